@@ -1,0 +1,260 @@
+"""Disk to pixels: find the photo files below a folder; open one upright at the size asked, or say why not.
+
+Knows nothing of models or databases. The same `views` prepares a photo for search and for training, so
+that a network meets in a library the bytes that it was taught with. Everything here takes hostile input:
+the length of a file, the number of its pixels and the formats that are tried are bounded before decoding.
+"""
+
+import contextlib
+import fnmatch
+import io
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+from PIL import Image, ImageOps
+
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif".split()  # lower case
+)
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF")
+EXCLUDED = (".*", "@eaDir", "node_modules", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+MAX_BYTES = 2**30  # a file that is longer is refused: no camera writes one, and it is read whole into memory
+MAX_PIXELS = 300_000_000  # where the caller doesn't choose; 300 megapixels decode to 900 MB
+# Decode a JPEG to at least this many times the size that is asked for, then shrink with a proper filter.
+OVERSAMPLE = 1
+
+Fit = Literal["squash", "crop"]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A file. `path` is absolute, in Python's own text form of a path (surrogates where it isn't UTF-8)."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One folder that was looked into: its photos in the order of their names, or the reason it was not listed."""
+
+    path: str
+    photos: tuple[Photo, ...]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A photo's pixels: `views` is [T, S, S, 3] uint8 RGB, the whole photo first, then its tiles.
+
+    width, height: of the upright photo in the file, in pixels. taken: EXIF's date of the shot, local time,
+    as YYYY-MM-DDTHH:MM:SS, or None.
+    """
+
+    views: Pixels
+    width: int
+    height: int
+    taken: str | None
+
+
+class Unreadable(Exception):
+    """Why one photo could not be opened, in a few words without its path.
+
+    passing: the reason lies outside the file (a permission, a disk that answers with an error) and may be
+    gone at the next run; otherwise it lies in the bytes and stays until they change.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False):
+        super().__init__(reason)
+        self.reason = reason
+        self.passing = passing
+
+
+def find(root: str, *, exclude: Iterable[str] = EXCLUDED, follow_symlinks: bool = False) -> Iterator[Folder]:
+    """Walk the folders below `root`, each once, in the order of their names; nothing is opened.
+
+    Only regular files with a photo's extension count. exclude: globs, matched against each name and each path
+    relative to the root, letter case ignored. Symbolic links, to files or to folders, are passed over unless
+    followed; a loop of links is walked once. A folder that can't be listed comes with its reason.
+    """
+    excluded = re.compile("|".join(fnmatch.translate(g) for g in exclude) or r"(?!)", re.IGNORECASE)
+    seen: set[tuple[int, int]] = set()
+    todo = [root]
+    while todo:
+        path = todo.pop()
+        folder, below = _list(path, root, excluded, follow_symlinks, seen)
+        yield folder
+        todo.extend(reversed(below))
+
+
+def _list(
+    path: str, root: str, excluded: re.Pattern[str], follow_symlinks: bool, seen: set[tuple[int, int]]
+) -> tuple[Folder, list[str]]:
+    photos: list[Photo] = []
+    below: list[str] = []
+    try:
+        if follow_symlinks:
+            here = os.stat(path)
+            if (here.st_dev, here.st_ino) in seen:
+                return Folder(path, ()), []
+            seen.add((here.st_dev, here.st_ino))
+        with os.scandir(path) as entries:
+            for entry in entries:
+                relative = os.path.relpath(entry.path, root)
+                if excluded.match(entry.name) or excluded.match(relative):
+                    continue
+                with contextlib.suppress(OSError):  # it vanished, or is a link that dangles
+                    if entry.is_dir(follow_symlinks=follow_symlinks):
+                        below.append(entry.path)
+                    elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and (
+                        follow_symlinks or not entry.is_symlink()
+                    ):
+                        status = entry.stat(follow_symlinks=follow_symlinks)
+                        if stat.S_ISREG(status.st_mode):
+                            photos.append(Photo(entry.path, status.st_size, status.st_mtime_ns))
+    except OSError as error:
+        return Folder(path, (), error.strerror or str(error)), []
+    return Folder(path, tuple(sorted(photos, key=lambda p: p.path))), sorted(below)
+
+
+def read(path: str) -> bytes:
+    """The whole file, read once, or Unreadable. Never blocks on a pipe and never reads past the size it began with."""
+    try:
+        # O_NONBLOCK: a named pipe that took the photo's place since the walk must not hang us.
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        with open(fd, "rb", buffering=0) as file:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("not a regular file")
+            if status.st_size == 0:
+                raise Unreadable("the file is empty")
+            if status.st_size > MAX_BYTES:
+                raise Unreadable(f"the file is longer than {MAX_BYTES >> 20} MiB")
+            data = bytearray(status.st_size)
+            view, length = memoryview(data), 0
+            while length < len(data) and (got := file.readinto(view[length:])):
+                length += got
+    except OSError as error:
+        raise Unreadable((error.strerror or str(error)).lower(), passing=True) from None
+    if length < len(data):
+        raise Unreadable("the file shrank while it was read", passing=True)
+    return data  # type: ignore[return-value]  # a bytearray serves wherever bytes do, without a copy
+
+
+def content_hash(data: bytes) -> bytes:
+    """BLAKE3 of the file's bytes, 32 of them: what recognises a photo that was moved or copied."""
+    return blake3(data).digest()
+
+
+def decode(
+    data: bytes, size: int, *, fit: Fit = "squash", tiles: int = 0, max_pixels: int = MAX_PIXELS
+) -> Opened:
+    """A file's bytes -> upright pixels for a network that sees [size, size], or Unreadable.
+
+    tiles: 0 for the whole photo alone, or 4, 9, 16 overlapping parts beside it (see `views`).
+    """
+    try:
+        with _open(data) as image:
+            if image.width * image.height > max_pixels:
+                raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
+            exif = image.getexif()
+            taken = _taken(exif)
+            turned = exif.get(0x0112) in (5, 6, 7, 8)
+            width, height = (image.height, image.width) if turned else image.size
+            # One tile of g x g is 2 / (g + 1) of the photo's side, so the photo must be that much larger.
+            wanted = round(OVERSAMPLE * size * (_grid(tiles) + 1) / 2)
+            image.draft("RGB", (wanted, wanted))
+            return Opened(views(_upright(image), size, fit=fit, tiles=tiles), width, height, taken)
+    except Unreadable:
+        raise
+    except MemoryError:
+        raise Unreadable("decoding it needs more memory than there is") from None
+    except Exception as error:  # the decoders raise nearly anything at a broken file
+        raise Unreadable(_reason(error)) from None
+
+
+def views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0) -> Pixels:
+    """An upright image -> uint8 [1 + tiles, size, size, 3], RGB: the whole photo first, then its tiles row by row.
+
+    fit: "squash" keeps the whole photo and not its shape, "crop" keeps the shape and the largest centred square.
+    tiles = g * g: a grid of parts, each 2 / (g + 1) of the photo's width and height, so that neighbours share half.
+    A white photo comes out all 255.
+    """
+    image = rgb(image)
+    if fit == "crop":
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    w, h, g = image.width, image.height, _grid(tiles)
+    step_x, step_y = w / (g + 1), h / (g + 1)
+    boxes = [(0.0, 0.0, float(w), float(h))] + [
+        (x * step_x, y * step_y, min((x + 2) * step_x, w), min((y + 2) * step_y, h))
+        for y in range(g)
+        for x in range(g)
+    ][: tiles]
+    out = np.empty((len(boxes), size, size, 3), np.uint8)
+    for i, box in enumerate(boxes):
+        out[i] = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
+    return out
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """Any of Pillow's modes -> RGB: 16 bits keep their range, what is transparent lies on white."""
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        values = np.asarray(image, np.float32)
+        top = 65535.0 if image.mode != "F" else max(float(values.max(initial=0)), 1e-9)
+        return Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grid(tiles: int) -> int:
+    grid = round(tiles**0.5)
+    if tiles < 0 or grid * grid != tiles or grid == 1:
+        raise ValueError(f"tiles must be 0, 4, 9, 16, ...: {tiles}")
+    return max(grid, 1)
+
+
+def _open(data: bytes) -> Image.Image:
+    if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
+        import pillow_heif  # 50 ms, and most libraries hold no HEIC
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+    Image.MAX_IMAGE_PIXELS = None  # decode() counts the pixels itself, before anything is decoded
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turned = ImageOps.exif_transpose(image)
+    return image if turned is None else turned
+
+
+def _taken(exif: Image.Exif) -> str | None:
+    """EXIF's DateTimeOriginal, else DateTime, as YYYY-MM-DDTHH:MM:SS, or None where it isn't a date."""
+    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to lose the photo
+        text = str(exif.get_ifd(0x8769).get(0x9003) or exif.get(0x0132) or "")
+        found = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text)
+        if found and "1800" < found[1] and "01" <= found[2] <= "12" and "01" <= found[3] <= "31":
+            return "{}-{}-{}T{}:{}:{}".format(*found.groups())
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a photo in a format that is known"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:199] + "…"
