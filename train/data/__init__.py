@@ -1,0 +1,15 @@
+"""The data sets, one file each: where its files lie below the data folder, and its pictures as arrays.
+
+All accept the publisher's archive unpacked as it is. `python -m train data --fetch NAME --to DIR` gets it there.
+"""
+
+from pathlib import Path
+
+from photosearch.errors import InputError
+
+
+def need(path: Path, name: str) -> Path:
+    """`path`, which belongs to the data set `name`. Raises InputError where it is not there."""
+    if not path.exists():
+        raise InputError(f"{path}: not there; `python -m train data --fetch {name} --to DIR`, then --data DIR")
+    return path

@@ -1,0 +1,129 @@
+"""torch -> onnx, compared before it is kept.
+
+The file holds all that a score needs: normalisation, the network, softmax or sigmoid, and the card. Nothing is kept
+that was not run: the tool's own `Model` opens the written file and must give the torch network's scores, at other
+batch sizes than the one that the export traced. Only then does the file take the place of an older one.
+"""
+
+import copy
+import io
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from photosearch.errors import ModelError
+from photosearch.model import CARD_KEY, Card, Model
+
+OPSET = 18  # ONNX 1.13, 2022; ONNX Runtime reads it since 1.14
+TRACED = 2  # pictures in the batch that the export traces ...
+COMPARED = (1, 7, 8)  # ... and those in the batches that are compared
+TOLERANCE = 1e-4  # largest difference of a score between torch and ONNX Runtime, both float32 on the CPU
+TOLERANCE_HALF = 1e-2  # the same where weights were rounded to float16
+HALF_FROM = 256  # numbers in an initialiser that is worth rounding; biases and norms stay float32
+
+
+def export(network: nn.Module, card: Card, path: str | Path, *, half: bool = False) -> float:
+    """Write a network and its card as one ONNX file. Returns the largest difference of a score that was seen.
+
+    network: takes uint8 [N, S, S, 3] RGB, gives float [N, labels] in 0..1; is left as it is.
+    half: keep weights as float16, computed with as float32: half the file, the same speed.
+    Raises ModelError where ONNX Runtime's scores differ from torch's; what stood at `path` then still stands.
+    """
+    path = Path(path)
+    network = copy.deepcopy(network).float().cpu().eval()
+    model = _traced(network, card.input_size)
+    if half:
+        _round_weights(model)
+    model.producer_name, model.doc_string = "photosearch train", f"{card.name} {card.version}"
+    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(model.SerializeToString())
+        difference = _compare(network, Model(aside, provider="cpu"), TOLERANCE_HALF if half else TOLERANCE, path)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return difference
+
+
+def embed(path: str | Path, card: Card) -> None:
+    """Give a model file another card, the graph untouched."""
+    path = Path(path)
+    model = onnx.load(str(path))
+    del model.metadata_props[:]
+    model.doc_string = f"{card.name} {card.version}"
+    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(model.SerializeToString())
+        Model(aside, provider="cpu")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _traced(network: nn.Module, size: int) -> onnx.ModelProto:
+    example = torch.zeros((TRACED, size, size, 3), dtype=torch.uint8)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The TorchScript exporter is deprecated and says so twice; its successor needs onnxscript, and torch is pinned.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            (example,),
+            buffer,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["images"],
+            output_names=["scores"],
+            dynamic_axes={"images": {0: "N"}, "scores": {0: "N"}},
+        )
+    return onnx.load_from_string(buffer.getvalue())
+
+
+def _round_weights(model: onnx.ModelProto) -> None:
+    """float32 initialisers -> float16 ones with a Cast behind each, which ONNX Runtime folds away as it loads."""
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < HALF_FROM:
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _compare(network: nn.Module, model: Model, tolerance: float, path: Path) -> float:
+    worst = 0.0
+    for images in _pictures(model.card.input_size):
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(images)).numpy()
+        got = model.score(images)
+        if expected.shape != got.shape:
+            raise ModelError(f"{path}: torch gives scores of shape {expected.shape}, the card promises {got.shape}")
+        worst = max(worst, float(np.abs(expected - got).max()))
+    if not worst <= tolerance:
+        raise ModelError(f"{path}: not written, ONNX Runtime's scores differ from torch's by {worst:.2g} > {tolerance}")
+    return worst
+
+
+def _pictures(size: int) -> Iterator[np.ndarray]:
+    """Batches of uint8 [n, size, size, 3], n of COMPARED: noise, then noise that is smooth like a photo."""
+    rng = np.random.default_rng(0)
+    for n in COMPARED:
+        yield rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+        coarse = torch.from_numpy(rng.random((n, 3, 4, 4), dtype=np.float32))
+        smooth = nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(0, 1)
+        yield (smooth.permute(0, 2, 3, 1).contiguous().numpy() * 255).astype(np.uint8)
