@@ -3,9 +3,20 @@
 All accept the publisher's archive unpacked as it is. `python -m train data --fetch NAME --to DIR` gets it there.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from photosearch.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a set of classes. name: its class. bird: whether that class is one. part: train, validation, test."""
+
+    path: Path
+    name: str
+    bird: bool
+    part: str
 
 
 def need(path: Path, name: str) -> Path:
