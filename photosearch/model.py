@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photosearch.errors import ModelError
+from photosearch.photos import Fit
 
 CARD_KEY = "photosearch.card"
 SHIPPED = Path(__file__).parent / "models"
@@ -59,7 +60,7 @@ class Card:
     version: str
     labels: tuple[str, ...]
     input_size: int
-    fit: str = "squash"
+    fit: Fit = "squash"
     thresholds: Mapping[str, float] = field(default_factory=dict)
     tiles: int = 0
     pooling: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(default_factory=dict)
@@ -176,13 +177,15 @@ class Model:
             raise ModelError(f"{self.path}: gave scores of shape {scores.shape}, its card promises {expected}")
         if not (np.isfinite(scores).all() and scores.min() >= -1e-6 and scores.max() <= 1 + 1e-6):
             raise ModelError(f"{self.path}: gave scores that are not in 0..1; the model is broken")
-        return np.clip(scores, 0, 1).astype(np.float32, copy=False)
+        clipped: Scores = np.clip(scores, 0, 1).astype(np.float32, copy=False)
+        return clipped
 
     def score_views(self, views: npt.NDArray[np.uint8]) -> Scores:
         """uint8 [N, 1 + tiles, S, S, 3] -> float32 [N, labels]: the whole photo's score, pooled with its tiles'."""
         n, t = views.shape[:2]
         scores = self.score(views.reshape(n * t, *views.shape[2:])).reshape(n, t, -1)
-        return scores[:, 0] if t == 1 else pool(scores, self.card)
+        whole: Scores = scores[:, 0]
+        return whole if t == 1 else pool(scores, self.card)
 
     def _card(self) -> Card:
         text = self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
@@ -207,23 +210,30 @@ class Model:
         self.score(np.zeros((2, size, size, 3), np.uint8))
 
 
+def check_tiles(card: Card, tiles: int) -> None:
+    """Raises ModelError where the card has no pooling for this number of tiles."""
+    if tiles and str(tiles) not in card.pooling:
+        known = ", ".join(["0", *sorted(card.pooling, key=int)])
+        raise ModelError(f"{card.name} is not calibrated for --tiles {tiles}, only for {known}")
+
+
 def pool(scores: Scores, card: Card) -> Scores:
     """float32 [N, 1 + tiles, labels] -> [N, labels], by the card's pooling. Raises ModelError where it has none."""
     tiles = scores.shape[1] - 1
-    rows = card.pooling.get(str(tiles))
-    if rows is None:
-        known = ", ".join(["0", *sorted(card.pooling, key=int)])
-        raise ModelError(f"{card.name} is not calibrated for {tiles} tiles, only for {known}")
+    check_tiles(card, tiles)
+    rows = card.pooling[str(tiles)]
     whole, most, bias = (np.array([rows[label][i] for label in card.labels]) for i in range(3))
     logits = logit(scores)
     pooled = whole * logits[:, 0] + most * logits[:, 1:].max(axis=1) + bias
-    return (1 / (1 + np.exp(-pooled))).astype(np.float32)
+    probabilities: Scores = (1 / (1 + np.exp(-pooled))).astype(np.float32)
+    return probabilities
 
 
 def logit(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """ln(p / (1 - p)), with p kept 1e-6 away from 0 and 1. logit(0.5) is 0."""
     p = np.clip(scores.astype(np.float64), 1e-6, 1 - 1e-6)
-    return np.log(p / (1 - p))
+    logits: npt.NDArray[np.float64] = np.log(p / (1 - p))
+    return logits
 
 
 def shipped() -> dict[str, Path]:
@@ -232,7 +242,7 @@ def shipped() -> dict[str, Path]:
 
 
 def resolve(name: str | None) -> Path:
-    """What --model was given (a shipped model's name or a file, None for the default) -> the file. Raises ModelError."""
+    """What --model was given -> its file: a shipped model's name, a file, None for the default. Raises ModelError."""
     known = shipped()
     name = name or DEFAULT
     if name in known:

@@ -8,6 +8,7 @@ the length of a file, the number of its pixels and the formats that are tried ar
 import contextlib
 import fnmatch
 import io
+import math
 import os
 import re
 import stat
@@ -18,10 +19,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif".split()  # lower case
+    (
+        ".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif"  # in lower case
+    ).split()
 )
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF")
 EXCLUDED = (".*", "@eaDir", "node_modules", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
@@ -107,10 +110,10 @@ def _list(
             if (here.st_dev, here.st_ino) in seen:
                 return Folder(path, ()), []
             seen.add((here.st_dev, here.st_ino))
+        prefix = "" if path == root else os.path.relpath(path, root) + os.sep
         with os.scandir(path) as entries:
             for entry in entries:
-                relative = os.path.relpath(entry.path, root)
-                if excluded.match(entry.name) or excluded.match(relative):
+                if excluded.match(entry.name) or (prefix and excluded.match(prefix + entry.name)):
                     continue
                 with contextlib.suppress(OSError):  # it vanished, or is a link that dangles
                     if entry.is_dir(follow_symlinks=follow_symlinks):
@@ -155,9 +158,7 @@ def content_hash(data: bytes) -> bytes:
     return blake3(data).digest()
 
 
-def decode(
-    data: bytes, size: int, *, fit: Fit = "squash", tiles: int = 0, max_pixels: int = MAX_PIXELS
-) -> Opened:
+def decode(data: bytes, size: int, *, fit: Fit = "squash", tiles: int = 0, max_pixels: int = MAX_PIXELS) -> Opened:
     """A file's bytes -> upright pixels for a network that sees [size, size], or Unreadable.
 
     tiles: 0 for the whole photo alone, or 4, 9, 16 overlapping parts beside it (see `views`).
@@ -196,11 +197,10 @@ def views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0)
         image = image.crop((left, top, left + side, top + side))
     w, h, g = image.width, image.height, _grid(tiles)
     step_x, step_y = w / (g + 1), h / (g + 1)
-    boxes = [(0.0, 0.0, float(w), float(h))] + [
-        (x * step_x, y * step_y, min((x + 2) * step_x, w), min((y + 2) * step_y, h))
-        for y in range(g)
-        for x in range(g)
-    ][: tiles]
+    boxes = [(0.0, 0.0, float(w), float(h))]
+    if tiles:
+        corners = [(x * step_x, y * step_y) for y in range(g) for x in range(g)]
+        boxes += [(x, y, min(x + 2 * step_x, w), min(y + 2 * step_y, h)) for x, y in corners]
     out = np.empty((len(boxes), size, size, 3), np.uint8)
     for i, box in enumerate(boxes):
         out[i] = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
@@ -223,7 +223,7 @@ def rgb(image: Image.Image) -> Image.Image:
 
 
 def _grid(tiles: int) -> int:
-    grid = round(tiles**0.5)
+    grid = math.isqrt(max(tiles, 0))
     if tiles < 0 or grid * grid != tiles or grid == 1:
         raise ValueError(f"tiles must be 0, 4, 9, 16, ...: {tiles}")
     return max(grid, 1)
@@ -248,13 +248,13 @@ def _taken(exif: Image.Exif) -> str | None:
     with contextlib.suppress(Exception):  # a broken EXIF block is no reason to lose the photo
         text = str(exif.get_ifd(0x8769).get(0x9003) or exif.get(0x0132) or "")
         found = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text)
-        if found and "1800" < found[1] and "01" <= found[2] <= "12" and "01" <= found[3] <= "31":
+        if found and found[1] > "1800" and "01" <= found[2] <= "12" and "01" <= found[3] <= "31":
             return "{}-{}-{}T{}:{}:{}".format(*found.groups())
     return None
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not a photo in a format that is known"
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:199] + "…"

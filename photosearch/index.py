@@ -1,0 +1,389 @@
+"""THE MAIN PATH: find -> open -> score -> store.
+
+    folder -> Photo | Unchanged -> Read | Unreadable -> scores [N, labels] -> rows, one transaction a batch
+
+Yields what happened and prints nothing: the command line makes a progress bar of it, a test makes a list.
+Photos are opened in child processes (decoders.py) a few batches ahead, while this thread scores and stores, in
+the order in which they were found, so that a run that was interrupted and taken up again ends in the same rows.
+"""
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import filelock
+import numpy as np
+
+from photosearch import photos
+from photosearch.decoders import Decoders, Read, Settings
+from photosearch.errors import InputError, StoreError
+from photosearch.model import Model, check_tiles
+from photosearch.photos import Photo, Unreadable
+from photosearch.store import Known, Scope, Store
+
+BATCH_SIZE = {"cpu": 16, "cuda": 256, "tensorrt": 256}  # by provider; others as on the CPU
+ROWS = 500  # written in one transaction at most, where nothing needs scoring
+SAME_ROOT = 0.9  # of the photos that are looked at, so that a folder counts as a known one that was moved
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A photo that is new or has changed, with what the model says of it. `copied`: its content was known already."""
+
+    path: str
+    scores: dict[str, float]
+    copied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    path: str
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class CouldNotRead:
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CouldNotList:
+    """A folder that could not be looked into. What is known of its photos stays."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RootMoved:
+    before: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAll:
+    """So many of a folder's photos are gone that none was removed: a drive may be away. `prune` insists."""
+
+    path: str
+    gone: int
+    known: int
+
+
+Event = Scored | Unchanged | Moved | CouldNotRead | Removed | CouldNotList | RootMoved | KeptAll
+
+
+@dataclass(frozen=True, slots=True)
+class _Todo:
+    """A photo that must be opened. known: what the library knew of the file."""
+
+    photo: Photo
+    folder_id: int
+    known: Known | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    todo: _Todo
+    result: Read | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """A photo that stands again, unchanged, where it was before it was removed."""
+
+    photo: Photo
+    photo_id: int
+
+
+def index(
+    folders: Sequence[str],
+    store: Store,
+    model: Model,
+    *,
+    tiles: int | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    exclude: Iterable[str] = photos.EXCLUDED,
+    follow_symlinks: bool = False,
+    max_pixels: int | None = None,
+    force: bool = False,
+    retry: bool = False,
+    prune: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
+    """Bring the library up to date with these folders, and give each event once its rows are committed.
+
+    tiles: None for what the model's card says. force: open and score everything again. retry: open again what
+    could not be read. prune: believe it when most photos of a folder are gone. stop: asked before each photo; once
+    true, the photos under way are finished and committed and the run ends, with nothing removed.
+    Raises InputError, ModelError or StoreError; the batches that were committed before stay.
+    """
+    tiles = model.card.tiles if tiles is None else tiles
+    check_tiles(model.card, tiles)
+    run = _Run(store, model, tiles, force, retry, stop)
+    workers = workers or os.cpu_count() or 1
+    batch_size = batch_size or BATCH_SIZE.get(model.provider, BATCH_SIZE["cpu"])
+    settings = Settings(model.card.input_size, model.card.fit, tiles, max_pixels or max_pixels_here(workers))
+    threads, decoders = ThreadPoolExecutor(workers), Decoders(workers, settings)
+
+    def open_photo(todo: _Todo) -> _Opened:
+        try:
+            return _Opened(todo, decoders.open(todo.photo, run.wanted))
+        except Unreadable as error:
+            return _Opened(todo, error)
+
+    try:
+        for folder in folders:
+            scope, moved_root = place(folder, store)
+            if moved_root is not None:
+                yield moved_root
+            found = run.find(scope, exclude, follow_symlinks)
+            opened = _ahead(threads, open_photo, found, 2 * batch_size + 2 * workers, stop)
+            yield from run.write(opened, batch_size)
+            if stop():
+                return
+            yield from run.remove(scope, prune)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        decoders.close()
+        threads.shutdown()
+
+
+def place(folder: str, store: Store) -> tuple[Scope, RootMoved | None]:
+    """A folder that was named -> where it lies in the library; a new root is made, a moved one recognised.
+
+    Raises InputError where there is no such folder, neither on the disk nor in the library.
+    """
+    path = os.path.realpath(folder)
+    scope = store.scope(path)
+    if scope is None and not os.path.isdir(path):
+        raise InputError(f"{folder}: no such folder")
+    if scope is not None:
+        return scope, None
+    for root in store.roots():
+        if not os.path.isdir(root.root) and _same_photos(root, path, store):
+            return store.move_root(root, path), RootMoved(root.root, path)
+    return store.add_root(path), None
+
+
+def max_pixels_here(workers: int) -> int:
+    """The largest photo to open, in pixels: an eighth of the memory for all workers together, 8 bytes a pixel."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return photos.MAX_PIXELS
+    return max(50_000_000, min(photos.MAX_PIXELS, memory // 8 // workers // 8))
+
+
+@contextlib.contextmanager
+def only_one(store: Store) -> Iterator[None]:
+    """Hold the library for one index run. Raises StoreError, naming the run that holds it. A kill lets go of it too."""
+    lock = filelock.FileLock(f"{store.path}.lock", timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        run = store.last_run() or {}
+        who = f"process {run['pid']} on {run['host']} since {run['started_at']}" if run else "another process"
+        raise StoreError(f"{store.path}: is being indexed by {who}; wait for it, or use another --db") from None
+    except OSError as error:
+        raise StoreError(f"{store.path}.lock: can't be locked: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _same_photos(root: Scope, path: str, store: Store) -> bool:
+    some = store.some_photos(root, 64)
+    same = 0
+    for below, size_bytes, mtime_ns in some:
+        with contextlib.suppress(OSError):
+            status = os.stat(os.path.join(path, below))
+            same += (status.st_size, status.st_mtime_ns) == (size_bytes, mtime_ns)
+    return bool(some) and same >= SAME_ROOT * len(some)
+
+
+def _ahead(
+    threads: ThreadPoolExecutor,
+    open_photo: Callable[[_Todo], _Opened],
+    found: Iterable[_Todo | _Back | Event],
+    window: int,
+    stop: Callable[[], bool],
+) -> Iterator[_Opened | _Back | Event]:
+    """Open photos up to `window` ahead of the one that is given out, and keep their order. Stopped: drop the rest."""
+    waiting: deque[Future[_Opened] | _Back | Event] = deque()
+    for item in found:
+        if stop():
+            return
+        waiting.append(threads.submit(open_photo, item) if isinstance(item, _Todo) else item)
+        while waiting and (len(waiting) >= window or not isinstance(waiting[0], Future) or waiting[0].done()):
+            first = waiting.popleft()
+            yield first.result() if isinstance(first, Future) else first
+    for first in waiting:
+        if stop():
+            return
+        yield first.result() if isinstance(first, Future) else first
+
+
+class _Run:
+    """What one run must remember between its batches."""
+
+    def __init__(self, store: Store, model: Model, tiles: int, force: bool, retry: bool, stop: Callable[[], bool]):
+        self.store, self.model, self.tiles = store, model, tiles
+        self.force, self.retry, self.stop = force, retry, stop
+        self.model_id, self.label_ids = store.put_model(model.card, model.digest, tiles)
+        self.first_label = next(iter(self.label_ids.values()))
+        self.gone: list[int] = []  # photos whose folder was read and which were not in it
+        self.moved: set[int] = set()
+        self.visited: set[int] = set()  # folders that could be read
+        self.unlisted: list[str] = []
+        self.known_before = 0  # photos in the scope, when the walk began
+
+    def wanted(self, content_hash: bytes) -> bool:
+        return self.force or not self.store.seen(content_hash, self.model_id, self.first_label)
+
+    def find(self, scope: Scope, exclude: Iterable[str], follow_symlinks: bool) -> Iterator[_Todo | _Back | Event]:
+        """Walk a scope; give the photos that must be opened, and what is settled without opening."""
+        self.gone, self.visited, self.unlisted = [], set(), []
+        self.known_before = self.store.count(scope)
+        top = os.path.join(scope.root, scope.below) if scope.below else scope.root
+        for folder in photos.find(top, exclude=exclude, follow_symlinks=follow_symlinks):
+            if folder.reason is not None and not os.path.lexists(folder.path):
+                continue  # it is gone, with all its photos: see `remove`
+            if folder.reason is not None:
+                self.unlisted.append(folder.path)
+                yield CouldNotList(folder.path, folder.reason)
+                continue
+            known = self.store.known(scope, folder.path, self.model_id, self.first_label)
+            if not known and not folder.photos:
+                continue
+            folder_id = self.store.folder_id(scope, folder.path)
+            self.visited.add(folder_id)
+            for photo in folder.photos:
+                if self.stop():
+                    return
+                yield self._what_to_do(photo, folder_id, known.pop(os.path.basename(photo.path), None))
+            self.gone.extend(k.photo_id for k in known.values() if not k.removed)
+
+    def _what_to_do(self, photo: Photo, folder_id: int, known: Known | None) -> _Todo | _Back | Event:
+        same = known is not None and (known.size_bytes, known.mtime_ns) == (photo.size_bytes, photo.mtime_ns)
+        if known is None or not same or self.force:
+            return _Todo(photo, folder_id, known)
+        if known.reason is not None:
+            if self.retry or known.passing or known.removed:
+                return _Todo(photo, folder_id, known)
+            return Unchanged(photo.path)
+        if not known.scored:
+            return _Todo(photo, folder_id, known)
+        return _Back(photo, known.photo_id) if known.removed else Unchanged(photo.path)
+
+    def write(self, opened: Iterable[_Opened | _Back | Event], batch_size: int) -> Iterator[Event]:
+        """Collect photos to batches; score and store each batch; then tell of it."""
+        batch: list[_Opened | _Back] = []
+        pixels = 0
+        for item in opened:
+            if not isinstance(item, _Opened | _Back):
+                yield item
+                continue
+            batch.append(item)
+            pixels += len(_pixels([item]))
+            if pixels >= batch_size or len(batch) >= ROWS:
+                yield from self._commit(batch)
+                batch, pixels = [], 0
+        yield from self._commit(batch)
+
+    def _commit(self, batch: list[_Opened | _Back]) -> list[Event]:
+        pixels = _pixels(batch)
+        rows = iter(self.model.score_views(np.stack(pixels))) if pixels else iter(())
+        events: list[Event] = []
+        with self.store.transaction():
+            for item in batch:
+                if isinstance(item, _Back):
+                    self.store.restore(item.photo_id)
+                    events.append(Unchanged(item.photo.path))
+                    continue
+                if isinstance(item.result, Unreadable):
+                    events += self._store_unreadable(item.todo, item.result)
+                else:
+                    row = next(rows) if item.result.opened is not None else None
+                    events.append(self._store_read(item.todo, item.result, row))
+        return events
+
+    def _store_unreadable(self, todo: _Todo, why: Unreadable) -> list[Event]:
+        photo = todo.photo
+        if why.passing and not os.path.lexists(photo.path):  # it vanished after it was found
+            if todo.known is not None and not todo.known.removed:
+                self.gone.append(todo.known.photo_id)
+            return []
+        name = os.path.basename(photo.path)
+        self.store.put_unreadable(todo.folder_id, name, photo.size_bytes, photo.mtime_ns, why.reason, why.passing)
+        return [CouldNotRead(photo.path, why.reason)]
+
+    def _store_read(self, todo: _Todo, read: Read, row: "np.typing.NDArray[np.float32] | None") -> Event:
+        photo, name = todo.photo, os.path.basename(todo.photo.path)
+        image_id = self.store.image_id(read.content_hash)
+        before = None
+        if image_id is not None:
+            before = self._moved_from(image_id, photo.path)
+        elif read.opened is not None:
+            o = read.opened
+            image_id = self.store.add_image(read.content_hash, o.width, o.height, o.taken)
+        assert image_id is not None, "a photo that is not decoded is one whose hash is known"
+        if before is not None:
+            self.store.move_photo(before[0], todo.folder_id, name, photo.size_bytes, photo.mtime_ns)
+            self.moved.add(before[0])
+        else:
+            self.store.put_photo(todo.folder_id, name, photo.size_bytes, photo.mtime_ns, image_id)
+        scores: dict[str, float] = {}
+        if row is not None:
+            scores = {label: float(score) for label, score in zip(self.label_ids, row, strict=True)}
+            self.store.put_scores(
+                image_id, {self.label_ids[label]: score for label, score in scores.items()}, self.model_id
+            )
+        return Moved(photo.path, before[1]) if before else Scored(photo.path, scores, copied=row is None)
+
+    def _moved_from(self, image_id: int, path: str) -> tuple[int, str] | None:
+        """The photo that this content was known as, if its file is gone from where it was: (photo id, path)."""
+        for photo_id, root, before in self.store.places(image_id):
+            if before == path:
+                return None
+            if not os.path.lexists(before) and os.path.isdir(root):
+                return photo_id, before
+        return None
+
+    def remove(self, scope: Scope, prune: bool) -> Iterator[Event]:
+        """Mark what is gone, unless so much is gone that it looks like a drive that is away."""
+        gone = [photo_id for photo_id in self.gone if photo_id not in self.moved]
+        for folder_id, path in self.store.folders(scope):
+            unlisted = any(path == u or path.startswith(u + os.sep) for u in self.unlisted)
+            if folder_id not in self.visited and not unlisted:
+                gone += self.store.live_photos(folder_id)
+        if not gone:
+            return
+        top = os.path.join(scope.root, scope.below) if scope.below else scope.root
+        if len(gone) * 2 > self.known_before and not prune:
+            yield KeptAll(top, len(gone), self.known_before)
+            return
+        paths = [self.store.path_of(photo_id) for photo_id in gone]
+        self.store.remove_photos(gone)
+        yield from map(Removed, paths)
+
+
+def _pixels(batch: "Sequence[_Opened | _Back]") -> list[photos.Pixels]:
+    """The views of those photos of a batch that must be scored, in order."""
+    reads = [item.result for item in batch if isinstance(item, _Opened) and isinstance(item.result, Read)]
+    return [read.opened.views for read in reads if read.opened is not None]

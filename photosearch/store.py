@@ -1,0 +1,729 @@
+"""SQLite: schema, migrations, reads, writes. The only file that knows sqlite_utils.
+
+    roots ─< folders ─< photos >─ images ─< scores >─ labels         models, truth, samples, runs
+
+A photo is a file; an image is its content, known by its hash. Scores and truth belong to the image: a photo
+that moves, or is copied, brings them along. Every write of more than one row is one transaction, and a score
+is replaced only by a newer score, so whatever stops a run, what was searchable stays searchable.
+
+The border speaks Python: scores go in as float (a numpy float32 would become a 4-byte blob without complaint),
+and a path that isn't UTF-8 is stored as a BLOB of its bytes, any other as TEXT.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from sqlite_utils import Database, Migrations
+
+from photosearch import query
+from photosearch.errors import StoreError
+from photosearch.model import Card
+
+WAIT_SECONDS = 60.0  # how long a short write waits for another program's short write
+ROWS = 500  # parameters in one IN (...)
+
+migrations = Migrations("photosearch")
+
+
+SCHEMA_1 = """
+CREATE TABLE roots (id INTEGER PRIMARY KEY, path ANY NOT NULL UNIQUE) STRICT;
+CREATE TABLE folders (
+    id INTEGER PRIMARY KEY,
+    root_id INTEGER NOT NULL REFERENCES roots(id) ON DELETE CASCADE,
+    path ANY NOT NULL,  -- below the root, with /, and '' is the root itself
+    UNIQUE (root_id, path)
+) STRICT;
+CREATE TABLE images (
+    id INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,  -- BLAKE3 of the file
+    width INTEGER NOT NULL, height INTEGER NOT NULL,  -- upright
+    taken TEXT  -- EXIF's local date, YYYY-MM-DDTHH:MM:SS
+) STRICT;
+CREATE TABLE photos (
+    id INTEGER PRIMARY KEY,
+    folder_id INTEGER NOT NULL REFERENCES folders(id) ON DELETE CASCADE,
+    name ANY NOT NULL,
+    size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    image_id INTEGER REFERENCES images(id),
+    reason TEXT,  -- why it could not be read
+    reason_at TEXT,
+    passing INTEGER NOT NULL DEFAULT 0 CHECK (passing IN (0, 1)),  -- the reason may pass: try again
+    removed_at TEXT,
+    UNIQUE (folder_id, name),
+    CHECK (image_id IS NOT NULL OR reason IS NOT NULL)
+) STRICT;
+CREATE INDEX photos_image ON photos(image_id);
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL, version TEXT NOT NULL,
+    digest TEXT NOT NULL, tiles INTEGER NOT NULL,
+    card TEXT NOT NULL,
+    UNIQUE (digest, tiles)
+) STRICT;
+CREATE TABLE labels (
+    id INTEGER PRIMARY KEY,
+    model TEXT NOT NULL,  -- the model's name: its versions share their labels
+    name TEXT NOT NULL,
+    threshold REAL,  -- the user's own, NULL for the card's
+    UNIQUE (model, name)
+) STRICT;
+CREATE TABLE scores (
+    label_id INTEGER NOT NULL REFERENCES labels(id) ON DELETE CASCADE,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    score REAL NOT NULL CHECK (score BETWEEN 0 AND 1),
+    model_id INTEGER NOT NULL REFERENCES models(id),
+    PRIMARY KEY (label_id, image_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX scores_best ON scores(label_id, score DESC, image_id);
+CREATE TABLE truth (
+    label TEXT NOT NULL,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    present INTEGER NOT NULL CHECK (present IN (0, 1)),
+    at TEXT NOT NULL,
+    PRIMARY KEY (label, image_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE samples (
+    id INTEGER PRIMARY KEY,
+    label_id INTEGER NOT NULL REFERENCES labels(id) ON DELETE CASCADE,
+    threshold REAL NOT NULL, seed INTEGER NOT NULL, drawn_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE sample_photos (
+    sample_id INTEGER NOT NULL REFERENCES samples(id) ON DELETE CASCADE,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    score REAL NOT NULL,  -- when it was drawn
+    stratum INTEGER NOT NULL, population INTEGER NOT NULL,
+    PRIMARY KEY (sample_id, image_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    started_at TEXT NOT NULL, finished_at TEXT,
+    host TEXT NOT NULL, pid INTEGER NOT NULL,
+    model_id INTEGER NOT NULL REFERENCES models(id), provider TEXT NOT NULL,
+    summary TEXT  -- JSON: what the run counted
+) STRICT;
+"""
+
+
+@migrations(name="1")
+def _first(db: Database) -> None:
+    for statement in filter(str.strip, SCHEMA_1.split(";\n")):
+        db.execute(statement)
+
+
+VERSION = 1  # of the schema: the number of the last migration
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A folder as the library knows it: below which root it lies, and where. below: '' is the root itself."""
+
+    root_id: int
+    root: str
+    below: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the library knows of a file. scored: by the model that was asked for; always False without an image."""
+
+    photo_id: int
+    size_bytes: int
+    mtime_ns: int
+    reason: str | None
+    passing: bool
+    removed: bool
+    scored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """threshold: the user's own where one was saved, else the card's. saved: whether it is the user's own."""
+
+    id: int
+    model: str
+    name: str
+    threshold: float
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """taken: EXIF's date, else the file's own, local time, YYYY-MM-DDTHH:MM:SS."""
+
+    path: str
+    score: float
+    taken: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the user knows of one photo; score is None where the label's model has not scored it."""
+
+    path: str
+    label: str
+    present: bool
+    score: float | None
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Store:
+    """One library. Owns the connections; a context manager. Not for sharing between threads, but for `seen`."""
+
+    def __init__(self, path: str | Path, *, create: bool = False):
+        """Open the library, bring its schema up to date. Raises StoreError, in a line, for anything that is wrong."""
+        self.path = Path(path)
+        if not self.path.exists():
+            if not create:
+                raise StoreError(f"{path}: no library here yet; make one with `photosearch index FOLDER`")
+            _create_private(self.path)
+        with self._translated():
+            self._db = Database(self._connect(), execute_plugins=False)
+            self._migrate()
+            self._reader = self._connect()
+            self._reader_lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._reader.close()
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside, or none. Holds the only write lock: keep it short."""
+        with self._translated():
+            # BEGIN IMMEDIATE: a transaction that reads first and writes later could find itself outdated, and fail.
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.rollback()
+                raise
+            self._db.commit()
+
+    # ---- roots and folders
+
+    def roots(self) -> list[Scope]:
+        return [Scope(i, _path(p), "") for i, p in self._rows("SELECT id, path FROM roots ORDER BY id")]
+
+    def scope(self, path: str) -> Scope | None:
+        """Where an absolute folder lies in the library, or None where no root holds it."""
+        for root in self.roots():
+            if path == root.root or path.startswith(_with_slash(root.root)):
+                return Scope(root.root_id, root.root, _relative(path, root.root))
+        return None
+
+    def add_root(self, path: str) -> Scope:
+        """A new root. Roots that lie below it become folders of it: no photo is ever in the library twice."""
+        with self.transaction():
+            (root_id,) = self._one("INSERT INTO roots(path) VALUES (?) RETURNING id", [_sql(path)])
+            for old in self.roots():
+                if old.root != path and old.root.startswith(_with_slash(path)):
+                    prefix = _relative(old.root, path)
+                    for folder_id, below in self._rows("SELECT id, path FROM folders WHERE root_id = ?", [old.root_id]):
+                        joined = "/".join(filter(None, (prefix, _path(below))))
+                        self._write(
+                            "UPDATE folders SET root_id = ?, path = ? WHERE id = ?", [root_id, _sql(joined), folder_id]
+                        )
+                    self._write("DELETE FROM roots WHERE id = ?", [old.root_id])
+        return Scope(root_id, path, "")
+
+    def move_root(self, root: Scope, path: str) -> Scope:
+        with self.transaction():
+            self._write("UPDATE roots SET path = ? WHERE id = ?", [_sql(path), root.root_id])
+        return Scope(root.root_id, path, "")
+
+    def some_photos(self, root: Scope, n: int) -> list[tuple[str, int, int]]:
+        """Up to n photos of a root, spread over it: (path below the root, size in bytes, mtime_ns)."""
+        sql = f"SELECT f.path, p.name, p.size_bytes, p.mtime_ns {_LIVE} AND f.root_id = ? ORDER BY p.id"
+        rows = self._rows(sql, [root.root_id])
+        step = max(1, len(rows) // n)
+        return [(_join(f, name), size, mtime) for f, name, size, mtime in rows[::step][:n]]
+
+    def count(self, scope: Scope) -> int:
+        """Photos in the library at or below a folder, the removed ones not counted."""
+        where, values = _below(scope)
+        return int(self._one(f"SELECT count(*) {_LIVE} AND {where}", values)[0])
+
+    def folder_id(self, scope: Scope, folder: str) -> int:
+        """The id of an absolute folder below the scope's root; made where it is new."""
+        key = [scope.root_id, _sql(_relative(folder, scope.root))]
+        row = self._one_or_none("SELECT id FROM folders WHERE root_id = ? AND path = ?", key)
+        row = row or self._one("INSERT INTO folders(root_id, path) VALUES (?, ?) RETURNING id", key)
+        return int(row[0])
+
+    # ---- what an index run asks and writes
+
+    def known(self, scope: Scope, folder: str, model_id: int, label_id: int) -> dict[str, Known]:
+        """The photos of one absolute folder, by name, with those that were removed."""
+        rows = self._rows(
+            """
+            SELECT p.name, p.id, p.size_bytes, p.mtime_ns, p.reason, p.passing, p.removed_at IS NOT NULL,
+                   s.model_id IS ?
+            FROM folders f JOIN photos p ON p.folder_id = f.id
+            LEFT JOIN scores s ON s.label_id = ? AND s.image_id = p.image_id
+            WHERE f.root_id = ? AND f.path = ?
+            """,
+            [model_id, label_id, scope.root_id, _sql(_relative(folder, scope.root))],
+        )
+        return {
+            _path(name): Known(photo_id, size, mtime, reason, bool(passing), bool(removed), bool(scored))
+            for name, photo_id, size, mtime, reason, passing, removed, scored in rows
+        }
+
+    def seen(self, content_hash: bytes, model_id: int, label_id: int) -> bool:
+        """Whether a photo with these bytes was scored by this model. May be called from any thread."""
+        sql = """
+            SELECT 1 FROM images i JOIN scores s ON s.label_id = ? AND s.image_id = i.id
+            WHERE i.hash = ? AND s.model_id = ?
+        """
+        with self._translated(), self._reader_lock:
+            return self._reader.execute(sql, [label_id, content_hash, model_id]).fetchone() is not None
+
+    def image_id(self, content_hash: bytes) -> int | None:
+        row = self._one_or_none("SELECT id FROM images WHERE hash = ?", [content_hash])
+        return row[0] if row else None
+
+    def add_image(self, content_hash: bytes, width: int, height: int, taken: str | None) -> int:
+        return int(
+            self._one(
+                "INSERT INTO images(hash, width, height, taken) VALUES (?, ?, ?, ?) RETURNING id",
+                [content_hash, width, height, taken],
+            )[0]
+        )
+
+    def places(self, image_id: int) -> list[tuple[int, str, str]]:
+        """Where an image's photos are, or were: (photo id, its root, its path)."""
+        rows = self._rows(
+            """
+            SELECT p.id, r.path, f.path, p.name FROM photos p
+            JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+            WHERE p.image_id = ? ORDER BY p.id
+            """,
+            [image_id],
+        )
+        return [(photo_id, _path(r), os.path.join(_path(r), _join(f, n))) for photo_id, r, f, n in rows]
+
+    def put_photo(self, folder_id: int, name: str, size_bytes: int, mtime_ns: int, image_id: int) -> None:
+        """A photo that was read: new, or in place of what was known of this file."""
+        self._write(
+            """
+            INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, image_id) VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT(folder_id, name) DO UPDATE SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
+                image_id = excluded.image_id, reason = NULL, reason_at = NULL, passing = 0, removed_at = NULL
+            """,
+            [folder_id, _sql(name), size_bytes, mtime_ns, image_id],
+        )
+
+    def put_unreadable(
+        self, folder_id: int, name: str, size_bytes: int, mtime_ns: int, reason: str, passing: bool
+    ) -> None:
+        """A photo that could not be read. What was known of it is kept only where its size and date are unchanged."""
+        self._write(
+            """
+            INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, reason, reason_at, passing)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT(folder_id, name) DO UPDATE SET
+                image_id = CASE WHEN size_bytes = excluded.size_bytes AND mtime_ns = excluded.mtime_ns
+                           THEN image_id END,
+                reason_at = CASE WHEN reason IS excluded.reason THEN reason_at ELSE excluded.reason_at END,
+                size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
+                reason = excluded.reason, passing = excluded.passing, removed_at = NULL
+            """,
+            [folder_id, _sql(name), size_bytes, mtime_ns, reason, now(), int(passing)],
+        )
+
+    def move_photo(self, photo_id: int, folder_id: int, name: str, size_bytes: int, mtime_ns: int) -> None:
+        """A known photo stands at a new place. Whatever was known of a file at that place gives way."""
+        place = [folder_id, _sql(name), photo_id]
+        self._write("DELETE FROM photos WHERE folder_id = ? AND name = ? AND id <> ?", place)
+        self._write(
+            """
+            UPDATE photos SET folder_id = ?, name = ?, size_bytes = ?, mtime_ns = ?,
+                reason = NULL, reason_at = NULL, passing = 0, removed_at = NULL WHERE id = ?
+            """,
+            [folder_id, _sql(name), size_bytes, mtime_ns, photo_id],
+        )
+
+    def restore(self, photo_id: int) -> None:
+        self._write("UPDATE photos SET removed_at = NULL WHERE id = ?", [photo_id])
+
+    def put_scores(self, image_id: int, scores: Mapping[int, float], model_id: int) -> None:
+        """scores: label id -> 0..1. Replaces what an older version of the model said of this image."""
+        self._db.conn.executemany(
+            """
+            INSERT INTO scores(label_id, image_id, score, model_id) VALUES (?, ?, ?, ?)
+            ON CONFLICT(label_id, image_id) DO UPDATE SET score = excluded.score, model_id = excluded.model_id
+            """,
+            [(label_id, image_id, float(score), model_id) for label_id, score in scores.items()],
+        )
+
+    def folders(self, scope: Scope) -> list[tuple[int, str]]:
+        """The folders at or below a scope: (id, absolute path)."""
+        where, values = _below(scope)
+        rows = self._rows(f"SELECT f.id, f.path FROM folders f WHERE {where} ORDER BY f.id", values)
+        return [(folder_id, os.path.join(scope.root, _path(p)) if p else scope.root) for folder_id, p in rows]
+
+    def live_photos(self, folder_id: int) -> list[int]:
+        rows = self._rows("SELECT id FROM photos WHERE folder_id = ? AND removed_at IS NULL", [folder_id])
+        return [photo_id for (photo_id,) in rows]
+
+    def remove_photos(self, photo_ids: Sequence[int]) -> None:
+        """Mark as gone. Their scores stay, should the same content come back."""
+        with self.transaction():
+            self._db.conn.executemany(
+                "UPDATE photos SET removed_at = ? WHERE id = ?", [(now(), photo_id) for photo_id in photo_ids]
+            )
+
+    def path_of(self, photo_id: int) -> str:
+        (r, f, n) = self._one(f"SELECT r.path, f.path, p.name {_ANY} AND p.id = ?", [photo_id])
+        return os.path.join(_path(r), _join(f, n))
+
+    # ---- models, labels, runs
+
+    def put_model(self, card: Card, digest: str, tiles: int) -> tuple[int, dict[str, int]]:
+        """Make the model known, as it scores with this number of tiles -> (model id, label name -> label id)."""
+        with self.transaction():
+            key = [digest, tiles]
+            self._write(
+                "INSERT INTO models(name, version, digest, tiles, card) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [card.name, card.version, *key, card.to_json()],
+            )
+            (model_id,) = self._one("SELECT id FROM models WHERE digest = ? AND tiles = ?", key)
+            for label in card.labels:
+                self._write("INSERT INTO labels(model, name) VALUES (?, ?) ON CONFLICT DO NOTHING", [card.name, label])
+            rows = self._rows("SELECT name, id FROM labels WHERE model = ?", [card.name])
+        ids = dict(rows)
+        return model_id, {label: ids[label] for label in card.labels}
+
+    def labels(self, model: str | None = None) -> list[Label]:
+        """Every label that may be asked for; those of the model that ran last come first. model: only that model's."""
+        rows = self._rows(
+            """
+            SELECT l.id, l.model, l.name, l.threshold, (
+                SELECT m.card FROM models m LEFT JOIN runs r ON r.model_id = m.id WHERE m.name = l.model
+                ORDER BY r.id DESC, m.id DESC LIMIT 1) AS card, (
+                SELECT max(r.id) FROM runs r JOIN models m ON m.id = r.model_id WHERE m.name = l.model) AS last
+            FROM labels l WHERE ? IS NULL OR l.model = ? ORDER BY last DESC, l.id
+            """,
+            [model, model],
+        )
+        cards = {card: Card.from_json(card) for card in {row[4] for row in rows}}
+        return [
+            Label(i, m, name, cards[card].threshold(name) if own is None else own, own is not None)
+            for i, m, name, own, card, _ in rows
+        ]
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models that have scored here, the last one first: name, version, tiles, images, last_run."""
+        rows = self._rows(
+            """
+            SELECT m.name, m.version, m.tiles, (
+                SELECT count(*) FROM scores s WHERE s.model_id = m.id AND s.label_id = (
+                    SELECT min(l.id) FROM labels l WHERE l.model = m.name)), max(r.started_at)
+            FROM models m LEFT JOIN runs r ON r.model_id = m.id GROUP BY m.id ORDER BY max(r.id) DESC
+            """
+        )
+        return [dict(zip(("name", "version", "tiles", "images", "last_run"), row, strict=True)) for row in rows]
+
+    def save_threshold(self, label: Label, threshold: float | None) -> None:
+        with self.transaction():
+            self._write("UPDATE labels SET threshold = ? WHERE id = ?", [threshold, label.id])
+
+    def begin_run(self, model_id: int, provider: str) -> int:
+        with self.transaction():
+            return int(
+                self._one(
+                    "INSERT INTO runs(started_at, host, pid, model_id, provider) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                    [now(), socket.gethostname(), os.getpid(), model_id, provider],
+                )[0]
+            )
+
+    def end_run(self, run_id: int, summary: Mapping[str, Any]) -> None:
+        with self.transaction():
+            values = [now(), json.dumps(summary), run_id]
+            self._write("UPDATE runs SET finished_at = ?, summary = ? WHERE id = ?", values)
+
+    def last_run(self) -> dict[str, Any] | None:
+        """started_at, finished_at, host, pid, provider, summary of the run that began last."""
+        names = "started_at, finished_at, host, pid, provider, summary"
+        row = self._one_or_none(f"SELECT {names} FROM runs ORDER BY id DESC LIMIT 1")
+        return dict(zip(names.split(", "), row, strict=True)) if row else None
+
+    # ---- what a user asks
+
+    def find(
+        self,
+        wanted: query.Query,
+        labels: Mapping[str, Label],
+        *,
+        min_score: float | None = None,
+        limit: int | None = None,
+        under: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[Found]:
+        """The photos for which the query holds, best first.
+
+        labels: for each name in the query, the label that is meant. min_score takes the place of the thresholds.
+        since, until: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time; since is included, until is included whole.
+        A photo that one of the labels' models has not scored is never found: unknown is not "no".
+        """
+        names = query.labels(wanted)
+        joins = "".join(
+            f" JOIN scores s{i} ON s{i}.label_id = {labels[name].id} AND s{i}.image_id = s0.image_id"
+            for i, name in enumerate(names)
+            if i
+        )
+        columns = {name: f"s{i}.score" for i, name in enumerate(names)}
+        values: list[Any] = []
+        holds = _holds(wanted, columns, labels, min_score, values)
+        where = [f"s0.label_id = {labels[names[0]].id}", "p.removed_at IS NULL", holds]
+        if under is not None:
+            where.append(self._under(under, values))
+        if since is not None:
+            where.append(f"{_TAKEN} >= ?")
+            values.append(since)
+        if until is not None:
+            where.append(f"{_TAKEN} <= ?")
+            values.append(until + "T23:59:59" if len(until) == 10 else until)
+        sql = f"""
+            SELECT r.path, f.path, p.name, {_score(wanted, columns)} AS score, {_TAKEN}
+            FROM scores s0{joins} JOIN images i ON i.id = s0.image_id JOIN photos p ON p.image_id = s0.image_id
+            JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+            WHERE {" AND ".join(where)} ORDER BY score DESC, s0.image_id, p.id LIMIT ?
+        """
+        rows = self._rows(sql, [*values, -1 if limit is None else limit])
+        return [Found(os.path.join(_path(r), _join(f, n)), score, taken) for r, f, n, score, taken in rows]
+
+    def image_of(self, path: str) -> int | None:
+        """The image of a photo at an absolute path; None where the library has no such photo, or could not read it."""
+        scope = self.scope(os.path.dirname(path))
+        if scope is None:
+            return None
+        row = self._one_or_none(
+            f"SELECT p.image_id {_LIVE} AND f.root_id = ? AND f.path = ? AND p.name = ?",
+            [scope.root_id, _sql(scope.below), _sql(os.path.basename(path))],
+        )
+        return row[0] if row else None
+
+    def put_truth(self, rows: Iterable[tuple[str, int, bool]]) -> None:
+        """rows: (label, image id, present). All or none; what was known before is replaced."""
+        with self.transaction():
+            self._db.conn.executemany(
+                """
+                INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)
+                ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, at = excluded.at
+                """,
+                [(label, image_id, int(present), now()) for label, image_id, present in rows],
+            )
+
+    def truth(self, label: str | None = None, *, scored: Label | None = None, under: str | None = None) -> list[Truth]:
+        """What the user knows, a row for each photo and label; with the score that the label `scored` has for it."""
+        values: list[Any] = [scored.id if scored else None]
+        where = [] if label is None else ["t.label = ?"]
+        values += [] if label is None else [label]
+        if under is not None:
+            where.append(self._under(under, values))
+        sql = f"""
+            SELECT r.path, f.path, p.name, t.label, t.present, s.score
+            FROM truth t JOIN photos p ON p.image_id = t.image_id AND p.removed_at IS NULL
+            JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+            LEFT JOIN scores s ON s.label_id = ? AND s.image_id = t.image_id
+            {"WHERE " + " AND ".join(where) if where else ""} ORDER BY t.label, p.id
+        """
+        rows = self._rows(sql, values)
+        return [Truth(os.path.join(_path(r), _join(f, n)), lab, bool(yes), score) for r, f, n, lab, yes, score in rows]
+
+    def unreadable(self) -> list[tuple[str, str, str]]:
+        """(path, reason, since when) of each photo that could not be read."""
+        rows = self._rows(
+            f"SELECT r.path, f.path, p.name, p.reason, p.reason_at {_LIVE} AND p.reason IS NOT NULL ORDER BY p.id"
+        )
+        return [(os.path.join(_path(r), _join(f, n)), reason, since) for r, f, n, reason, since in rows]
+
+    def counts(self) -> dict[str, int]:
+        """photos (live ones), unreadable among them, removed, images (distinct contents), truth (rows)."""
+        sql = {
+            "photos": "SELECT count(*) FROM photos WHERE removed_at IS NULL",
+            "unreadable": "SELECT count(*) FROM photos WHERE removed_at IS NULL AND reason IS NOT NULL",
+            "removed": "SELECT count(*) FROM photos WHERE removed_at IS NOT NULL",
+            "images": "SELECT count(*) FROM images",
+            "truth": "SELECT count(*) FROM truth",
+        }
+        return {name: int(self._one(s)[0]) for name, s in sql.items()}
+
+    # ---- below the surface
+
+    def _connect(self) -> sqlite3.Connection:
+        # Legacy transaction control: sqlite-utils asks for it, and BEGIN IMMEDIATE is ours to say.
+        conn = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        conn.execute("PRAGMA foreign_keys = ON")
+        conn.execute("PRAGMA trusted_schema = OFF")
+        # With WAL, a crash of the machine may cost the last batches and never the database.
+        conn.execute("PRAGMA synchronous = NORMAL")
+        return conn
+
+    def _migrate(self) -> None:
+        (version,) = self._one("PRAGMA user_version")
+        if version > VERSION:
+            raise StoreError(f"{self.path}: written by a newer photosearch (schema {version}); upgrade photosearch")
+        if version == VERSION:
+            return
+        self._write("PRAGMA journal_mode = WAL")
+        if version:
+            self._back_up(version)
+        with self.transaction():
+            (version,) = self._one("PRAGMA user_version")  # another process may have been quicker
+            if version < VERSION:
+                migrations.apply(self._db)
+                self._write(f"PRAGMA user_version = {VERSION}")
+
+    def _back_up(self, version: int) -> None:
+        aside = self.path.with_name(f"{self.path.name}.schema{version}")
+        part = aside.with_name(aside.name + ".part")
+        part.unlink(missing_ok=True)
+        _create_private(part)
+        with contextlib.closing(sqlite3.connect(part)) as copy:
+            self._db.conn.backup(copy)
+        part.replace(aside)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        """SQLite's errors -> ours, in words."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {_advice(error)}") from error
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self._db.execute(sql, values).fetchall()
+
+    def _one_or_none(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        rows = self._rows(sql, values)
+        return rows[0] if rows else None
+
+    def _one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        return self._rows(sql, values)[0]
+
+    def _write(self, sql: str, values: Sequence[Any] = ()) -> None:
+        with self._translated():
+            self._db.execute(sql, values)
+
+    def _under(self, folder: str, values: list[Any]) -> str:
+        """The condition for photos at or below an absolute folder, which may hold roots or lie in one."""
+        scope = self.scope(folder)
+        if scope is not None:
+            where, more = _below(scope)
+            values += more
+            return where
+        inside = [r.root_id for r in self.roots() if r.root.startswith(_with_slash(folder))]
+        return f"f.root_id IN ({', '.join(map(str, inside))})"
+
+
+_ANY = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE 1"
+_LIVE = f"{_ANY} AND p.removed_at IS NULL"
+_TAKEN = "coalesce(i.taken, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), '')"
+
+
+def _holds(
+    q: query.Query, columns: Mapping[str, str], labels: Mapping[str, Label], min_score: float | None, values: list[Any]
+) -> str:
+    match q:
+        case query.Is(name):
+            values.append(labels[name].threshold if min_score is None else min_score)
+            return f"{columns[name]} >= ?"
+        case query.Not(part):
+            return f"NOT ({_holds(part, columns, labels, min_score, values)})"
+        case query.And(parts):
+            return "(" + " AND ".join(_holds(p, columns, labels, min_score, values) for p in parts) + ")"
+        case query.Or(parts):
+            return "(" + " OR ".join(_holds(p, columns, labels, min_score, values) for p in parts) + ")"
+
+
+def _score(q: query.Query, columns: Mapping[str, str]) -> str:
+    match q:
+        case query.Is(name):
+            return columns[name]
+        case query.Not(part):
+            return f"(1.0 - {_score(part, columns)})"
+        case query.And(parts):
+            return f"min({', '.join(_score(p, columns) for p in parts)})"
+        case query.Or(parts):
+            return f"max({', '.join(_score(p, columns) for p in parts)})"
+
+
+def _below(scope: Scope) -> tuple[str, list[Any]]:
+    """The condition for folders at or below a scope. Compared as bytes: a folder's path may be TEXT or BLOB."""
+    if not scope.below:
+        return "f.root_id = ?", [scope.root_id]
+    prefix = os.fsencode(scope.below)
+    path = "CAST(f.path AS BLOB)"
+    return (
+        f"f.root_id = ? AND ({path} = ? OR ({path} > ? AND {path} < ?))",
+        [scope.root_id, prefix, prefix + b"/", prefix + b"0"],  # '0' follows '/'
+    )
+
+
+def _sql(path: str) -> str | bytes:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
+
+
+def _path(value: str | bytes) -> str:
+    return os.fsdecode(value)
+
+
+def _join(folder: str | bytes, name: str | bytes) -> str:
+    return "/".join(filter(None, (_path(folder), _path(name))))
+
+
+def _relative(path: str, root: str) -> str:
+    below = os.path.relpath(path, root).replace(os.sep, "/")
+    return "" if below == "." else below
+
+
+def _with_slash(folder: str) -> str:
+    return folder if folder.endswith(os.sep) else folder + os.sep
+
+
+def _create_private(path: Path) -> None:
+    """An empty file that only its owner may read: what a person photographs is nobody else's business."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StoreError(f"{path}: can't make a library here: {error.strerror}; choose a place with --db") from None
+
+
+def _advice(error: sqlite3.Error) -> str:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return f"another program has kept it locked for {WAIT_SECONDS:.0f} s; close that, then try again"
+    if "malformed" in text or "not a database" in text or "corrupt" in text:
+        return "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
+    if "full" in text or "disk I/O" in text:
+        return f"the disk is full or fails ({text}); make room, then run the same command again: nothing is lost"
+    if "readonly" in text or "unable to open" in text:
+        return f"can't be written ({text}); check its permissions, or choose a place with --db"
+    return text
