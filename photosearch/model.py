@@ -151,9 +151,11 @@ class Model:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # what fails is raised, and said once, in our words
+        # Left to itself, ONNX Runtime looks for the external data of a model that came as bytes in the folder that the
+        # user stands in. Below a file, this one, there is nothing to find; and it refuses to go up.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", __file__)
         names = [PROVIDERS[p] for p in dict.fromkeys((chosen, "cpu"))]
         try:
-            # From bytes, and with no folder given: external data, wherever it points, is never opened.
             self._session = onnxruntime.InferenceSession(data, options, providers=names)
         except Exception as error:
             raise ModelError(f"{path}: ONNX Runtime can't load this model: {_first_line(error)}") from None
