@@ -201,8 +201,8 @@ class Model:
     def _check(self) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         size = self.card.input_size
-        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(uint8)":
-            raise ModelError(f"{self.path}: must have one uint8 input and one output")
+        if [i.type for i in inputs] != ["tensor(uint8)"] or [o.type for o in outputs] != ["tensor(float)"]:
+            raise ModelError(f"{self.path}: must have one uint8 input and one float32 output")
         shape = inputs[0].shape
         if len(shape) != 4 or isinstance(shape[0], int) or [d for d in shape[1:] if isinstance(d, int)] != [
             size, size, 3,
