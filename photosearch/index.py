@@ -9,10 +9,11 @@ the order in which they were found, so that a run that was interrupted and taken
 
 import contextlib
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import filelock
 import numpy as np
@@ -31,11 +32,13 @@ SAME_ROOT = 0.9  # of the photos that are looked at, so that a folder counts as 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A photo that is new or has changed, with what the model says of it. `copied`: its content was known already."""
+    """A photo that is new or has changed, with what the model says of it.
+
+    Without scores where its content was known, and scored, before: a copy, or a file that was written anew.
+    """
 
     path: str
     scores: dict[str, float]
-    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,11 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class CouldNotRead:
+    """`remembered`: it could not be read at an earlier run, has not changed, and was not opened again."""
+
     path: str
     reason: str
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,8 @@ def index(
     tiles = model.card.tiles if tiles is None else tiles
     check_tiles(model.card, tiles)
     run = _Run(store, model, tiles, force, retry, stop)
+    run_id = store.begin_run(run.model_id, model.provider)
+    counts: Counter[str] = Counter()
     workers = workers or os.cpu_count() or 1
     batch_size = batch_size or BATCH_SIZE.get(model.provider, BATCH_SIZE["cpu"])
     settings = Settings(model.card.input_size, model.card.fit, tiles, max_pixels or max_pixels_here(workers))
@@ -146,21 +154,25 @@ def index(
         except Unreadable as error:
             return _Opened(todo, error)
 
-    try:
-        for folder in folders:
-            scope, moved_root = place(folder, store)
-            if moved_root is not None:
-                yield moved_root
-            found = run.find(scope, exclude, follow_symlinks)
-            opened = _ahead(threads, open_photo, found, 2 * batch_size + 2 * workers, stop)
-            yield from run.write(opened, batch_size)
-            if stop():
-                return
+    def one_folder(folder: str) -> Iterator[Event]:
+        scope, moved_root = place(folder, store)
+        if moved_root is not None:
+            yield moved_root
+        found = run.find(scope, exclude, follow_symlinks)
+        opened = _ahead(threads, open_photo, found, 2 * batch_size + 2 * workers, stop)
+        yield from run.write(opened, batch_size)
+        if not stop():
             yield from run.remove(scope, prune)
+
+    try:
+        for event in chain.from_iterable(map(one_folder, folders)):
+            counts[type(event).__name__] += 1
+            yield event
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
         decoders.close()
         threads.shutdown()
+    store.end_run(run_id, {**counts, "stopped": stop()})
 
 
 def place(folder: str, store: Store) -> tuple[Scope, RootMoved | None]:
@@ -196,8 +208,9 @@ def only_one(store: Store) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        run = store.last_run() or {}
-        who = f"process {run['pid']} on {run['host']} since {run['started_at']}" if run else "another process"
+        run = store.last_run()
+        known = run is not None and run["finished_at"] is None  # else it has only just begun
+        who = f"process {run['pid']} on {run['host']} since {run['started_at']}" if run and known else "another process"
         raise StoreError(f"{store.path}: is being indexed by {who}; wait for it, or use another --db") from None
     except OSError as error:
         raise StoreError(f"{store.path}.lock: can't be locked: {error.strerror or error}") from None
@@ -286,7 +299,7 @@ class _Run:
         if known.reason is not None:
             if self.retry or known.passing or known.removed:
                 return _Todo(photo, folder_id, known)
-            return Unchanged(photo.path)
+            return CouldNotRead(photo.path, known.reason, remembered=True)
         if not known.scored:
             return _Todo(photo, folder_id, known)
         return _Back(photo, known.photo_id) if known.removed else Unchanged(photo.path)
@@ -354,7 +367,7 @@ class _Run:
             self.store.put_scores(
                 image_id, {self.label_ids[label]: score for label, score in scores.items()}, self.model_id
             )
-        return Moved(photo.path, before[1]) if before else Scored(photo.path, scores, copied=row is None)
+        return Moved(photo.path, before[1]) if before else Scored(photo.path, scores)
 
     def _moved_from(self, image_id: int, path: str) -> tuple[int, str] | None:
         """The photo that this content was known as, if its file is gone from where it was: (photo id, path)."""

@@ -482,7 +482,7 @@ class Store:
         """The photos for which the query holds, best first.
 
         labels: for each name in the query, the label that is meant. min_score takes the place of the thresholds.
-        since, until: YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time; since is included, until is included whole.
+        since, until: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time, the whole of it included.
         A photo that one of the labels' models has not scored is never found: unknown is not "no".
         """
         names = query.labels(wanted)
@@ -502,7 +502,7 @@ class Store:
             values.append(since)
         if until is not None:
             where.append(f"{_TAKEN} <= ?")
-            values.append(until + "T23:59:59" if len(until) == 10 else until)
+            values.append(until + "~")  # sorts after whatever the date goes on with
         sql = f"""
             SELECT r.path, f.path, p.name, {_score(wanted, columns)} AS score, {_TAKEN}
             FROM scores s0{joins} JOIN images i ON i.id = s0.image_id JOIN photos p ON p.image_id = s0.image_id

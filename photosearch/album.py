@@ -1,0 +1,70 @@
+"""An album of what was found: copies of the photos, or links to them, in a folder of the user's choice.
+
+Nothing is overwritten, ever: two photos of one name stand side by side as `a.jpg` and `a (2).jpg`, and a photo
+that the folder already holds, as the same link or byte for byte, is left alone, so that the same command twice
+changes nothing. A copy appears whole or not at all.
+"""
+
+import filecmp
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from photosearch.errors import InputError
+
+
+def copy_to(folder: str | Path, paths: Iterable[str]) -> tuple[int, int]:
+    """-> (copied, already there). Dates come along. Raises InputError; what was copied before stays."""
+    return _fill(folder, paths, _copy, lambda photo, there: filecmp.cmp(photo, there, shallow=False))
+
+
+def link_to(folder: str | Path, paths: Iterable[str]) -> tuple[int, int]:
+    """The same with symbolic links -> (linked, already there)."""
+    return _fill(folder, paths, os.symlink, os.path.samefile)
+
+
+def _fill(
+    folder: str | Path, paths: Iterable[str], put: Callable[[str, str], object], same: Callable[[str, str], bool]
+) -> tuple[int, int]:
+    made = there = 0
+    try:
+        os.makedirs(folder, exist_ok=True)
+        for photo in paths:
+            place = _free_place(folder, photo, same)
+            if place is None:
+                there += 1
+            else:
+                put(photo, place)
+                made += 1
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: {error.strerror or error}; {made} photos done before") from None
+    return made, there
+
+
+def _free_place(folder: str | Path, photo: str, same: Callable[[str, str], bool]) -> str | None:
+    """Where in the folder this photo goes, or None where it is there already."""
+    stem, suffix = os.path.splitext(os.path.basename(photo))
+    number = 1
+    while True:
+        place = os.path.join(folder, f"{stem}{suffix}" if number == 1 else f"{stem} ({number}){suffix}")
+        if not os.path.lexists(place):
+            return place
+        if os.path.exists(place) and same(photo, place):
+            return None
+        number += 1
+
+
+def _copy(photo: str, place: str) -> None:
+    part = f"{place}.part"
+    try:
+        shutil.copy2(photo, part)
+        try:
+            os.link(part, place)  # fails where something took the place meanwhile; a rename would overwrite it
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links, as memory cards have
+            os.rename(part, place)
+    finally:
+        if os.path.lexists(part):
+            os.unlink(part)

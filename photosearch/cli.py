@@ -1,0 +1,561 @@
+"""The command line: parse, call one function, print. The only file that knows typer and rich.
+
+Results go to stdout, everything else to stderr. Exit 0: done; 1: an error of ours, said in one line; 2: usage;
+130: interrupted. What is heavy is imported by the command that needs it, so that --help answers at once.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from photosearch import __version__
+from photosearch.errors import InputError, ModelError, PhotosearchError
+
+if TYPE_CHECKING:
+    from photosearch.index import Event
+    from photosearch.store import Found, Label, Store
+
+SHOWN = 100  # rows of `find`'s table, where --limit doesn't say
+
+
+class _Group(TyperGroup):
+    """Where our errors become one line and an exit code. A bug stays a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PhotosearchError as error:
+            _note(f"photosearch: {error}")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            _note("photosearch: interrupted")
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Find the photos you describe, in your own folders, on your own machine.",
+)
+truth_app = typer.Typer(no_args_is_help=True, help="What you know of your photos, as CSV.")
+models_app = typer.Typer(invoke_without_command=True, help="The models that can be used, and their cards.")
+app.add_typer(truth_app, name="truth")
+app.add_typer(models_app, name="models")
+
+
+def _default_db() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("photosearch", appauthor=False)) / "library.db"
+
+
+Db = Annotated[
+    Path | None,
+    typer.Option("--db", envvar="PHOTOSEARCH_DB", help="The library's file.", show_default="your data folder"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Under = Annotated[str | None, typer.Option("--under", metavar="DIR", help="Only photos in this folder and below.")]
+OneModel = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model's labels.")]
+
+
+@app.callback()
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"photosearch {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    app(prog_name="photosearch")
+
+
+# ---- index
+
+
+@app.command()
+def index(
+    folders: Annotated[
+        list[str] | None, typer.Argument(metavar="[DIR]...", help="Folders of photos; without, all that are known.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model's name or an .onnx file.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, max=4096, help="Photos scored at once.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Photos opened at once.")] = None,
+    provider: Annotated[str, typer.Option(metavar="NAME", help="auto, cuda, coreml, directml, cpu, ...")] = "auto",
+    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")] = False,
+    tiles: Annotated[
+        int | None, typer.Option(min=0, max=25, help="Look at so many parts of each photo too: 0, 4, 9.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Pass over names or paths like this; may be repeated.")
+    ] = None,
+    follow_symlinks: Annotated[bool, typer.Option("--follow-symlinks", help="Follow links; loops are safe.")] = False,
+    max_megapixels: Annotated[int | None, typer.Option(min=1, help="Refuse photos larger than this.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Open and score everything again.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try unreadable photos again.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Believe it when most of a folder is gone.")] = False,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Look at all photos in the folders, and remember what is in them."""
+    from photosearch import index as indexing
+    from photosearch import photos
+    from photosearch.model import Model, resolve
+    from photosearch.store import Store
+
+    db = db or _default_db()
+    for folder in folders or []:
+        if not os.path.isdir(folder) and not db.exists():
+            raise InputError(f"{folder}: no such folder")
+    loaded = Model(resolve(model), provider=provider)
+    if require_gpu and loaded.provider == "cpu":
+        raise ModelError(f"no GPU can be used: {loaded.fallback or 'the CPU was asked for'}")
+    if loaded.fallback:
+        _note(f"on the CPU; {loaded.fallback}" if loaded.provider == "cpu" else loaded.fallback)
+    globs = (*photos.EXCLUDED, *(exclude or ()))
+    with Store(db, create=True) as store, indexing.only_one(store), _stopping() as stop:
+        folders = folders or [root.root for root in store.roots()]
+        if not folders:
+            raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
+        events = indexing.index(
+            folders, store, loaded, tiles=tiles, batch_size=batch_size, workers=workers, exclude=globs,
+            follow_symlinks=follow_symlinks, max_pixels=max_megapixels and max_megapixels * 1_000_000,
+            force=force, retry=retry, prune=prune, stop=stop.is_set,
+        )  # fmt: skip
+        start = time.perf_counter()
+        counts = _follow(events, lambda: sum(len(f.photos) for d in folders for f in photos.find(
+            os.path.realpath(d), exclude=globs, follow_symlinks=follow_symlinks)))  # fmt: skip
+        seconds = time.perf_counter() - start
+        summary = {**counts, "seconds": round(seconds, 3), "provider": loaded.provider, "model": loaded.card.name}
+    if as_json:
+        typer.echo(json.dumps(summary))
+    _note(_summary(counts, seconds, f"{loaded.card.name} on {loaded.provider}"))
+    if stop.is_set():
+        _note("Stopped. What was done is kept: the same command goes on from here.")
+        raise typer.Exit(130)
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Ctrl-C, or a polite kill, sets the event; a second one interrupts at once. The old handlers come back."""
+    stop = threading.Event()
+
+    def handle(number: int, _: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        _note("\nFinishing the batch; once more to stop at once.")
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(s, handle) for s in signals]
+    try:
+        yield stop
+    finally:
+        for s, handler in zip(signals, before, strict=True):
+            signal.signal(s, handler)
+
+
+def _follow(events: "Iterator[Event]", count: Callable[[], int]) -> dict[str, int]:
+    """Run the index to its end behind a progress bar, and say what isn't ordinary -> what was counted."""
+    from photosearch import index as ix
+
+    counts = {"new": 0, "unchanged": 0, "moved": 0, "removed": 0, "unreadable": 0}
+    with _progress(count) as (advance, say):
+        for event in events:
+            match event:
+                case ix.Scored():
+                    counts["new"] += 1
+                case ix.Unchanged():
+                    counts["unchanged"] += 1
+                case ix.Moved():
+                    counts["moved"] += 1
+                case ix.CouldNotRead():
+                    counts["unreadable"] += 1
+                case ix.Removed():
+                    counts["removed"] += 1
+                    continue
+                case ix.CouldNotList(path, reason):
+                    say(f"{path}: can't be listed: {reason}; what is known of it stays")
+                    continue
+                case ix.RootMoved(before, path):
+                    say(f"{before} is now {path}: its photos moved along")
+                    continue
+                case ix.KeptAll(path, gone, known):
+                    say(f"{path}: {gone:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
+                        "If they are gone for good: index --prune")  # fmt: skip
+                    continue
+            advance()
+    return counts
+
+
+@contextlib.contextmanager
+def _progress(count: Callable[[], int]) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """-> (advance by one photo, say a line). A bar only where stderr is a terminal; its total comes when counted."""
+    if not sys.stderr.isatty():
+        yield (lambda: None), _note
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None, rate="")
+        threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
+        start, done, shown = time.monotonic(), 0, 0.0
+
+        def advance() -> None:
+            nonlocal done, shown
+            done += 1
+            now = time.monotonic()
+            if now - shown > 0.1:
+                shown = now
+                progress.update(task, completed=done, rate=f"{done / max(now - start, 1e-9):,.0f} photos/s")
+
+        yield advance, lambda text: progress.console.print(_text(text))
+
+
+def _summary(counts: dict[str, int], seconds: float, how: str) -> str:
+    photos = sum(n for name, n in counts.items() if name != "removed")
+    told = ", ".join(f"{n:,} {name}" for name, n in counts.items() if n or name == "new")
+    line = f"{photos:,} photos: {told}; {seconds:.1f} s, {photos / max(seconds, 1e-9):,.0f} photos/s, {how}"
+    return line + ("\n`photosearch errors` says why photos were unreadable." if counts["unreadable"] else "")
+
+
+# ---- find
+
+
+@app.command()
+def find(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS", help="bird, or: bird and not dog")],
+    min_score: Annotated[float | None, typer.Option(min=0, max=1, help="In place of the labels' thresholds.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="At most so many, 0 for all.")] = None,
+    under: Under = None,
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="Taken then or later: 2024, 2024-05-31.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Taken then or before.")] = None,
+    paths: Annotated[bool, typer.Option("--paths", help="Print paths only, a line each.")] = False,
+    null: Annotated[bool, typer.Option("-0", "--null", help="Like --paths, ended by NUL, for xargs -0.")] = False,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    copy_to: Annotated[str | None, typer.Option(metavar="DIR", help="Copy the photos into this folder.")] = None,
+    link_to: Annotated[str | None, typer.Option(metavar="DIR", help="Link to the photos from this folder.")] = None,
+    model: OneModel = None,
+    db: Db = None,
+) -> None:
+    """List the photos that show what you describe, best first."""
+    from photosearch import album, query
+    from photosearch.store import Store
+
+    if sum((paths, null, as_json, as_csv)) > 1:
+        raise InputError("--paths, -0, --json and --csv exclude one another; choose one")
+    plain = not (paths or null or as_json or as_csv or copy_to or link_to)
+    most = SHOWN if limit is None and plain else limit or None
+    wanted = query.parse(" ".join(words))
+    with Store(db or _default_db()) as store:
+        labels = _labels(store, query.labels(wanted), model)
+        found = store.find(
+            wanted, labels, min_score=min_score, limit=most and most + 1,
+            under=under and os.path.realpath(under), since=_date(since), until=_date(until),
+        )  # fmt: skip
+    more, found = most is not None and len(found) > most, found[:most]
+    if not found:
+        _note("nothing found")
+    name = " ".join(words) if len(labels) > 1 else next(iter(labels.values())).name
+    if as_json:
+        rows = [{"path": f.path, "label": name, "score": f.score, "taken": f.taken} for f in found]
+        typer.echo(json.dumps(rows, indent=1))
+    elif as_csv:
+        _csv([("path", "label", "score", "taken"), *((f.path, name, f.score, f.taken) for f in found)])
+    elif paths or null:
+        _raw(found, b"\0" if null else b"\n")
+    elif plain:
+        _table(("score", "path", "taken"), [(f"{f.score:.3f}", f.path, f.taken.replace("T", " ")) for f in found])
+    if more and limit is None:
+        _note(f"the best {most} are shown; --limit 0 shows all")
+    for folder, make, done in ((copy_to, album.copy_to, "copied"), (link_to, album.link_to, "linked")):
+        if folder is not None:
+            made, there = make(folder, [f.path for f in found])
+            _note(f"{folder}: {made:,} {done}" + (f", {there:,} were there already" if there else ""))
+
+
+def _labels(store: "Store", names: Iterable[str], model: str | None) -> dict[str, "Label"]:
+    """For each name in a query the label that is meant: the model's given, else that of the last model that has it."""
+    from photosearch import query
+
+    known = store.labels(_model_name(model))
+    by_name: dict[str, Label] = {}
+    for label in known:
+        by_name.setdefault(label.name, label)
+    return {name: by_name[query.resolve(name, by_name)] for name in names}
+
+
+def _model_name(model: str | None) -> str | None:
+    if model is None or not os.path.isfile(model):
+        return model
+    from photosearch.model import read_card
+
+    return read_card(Path(model)).name
+
+
+def _date(text: str | None) -> str | None:
+    from datetime import datetime
+
+    if text is None:
+        return None
+    for form in ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text.replace(" ", "T"), form).strftime(form)
+    raise InputError(f"{text!r} is no date; write it as 2024, 2024-05 or 2024-05-31")
+
+
+# ---- what the user knows
+
+
+@app.command()
+def mark(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Photos in the library.")],
+    is_: Annotated[list[str] | None, typer.Option("--is", metavar="LABEL", help="They show this.")] = None,
+    not_: Annotated[list[str] | None, typer.Option("--not", metavar="LABEL", help="They don't show this.")] = None,
+    db: Db = None,
+) -> None:
+    """Tell what you know of photos, for `report` to compare with what the model said."""
+    from photosearch import query, truth
+    from photosearch.store import Store
+
+    said = [(name, True) for name in is_ or []] + [(name, False) for name in not_ or []]
+    if not said:
+        raise InputError("say what they show: --is LABEL, or --not LABEL")
+    with Store(db or _default_db()) as store:
+        known = [label.name for label in store.labels()]
+        labels = {query.resolve(name, known): present for name, present in said}
+        if len(labels) < len({(query.resolve(name, known), present) for name, present in said}):
+            raise InputError("a photo can't both show a label and not show it")
+        rows = []
+        for path in paths:
+            image_id = store.image_of(truth.real(path))
+            if image_id is None:
+                raise InputError(f"{path}: not in the library, or not readable; index its folder first")
+            rows += [(label, image_id, present) for label, present in labels.items()]
+        store.put_truth(rows)
+    _note(f"{len(paths):,} marked")
+
+
+@truth_app.command("import")
+def truth_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns path, label, present (1 or 0).")],
+    skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Pass over photos not in the library.")] = False,
+    db: Db = None,
+) -> None:
+    """Read what you know from a CSV file: all of it, or nothing."""
+    from photosearch import truth
+    from photosearch.store import Store
+
+    rows = truth.read_rows(file)
+    with Store(db or _default_db()) as store:
+        kept, passed = truth.import_rows(store, rows, str(file), skip_unknown=skip_unknown)
+    _note(f"{kept:,} rows kept" + (f", {passed:,} passed over: not in the library" if passed else ""))
+
+
+@truth_app.command("export")
+def truth_export(
+    label: Annotated[str | None, typer.Option(metavar="LABEL", help="Only this label's rows.")] = None,
+    under: Under = None,
+    db: Db = None,
+) -> None:
+    """Print what you know as CSV, paths in full."""
+    from photosearch.store import Store
+
+    with Store(db or _default_db()) as store:
+        rows = store.truth(label, under=under and os.path.realpath(under))
+    _csv([("path", "label", "present"), *((t.path, t.label, int(t.present)) for t in rows)])
+
+
+# ---- what there is
+
+
+@app.command()
+def status(as_json: AsJson = False, db: Db = None) -> None:
+    """The library, its folders and models, and what can run them."""
+    from photosearch.model import AUTO, PROVIDERS, choose_provider, shipped
+    from photosearch.store import Store
+
+    path = db or _default_db()
+    providers = {}
+    for name in PROVIDERS:
+        chosen, why = choose_provider(name)
+        if chosen == name or name in AUTO:
+            providers[name] = "ready" if chosen == name else (why or "").removeprefix(f"{name}: ")
+    known: dict[str, Any] = {"database": str(path), "size_bytes": path.stat().st_size if path.exists() else None}
+    if path.exists():
+        with Store(path) as store:
+            roots = [{"path": r.root, "photos": store.count(r), "there": os.path.isdir(r.root)} for r in store.roots()]
+            known |= {"roots": roots, **store.counts(), "models": store.models(), "last_run": store.last_run()}
+    known |= {"shipped": sorted(shipped()), "providers": providers}
+    if as_json:
+        typer.echo(json.dumps(known, indent=1))
+        return
+    _print_status(known)
+
+
+def _print_status(known: dict[str, Any]) -> None:
+    size = known["size_bytes"]
+    rows = [("library", known["database"] + (f" ({size / 1e6:,.1f} MB)" if size is not None else " (not made yet)"))]
+    for root in known.get("roots", []):
+        rows.append(("folder", f"{root['path']}: {root['photos']:,} photos" + ("" if root["there"] else ", away")))
+    if "photos" in known:
+        rows.append(("photos", f"{known['photos']:,}, {known['unreadable']:,} of them unreadable"))
+        rows.append(("known to you", f"{known['truth']:,} marks"))
+    for model in known.get("models", []):
+        tiles = f", {model['tiles']} tiles" if model["tiles"] else ""
+        rows.append(("model", f"{model['name']} {model['version']}{tiles}: {model['images']:,} pictures scored"))
+    rows += [("comes along", name) for name in known["shipped"]]
+    rows += [("provider", f"{name}: {state}") for name, state in known["providers"].items()]
+    _table(("", ""), rows)
+
+
+@app.command()
+def errors(as_json: AsJson = False, db: Db = None) -> None:
+    """The photos that could not be read, why, and since when."""
+    from photosearch.store import Store
+
+    with Store(db or _default_db()) as store:
+        rows = store.unreadable()
+    if as_json:
+        typer.echo(json.dumps([dict(zip(("path", "reason", "since"), row, strict=True)) for row in rows], indent=1))
+    elif rows:
+        _table(("path", "reason", "since"), rows)
+    else:
+        _note("every photo could be read")
+
+
+@app.command()
+def labels(model: OneModel = None, as_json: AsJson = False, db: Db = None) -> None:
+    """What `find` can look for, and from which score on."""
+    from photosearch.store import Store
+
+    with Store(db or _default_db()) as store:
+        known = store.labels(_model_name(model))
+    if as_json:
+        rows = [{"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved} for x in known]
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        cells = [(x.name, x.model, f"{x.threshold:.3f}" + (" (yours)" if x.saved else "")) for x in known]
+        _table(("label", "model", "threshold"), cells)
+
+
+@models_app.callback()
+def models(ctx: typer.Context, as_json: AsJson = False) -> None:
+    from photosearch.model import DEFAULT, read_card, shipped
+
+    if ctx.invoked_subcommand is not None:
+        return
+    cards = [read_card(path) for path in shipped().values()]
+    if as_json:
+        keys = ("name", "version", "labels", "input_size")
+        rows = [{**{k: getattr(c, k) for k in keys}, "default": c.name == DEFAULT} for c in cards]
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    cells = [
+        (c.name, c.version, ", ".join(c.labels[:8]), f"{c.input_size} px", "yes" if c.name == DEFAULT else "")
+        for c in cards
+    ]
+    _table(("name", "version", "labels", "input", "default"), cells)
+
+
+@models_app.command("show")
+def models_show(name: Annotated[str, typer.Argument(help="A model's name or an .onnx file.")]) -> None:
+    """Print a model's card, as JSON: what it was taught with, and how good it was found to be."""
+    from photosearch.model import read_card, resolve
+
+    typer.echo(json.dumps(json.loads(read_card(resolve(name)).to_json()), indent=1))
+
+
+@app.command()
+def doctor(
+    provider: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Try this one; may be repeated.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model's name or an .onnx file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one batch through each part, and say what works and how fast."""
+    from photosearch import doctor as examination
+    from photosearch.model import resolve
+
+    checks = list(examination.examine(resolve(model), provider or ["auto", "cpu"]))
+    if as_json:
+        keys = ("name", "works", "detail", "milliseconds")
+        typer.echo(json.dumps([{k: getattr(c, k) for k in keys} for c in checks], indent=1))
+    else:
+        times = ["" if c.milliseconds is None else f"{c.milliseconds:.2f} ms a photo" for c in checks]
+        rows = [(c.name, "works" if c.works else "FAILS", t, c.detail) for c, t in zip(checks, times, strict=True)]
+        _table(("", "", "", ""), rows)
+    if not all(c.works for c in checks):
+        raise typer.Exit(1)
+
+
+# ---- printing
+
+
+def _console(*, stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def _text(text: str) -> str:
+    """Text for a terminal: a file's name may hold anything, and what a terminal would obey must not reach it."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def _note(text: str) -> None:
+    typer.echo(_text(text), err=True)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table where a person reads, tab-separated lines where a program does."""
+    if not rows:
+        return
+    if not sys.stdout.isatty():
+        for row in rows:
+            typer.echo("\t".join(_text(cell).replace("\n", "\\n").replace("\t", "\\t") for cell in row))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=any(head), header_style="bold")
+    for name in head:
+        table.add_column(name, overflow="fold", justify="right" if name == "score" else "left")
+    for row in rows:
+        table.add_row(*(Text(_text(cell).replace("\n", "\\n")) for cell in row))
+    _console().print(table, soft_wrap=False)
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> None:
+    import csv
+    import io
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    typer.echo(os.fsencode(text.getvalue()), nl=False)
+
+
+def _raw(found: "Sequence[Found]", end: bytes) -> None:
+    typer.echo(b"".join(os.fsencode(f.path) + end for f in found), nl=False)

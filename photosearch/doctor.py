@@ -1,0 +1,112 @@
+"""Does it work here, and how fast: one batch through each part, on a picture that is made on the spot.
+
+Touches neither the user's photos nor the user's library.
+"""
+
+import io
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from photosearch import photos
+from photosearch.decoders import Decoders, Settings
+from photosearch.errors import PhotosearchError
+from photosearch.model import Model
+from photosearch.photos import Photo
+from photosearch.store import Store
+
+MEGAPIXELS_12 = (4000, 3000)
+BATCH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """milliseconds: for one photo, the median of what was timed; None where nothing was."""
+
+    name: str
+    works: bool
+    detail: str
+    milliseconds: float | None = None
+
+
+def examine(model_path: Path, providers: Sequence[str]) -> Iterator[Check]:
+    """Decoding, each provider that is asked for, storing; as they are done."""
+    size = Model(model_path, provider="cpu").card.input_size
+    with tempfile.TemporaryDirectory() as folder:
+        yield _decoding(Path(folder), size)
+        for name in providers:
+            yield _provider(model_path, name)
+        yield _storing(Path(folder), model_path)
+
+
+def _decoding(folder: Path, size: int) -> Check:
+    path = folder / "12mp.jpg"
+    path.write_bytes(_picture())
+    status = path.stat()
+    photo = Photo(str(path), status.st_size, status.st_mtime_ns)
+    decoders = Decoders(1, Settings(size))
+    try:
+        decoders.open(photo, lambda _: True)  # starts the child
+        milliseconds = _median_ms(lambda: decoders.open(photo, lambda _: True))
+    except photos.Unreadable as error:
+        return Check("decoding", False, error.reason)
+    finally:
+        decoders.close()
+    return Check("decoding", True, f"a 12-megapixel JPEG, one of {os.cpu_count()} cores", milliseconds)
+
+
+def _provider(model_path: Path, name: str) -> Check:
+    try:
+        model = Model(model_path, provider=name)
+        size = model.card.input_size
+        batch = np.zeros((BATCH, size, size, 3), np.uint8)
+        milliseconds = _median_ms(lambda: model.score(batch)) / BATCH
+    except PhotosearchError as error:
+        return Check(f"provider {name}", False, str(error))
+    works = name in ("auto", model.provider)
+    why = f" ({model.fallback})" if model.fallback else ""
+    return Check(f"provider {name}", works, f"runs {model.card.name} on {model.provider}{why}", milliseconds)
+
+
+def _storing(folder: Path, model_path: Path) -> Check:
+    card = Model(model_path, provider="cpu").card
+    with Store(folder / "doctor.db", create=True) as store:
+        model_id, label_ids = store.put_model(card, "doctor", 0)
+        scope = store.add_root(str(folder))
+        folder_id = store.folder_id(scope, str(folder))
+
+        def put_batch() -> None:
+            with store.transaction():
+                for _ in range(BATCH):
+                    content_hash = random.randbytes(32)
+                    image_id = store.add_image(content_hash, 1, 1, None)
+                    store.put_photo(folder_id, content_hash.hex(), 1, 1, image_id)
+                    store.put_scores(image_id, dict.fromkeys(label_ids.values(), 0.5), model_id)
+
+        return Check("storing", True, f"a transaction of {BATCH} photos", _median_ms(put_batch) / BATCH)
+
+
+def _picture() -> bytes:
+    """A 12-megapixel JPEG of about 3 MB: soft colours and some grain, as a camera's."""
+    rng = np.random.default_rng(0)
+    soft = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).resize(MEGAPIXELS_12)
+    grain = Image.effect_noise(MEGAPIXELS_12, 12).convert("RGB")
+    file = io.BytesIO()
+    Image.blend(soft, grain, 0.4).save(file, "JPEG", quality=88)
+    return file.getvalue()
+
+
+def _median_ms(work: Callable[[], object], times: int = 7) -> float:
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - start) * 1000)
+    return sorted(taken)[times // 2]
