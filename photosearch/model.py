@@ -12,7 +12,6 @@ import ctypes
 import hashlib
 import io
 import json
-import math
 import os
 import sys
 from collections.abc import Mapping
@@ -39,6 +38,7 @@ PROVIDERS = {  # what the command line calls them, in the order in which `auto` 
     "openvino": "OpenVINOExecutionProvider",
 }
 AUTO = ("cuda", "coreml", "directml", "cpu")
+TILES = (4, 9, 16, 25)  # how many tiles a card may pool beside the whole photo
 MAX_MODEL_BYTES = 2**31  # protobuf's own limit
 
 Scores = npt.NDArray[np.float32]
@@ -85,7 +85,14 @@ class Card:
         values = {k: v for k, v in raw.items() if k in known}  # a newer card may say more
         if missing := {"name", "version", "labels", "input_size"} - values.keys():
             raise ValueError(f"its card lacks {', '.join(sorted(missing))}")
-        return cls(**_checked(values))
+        card = cls(**_checked(values))
+        try:
+            json.dumps(asdict(card), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("its card is wrong: half of a surrogate pair stands in it") from None
+        except RecursionError:
+            raise ValueError("its card is wrong: it nests too deep") from None
+        return card
 
     def threshold(self, label: str) -> float:
         return self.thresholds.get(label, 0.5)
@@ -99,7 +106,8 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     for key in ("name", "version", "fit", "trained_on", "licence"):
         expect(isinstance(values.get(key, ""), str), f"{key} must be text")
         expect(len(values.get(key, "")) <= 10_000, f"{key} is too long")
-    expect(bool(values["name"]) and values["name"].isprintable(), "name must be printable text")
+    for key in ("name", "version"):
+        expect(bool(values[key]) and values[key].isprintable(), f"{key} must be printable text")
     labels = values["labels"]
     expect(isinstance(labels, list) and 0 < len(labels) <= 100_000, "labels must be a list")
     expect(all(isinstance(x, str) and x.strip() and x.isprintable() for x in labels), "each label must be text")
@@ -108,16 +116,16 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     expect(isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 4096, "input_size must be 1 to 4096")
     expect(values.get("fit", "squash") in ("squash", "crop"), "fit must be squash or crop")
     tiles = values.get("tiles", 0)
-    expect(tiles in (0, 4, 9, 16, 25), "tiles must be 0, 4, 9, 16 or 25")
+    expect(type(tiles) is int and tiles in (0, *TILES), "tiles must be 0, 4, 9, 16 or 25")
     thresholds = values.get("thresholds", {})
-    expect(isinstance(thresholds, dict) and all(k in labels and _unit(v) for k, v in thresholds.items()),
-           "thresholds must be 0..1, by label")  # fmt: skip
+    expect(isinstance(thresholds, dict) and thresholds.keys() <= set(labels), "thresholds must be by label")
+    expect(all(_within(v, 0, 1) for v in thresholds.values()), "thresholds must be 0..1")
     pooling = values.get("pooling", {})
-    expect(isinstance(pooling, dict), "pooling must be an object")
+    expect(isinstance(pooling, dict) and pooling.keys() <= set(map(str, TILES)), "pooling must be by number of tiles")
     for rows in pooling.values():
         expect(isinstance(rows, dict) and set(rows) == set(labels), "pooling must have each label")
-        expect(all(isinstance(r, list) and len(r) == 3 and all(map(_finite, r)) for r in rows.values()),
-               "pooling must be three numbers a label")  # fmt: skip
+        expect(all(isinstance(r, list) and len(r) == 3 for r in rows.values()), "pooling must be three numbers a label")
+        expect(all(_within(x, -1000, 1000) for r in rows.values() for x in r), "pooling must be -1000..1000")
     expect(not tiles or str(tiles) in pooling, "pooling lacks its own number of tiles")
     expect(isinstance(values.get("details", {}), dict), "details must be an object")
     measured = values.get("measured", [])
@@ -125,12 +133,9 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "labels": tuple(labels), "measured": tuple(measured)}
 
 
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _unit(value: object) -> bool:
-    return _finite(value) and 0 <= value <= 1  # type: ignore[operator]
+def _within(value: object, least: float, most: float) -> bool:
+    """Whether it is a number there; NaN is in no range, and an integer of 300 digits compares without overflow."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 class Model:
