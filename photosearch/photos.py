@@ -26,7 +26,7 @@ EXTENSIONS = frozenset(
         ".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif"  # in lower case
     ).split()
 )
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF")  # and HEIF; MPO opens as the JPEG that it begins with
 EXCLUDED = (".*", "@eaDir", "node_modules", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 MAX_BYTES = 2**30  # a file that is longer is refused: no camera writes one, and it is read whole into memory
 MAX_PIXELS = 300_000_000  # where the caller doesn't choose; 300 megapixels decode to 900 MB
@@ -230,12 +230,14 @@ def _grid(tiles: int) -> int:
 
 
 def _open(data: bytes) -> Image.Image:
+    formats = FORMATS
     if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
         import pillow_heif  # 50 ms, and most libraries hold no HEIC
 
         pillow_heif.register_heif_opener(thumbnails=False)
+        formats = (*FORMATS, "HEIF")
     Image.MAX_IMAGE_PIXELS = None  # decode() counts the pixels itself, before anything is decoded
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+    return Image.open(io.BytesIO(data), formats=formats)
 
 
 def _upright(image: Image.Image) -> Image.Image:
