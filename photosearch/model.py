@@ -40,6 +40,7 @@ PROVIDERS = {  # what the command line calls them, in the order in which `auto` 
 AUTO = ("cuda", "coreml", "directml", "cpu")
 TILES = (4, 9, 16, 25)  # how many tiles a card may pool beside the whole photo
 MAX_MODEL_BYTES = 2**31  # protobuf's own limit
+MAX_DEPTH = 20  # of lists in lists in a card
 
 Scores = npt.NDArray[np.float32]
 
@@ -85,17 +86,24 @@ class Card:
         values = {k: v for k, v in raw.items() if k in known}  # a newer card may say more
         if missing := {"name", "version", "labels", "input_size"} - values.keys():
             raise ValueError(f"its card lacks {', '.join(sorted(missing))}")
-        card = cls(**_checked(values))
+        if _depth(values) > MAX_DEPTH:
+            raise ValueError("its card is wrong: it nests too deep")
         try:
-            json.dumps(asdict(card), ensure_ascii=False).encode()
+            json.dumps(values, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise ValueError("its card is wrong: half of a surrogate pair stands in it") from None
-        except RecursionError:
-            raise ValueError("its card is wrong: it nests too deep") from None
-        return card
+        return cls(**_checked(values))
 
     def threshold(self, label: str) -> float:
         return self.thresholds.get(label, 0.5)
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        level = [x for v in level if isinstance(v, dict | list) for x in (v.values() if isinstance(v, dict) else v)]
+        depth += 1
+    return depth
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
