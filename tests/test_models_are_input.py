@@ -1,0 +1,228 @@
+"""A model file is input like any other: each of these is refused with one line, and nothing is scored by it."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from toy import LABELS, photo, toy_card, toy_graph, write_toy
+
+from photosearch.errors import ModelError, PhotosearchError
+from photosearch.index import index
+from photosearch.model import CARD_KEY, Card, Model
+from photosearch.store import Store
+
+
+def card_text(**changes: object) -> str:
+    return json.dumps({**asdict(toy_card()), **changes})
+
+
+def linear(weights: TensorProto, *, labels: int = 3) -> onnx.ModelProto:
+    """Mean colour, times [3, labels] weights, through a sigmoid."""
+    nodes = [
+        helper.make_node("Cast", ["photos"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["logits"]),
+        helper.make_node("Sigmoid", ["logits"], ["scores"]),
+    ]
+    taken = helper.make_tensor_value_info("photos", TensorProto.UINT8, ["N", 8, 8, 3])
+    given = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", labels])
+    axes = numpy_helper.from_array(np.array([1, 2], np.int64), "axes")
+    return with_card(helper.make_graph(nodes, "linear", [taken], [given], [weights, axes]))
+
+
+def with_card(graph: onnx.GraphProto, *opsets: onnx.OperatorSetIdProto) -> onnx.ModelProto:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18), *opsets], ir_version=10)
+    helper.set_model_props(model, {CARD_KEY: toy_card().to_json()})
+    return model
+
+
+def outside(location: str) -> onnx.ModelProto:
+    """A network whose 36 bytes of weights lie in another file."""
+    weights = numpy_helper.from_array(np.zeros((3, 3), np.float32), "w")
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in {"location": location, "offset": "0", "length": "36"}.items():
+        entry = weights.external_data.add()
+        entry.key, entry.value = key, value
+    return linear(weights)
+
+
+def one_node(op: str, given: int = TensorProto.FLOAT, domain: str = "", **attributes: object) -> onnx.ModelProto:
+    """The toy network, and one more node behind it whose output is of the type `given`."""
+    graph = toy_graph().graph
+    graph.node.append(helper.make_node(op, ["scores"], ["more"], domain=domain, **attributes))
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("more", given, ["N", 3]))
+    return with_card(graph, helper.make_opsetid(domain, 1)) if domain else with_card(graph)
+
+
+def two_outputs() -> onnx.ModelProto:
+    graph = toy_graph().graph
+    graph.output.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["N", 3]))
+    return with_card(graph)
+
+
+def other_input(kind: int, *shape: object) -> onnx.ModelProto:
+    graph = toy_graph().graph
+    del graph.input[:]
+    graph.input.append(helper.make_tensor_value_info("photos", kind, shape))
+    return with_card(graph)
+
+
+GRAPHS = {
+    "it has two outputs": (two_outputs(), "must have one uint8 input and one float32 output"),
+    "it gives integers": (one_node("Cast", TensorProto.INT64, to=TensorProto.INT64), "one float32 output"),
+    "it gives text": (one_node("Cast", TensorProto.STRING, to=TensorProto.STRING), "one float32 output"),
+    "it gives a sequence": (
+        with_card(
+            helper.make_graph(
+                [*toy_graph().graph.node, helper.make_node("SequenceConstruct", ["scores"], ["more"])],
+                "sequence",
+                toy_graph().graph.input,
+                [helper.make_tensor_sequence_value_info("more", TensorProto.FLOAT, ["N", 3])],
+                toy_graph().graph.initializer,
+            )
+        ),
+        "one float32 output",
+    ),
+    "it gives NaN": (one_node("Log"), "gave scores that are not in 0..1"),
+    "it gives more than 1": (one_node("Exp"), None),  # exp(0) is 1: a black photo is scored, a red one refused
+    "it gives fewer scores than its card says": (
+        linear(numpy_helper.from_array(np.zeros((3, 2), np.float32), "w"), labels=2),
+        "gave scores of shape (2, 2), its card promises (2, 3)",
+    ),
+    "it takes floats": (other_input(TensorProto.FLOAT, "N", 8, 8, 3), "one uint8 input"),
+    "it takes channels first": (other_input(TensorProto.UINT8, "N", 3, 8, 8), "its card promises [N, 8, 8, 3]"),
+    "it takes another size": (other_input(TensorProto.UINT8, "N", 9, 9, 3), "its card promises [N, 8, 8, 3]"),
+    "it takes one photo at a time": (other_input(TensorProto.UINT8, 1, 8, 8, 3), "its card promises [N, 8, 8, 3]"),
+    "it takes any size": (other_input(TensorProto.UINT8, "N", "H", "W", 3), "its card promises [N, 8, 8, 3]"),
+    "it wants an operator that no one knows": (one_node("Backdoor"), "can't load this model"),
+    "it wants a custom operator": (one_node("Backdoor", domain="evil.example"), "can't load this model"),
+    "its weights lie in a file above": (outside("../../../../../../etc/passwd"), "can't load this model"),
+    "its weights lie in a file by an absolute path": (outside("/etc/passwd"), "can't load this model"),
+    "its weights lie in the folder one stands in": (outside("weights.bin"), "can't load this model"),
+    "its weights lie at an address in memory": (outside("*/_ORT_MEM_ADDR_/*"), "can't load this model"),
+}
+
+
+@pytest.mark.parametrize("what", [name for name, (_, said) in GRAPHS.items() if said])
+def test_a_network_is_refused_where(what, tmp_path, monkeypatch):
+    model, said = GRAPHS[what]
+    (tmp_path / "weights.bin").write_bytes(bytes(36))
+    monkeypatch.chdir(tmp_path)
+    Path("m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError) as refused:
+        Model("m.onnx")
+    assert said in str(refused.value)
+    assert str(refused.value).startswith("m.onnx: ")
+    assert "\n" not in str(refused.value)
+
+
+CARDS = {
+    "is empty": "",
+    "isn't JSON": "{",
+    "isn't an object": "[1, 2]",
+    "is a number too long to read": "9" * 5000,
+    "nests too deep to read": "[" * 100_000,
+    "nests too deep to write": card_text(details={"a": json.loads("[" * 800 + "]" * 800)}),
+    "lacks its labels": json.dumps({k: v for k, v in asdict(toy_card()).items() if k != "labels"}),
+    "has two labels for three scores": card_text(labels=["red", "green"], pooling={}),
+    "has four labels for three scores": card_text(labels=[*LABELS, "alpha"], pooling={}),
+    "has no labels": card_text(labels=[], pooling={}),
+    "has one label twice": card_text(labels=["red", "red", "blue"], pooling={}),
+    "has a number for a label": card_text(labels=["red", 7, "blue"], pooling={}),
+    "has a list for a label": card_text(labels=["red", [], "blue"], pooling={}),
+    "has a label that moves the cursor": card_text(labels=["red", "\x1b[2J", "blue"], pooling={}),
+    "has a name of many lines": card_text(name="toy\nok"),
+    "has a version that moves the cursor": card_text(version="\x1b[2J"),
+    "has half a surrogate pair": card_text(licence="\ud800"),
+    "has a threshold above 1": card_text(thresholds={"red": 1.5}),
+    "has a threshold that is no number": card_text(thresholds={"red": float("nan")}),
+    "has a threshold of 400 digits": card_text(thresholds={"red": 10**400}),
+    "has a threshold for a label it lacks": card_text(thresholds={"mauve": 0.5}),
+    "has true for a size": card_text(input_size=True),
+    "has a size that no memory holds": card_text(input_size=10**9),
+    "has text for a size": card_text(input_size="8"),
+    "has half a tile": card_text(tiles=4.0),
+    "has tiles without pooling": card_text(tiles=9),
+    "pools by a word": card_text(pooling={"four": {label: [0.5, 0.5, 0.0] for label in LABELS}}),
+    "pools two numbers": card_text(pooling={"4": {label: [0.5, 0.5] for label in LABELS}}),
+    "pools to infinity": card_text(pooling={"4": {label: [1e308, 1e308, 0.0] for label in LABELS}}),
+    "pools by 400 digits": card_text(pooling={"4": {label: [10**400, 0, 0] for label in LABELS}}),
+    "fits in a way that no one knows": card_text(fit="stretch"),
+    "measured a word": card_text(measured="well"),
+}
+
+
+@pytest.mark.parametrize("what", CARDS)
+def test_a_model_is_refused_where_its_card(what, tmp_path):
+    path = write_toy(tmp_path / "m.onnx", CARDS[what])
+    with pytest.raises(ModelError, match="card") as refused:
+        Model(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_model_without_a_card_is_refused(tmp_path):
+    onnx.save(toy_graph(), tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match="has no card"):
+        Model(tmp_path / "m.onnx")
+
+
+def test_a_card_that_says_more_than_we_know_is_read():
+    assert Card.from_json(card_text(colour="blue")) == Card.from_json(card_text())
+
+
+def test_a_model_that_was_cut_anywhere_is_refused(tmp_path):
+    whole = write_toy(tmp_path / "whole.onnx").read_bytes()
+    said = set()
+    for length in range(len(whole)):
+        (tmp_path / "cut.onnx").write_bytes(whole[:length])
+        with pytest.raises(ModelError) as refused:
+            Model(tmp_path / "cut.onnx")
+        said.add(str(refused.value))
+    assert not any("\n" in line for line in said)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 4096, b"GIF89a" + bytes(100), os.urandom(5000)])
+def test_a_file_that_is_no_model_is_refused(content, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(ModelError):
+        Model(tmp_path / "m.onnx")
+
+
+def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_path):
+    for i in range(6):
+        photo(tmp_path / "photos" / f"{i}.png", "red" if i % 2 else "black", size=(20 + i, 20))
+    with Store(tmp_path / "s.db", create=True) as store:
+        list(index([str(tmp_path / "photos")], store, Model(write_toy(tmp_path / "a.onnx")), workers=1))
+        before = store._rows("SELECT * FROM scores ORDER BY label_id, image_id")
+        (tmp_path / "b.onnx").write_bytes(GRAPHS["it gives more than 1"][0].SerializeToString())
+        worse = Model(tmp_path / "b.onnx")
+        with pytest.raises(PhotosearchError, match=r"not in 0\.\.1"):
+            list(index([str(tmp_path / "photos")], store, worse, workers=1))
+        assert store._rows("SELECT * FROM scores ORDER BY label_id, image_id") == before
+        assert len(before) == 18
+
+
+@pytest.mark.skipif(not Path("/usr/bin/strace").exists(), reason="strace is not here")
+def test_no_file_is_opened_for_a_model_but_the_model(tmp_path):
+    (tmp_path / "weights.bin").write_bytes(bytes(36))
+    (tmp_path / "m.onnx").write_bytes(outside("weights.bin").SerializeToString())
+    program = "import sys; from photosearch.model import Model; import onnxruntime; print('now'); Model('m.onnx')"
+    traced = subprocess.run(
+        ["strace", "-f", "-e", "trace=open,openat", "-o", "trace", sys.executable, "-P", "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    opened = (tmp_path / "trace").read_text()
+    assert "ModelError" in traced.stderr
+    assert "m.onnx" in opened
+    assert "weights.bin" not in opened
