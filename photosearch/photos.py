@@ -19,17 +19,27 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 EXTENSIONS = frozenset(
     (
         ".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif"  # in lower case
     ).split()
 )
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF")  # and HEIF; MPO opens as the JPEG that it begins with
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF")  # and HEIF; an MPO begins as a JPEG
 EXCLUDED = (".*", "@eaDir", "node_modules", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 MAX_BYTES = 2**30  # a file that is longer is refused: no camera writes one, and it is read whole into memory
 MAX_PIXELS = 300_000_000  # where the caller doesn't choose; 300 megapixels decode to 900 MB
+TURNS = {  # EXIF's Orientation: where the first row and column of the stored pixels belong (CIPA DC-008, 4.6.5)
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = frozenset(TURNS[i] for i in (5, 6, 7, 8))  # these swap width and height
 # Decode a JPEG to at least this many times the size that is asked for, then shrink with a proper filter.
 OVERSAMPLE = 1
 
@@ -167,14 +177,18 @@ def decode(data: bytes, size: int, *, fit: Fit = "squash", tiles: int = 0, max_p
         with _open(data) as image:
             if image.width * image.height > max_pixels:
                 raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
-            exif = image.getexif()
+            exif = _exif(image)
             taken = _taken(exif)
-            turned = exif.get(0x0112) in (5, 6, 7, 8)
-            width, height = (image.height, image.width) if turned else image.size
+            width, height = image.size
             # One tile of g x g is 2 / (g + 1) of the photo's side, so the photo must be that much larger.
             wanted = round(OVERSAMPLE * size * (_grid(tiles) + 1) / 2)
             image.draft("RGB", (wanted, wanted))
-            return Opened(views(_upright(image), size, fit=fit, tiles=tiles), width, height, taken)
+            image.load()
+            turn = _turn(exif)  # asked after load(): a TIFF turns itself there, and forgets the tag
+            upright = image if turn is None else image.transpose(turn)
+            if turn in SIDEWAYS:
+                width, height = height, width
+            return Opened(views(upright, size, fit=fit, tiles=tiles), width, height, taken)
     except Unreadable:
         raise
     except MemoryError:
@@ -240,9 +254,19 @@ def _open(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=formats)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    turned = ImageOps.exif_transpose(image)
-    return image if turned is None else turned
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        return image.getexif()
+    except Exception:  # a broken EXIF block is no reason to lose the photo
+        return Image.Exif()
+
+
+def _turn(exif: Image.Exif) -> Image.Transpose | None:
+    """What brings the photo upright, by EXIF's Orientation; None where it stands so, or the tag is nonsense."""
+    try:
+        return TURNS.get(exif.get(0x0112, 1))
+    except Exception:  # the tag is damaged, or a list
+        return None
 
 
 def _taken(exif: Image.Exif) -> str | None:
