@@ -223,7 +223,7 @@ def views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0)
 
 def rgb(image: Image.Image) -> Image.Image:
     """Any of Pillow's modes -> RGB: 16 bits keep their range, what is transparent lies on white."""
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         values = np.asarray(image, np.float32)
