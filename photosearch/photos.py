@@ -14,6 +14,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -244,7 +245,7 @@ def _grid(tiles: int) -> int:
 
 
 def _open(data: bytes) -> Image.Image:
-    formats = FORMATS
+    formats: tuple[str, ...] = FORMATS
     if data[4:8] == b"ftyp" and data[8:12] not in (b"avif", b"avis"):
         import pillow_heif  # 50 ms, and most libraries hold no HEIC
 
@@ -270,12 +271,18 @@ def _turn(exif: Image.Exif) -> Image.Transpose | None:
 
 
 def _taken(exif: Image.Exif) -> str | None:
-    """EXIF's DateTimeOriginal, else DateTime, as YYYY-MM-DDTHH:MM:SS, or None where it isn't a date."""
+    """EXIF's DateTimeOriginal, else DateTime, as YYYY-MM-DDTHH:MM:SS, or None where neither is a date."""
     with contextlib.suppress(Exception):  # a broken EXIF block is no reason to lose the photo
-        text = str(exif.get_ifd(0x8769).get(0x9003) or exif.get(0x0132) or "")
-        found = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", text)
-        if found and found[1] > "1800" and "01" <= found[2] <= "12" and "01" <= found[3] <= "31":
-            return "{}-{}-{}T{}:{}:{}".format(*found.groups())
+        return _date(exif.get_ifd(0x8769).get(0x9003)) or _date(exif.get(0x0132))
+    return None
+
+
+def _date(value: object) -> str | None:
+    """'2020:01:31 12:00:00' -> '2020-01-31T12:00:00'; a camera whose clock was never set writes zeros or blanks."""
+    found = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", str(value))
+    with contextlib.suppress(ValueError):
+        date = datetime(*map(int, found.groups())) if found else None  # type: ignore[arg-type]
+        return date.isoformat() if date and date.year > 1800 else None
     return None
 
 
