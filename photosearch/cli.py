@@ -5,6 +5,7 @@ Results go to stdout, everything else to stderr. Exit 0: done; 1: an error of ou
 """
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -70,13 +71,19 @@ Under = Annotated[str | None, typer.Option("--under", metavar="DIR", help="Only 
 OneModel = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only this model's labels.")]
 
 
-@app.callback()
-def _top(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    if version:
+def _version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"photosearch {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -382,11 +389,14 @@ def truth_export(
     db: Db = None,
 ) -> None:
     """Print what you know as CSV, paths in full."""
+    from photosearch import truth
     from photosearch.store import Store
 
     with Store(db or _default_db()) as store:
         rows = store.truth(label, under=under and os.path.realpath(under))
-    _csv([("path", "label", "present"), *((t.path, t.label, int(t.present)) for t in rows)])
+    text = io.StringIO()
+    truth.write_rows(rows, text)
+    typer.echo(os.fsencode(text.getvalue()), nl=False)
 
 
 # ---- what there is
@@ -550,7 +560,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _csv(rows: Iterable[Sequence[object]]) -> None:
     import csv
-    import io
 
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
