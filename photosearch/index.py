@@ -68,7 +68,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class CouldNotList:
-    """A folder that could not be looked into. What is known of its photos stays."""
+    """A folder that could not be looked into, or not at all that is in it. What is known of its photos stays."""
 
     path: str
     reason: str
@@ -280,7 +280,6 @@ class _Run:
             if folder.reason is not None:
                 self.unlisted.append(folder.path)
                 yield CouldNotList(folder.path, folder.reason)
-                continue
             known = self.store.known(scope, folder.path, self.model_id, self.first_label)
             if not known and not folder.photos:
                 continue
@@ -290,7 +289,8 @@ class _Run:
                 if self.stop():
                     return
                 yield self._what_to_do(photo, folder_id, known.pop(os.path.basename(photo.path), None))
-            self.gone.extend(k.photo_id for k in known.values() if not k.removed)
+            if folder.reason is None:
+                self.gone.extend(k.photo_id for k in known.values() if not k.removed)
 
     def _what_to_do(self, photo: Photo, folder_id: int, known: Known | None) -> _Todo | _Back | Event:
         same = known is not None and (known.size_bytes, known.mtime_ns) == (photo.size_bytes, photo.mtime_ns)

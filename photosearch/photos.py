@@ -6,6 +6,7 @@ the length of a file, the number of its pixels and the formats that are tried ar
 """
 
 import contextlib
+import errno
 import fnmatch
 import io
 import math
@@ -59,7 +60,10 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder that was looked into: its photos in the order of their names, or the reason it was not listed."""
+    """One folder that was looked into: its photos in the order of their names.
+
+    reason: why it, or something in it, could not be looked at; then more may be there than `photos`.
+    """
 
     path: str
     photos: tuple[Photo, ...]
@@ -115,6 +119,7 @@ def _list(
 ) -> tuple[Folder, list[str]]:
     photos: list[Photo] = []
     below: list[str] = []
+    reason = None
     try:
         if follow_symlinks:
             here = os.stat(path)
@@ -126,7 +131,7 @@ def _list(
             for entry in entries:
                 if excluded.match(entry.name) or (prefix and excluded.match(prefix + entry.name)):
                     continue
-                with contextlib.suppress(OSError):  # it vanished, or is a link that dangles
+                try:
                     if entry.is_dir(follow_symlinks=follow_symlinks):
                         below.append(entry.path)
                     elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and (
@@ -135,9 +140,12 @@ def _list(
                         status = entry.stat(follow_symlinks=follow_symlinks)
                         if stat.S_ISREG(status.st_mode):
                             photos.append(Photo(entry.path, status.st_size, status.st_mtime_ns))
+                except OSError as error:
+                    if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # vanished, or a link to nowhere
+                        reason = error.strerror or str(error)
     except OSError as error:
         return Folder(path, (), error.strerror or str(error)), []
-    return Folder(path, tuple(sorted(photos, key=lambda p: p.path))), sorted(below)
+    return Folder(path, tuple(sorted(photos, key=lambda p: p.path)), reason), sorted(below)
 
 
 def read(path: str) -> bytes:
