@@ -174,6 +174,28 @@ class Truth:
     score: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class SamplePhoto:
+    """One photo that was drawn. score: when it was drawn. population: how many its stratum held. present: judged?"""
+
+    path: str
+    score: float
+    stratum: int
+    population: int
+    present: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Photos drawn to judge a label by. Those that have left the library since are not among `photos`."""
+
+    id: int
+    threshold: float
+    seed: int
+    drawn_at: str
+    photos: tuple[SamplePhoto, ...]
+
+
 def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -550,6 +572,59 @@ class Store:
         """
         rows = self._rows(sql, values)
         return [Truth(os.path.join(_path(r), _join(f, n)), lab, bool(yes), score) for r, f, n, lab, yes, score in rows]
+
+    def scored_images(self, label: Label) -> list[tuple[int, float]]:
+        """(image id, score) of every image that a label has a score for and that a photo in the library shows."""
+        rows = self._rows(
+            """
+            SELECT s.image_id, s.score FROM scores s WHERE s.label_id = ? AND EXISTS (
+                SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.removed_at IS NULL) ORDER BY s.image_id
+            """,
+            [label.id],
+        )
+        return [(image_id, score) for image_id, score in rows]
+
+    def put_sample(
+        self, label: Label, threshold: float, seed: int, drawn: Iterable[tuple[int, float, int, int]]
+    ) -> Sample:
+        """drawn: (image id, score, stratum, population of the stratum)."""
+        with self.transaction():
+            (sample_id,) = self._one(
+                "INSERT INTO samples(label_id, threshold, seed, drawn_at) VALUES (?, ?, ?, ?) RETURNING id",
+                [label.id, threshold, seed, now()],
+            )
+            self._db.conn.executemany(
+                "INSERT INTO sample_photos(sample_id, image_id, score, stratum, population) VALUES (?, ?, ?, ?, ?)",
+                [(sample_id, image, float(score), int(s), int(n)) for image, score, s, n in drawn],
+            )
+        sample = self.sample(label)
+        assert sample is not None
+        return sample
+
+    def sample(self, label: Label) -> Sample | None:
+        """The sample that was drawn last for a label, with what the user has judged of it since."""
+        last = "SELECT id, threshold, seed, drawn_at FROM samples WHERE label_id = ? ORDER BY id DESC LIMIT 1"
+        head = self._one_or_none(last, [label.id])
+        if head is None:
+            return None
+        rows = self._rows(
+            """
+            SELECT r.path, f.path, p.name, d.score, d.stratum, d.population, t.present
+            FROM sample_photos d
+            JOIN photos p ON p.id = (
+                SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.removed_at IS NULL)
+            JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+            LEFT JOIN truth t ON t.image_id = d.image_id AND t.label = ?
+            WHERE d.sample_id = ? ORDER BY d.score DESC, d.image_id
+            """,
+            [label.name, head[0]],
+        )
+        photos = tuple(
+            SamplePhoto(os.path.join(_path(r), _join(f, n)), score, stratum, size, None if yes is None else bool(yes))
+            for r, f, n, score, stratum, size, yes in rows
+        )
+        sample_id, threshold, seed, drawn_at = head
+        return Sample(sample_id, threshold, seed, drawn_at, photos)
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """(path, reason, since when) of each photo that could not be read."""
