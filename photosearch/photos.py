@@ -161,15 +161,15 @@ def read(path: str) -> bytes:
                 raise Unreadable("the file is empty")
             if status.st_size > MAX_BYTES:
                 raise Unreadable(f"the file is longer than {MAX_BYTES >> 20} MiB")
-            data = bytearray(status.st_size)
-            view, length = memoryview(data), 0
-            while length < len(data) and (got := file.readinto(view[length:])):
-                length += got
+            # bytes from one read, not a bytearray: of that, BytesIO would hold a second copy.
+            data = file.read(status.st_size)
+            while 0 < len(data) < status.st_size and (more := file.read(status.st_size - len(data))):
+                data += more
     except OSError as error:
         raise Unreadable((error.strerror or str(error)).lower(), passing=True) from None
-    if length < len(data):
+    if len(data) < status.st_size:
         raise Unreadable("the file shrank while it was read", passing=True)
-    return data  # type: ignore[return-value]  # a bytearray serves wherever bytes do, without a copy
+    return data
 
 
 def content_hash(data: bytes) -> bytes:
