@@ -139,7 +139,8 @@ def _list(
                     ):
                         status = entry.stat(follow_symlinks=follow_symlinks)
                         if stat.S_ISREG(status.st_mode):
-                            photos.append(Photo(entry.path, status.st_size, status.st_mtime_ns))
+                            mtime_ns = max(-(2**63), min(status.st_mtime_ns, 2**63 - 1))  # a file may claim year 36,000
+                            photos.append(Photo(entry.path, status.st_size, mtime_ns))
                 except OSError as error:
                     if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # vanished, or a link to nowhere
                         reason = error.strerror or str(error)
