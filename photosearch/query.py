@@ -18,7 +18,7 @@ from photosearch.errors import QueryError
 
 MAX_LENGTH = 2_000  # characters
 MAX_DEPTH = 40  # brackets in brackets
-MAX_LABELS = 50  # SQLite joins at most 64 tables
+MAX_LABELS = 50  # however often the same; SQLite joins at most 64 tables, and its max() takes at most 127 numbers
 _TOKEN = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([()])|([^\s()"']+))""")
 
 
@@ -53,7 +53,7 @@ def parse(text: str) -> Query:
     tree = _or(tokens, MAX_DEPTH)
     if tokens:
         raise QueryError(f"don't understand {tokens[0][1]!r} there; quote a label that holds spaces or brackets")
-    if len(labels(tree)) > MAX_LABELS:
+    if _mentions(tree) > MAX_LABELS:
         raise QueryError(f"more than {MAX_LABELS} labels; ask for less at once")
     return tree
 
@@ -109,6 +109,16 @@ def resolve(name: str, known: Iterable[str]) -> str:
     if not nearest:
         raise QueryError(f"no label {name!r}: nothing is indexed yet; run `photosearch index FOLDER`")
     raise QueryError(f"no label {name!r}; the nearest are: {', '.join(nearest)} (all: `photosearch labels`)")
+
+
+def _mentions(q: Query) -> int:
+    match q:
+        case Is():
+            return 1
+        case Not(part):
+            return _mentions(part)
+        case And(parts) | Or(parts):
+            return sum(map(_mentions, parts))
 
 
 _Tokens = list[tuple[str, str]]  # ("word" | "quoted" | "end" | "(" | ")", its text)
