@@ -140,6 +140,8 @@ def index(
     """
     tiles = model.card.tiles if tiles is None else tiles
     check_tiles(model.card, tiles)
+    for folder in folders:  # now, and not after hours with the folders before it
+        _check_exists(folder, store)
     run = _Run(store, model, tiles, force, retry, stop)
     run_id = store.begin_run(run.model_id, model.provider)
     counts: Counter[str] = Counter()
@@ -176,20 +178,23 @@ def index(
 
 
 def place(folder: str, store: Store) -> tuple[Scope, RootMoved | None]:
-    """A folder that was named -> where it lies in the library; a new root is made, a moved one recognised.
-
-    Raises InputError where there is no such folder, neither on the disk nor in the library.
-    """
+    """A folder that was named -> where it lies in the library; a new root is made, a moved one recognised."""
     path = os.path.realpath(folder)
     scope = store.scope(path)
-    if scope is None and not os.path.isdir(path):
-        raise InputError(f"{folder}: no such folder")
     if scope is not None:
         return scope, None
     for root in store.roots():
         if not os.path.isdir(root.root) and _same_photos(root, path, store):
             return store.move_root(root, path), RootMoved(root.root, path)
     return store.add_root(path), None
+
+
+def _check_exists(folder: str, store: Store) -> None:
+    """Raises InputError where there is no such folder, neither on the disk nor in the library."""
+    path = os.path.realpath(folder)
+    scope = store.scope(path)
+    if not os.path.isdir(path) and (scope is None or not store.folders(scope)):
+        raise InputError(f"{folder}: no such folder")
 
 
 def max_pixels_here(workers: int) -> int:
@@ -275,7 +280,7 @@ class _Run:
         self.known_before = self.store.count(scope)
         top = os.path.join(scope.root, scope.below) if scope.below else scope.root
         for folder in photos.find(top, exclude=exclude, follow_symlinks=follow_symlinks):
-            if folder.reason is not None and not os.path.lexists(folder.path):
+            if folder.reason is not None and _gone(folder.path):
                 continue  # it is gone, with all its photos: see `remove`
             if folder.reason is not None:
                 self.unlisted.append(folder.path)
@@ -338,7 +343,7 @@ class _Run:
 
     def _store_unreadable(self, todo: _Todo, why: Unreadable) -> list[Event]:
         photo = todo.photo
-        if why.passing and not os.path.lexists(photo.path):  # it vanished after it was found
+        if why.passing and _gone(photo.path):  # it vanished after it was found
             if todo.known is not None and not todo.known.removed:
                 self.gone.append(todo.known.photo_id)
             return []
@@ -374,7 +379,7 @@ class _Run:
         for photo_id, root, before in self.store.places(image_id):
             if before == path:
                 return None
-            if not os.path.lexists(before) and os.path.isdir(root):
+            if _gone(before) and os.path.isdir(root):
                 return photo_id, before
         return None
 
@@ -394,6 +399,17 @@ class _Run:
         paths = [self.store.path_of(photo_id) for photo_id in gone]
         self.store.remove_photos(gone)
         yield from map(Removed, paths)
+
+
+def _gone(path: str) -> bool:
+    """Whether nothing stands there. A folder that may not be entered says nothing of what is in it."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _pixels(batch: "Sequence[_Opened | _Back]") -> list[photos.Pixels]:
