@@ -29,7 +29,7 @@ from photosearch.errors import StoreError
 from photosearch.model import Card
 
 WAIT_SECONDS = 60.0  # how long a short write waits for another program's short write
-ROWS = 500  # parameters in one IN (...)
+OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 migrations = Migrations("photosearch")
 
@@ -206,6 +206,8 @@ class Store:
     def __init__(self, path: str | Path, *, create: bool = False):
         """Open the library, bring its schema up to date. Raises StoreError, in a line, for anything that is wrong."""
         self.path = Path(path)
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise StoreError(f"this Python carries SQLite {sqlite3.sqlite_version}, too old; use a newer Python")
         if not self.path.exists():
             if not create:
                 raise StoreError(f"{path}: no library here yet; make one with `photosearch index FOLDER`")
@@ -435,13 +437,18 @@ class Store:
         return model_id, {label: ids[label] for label in card.labels}
 
     def labels(self, model: str | None = None) -> list[Label]:
-        """Every label that may be asked for; those of the model that ran last come first. model: only that model's."""
+        """Every label that may be asked for. model: only that model's.
+
+        Those of the model whose run was completed last come first: a new model that has seen only half of the
+        photos does not yet hide what an older one found.
+        """
         rows = self._rows(
             """
             SELECT l.id, l.model, l.name, l.threshold, (
                 SELECT m.card FROM models m LEFT JOIN runs r ON r.model_id = m.id WHERE m.name = l.model
                 ORDER BY r.id DESC, m.id DESC LIMIT 1) AS card, (
-                SELECT max(r.id) FROM runs r JOIN models m ON m.id = r.model_id WHERE m.name = l.model) AS last
+                SELECT max(r.id) FROM runs r JOIN models m ON m.id = r.model_id
+                WHERE m.name = l.model AND json_extract(r.summary, '$.stopped') = 0) AS last
             FROM labels l WHERE ? IS NULL OR l.model = ? ORDER BY last DESC, l.id
             """,
             [model, model],
