@@ -11,8 +11,11 @@ must not gain a way into its parent.
 
 import contextlib
 import json
+import math
 import os
 import queue
+import re
+import signal
 import struct
 import subprocess
 import sys
@@ -81,6 +84,13 @@ class Decoders:
                 decoder.kill_if_late()
 
 
+class _Died(Exception):
+    """The child ended, or spoke nonsense, where it should have answered."""
+
+    def __init__(self, cause: str, passing: bool):
+        self.cause, self.passing = cause, passing
+
+
 class _Decoder:
     """One child, started when it is first needed and again when it has died."""
 
@@ -89,10 +99,19 @@ class _Decoder:
         self._seconds = seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._deadline: float | None = None
-        self._late = False
         self._closed = False
 
     def open(self, photo: Photo, wanted: Callable[[bytes], bool]) -> Read:
+        if self._child is not None:
+            # It has opened other photos before, and its death may be their fault: only a new child's word counts.
+            with contextlib.suppress(_Died):
+                return self._open(photo, wanted)
+        try:
+            return self._open(photo, wanted)
+        except _Died as death:
+            raise Unreadable(death.cause, passing=death.passing) from None
+
+    def _open(self, photo: Photo, wanted: Callable[[bytes], bool]) -> Read:
         child = self._alive()
         content_hash = None
         try:
@@ -105,13 +124,17 @@ class _Decoder:
                 return Read(photo, content_hash, None)
             self._deadline = time.monotonic() + self._seconds
             _send(child.stdin, b"decode")
-            said = _answer(child.stdout)
-            pixels = np.frombuffer(_receive(child.stdout), np.uint8).reshape(said["shape"])
-            return Read(photo, content_hash, Opened(pixels, said["width"], said["height"], said["taken"]))
-        except (EOFError, OSError, ValueError, KeyError):
-            raise Unreadable(self._cause_of_death(child), passing=content_hash is None) from None
+            return Read(photo, content_hash, _opened(_answer(child.stdout), _receive(child.stdout), self._settings))
+        except (EOFError, OSError, ValueError, KeyError, TypeError, RecursionError):
+            late = self._deadline is not None and time.monotonic() > self._deadline
+            cause, passing = self._bury(child), content_hash is None
+            if late:
+                raise Unreadable(f"opening it took longer than {self._seconds:g} s", passing=passing) from None
+            raise _Died(cause, passing) from None
         finally:
             self._deadline = None
+            if self._closed:  # meanwhile
+                self.kill()
 
     def close(self) -> None:
         self._closed = True
@@ -130,7 +153,6 @@ class _Decoder:
         """Called from the watching thread; the thread that waits for the child then finds its pipe closed."""
         deadline, child = self._deadline, self._child
         if deadline is not None and child is not None and time.monotonic() > deadline:
-            self._late = True
             child.kill()
 
     def _alive(self) -> subprocess.Popen[bytes]:
@@ -140,7 +162,7 @@ class _Decoder:
             settings = json.dumps(asdict(self._settings))
             self._child = subprocess.Popen(
                 # -P: the folder that the user stands in must not become a place to import from.
-                [sys.executable, "-P", "-m", "photosearch.decoders", settings],
+                [sys.executable, "-P", "-m", "photosearch.decoders", settings, str(math.ceil(self._seconds))],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # libtiff and libheif say there what we say in our own words
@@ -148,37 +170,49 @@ class _Decoder:
             )
         return self._child
 
-    def _cause_of_death(self, child: subprocess.Popen[bytes]) -> str:
+    def _bury(self, child: subprocess.Popen[bytes]) -> str:
+        """End the child, if it hasn't ended, and say how it did."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(1)
-        late, self._late = self._late, False
         code = child.returncode
         self.kill()
-        if late:
-            return f"opening it took longer than {self._seconds:g} s"
         return f"the decoder died of it (signal {-code})" if code and code < 0 else "the decoder died of it"
 
 
-def serve(settings: Settings, requests: BinaryIO, answers: BinaryIO) -> None:
+def _opened(said: dict[str, Any], pixels: bytes, settings: Settings) -> Opened:
+    """What a child said, if it can be true; else ValueError, KeyError, TypeError. It may be a photo's puppet."""
+    width, height, taken = said["width"], said["height"], said["taken"]
+    if not all(type(side) is int and 0 < side < 2**31 for side in (width, height)):
+        raise ValueError("no photo has such sides")
+    if taken is not None and not re.fullmatch(r"[0-9T:-]{19}", taken):
+        raise ValueError("that is not a date")
+    shape = (1 + settings.tiles, settings.size, settings.size, 3)
+    return Opened(np.frombuffer(pixels, np.uint8).reshape(shape), width, height, taken)
+
+
+def serve(settings: Settings, seconds: int, requests: BinaryIO, answers: BinaryIO) -> None:
     """The child: answer until the parent is gone."""
     _limit_memory(settings.max_pixels)
     while True:
+        _end_in(0)
         try:
             path = json.loads(_receive(requests))["path"]
         except EOFError:
             return
         try:
+            _end_in(2 * seconds)
             data = photos.read(path)
             _send(answers, json.dumps({"hash": photos.content_hash(data).hex()}).encode())
             if _receive(requests) != b"decode":
                 continue
+            _end_in(2 * seconds)
             opened = photos.decode(
                 data, settings.size, fit=settings.fit, tiles=settings.tiles, max_pixels=settings.max_pixels
             )
         except Unreadable as error:
             _send(answers, json.dumps({"reason": error.reason, "passing": error.passing}).encode())
             continue
-        said = {"width": opened.width, "height": opened.height, "taken": opened.taken, "shape": opened.views.shape}
+        said = {"width": opened.width, "height": opened.height, "taken": opened.taken}
         _send(answers, json.dumps(said).encode())
         _send(answers, opened.views.data)
 
@@ -192,10 +226,16 @@ def _limit_memory(max_pixels: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
+def _end_in(seconds: int) -> None:
+    """Should the parent be killed while a decoder hangs, nobody else would ever end it. 0: no more."""
+    if hasattr(signal, "alarm"):  # not on Windows
+        signal.alarm(seconds)
+
+
 def _answer(stream: Any) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(_receive(stream))
     if "reason" in said:
-        raise Unreadable(str(said["reason"]), passing=bool(said["passing"]))
+        raise Unreadable(str(said["reason"])[:200], passing=bool(said["passing"]))
     return said
 
 
@@ -223,4 +263,4 @@ def _exactly(stream: Any, length: int) -> bytes:
 if __name__ == "__main__":
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # whatever a library prints must not stand among the frames
-        serve(Settings(**json.loads(sys.argv[1])), sys.stdin.buffer, out)
+        serve(Settings(**json.loads(sys.argv[1])), int(sys.argv[2]), sys.stdin.buffer, out)
