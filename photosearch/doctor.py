@@ -86,7 +86,7 @@ def _storing(folder: Path, model_path: Path) -> Check:
             with store.transaction():
                 for _ in range(BATCH):
                     content_hash = random.randbytes(32)
-                    image_id = store.add_image(content_hash, 1, 1, None)
+                    image_id = store.put_image(content_hash, 1, 1, None)
                     store.put_photo(folder_id, content_hash.hex(), 1, 1, image_id)
                     store.put_scores(image_id, dict.fromkeys(label_ids.values(), 0.5), model_id)
 

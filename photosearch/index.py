@@ -12,8 +12,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
 
 import filelock
 import numpy as np
@@ -21,12 +20,13 @@ import numpy as np
 from photosearch import photos
 from photosearch.decoders import Decoders, Read, Settings
 from photosearch.errors import InputError, StoreError
-from photosearch.model import Model, check_tiles
+from photosearch.model import Model, Scores, check_tiles
 from photosearch.photos import Photo, Unreadable
 from photosearch.store import Known, Scope, Store
 
 BATCH_SIZE = {"cpu": 16, "cuda": 256, "tensorrt": 256}  # by provider; others as on the CPU
 ROWS = 500  # written in one transaction at most, where nothing needs scoring
+PLACES = 16  # of one content that are looked at, to see whether its file has moved; more copies are just copies
 SAME_ROOT = 0.9  # of the photos that are looked at, so that a folder counts as a known one that was moved
 
 
@@ -115,6 +115,21 @@ class _Back:
     photo_id: int
 
 
+@dataclass(slots=True)
+class _Walk:
+    """What the walk over one folder has found so far. known_before: photos in the scope, when it began."""
+
+    scope: Scope
+    known_before: int
+    gone: list[int] = field(default_factory=list)  # photos whose folder was read, and which were not in it
+    visited: set[int] = field(default_factory=set)  # folders that were looked into
+    unlisted: list[str] = field(default_factory=list)  # folders that could not be looked into, or not wholly
+
+    @property
+    def top(self) -> str:
+        return os.path.join(self.scope.root, self.scope.below) if self.scope.below else self.scope.root
+
+
 def index(
     folders: Sequence[str],
     store: Store,
@@ -135,7 +150,7 @@ def index(
 
     tiles: None for what the model's card says. force: open and score everything again. retry: open again what
     could not be read. prune: believe it when most photos of a folder are gone. stop: asked before each photo; once
-    true, the photos under way are finished and committed and the run ends, with nothing removed.
+    true, the batch at hand is scored and committed and the run ends, with nothing removed.
     Raises InputError, ModelError or StoreError; the batches that were committed before stay.
     """
     tiles = model.card.tiles if tiles is None else tiles
@@ -163,11 +178,16 @@ def index(
         found = run.find(scope, exclude, follow_symlinks)
         opened = _ahead(threads, open_photo, found, 2 * batch_size + 2 * workers, stop)
         yield from run.write(opened, batch_size)
-        if not stop():
-            yield from run.remove(scope, prune)
+
+    def events() -> Iterator[Event]:
+        for folder in folders:
+            yield from one_folder(folder)
+            if stop():
+                return
+        yield from run.remove(prune)
 
     try:
-        for event in chain.from_iterable(map(one_folder, folders)):
+        for event in events():
             counts[type(event).__name__] += 1
             yield event
     finally:
@@ -265,37 +285,33 @@ class _Run:
         self.force, self.retry, self.stop = force, retry, stop
         self.model_id, self.label_ids = store.put_model(model.card, model.digest, tiles)
         self.first_label = next(iter(self.label_ids.values()))
-        self.gone: list[int] = []  # photos whose folder was read and which were not in it
-        self.moved: set[int] = set()
-        self.visited: set[int] = set()  # folders that could be read
-        self.unlisted: list[str] = []
-        self.known_before = 0  # photos in the scope, when the walk began
+        self.walks: list[_Walk] = []
+        self.settled: set[int] = set()  # photos that were gone, until they were found elsewhere or marked as removed
 
     def wanted(self, content_hash: bytes) -> bool:
         return self.force or not self.store.seen(content_hash, self.model_id, self.first_label)
 
     def find(self, scope: Scope, exclude: Iterable[str], follow_symlinks: bool) -> Iterator[_Todo | _Back | Event]:
         """Walk a scope; give the photos that must be opened, and what is settled without opening."""
-        self.gone, self.visited, self.unlisted = [], set(), []
-        self.known_before = self.store.count(scope)
-        top = os.path.join(scope.root, scope.below) if scope.below else scope.root
-        for folder in photos.find(top, exclude=exclude, follow_symlinks=follow_symlinks):
+        walk = _Walk(scope, self.store.count(scope))
+        self.walks.append(walk)
+        for folder in photos.find(walk.top, exclude=exclude, follow_symlinks=follow_symlinks):
             if folder.reason is not None and _gone(folder.path):
                 continue  # it is gone, with all its photos: see `remove`
             if folder.reason is not None:
-                self.unlisted.append(folder.path)
+                walk.unlisted.append(folder.path)
                 yield CouldNotList(folder.path, folder.reason)
             known = self.store.known(scope, folder.path, self.model_id, self.first_label)
             if not known and not folder.photos:
                 continue
             folder_id = self.store.folder_id(scope, folder.path)
-            self.visited.add(folder_id)
+            walk.visited.add(folder_id)
             for photo in folder.photos:
                 if self.stop():
                     return
                 yield self._what_to_do(photo, folder_id, known.pop(os.path.basename(photo.path), None))
             if folder.reason is None:
-                self.gone.extend(k.photo_id for k in known.values() if not k.removed)
+                walk.gone.extend(k.photo_id for k in known.values() if not k.removed)
 
     def _what_to_do(self, photo: Photo, folder_id: int, known: Known | None) -> _Todo | _Back | Event:
         same = known is not None and (known.size_bytes, known.mtime_ns) == (photo.size_bytes, photo.mtime_ns)
@@ -312,58 +328,58 @@ class _Run:
     def write(self, opened: Iterable[_Opened | _Back | Event], batch_size: int) -> Iterator[Event]:
         """Collect photos to batches; score and store each batch; then tell of it."""
         batch: list[_Opened | _Back] = []
-        pixels = 0
+        decoded = 0
         for item in opened:
             if not isinstance(item, _Opened | _Back):
                 yield item
                 continue
             batch.append(item)
-            pixels += len(_pixels([item]))
-            if pixels >= batch_size or len(batch) >= ROWS:
+            decoded += len(_decoded([item]))
+            if decoded >= batch_size or len(batch) >= ROWS:
                 yield from self._commit(batch)
-                batch, pixels = [], 0
+                batch, decoded = [], 0
         yield from self._commit(batch)
 
     def _commit(self, batch: list[_Opened | _Back]) -> list[Event]:
-        pixels = _pixels(batch)
-        rows = iter(self.model.score_views(np.stack(pixels))) if pixels else iter(())
+        rows = self._score(batch)
         events: list[Event] = []
         with self.store.transaction():
             for item in batch:
                 if isinstance(item, _Back):
                     self.store.restore(item.photo_id)
                     events.append(Unchanged(item.photo.path))
-                    continue
-                if isinstance(item.result, Unreadable):
+                elif isinstance(item.result, Unreadable):
                     events += self._store_unreadable(item.todo, item.result)
                 else:
-                    row = next(rows) if item.result.opened is not None else None
-                    events.append(self._store_read(item.todo, item.result, row))
+                    events.append(self._store_read(item.todo, item.result, rows.pop(item.result.content_hash, None)))
         return events
+
+    def _score(self, batch: list[_Opened | _Back]) -> dict[bytes, Scores]:
+        """Content hash -> scores [labels]; each content once, and only if no earlier batch has scored it."""
+        views = {read.content_hash: opened.views for read, opened in _decoded(batch) if self.wanted(read.content_hash)}
+        return dict(zip(views, self.model.score_views(np.stack(list(views.values()))), strict=True)) if views else {}
 
     def _store_unreadable(self, todo: _Todo, why: Unreadable) -> list[Event]:
         photo = todo.photo
         if why.passing and _gone(photo.path):  # it vanished after it was found
             if todo.known is not None and not todo.known.removed:
-                self.gone.append(todo.known.photo_id)
+                self.walks[-1].gone.append(todo.known.photo_id)
             return []
         name = os.path.basename(photo.path)
         self.store.put_unreadable(todo.folder_id, name, photo.size_bytes, photo.mtime_ns, why.reason, why.passing)
         return [CouldNotRead(photo.path, why.reason)]
 
-    def _store_read(self, todo: _Todo, read: Read, row: "np.typing.NDArray[np.float32] | None") -> Event:
+    def _store_read(self, todo: _Todo, read: Read, row: Scores | None) -> Event:
         photo, name = todo.photo, os.path.basename(todo.photo.path)
         image_id = self.store.image_id(read.content_hash)
-        before = None
-        if image_id is not None:
-            before = self._moved_from(image_id, photo.path)
-        elif read.opened is not None:
+        before = None if image_id is None else self._moved_from(image_id, todo)
+        if read.opened is not None:
             o = read.opened
-            image_id = self.store.add_image(read.content_hash, o.width, o.height, o.taken)
+            image_id = self.store.put_image(read.content_hash, o.width, o.height, o.taken)
         assert image_id is not None, "a photo that is not decoded is one whose hash is known"
         if before is not None:
             self.store.move_photo(before[0], todo.folder_id, name, photo.size_bytes, photo.mtime_ns)
-            self.moved.add(before[0])
+            self.settled.add(before[0])
         else:
             self.store.put_photo(todo.folder_id, name, photo.size_bytes, photo.mtime_ns, image_id)
         scores: dict[str, float] = {}
@@ -374,31 +390,43 @@ class _Run:
             )
         return Moved(photo.path, before[1]) if before else Scored(photo.path, scores)
 
-    def _moved_from(self, image_id: int, path: str) -> tuple[int, str] | None:
+    def _moved_from(self, image_id: int, todo: _Todo) -> tuple[int, str] | None:
         """The photo that this content was known as, if its file is gone from where it was: (photo id, path)."""
-        for photo_id, root, before in self.store.places(image_id):
-            if before == path:
-                return None
-            if _gone(before) and os.path.isdir(root):
+        if todo.known is not None and todo.known.image_id == image_id:
+            return None
+        for photo_id, root, before in self.store.places(image_id, PLACES):
+            if _gone(before) and not _away(root):
                 return photo_id, before
         return None
 
-    def remove(self, scope: Scope, prune: bool) -> Iterator[Event]:
-        """Mark what is gone, unless so much is gone that it looks like a drive that is away."""
-        gone = [photo_id for photo_id in self.gone if photo_id not in self.moved]
-        for folder_id, path in self.store.folders(scope):
-            unlisted = any(path == u or path.startswith(u + os.sep) for u in self.unlisted)
-            if folder_id not in self.visited and not unlisted:
+    def remove(self, prune: bool) -> Iterator[Event]:
+        """Mark what is gone, once all folders were walked: what is gone from one may have come to another."""
+        for walk in self.walks:
+            gone = [photo_id for photo_id in self._lost(walk) if photo_id not in self.settled]
+            if not gone:
+                continue
+            if len(gone) * 2 > walk.known_before and not prune:
+                yield KeptAll(walk.top, len(gone), walk.known_before)
+                continue
+            paths = [self.store.path_of(photo_id) for photo_id in gone]
+            self.store.remove_photos(gone)
+            self.settled.update(gone)
+            yield from map(Removed, paths)
+
+    def _lost(self, walk: _Walk) -> list[int]:
+        """Photos that were not found where they were, and whose folder could be read or is gone itself."""
+        gone = list(walk.gone)
+        for folder_id, path in self.store.folders(walk.scope):
+            unlisted = any(path == u or path.startswith(u + os.sep) for u in walk.unlisted)
+            if folder_id not in walk.visited and not unlisted:
                 gone += self.store.live_photos(folder_id)
-        if not gone:
-            return
-        top = os.path.join(scope.root, scope.below) if scope.below else scope.root
-        if len(gone) * 2 > self.known_before and not prune:
-            yield KeptAll(top, len(gone), self.known_before)
-            return
-        paths = [self.store.path_of(photo_id) for photo_id in gone]
-        self.store.remove_photos(gone)
-        yield from map(Removed, paths)
+        return gone
+
+
+def _decoded(batch: Sequence[_Opened | _Back]) -> list[tuple[Read, photos.Opened]]:
+    """Those photos of a batch that were decoded, in order."""
+    reads = [item.result for item in batch if isinstance(item, _Opened) and isinstance(item.result, Read)]
+    return [(read, read.opened) for read in reads if read.opened is not None]
 
 
 def _gone(path: str) -> bool:
@@ -412,7 +440,10 @@ def _gone(path: str) -> bool:
     return False
 
 
-def _pixels(batch: "Sequence[_Opened | _Back]") -> list[photos.Pixels]:
-    """The views of those photos of a batch that must be scored, in order."""
-    reads = [item.result for item in batch if isinstance(item, _Opened) and isinstance(item.result, Read)]
-    return [read.opened.views for read in reads if read.opened is not None]
+def _away(root: str) -> bool:
+    """Whether a root looks like a drive that is not plugged in: no folder, or the empty one to mount it at."""
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return True

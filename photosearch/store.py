@@ -136,6 +136,7 @@ class Known:
     """What the library knows of a file. scored: by the model that was asked for; always False without an image."""
 
     photo_id: int
+    image_id: int | None
     size_bytes: int
     mtime_ns: int
     reason: str | None
@@ -298,7 +299,7 @@ class Store:
         """The photos of one absolute folder, by name, with those that were removed."""
         rows = self._rows(
             """
-            SELECT p.name, p.id, p.size_bytes, p.mtime_ns, p.reason, p.passing, p.removed_at IS NOT NULL,
+            SELECT p.name, p.id, p.image_id, p.size_bytes, p.mtime_ns, p.reason, p.passing, p.removed_at IS NOT NULL,
                    s.model_id IS ?
             FROM folders f JOIN photos p ON p.folder_id = f.id
             LEFT JOIN scores s ON s.label_id = ? AND s.image_id = p.image_id
@@ -307,8 +308,8 @@ class Store:
             [model_id, label_id, scope.root_id, _sql(_relative(folder, scope.root))],
         )
         return {
-            _path(name): Known(photo_id, size, mtime, reason, bool(passing), bool(removed), bool(scored))
-            for name, photo_id, size, mtime, reason, passing, removed, scored in rows
+            _path(name): Known(photo_id, image_id, size, mtime, reason, bool(passing), bool(removed), bool(scored))
+            for name, photo_id, image_id, size, mtime, reason, passing, removed, scored in rows
         }
 
     def seen(self, content_hash: bytes, model_id: int, label_id: int) -> bool:
@@ -324,23 +325,29 @@ class Store:
         row = self._one_or_none("SELECT id FROM images WHERE hash = ?", [content_hash])
         return row[0] if row else None
 
-    def add_image(self, content_hash: bytes, width: int, height: int, taken: str | None) -> int:
+    def put_image(self, content_hash: bytes, width: int, height: int, taken: str | None) -> int:
+        """What was read from a photo -> its image's id. Replaces what was read before, perhaps by an older decoder."""
         return int(
             self._one(
-                "INSERT INTO images(hash, width, height, taken) VALUES (?, ?, ?, ?) RETURNING id",
+                """
+                INSERT INTO images(hash, width, height, taken) VALUES (?, ?, ?, ?)
+                ON CONFLICT(hash) DO UPDATE SET width = excluded.width, height = excluded.height, taken = excluded.taken
+                RETURNING id
+                """,
                 [content_hash, width, height, taken],
             )[0]
         )
 
-    def places(self, image_id: int) -> list[tuple[int, str, str]]:
-        """Where an image's photos are, or were: (photo id, its root, its path)."""
+    def places(self, image_id: int, limit: int) -> list[tuple[int, str, str]]:
+        """Where the first `limit` of an image's photos are, then were: (photo id, its root, its path)."""
         rows = self._rows(
             """
-            SELECT p.id, r.path, f.path, p.name FROM photos p
+            SELECT p.id, r.path, f.path, p.name
+            FROM (SELECT * FROM photos WHERE image_id = ? ORDER BY id LIMIT ?) p
             JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
-            WHERE p.image_id = ? ORDER BY p.id
+            ORDER BY p.removed_at IS NOT NULL, p.id
             """,
-            [image_id],
+            [image_id, limit],
         )
         return [(photo_id, _path(r), os.path.join(_path(r), _join(f, n))) for photo_id, r, f, n in rows]
 
