@@ -524,10 +524,10 @@ def doctor(
 # ---- printing
 
 
-def _console(*, stderr: bool = False) -> Any:
+def _console(*, stderr: bool = False, width: int | None = None) -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def _text(text: str) -> str:
@@ -552,10 +552,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, show_header=any(head), header_style="bold")
     for name in head:
-        table.add_column(name, overflow="fold", justify="right" if name == "score" else "left")
+        table.add_column(name, justify="right" if name == "score" else "left")
     for row in rows:
         table.add_row(*(Text(_text(cell).replace("\n", "\\n")) for cell in row))
-    _console().print(table, soft_wrap=False)
+    _console(width=100_000).print(table, soft_wrap=False)  # a path that is folded can't be copied
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> None:
