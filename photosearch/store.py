@@ -270,7 +270,11 @@ class Store:
         return Scope(root_id, path, "")
 
     def move_root(self, root: Scope, path: str) -> Scope:
+        """A root's folder has a new path. Roots that lie below give way to it: it knows the same photos."""
         with self.transaction():
+            for inner in self.roots():
+                if inner.root_id != root.root_id and inner.root.startswith(_with_slash(path)):
+                    self._write("DELETE FROM roots WHERE id = ?", [inner.root_id])
             self._write("UPDATE roots SET path = ? WHERE id = ?", [_sql(path), root.root_id])
         return Scope(root.root_id, path, "")
 
