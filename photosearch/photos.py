@@ -298,5 +298,7 @@ def _date(value: object) -> str | None:
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a photo in a format that is known"
-    text = " ".join(str(error).split()) or type(error).__name__
+    # Without the numbers that differ from file to file, so that reasons can be counted.
+    text = re.sub(r" \((\d+ bytes not processed|points to file position \d+)\)", "", " ".join(str(error).split()))
+    text = text or type(error).__name__
     return text if len(text) <= 200 else text[:199] + "…"
