@@ -1,0 +1,68 @@
+"""What a user installs: the package and its models, no torch, and it runs."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from photosearch.model import SHIPPED
+from toy import photo, write_toy
+
+ROOT = Path(__file__).parent.parent
+# None in sys.modules makes an import fail: what only the checkout has must not be missed.
+WITHOUT = "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'train', 'scipy', 'matplotlib']))"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def pip(*arguments: object) -> str:
+    command = [sys.executable, "-m", "pip", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_holds_the_package_and_its_models_only(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {"photosearch", "photosearch-0.1.0.dist-info"}
+    models = {name.removeprefix("photosearch/models/") for name in names if name.endswith(".onnx")}
+    assert models == {p.name for p in SHIPPED.glob("*.onnx")}
+    assert [name for name in names if name.startswith("photosearch/") and not name.endswith((".py", ".onnx"))] in (
+        [],
+        ["photosearch/py.typed"],
+    )
+
+
+def test_installing_it_brings_no_torch(wheel: Path) -> None:
+    report = pip("install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-", wheel)
+    names = {item["metadata"]["name"].lower() for item in json.loads(report)["install"]}
+    assert "photosearch" in names
+    assert names & {"torch", "onnx", "scipy", "matplotlib", "optuna"} == set()
+
+
+def test_it_indexes_and_finds_without_what_the_checkout_has(wheel: Path, tmp_path: Path) -> None:
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    photo(tmp_path / "photos" / "red.jpg", "red")
+    model = write_toy(tmp_path / "toy.onnx")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PHOTOSEARCH_DB": str(tmp_path / "library.db")}
+
+    def photosearch(*arguments: object) -> str:
+        code = f"{WITHOUT}; from photosearch.cli import main; main()"
+        command = [sys.executable, "-P", "-c", code, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "Find the photos you describe" in photosearch("--help")
+    assert json.loads(photosearch("index", tmp_path / "photos", "--model", model, "--json"))["new"] == 1
+    assert photosearch("find", "red", "--paths") == f"{tmp_path}/photos/red.jpg\n"
