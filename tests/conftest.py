@@ -1,6 +1,9 @@
-"""What tests share: the folder of the real data sets."""
+"""What tests share: the folder of the real data sets; a user whom permissions bind."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +22,21 @@ def data():
         return Path(root)
 
     return folder
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """A folder of one's own, and a user whom permissions bind: root, whom CI often is, passes them all."""
+    folder = Path(tempfile.mkdtemp())
+    root = os.geteuid() == 0
+    if root:
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        for closed in (path for path, _, _ in os.walk(folder)):
+            Path(closed).chmod(0o700)
+        shutil.rmtree(folder)
