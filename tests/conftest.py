@@ -37,6 +37,7 @@ def as_nobody() -> Iterator[Path]:
     finally:
         if root:
             os.seteuid(0)
-        for closed in (path for path, _, _ in os.walk(folder)):
-            Path(closed).chmod(0o700)
+        for path, below, _ in os.walk(folder):
+            for name in below:
+                Path(path, name).chmod(0o700)
         shutil.rmtree(folder)
