@@ -1,0 +1,487 @@
+"""A folder full of bad input: no file ends the run, each is scored or recorded, none is written to.
+
+The corpus is 300 files here; `PHOTOSEARCH_HOSTILE_FILES=2200 pytest -s tests/test_hostile.py` takes more, and
+says what came of them. Decoders die for real: killed from outside while a photo is in their hands.
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import corpus
+import pytest
+from toy import photo, write_toy
+
+from photosearch import index as indexing
+from photosearch import photos
+from photosearch.decoders import Decoders, Settings
+from photosearch.index import CouldNotList, CouldNotRead, Event, Scored, index
+from photosearch.model import Model
+from photosearch.photos import Photo, Unreadable
+from photosearch.store import Store
+
+FILES = int(os.environ.get("PHOTOSEARCH_HOSTILE_FILES", "300"))
+PEAK_BYTES = 10**9
+# Root may look into every folder; without these two capabilities it is bound by permissions like anyone.
+BOUND = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+
+
+@dataclass(frozen=True)
+class Run:
+    """The whole corpus through the real index, twice."""
+
+    folder: Path
+    events: list[Event]
+    again: list[Event]
+    before: dict[str, tuple[int, ...]]
+    peak_bytes: int
+    db: Path
+
+    def reason(self, name: str) -> str | None:
+        """Why the one file of this name could not be read; None where it was scored."""
+        (event,) = [e for e in self.events if isinstance(e, Scored | CouldNotRead) and e.path.endswith(f"/{name}")]
+        return event.reason if isinstance(event, CouldNotRead) else None
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("hostile")
+    files = corpus.build(folder / "photos", FILES)
+    before = snapshot(folder / "photos")
+    model = Model(write_toy(folder / "toy.onnx"), threads=1)
+    with Store(folder / "s.db", create=True) as store, peak_memory() as peak:
+        start = time.monotonic()
+        events = list(index([str(folder / "photos")], store, model))
+        seconds = time.monotonic() - start
+        again = list(index([str(folder / "photos")], store, model))
+    kinds = Counter(type(e).__name__ for e in events)
+    print(f"\n{files} files in {seconds:.1f} s: {dict(kinds)}; peak {peak.bytes / 1e6:.0f} MB")
+    for reason, n in Counter(e.reason for e in events if isinstance(e, CouldNotRead)).most_common():
+        print(f"{n:6} {reason}")
+    return Run(folder, events, again, before, peak.bytes, folder / "s.db")
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Of everything below: kind, size and the times at which content and status changed."""
+    found = {}
+    for path, folders, files in os.walk(folder):
+        for name in (".", *folders, *files):
+            status = os.lstat(os.path.join(path, name))
+            found[os.path.join(path, name)] = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return found
+
+
+class Peak:
+    bytes = 0
+
+
+@contextlib.contextmanager
+def peak_memory() -> Iterator[Peak]:
+    """The most memory that this process and its children held at once, shared pages shared out; seen every 20 ms."""
+    peak, done = Peak(), threading.Event()
+
+    def held(pid: int) -> int:
+        try:
+            own = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            for task in os.listdir(f"/proc/{pid}/task"):
+                children += Path(f"/proc/{pid}/task/{task}/children").read_text().split()
+        except OSError:  # it has just ended
+            return 0
+        pss = int(next(line for line in own.splitlines() if line.startswith("Pss:")).split()[1])
+        return pss * 1024 + sum(held(int(child)) for child in set(children))
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak.bytes = max(peak.bytes, held(os.getpid()))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_every_file_is_scored_or_recorded(run: Run) -> None:
+    expected = {path for path, (mode, *_) in run.before.items() if mode & 0o170000 == 0o100000}
+    assert len(expected) >= FILES
+    assert sorted(e.path for e in run.events) == sorted(expected)
+    assert {type(e) for e in run.events} == {Scored, CouldNotRead}
+    with Store(run.db) as store:
+        counts = store.counts()
+        recorded = {path: reason for path, reason, _ in store.unreadable()}
+    assert counts["photos"] == len(expected)
+    assert recorded == {e.path: e.reason for e in run.events if isinstance(e, CouldNotRead)}
+
+
+def test_no_reason_is_long_or_empty_or_of_many_lines(run: Run) -> None:
+    for event in run.events:
+        if isinstance(event, CouldNotRead):
+            assert 0 < len(event.reason) <= 200
+            assert event.reason.isprintable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
+def test_it_takes_less_than_a_gigabyte(run: Run) -> None:
+    assert 50e6 < run.peak_bytes < PEAK_BYTES
+
+
+def test_nothing_is_written_into_the_photo_folder(run: Run) -> None:
+    assert snapshot(run.folder / "photos") == run.before
+
+
+def test_a_broken_file_is_not_opened_a_second_time(run: Run) -> None:
+    first = {e.path: e.reason for e in run.events if isinstance(e, CouldNotRead)}
+    assert [e for e in run.again if isinstance(e, Scored)] == []
+    assert {e.path: (e.reason, e.remembered) for e in run.again if isinstance(e, CouldNotRead)} == {
+        path: (reason, True) for path, reason in first.items()
+    }
+
+
+def test_what_is_odd_and_yet_a_photo_is_scored(run: Run) -> None:
+    below = str(run.folder / "photos")
+    odd = [e for e in run.events if e.path.removeprefix(below).split("/")[1] in ("whole", "names", "exif", "icc")]
+    assert [e for e in odd if isinstance(e, CouldNotRead)] == []
+    names = "jpeg_named.png png_named.heic ycck.jpg one_pixel.png tall.png wide.jpg bilevel.tif float.tif nan.tif " \
+        "lab.tif int32.tif gray_alpha.png jpeg_with_rubbish_behind.jpg animated.gif animated.webp animated.png " \
+        "animated.tiff animated.avif loop.tif target.png"  # fmt: skip
+    assert {name: run.reason(name) for name in names.split()} == dict.fromkeys(names.split())
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(run: Run) -> None:
+    names = "deep.png claims_all_there_is.png huge.gif huge.bmp huge.jpg huge.tif".split()
+    reasons = {name: run.reason(name) or "" for name in names}
+    assert {name: "more than the limit of" in reason for name, reason in reasons.items()} == dict.fromkeys(names, True)
+    assert run.reason("text.png") == "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK"
+    assert run.reason("many_texts.png") == "Too much memory used in text chunks: 67500000>MAX_TEXT_MEMORY"
+
+
+def test_what_is_no_photo_is_said_to_be_none(run: Run) -> None:
+    names = "text.jpg html.heic postscript.jpg svg.png pickle.tif half_gigabyte.png".split()
+    unknown = "not a photo in a format that is known"
+    assert {name: run.reason(name) for name in names} == dict.fromkeys(names, unknown)
+    assert run.reason("empty.jpg") == "the file is empty"
+    assert run.reason("terabyte.png") == "the file is longer than 1024 MiB"
+
+
+def test_a_date_that_cannot_be_is_no_date(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    for name, date in corpus.DATES.items():
+        data = corpus.saved(corpus.picture(rng), "JPEG", exif=corpus.exif_block(1, date))
+        expected = "9999-12-31T23:59:59" if name == "future" else None
+        if name != "arabic":  # Python reads these digits as well as we do
+            assert photos.decode(data, 8).taken == expected, name
+
+
+# ---- decoders that die
+
+
+SETTINGS = Settings(8)
+
+
+@pytest.fixture
+def decoders() -> Iterator[Decoders]:
+    made = Decoders(1, SETTINGS, seconds=1.5)
+    yield made
+    made.close()
+
+
+def pid_of(decoders: Decoders) -> int:
+    child = decoders._all[0]._child
+    assert child is not None
+    return child.pid
+
+
+def a_photo(tmp_path: Path, colour: str = "red") -> Photo:
+    path = photo(tmp_path / f"{colour}.png", colour)
+    return Photo(str(path), path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGBUS])
+def test_a_decoder_that_dies_takes_only_its_photo_with_it(tmp_path, decoders, how):
+    red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
+
+    def killed(_: bytes) -> bool:
+        os.kill(pid_of(decoders), how)
+        return True
+
+    with pytest.raises(Unreadable) as death:
+        decoders.open(red, killed)
+    assert (death.value.reason, death.value.passing) == (f"the decoder died of it (signal {int(how)})", False)
+    assert decoders.open(blue, lambda _: True).opened.views.tolist() == [[[[0, 0, 255]] * 8] * 8]
+
+
+def test_a_decoder_that_hangs_is_ended_after_its_time(tmp_path, decoders):
+    red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
+    decoders.open(blue, lambda _: True)
+
+    def stopped(_: bytes) -> bool:
+        os.kill(pid_of(decoders), signal.SIGSTOP)
+        return True
+
+    start = time.monotonic()
+    with pytest.raises(Unreadable) as death:
+        decoders.open(red, stopped)
+    assert 1.4 < time.monotonic() - start < 10
+    assert (death.value.reason, death.value.passing) == ("opening it took longer than 1.5 s", False)
+    assert decoders.open(blue, lambda _: True).opened is not None
+
+
+def test_a_photo_is_not_blamed_for_what_an_earlier_one_did_to_the_decoder(tmp_path, decoders):
+    red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
+    decoders.open(blue, lambda _: True)
+    old = pid_of(decoders)
+
+    def killed_once(_: bytes) -> bool:
+        if pid_of(decoders) == old:
+            os.kill(old, signal.SIGSEGV)
+        return True
+
+    assert decoders.open(red, killed_once).opened.views.tolist() == [[[[255, 0, 0]] * 8] * 8]
+    os.kill(pid_of(decoders), signal.SIGKILL)  # between two photos
+    assert decoders.open(blue, lambda _: True).opened is not None
+
+
+LIES = {
+    "nothing": b"",
+    "half a length": b"\x05\0\0",
+    "a length of 2^60": b"\0\0\0\0\0\0\0\x10",
+    "no JSON": b"x",
+    "a list": b"[]",
+    "a number": b"7",
+    "deep nesting": b"[" * 100_000,
+    "no hash": b"{}",
+    "a hash that is none": b'{"hash": "xyz"}',
+    "a hash that is a number": b'{"hash": 7}',
+}
+AFTER = {
+    "text for a side": {"width": "8", "height": 8, "taken": None},
+    "no sides": {},
+    "a side of nothing": {"width": 0, "height": 8, "taken": None},
+    "a side beyond all": {"width": 10**30, "height": 8, "taken": None},
+    "an odd date": {"width": 8, "height": 8, "taken": "\x1b[2J"},
+    "a number for a date": {"width": 8, "height": 8, "taken": 7},
+    "too few pixels": {"width": 8, "height": 8, "taken": None},
+}
+
+
+@pytest.mark.parametrize("lie", [*LIES, *AFTER])
+def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
+    frames = [LIES[lie]] if lie in LIES else [b'{"hash": "00"}', json.dumps(AFTER[lie]).encode(), bytes(7)]
+    raw = lie in ("nothing", "half a length", "a length of 2^60")
+    answers = b"".join(f if raw else len(f).to_bytes(8, "little") + f for f in frames)
+    liar = tmp_path / "liar"
+    liar.write_text(
+        f"#!{sys.executable}\nimport sys, time\nsys.stdout.buffer.write({answers!r})\n"
+        f"sys.stdout.flush()\nsys.stdin.buffer.read(9)\n" + ("" if raw else "time.sleep(60)\n")
+    )
+    liar.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(liar))
+    decoders = Decoders(1, SETTINGS, seconds=5)
+    with pytest.raises(Unreadable, match=r"the decoder died of it|longer than"):
+        decoders.open(a_photo(tmp_path), lambda _: True)
+    decoders.close()
+
+
+def test_a_decoder_whose_parent_is_gone_ends_itself(tmp_path):
+    """Here it hangs in writing 3 MB of pixels to a pipe that nobody reads."""
+    settings = json.dumps(asdict(replace(SETTINGS, size=1024)))
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "photosearch.decoders", settings, "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
+    with child:
+        for said in (json.dumps({"path": a_photo(tmp_path).path}).encode(), b"decode"):
+            child.stdin.write(len(said).to_bytes(8, "little") + said)
+        assert child.wait(20) == -signal.SIGALRM
+
+
+def test_an_index_goes_on_while_its_decoders_are_shot_at(tmp_path):
+    for i in range(60):
+        photo(tmp_path / "photos" / f"{i:03}.png", "red", size=(40 + i, 30))
+    rng, done = random.Random(7), threading.Event()
+
+    def shoot() -> None:
+        while not done.wait(rng.uniform(0.05, 0.3)):
+            for pid in children():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, rng.choice([signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT]))
+
+    model = Model(write_toy(tmp_path / "toy.onnx"), threads=1)
+    shooter = threading.Thread(target=shoot)
+    with Store(tmp_path / "s.db", create=True) as store:
+        shooter.start()
+        try:
+            events = list(index([str(tmp_path / "photos")], store, model, workers=2))
+        finally:
+            done.set()
+            shooter.join()
+        assert len(events) == 60
+        assert {e.reason.split(" (")[0] for e in events if isinstance(e, CouldNotRead)} <= {"the decoder died of it"}
+        list(index([str(tmp_path / "photos")], store, model, workers=2, retry=True))
+        assert store.unreadable() == []
+        assert store.counts()["images"] == 60
+
+
+def children() -> list[int]:
+    """The decoders of this process."""
+    found = []
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError):
+            found += map(int, Path(f"/proc/self/task/{task}/children").read_text().split())
+    return found
+
+
+# ---- folders and files that change, or that may not be looked into
+
+
+def test_a_loop_of_links_is_walked_once_even_when_links_are_followed(tmp_path):
+    photo(tmp_path / "a" / "b" / "red.png")
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "here").symlink_to(".")
+    (tmp_path / "a" / "one").symlink_to("two")
+    (tmp_path / "a" / "two").symlink_to("one")
+    for follow in (False, True):
+        found = [p.path for f in photos.find(str(tmp_path / "a"), follow_symlinks=follow) for p in f.photos]
+        assert found == [str(tmp_path / "a" / "b" / "red.png")]
+
+
+PROGRAM = """
+import json, sys
+from photosearch.index import index
+from photosearch.model import Model
+from photosearch.store import Store
+folder, db, model = sys.argv[1:]
+with Store(db, create=True) as store:
+    for event in index([folder], store, Model(model, threads=1), workers=1):
+        print(json.dumps([type(event).__name__, event.path, getattr(event, "reason", None)]))
+"""
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
+def test_a_folder_that_may_not_be_looked_into_is_told_and_keeps_its_photos(tmp_path, mode):
+    inside, outside = photo(tmp_path / "p" / "closed" / "red.png"), photo(tmp_path / "p" / "open" / "blue.png", "blue")
+    closed, model = inside.parent, write_toy(tmp_path / "toy.onnx")
+
+    def run() -> list[list[str | None]]:
+        command = [*BOUND, sys.executable, "-c", PROGRAM, str(tmp_path / "p"), str(tmp_path / "s.db"), str(model)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert run() == [["Scored", str(inside), None], ["Scored", str(outside), None]]
+    closed.chmod(mode)
+    try:
+        told = run()
+    finally:
+        closed.chmod(0o755)
+    assert told == [["CouldNotList", str(closed), "Permission denied"], ["Unchanged", str(outside), None]]
+    assert run() == [["Unchanged", str(inside), None], ["Unchanged", str(outside), None]]
+
+
+def test_a_photo_that_may_not_be_read_is_recorded_and_tried_again(tmp_path):
+    path, model = photo(tmp_path / "p" / "red.png"), write_toy(tmp_path / "toy.onnx")
+    command = [*BOUND, sys.executable, "-c", PROGRAM, str(tmp_path / "p"), str(tmp_path / "s.db"), str(model)]
+    path.chmod(0)
+    said = [json.loads(subprocess.check_output(command, text=True)) for _ in range(2)]
+    path.chmod(0o644)
+    assert said == [["CouldNotRead", str(path), "permission denied"]] * 2
+    assert json.loads(subprocess.check_output(command, text=True)) == ["Scored", str(path), None]
+
+
+def test_a_path_that_is_too_long_to_open_is_told(tmp_path):
+    deep = str(tmp_path)
+    os.chdir(tmp_path)
+    try:
+        while len(deep) < 4200:  # beyond PATH_MAX, which only relative steps reach
+            os.mkdir("d" * 200)  # noqa: PTH102
+            os.chdir("d" * 200)
+            deep += "/" + "d" * 200
+        photo(Path("red.png"))
+    finally:
+        os.chdir("/")
+    model = Model(write_toy(tmp_path / "toy.onnx"), threads=1)
+    with Store(tmp_path / "s.db", create=True) as store:
+        (event,) = index([str(tmp_path)], store, model, workers=1)
+    assert isinstance(event, CouldNotList)
+    assert event.reason == "File name too long"
+    subprocess.run(["rm", "-rf", str(tmp_path / ("d" * 200))], check=True)  # pytest can't
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_up_to_its_first_length(tmp_path):
+    path, done = photo(tmp_path / "red.png"), threading.Event()
+
+    def grow() -> None:
+        with open(path, "ab", buffering=0) as file:
+            while not done.is_set():
+                file.write(bytes(1000))
+                time.sleep(1e-4)
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    try:
+        for _ in range(10):
+            before = path.stat().st_size
+            data = photos.read(str(path))
+            assert before <= len(data) <= path.stat().st_size
+            assert photos.decode(data, 8).views.tolist() == [[[[255, 0, 0]] * 8] * 8]
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_what_is_no_file_any_more_does_not_hang_the_reader(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "endless.png").symlink_to("/dev/zero")
+    (tmp_path / "folder.png").mkdir()
+    for name in ("pipe.png", "endless.png"):
+        with pytest.raises(Unreadable, match="not a regular file"):
+            photos.read(str(tmp_path / name))
+    for name in ("folder.png", "gone.png"):
+        with pytest.raises(Unreadable) as why:
+            photos.read(str(tmp_path / name))
+        assert why.value.passing or why.value.reason == "not a regular file"
+
+
+def test_photos_that_vanish_or_change_during_the_run_end_nothing(tmp_path):
+    for i in range(60):
+        photo(tmp_path / "p" / f"{i:02}.png", "red", size=(40 + i, 30))
+    model = Model(write_toy(tmp_path / "toy.onnx"), threads=1)
+    with Store(tmp_path / "s.db", create=True) as store:
+        events = index([str(tmp_path / "p")], store, model, workers=1, batch_size=4)
+        told = [next(events)]
+        for i in range(30, 60):
+            path = tmp_path / "p" / f"{i:02}.png"
+            path.unlink()
+            if i % 3 == 0:
+                os.mkfifo(path)
+            elif i % 3 == 1:
+                path.mkdir()
+        told += events
+        assert {type(e) for e in told} <= {Scored, CouldNotRead}
+        list(index([str(tmp_path / "p")], store, model, workers=1))
+        assert store.counts()["photos"] == 30
+
+
+def test_the_largest_photo_is_chosen_from_the_memory_that_is_there(monkeypatch):
+    memory = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**30 // 4096}
+    monkeypatch.setattr(os, "sysconf", memory.__getitem__)
+    assert indexing.max_pixels_here(2) == 50_000_000
+    memory["SC_PHYS_PAGES"] = 2**34 // 4096
+    assert indexing.max_pixels_here(2) == 2**34 // 8 // 2 // 8
+    memory["SC_PHYS_PAGES"] = 2**40 // 4096
+    assert indexing.max_pixels_here(2) == photos.MAX_PIXELS
