@@ -215,8 +215,12 @@ class Store:
             _create_private(self.path)
         with self._translated():
             self._db = Database(self._connect(), execute_plugins=False)
-            self._migrate()
-            self._reader = self._connect()
+            try:
+                self._migrate()
+                self._reader = self._connect()
+            except BaseException:
+                self._db.close()
+                raise
             self._reader_lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -237,10 +241,10 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.commit()
             except BaseException:
                 self._db.rollback()
                 raise
-            self._db.commit()
 
     # ---- roots and folders
 
@@ -674,28 +678,36 @@ class Store:
         return conn
 
     def _migrate(self) -> None:
+        tables = [name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        if tables and Migrations.migrations_table not in tables:
+            raise StoreError(f"{self.path}: another program's database, no library of photosearch; choose another --db")
         (version,) = self._one("PRAGMA user_version")
         if version > VERSION:
             raise StoreError(f"{self.path}: written by a newer photosearch (schema {version}); upgrade photosearch")
         if version == VERSION:
             return
         self._write("PRAGMA journal_mode = WAL")
-        if version:
-            self._back_up(version)
         with self.transaction():
             (version,) = self._one("PRAGMA user_version")  # another process may have been quicker
             if version < VERSION:
+                if version:
+                    self._back_up(version)
                 migrations.apply(self._db)
                 self._write(f"PRAGMA user_version = {VERSION}")
 
     def _back_up(self, version: int) -> None:
+        """Copy the library aside, as it was before the transaction under way."""
         aside = self.path.with_name(f"{self.path.name}.schema{version}")
         part = aside.with_name(aside.name + ".part")
         part.unlink(missing_ok=True)
         _create_private(part)
-        with contextlib.closing(sqlite3.connect(part)) as copy:
-            self._db.conn.backup(copy)
-        part.replace(aside)
+        try:
+            # Through a connection of its own: SQLite copies nothing from one that is writing.
+            with contextlib.closing(self._connect()) as before, contextlib.closing(sqlite3.connect(part)) as copy:
+                before.backup(copy)
+            part.replace(aside)
+        finally:
+            part.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
