@@ -229,7 +229,8 @@ def max_pixels_here(workers: int) -> int:
 @contextlib.contextmanager
 def only_one(store: Store) -> Iterator[None]:
     """Hold the library for one index run. Raises StoreError, naming the run that holds it. A kill lets go of it too."""
-    lock = filelock.FileLock(f"{store.path}.lock", timeout=0, mode=0o600)
+    # By its real path, so that a link to a library is locked together with it.
+    lock = filelock.FileLock(f"{os.path.realpath(store.path)}.lock", timeout=0, mode=0o600)
     try:
         lock.acquire()
     except filelock.Timeout:
