@@ -1,0 +1,700 @@
+"""The main path: what an index run makes of a folder, whatever happened there since the last one."""
+
+import os
+import shutil
+import sqlite3
+
+import pytest
+from library import Counting, InThisProcess, Library, kept_decoders, make, same_stat
+from toy import photo, toy_card, write_toy
+
+from photosearch import index as indexing
+from photosearch.errors import InputError, ModelError, StoreError
+from photosearch.index import CouldNotList, CouldNotRead, KeptAll, RootMoved, Scored, only_one
+from photosearch.store import Store
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _decoders():
+    with kept_decoders():
+        yield
+
+
+@pytest.fixture
+def library(tmp_path):
+    made = make(tmp_path)
+    with made.store:
+        yield made
+
+
+def another_model(library: Library, name: str, card=None, **options) -> Counting:
+    return Counting(write_toy(library.folder.with_name(name), card, **options), provider="cpu", threads=1)
+
+
+def several(library: Library, n: int, folder: str = "") -> list[str]:
+    """Photos of n different contents; their names."""
+    names = [os.path.join(folder, f"{i:02}.png") for i in range(n)]
+    for i, name in enumerate(names):
+        library.photo(name, size=(64, 48 + i))
+    return names
+
+
+# ---- new and unchanged
+
+
+def test_new_photos_are_scored_and_told_with_their_scores(library):
+    library.photo("red.png")
+    library.photo("sub/blue.png", "blue")
+    assert list(library.events()) == [
+        Scored(str(library.path("red.png")), {"red": 1.0, "green": 0.0, "blue": 0.0}),
+        Scored(str(library.path("sub/blue.png")), {"red": 0.0, "green": 0.0, "blue": 1.0}),
+    ]
+    assert (library.find("red"), library.find("blue"), library.find("green")) == (["red.png"], ["sub/blue.png"], [])
+
+
+def test_photos_of_every_format_are_found(library):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    names = [f"a.{x}" for x in "jpg jpeg jfif png webp gif tif tiff bmp avif heic heif JPG".split()]
+    for i, name in enumerate(names):  # each of its own size, so that no two are the same bytes
+        library.photo(name, size=(64, 48 + i), format={"jfif": "JPEG", "heic": "HEIF", "heif": "HEIF"}.get(name[2:]))
+    assert library.index() == {"Scored": sorted(names)}
+    assert sorted(library.find("red and not green")) == sorted(names)
+
+
+def test_unchanged_photos_are_not_opened(library):
+    names = several(library, 2, "sub")
+    library.index()
+    for name in names:
+        same_stat(library.path(name), b"no photo any more")
+    assert library.index() == {"Unchanged": names}
+    assert (library.model.scored(), library.scores()) == (2, dict.fromkeys(names, 1.0))
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 17])
+def test_any_number_of_photos_ends_in_the_same_rows_whatever_the_batch(library, n):
+    several(library, n)
+    library.photo("broken.png").write_bytes(b"no photo")
+    library.index(batch_size=1, workers=1)
+    for batch_size, workers in ((7, 2), (8, 1), (None, 2)):
+        with library.another(f"{batch_size}.db").store as store:
+            other = Library(library.folder, store, library.model)
+            other.index(batch_size=batch_size, workers=workers)
+            assert other.rows() == library.rows()
+    assert len(library.rows()["scores"]) == 3 * n
+
+
+def test_each_batch_is_committed_before_it_is_told(library):
+    several(library, 5)
+    told = 0
+    with sqlite3.connect(library.store.path) as reader:
+        for _ in library.events(batch_size=2):
+            told += 1
+            (scored,) = reader.execute("SELECT count(*) FROM scores").fetchone()
+            (stored,) = reader.execute("SELECT count(*) FROM photos").fetchone()
+            assert stored >= told
+            assert (scored, stored % 2) == (3 * stored, stored == 5)
+    reader.close()
+    assert library.model.batches == (2, 2, 1)
+
+
+def test_a_changed_photo_is_scored_again_and_only_it(library):
+    several(library, 3)
+    library.index()
+    library.model.scored()
+    library.photo("01.png", "blue")
+    assert library.index() == {"Scored": ["01.png"], "Unchanged": ["00.png", "02.png"]}
+    assert library.scores() == {"00.png": 1.0, "01.png": 0.0, "02.png": 1.0}
+    assert library.model.scored() == 1
+
+
+def test_a_photo_that_was_only_touched_is_read_and_not_scored_again(library):
+    path = library.photo("a.png")
+    library.index()
+    os.utime(path, ns=(0, 12345))
+    assert list(library.events()) == [Scored(str(path), {})]
+    assert library.index() == {"Unchanged": ["a.png"]}
+    assert (library.model.scored(), library.scores()) == (1, {"a.png": 1.0})
+
+
+def test_the_date_of_the_shot_comes_along(library):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2019:07:20 11:22:33"
+    library.photo("dated.jpg", exif=exif)
+    os.utime(library.photo("undated.jpg"), ns=(0, 0))
+    library.index()
+    found = {library.below(f.path): f.taken for f in library.store.find(_is("red"), library.labels())}
+    assert found["dated.jpg"] == "2019-07-20T11:22:33"
+    assert found["undated.jpg"] in ("1970-01-01T00:00:00", *(f"1969-12-31T{h}:00:00" for h in range(12, 24)))
+
+
+def _is(label):
+    from photosearch.query import Is
+
+    return Is(label)
+
+
+# ---- copies
+
+
+def test_a_content_is_scored_once_however_many_photos_have_it(library):
+    first = library.photo("a.png")
+    for name in ("b.png", "c.png", "sub/d.png"):
+        library.path(name).parent.mkdir(exist_ok=True)
+        shutil.copy(first, library.path(name))
+    events = list(library.events(batch_size=2))
+    assert [e.scores != {} for e in events] == [True, False, False, False]
+    assert library.model.scored() == 1
+    assert library.scores() == dict.fromkeys(["a.png", "b.png", "c.png", "sub/d.png"], 1.0)
+    library.path("a.png").unlink()
+    assert library.index() == {"Removed": ["a.png"], "Unchanged": ["b.png", "c.png", "sub/d.png"]}
+    assert sorted(library.scores()) == ["b.png", "c.png", "sub/d.png"]
+
+
+def test_a_photo_whose_content_is_known_is_not_decoded(library):
+    first = library.photo("a.png")
+    library.index()
+    shutil.copy(first, library.path("b.png"))
+    library.photo("c.png", "blue")
+    # With this limit no photo can be decoded any more.
+    assert library.index(max_pixels=1) == {"Scored": ["b.png"], "CouldNotRead": ["c.png"], "Unchanged": ["a.png"]}
+    assert library.scores() == {"a.png": 1.0, "b.png": 1.0}
+
+
+# ---- moved
+
+
+def test_a_photo_that_moved_keeps_its_scores_and_its_truth_without_being_scored(library):
+    several(library, 4, "a")
+    library.index()
+    library.store.put_truth([("red", library.store.image_of(str(library.path("a/00.png"))), True)])
+    library.model.scored()
+    library.path("b").mkdir()
+    for before, after in (("a/00.png", "b/00.png"), ("a/01.png", "a/99.png"), ("a/02.png", "02.png")):
+        library.path(before).rename(library.path(after))
+    assert library.index() == {
+        "Moved": [("a/00.png", "b/00.png"), ("a/01.png", "a/99.png"), ("a/02.png", "02.png")],
+        "Unchanged": ["a/03.png"],
+    }
+    assert (library.model.scored(), sorted(library.scores())) == (0, ["02.png", "a/03.png", "a/99.png", "b/00.png"])
+    assert [library.below(t.path) for t in library.store.truth()] == ["b/00.png"]
+    assert library.store.counts()["removed"] == 0
+
+
+def test_a_folder_that_was_renamed_takes_its_photos_along(library):
+    several(library, 3, "2019/summer")
+    library.photo("other.png", "blue")
+    library.index()
+    library.path("2019").rename(library.path("2020"))
+    told = library.index()
+    assert told.keys() == {"Moved", "Unchanged"}
+    assert told["Moved"] == [(f"2019/summer/0{i}.png", f"2020/summer/0{i}.png") for i in range(3)]
+    assert library.model.scored() == 4
+
+
+def test_a_photo_that_moved_to_another_root_is_moved_in_either_order(library):
+    for name, goal, order in (("x", "y", ("x", "y")), ("y", "x", ("x", "y"))):
+        several(library, 3, name)
+        library.path(goal).mkdir(exist_ok=True)
+        library.photo(f"{goal}/stays.png", "blue")
+        library.index("x", "y")
+        for i in range(2):
+            library.path(f"{name}/0{i}.png").rename(library.path(f"{goal}/0{i}.png"))
+        told = library.index(*order)
+        assert told["Moved"] == [(f"{name}/0{i}.png", f"{goal}/0{i}.png") for i in range(2)]
+        assert "Removed" not in told
+        assert "KeptAll" not in told
+        shutil.rmtree(library.path(goal))
+        library.index("x", "y", prune=True)
+
+
+def test_photos_that_changed_places_keep_their_own_scores(library):
+    for name, colour in (("a.png", "red"), ("b.png", "green"), ("c.png", "blue")):
+        os.utime(library.photo(name, colour), ns=(0, hash(colour) % 10**9))
+    library.index()
+    library.model.scored()
+    library.path("a.png").rename(library.path("t"))
+    library.path("b.png").rename(library.path("a.png"))
+    library.path("t").rename(library.path("b.png"))
+    library.index()
+    assert [library.find(c) for c in ("red", "green", "blue")] == [["b.png"], ["a.png"], ["c.png"]]
+    library.path("c.png").rename(library.path("d.png"))
+    library.path("b.png").rename(library.path("c.png"))
+    library.index()
+    assert [library.find(c) for c in ("red", "green", "blue")] == [["c.png"], ["a.png"], ["d.png"]]
+    assert library.model.scored() == 0
+
+
+def test_a_photo_that_moved_over_another_takes_its_place(library):
+    library.photo("a.png", "red")
+    library.photo("b.png", "blue")
+    library.photo("c.png", "green")
+    library.index()
+    library.path("a.png").replace(library.path("b.png"))
+    assert library.index() == {"Moved": [("a.png", "b.png")], "Unchanged": ["c.png"]}
+    assert (library.find("red"), library.find("blue"), library.store.counts()["photos"]) == (["b.png"], [], 2)
+
+
+def test_a_photo_that_was_touched_is_not_taken_for_a_copy_that_was_removed_long_ago(library):
+    for name in ("a.png", "b.png", "c.png", "d.png"):
+        library.photo(name, size=(64, 48 if name in "a.png b.png" else ord(name[0])))
+    library.index()
+    library.path("a.png").unlink()
+    library.index()
+    os.utime(library.path("b.png"), ns=(0, 1))
+    assert library.index() == {"Scored": ["b.png"], "Unchanged": ["c.png", "d.png"]}
+    library.path("b.png").rename(library.path("e.png"))
+    assert library.index() == {"Moved": [("b.png", "e.png")], "Unchanged": ["c.png", "d.png"]}
+
+
+def test_a_copy_is_no_move_while_its_drive_is_away(library):
+    """Here the drive's mount point is an empty folder, and a backup of its photos is indexed meanwhile."""
+    several(library, 3, "drive")
+    library.photo("drive/only.png", "blue")
+    library.index("drive")
+    shutil.copytree(library.path("drive"), library.path("backup"))
+    library.path("drive").rename(library.path("away"))
+    for is_there in (False, True):
+        if is_there:
+            library.path("drive").mkdir()
+        shutil.rmtree(library.path("backup"))
+        shutil.copytree(library.path("away"), library.path("backup"), ignore=shutil.ignore_patterns("00.png"))
+        told = library.index("backup", prune=True)
+        assert "Moved" not in told
+        assert "RootMoved" not in told
+    assert len(library.find("red", under=str(library.path("drive")))) == 3
+    library.path("drive").rmdir()
+    library.path("away").rename(library.path("drive"))
+    assert library.index("drive") == {"Unchanged": [f"drive/0{i}.png" for i in range(3)] + ["drive/only.png"]}
+    assert library.model.scored() == 4
+
+
+# ---- roots
+
+
+def test_a_root_that_moved_is_one_change_and_no_photo_is_opened(library):
+    names = several(library, 5, "old/deep")
+    library.index("old")
+    before = library.rows()
+    library.path("old").rename(library.path("new"))
+    for name in names:
+        same_stat(library.path(name.replace("old", "new")), b"no photo any more")
+    events = list(library.events("new"))
+    assert events[0] == RootMoved(str(library.path("old")), str(library.path("new")))
+    assert len(events) == 6
+    after = library.rows()
+    assert {t for t in before if before[t] != after[t]} == {"roots"}
+    assert sorted(library.scores()) == [f"new/deep/0{i}.png" for i in range(5)]
+
+
+def test_a_folder_with_other_photos_is_a_new_root_even_where_a_root_is_missing(library):
+    several(library, 5, "old")
+    library.index("old")
+    shutil.rmtree(library.path("old"))
+    several(library, 3, "new")
+    assert library.index("new") == {"Scored": [f"new/0{i}.png" for i in range(3)]}
+    assert len(library.store.roots()) == 2
+
+
+def test_a_root_that_moved_to_where_a_part_of_it_is_known_takes_that_part_in(library):
+    several(library, 4, "old/2024")
+    library.index("old")
+    library.path("old").rename(library.path("new"))
+    library.index("new/2024")
+    library.index("new")
+    assert [r.root for r in library.store.roots()] == [str(library.path("new"))]
+    assert sorted(library.scores()) == [f"new/2024/0{i}.png" for i in range(4)]
+    assert library.index("new/2024", "new") == {"Unchanged": sorted([f"new/2024/0{i}.png" for i in range(4)] * 2)}
+
+
+def test_photos_that_moved_up_to_the_folder_above_their_root_are_followed(library):
+    several(library, 4, "x/pictures")
+    library.index("x/pictures")
+    for i in range(4):
+        library.path(f"x/pictures/0{i}.png").rename(library.path(f"x/0{i}.png"))
+    library.path("x/pictures").rmdir()
+    assert library.index("x") == {"RootMoved": [("x/pictures", "x")], "Unchanged": [f"x/0{i}.png" for i in range(4)]}
+
+
+def test_a_folder_around_known_roots_takes_them_in_without_opening_a_photo(library):
+    for folder in ("a/b", "c"):
+        for name in several(library, 2, folder):
+            library.index(folder)
+            same_stat(library.path(name), b"no photo any more")
+    library.photo("d.png", "blue")
+    told = library.index()
+    assert told == {"Scored": ["d.png"], "Unchanged": ["a/b/00.png", "a/b/01.png", "c/00.png", "c/01.png"]}
+    assert [r.root for r in library.store.roots()] == [str(library.folder)]
+    assert library.index() == {"Unchanged": [*told["Unchanged"], "d.png"]}
+
+
+def test_a_folder_below_a_known_root_is_a_part_of_it(library):
+    names = several(library, 2, "a/b") + several(library, 1, "c")
+    library.index()
+    library.photo("a/b/new.png", "blue")
+    library.photo("c/new.png", "green")
+    assert library.index("a/b") == {"Scored": ["a/b/new.png"], "Unchanged": names[:2]}
+    library.path("a/b/00.png").unlink()
+    library.path("c/00.png").unlink()
+    assert library.index("a/b") == {"Removed": ["a/b/00.png"], "Unchanged": ["a/b/01.png", "a/b/new.png"]}
+    assert [r.root for r in library.store.roots()] == [str(library.folder)]
+    assert sorted(library.scores()) == ["a/b/01.png", "a/b/new.png", "c/00.png"]
+
+
+def test_a_folder_and_the_folder_around_it_may_be_named_in_one_run(library):
+    names = several(library, 4, "a/b")
+    library.index("a/b", "a", "a")
+    library.path("a/b/00.png").unlink()
+    assert library.index("a", "a/b") == {"Removed": ["a/b/00.png"], "Unchanged": sorted(names[1:] * 2)}
+
+
+def test_a_root_is_the_same_however_it_is_written(library, monkeypatch):
+    several(library, 2, "a")
+    library.index("a")
+    library.path("link").symlink_to(library.path("a"))
+    monkeypatch.chdir(library.folder)
+    for folder in (".", "a/", "./a/../a", "link"):
+        told = [type(e).__name__ for e in library.events(os.path.join("..", "photos", folder))]
+        assert told == ["Unchanged", "Unchanged"]
+
+
+def test_a_folder_that_is_nowhere_is_refused_before_anything_is_done(library):
+    several(library, 2, "a")
+    with pytest.raises(InputError, match=r"b: no such folder"):
+        library.index("a", "b")
+    assert library.rows()["photos"] == []
+    library.index("a")
+    library.photo("a.png")
+    for folder in ("a/typo", "a/00.png", "a.png"):
+        with pytest.raises(InputError, match="no such folder"):
+            library.index(folder)
+
+
+# ---- gone
+
+
+def test_what_is_gone_is_marked_and_comes_back_without_being_opened(library):
+    names = several(library, 5)
+    library.index()
+    library.path("00.png").rename(library.folder.with_name("aside.png"))
+    assert library.index() == {"Removed": ["00.png"], "Unchanged": names[1:]}
+    assert (sorted(library.scores()), library.store.counts()["removed"]) == (names[1:], 1)
+    assert library.index() == {"Unchanged": names[1:]}
+    library.folder.with_name("aside.png").rename(library.path("00.png"))
+    same_stat(library.path("00.png"), b"no photo any more")
+    assert library.index() == {"Unchanged": names}
+    assert (sorted(library.scores()), library.store.counts()["removed"]) == (names, 0)
+
+
+def test_a_removed_photo_that_comes_back_changed_is_scored(library):
+    several(library, 5)
+    library.index()
+    library.path("00.png").unlink()
+    library.index()
+    library.photo("00.png", "blue")
+    assert library.index()["Scored"] == ["00.png"]
+    assert library.find("blue") == ["00.png"]
+
+
+def test_a_folder_that_is_gone_takes_its_photos_with_it(library):
+    several(library, 2, "gone/deep")
+    stays = several(library, 3, "stays")
+    library.index()
+    shutil.rmtree(library.path("gone"))
+    assert library.index() == {"Removed": ["gone/deep/00.png", "gone/deep/01.png"], "Unchanged": stays}
+
+
+@pytest.mark.parametrize("how", ["missing", "empty", "more than half"])
+def test_a_root_that_lost_most_of_its_photos_keeps_them_all_until_told(library, how):
+    several(library, 3, "root/a")
+    several(library, 2, "root/b")
+    library.index("root")
+    shutil.rmtree(library.path("root" if how == "missing" else "root/a"))
+    if how == "empty":
+        shutil.rmtree(library.path("root/b"))
+    gone = 3 if how == "more than half" else 5
+    events = list(library.events("root"))
+    assert events[-1] == KeptAll(str(library.path("root")), gone, 5)
+    assert (library.store.counts()["removed"], len(library.scores())) == (0, 5)
+    told = library.index("root", prune=True)
+    assert len(told["Removed"]) == gone
+    assert len(library.scores()) == 5 - gone
+    assert "Removed" not in library.index("root")
+
+
+def test_a_root_that_lost_half_of_its_photos_is_believed(library):
+    several(library, 4)
+    library.index()
+    for name in ("00.png", "01.png"):
+        library.path(name).unlink()
+    assert library.index() == {"Removed": ["00.png", "01.png"], "Unchanged": ["02.png", "03.png"]}
+
+
+def test_a_folder_that_can_not_be_looked_into_loses_nothing(as_nobody, monkeypatch):
+    monkeypatch.setattr(indexing, "Decoders", InThisProcess)
+    library = make(as_nobody)
+    with library.store:
+        several(library, 2, "a")
+        library.photo("a/deep/x.png", "green")
+        several(library, 4, "b")
+        library.index()
+        library.path("a").chmod(0)
+        told = library.index()
+        assert told == {"CouldNotList": ["a"], "Unchanged": [f"b/0{i}.png" for i in range(4)]}
+        assert CouldNotList(str(library.path("a")), "Permission denied") in list(library.events())
+        assert len(library.scores("green")) == 7
+        library.path("a").chmod(0o400)  # now its names can be read, and nothing else
+        assert library.index() == {**told, "CouldNotList": ["a", "a/deep"]}
+        assert len(library.scores()) == 7
+        library.path("a").chmod(0o700)
+        assert len(library.index()["Unchanged"]) == 7
+
+
+# ---- unreadable
+
+
+def test_an_unreadable_photo_is_recorded_and_not_opened_again_until_it_changes(library):
+    broken = library.photo("a.png")
+    good = broken.read_bytes()
+    same_stat(broken, b"no photo")
+    library.photo("b.png", "blue")
+    first = CouldNotRead(str(broken), "not a photo in a format that is known")
+    assert first in list(library.events())
+    assert [(library.below(p), why) for p, why, _ in library.store.unreadable()] == [("a.png", first.reason)]
+    same_stat(broken, good)  # it could be read now, but who knows
+    assert next(library.events()) == CouldNotRead(str(broken), first.reason, remembered=True)
+    assert library.index(retry=True) == {"Scored": ["a.png"], "Unchanged": ["b.png"]}
+    assert (library.store.unreadable(), library.find("red")) == ([], ["a.png"])
+
+
+def test_an_unreadable_photo_is_opened_again_when_it_changes_or_by_force(library):
+    for name in ("a.png", "b.png"):
+        library.photo(name).write_bytes(b"no photo")
+    assert library.index() == {"CouldNotRead": ["a.png", "b.png"]}
+    library.photo("a.png")
+    assert library.index() == {"Scored": ["a.png"], "CouldNotRead": ["b.png"]}
+    same_stat(library.path("b.png"), b"better")
+    assert library.index(force=True) == {"Scored": ["a.png"], "CouldNotRead": ["b.png"]}
+
+
+def test_a_photo_that_broke_is_not_found_and_is_again_once_it_is_mended(library):
+    path = library.photo("a.png")
+    good = path.read_bytes()
+    library.photo("b.png", "blue")
+    library.index()
+    path.write_bytes(good[:50])
+    assert library.index() == {"CouldNotRead": ["a.png"], "Unchanged": ["b.png"]}
+    assert library.scores() == {"b.png": 0.0}
+    path.write_bytes(good)
+    assert library.index() == {"Scored": ["a.png"], "Unchanged": ["b.png"]}
+    assert (library.scores(), library.model.scored()) == ({"a.png": 1.0, "b.png": 0.0}, 2)
+
+
+def test_a_reason_that_may_pass_is_tried_again_and_costs_no_score(as_nobody, monkeypatch):
+    monkeypatch.setattr(indexing, "Decoders", InThisProcess)
+    library = make(as_nobody)
+    with library.store:
+        for name in ("known.png", "new.png"):
+            library.photo(name, size=(64, len(name)))
+            library.path(name).chmod(0o600 if name == "known.png" else 0)
+        assert library.index() == {"Scored": ["known.png"], "CouldNotRead": ["new.png"]}
+        assert [why for _, why, _ in library.store.unreadable()] == ["permission denied"]
+        library.path("known.png").chmod(0)
+        assert library.index(force=True) == {"CouldNotRead": ["known.png", "new.png"]}
+        assert library.scores() == {"known.png": 1.0}
+        library.path("known.png").chmod(0o600)
+        library.path("new.png").chmod(0o600)
+        assert library.index() == {"Scored": ["known.png", "new.png"]}
+        assert (library.scores(), library.store.unreadable()) == ({"known.png": 1.0, "new.png": 1.0}, [])
+
+
+# ---- models
+
+
+def test_force_opens_and_scores_everything_again(library):
+    names = several(library, 3)
+    library.index()
+    library.path("00.png").write_bytes(b"no photo")
+    assert library.index(force=True) == {"CouldNotRead": ["00.png"], "Scored": names[1:]}
+    assert library.model.scored() == 5
+
+
+def test_a_batch_that_fails_costs_only_itself(library):
+    for i in range(6):
+        library.photo(f"{i}.png", "white" if i == 3 else "black", size=(64, 48 + i))
+    fails = another_model(library, "fails.onnx", scale=1 / 200)  # white is more than 1
+    with pytest.raises(ModelError, match="not in 0"):
+        library.index(model=fails, batch_size=2)
+    assert sorted(library.scores()) == ["0.png", "1.png"]
+    assert len(library.rows()["photos"]) == 2
+    assert library.index() == {"Scored": [f"{i}.png" for i in range(6)]}
+    assert library.scores()["3.png"] == 1.0
+
+
+def test_a_new_version_replaces_scores_batch_by_batch_and_find_works_half_way(library):
+    names = several(library, 5)
+    library.index()
+    newer = another_model(library, "newer.onnx", toy_card(version="2"), scale=1 / 510)
+    run = library.events(model=newer, batch_size=2)
+    next(run)
+    run.close()
+    halves, whole = dict.fromkeys(names[:2], 0.5), dict.fromkeys(names[2:], 1.0)
+    assert library.scores() == {**halves, **whole}
+    assert library.index(model=newer) == {"Scored": names[2:], "Unchanged": names[:2]}
+    assert (library.scores(), newer.scored()) == (dict.fromkeys(names, 0.5), 5)
+    assert len(library.rows()["scores"]) == 15
+
+
+def test_a_new_version_that_fails_leaves_every_old_score(library):
+    names = several(library, 4)
+    library.index()
+    loud = another_model(library, "loud.onnx", toy_card(version="2"), scale=1 / 100)
+    with pytest.raises(ModelError):
+        library.index(model=loud, batch_size=2)
+    assert library.scores() == dict.fromkeys(names, 1.0)
+    assert library.index() == {"Unchanged": names}
+
+
+def test_another_number_of_tiles_scores_again(library):
+    names = several(library, 2)
+    library.index()
+    assert library.index(tiles=4) == {"Scored": names}
+    assert library.index(tiles=4) == {"Unchanged": names}
+    assert library.model.scored() == 4
+    assert library.scores() == dict.fromkeys(names, 1.0)
+    with pytest.raises(ModelError, match="not calibrated for --tiles 9"):
+        library.index(tiles=9)
+
+
+def test_the_card_says_how_many_tiles_are_looked_at(library):
+    from PIL import Image
+
+    image = Image.new("RGB", (90, 90))
+    image.paste((255, 0, 0), (0, 0, 60, 60))  # the first of four tiles, whole
+    image.save(library.path("a.png"))
+    pooling = {"4": {"red": (0, 1, 0), "green": (1, 0, 0), "blue": (1, 0, 0)}}
+    tiled = another_model(library, "tiled.onnx", toy_card(tiles=4, pooling=pooling))
+    library.index(model=tiled)
+    assert library.scores()["a.png"] > 0.95
+    library.index(model=tiled, tiles=0)
+    assert 0.4 < library.scores()["a.png"] < 0.5  # 4 of 9 parts are red
+
+
+def test_models_of_different_names_keep_their_scores_side_by_side(library):
+    names = several(library, 2)
+    library.index()
+    other = another_model(library, "other.onnx", toy_card(name="other", labels=("red", "sea", "sky"), pooling={}))
+    assert library.index(model=other) == {"Scored": names}
+    assert library.index(model=other) == library.index() == {"Unchanged": names}
+    labels = [(label.model, label.name) for label in library.store.labels()]
+    assert sorted(labels) == [("other", x) for x in ("red", "sea", "sky")] + [
+        ("toy", x) for x in ("blue", "green", "red")
+    ]
+    assert len(library.rows()["scores"]) == 12
+
+
+# ---- what is looked at
+
+
+def test_links_are_followed_only_when_asked_and_loops_end(library):
+    names = several(library, 2, "a")
+    outside = library.folder.with_name("outside")
+    photo(outside / "x.png", "blue")
+    library.path("a/link").symlink_to(outside)
+    library.path("a/loop").symlink_to(library.folder)
+    assert library.index() == {"Scored": names}
+    assert library.index(follow_symlinks=True) == {"Scored": ["a/link/x.png"], "Unchanged": names}
+    assert library.index(follow_symlinks=True) == {"Unchanged": [*names, "a/link/x.png"]}
+
+
+def test_excluded_folders_are_not_looked_into(library):
+    several(library, 2, "keep")
+    several(library, 2, "skip/deep")
+    several(library, 2, ".hidden")
+    assert library.index(exclude=["skip", ".*"]) == {"Scored": ["keep/00.png", "keep/01.png"]}
+
+
+def test_names_that_are_not_utf8_survive(library):
+    folder = os.fsdecode(b"f\xf6lder")
+    several(library, 2, folder)
+    strange = os.fsdecode(b"\xff\xfe\n[b].png")
+    library.photo(os.path.join(folder, strange), "blue")
+    library.photo("źdźbło 🐦.png", "green")
+    assert len(library.index()["Scored"]) == 4
+    assert len(library.index()["Unchanged"]) == 4
+    assert library.find("blue", under=str(library.path(folder))) == [os.path.join(folder, strange)]
+    assert library.find("green") == ["źdźbło 🐦.png"]
+    library.path(folder).rename(library.path(os.fsdecode(b"\xfe")))
+    assert len(library.index()["Moved"]) == 3
+    assert library.find("blue") == [os.path.join(os.fsdecode(b"\xfe"), strange)]
+    library.path(library.find("blue")[0]).unlink()
+    assert library.index()["Removed"] == [os.path.join(os.fsdecode(b"\xfe"), strange)]
+    assert library.index(os.fsdecode(b"\xfe")) == {"Unchanged": [os.fsdecode(b"\xfe/0%d.png" % i) for i in range(2)]}
+
+
+# ---- interrupted
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 5, 8])
+def test_a_run_that_was_stopped_is_completed_by_the_next_in_the_same_rows(library, after):
+    several(library, 5, "a")
+    shutil.copytree(library.path("a"), library.path("b"))
+    library.photo("b/broken.png").write_bytes(b"no photo")
+    several(library, 12, "c")
+    undisturbed = library.another("undisturbed.db")
+    with undisturbed.store:
+        undisturbed.index(batch_size=2)
+        told = []
+        for event in library.events(batch_size=2, stop=lambda: len(told) >= after):
+            told.append(event)
+        assert after <= len(told) < 23 == 5 + 5 + 1 + 12
+        library.index(batch_size=3)
+        assert library.rows() == undisturbed.rows()
+        assert library.store.last_run()["finished_at"] is not None
+
+
+def test_a_run_that_was_stopped_removes_nothing(library):
+    several(library, 5)
+    library.index()
+    library.path("00.png").unlink()
+    told = []
+    for event in library.events(stop=lambda: len(told) >= 2):
+        told.append(event)
+    assert library.store.counts()["removed"] == 0
+    assert library.index()["Removed"] == ["00.png"]
+
+
+def test_a_run_that_is_dropped_keeps_its_batches_and_the_next_completes_it(library):
+    names = several(library, 7)
+    run = library.events(batch_size=2)
+    next(run)
+    run.close()
+    assert sorted(library.scores()) == names[:2]
+    assert library.index() == {"Scored": names[2:], "Unchanged": names[:2]}
+
+
+def test_a_finished_run_leaves_what_it_counted(library):
+    several(library, 3)
+    library.photo("broken.png").write_bytes(b"no photo")
+    library.index()
+    last = library.store.last_run()
+    assert (last["pid"], last["provider"], last["finished_at"] is not None) == (os.getpid(), "cpu", True)
+    assert '"Scored": 3' in last["summary"]
+    assert '"CouldNotRead": 1' in last["summary"]
+
+
+def test_only_one_run_at_a_time_may_hold_a_library(library):
+    several(library, 3)
+    held = rf"is being indexed by process {os.getpid()} on .* since .*; wait for it, or use another --db"
+    with only_one(library.store), Store(library.store.path) as second:
+        run = library.events(batch_size=1)
+        next(run)
+        with pytest.raises(StoreError, match=held), only_one(second):
+            pass
+        assert second.counts()["photos"] == 1
+        run.close()
+    with only_one(library.store):
+        pass
