@@ -500,6 +500,40 @@ def models_show(name: Annotated[str, typer.Argument(help="A model's name or an .
 
 
 @app.command()
+def forget(
+    paths: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="Photos, or folders.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everything, with the copies put aside.")] = False,
+    db: Db = None,
+) -> None:
+    """Remove from the library what it knows of photos. The photos themselves are left alone."""
+    from photosearch import truth
+    from photosearch.index import only_one
+    from photosearch.store import Store, copies
+
+    if bool(paths) == all_:
+        raise InputError("name photos or folders to forget, or --all")
+    db = db or _default_db()
+    with Store(db) as store, only_one(store):
+        places = [os.path.realpath(p) if os.path.isdir(p) else truth.real(p) for p in paths or []]
+        known = store.forget_all() if all_ else store.forget(places)
+    _note(f"{known:,} photos forgotten")
+    for copy in copies(db):
+        _note(f"{copy} still holds what the library held when it was put aside; delete it, if that must go too")
+
+
+@app.command()
+def rebuild(
+    force: Annotated[bool, typer.Option("--force", help="Even if it isn't damaged.")] = False, db: Db = None
+) -> None:
+    """Start a damaged library anew; your marks and thresholds are rescued as far as they can be read."""
+    from photosearch.rebuild import rebuild as start_anew
+
+    rescued = start_anew(db or _default_db(), force=force)
+    _note(f"rescued: {rescued.marks:,} marks, {rescued.thresholds:,} thresholds, {rescued.folders:,} folders; "
+          f"the old library stands at {rescued.aside}; now run photosearch index")  # fmt: skip
+
+
+@app.command()
 def doctor(
     provider: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Try this one; may be repeated.")] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="A model's name or an .onnx file.")] = None,

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import filelock
 import numpy as np
@@ -227,19 +228,23 @@ def max_pixels_here(workers: int) -> int:
 
 
 @contextlib.contextmanager
-def only_one(store: Store) -> Iterator[None]:
-    """Hold the library for one index run. Raises StoreError, naming the run that holds it. A kill lets go of it too."""
+def only_one(library: Store | Path) -> Iterator[None]:
+    """Hold a library for one index run. Raises StoreError, naming the run that holds it. A kill lets go of it too.
+
+    library: its file will do, where it is too damaged to be opened.
+    """
+    path = library if isinstance(library, Path) else library.path
     # By its real path, so that a link to a library is locked together with it.
-    lock = filelock.FileLock(f"{os.path.realpath(store.path)}.lock", timeout=0, mode=0o600)
+    lock = filelock.FileLock(f"{os.path.realpath(path)}.lock", timeout=0, mode=0o600)
     try:
         lock.acquire()
     except filelock.Timeout:
-        run = store.last_run()
+        run = None if isinstance(library, Path) else library.last_run()
         known = run is not None and run["finished_at"] is None  # else it has only just begun
         who = f"process {run['pid']} on {run['host']} since {run['started_at']}" if run and known else "another process"
-        raise StoreError(f"{store.path}: is being indexed by {who}; wait for it, or use another --db") from None
+        raise StoreError(f"{path}: is being indexed by {who}; wait for it, or use another --db") from None
     except OSError as error:
-        raise StoreError(f"{store.path}.lock: can't be locked: {error.strerror or error}") from None
+        raise StoreError(f"{path}.lock: can't be locked: {error.strerror or error}") from None
     try:
         yield
     finally:

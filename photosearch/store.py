@@ -29,6 +29,7 @@ from photosearch.errors import StoreError
 from photosearch.model import Card
 
 WAIT_SECONDS = 60.0  # how long a short write waits for another program's short write
+DEPTHS = (1_000, 20_000)  # how far down the labels' lists the best are looked for, before all of them are read
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 migrations = Migrations("photosearch")
@@ -163,6 +164,15 @@ class Found:
     path: str
     score: float
     taken: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The top of a label's list of images, the best first; not `yes`: of its opposite's. holds_from: its threshold."""
+
+    label_id: int
+    yes: bool
+    holds_from: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,12 +559,66 @@ class Store:
             values.append(until + "~")  # sorts after whatever the date goes on with
         sql = f"""
             SELECT r.path, f.path, p.name, {_score(wanted, columns)} AS score, {_TAKEN}
-            FROM scores s0{joins} JOIN images i ON i.id = s0.image_id JOIN photos p ON p.image_id = s0.image_id
+            FROM {{best}}scores s0{joins} JOIN images i ON i.id = s0.image_id JOIN photos p ON p.image_id = s0.image_id
             JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
-            WHERE {" AND ".join(where)} ORDER BY score DESC, s0.image_id, p.id LIMIT ?
+            WHERE {" AND ".join(where)}{{those}} ORDER BY score DESC, s0.image_id, p.id LIMIT ?
         """
-        rows = self._rows(sql, [*values, -1 if limit is None else limit])
+        values.append(-1 if limit is None else limit)
+        rows = None
+        if limit is not None and not isinstance(wanted, query.Is):  # one label alone comes sorted from its index
+            rows = self._best(sql, values, limit, wanted, labels, min_score)
+        if rows is None:
+            rows = self._rows(sql.format(best="", those=""), values)
         return [Found(os.path.join(_path(r), _join(f, n)), score, taken) for r, f, n, score, taken in rows]
+
+    def _best(
+        self,
+        sql: str,
+        values: list[Any],
+        limit: int,
+        wanted: query.Query,
+        labels: Mapping[str, Label],
+        min_score: float | None,
+    ) -> list[tuple[Any, ...]] | None:
+        """The best rows from a few of the images, those that can be best; None where that does not settle it.
+
+        After Ronald Fagin, "Combining fuzzy information from multiple systems", 1996: nothing outside the tops of the
+        labels' own lists can score higher than the lists' ends, so `limit` rows from there on are the best of all.
+        """
+        for depth in DEPTHS:
+            end, tops = self._tops(wanted, labels, min_score, depth, True)
+            lists = " UNION ".join(
+                f"SELECT image_id FROM scores WHERE label_id = {top.label_id} AND score {'>=' if top.yes else '<='} ?"
+                for top in tops
+            )
+            ends = [end if top.yes else 1.0 - end + 1e-9 for top in tops]  # 1 - (1 - x) is not always x
+            among = sql.format(best=f"({lists}) c CROSS JOIN ", those=" AND s0.image_id = c.image_id")
+            rows = self._rows(among, [*ends, *values])
+            if all(top.holds_from >= end for top in tops) or (len(rows) == limit and all(r[3] >= end for r in rows)):
+                return rows
+        return None
+
+    def _tops(
+        self, q: query.Query, labels: Mapping[str, Label], min_score: float | None, depth: int, yes: bool
+    ) -> tuple[float, list[_Top]]:
+        """-> (a score, lists): whatever `q` (its opposite where not `yes`) scores there or higher is in one's top."""
+        match q:
+            case query.Not(part):
+                return self._tops(part, labels, min_score, depth, not yes)
+            case query.Is(name):
+                label, order = labels[name], "DESC" if yes else "ASC"
+                threshold = label.threshold if min_score is None else min_score
+                end = self._one_or_none(
+                    f"SELECT score FROM scores WHERE label_id = ? ORDER BY score {order} LIMIT 1 OFFSET ?",
+                    [label.id, depth],
+                )
+                top = _Top(label.id, yes, threshold if yes else 1.0 - threshold)
+                return (-1.0 if end is None else end[0] if yes else 1.0 - end[0]), [top]
+            case query.And(parts) | query.Or(parts):
+                each = [self._tops(part, labels, min_score, depth, yes) for part in parts]
+                if isinstance(q, query.And) == yes:  # the smallest counts: any one list will do
+                    return min(each, key=lambda some: some[0])
+                return max(end for end, _ in each), [top for _, tops in each for top in tops]
 
     def image_of(self, path: str) -> int | None:
         """The image of a photo at an absolute path; None where the library has no such photo, or could not read it."""
@@ -666,6 +730,66 @@ class Store:
         }
         return {name: int(self._one(s)[0]) for name, s in sql.items()}
 
+    # ---- forgetting
+
+    def forget(self, paths: Sequence[str]) -> int:
+        """Delete what is known of photos, and of folders with all below, by their absolute paths -> photos forgotten.
+
+        With a photo goes what was known of its content, unless another photo shows the same; with a folder, its roots.
+        Only for who holds the library (index.only_one). Ends in `vacuum`.
+        """
+        with self._unchecked(), self.transaction():
+            photo_ids = {photo_id for path in paths for photo_id in self._at(path)}
+            self._db.conn.executemany("DELETE FROM photos WHERE id = ?", [(photo_id,) for photo_id in photo_ids])
+            self._write("DELETE FROM images WHERE id NOT IN (SELECT image_id FROM photos WHERE image_id IS NOT NULL)")
+            for table in ("scores", "truth", "sample_photos"):
+                self._write(f"DELETE FROM {table} WHERE image_id NOT IN (SELECT id FROM images)")
+            self._write("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
+            self._write("DELETE FROM folders WHERE id NOT IN (SELECT folder_id FROM photos)")
+            for root in self.roots():
+                if any(root.root == path or root.root.startswith(_with_slash(path)) for path in paths):
+                    self._write("DELETE FROM roots WHERE id = ?", [root.root_id])
+        self.vacuum()
+        return len(photo_ids)
+
+    def forget_all(self) -> int:
+        """Delete every row, and the copies that migrations and `rebuild` put aside -> photos forgotten."""
+        (photos,) = self._one("SELECT count(*) FROM photos")
+        tables = "sample_photos samples truth scores labels runs models photos images folders roots"
+        with self._unchecked(), self.transaction():
+            for table in tables.split():
+                self._write(f"DELETE FROM {table}")
+        self.vacuum()
+        for copy in copies(self.path):
+            copy.unlink(missing_ok=True)
+        return int(photos)
+
+    def vacuum(self) -> None:
+        """Give back the room of what was deleted, in the file and in its log, so that no trace stays in either."""
+        self._write("VACUUM")
+        (busy, *_), *_ = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise StoreError(f"{self.path}: done, but traces stay while another program reads; close that, and repeat")
+
+    @contextlib.contextmanager
+    def _unchecked(self) -> Iterator[None]:
+        """Foreign keys unchecked: for each image that goes, the check would read all scores and all truth."""
+        self._write("PRAGMA foreign_keys = OFF")
+        try:
+            yield
+        finally:
+            self._write("PRAGMA foreign_keys = ON")
+
+    def _at(self, path: str) -> list[int]:
+        """The ids of the photo at an absolute path, or of all at or below the folder there; the removed ones too."""
+        values: list[Any] = []
+        where = self._under(path, values)
+        scope = self.scope(os.path.dirname(path))
+        if scope is not None:
+            where = f"({where}) OR (f.root_id = ? AND f.path = ? AND p.name = ?)"
+            values += [scope.root_id, _sql(scope.below), _sql(os.path.basename(path))]
+        return [photo_id for (photo_id,) in self._rows(f"SELECT p.id {_ANY} AND ({where})", values)]
+
     # ---- below the surface
 
     def _connect(self) -> sqlite3.Connection:
@@ -698,8 +822,7 @@ class Store:
     def _back_up(self, version: int) -> None:
         """Copy the library aside, as it was before the transaction under way."""
         aside = self.path.with_name(f"{self.path.name}.schema{version}")
-        part = aside.with_name(aside.name + ".part")
-        part.unlink(missing_ok=True)
+        part = fresh(aside.with_name(aside.name + ".part"))
         _create_private(part)
         try:
             # Through a connection of its own: SQLite copies nothing from one that is writing.
@@ -746,6 +869,19 @@ class Store:
 _ANY = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE 1"
 _LIVE = f"{_ANY} AND p.removed_at IS NULL"
 _TAKEN = "coalesce(i.taken, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), '')"
+
+
+def fresh(path: Path) -> Path:
+    """Clear a place for a database, with the logs that a killed run left: SQLite would play them into the new one."""
+    for end in ("", "-journal", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    return path
+
+
+def copies(path: Path) -> list[Path]:
+    """What migrations and `rebuild` have put aside of a library: they still hold what it held then."""
+    kinds = (f"{path.name}.schema", f"{path.name}.damaged-")
+    return sorted(p for p in path.parent.iterdir() if p.name.startswith(kinds))
 
 
 def _holds(

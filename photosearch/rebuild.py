@@ -1,0 +1,135 @@
+"""Start a damaged library anew, and rescue what only its user knows: marks, saved thresholds, the folders' names.
+
+Scores are not rescued: the photos are there, and `photosearch index` makes them again. The damaged file is kept.
+A kill at any moment leaves either the damaged library where it was or the new one in its place.
+"""
+
+import contextlib
+import os
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from photosearch.errors import StoreError
+from photosearch.index import only_one
+from photosearch.model import Card
+from photosearch.store import Store, fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was rescued, in rows, and where the damaged library stands now."""
+
+    aside: Path
+    marks: int
+    thresholds: int
+    folders: int
+
+
+def rebuild(path: Path, *, force: bool = False) -> Rebuilt:
+    """Raises StoreError, also where somebody holds the library, or where it is sound and not forced."""
+    if not path.exists():
+        raise StoreError(f"{path}: no library here; make one with `photosearch index FOLDER`")
+    with only_one(path):
+        return _rebuild(path, force)
+
+
+def _rebuild(path: Path, force: bool) -> Rebuilt:
+    if not force and _sound(path):
+        raise StoreError(f"{path}: is not damaged; nothing was done (--force starts it anew all the same)")
+    part = fresh(path.with_name(f"{path.name}.part"))
+    try:
+        Store(part, create=True).close()
+        with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
+            rescued = _rescue(old, new)
+        aside = _put_aside(path)
+        part.replace(path)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path}: can't be rebuilt: {error}; nothing was changed") from None
+    finally:
+        fresh(part)
+    return Rebuilt(aside, *rescued)
+
+
+def _sound(path: Path) -> bool:
+    """Whether SQLite finds no fault, and we can read what is to be read everywhere."""
+    try:
+        with Store(path) as store, contextlib.closing(sqlite3.connect(path)) as conn:
+            store.labels()
+            return conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    except (StoreError, sqlite3.Error, ValueError, TypeError):
+        return False
+
+
+def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, int, int]:
+    """-> (marks, thresholds, folders)."""
+    new.execute("PRAGMA foreign_keys = ON")  # a row whose other half is lost stays behind
+    truth = _readable(old, "truth", "label, image_id")
+    images = _images(old, {row["image_id"] for row in truth})
+    _put(new, "roots", _readable(old, "roots", "id"))
+    _put(new, "models", [row for row in _readable(old, "models", "id") if _is_card(row["card"])])
+    _put(new, "labels", _readable(old, "labels", "id"))
+    _put(new, "images", images)
+    _put(new, "truth", truth)
+    new.execute("DELETE FROM labels WHERE model NOT IN (SELECT name FROM models)")
+    new.commit()
+    questions = ("FROM truth", "FROM labels WHERE threshold IS NOT NULL", "FROM roots")
+    marks, thresholds, folders = (new.execute(f"SELECT count(*) {q}").fetchone()[0] for q in questions)
+    return marks, thresholds, folders
+
+
+def _readable(old: sqlite3.Connection, table: str, key: str) -> list[dict[str, Any]]:
+    """The rows that can be read: from the front, and from the back, up to the damage."""
+    found: dict[tuple[Any, ...], None] = {}
+    names: list[str] = []
+    for order in ("ASC", "DESC"):
+        with contextlib.suppress(sqlite3.Error):
+            cursor = old.execute(f"SELECT * FROM {table} ORDER BY {key.replace(',', f' {order},')} {order}")
+            names = [column[0] for column in cursor.description]
+            for row in cursor:
+                found[row] = None
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _images(old: sqlite3.Connection, ids: set[int]) -> list[dict[str, Any]]:
+    """The images with these ids, each over the few pages that lead to it; else what their index of hashes says."""
+    hashes = {row["id"]: row["hash"] for row in _readable(old, "(SELECT id, hash FROM images)", "hash")}
+    rows = []
+    for image_id in sorted(ids):
+        row = {"id": image_id, "hash": hashes.get(image_id), "width": 0, "height": 0}  # `index` sees to the sides
+        with contextlib.suppress(sqlite3.Error):
+            cursor = old.execute("SELECT * FROM images WHERE id = ?", [image_id])
+            if found := cursor.fetchone():
+                row = dict(zip((column[0] for column in cursor.description), found, strict=True))
+        rows.append(row)
+    return rows
+
+
+def _put(new: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        names, places = ", ".join(row), ", ".join("?" * len(row))
+        with contextlib.suppress(sqlite3.Error):  # it contradicts another row, or its own type
+            new.execute(f"INSERT INTO {table}({names}) VALUES ({places})", list(row.values()))
+
+
+def _is_card(text: Any) -> bool:
+    try:
+        Card.from_json(text)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _put_aside(path: Path) -> Path:
+    """Give the damaged library a second name, its log along. The log first: it must never meet another library."""
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y-%m-%dT%H%M%S}")
+    for log in ("-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{path}{log}", f"{aside}{log}")
+    try:
+        os.link(path, aside)
+    except OSError:  # a file system without hard links
+        os.rename(path, aside)
+    return aside
