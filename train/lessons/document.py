@@ -12,7 +12,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from photosearch.model import Card, read_card, shipped
+from photosearch.model import Card, read_card, resolve
 from train.lessons import road
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -28,7 +28,7 @@ def write(data: Path, models: Path, *, runs: int = 3, docs: Path = DOCS) -> None
         plot = docs / IMAGES if seed == 0 else None
         run = road.lessons(data, models / f"seed{seed}", seed=seed, plot=plot)
         results.append({str(n): result for n, result in run.items()})
-    road.keep(docs / KEPT, {"command": COMMAND, "machine": road.machine(), "runs": results})
+        road.keep(docs / KEPT, {"command": COMMAND, "machine": road.machine(), "runs": results})
     again(docs)
 
 
@@ -37,7 +37,7 @@ def again(docs: Path = DOCS) -> None:
     kept = read(docs)
     for n in road.FILES:
         stamp(n, kept)
-    card = read_card(shipped()[BIRD])
+    card = read_card(resolve(BIRD))
     (docs / DOCUMENT).write_text(render(kept, card), encoding="utf-8")
 
 
@@ -145,12 +145,13 @@ can't."""
 
 
 def _closing(kept: dict) -> str:
-    total = [sum(r["seconds"] for r in run.values()) for run in kept["runs"]]
+    total = [round(sum(r["core_seconds"] for r in run.values())) for run in kept["runs"]]
     return f"""## How this page was made
 
-`{kept["command"]}` on {kept["machine"]}: {len(kept["runs"])} runs of all lessons, {road.several(total)} seconds each.
-The tables are those of the first run, seed 0; what is printed below each is the median of all runs with the lowest
-and the highest. The results are kept in [{KEPT}]({KEPT}), and `python -m train document` writes the page from them."""
+`{kept["command"]}` on {kept["machine"]}:
+{len(kept["runs"])} runs of all lessons, each {road.several(total)} seconds of one core's work. The tables are those
+of the first run, seed 0; what is printed below each is the median of all runs with the lowest and the highest. The
+results are kept in [{KEPT}]({KEPT}), and `python -m train document` writes the page from them."""
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

@@ -52,7 +52,7 @@ def lesson(data: Path, models: Path, *, seed: int = 0, quick: bool = False, plot
     return {
         "numbers": {"R2": rows[2][1]},
         "columns": ["guess", "R2", "typical error, dollars"],
-        "rows": [[name, f"{score:.3f}", f"{error.item():,.0f}"] for name, score, error in rows],
+        "rows": [[name, f"{score:z.3f}", f"{error.item():,.0f}"] for name, score, error in rows],
         "parameters": parameters(network),
         "therefore": f"R2 {rows[2][1]:.3f} from three numbers. A picture is only more numbers: can the same net read?",
     }
@@ -141,7 +141,9 @@ def export(network: Price, path: Path) -> None:
             input_names=["houses"], output_names=["dollars"], dynamic_axes={"houses": {0: "N"}, "dollars": {0: "N"}},
         )  # fmt: skip
     onnx.checker.check_model(onnx.load_from_string(buffer.getvalue()), full_check=True)
-    path.write_bytes(buffer.getvalue())
+    aside = path.with_suffix(".part")
+    aside.write_bytes(buffer.getvalue())
+    aside.replace(path)
 
 
 def draw(guess: torch.Tensor, truth: torch.Tensor, path: Path) -> None:

@@ -182,8 +182,8 @@ def draw_steps(step: dict, path: Path) -> None:
         axes.set(xticks=[], yticks=[])
     pictures = right.subplots(2, 2)
     kept = step["kept"].reshape(down // 2, across // 2, ANSWERS)
-    titles = ("the picture", "2., 3. one answer of the small net, in its grid", "4. the biggest of each 2x2",
-              "5. the dense net's two outputs")  # fmt: skip
+    titles = ("the picture", "2., 3. one answer, in its grid", "4. the biggest of each 2x2",
+              "5. two outputs, weights as they come")  # fmt: skip
     busiest = int(step["grid"].std((0, 1)).argmax())
     images = (step["picture"], step["grid"][..., busiest], kept[..., busiest], step["logits"][None])
     for axes, image, title in zip(pictures.flat, images, titles, strict=True):
@@ -219,8 +219,8 @@ def draw_walk(dense: np.ndarray, conv: np.ndarray, path: Path) -> None:
     axes = figure.subplots()
     for scores, name, colour in ((dense, "dense, lesson 5", "tab:orange"), (conv, "conv, lesson 6", "tab:blue")):
         axes.plot(scores.mean(0), color=colour, label=f"{name}: mean of 50 8s")
-        axes.plot(scores[:5].T, color=colour, alpha=0.35, linewidth=0.8)
+        axes.plot(scores[np.ptp(dense, axis=1).argsort()[-5:]].T, color=colour, alpha=0.5, linewidth=0.8)
     axes.set(xlabel="left edge of the 8, pixels", ylabel="P(8)", ylim=(-0.02, 1.02))
-    axes.set_title("thin lines: five single 8s", size=9)
+    axes.set_title("thin lines: the five 8s that make the dense net waver most", size=9)
     axes.legend(fontsize=8)
     figure.savefig(path)
