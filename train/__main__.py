@@ -25,19 +25,47 @@ Data = Annotated[
 
 
 @app.command()
+def data(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Data sets; default: all.")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download what is not there, from its publisher.")] = False,
+    to: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", metavar="DIR", help="The data folder.")] = Path(
+        ".data"
+    ),
+) -> None:
+    """Say which data sets are there, or fetch them: `--fetch cifar-10 cub mnist --to DIR`."""
+    from train.data import fetch as fetching
+
+    sources = [fetching.source(name) for name in names or fetching.SOURCES]
+    for source in sources:
+        if fetch:
+            came = "fetched" if fetching.fetch(source, to) else "already there"
+        else:
+            came = "there" if fetching.present(source, to) else "not there"
+        typer.echo(f"{source.name}: {came}, {to / source.folder}")
+
+
+@app.command()
 def bird(
     data: Data = Path(".data"),
-    net: Annotated[str, typer.Option(help="Which network: classic.")] = "classic",
+    net: Annotated[str, typer.Option(help="Which network: classic or best32.")] = "classic",
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pictures, if not the net's own.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the network's own.")] = None,
     run: Annotated[Path | None, typer.Option(help="The checkpoints' folder; default: .runs/bird-NET.")] = None,
     to: Annotated[Path | None, typer.Option(help="The model's file; default: RUN/bird-NET.onnx.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings that `sweep` found.")] = None,
 ) -> None:
     """Teach a bird network, export it, and print the talk's table for the test part."""
     from train.bird import settings_of, train
 
-    settings = settings_of(net, epochs=epochs, seed=seed)
+    found = {}
+    if config:
+        from train.sweep import read
+
+        found = read(config)
+        net = found.pop("net", net)
+    given = {k: v for k, v in {"epochs": epochs, "seed": seed}.items() if v is not None}
+    settings = settings_of(net, **{**found, **given})
     run = run or Path(".runs") / f"bird-{net}"
     try:
         train(settings, data, run, to or run / f"bird-{net}.onnx", resume=resume)
@@ -56,6 +84,85 @@ def export(
     from train.bird import finish
 
     finish(run, data, to)
+
+
+@app.command()
+def lessons(
+    data: Data = Path(".data"),
+    quick: Annotated[bool, typer.Option("--quick", help="Less data and fewer steps: does it all still run?")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the lessons' pictures there.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed.")] = 0,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the lessons' networks go.")] = Path(".runs/lessons"),
+    document: Annotated[bool, typer.Option("--document", help="Run thrice and write docs/from-8-to-bird.md.")] = False,
+) -> None:
+    """From one "8" to convolution: run the six lessons, print what each found."""
+    from train.lessons import document as page
+    from train.lessons import road
+
+    if document:
+        page.write(data, to)
+    else:
+        road.lessons(data, to, seed=seed, quick=quick, plot=plot)
+
+
+@app.command()
+def lesson(
+    number: Annotated[int, typer.Argument(min=1, max=6, help="1 to 6.")],
+    data: Data = Path(".data"),
+    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the lesson's pictures there.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed.")] = 0,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the lessons' networks go.")] = Path(".runs/lessons"),
+) -> None:
+    """Run one lesson, and before it those whose networks it needs."""
+    from train.lessons import road
+
+    road.lesson(number, data, to, seed=seed, plot=plot)
+
+
+@app.command()
+def document() -> None:
+    """Write docs/from-8-to-bird.md again, from what the lessons printed when they ran last."""
+    from train.lessons.document import again
+
+    again()
+
+
+@app.command()
+def deep(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="A folder with one subfolder a class.")],
+    classes: Annotated[int, typer.Option(min=2, help="So many of the classes: those with the most pictures.")],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pictures, if not 40.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed than 0.")] = None,
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The model's file.")] = Path(".runs/deep.onnx"),
+) -> None:
+    """Teach the talk's network of 224x224 on any folder of classes, export it, and print top-1 and top-5."""
+    from dataclasses import replace
+
+    from train.deep import Settings, train
+
+    changed = {k: v for k, v in {"epochs": epochs, "seed": seed}.items() if v is not None}
+    train(data, to, classes, replace(Settings(), **changed))
+
+
+@app.command()
+def sweep(
+    data: Data = Path(".data"),
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier runs counted.")] = 20,
+    minutes: Annotated[float, typer.Option(min=0, help="Begin no trial after so many minutes of this run.")] = 60,
+    pictures: Annotated[int, typer.Option(min=200, help="Pictures that a trial is fitted on.")] = 8_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 3,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the search is kept.")] = Path(".runs/sweep"),
+) -> None:
+    """Search the bird network's structure and settings, on validation data; goes on where it was stopped."""
+    from train.sweep import Effort
+    from train.sweep import sweep as search
+
+    try:
+        best = search(data, to, trials=trials, minutes=minutes, effort=Effort(pictures=pictures, epochs=epochs))
+    except KeyboardInterrupt:
+        _stderr(f"stopped; {to} keeps the trials, the same command goes on")
+        sys.exit(130)
+    _stderr(f"python -m train bird --config {best}")
 
 
 def _stderr(text: str) -> None:
