@@ -1,0 +1,99 @@
+"""torch -> onnx: the file gives the network's own scores at any batch size, carries its card, or isn't written."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from photosearch.errors import ModelError
+from photosearch.model import Card, Model
+from train.export import OPSET, embed, export
+
+CARD = Card(name="toy", version="1", labels=("bird", "red"), input_size=16, thresholds={"bird": 0.25})
+
+
+class Toy(nn.Module):
+    """Scores [N, 2] from uint8 [N, 16, 16, 3], with a dropout that must not survive the export."""
+
+    def __init__(self, outputs=2):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+            nn.Dropout(0.5), nn.Linear(16, outputs),
+        )  # fmt: skip
+
+    def forward(self, images):
+        return self.layers(images.permute(0, 3, 1, 2).float() / 255).sigmoid()
+
+
+def pictures(n):
+    return np.random.default_rng(n).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("n", [1, 7, 8])
+def test_the_exported_file_scores_as_the_network_does(tmp_path, n):
+    toy = Toy().train()
+
+    export(toy, CARD, tmp_path / "toy.onnx")
+
+    assert toy.training, "the network is left as it was"
+    with torch.inference_mode():
+        expected = toy.eval()(torch.from_numpy(pictures(n))).numpy()
+    np.testing.assert_allclose(Model(tmp_path / "toy.onnx").score(pictures(n)), expected, atol=1e-6)
+
+
+def test_the_exported_file_carries_its_card_and_states_its_opset(tmp_path):
+    export(Toy(), CARD, tmp_path / "below" / "toy.onnx")
+
+    assert Model(tmp_path / "below" / "toy.onnx").card == CARD
+    model = onnx.load(str(tmp_path / "below" / "toy.onnx"))
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", OPSET)]
+    assert [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == ["N", 16, 16, 3]
+
+
+def test_half_weights_halve_the_file_and_hardly_move_the_scores(tmp_path):
+    big = Toy()
+    big.layers[0] = nn.Conv2d(3, 16, 15)
+
+    export(big, CARD, tmp_path / "whole.onnx")
+    export(big, CARD, tmp_path / "half.onnx", half=True)
+
+    whole, half = (tmp_path / f"{name}.onnx" for name in ("whole", "half"))
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    np.testing.assert_allclose(Model(half).score(pictures(8)), Model(whole).score(pictures(8)), atol=2e-3)
+
+
+def test_a_network_whose_scores_the_file_does_not_give_is_refused_and_the_old_file_stands(tmp_path):
+    class Fickle(Toy):
+        """What is traced is not what is run: the mean of the scores of a batch of two is a constant."""
+
+        def forward(self, images):
+            scores = super().forward(images)
+            return scores if len(images) != 2 else scores * 0.5
+
+    (tmp_path / "toy.onnx").write_bytes(b"the old one")
+
+    with pytest.warns(torch.jit.TracerWarning), pytest.raises(ModelError, match="scores differ from torch's"):
+        export(Fickle(), CARD, tmp_path / "toy.onnx")
+
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"toy.onnx": b"the old one"}
+
+
+def test_a_card_that_promises_other_labels_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="promises"):
+        export(Toy(outputs=3), CARD, tmp_path / "toy.onnx")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_card_leaves_the_scores_as_they_are(tmp_path):
+    export(Toy(), CARD, tmp_path / "toy.onnx")
+    before = Model(tmp_path / "toy.onnx").score(pictures(7))
+    other = Card(name="toy", version="2", labels=("bird", "red"), input_size=16, measured=({"split": "test", "n": 7},))
+
+    embed(tmp_path / "toy.onnx", other)
+
+    assert Model(tmp_path / "toy.onnx").card == other
+    np.testing.assert_array_equal(Model(tmp_path / "toy.onnx").score(pictures(7)), before)
