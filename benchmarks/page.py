@@ -1,0 +1,167 @@
+"""docs/performance.md, written from docs/performance.json: the same text for the same numbers."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Part = Mapping[str, Any]
+
+HEAD = """# How fast it is
+
+Written by `python -m benchmarks page` from [performance.json](performance.json), which the commands below fill; not by
+hand. Core-milliseconds are user and system time of the program and its child processes: what a photo costs the machine,
+whatever else runs on it. Photos a second are by the clock.
+"""
+TARGETS = (  # of issue 5, by what a row's text holds: (text, where, least)
+    ("bird-classic: share of the decode floor", 0.85),
+    ("bird-classic: against the plain way with the same", 6.0),
+    ("against the plain way with the same", 4.0),
+    ("against the plain way with ViT-B/32", 6.0),
+)
+
+
+def write(results: Path) -> Path:
+    to = results.with_suffix(".md")
+    to.write_text(page(json.loads(results.read_text())))
+    return to
+
+
+def page(parts: Mapping[str, Part]) -> str:
+    makers: dict[str, Callable[[Part], Iterable[str]]] = {
+        "pipeline": _pipeline,
+        "scaling": _scaling,
+        "library": _library,
+        "networks": _networks,
+    }
+    text = [HEAD]
+    for name, maker in makers.items():
+        if name in parts:
+            text += [*maker(parts[name]), _measured(parts[name]), ""]
+    return "\n".join(text)
+
+
+def _pipeline(p: Part) -> Iterable[str]:
+    default = p["default"]
+    tiles = {name: f"{1 + n} views of a photo" if n else "the whole photo" for name, n in p["tiles"].items()}
+    yield "## From files to rows\n"
+    yield f"    python -m benchmarks pipeline --n {p['n']} --rounds {p['rounds']}\n"
+    yield (
+        f"{p['n']} different JPEGs of 12 megapixels, {p['megabytes']:.1f} MB each, from a warm disk. *floor*: "
+        "libjpeg-turbo's decoding at 1/8 scale on all cores and nothing else, which no indexer can undercut. "
+        "*photosearch*: a first `index` into a new database, the start of its child processes included. *threads*: the "
+        "same without child processes. *plain*: one photo after another, decoded whole by Pillow, resized, scored "
+        f"(its first {p['n_plain']} photos). Medians of {p['rounds']} rounds. "
+        + "; ".join(f"{name} scores {views}" for name, views in tiles.items())
+        + ".\n"
+    )
+    rows = [[w["way"], f"{w['rate']:.1f}", f"{w['core_ms']:.1f}", f"{w['peak_mb']:.0f}"] for w in p["ways"]]
+    yield _table(("way", "photos a second", "core-ms a photo", "peak MB, all processes"), rows)
+    yield "Ratios within a round: the median, and in brackets the least and the most.\n"
+    rows = [[r["what"], _spread(r["clock"]), _spread(r["cores"]), _target(r["what"])] for r in p["ratios"]]
+    yield _table(("", "by the clock", "by core time", "asked for"), rows)
+    yield f"Where the core time of one photo goes with {default}:\n"
+    rows = [[s["stage"], f"{s['core_ms']:.1f}", f"{s['share']:.0%}"] for s in p["profile"]]
+    yield _table(("stage", "core-ms", "share"), rows)
+    yield f"Other photos with {default}, against the plain way with the same network, one run each:\n"
+    rows = [
+        [
+            k["kind"],
+            k["pixels"],
+            str(k["n"]),
+            f"{k['ours']['rate']:.1f}",
+            f"{k['ours']['core_ms']:.1f}",
+            f"{k['plain']['rate']:.1f}",
+            f"{k['plain']['core_ms']:.1f}",
+            f"{k['ours']['rate'] / k['plain']['rate']:.1f}",
+        ]
+        for k in p["kinds"]
+    ]
+    head = ("photos", "pixels", "n", "a second", "core-ms", "plain: a second", "core-ms", "times as fast")
+    yield _table(head, rows)
+
+
+def _scaling(p: Part) -> Iterable[str]:
+    yield "## As the folder grows\n"
+    yield "    python -m benchmarks scaling\n"
+    yield (
+        f"Small photos (320x240), all different, with {p['model']}: what a photo costs besides its pixels. An index of "
+        f"one photo takes {p['start']['seconds']:.1f} s and {p['start']['core_seconds']:.1f} core-seconds; the second "
+        "run finds all unchanged.\n"
+    )
+    rows = [
+        [
+            f"{r['n']:,}",
+            f"{r['first']['seconds']:.1f}",
+            f"{r['first']['core_seconds']:.1f}",
+            f"{r['first']['peak_mb']:.0f}",
+            f"{r['again']['seconds']:.2f}",
+            f"{r['again']['peak_mb']:.0f}",
+            f"{r['bytes_a_photo']:.0f}",
+        ]
+        for r in p["rows"]
+    ]
+    head = (
+        "photos",
+        "seconds",
+        "core-seconds",
+        "peak MB",
+        "again: seconds",
+        "again: peak MB",
+        "database bytes a photo",
+    )
+    yield _table(head, rows)
+    yield "From one row to the next, starting taken off:\n"
+    steps = [
+        [f"{s['photos']:.0f} times", f"{s['seconds']:.2f}", f"{s['core_seconds']:.2f}", f"{s['peak']:.2f}"]
+        for s in p["steps"]
+    ]
+    yield _table(("photos", "seconds", "core-seconds", "peak memory"), steps)
+
+
+def _library(p: Part) -> Iterable[str]:
+    yield f"## Questions to {p['n']:,} photos\n"
+    yield f"    python -m benchmarks library --n {p['n']}\n"
+    yield (
+        f"A library of made-up scores for two labels, {p['bytes_a_photo']:.0f} bytes a photo. The answer itself, in a "
+        f"program that has started; medians of {p['repeats']}:\n"
+    )
+    yield _table(
+        ("question", "the best", "ms"), [[q["question"], str(q["limit"]), f"{q['ms']:.1f}"] for q in p["questions"]]
+    )
+    yield "Whole commands, from the shell's return key to the last line:\n"
+    yield _table(("command", "ms"), [[f"`{c['command']}`", f"{c['ms']:.0f}"] for c in p["commands"]])
+
+
+def _networks(p: Part) -> Iterable[str]:
+    yield "## The network alone\n"
+    yield "    python -m benchmarks networks\n"
+    rows = [[r["model"], r["provider"], str(r["batch"]), f"{r['rate']:.0f}", f"{r['core_ms']:.2f}"] for r in p["rows"]]
+    yield _table(("network", "provider", "batch", "views a second", "core-ms a view"), rows)
+    if "cuda" not in p["providers"]:
+        yield (
+            "No GPU was at hand, so nothing here ran on one. The way that batches take to a GPU (a buffer on the "
+            "device, ONNX Runtime's IO binding) is tested on the CPU: `tests/test_benchmarks.py`.\n"
+        )
+    yield "Providers that did not load, and why:\n"
+    yield "\n".join(f"- {why}" for why in p["missing"].values()) + "\n"
+
+
+def _measured(part: Part) -> str:
+    machine = dict(part["machine"])
+    about = f"{machine.pop('processor')}, {machine.pop('cores')} cores, {machine.pop('memory_gib')} GiB, "
+    about += f"{machine.pop('system')}"
+    return f"*Measured on {part['measured_on']}: {about}; " + ", ".join(f"{k} {v}" for k, v in machine.items()) + ".*"
+
+
+def _target(what: str) -> str:
+    return next((f">= {least:g}" for text, least in TARGETS if text in what), "")
+
+
+def _spread(ratio: Mapping[str, float]) -> str:
+    return f"{ratio['median']:.2f} ({ratio['least']:.2f} to {ratio['most']:.2f})"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -1,0 +1,150 @@
+"""The benchmarks run, at a tiny scale, and their page says what their figures say."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from benchmarks import clip, contestants, library, measure, networks, page, pictures, pipeline, scaling
+from benchmarks.measure import Cost
+from photosearch import photos
+from photosearch.model import Model
+from tests.toy import write_toy
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return write_toy(tmp_path / "toy.onnx")
+
+
+def test_the_same_seed_makes_the_same_photos_and_each_is_another_file(tmp_path):
+    made = [pictures.write(tmp_path / name, "tiny", 5, seed=seed) for name, seed in (("a", 3), ("b", 3), ("c", 4))]
+    a, b, c = ([path.read_bytes() for path in contestants.paths(folder)] for folder in made)
+    assert a == b
+    assert len(set(a + c)) == 10
+
+
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "HEIF"])
+def test_a_numbered_photo_has_other_bytes_and_the_same_pixels(suffix):
+    kind = pictures.Kind(suffix, (64, 48), scenes=1)
+    (plain,) = pictures._scenes(kind, None, np.random.default_rng(1), 1)
+    numbered = pictures.numbered(plain, 7)
+    assert photos.content_hash(numbered) != photos.content_hash(plain)
+    assert (photos.decode(numbered, 32).views == photos.decode(plain, 32).views).all()
+
+
+def test_a_mixture_holds_each_kind_in_its_share(tmp_path, monkeypatch):
+    small = {k: pictures.Kind(v.format, (64, 48), scenes=1) for k, v in pictures.KINDS.items()}
+    monkeypatch.setattr(pictures, "KINDS", small)
+    endings = [path.suffix for path in contestants.paths(pictures.mixture(tmp_path, 100))]
+    assert {e: endings.count(e) for e in set(endings)} == {".jpg": 90, ".png": 5, ".heic": 5}
+
+
+def test_a_twelve_megapixel_photo_is_as_large_as_a_telephones():
+    kind = pictures.KINDS["12mp"]
+    (data,) = pictures._scenes(kind, None, np.random.default_rng(1), 1)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (4000, 3000)
+    assert 2.2e6 < len(data) < 3.0e6
+
+
+def test_core_seconds_count_work_in_child_processes_and_not_sleep():
+    def work() -> int:
+        subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
+        time.sleep(0.3)
+        return 2
+
+    spent = measure.cost(work)
+    assert 0.3 <= spent.core_seconds < 0.6 <= spent.seconds
+    assert spent.core_ms == pytest.approx(500 * spent.core_seconds)
+
+
+def test_peak_memory_counts_child_processes():
+    command = "import time; x = bytearray(b'1' * 200_000_000); time.sleep(1)"
+
+    def work() -> int:
+        return subprocess.run([sys.executable, "-c", command], check=True).returncode + 1
+
+    assert measure.cost(lambda: 1).peak_bytes + 190e6 < measure.cost(work).peak_bytes
+
+
+def test_middle_and_ratio():
+    costs = [Cost(4, seconds, seconds / 2, 100) for seconds in (1.0, 5.0, 2.0)]
+    assert measure.middle(costs) == Cost(4, 2.0, 1.0, 100)
+    assert measure.ratio([1, 9, 4], [1, 3, 2]) == {"median": 2, "least": 1, "most": 3}
+
+
+def test_the_pipeline_benchmark_measures_every_way(tmp_path, toy):
+    figures = pipeline.pipeline(
+        tmp_path, {"toy": toy}, n=2, n_plain=1, n_kind=1, rounds=1, clip_sizes=(), kinds=("small",)
+    )
+    assert [(way["way"], way["n"]) for way in figures["ways"]] == [
+        ("floor", 2), ("photosearch toy", 2), ("threads toy", 2), ("plain toy", 1),
+    ]  # fmt: skip
+    assert sum(stage["share"] for stage in figures["profile"]) == pytest.approx(1)
+    assert figures["kinds"][0]["pixels"] == "640x480"
+    text = page.page({"pipeline": {**figures, "measured_on": "2026-01-02", "machine": measure.machine()}})
+    assert "toy: share of the decode floor" in text
+
+
+def test_the_scaling_benchmark_indexes_each_size_twice(tmp_path, toy):
+    figures = scaling.scaling(tmp_path, toy, sizes=(10, 100))
+    assert [row["n"] for row in figures["rows"]] == [10, 100]
+    assert all(row["again"]["core_seconds"] < row["first"]["core_seconds"] for row in figures["rows"])
+    assert figures["steps"][0]["photos"] == 10
+
+
+def test_the_library_benchmark_asks_questions_that_have_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "COMMANDS", (("--version",),))
+    figures = library.library(tmp_path, n=2000, repeats=1)
+    assert [row["question"] for row in figures["questions"]] == list(library.QUESTIONS)
+    assert all(row["found"] > 0 for row in figures["questions"])
+
+
+def test_the_network_benchmark_names_what_did_not_load(toy):
+    figures = networks.networks({"toy": toy}, batches=(1, 3), seconds=0.01)
+    rows = [(row["provider"], row["batch"]) for row in figures["rows"] if row["provider"] == "cpu"]
+    assert rows == [("cpu", 1), ("cpu", 3)]
+    assert set(figures["providers"]).isdisjoint(figures["missing"])
+
+
+def test_the_network_of_clips_size_runs_at_any_batch_size(tmp_path):
+    path = clip.write(tmp_path, 64, layers=1)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (embeddings,) = session.run(None, {"photos": np.zeros((3, 64, 64, 3), np.uint8)})
+    assert embeddings.shape == (3, 512)
+
+
+def test_clips_size_is_88_million_parameters():
+    block = sum(p.numel() for p in clip.Block().parameters())
+    rest = sum(p.numel() for p in clip.Visual(224, layers=0).parameters())
+    assert round((12 * block + rest) / 1e6) == 88
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_a_batch_through_io_binding_scores_like_any_other(toy, n):
+    """What a GPU is given, with the CPU in its place: a buffer that is kept, and another when the batch is another."""
+    model = Model(toy, provider="cpu")
+    images = np.random.default_rng(n).integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
+    for batch in (images, images[::-1], images[:1]):
+        assert (model._bound(batch, "cpu") == model.score(batch)).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+def test_a_score_does_not_depend_on_how_many_threads_share_the_batch(toy, threads):
+    images = np.random.default_rng(1).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
+    expected = images.mean((1, 2), dtype=np.float64) / 255
+    np.testing.assert_allclose(Model(toy, provider="cpu", threads=threads).score(images), expected, atol=1e-6)
+
+
+def test_the_page_is_what_its_figures_make_it():
+    assert (DOCS / "performance.md").read_text() == page.page(json.loads((DOCS / "performance.json").read_text()))
