@@ -63,7 +63,9 @@ def kept_decoders() -> Iterator[None]:
             pass
 
     def decoders(n: int, settings: Settings) -> Decoders:
-        return kept.setdefault((n, settings), Kept(n, settings))
+        if (n, settings) not in kept:  # not setdefault: it would start a thread each time, and never end it
+            kept[n, settings] = Kept(n, settings)
+        return kept[n, settings]
 
     before, indexing.Decoders = indexing.Decoders, decoders  # type: ignore[assignment,misc]
     try:
