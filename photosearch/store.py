@@ -13,6 +13,7 @@ and a path that isn't UTF-8 is stored as a BLOB of its bytes, any other as TEXT.
 import contextlib
 import json
 import os
+import re
 import socket
 import sqlite3
 import threading
@@ -478,7 +479,10 @@ class Store:
             """,
             [model, model],
         )
-        cards = {card: Card.from_json(card) for card in {row[4] for row in rows}}
+        try:
+            cards = {card: Card.from_json(card) for card in {row[4] for row in rows}}
+        except (ValueError, TypeError):
+            raise StoreError(f"{self.path}: {_DAMAGED}") from None
         return [
             Label(i, m, name, cards[card].threshold(name) if own is None else own, own is not None)
             for i, m, name, own, card, _ in rows
@@ -837,7 +841,7 @@ class Store:
         """SQLite's errors -> ours, in words."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise StoreError(f"{self.path}: {_advice(error)}") from error
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -957,12 +961,15 @@ def _create_private(path: Path) -> None:
         raise StoreError(f"{path}: can't make a library here: {error.strerror}; choose a place with --db") from None
 
 
-def _advice(error: sqlite3.Error) -> str:
+_DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
+
+
+def _advice(error: sqlite3.Error | UnicodeDecodeError) -> str:
     text = str(error)
     if "locked" in text or "busy" in text:
         return f"another program has kept it locked for {WAIT_SECONDS:.0f} s; close that, then try again"
-    if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
+    if isinstance(error, UnicodeDecodeError) or re.search("malformed|not a database|corrupt|decode to UTF-8", text):
+        return _DAMAGED
     if "full" in text or "disk I/O" in text:
         return f"the disk is full or fails ({text}); make room, then run the same command again: nothing is lost"
     if "readonly" in text or "unable to open" in text:
