@@ -399,6 +399,141 @@ def truth_export(
     typer.echo(os.fsencode(text.getvalue()), nl=False)
 
 
+# ---- how good it is
+
+
+@app.command()
+def report(
+    precision_recall: Annotated[
+        bool, typer.Option("--precision-recall", help="The counts, precision and recall; what you get anyway.")
+    ] = True,
+    calibration: Annotated[bool, typer.Option("--calibration", help="Is a score of 0.8 right 8 times in 10?")] = False,
+    label: Annotated[str | None, typer.Option(help="Which label; without, the one that you know something of.")] = None,
+    under: Under = None,
+    model: OneModel = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="In place of the label's own.")] = None,
+    at_precision: Annotated[
+        float | None, typer.Option(metavar="P", min=0, max=1, help="The threshold that finds most at this precision.")
+    ] = None,
+    at_recall: Annotated[
+        float | None, typer.Option(metavar="R", min=0, max=1, help="The most precise threshold at this recall.")
+    ] = None,
+    save: Annotated[bool, typer.Option("--save", help="Keep the threshold, for find.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the curve.")] = None,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Compare what the model said with what you know of your photos."""
+    from photosearch import report as reporting
+    from photosearch.store import Store
+
+    if sum(x is not None for x in (threshold, at_precision, at_recall)) > 1:
+        raise InputError("--threshold, --at-precision and --at-recall exclude one another; choose one")
+    with Store(db or _default_db()) as store:
+        chosen = _reported(store, label, model)
+        truths = store.truth(chosen.name, scored=chosen, under=under and os.path.realpath(under))
+        judged = [reporting.Judged(t.path, t.score, t.present) for t in truths if t.score is not None]
+        if not judged:
+            raise InputError(_how_to_tell(chosen.name, len(truths)))
+        at = _threshold(judged, chosen, threshold, at_precision, at_recall)
+        if save:
+            store.save_threshold(chosen, at)
+            _note(f"find {chosen.name} now takes {at:.4f}")
+    known = reporting.to_json(chosen.name, judged, at, calibration=calibration)
+    known |= {"model": chosen.model, "not_scored": len(truths) - len(judged)}
+    if plot is not None:
+        from photosearch import plot as drawing
+
+        (drawing.reliability if calibration else drawing.precision_recall)(plot, judged, at, chosen.name)
+        _note(f"{plot}: drawn")
+    typer.echo(json.dumps(known, indent=1) if as_json else _report_text(known))
+
+
+def _reported(store: "Store", name: str | None, model: str | None) -> "Label":
+    """The label to report on: the one that was named, else of those that are marked the only one, or bird."""
+    from photosearch import query
+
+    labels = store.labels(_model_name(model))
+    by_name = {label.name: label for label in reversed(labels)}
+    if name is None:
+        marked = list(dict.fromkeys(t.label for t in store.truth() if t.label in by_name))
+        if len(marked) > 1 and "bird" not in marked:
+            raise InputError(f"you know something of several labels; say which: --label {' or '.join(marked)}")
+        name = "bird" if "bird" in marked or not marked else marked[0]
+    return by_name[query.resolve(name, by_name)]
+
+
+def _how_to_tell(label: str, not_scored: int) -> str:
+    if not_scored:
+        return f"none of the {not_scored:,} photos that you know of has a score for {label}; index them first"
+    return (
+        f"nothing is known of {label} yet; say what you know: photosearch mark PHOTO --is {label}, or "
+        f"photosearch truth import FILE.csv, or draw a few to judge: photosearch sample {label} -n 60"
+    )
+
+
+def _threshold(
+    judged: Sequence[Any], label: "Label", threshold: float | None, at_precision: float | None, at_recall: float | None
+) -> float:
+    from photosearch import report as reporting
+
+    if at_precision is None and at_recall is None:
+        return label.threshold if threshold is None else threshold
+    if at_precision is not None:
+        found = reporting.threshold_at_precision(judged, at_precision)
+        wanted = f"precision {at_precision:g}"
+    else:
+        found = reporting.threshold_at_recall(judged, at_recall or 0.0)
+        wanted = f"recall {at_recall:g}"
+    if found is None:
+        raise InputError(f"no threshold reaches {wanted} on these {len(judged):,} photos; ask for less")
+    _note("This threshold was chosen on these same photos: on others, expect a little less.")
+    return found
+
+
+def _report_text(known: dict[str, Any]) -> str:
+    """The talk's table, and below it each figure with its 95 % interval."""
+    c = {k: f"{known[k]:,}" for k in ("tp", "fp", "fn", "tn")}
+    label = known["label"]
+    lines = [
+        f"{label} by {known['model']}, found from a score of {known['threshold']:.4f} on; "
+        f"{known['n']:,} photos whose truth is known",
+        "",
+        f"{'':12}{'shows it':>12}{'does not':>12}",
+        f"{'found':12}{c['tp']:>12}{c['fp']:>12}",
+        f"{'not found':12}{c['fn']:>12}{c['tn']:>12}",
+        "",
+    ]
+    for name in ("precision", "recall", "f1", "accuracy"):
+        value, interval = known[name], known["intervals"][name]
+        told = "no value" if value is None else f"{100 * value:6.2f} %"
+        lines.append(
+            f"{name:12}{told}" + (f"   {100 * interval[0]:.2f} .. {100 * interval[1]:.2f}" if interval else "")
+        )
+    lines.append(f"{'always no':12}{100 * known['always_no_accuracy']:6.2f} % accuracy")
+    if known["not_scored"]:
+        lines.append(f"{known['not_scored']:,} more could not be compared: they have no score")
+    for kind, title in (("found", "found, and wrong"), ("missed", "missed")):
+        rows = known["mistakes"][kind]
+        lines += ["", f"{title}:", *(f"  {row['score']:.3f}  {row['path']}" for row in rows)] if rows else []
+    if "calibration" in known:
+        lines += ["", *_calibration_lines(known["calibration"])]
+    return _text("\n".join(lines))
+
+
+def _calibration_lines(calibration: dict[str, Any]) -> list[str]:
+    rows = [
+        f"{b['low']:.1f}..{b['high']:.1f}{b['n']:>10,}{b['score']:>12.3f}{b['present']:>12.3f}"
+        for b in calibration["bins"]
+    ]
+    error = calibration["expected_calibration_error"]
+    return [
+        f"{'score':8}{'photos':>10}{'mean score':>12}{'show it':>12}",
+        *rows,
+        f"expected calibration error {error:.4f}",
+    ]
+
+
 # ---- what there is
 
 
