@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 EXTENSIONS = frozenset(
     (
@@ -193,6 +194,8 @@ def decode(data: bytes, size: int, *, fit: Fit = "squash", tiles: int = 0, max_p
             # One tile of g x g is 2 / (g + 1) of the photo's side, so the photo must be that much larger.
             wanted = round(OVERSAMPLE * size * (_grid(tiles) + 1) / 2)
             image.draft("RGB", (wanted, wanted))
+            if isinstance(image, JpegImageFile):
+                image.decodermaxblock = len(data)  # handed over in one piece: by Pillow's 64 KiB takes 3 % longer
             image.load()
             turn = _turn(exif)  # asked after load(): a TIFF turns itself there, and forgets the tag
             upright = image if turn is None else image.transpose(turn)
