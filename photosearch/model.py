@@ -28,7 +28,7 @@ from photosearch.photos import Fit
 
 CARD_KEY = "photosearch.card"
 SHIPPED = Path(__file__).parent / "models"
-DEFAULT = "bird-classic"
+DEFAULT = "bird-photo"
 PROVIDERS = {  # what the command line calls them, in the order in which `auto` prefers them
     "cuda": "CUDAExecutionProvider",
     "coreml": "CoreMLExecutionProvider",
