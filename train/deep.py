@@ -72,7 +72,7 @@ def train(data: Path, to: Path, classes: int, settings: Settings) -> Path:
     if empty := [name for name, part in parts.items() if not part]:
         raise InputError(f"{data}: too few pictures: none of them is {empty[0]}; give more pictures or more --classes")
     torch.manual_seed(settings.seed)
-    network, start = build(len(labels), settings), time.monotonic()
+    network, start = build(len(labels), settings), time.process_time()
     fit(network, parts["train"], settings)
     card = Card(
         name=to.stem, version="1", labels=labels, input_size=settings.size,
@@ -80,7 +80,7 @@ def train(data: Path, to: Path, classes: int, settings: Settings) -> Path:
         licence="that of the pictures it was taught with",
         details={"command": shlex.join(["python", "-m", "train", *sys.argv[1:]]), "settings": asdict(settings),
                  "parameters": sum(p.numel() for p in network.parameters()),
-                 "seconds": round(time.monotonic() - start), "threads": torch.get_num_threads()},
+                 "core_seconds": round(time.process_time() - start)},
     )  # fmt: skip
     export(Scorer(network), card, to)
     finish(to, card, parts)
@@ -227,7 +227,7 @@ def finish(path: Path, card: Card, parts: dict[str, list[Picture]]) -> None:
     console.print(table)
     console.print(
         f"top-1 {top1:.3f} (chance {chance:.3f})  top-5 {top5:.3f} (chance {min(5 * chance, 1):.3f})  "
-        f"{card.details['parameters']:,} parameters  {card.details['seconds']} s of training",
+        f"{card.details['parameters']:,} parameters  {card.details['core_seconds']} s of one core's work",
         highlight=False,
     )
 

@@ -203,7 +203,7 @@ def write(path: Path, study: optuna.Study) -> None:
 def read(path: Path) -> dict[str, Any]:
     """A file that `write` wrote -> the settings in it, by name. Raises InputError."""
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        settings = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not a config that `python -m train sweep` writes: {error}") from None
     return _checked(path, settings)

@@ -22,11 +22,14 @@ COMMAND = "python -m train lessons --document"
 
 
 def write(data: Path, models: Path, *, runs: int = 3, docs: Path = DOCS) -> None:
-    """Run the lessons with seeds 0, 1, ..., keep the results, stamp the lessons' files, write the document."""
+    """Run the lessons with seeds 0, 1, ..., keep the results, stamp the lessons' files, write the document.
+
+    A run that was stopped goes on where it was; a lesson that is what it was when it ran is not run again.
+    """
     results = []
     for seed in range(runs):
         plot = docs / IMAGES if seed == 0 else None
-        run = road.lessons(data, models / f"seed{seed}", seed=seed, plot=plot)
+        run = road.lessons(data, models / f"seed{seed}", seed=seed, plot=plot, resume=True)
         results.append({str(n): result for n, result in run.items()})
         road.keep(docs / KEPT, {"command": COMMAND, "machine": road.machine(), "runs": results})
     again(docs)
@@ -91,20 +94,24 @@ This page is written by `{kept["command"]}`, from what the lessons printed; nobo
 def _lesson(n: int, kept: dict) -> str:
     first = kept["runs"][0][str(n)]
     text = road.docstring(n)
-    idea = text.split("\n\n", 1)[1].split("\nSource:", 1)[0].removeprefix("Idea: ")
+    idea = text.split("\nIdea: ", 1)[1].split("\nSource:", 1)[0].strip().replace("\nNot here:", "\n\nNot here:")
     source = text.split("\nSource:", 1)[1].split("\nData:", 1)[0].split("\nCommand:", 1)[0]
     pictures = [f"![{name.split('-', 1)[1][:-4].replace('-', ' ')}]({IMAGES}/{name})" for name in first["pictures"]]
     parts = [
         f"## {n}. {road.module(n).TITLE}",
-        idea.strip(),
+        _sentence(idea),
         f"`python -m train lesson {n}` ([{road.FILES[n].name}](../train/lessons/{road.FILES[n].name})), seed 0:",
         _table(first["columns"], first["rows"]),
         *pictures,
         printed(n, kept),
-        f"**{first['therefore']}**",
+        f"**{_sentence(first['therefore'])}**",
         f"*Source: {' '.join(source.split())}*",
     ]
     return "\n\n".join(parts)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _bird(card: Card) -> str:
@@ -116,8 +123,8 @@ def _bird(card: Card) -> str:
     return f"""## A bird
 
 Lesson 6's net with three colours, more filters, and photographs instead of canvases is the talk's bird classifier,
-[train/bird.py](../train/bird.py). `{card.details["command"]}` taught it; the validation part chose the threshold,
-{card.threshold("bird")}; the test part was looked at once. Its card says, `photosearch models show {card.name}`:
+[train/bird.py](../train/bird.py). `python -m train bird --net classic` taught it; the validation part chose the
+threshold, {card.threshold("bird")}; the test part was looked at once. Its card says:
 
 {_table(columns, rows)}"""
 
@@ -149,9 +156,9 @@ def _closing(kept: dict) -> str:
     return f"""## How this page was made
 
 `{kept["command"]}` on {kept["machine"]}:
-{len(kept["runs"])} runs of all lessons, each {road.several(total)} seconds of one core's work. The tables are those
-of the first run, seed 0; what is printed below each is the median of all runs with the lowest and the highest. The
-results are kept in [{KEPT}]({KEPT}), and `python -m train document` writes the page from them."""
+all lessons run with {len(kept["runs"])} seeds, {road.several(total)} seconds of one core's work each time. The
+tables are those of seed 0; what is printed below each is the median over the seeds with the lowest and the highest.
+The results are kept in [{KEPT}]({KEPT}), and `python -m train document` writes the page from them."""
 
 
 def _table(columns: list[str], rows: list[list[str]]) -> str:

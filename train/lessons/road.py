@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from pathlib import Path
@@ -23,9 +24,17 @@ FILES = {int(path.stem[6]): path for path in sorted(Path(__file__).parent.glob("
 NEEDS = {3: (2,), 4: (2,), 6: (2, 3, 4, 5)}  # lesson -> those whose files it reads
 
 
-def lessons(data: Path, models: Path, *, seed: int = 0, quick: bool = False, plot: Path | None = None) -> dict:
-    """All lessons in their order -> their results by number; prints each one's table, and one of all at the end."""
-    results = {n: run(n, data, models, seed=seed, quick=quick, plot=plot) for n in FILES}
+def lessons(
+    data: Path, models: Path, *, seed: int = 0, quick: bool = False, plot: Path | None = None, resume: bool = False
+) -> dict:
+    """All lessons in their order -> their results by number; prints each one's table, and one of all at the end.
+
+    resume: take what is kept of those that ran already, as they are now.
+    """
+    results = {}
+    for n in FILES:
+        kept = _kept(n, models, seed) if resume else None
+        results[n] = kept or run(n, data, models, seed=seed, quick=quick, plot=plot)
     table = Table(title="from 8 to bird", title_justify="left")
     for column in ("", "lesson", "its number", "parameters", "seconds"):
         table.add_column(column)
@@ -39,7 +48,7 @@ def lessons(data: Path, models: Path, *, seed: int = 0, quick: bool = False, plo
 def lesson(n: int, data: Path, models: Path, *, seed: int = 0, plot: Path | None = None) -> dict:
     """One lesson, and before it those that it needs and that were not run yet."""
     for needed in NEEDS.get(n, ()):
-        if not _ready(needed, models, seed):
+        if not _kept(needed, models, seed):
             _print(f"lesson {n} reads lesson {needed}'s network, which is not there yet")
             run(needed, data, models, seed=seed)
     return run(n, data, models, seed=seed, plot=plot)
@@ -65,8 +74,14 @@ def module(n: int) -> ModuleType:
 
 
 def digest(n: int) -> str:
-    """Of the sources of lesson n and of those before it, but for what a module says of itself at its top."""
-    return hashlib.sha256("\0".join(_code(FILES[i]) for i in range(1, n + 1)).encode()).hexdigest()[:16]
+    """Of the sources of lesson n and of those that it builds on, but for what a module says of itself at its top."""
+    return hashlib.sha256("\0".join(_code(FILES[i]) for i in sorted(_builds_on(n))).encode()).hexdigest()[:16]
+
+
+def _builds_on(n: int) -> set[int]:
+    """n itself, what it imports, and what it reads the files of."""
+    imported = {int(i) for i in re.findall(r"^from train\.lessons\.lesson(\d)", _code(FILES[n]), re.MULTILINE)}
+    return {n}.union(*(_builds_on(i) for i in imported | set(NEEDS.get(n, ()))))
 
 
 def docstring(n: int) -> str:
@@ -104,13 +119,15 @@ def _code(path: Path) -> str:
     return "\n".join(text.splitlines()[first.end_lineno :]) if isinstance(first, ast.Expr) else text
 
 
-def _ready(n: int, models: Path, seed: int) -> bool:
+def _kept(n: int, models: Path, seed: int) -> dict | None:
+    """What the lesson printed when it last ran with this seed, if it is the same lesson still, or None."""
     try:
         was: dict[str, Any] = json.loads((models / f"lesson{n}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return None
     wanted = {"digest": digest(n), "seed": seed, "quick": False}
-    return {k: was.get(k) for k in wanted} == wanted and (models / f"lesson{n}.onnx").exists()
+    same = {k: was.get(k) for k in wanted} == wanted and (models / f"lesson{n}.onnx").exists()
+    return was if same else None
 
 
 def keep(path: Path, value: object) -> None:
