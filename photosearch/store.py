@@ -415,13 +415,20 @@ class Store:
         self._write("UPDATE photos SET removed_at = NULL WHERE id = ?", [photo_id])
 
     def put_scores(self, image_id: int, scores: Mapping[int, float], model_id: int) -> None:
-        """scores: label id -> 0..1. Replaces what an older version of the model said of this image."""
+        """scores: label id -> 0..1. Replaces all that an older version of the model said of this image."""
         self._db.conn.executemany(
             """
             INSERT INTO scores(label_id, image_id, score, model_id) VALUES (?, ?, ?, ?)
             ON CONFLICT(label_id, image_id) DO UPDATE SET score = excluded.score, model_id = excluded.model_id
             """,
             [(label_id, image_id, float(score), model_id) for label_id, score in scores.items()],
+        )
+        self._write(  # of labels that this version knows no more
+            """
+            DELETE FROM scores WHERE image_id = ? AND model_id <> ? AND label_id IN (
+                SELECT l.id FROM labels l JOIN models m ON m.name = l.model WHERE m.id = ?)
+            """,
+            [image_id, model_id, model_id],
         )
 
     def folders(self, scope: Scope) -> list[tuple[int, str]]:
@@ -474,7 +481,8 @@ class Store:
                 SELECT m.card FROM models m LEFT JOIN runs r ON r.model_id = m.id WHERE m.name = l.model
                 ORDER BY r.id DESC, m.id DESC LIMIT 1) AS card, (
                 SELECT max(r.id) FROM runs r JOIN models m ON m.id = r.model_id
-                WHERE m.name = l.model AND json_extract(r.summary, '$.stopped') = 0) AS last
+                WHERE m.name = l.model AND json_extract(r.summary, '$.stopped') = 0) AS last,
+                EXISTS (SELECT 1 FROM scores s WHERE s.label_id = l.id) AS scored
             FROM labels l WHERE ? IS NULL OR l.model = ? ORDER BY last DESC, l.id
             """,
             [model, model],
@@ -485,7 +493,8 @@ class Store:
             raise StoreError(f"{self.path}: {_DAMAGED}") from None
         return [
             Label(i, m, name, cards[card].threshold(name) if own is None else own, own is not None)
-            for i, m, name, own, card, _ in rows
+            for i, m, name, own, card, _, scored in rows
+            if scored or name in cards[card].labels  # else an older version knew it
         ]
 
     def models(self) -> list[dict[str, Any]]:

@@ -548,6 +548,19 @@ def test_a_new_version_replaces_scores_batch_by_batch_and_find_works_half_way(li
     assert len(library.rows()["scores"]) == 15
 
 
+def test_a_label_that_a_new_version_knows_no_more_goes_with_its_last_score(library):
+    names = several(library, 3)
+    library.index()
+    newer = another_model(library, "newer.onnx", toy_card(version="2", labels=("red", "sea", "sky"), pooling={}))
+    run = library.events(model=newer, batch_size=2)
+    next(run)
+    run.close()
+    assert (library.find("not green"), library.find("not sea")) == (names[2:], names[:2])
+    library.index(model=newer)
+    assert library.labels().keys() == {"red", "sea", "sky"}
+    assert (library.find("red and not sea"), len(library.rows()["scores"])) == (names, 9)
+
+
 def test_a_new_version_that_fails_leaves_every_old_score(library):
     names = several(library, 4)
     library.index()

@@ -156,6 +156,7 @@ def test_a_label_holds_from_the_users_threshold_on_else_the_cards_else_a_half(st
 
 
 def test_a_saved_threshold_outlives_a_new_version_of_the_model(store, shelf):
+    shelf.put("a.jpg", bird=0.9, dog=0.9, cat=0.9)
     store.save_threshold(store.labels()[0], 0.1)
     newer = toy_card(version="2", labels=("bird", "owl"), pooling={}, thresholds={"bird": 0.6, "owl": 0.7})
     store.put_model(newer, "d2", 0)
