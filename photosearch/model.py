@@ -41,6 +41,9 @@ PROVIDERS = {  # what the command line calls them, in the order in which `auto` 
 AUTO = ("cuda", "coreml", "directml", "cpu")
 TILES = (4, 9, 16, 25)  # how many tiles a card may pool beside the whole photo
 BOUND = {"cuda": "cuda", "tensorrt": "cuda"}  # providers whose batches are copied to the device by us, and its name
+# Images in one run. More of them are no faster on the CPU, and a run keeps so much less between its layers; elsewhere
+# they would be, but 256 photos in 17 views each, all at once, are more than a GPU's memory holds.
+PART, PART_ELSEWHERE = {"cpu": 4}, 256
 MAX_MODEL_BYTES = 2**31  # protobuf's own limit
 MAX_DEPTH = 20  # of lists in lists in a card
 
@@ -166,8 +169,8 @@ class Model:
         options = onnxruntime.SessionOptions()
         # On the CPU each of our threads runs the network alone, on its share of a batch. One run on all the cores costs
         # them a fifth more: its threads wait for each other, spinning, while the decoders want the cores.
-        self._parts = (threads or os.cpu_count() or 1) if chosen == "cpu" else 1
-        self._threads = ThreadPoolExecutor(self._parts)
+        self._runs = (threads or os.cpu_count() or 1) if chosen == "cpu" else 1
+        self._threads = ThreadPoolExecutor(self._runs)
         options.intra_op_num_threads = 1 if chosen == "cpu" else threads
         options.log_severity_level = 4  # what fails is raised, and said once, in our words
         # Left to itself, ONNX Runtime looks for the external data of a model that came as bytes in the folder that the
@@ -191,7 +194,7 @@ class Model:
         if len(images) == 0:
             return np.empty((0, len(self.card.labels)), np.float32)
         try:
-            scores = self._bound(images) if self.provider in BOUND else self._shared(images)
+            scores = self._in_parts(images)
         except Exception as error:
             raise ModelError(f"{self.path}: the model failed: {_first_line(error)}") from None
         expected = (len(images), len(self.card.labels))
@@ -209,11 +212,15 @@ class Model:
         whole: Scores = scores[:, 0]
         return whole if t == 1 else pool(scores, self.card)
 
-    def _shared(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """A batch cut into one part a thread. A photo's score doesn't depend on the photos beside it."""
-        parts = np.array_split(images, min(self._parts, len(images)))
-        given = self._threads.map(lambda part: self._session.run(None, {self._input: part})[0], parts)
-        return np.concatenate(list(given))
+    def _in_parts(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """A batch cut into parts for the threads. A photo's score doesn't depend on the photos beside it."""
+        step = min(PART.get(self.provider, PART_ELSEWHERE), -(-len(images) // self._runs))
+        parts = [images[i : i + step] for i in range(0, len(images), step)]
+        return np.concatenate(list(self._threads.map(self._bound if self.provider in BOUND else self._run, parts)))
+
+    def _run(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        (scores,) = self._session.run(None, {self._input: images})
+        return np.asarray(scores)
 
     def _bound(self, images: npt.NDArray[np.uint8], device: str | None = None) -> npt.NDArray[Any]:
         """A batch by way of a buffer on the device that is kept from batch to batch; only uint8 crosses the bus."""
