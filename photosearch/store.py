@@ -188,9 +188,13 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class SamplePhoto:
-    """One photo that was drawn. score: when it was drawn. population: how many its stratum held. present: judged?"""
+    """One photo that was drawn. path: None where it has left the library since.
 
-    path: str
+    score: when it was drawn. population: how many photos its stratum held. present: as judged, None where not yet.
+    """
+
+    image_id: int
+    path: str | None
     score: float
     stratum: int
     population: int
@@ -199,7 +203,7 @@ class SamplePhoto:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Photos drawn to judge a label by. Those that have left the library since are not among `photos`."""
+    """Photos drawn to judge a label by, in the library's order: it tells nothing of their scores."""
 
     id: int
     threshold: float
@@ -708,19 +712,24 @@ class Store:
             return None
         rows = self._rows(
             """
-            SELECT r.path, f.path, p.name, d.score, d.stratum, d.population, t.present
+            SELECT d.image_id, r.path, f.path, p.name, d.score, d.stratum, d.population, t.present
             FROM sample_photos d
-            JOIN photos p ON p.id = (
+            LEFT JOIN photos p ON p.id = (
                 SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.removed_at IS NULL)
-            JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+            LEFT JOIN folders f ON f.id = p.folder_id LEFT JOIN roots r ON r.id = f.root_id
             LEFT JOIN truth t ON t.image_id = d.image_id AND t.label = ?
-            WHERE d.sample_id = ? ORDER BY d.score DESC, d.image_id
+            WHERE d.sample_id = ? ORDER BY d.image_id
             """,
             [label.name, head[0]],
         )
         photos = tuple(
-            SamplePhoto(os.path.join(_path(r), _join(f, n)), score, stratum, size, None if yes is None else bool(yes))
-            for r, f, n, score, stratum, size, yes in rows
+            SamplePhoto(
+                image_id,
+                None if r is None else os.path.join(_path(r), _join(f, n)),
+                *(score, stratum, size),
+                None if yes is None else bool(yes),
+            )
+            for image_id, r, f, n, score, stratum, size, yes in rows
         )
         sample_id, threshold, seed, drawn_at = head
         return Sample(sample_id, threshold, seed, drawn_at, photos)
