@@ -162,6 +162,7 @@ class Model:
         """path: a file. threads: how many score on the CPU, 0 for all cores. Raises ModelError."""
         import onnxruntime  # 100 ms: not for `photosearch --help`
 
+        onnxruntime.disable_telemetry_events()  # Windows' own; Linux's is kept from starting in __init__.py
         self.path = Path(path)
         data = _read(self.path)
         self.digest = hashlib.blake2b(data, digest_size=8).hexdigest()
