@@ -1,0 +1,322 @@
+"""The bird networks' training, on pictures so easy that seconds are enough: birds are red, all else is blue."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+import train.bird as bird
+from photosearch.errors import InputError
+from photosearch.model import Model
+from train.__main__ import app
+from train.data import cifar10, cub
+
+ROOT = Path(__file__).parents[1]
+TINY = replace(bird.settings_of("classic"), epochs=4, batch_size=16, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads_fight_over_batches_of_16():
+    torch.set_num_threads(1)
+
+
+def coloured(rng, target):
+    """32 x 32 x 3: red where target is the bird, blue else, with noise."""
+    image = rng.integers(0, 60, (32, 32, 3), dtype=np.uint8)
+    image[..., 0 if target == cifar10.BIRD else 2] += 150
+    return image
+
+
+def pictures(n, seed=0):
+    rng = np.random.default_rng(seed)
+    targets = (np.arange(n) % 10).astype(np.uint8)
+    source = np.zeros(n, np.uint8)
+    source[targets == cifar10.BIRD] = np.arange((targets == cifar10.BIRD).sum()) % 2
+    return bird.Pictures(np.stack([coloured(rng, t) for t in targets]), targets, source)
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """A data folder: 5 + 1 batches of 40 CIFAR records, and 12 CUB photographs."""
+    data = tmp_path_factory.mktemp("sets")
+    (data / cifar10.FOLDER).mkdir()
+    names = [name for part in cifar10.PARTS.values() for name in part]
+    for seed, name in enumerate(names):
+        part = pictures(40, seed)
+        records = [bytes([t]) + i.transpose(2, 0, 1).tobytes() for t, i in zip(part.targets, part.images, strict=True)]
+        (data / cifar10.FOLDER / f"{name}.bin").write_bytes(b"".join(records))
+    folder = data / cub.FOLDER
+    (folder / "images" / "001.Auk").mkdir(parents=True)
+    rng = np.random.default_rng(9)
+    names = [f"001.Auk/Auk_{i:04}.jpg" for i in range(24)]
+    for name in names:
+        Image.fromarray(coloured(rng, cifar10.BIRD)).resize((60, 40)).save(folder / "images" / name)
+    rows = {
+        "images": names,
+        "image_class_labels": ["1"] * 24,
+        "bounding_boxes": ["1 1 9 9"] * 24,
+        "train_test_split": [str(int(i < 18)) for i in range(24)],
+    }
+    for name, values in rows.items():
+        (folder / f"{name}.txt").write_text("".join(f"{i} {value}\n" for i, value in enumerate(values, 1)))
+    return data
+
+
+def run(*args, **options):
+    return CliRunner().invoke(app, [str(a) for a in args], catch_exceptions=False, **options)
+
+
+def test_the_command_trains_exports_and_prints_the_table_of_the_whole_and_of_cifar(sets, tmp_path):
+    to = tmp_path / "models" / "bird.onnx"
+
+    said = run("bird", "--net", "classic", "--data", sets, "--epochs", 2, "--run", tmp_path / "run", "--to", to)
+
+    assert said.exit_code == 0
+    card = Model(to).card
+    assert (card.name, card.version, card.labels, card.input_size, card.fit) == (
+        "bird-classic", "1", ("bird",), 32, "squash",
+    )  # fmt: skip
+    assert 0 < card.thresholds["bird"] < 1
+    test_birds = len([b for b in cub.birds(sets) if b.part == "test"])
+    validation_birds = len([b for b in cub.birds(sets) if b.part == "validation"])
+    assert [(r["split"], r["n"], r["positives"]) for r in card.measured] == [
+        ("cifar-10 + cub, validation", 40 + validation_birds, 4 + validation_birds),
+        ("cifar-10, validation", 40, 4),
+        ("cifar-10 + cub, test", 40 + test_birds, 4 + test_birds),
+        ("cifar-10, test", 40, 4),
+    ]
+    assert all(r["tp"] + r["fp"] + r["fn"] + r["tn"] == r["n"] for r in card.measured)
+    assert card.details["settings"]["epochs"] == 2
+    assert "all five training batches" in card.trained_on
+    assert card.details["settings"]["seed"] == 1
+    assert "cifar-10, test: 40 pictures, 4 birds" in said.stdout
+    assert f"cifar-10 + cub, test: {40 + test_birds} pictures, {4 + test_birds} birds" in said.stdout
+
+
+def test_a_run_can_be_exported_again_and_gives_the_same_file(sets, tmp_path):
+    said = run("bird", "--data", sets, "--epochs", 1, "--run", tmp_path / "run")
+    assert said.exit_code == 0
+
+    again = run("export", tmp_path / "run", "--data", sets, "--to", tmp_path / "again.onnx")
+
+    assert again.exit_code == 0
+    first, second = Model(tmp_path / "run" / "bird-classic.onnx"), Model(tmp_path / "again.onnx")
+    assert first.card == second.card
+    np.testing.assert_array_equal(first.score(pictures(7).images), second.score(pictures(7).images))
+
+
+def test_easy_birds_are_learned(tmp_path):
+    bird.fit(replace(TINY, epochs=6), pictures(400), pictures(100, seed=1), tmp_path)
+
+    history = torch.load(tmp_path / "best.pt", weights_only=True)["history"]
+    assert max(row["average_precision"] for row in history) > 0.99
+
+
+def without_seconds(history):
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def test_a_run_that_was_stopped_and_resumed_is_the_run_that_was_not_stopped(tmp_path, monkeypatch):
+    part, validation = pictures(64), pictures(40, seed=1)
+    bird.fit(TINY, part, validation, tmp_path / "whole")
+    save = bird._save
+
+    def stop_after_two(run, settings, network, parts, state):
+        save(run, settings, network, parts, state)
+        if state["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(bird, "_save", stop_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        bird.fit(TINY, part, validation, tmp_path / "cut")
+    monkeypatch.undo()
+
+    bird.fit(TINY, part, validation, tmp_path / "cut", resume=True)
+
+    whole, cut = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "cut"))
+    assert without_seconds(cut["history"]) == without_seconds(whole["history"])
+    assert [row["epoch"] for row in cut["history"]] == [1, 2, 3, 4]
+    assert all(torch.equal(cut["network"][name], value) for name, value in whole["network"].items())
+    assert torch.equal(cut["wrong"], whole["wrong"])
+
+
+def test_the_best_epoch_is_kept_not_the_last(tmp_path, monkeypatch):
+    qualities = iter([0.3, 0.8, 0.5, 0.8])
+    monkeypatch.setattr(bird, "average_precision", lambda *args: next(qualities))
+
+    bird.fit(TINY, pictures(32), pictures(40, seed=1), tmp_path)
+
+    best, last = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("best", "last"))
+    assert (best["epoch"], last["epoch"]) == (2, 4)
+
+
+def test_control_c_leaves_the_best_checkpoint_and_says_how_to_go_on(sets, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "train", "bird", "--data", str(sets), "--epochs", "10000", "--run", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        deadline = time.monotonic() + 120
+        while not (folder / "best.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+
+    assert process.returncode == 130
+    assert "keeps the best and the last checkpoint, go on with --resume" in said
+    assert "Traceback" not in said
+    assert torch.load(folder / "best.pt", weights_only=True)["epoch"] >= 1
+    exported = run("export", folder, "--data", sets, "--to", tmp_path / "best.onnx")
+    assert exported.exit_code == 0
+    assert "training batches 1 to 4" in Model(tmp_path / "best.onnx").card.trained_on
+
+
+def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(tmp_path):
+    bird.fit(replace(TINY, epochs=1), pictures(32), pictures(40, seed=1), tmp_path)
+
+    with pytest.raises(InputError, match="holds a run already; go on with --resume"):
+        bird.fit(TINY, pictures(32), pictures(40, seed=1), tmp_path)
+    with pytest.raises(InputError, match="was begun with another epochs, seed"):
+        bird.fit(replace(TINY, seed=2), pictures(32), pictures(40, seed=1), tmp_path, resume=True)
+
+
+def test_what_can_not_be_done_is_said_in_a_line(sets, tmp_path):
+    with pytest.raises(InputError, match="no network 'vgg': --net takes classic or best32"):
+        bird.settings_of("vgg")
+    with pytest.raises(InputError, match="no such checkpoint"):
+        bird.finish(tmp_path, sets, tmp_path / "bird.onnx")
+
+
+def test_the_strong_net_learns_with_ten_classes(tmp_path):
+    settings = replace(
+        bird.settings_of("best32"), epochs=3, batch_size=20, draws=120, resolution=32, learning_rate=2e-3, average=0.5
+    )
+    bird.fit(settings, pictures(220), pictures(100, seed=1), tmp_path)
+
+    state = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert state["history"][-1]["average_precision"] > 0.9
+    network = bird.build(settings)
+    network.load_state_dict(state["network"])
+    logits = bird.logits_of(bird.Scorer(network, flips=True), pictures(9).images)
+    mirrored = bird.logits_of(bird.Scorer(network, flips=True), pictures(9).images[:, :, ::-1].copy())
+    np.testing.assert_allclose(logits, mirrored, atol=1e-4)
+
+
+def test_what_was_surely_right_is_drawn_ten_times_more_rarely():
+    torch.manual_seed(0)
+    wrong = torch.cat([torch.full((5_000,), 0.001), torch.full((5_000,), 0.9)])
+
+    drawn = bird._order(replace(TINY, draws=1_000), wrong)
+
+    assert len(set(drawn.tolist())) == 1_000
+    assert 60 < (drawn < 5_000).sum() < 130  # 1 in 11
+    assert sorted(bird._order(TINY, wrong).tolist()) == list(range(10_000))
+
+
+def test_the_loss_of_ten_classes_lets_the_bird_change_places_with_the_last():
+    logits = torch.zeros(2, 10)
+    logits[0, 9] = logits[1, 2] = 20.0  # sure of the bird, sure of the truck, which took the bird's place
+    targets = torch.tensor([cifar10.BIRD, 9])
+
+    assert bird.loss_of(logits, targets, 0.0).item() < 1e-6
+    assert bird.loss_of(logits, targets.flip(0), 0.0).item() > 19
+    assert bird.loss_of(torch.tensor([[0.0, 20.0]]), targets[:1], 0.0).item() < 1e-6
+
+
+def test_augmented_pictures_keep_their_values_where_nothing_turns():
+    settings = replace(TINY, rotation_degrees=0.0, blur=0.0, shift=0)
+    x = torch.rand(64, 3, 32, 32) * 255
+
+    y = bird.augmented(x, settings)
+
+    flipped = [torch.allclose(b, a.flip(2), atol=0.05) for a, b in zip(x, y, strict=True)]
+    kept = [torch.allclose(b, a, atol=0.05) for a, b in zip(x, y, strict=True)]
+    assert all(a != b for a, b in zip(flipped, kept, strict=True))
+    assert 16 < sum(flipped) < 48
+
+
+def test_a_shift_moves_by_whole_pixels():
+    torch.manual_seed(0)
+    x = torch.zeros(64, 3, 32, 32)
+    x[:, :, 16, 16] = 255
+
+    y = bird.augmented(x, replace(TINY, rotation_degrees=0.0, blur=0.0, shift=3))
+
+    brightest = y[:, 0].flatten(1).max(1)
+    assert brightest.values.min() > 254
+    rows = brightest.indices // 32
+    assert (rows.min().item(), rows.max().item()) == (13, 19)
+
+
+def test_average_precision_and_curve_agree_with_a_count_by_hand():
+    scores = np.array([0.9, 0.8, 0.8, 0.3, 0.1])
+    truth = np.array([True, True, False, False, True])
+
+    recall, precision, at = bird.curve(scores, truth)
+
+    np.testing.assert_allclose(recall, [1 / 3, 2 / 3, 2 / 3, 1])
+    np.testing.assert_allclose(precision, [1, 2 / 3, 2 / 4, 3 / 5])
+    assert at.tolist() == [0.9, 0.8, 0.3, 0.1]
+    assert bird.average_precision(scores, truth) == pytest.approx(1 / 3 + 2 / 9 + 1 / 5)
+
+
+def test_the_threshold_is_the_lowest_that_keeps_the_precision_of_every_part():
+    truth = np.array([True, True, False, True, False, True])
+    validation = bird.Pictures(
+        np.zeros((6, 32, 32, 3), np.uint8),
+        np.where(truth, cifar10.BIRD, 0).astype(np.uint8),
+        np.array([0, 1, 0, 0, 0, 1]),
+    )
+    scores = np.array([0.9, 0.85, 0.7, 0.6, 0.4, 0.2])
+
+    # CIFAR-10's part alone: 0.9 bird | 0.7 not | 0.6 bird | 0.4 not
+    assert bird.threshold_of(scores, validation, {"cifar-10": 1.0}) == 0.7001
+    assert bird.threshold_of(scores, validation, {"cifar-10": 0.6}) == 0.4001
+    assert bird.threshold_of(scores, validation, {"cifar-10": 0.5}) == 0.0001
+    assert bird.threshold_of(scores, validation, {"cifar-10": 0.5, "whole": 1.0}) == 0.7001
+
+
+def test_calibration_finds_the_scale_and_the_bias_that_were_hidden():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, 20_000)
+    truth = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * logits - 1)))
+
+    scale, shift = bird.calibrated(logits, truth, np.ones(20_000))
+
+    assert scale == pytest.approx(0.5, abs=0.03)
+    assert shift == pytest.approx(-1, abs=0.06)
+    scores = 1 / (1 + np.exp(-(scale * logits + shift)))
+    assert bird.calibration_error(scores, truth) < 0.01
+    assert bird.calibration_error(np.array([0.9, 0.9]), np.array([True, False])) == pytest.approx(0.4)
+
+
+def test_a_row_of_the_table_counts_what_it_says():
+    row = bird.measure(np.array([0.9, 0.5, 0.4, 0.1]), np.array([True, False, True, False]), 0.5, "test")
+
+    assert json.loads(json.dumps(row)) == {
+        "split": "test", "label": "bird", "n": 4, "positives": 2, "threshold": 0.5, "tp": 1, "fp": 1, "fn": 1, "tn": 1,
+        "precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5, "always_no_accuracy": 0.5,
+        "average_precision": 0.8333, "calibration_error": row["calibration_error"],
+    }  # fmt: skip
+
+
+def test_the_help_imports_no_torch():
+    code = "import sys, train.__main__; print([m for m in ('torch', 'onnx', 'pooch') if m in sys.modules])"
+
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert said.stdout.strip() == "[]"
+    assert re.search("bird .* export", " ".join(run("--help").stdout.split()))
