@@ -77,6 +77,7 @@ def _traced(network: nn.Module, size: int) -> onnx.ModelProto:
     with warnings.catch_warnings():
         # The TorchScript exporter is deprecated and says so twice; its successor needs onnxscript, and torch is pinned.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # ONNX Runtime does it at load
         torch.onnx.export(
             network,
             (example,),
