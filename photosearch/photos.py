@@ -8,11 +8,13 @@ the length of a file, the number of its pixels and the formats that are tried ar
 import contextlib
 import errno
 import fnmatch
+import importlib.util
 import io
 import math
 import os
 import re
 import stat
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,9 +26,11 @@ from blake3 import blake3
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+RAW = importlib.util.find_spec("rawpy") is not None  # the extra `raw`
 EXTENSIONS = frozenset(
     (
         ".jpg .jpeg .jpe .jfif .mpo .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif"  # in lower case
+        + (" .dng .cr2 .nef .arw" if RAW else "")
     ).split()
 )
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF")  # and HEIF; an MPO begins as a JPEG
@@ -185,14 +189,14 @@ def decode(data: bytes, size: int, *, fit: Fit = "squash", tiles: int = 0, max_p
     tiles: 0 for the whole photo alone, or 4, 9, 16 overlapping parts beside it (see `views`).
     """
     try:
-        with _open(data) as image:
+        # One tile of g x g is 2 / (g + 1) of the photo's side, so the photo must be that much larger.
+        wanted = round(OVERSAMPLE * size * (_grid(tiles) + 1) / 2)
+        with _open_raw(data, wanted, max_pixels) if RAW and _is_raw(data) else _open(data) as image:
             if image.width * image.height > max_pixels:
                 raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
             exif = _exif(image)
             taken = _taken(exif)
             width, height = image.size
-            # One tile of g x g is 2 / (g + 1) of the photo's side, so the photo must be that much larger.
-            wanted = round(OVERSAMPLE * size * (_grid(tiles) + 1) / 2)
             image.draft("RGB", (wanted, wanted))
             if isinstance(image, JpegImageFile):
                 image.decodermaxblock = len(data)  # handed over in one piece: by Pillow's 64 KiB takes 3 % longer
@@ -265,6 +269,41 @@ def _open(data: bytes) -> Image.Image:
         formats = (*FORMATS, "HEIF")
     Image.MAX_IMAGE_PIXELS = None  # decode() counts the pixels itself, before anything is decoded
     return Image.open(io.BytesIO(data), formats=formats)
+
+
+def _is_raw(data: bytes) -> bool:
+    """A camera's own file is a TIFF that begins with a small preview, and says so in NewSubfileType; or Canon's CR2."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    if order is None:
+        return False
+    try:
+        (start,) = struct.unpack_from(f"{order}I", data, 4)
+        (n,) = struct.unpack_from(f"{order}H", data, start)
+        entries = [struct.unpack_from(f"{order}HHII", data, start + 2 + 12 * i) for i in range(n)]
+    except struct.error:
+        return False
+    return data[8:10] == b"CR" or any(tag == 254 and value & 1 for tag, _, _, value in entries)
+
+
+def _open_raw(data: bytes, least: int, max_pixels: int) -> Image.Image:
+    """The JPEG that the camera put into its file, which LibRaw gives the file's date and orientation; developed at
+    half size, upright, where its shorter side is less than `least` pixels."""
+    import rawpy
+
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            with contextlib.suppress(rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError):
+                preview = raw.extract_thumb()
+                if isinstance(preview.data, bytes):  # a JPEG; a bitmap would be an array
+                    image = Image.open(io.BytesIO(preview.data), formats=("JPEG",))
+                    if min(image.size) >= least:
+                        return image
+            width, height = raw.sizes.width, raw.sizes.height
+            if width * height > max_pixels:
+                raise Unreadable(f"{width}x{height} pixels, more than the limit of {max_pixels:,}")
+            return Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
+    except rawpy.LibRawError as error:
+        raise Unreadable(f"a raw file that LibRaw can't open: {error}") from None
 
 
 def _exif(image: Image.Image) -> Image.Exif:

@@ -1,0 +1,107 @@
+"""Cameras' own files, by their previews: a DNG that the test writes, tag by tag, as the DNG specification has them."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photosearch import photos
+from photosearch.photos import Unreadable
+
+RED, GREY = (200, 30, 30), 8000
+BYTE, ASCII, SHORT, LONG, RATIONAL, SRATIONAL = 1, 2, 3, 4, 5, 10
+FORMATS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "II", SRATIONAL: "ii"}
+SECOND, PREVIEW = 2048, 4096  # where the second directory and the preview lie
+
+
+def directory(order, at, tags):
+    """tags: (tag, type, values); what is longer than 4 bytes follows the directory."""
+    entries, after = b"", b""
+    for tag, kind, values in sorted(tags):
+        if kind == ASCII:
+            packed, n = values + b"\0", len(values) + 1
+        else:
+            flat = [v if isinstance(v, tuple) else (v,) for v in values]
+            packed, n = b"".join(struct.pack(order + FORMATS[kind], *v) for v in flat), len(values)
+        if len(packed) > 4:
+            where = at + 2 + 12 * len(tags) + 4 + len(after)
+            after += packed + b"\0" * (len(packed) % 2)
+            packed = struct.pack(order + "I", where)
+        entries += struct.pack(order + "HHI", tag, kind, n) + packed.ljust(4, b"\0")
+    return struct.pack(order + "H", len(tags)) + entries + struct.pack(order + "I", 0) + after
+
+
+def dng(preview=(640, 480), orientation=6, sensor=(64, 48), order="<"):
+    out = io.BytesIO()
+    Image.new("RGB", preview, RED).save(out, "JPEG")
+    jpeg = out.getvalue().ljust((len(out.getvalue()) + 1) // 2 * 2, b"\0")
+    (w, h), (sw, sh) = preview, sensor
+    first = [
+        (254, LONG, [1]), (256, LONG, [w]), (257, LONG, [h]), (258, SHORT, [8, 8, 8]), (259, SHORT, [7]),
+        (262, SHORT, [6]), (271, ASCII, b"Made"), (272, ASCII, b"Up"), (273, LONG, [PREVIEW]),
+        (274, SHORT, [orientation]), (277, SHORT, [3]), (278, LONG, [h]), (279, LONG, [len(jpeg)]),
+        (306, ASCII, b"2026:01:02 03:04:05"), (330, LONG, [SECOND]), (50706, BYTE, [1, 4, 0, 0]),
+        (50707, BYTE, [1, 1, 0, 0]), (50708, ASCII, b"Made Up"),
+        (50721, SRATIONAL, [(int(i % 4 == 0), 1) for i in range(9)]), (50728, RATIONAL, [(1, 1)] * 3),
+        (50778, SHORT, [21]),
+    ]  # fmt: skip
+    second = [
+        (254, LONG, [0]), (256, LONG, [sw]), (257, LONG, [sh]), (258, SHORT, [16]), (259, SHORT, [1]),
+        (262, SHORT, [32803]), (273, LONG, [PREVIEW + len(jpeg)]), (277, SHORT, [1]), (278, LONG, [sh]),
+        (279, LONG, [2 * sw * sh]), (33421, SHORT, [2, 2]), (33422, BYTE, [0, 1, 1, 2]), (50717, LONG, [65535]),
+    ]  # fmt: skip
+    head = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 8) + directory(order, 8, first)
+    head = head.ljust(SECOND, b"\0") + directory(order, SECOND, second)
+    return head.ljust(PREVIEW, b"\0") + jpeg + np.full(sw * sh, GREY, order + "u2").tobytes()
+
+
+@pytest.fixture
+def rawpy():
+    return pytest.importorskip("rawpy", reason="needs the extra raw: pip install 'photosearch[raw]'")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_raw_file_is_seen_by_its_preview_upright_and_with_its_date(rawpy, order):
+    opened = photos.decode(dng(order=order), 32)
+    assert (opened.width, opened.height, opened.taken) == (480, 640, "2026-01-02T03:04:05")
+    assert abs(opened.views.astype(int) - RED).max() <= 3
+
+
+def test_a_preview_is_turned_once(rawpy):
+    wide = photos.decode(dng(orientation=1), 32)
+    assert (wide.width, wide.height) == (640, 480)
+
+
+def test_a_raw_file_whose_preview_is_too_small_is_developed(rawpy):
+    opened = photos.decode(dng(preview=(16, 12), sensor=(640, 480)), 32)
+    assert (opened.width, opened.height) == (240, 320)  # at half size
+    red, green, blue = opened.views.reshape(-1, 3).mean(0)
+    assert abs(red - blue) < 40  # grey, and not the preview's red
+    assert green > 20
+
+
+def test_a_raw_file_with_too_many_pixels_is_refused_before_it_is_developed(rawpy):
+    with pytest.raises(Unreadable, match="640x480 pixels, more than the limit of 1,000"):
+        photos.decode(dng(preview=(16, 12), sensor=(640, 480)), 32, max_pixels=1000)
+
+
+def test_a_broken_raw_file_is_unreadable_and_says_so(rawpy):
+    whole = dng(sensor=(640, 480))
+    with pytest.raises(Unreadable):
+        photos.decode(whole[:2048], 32)
+    with pytest.raises(Unreadable):
+        photos.decode(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), 32)
+
+
+def test_raw_files_are_looked_for_where_they_can_be_read(rawpy):
+    assert {".dng", ".cr2", ".nef", ".arw"}.issubset(photos.EXTENSIONS)
+
+
+def test_a_tiff_is_not_taken_for_a_raw_file():
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), RED).save(out, "TIFF")
+    assert [photos._is_raw(data) for data in (out.getvalue(), dng(), b"II*\0", b"", b"MM\0*\xff\xff\xff\xff")] == [
+        False, True, False, False, False,
+    ]  # fmt: skip
