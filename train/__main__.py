@@ -3,12 +3,15 @@
 Each command imports what it needs itself, so that `python -m train --help` answers at once and without torch.
 """
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import TaskID
 
 from photosearch.errors import PhotosearchError
 
@@ -128,6 +131,47 @@ def document() -> None:
 
 
 @app.command()
+def photo(
+    data: Data = Path(".data"),
+    seed: Annotated[int, typer.Option(help="Another seed.")] = 1,
+    run: Annotated[Path, typer.Option(metavar="DIR", help="Where what the backbone saw is kept.")] = Path(
+        ".runs/photo"
+    ),
+    to: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The model's file; default: RUN/bird-photo.onnx.")
+    ] = None,
+) -> None:
+    """Teach the photo model: bird or not, on photographs; calibrate it, export it."""
+    from train.photo import Settings, teach
+
+    to = to or run / "bird-photo.onnx"
+    with _progress() as tell:
+        card = teach(data, to, Settings(seed=seed), cache=run, tell=tell)
+    _stderr(f"{to}: threshold {card.threshold('bird'):.4f}; now: python -m train evaluate {to} --on caltech-101")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file.")],
+    on: Annotated[
+        str, typer.Option(help="caltech-101, cifar-10, tiny-imagenet, cub, small-birds, or a folder of classes.")
+    ],
+    data: Data = Path(".data"),
+    bird: Annotated[list[str] | None, typer.Option(help="A folder's class that shows birds; may be repeated.")] = None,
+    tiles: Annotated[int | None, typer.Option(help="0, 4, 9 or 16; default: the model's own.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all the numbers there.")] = None,
+) -> None:
+    """How good is a model on pictures that it was neither taught nor tuned with?"""
+    from train import evaluate as judge
+
+    with _progress() as tell:
+        result = judge.run(model, on, data, birds=bird or (), tiles=tiles, tell=tell)
+    judge.show(result)
+    if json:
+        judge.write(result, json)
+
+
+@app.command()
 def deep(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="A folder with one subfolder a class.")],
     classes: Annotated[int, typer.Option(min=2, help="So many of the classes: those with the most pictures.")],
@@ -163,6 +207,23 @@ def sweep(
         _stderr(f"stopped; {to} keeps the trials, the same command goes on")
         sys.exit(130)
     _stderr(f"python -m train bird --config {best}")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Gives tell(what, done, of): a bar on stderr for each thing that is told of."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, of: int) -> None:
+            if what not in bars:
+                bars[what] = progress.add_task(what, total=of)
+            progress.update(bars[what], completed=done)
+
+        yield tell
 
 
 def _stderr(text: str) -> None:

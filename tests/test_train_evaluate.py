@@ -1,0 +1,92 @@
+"""`python -m train evaluate`: the numbers are those of the tool's own way, and nothing but test parts is looked at."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy import photo, write_toy
+from typer.testing import CliRunner
+
+from photosearch import report
+from photosearch.errors import InputError
+
+pytest.importorskip("torch")
+
+from train import evaluate
+from train.__main__ import app
+from train.data import caltech101
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A folder of classes in which `robin` and `flamingo` are red, but for one robin; so is one `car`."""
+    folder = tmp_path / "classes"
+    for name, colours in {
+        "robin": ["red", "red", "blue"],
+        "flamingo": ["red"],
+        "car": ["red", "green", "blue", "black"],
+        "sky": ["blue", "blue"],
+    }.items():
+        for i, colour in enumerate(colours):
+            photo(folder / name / f"{i}.png", colour)
+    return folder
+
+
+def test_a_folder_of_classes_is_counted_by_class(library: Path, tmp_path: Path) -> None:
+    model = write_toy(tmp_path / "toy.onnx")
+    out = tmp_path / "out.json"
+    arguments = ["evaluate", str(model), "--on", str(library), "--bird", "robin", "--bird", "flamingo"]
+    ran = CliRunner().invoke(app, [*arguments, "--json", str(out)])
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(out.read_text())
+    assert {k: result[k] for k in ("tp", "fp", "fn", "tn", "n", "precision", "recall", "tiles", "threshold")} == {
+        **{"tp": 3, "fp": 1, "fn": 1, "tn": 5, "n": 10, "precision": 0.75, "recall": 0.75},
+        **{"tiles": 0, "threshold": 0.5},
+    }
+    assert result["recall_by_class"] == {"flamingo": [1, 1], "robin": [2, 3]}
+    assert result["false_alarms_by_class"] == {"car": [1, 4], "sky": [0, 2]}
+    assert "taken for birds most: car 1 of 4" in ran.output
+    assert "birds that are missed most: robin 1 of 3" in ran.output
+
+
+def test_tiles_are_pooled_as_the_card_says(library: Path, tmp_path: Path) -> None:
+    model = write_toy(tmp_path / "toy.onnx")
+    result = evaluate.run(str(model), str(library), ".", birds=["robin"], tiles=4, tell=lambda *_: None)
+    assert (result["tiles"], result["tp"], result["fp"]) == (4, 2, 2)
+
+
+def test_a_folder_without_named_birds_is_an_error_that_says_what_to_do(library: Path) -> None:
+    with pytest.raises(InputError, match="Name them: --bird NAME"):
+        evaluate.known(str(library), ".", [])
+    with pytest.raises(InputError, match="no photos in a subfolder 'eagle'"):
+        evaluate.known(str(library), ".", ["eagle"])
+    with pytest.raises(InputError, match="give a folder of classes, or one of caltech-101, tiny-imagenet"):
+        evaluate.known("nowhere", ".", [])
+
+
+def test_average_precision_lies_within_its_interval_and_narrows_with_more_pictures() -> None:
+    rng = np.random.default_rng(3)
+    widths = []
+    for n in (60, 2000):
+        present = rng.random(n) < 0.3
+        scores = np.clip(0.35 * present + rng.random(n) * 0.6, 0, 1).round(2)
+        pairs = zip(scores, present, strict=True)
+        judged = [report.Judged(str(i), float(s), bool(p)) for i, (s, p) in enumerate(pairs)]
+        low, high = evaluate.average_precision_interval(judged)
+        assert low < report.curve(judged).average_precision < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 3
+
+
+def test_a_perfect_ranking_has_no_spread() -> None:
+    judged = [report.Judged(str(i), i / 10, i > 4) for i in range(10)]
+    assert evaluate.average_precision_interval(judged) == (1.0, 1.0)
+
+
+def test_only_the_held_out_half_of_caltech_is_looked_at(data) -> None:
+    folder = data("101_ObjectCategories")
+    pictures = evaluate.known("caltech-101", folder, [])
+    parts = {caltech101.part(p.content()) for p in pictures}
+    assert parts == {"test"}
+    assert 0.4 < len(pictures) / len(caltech101.pictures(folder)) < 0.6

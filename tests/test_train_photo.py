@@ -1,0 +1,110 @@
+"""What the photo model is shown, and what is chosen on validation: same recipe, same pixels; no shortcut by paste."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+
+import torch
+
+from photosearch import photos
+from train import photo, scenes
+
+RED, BLUE = (255, 0, 0), (0, 0, 255)
+
+
+def picture(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (300, 200)) -> Path:
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def test_a_recipe_always_renders_to_the_same_pixels(tmp_path: Path) -> None:
+    bird, scene = picture(tmp_path / "bird.png", RED), picture(tmp_path / "scene.png", BLUE)
+    for kind, box, on in (("photo", None, None), ("bird", (90.0, 60.0, 80.0, 70.0), None), ("pasted", None, scene)):
+        recipe = scenes.Recipe(kind, bird, True, 5, box, on)
+        views = [scenes.render(recipe, 32) for _ in range(2)]
+        assert views[0].shape == (32, 32, 3)
+        assert np.array_equal(*views)
+    other = scenes.render(scenes.Recipe("pasted", bird, True, 6, None, scene), 32)
+    assert not np.array_equal(other, views[0])
+
+
+def test_a_small_bird_covers_what_is_said_and_less_than_a_twentieth() -> None:
+    for seed in range(20):
+        patch, scene = Image.new("RGB", (90, 120), RED), Image.new("RGB", (300, 200), BLUE)
+        composed, covered = scenes.small(patch, scene, seed)
+        reddish = (np.asarray(composed)[:, :, 0] > 0).mean()
+        assert composed.size == scenes.CANVAS
+        assert 0.001 < covered < 0.05
+        assert abs(reddish - covered) < 0.1 * covered
+
+
+def test_what_lies_beside_a_bird_holds_nothing_of_it(tmp_path: Path) -> None:
+    image = Image.new("RGB", (300, 200), BLUE)
+    image.paste(Image.new("RGB", (120, 100), RED), (100, 60))
+    image.save(tmp_path / "bird.png")
+    for seed in range(20):
+        recipe = scenes.Recipe("bare", tmp_path / "bird.png", False, seed, (100.0, 60.0, 120.0, 100.0))
+        part = scenes._beside(scenes.opened(recipe.path), recipe.box, np.random.default_rng(seed))
+        assert (np.asarray(part) == BLUE).all()
+        assert min(part.size) >= 40
+
+
+def test_a_smaller_and_compressed_version_of_a_picture_is_a_near_copy(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def smooth(name: str) -> Image.Image:
+        image = Image.fromarray(rng.integers(0, 256, (8, 9, 3), dtype=np.uint8)).resize((270, 240), Image.BICUBIC)
+        image.save(tmp_path / name)
+        return image
+
+    smooth("a.png").resize((180, 150)).save(tmp_path / "copy.jpg", quality=60)
+    smooth("other.png")
+    held_out = [scenes.Recipe("whole", tmp_path / "a.png", True, 0)]
+    asked = [scenes.Recipe("whole", tmp_path / name, True, 0) for name in ("copy.jpg", "other.png")]
+    assert scenes.near_copies(asked, held_out) == {tmp_path / "copy.jpg"}
+
+
+def test_the_network_begins_with_what_imagenet_taught_it_wherever_it_is_cut() -> None:
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8))
+    with torch.inference_mode():
+        early, late = (net.eval()(images) for net in (photo.BirdNet(12), photo.BirdNet(18)))
+    assert early.shape == (2, 1)
+    assert torch.allclose(early, late, atol=1e-5)
+    assert len(photo.IMAGENET_BIRDS) == 59
+
+
+def test_teaching_leaves_what_lies_before_the_cut_as_it_was() -> None:
+    rng = np.random.default_rng(0)
+    recipes = [scenes.Recipe("photo", Path("x"), i % 2 == 0, i) for i in range(16)]
+    views = (rng.random((16, 1, 1280)) + np.array([r.bird for r in recipes])[:, None, None]).astype(np.float16)
+    settings = photo.Settings(cut=18, epochs=8, batch=8, rate=1e-3, average=0.5)
+    before, after = photo.BirdNet(18), photo.fit(views, recipes, settings, lambda done, of: None)
+    assert all(map(torch.equal, before.stages.parameters(), after.stages.parameters()))
+    z = photo.logits(after, views)[:, 0]
+    assert z[::2].min() > z[1::2].max()
+
+
+def test_platt_finds_the_line_that_made_the_logits() -> None:
+    rng = np.random.default_rng(1)
+    z = rng.normal(0, 3, 20_000)
+    targets = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * z - 1)))
+    slope, shift, _ = photo.platt(z, targets)
+    assert abs(slope - 0.5) < 0.03
+    assert abs(shift + 1) < 0.06
+
+
+def test_the_best_threshold_lies_between_the_last_bird_it_takes_and_what_is_below() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.2, 0.1])
+    targets = np.array([True, True, False, True, False, False])
+    assert photo.best_threshold(scores, targets) == pytest.approx(0.4)
+
+
+def test_pictures_are_judged_on_the_way_of_the_search(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.jpg", RED)
+    recipe = scenes.Recipe("whole", path, True, 0)
+    seen = photo.judged(recipe, size=32, tiles=4)
+    assert np.array_equal(seen, photos.decode(photos.read(str(path)), 32, tiles=4).views)

