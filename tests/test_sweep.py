@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from photosearch.errors import InputError
 from train import bird, sweep
+from train.__main__ import app
 
 EFFORT = sweep.Effort(pictures=200, validation=100, epochs=1)
 
@@ -128,3 +130,13 @@ def test_a_config_that_no_search_wrote_is_refused_in_one_line(tmp_path, text):
         sweep.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_train_bird_takes_the_config_and_what_is_typed_beside_it(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(bird, "train", lambda settings, *rest, **more: taken.append(settings))
+    path = tmp_path / "best.json"
+    path.write_text('{"settings": {"net": "classic", "filters": 16, "hidden": 128, "dropout": 0, "epochs": 7}}')
+    result = CliRunner().invoke(app, ["bird", "--config", str(path), "--seed", "3", "--data", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert taken == [bird.settings_of("classic", filters=16, hidden=128, dropout=0, epochs=7, seed=3)]
