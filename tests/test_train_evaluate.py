@@ -8,12 +8,12 @@ import pytest
 from toy import photo, write_toy
 from typer.testing import CliRunner
 
-from photosearch import report
+from photosearch import model, report
 from photosearch.errors import InputError
 
 pytest.importorskip("torch")
 
-from train import evaluate
+from train import evaluate, pages
 from train.__main__ import app
 from train.data import caltech101
 
@@ -34,9 +34,9 @@ def library(tmp_path: Path) -> Path:
 
 
 def test_a_folder_of_classes_is_counted_by_class(library: Path, tmp_path: Path) -> None:
-    model = write_toy(tmp_path / "toy.onnx")
+    file = write_toy(tmp_path / "toy.onnx")
     out = tmp_path / "out.json"
-    arguments = ["evaluate", str(model), "--on", str(library), "--bird", "robin", "--bird", "flamingo"]
+    arguments = ["evaluate", str(file), "--on", str(library), "--bird", "robin", "--bird", "flamingo"]
     ran = CliRunner().invoke(app, [*arguments, "--json", str(out)])
     assert ran.exit_code == 0, ran.output
     result = json.loads(out.read_text())
@@ -51,8 +51,8 @@ def test_a_folder_of_classes_is_counted_by_class(library: Path, tmp_path: Path) 
 
 
 def test_tiles_are_pooled_as_the_card_says(library: Path, tmp_path: Path) -> None:
-    model = write_toy(tmp_path / "toy.onnx")
-    result = evaluate.run(str(model), str(library), ".", birds=["robin"], tiles=4, tell=lambda *_: None)
+    file = write_toy(tmp_path / "toy.onnx")
+    result = evaluate.run(str(file), str(library), ".", birds=["robin"], tiles=4, tell=lambda *_: None)
     assert (result["tiles"], result["tp"], result["fp"]) == (4, 2, 2)
 
 
@@ -90,3 +90,19 @@ def test_only_the_held_out_half_of_caltech_is_looked_at(data) -> None:
     parts = {caltech101.part(p.content()) for p in pictures}
     assert parts == {"test"}
     assert 0.4 < len(pictures) / len(caltech101.pictures(folder)) < 0.6
+
+
+def test_the_page_about_the_models_is_current() -> None:
+    text = pages.PAGE.read_text(encoding="utf-8")
+    cards = {name: model.read_card(path) for name, path in model.shipped().items()}
+    assert text.splitlines() == list(pages.lines(cards, pages.results(pages.MEASURED)))
+
+
+def test_the_page_names_the_command_the_numbers_and_the_classes(library: Path, tmp_path: Path) -> None:
+    file = write_toy(tmp_path / "toy.onnx")
+    result = evaluate.run(str(file), str(library), ".", birds=["robin"], tell=lambda *_: None)
+    evaluate.write(result, tmp_path / "measured" / "toy.json")
+    text = "\n".join(pages.lines({"toy": model.read_card(file)}, pages.results(tmp_path / "measured")))
+    assert "## toy" in text
+    assert f"python -m train evaluate toy --on {library} --tiles 0" in text
+    assert "birds missed: robin 1 of 3. Taken for birds: car 1 of 4, flamingo 1 of 1." in text

@@ -172,6 +172,14 @@ def evaluate(
 
 
 @app.command()
+def pages() -> None:
+    """Write docs/model.md again, from the shipped models' cards and from docs/measured/."""
+    from train import pages as writer
+
+    writer.write()
+
+
+@app.command()
 def deep(
     data: Annotated[Path, typer.Option("--data", metavar="DIR", help="A folder with one subfolder a class.")],
     classes: Annotated[int, typer.Option(min=2, help="So many of the classes: those with the most pictures.")],

@@ -41,7 +41,7 @@ INTERVAL = (2.5, 97.5)  # percentiles: 95 %
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A picture whose truth is known. path: what it is called. content: gives its file's bytes. name: its class."""
+    """A picture whose truth is known. path: below the data folder. content: gives its file's bytes. name: its class."""
 
     path: str
 
@@ -61,7 +61,7 @@ def known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Known]:
     if not folder.is_dir():
         raise InputError(f"no test set {on!r}: give a folder of classes, or one of {', '.join(SETS)}")
     found = [
-        Known(photo.path, _file(photo.path), path.name, path.name in birds)
+        Known(os.path.relpath(photo.path, folder), _file(photo.path), path.name, path.name in birds)
         for path in sorted(p for p in folder.iterdir() if p.is_dir())
         for photo in itertools.chain.from_iterable(f.photos for f in photos.find(str(path)))
     ]
@@ -73,16 +73,26 @@ def known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Known]:
 
 
 def _caltech(data: Path) -> list[Known]:
-    return [Known(str(p.path), _file(p.path), p.name, p.bird) for p in caltech101.pictures(data) if p.part == "test"]
+    return [
+        Known(str(p.path.relative_to(data)), _file(p.path), p.name, p.bird)
+        for p in caltech101.pictures(data)
+        if p.part == "test"
+    ]
 
 
 def _tiny(data: Path) -> list[Known]:
-    return [Known(str(p.path), _file(p.path), p.name, p.bird) for p in tiny_imagenet.pictures(data) if p.part == "test"]
+    return [
+        Known(str(p.path.relative_to(data)), _file(p.path), p.name, p.bird)
+        for p in tiny_imagenet.pictures(data)
+        if p.part == "test"
+    ]
 
 
 def _cub(data: Path) -> list[Known]:
     return [
-        Known(str(b.path), _file(b.path), b.path.parent.name[4:], True) for b in cub.birds(data) if b.part == "test"
+        Known(str(b.path.relative_to(data)), _file(b.path), b.path.parent.name[4:], True)
+        for b in cub.birds(data)
+        if b.part == "test"
     ]
 
 
