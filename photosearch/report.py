@@ -2,22 +2,28 @@
 
 A photo is found when its score >= threshold. Precision: of what is found, how much is right. Recall: of what is
 there, how much is found. What has no value (the precision of nothing found) is None, never NaN.
-Intervals are 95 %. Sources: Wilson, "Probable inference", JASA 22 (1927), for shares; average precision as the
-step-wise area under the curve, without interpolation, as scikit-learn defines it; expected calibration error as in
-Guo et al., "On calibration of modern neural networks" (2017), over ten bins of equal width.
+Intervals are 95 %, and speak of photos that were taken as they came; for a sample drawn by score, see sampling.py.
+Sources:
+- Shares: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+- F1 = 2 J / (1 + J) rises with J = tp / (tp + fp + fn), which is a share: Hand, Christen and Kirielle, "F*: an
+  interpretable transformation of the F-measure", Machine Learning 110 (2021). Its interval is Wilson's of J, mapped.
+- Average precision: the step-wise area under the curve, without interpolation, as scikit-learn's documentation of
+  average_precision_score defines it.
+- Expected calibration error: over ten bins of equal width, as Guo et al., "On calibration of modern neural networks"
+  (ICML 2017), and beside it over bins that hold as many photos each, since most scores lie near 0: Nixon et al.,
+  "Measuring calibration in deep learning" (2019).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % point
 BINS = 10
-RESAMPLES = 1000  # of F1's bootstrap
 
 Interval = tuple[float, float]
 
@@ -66,11 +72,11 @@ class Counts:
         return _share(self.fp + self.tn, self.n)
 
     def intervals(self) -> dict[str, Interval | None]:
-        """F1's is a parametric bootstrap over the four counts, seeded; the others are Wilson's."""
+        overlap = wilson(self.tp, self.tp + self.fp + self.fn)
         return {
             "precision": wilson(self.tp, self.tp + self.fp),
             "recall": wilson(self.tp, self.tp + self.fn),
-            "f1": _f1_interval(self),
+            "f1": overlap and (2 * overlap[0] / (1 + overlap[0]), 2 * overlap[1] / (1 + overlap[1])),
             "accuracy": wilson(self.tp + self.tn, self.n),
         }
 
@@ -92,13 +98,17 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Photos whose scores lie in [low, high): how many, their mean score, and the share that shows the label."""
+    """Photos of neighbouring scores: how many, their mean score, and the share that shows the label, with its interval.
+
+    low, high: where bins are equally wide, the borders, high excluded but for the last; else the extreme scores.
+    """
 
     low: float
     high: float
     n: int
     score: float
     present: float
+    interval: Interval
 
 
 def count(judged: Sequence[Judged], threshold: float) -> Counts:
@@ -108,70 +118,94 @@ def count(judged: Sequence[Judged], threshold: float) -> Counts:
     return Counts(tp, fp, int(present.sum()) - tp, int((~present).sum()) - fp)
 
 
-def curve(judged: Sequence[Judged]) -> Curve:
-    """Photos of one score cross the threshold together. Empty where no photo shows the label."""
+def curve(judged: Sequence[Judged], weights: Sequence[float] | None = None) -> Curve:
+    """Photos of one score cross the threshold together. Empty where no photo shows the label.
+
+    weights: how many photos each stands for (sampling.weights); 1 without.
+    """
     scores, present = _arrays(judged)
+    weight = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
     order = np.argsort(-scores, kind="stable")
-    scores, present = scores[order], present[order]
+    scores, hits, all_ = scores[order], np.cumsum((weight * present)[order]), np.cumsum(weight[order])
     last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.array([], int)
-    tp = np.cumsum(present)[last]
-    if not len(last) or tp[-1] == 0:
+    if not present.any():
         return Curve(np.array([]), np.array([]), np.array([]))
-    return Curve(scores[last], tp / (last + 1), tp / tp[-1])
+    return Curve(scores[last], hits[last] / all_[last], hits[last] / hits[-1])
 
 
-def threshold_at_precision(judged: Sequence[Judged], precision: float) -> float | None:
-    """The threshold that finds most, of those at which this share of what is found is right; None if none does."""
-    c = curve(judged)
-    good = np.flatnonzero(c.precision >= precision)
-    # argmax takes the first, the highest, of the thresholds that find as many.
-    return float(c.thresholds[good[np.argmax(c.recall[good])]]) if len(good) else None
+def threshold_at_precision(
+    judged: Sequence[Judged], precision: float, weights: Sequence[float] | None = None
+) -> float | None:
+    """The threshold that finds most, of those at which this share of what is found is right; None if none does.
+
+    It is one of the scores, so that count() at it gives the very counts that it was chosen by.
+    """
+    c = curve(judged, weights)
+    return _best(c, c.precision >= precision, c.recall, c.precision)
 
 
-def threshold_at_recall(judged: Sequence[Judged], recall: float) -> float | None:
+def threshold_at_recall(
+    judged: Sequence[Judged], recall: float, weights: Sequence[float] | None = None
+) -> float | None:
     """The most precise threshold, of those that find this share of what is there; None where nothing is."""
-    c = curve(judged)
-    good = np.flatnonzero(c.recall >= recall)
-    return float(c.thresholds[good[np.argmax(c.precision[good])]]) if len(good) else None
+    c = curve(judged, weights)
+    return _best(c, c.recall >= recall, c.precision, c.recall)
 
 
 def mistakes(judged: Sequence[Judged], threshold: float, n: int = 10) -> tuple[list[Judged], list[Judged]]:
     """The most confident mistakes: (found and wrong, from the highest score; missed, from the lowest)."""
-    wrong = [j for j in judged if j.score >= threshold and not j.present]
-    missed = [j for j in judged if j.score < threshold and j.present]
-    return sorted(wrong, key=lambda j: -j.score)[:n], sorted(missed, key=lambda j: j.score)[:n]
-
-
-def reliability(judged: Sequence[Judged], bins: int = BINS) -> list[Bin]:
-    """Bins of equal width; those that hold nothing are left out."""
     scores, present = _arrays(judged)
-    number = np.minimum((scores * bins).astype(int), bins - 1)
+    found = scores >= threshold
+    wrong, missed = np.flatnonzero(found & ~present), np.flatnonzero(~found & present)
+    wrong = wrong[np.argsort(-scores[wrong], kind="stable")][:n]
+    missed = missed[np.argsort(scores[missed], kind="stable")][:n]
+    return [judged[int(i)] for i in wrong], [judged[int(i)] for i in missed]
+
+
+def reliability(judged: Sequence[Judged], bins: int = BINS, equal: Literal["width", "mass"] = "width") -> list[Bin]:
+    """Bins of equal width, or of as many photos each, scores rising; those that hold nothing are left out."""
+    scores, present = _arrays(judged)
+    order = np.argsort(scores, kind="stable")
+    scores, present = scores[order], present[order]
+    edges = np.arange(bins + 1) / bins
+    if equal == "width":
+        borders = np.searchsorted(scores, edges[1:-1])
+    else:
+        borders = np.round(edges[1:-1] * len(scores)).astype(int)
+    parts = zip(edges[:-1], edges[1:], np.split(scores, borders), np.split(present, borders), strict=True)
     return [
-        Bin(i / bins, (i + 1) / bins, int(here.sum()), float(scores[here].mean()), float(present[here].mean()))
-        for i in range(bins)
-        if (here := number == i).any()
+        Bin(
+            float(low if equal == "width" else of[0]),
+            float(high if equal == "width" else of[-1]),
+            len(of),
+            float(of.mean()),
+            float(there.mean()),
+            _wilson(int(there.sum()), len(of)),
+        )
+        for low, high, of, there in parts
+        if len(of)
     ]
 
 
-def calibration_error(judged: Sequence[Judged], bins: int = BINS) -> float | None:
-    """Expected calibration error: how far scores are from the share that is right, on average; 0 is best."""
-    if not judged:
-        return None
-    return sum(b.n * abs(b.score - b.present) for b in reliability(judged, bins)) / len(judged)
+def calibration_error(bins: Sequence[Bin]) -> float | None:
+    """Expected calibration error: how far scores are from the share that is right, on average; 0 is best.
+
+    Of few photos it comes out too large: even a perfect model's bins are off by chance.
+    """
+    n = sum(b.n for b in bins)
+    return sum(b.n * abs(b.score - b.present) for b in bins) / n if n else None
 
 
 def wilson(hits: int, n: int) -> Interval | None:
     """The 95 % interval of a share: 5 of 10 gives 0.237..0.763."""
-    if n == 0:
-        return None
-    p = hits / n
-    middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return _wilson(hits, n) if n else None
 
 
 def to_json(label: str, judged: Sequence[Judged], threshold: float, *, calibration: bool = False) -> dict[str, Any]:
-    """What `report --json` prints."""
+    """What `report --json` prints: label, threshold, n, the four counts, the shares, their intervals, mistakes.
+
+    calibration: the bins of equal width and their error, and the error of bins that hold as many photos each.
+    """
     c = count(judged, threshold)
     wrong, missed = mistakes(judged, threshold)
     shares = ("precision", "recall", "f1", "accuracy", "always_no_accuracy")
@@ -189,8 +223,12 @@ def to_json(label: str, judged: Sequence[Judged], threshold: float, *, calibrati
         },
     }
     if calibration:
-        bins = [asdict(b) for b in reliability(judged)]
-        known["calibration"] = {"expected_calibration_error": calibration_error(judged), "bins": bins}
+        bins = reliability(judged)
+        known["calibration"] = {
+            "expected_calibration_error": calibration_error(bins),
+            "equal_mass_error": calibration_error(reliability(judged, equal="mass")),
+            "bins": [asdict(b) for b in bins],
+        }
     return known
 
 
@@ -202,16 +240,20 @@ def _arrays(judged: Sequence[Judged]) -> tuple[npt.NDArray[np.float64], npt.NDAr
     )
 
 
+def _best(
+    c: Curve, good: npt.NDArray[np.bool_], first: npt.NDArray[np.float64], then: npt.NDArray[np.float64]
+) -> float | None:
+    """The good threshold of the highest `first`, and where several have that, of the highest `then`."""
+    order = np.lexsort((then[good], first[good]))
+    return float(c.thresholds[good][order[-1]]) if len(order) else None
+
+
+def _wilson(hits: int, n: int) -> Interval:
+    p = hits / n
+    middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
+    half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def _f1_interval(c: Counts) -> Interval | None:
-    if c.f1 is None:
-        return None
-    # Jeffreys' half a photo in each cell: a count of 0 is no proof that it stays 0.
-    shares = np.array([c.tp, c.fp, c.fn, c.tn]) + 0.5
-    tp, fp, fn, _ = np.random.default_rng(0).multinomial(c.n, shares / shares.sum(), RESAMPLES).T
-    f1 = 2 * tp / np.maximum(2 * tp + fp + fn, 1)
-    low, high = np.quantile(f1, (0.025, 0.975))
-    return float(min(low, c.f1)), float(max(high, c.f1))

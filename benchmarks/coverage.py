@@ -1,0 +1,201 @@
+"""How often the intervals of a judged sample hold the truth: `python -m benchmarks.coverage`.
+
+Libraries whose truth is known stand in for the user's. From each, many samples are drawn as `photosearch sample` draws
+them, "judged" by the truth, and estimated as `photosearch report` estimates them. A 95 % interval should hold the
+library's own precision and recall in 95 of 100 draws: 93 to 97 is what 200 draws can tell from it, more where the
+photos found are so few that a sample holds nearly all of them. Beside it, on the same photos, stands what one would do
+without weights (Wilson's interval of the sample's own precision and recall), and with as many photos drawn from the
+whole library without strata.
+
+Libraries are mixtures of Beta distributions, made with a seed. The method's constants were chosen `--on tuning`; the
+figures that count come from the held-out shapes, which are others, or from real scores: `--scores FILE.csv` with the
+columns path, label, present, score.
+"""
+
+import csv
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import typer
+
+from photosearch import report, sampling
+
+Mixture = tuple[tuple[float, float, float], ...]  # (share, alpha, beta) of each Beta distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a model scores photos that show the label, and the others. Logits are multiplied by `sureness` at the end.
+
+    The last part of `present` is what the model does not see at all: it scores it like the bulk of the others.
+    """
+
+    present: Mixture
+    absent: Mixture
+    sureness: float = 1.0
+
+
+TUNING = {
+    "good": Shape(((0.85, 9, 0.5), (0.13, 2, 2), (0.02, 0.15, 8)), ((0.985, 0.15, 8), (0.015, 1, 2.2))),
+    "sure": Shape(((0.80, 6, 1), (0.15, 1.5, 2), (0.05, 0.3, 8)), ((0.97, 0.3, 8), (0.03, 1, 3)), 2.5),
+    "shy": Shape(((0.70, 5, 2), (0.28, 1, 4), (0.02, 0.3, 20)), ((0.98, 0.3, 20), (0.02, 1, 5))),
+    "sharp": Shape(((0.93, 14, 0.5), (0.06, 2, 2), (0.01, 0.1, 12)), ((0.993, 0.1, 12), (0.007, 1, 3))),
+}
+HELD_OUT = {
+    "fine": Shape(((0.90, 12, 0.6), (0.07, 1.5, 1.5), (0.03, 0.12, 9)), ((0.992, 0.12, 9), (0.008, 1.2, 2.5)), 1.3),
+    "modest": Shape(((0.60, 4, 1.2), (0.30, 1.5, 2.5), (0.10, 0.4, 6)), ((0.95, 0.4, 6), (0.05, 1.5, 4))),
+    "blind": Shape(((0.75, 10, 0.4), (0.25, 0.2, 10)), ((0.985, 0.2, 10), (0.015, 0.8, 2)), 2.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """scores: float64 [N], present: bool [N]; both of the same photos."""
+
+    name: str
+    scores: sampling.Floats
+    present: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Of one way on one library: the share of draws whose interval held the truth, and the interval's median width.
+
+    An interval that does not exist (nothing was found in the sample) holds nothing, and is as wide as can be.
+    """
+
+    way: str
+    precision: float
+    precision_width: float
+    recall: float
+    recall_width: float
+
+
+def synthetic(name: str, shape: Shape, n: int, prevalence: float, seed: int) -> Library:
+    rng = np.random.default_rng(seed)
+    present = rng.random(n) < prevalence
+    scores = np.where(present, _mixture(shape.present, n, rng), _mixture(shape.absent, n, rng))
+    clipped = np.clip(scores, 1e-9, 1 - 1e-9)
+    logits = shape.sureness * np.log(clipped / (1 - clipped))
+    # As a model gives them and a library keeps them.
+    return Library(name, (1 / (1 + np.exp(-logits))).astype(np.float32).astype(np.float64), present)
+
+
+def libraries(on: str, sizes: Sequence[int], prevalences: Sequence[float], seed: int) -> list[Library]:
+    shapes = TUNING if on == "tuning" else HELD_OUT
+    made = itertools.product(shapes, sizes, prevalences)
+    return [
+        synthetic(f"{name}, {n:,}, {share:.0%}", shapes[name], n, share, seed + i)
+        for i, (name, n, share) in enumerate(made)
+    ]
+
+
+def from_csv(path: Path) -> list[Library]:
+    """A library for each label of the file."""
+    rows: defaultdict[str, list[tuple[float, bool]]] = defaultdict(list)
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        for row in csv.DictReader(file):
+            rows[row["label"]].append((float(row["score"]), row["present"] == "1"))
+    return [
+        Library(f"{path.stem} {label}, {len(pairs):,}", *(np.array(column) for column in zip(*pairs, strict=True)))
+        for label, pairs in rows.items()
+    ]
+
+
+def cover(library: Library, n: int, draws: int, threshold: float, seed: int = 0) -> list[Cover]:
+    """The three ways on the same library: weighted, the same sample unweighted, a plain random sample."""
+    found = library.scores >= threshold
+    truth = (
+        float(library.present[found].mean()) if found.any() else None,
+        float(found[library.present].mean()) if library.present.any() else None,
+    )
+    intervals = [_intervals(library, n, threshold, seed + i) for i in range(draws)]
+    return [
+        Cover(way, *_covers([both[i][0] for both in intervals], truth[0]),
+              *_covers([both[i][1] for both in intervals], truth[1]))
+        for i, way in enumerate(("weighted", "unweighted", "random"))
+    ]  # fmt: skip
+
+
+def main(
+    n: Annotated[list[int] | None, typer.Option("-n", help="Photos to judge.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Samples of each library.")] = 200,
+    on: Annotated[Literal["held-out", "tuning"], typer.Option(help="Which made-up libraries.")] = "held-out",
+    size: Annotated[list[int] | None, typer.Option(help="Photos in a made-up library.")] = None,
+    prevalence: Annotated[list[float] | None, typer.Option(help="Share of them that shows the label.")] = None,
+    scores: Annotated[list[Path] | None, typer.Option(help="path,label,present,score: real ones instead.")] = None,
+    threshold: float = 0.5,
+    seed: int = 1,
+) -> None:
+    """Print, for each library, in how many of 100 draws the intervals hold the truth, and how wide they are."""
+    made = libraries(on, size or (5000, 50_000), prevalence or (0.01, 0.05, 0.2), seed)
+    real = [library for path in scores or () for library in from_csv(path)]
+    for number in n or (60, 200):
+        print(f"\n{number} photos judged, {draws} draws of each library, threshold {threshold:g}\n", flush=True)
+        _table(real or made, number, draws, threshold, seed)
+
+
+def _mixture(mixture: Mixture, n: int, rng: np.random.Generator) -> sampling.Floats:
+    shares, alphas, betas = np.array(mixture).T
+    part = rng.choice(len(shares), n, p=shares)
+    return rng.beta(alphas[part], betas[part])
+
+
+def _intervals(library: Library, n: int, threshold: float, seed: int) -> list[tuple[report.Interval | None, ...]]:
+    """(precision's, recall's) of each way, on one draw."""
+    drawn = sampling.draw(library.scores, n, threshold, seed=seed)
+    answers = [
+        sampling.Answer(float(library.scores[d.index]), d.stratum, d.population, bool(library.present[d.index]))
+        for d in drawn
+    ]
+    weighted = sampling.estimate(answers, threshold, seed=seed).intervals
+    plain = np.random.default_rng(seed).choice(len(library.scores), min(n, len(library.scores)), replace=False)
+    return [
+        (weighted["precision"], weighted["recall"]),
+        _wilson(library, np.array([d.index for d in drawn]), threshold),
+        _wilson(library, plain, threshold),
+    ]
+
+
+def _wilson(library: Library, chosen: np.ndarray, threshold: float) -> tuple[report.Interval | None, ...]:
+    found, present = library.scores[chosen] >= threshold, library.present[chosen]
+    right = int((found & present).sum())
+    return report.wilson(right, int(found.sum())), report.wilson(right, int(present.sum()))
+
+
+def _covers(intervals: Iterable[report.Interval | None], truth: float | None) -> tuple[float, float]:
+    """(share of the intervals that hold the truth, their median width); NaN where there is no truth."""
+    if truth is None:
+        return np.nan, np.nan
+    ends = np.array([interval or (2.0, 3.0) for interval in intervals])
+    held = (ends[:, 0] <= truth + 1e-12) & (truth - 1e-12 <= ends[:, 1])
+    return float(held.mean()), float(np.median(ends[:, 1] - ends[:, 0]))
+
+
+def _table(made: Sequence[Library], n: int, draws: int, threshold: float, seed: int) -> None:
+    print(f"{'library':28} {'precision recall':>16}  {'weighted':^27}  {'unweighted':^27}  {'random':^27}")
+    print(f"{'':45}" + 3 * f"  {'precision':>13} {'recall':>13}")
+    rows = []
+    for library in made:
+        ways = cover(library, n, draws, threshold, seed)
+        found = library.scores >= threshold
+        truth = f"{library.present[found].mean():9.3f} {found[library.present].mean():6.3f}"
+        cells = [
+            f"{100 * held:6.1f} +-{width / 2:.3f}"
+            for way in ways
+            for held, width in ((way.precision, way.precision_width), (way.recall, way.recall_width))
+        ]
+        print(f"{library.name:28} {truth} " + " ".join(cells), flush=True)
+        rows.append([(w.precision, w.recall) for w in ways])
+    held = np.array(rows)
+    for name, figure in (("mean", held.mean(0)), ("least", held.min(0)), ("most", held.max(0))):
+        print(f"{name:45}" + "".join(f"  {100 * p:6.1f}        {100 * r:6.1f}       " for p, r in figure).rstrip())
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,98 @@
+"""Contact sheets: numbered thumbnails, sixty to a page, so that a sample is judged at a glance.
+
+Each photo is shown whole and in its own shape, under its number; one that can't be opened leaves a grey square and
+its number, so that the numbers go on. Photos are opened as an index opens them, by decoders of their own.
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from photosearch.decoders import Decoders, Settings
+from photosearch.errors import InputError
+from photosearch.photos import Opened, Photo, Unreadable
+
+COLUMNS, PER_PAGE = 10, 60
+SIDE, STRIP, GAP = 160, 34, 8  # pixels: a thumbnail's longer side, the number above it, the space around them
+NUMBER, NOTE = 28, 14  # pixels: heights of letters
+PAPER, INK, HOLE = "#ebebeb", "black", "#b0b0b0"  # grey, so that a picture on white has an edge
+OPENED = 2 * SIDE  # pixels: what photos are opened at, to be shrunk once more with their own shape
+WORKERS = 4
+QUALITY = 85
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A photo on a sheet, or the gap where one can't be opened."""
+
+    number: int
+    opened: Opened | None
+
+
+def write(folder: Path, numbered: Sequence[tuple[int, str]]) -> list[Path]:
+    """Open the photos (number, path) and write their pages: sheet-1.jpg, sheet-2.jpg, ... Raises InputError."""
+    pages = [numbered[i : i + PER_PAGE] for i in range(0, len(numbered), PER_PAGE)]
+    digits = len(str(len(pages)))
+    workers = min(WORKERS, os.cpu_count() or 1)
+    decoders = Decoders(workers, Settings(OPENED))
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            written = []
+            for i, rows in enumerate(pages, 1):
+                image = page(list(pool.map(lambda row: _open(decoders, *row), rows)))
+                written.append(_save(image, folder / f"sheet-{i:0{digits}}.jpg"))
+            return written
+    finally:
+        decoders.close()
+
+
+def page(thumbnails: Sequence[Thumbnail]) -> Image.Image:
+    """One page, ten to a row, in the order given."""
+    across, down = min(COLUMNS, len(thumbnails)), -(-len(thumbnails) // COLUMNS)
+    step_x, step_y = SIDE + GAP, STRIP + SIDE + GAP
+    sheet = Image.new("RGB", (GAP + across * step_x, GAP + down * step_y), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    large, small = ImageFont.load_default(NUMBER), ImageFont.load_default(NOTE)
+    for i, thumbnail in enumerate(thumbnails):
+        x, y = GAP + i % COLUMNS * step_x, GAP + i // COLUMNS * step_y
+        draw.text((x, y), str(thumbnail.number), INK, large)
+        if thumbnail.opened is None:
+            draw.rectangle((x, y + STRIP, x + SIDE - 1, y + STRIP + SIDE - 1), HOLE)
+            draw.text((x + SIDE // 2, y + STRIP + SIDE // 2), "can't be opened", INK, small, anchor="mm")
+        else:
+            sheet.paste(_shrunk(thumbnail.opened), (x, y + STRIP))
+    return sheet
+
+
+def _shrunk(opened: Opened) -> Image.Image:
+    """The whole photo, in its own shape, SIDE on its longer side."""
+    longer = max(opened.width, opened.height)
+    size = (max(1, round(SIDE * opened.width / longer)), max(1, round(SIDE * opened.height / longer)))
+    return Image.fromarray(opened.views[0]).resize(size, Image.Resampling.LANCZOS)
+
+
+def _open(decoders: Decoders, number: int, path: str) -> Thumbnail:
+    try:
+        # Neither length nor time are asked for: the file is read anew.
+        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: True).opened)
+    except Unreadable:
+        return Thumbnail(number, None)
+
+
+def _save(image: Image.Image, path: Path) -> Path:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=QUALITY)
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_bytes(data.getvalue())
+        aside.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror}") from None
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
