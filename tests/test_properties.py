@@ -16,7 +16,7 @@ from unittest import mock
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from library import Counting, Library, kept_decoders, make
 from PIL import Image
 from toy import COLOURS, toy_card, write_toy
@@ -178,7 +178,8 @@ BROKEN = [b"no photo", b"no photo, and longer"]
 CONTENTS = {png(c, h): {"red": 1.0, "blue": 0.0}[c] for c in ("red", "blue") for h in (8, 9)}
 FOLDERS = ["", "a", "b", "a/c", "a/c/d"]
 PATHS = [os.path.join(folder, name) for folder in FOLDERS for name in ("x.png", "y.png")]
-SCOPES = [("",), ("",), ("a",), ("b",), ("a/c",), ("a", "b"), ("b", "a")]
+contents = st.sampled_from([*CONTENTS, *BROKEN])
+SCOPES = [("",), ("a",), ("b",), ("a/c",), ("f",), ("a", "b"), ("b", "a")]
 
 
 class LivingFolder(RuleBasedStateMachine):
@@ -217,7 +218,13 @@ class LivingFolder(RuleBasedStateMachine):
         self.seconds += 1
         os.utime(self.library.path(path), ns=(0, self.seconds * 10**9))
 
-    @rule(path=st.sampled_from(PATHS), content=st.sampled_from([*CONTENTS, *BROKEN]))
+    @initialize(photos=st.dictionaries(st.sampled_from(PATHS), contents, min_size=4), scopes=st.sampled_from(SCOPES))
+    def begin(self, photos, scopes):
+        for path, content in photos.items():
+            self.write(path, content)
+        self.run(scopes, prune=False, version=1.0)
+
+    @rule(path=st.sampled_from(PATHS), content=contents)
     def write(self, path, content):
         self.library.path(path).parent.mkdir(parents=True, exist_ok=True)
         self.library.path(path).write_bytes(content)
@@ -261,13 +268,16 @@ class LivingFolder(RuleBasedStateMachine):
         else:
             self.date(path)
 
-    @rule(before=st.sampled_from(["a", "b", "a/c"]), after=st.sampled_from(["a", "b", "a/c", "b/e", "f"]))
-    def move_folder(self, before, after):
+    @rule(before=st.sampled_from(["a", "b", "a/c", "f"]), after=st.sampled_from(["a", "b", "a/c", "b/e", "f"]),
+          index=st.booleans())  # fmt: skip
+    def move_folder(self, before, after, index):
         source, goal = self.library.path(before), self.library.path(after)
         if source.is_dir() and not goal.exists() and not goal.is_relative_to(source):
             goal.parent.mkdir(exist_ok=True)
             source.rename(goal)
             self.disk = {replaced(path, before, after): content for path, content in self.disk.items()}
+            if index:
+                self.run((after,), prune=False, version=1.0)
 
     @rule(folder=st.sampled_from(["a", "b", "a/c", "f"]))
     def delete_folder(self, folder):
@@ -363,4 +373,4 @@ def reasons(library: Library) -> dict[str, str]:
 
 def test_the_library_knows_what_a_fresh_one_would_whatever_was_done_in_between():
     with kept_decoders():
-        run_state_machine_as_test(LivingFolder, settings=looking(30, stateful_step_count=25))
+        run_state_machine_as_test(LivingFolder, settings=looking(60, stateful_step_count=30))
