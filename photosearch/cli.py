@@ -24,9 +24,10 @@ from photosearch.errors import InputError, ModelError, PhotosearchError
 
 if TYPE_CHECKING:
     from photosearch.index import Event
-    from photosearch.store import Found, Label, Store
+    from photosearch.store import Found, Label, Sample, Store
 
 SHOWN = 100  # rows of `find`'s table, where --limit doesn't say
+SHARES = ("precision", "recall", "f1", "accuracy")
 
 
 class _Group(TyperGroup):
@@ -433,6 +434,7 @@ def report(
         chosen = _reported(store, label, model)
         truths = store.truth(chosen.name, scored=chosen, under=under and os.path.realpath(under))
         judged = [reporting.Judged(t.path, t.score, t.present) for t in truths if t.score is not None]
+        sample = store.sample(chosen)
         if not judged:
             raise InputError(_how_to_tell(chosen.name, len(truths)))
         at = _threshold(judged, chosen, threshold, at_precision, at_recall)
@@ -441,6 +443,8 @@ def report(
             _note(f"find {chosen.name} now takes {at:.4f}")
     known = reporting.to_json(chosen.name, judged, at, calibration=calibration)
     known |= {"model": chosen.model, "not_scored": len(truths) - len(judged)}
+    if under is None and (estimate := _library_estimate(sample, chosen.name, at)) is not None:
+        known["library"] = estimate
     if plot is not None:
         from photosearch import plot as drawing
 
@@ -461,6 +465,16 @@ def _reported(store: "Store", name: str | None, model: str | None) -> "Label":
             raise InputError(f"you know something of several labels; say which: --label {' or '.join(marked)}")
         name = "bird" if "bird" in marked or not marked else marked[0]
     return by_name[query.resolve(name, by_name)]
+
+
+def _library_estimate(sample: "Sample | None", label: str, threshold: float) -> dict[str, Any] | None:
+    """What a sample that was judged, at least in part, says of the whole library."""
+    from photosearch import sampling
+
+    if sample is None or not any(p.present is not None for p in sample.photos):
+        return None
+    answers = [sampling.Answer(p.score, p.stratum, p.population, p.present) for p in sample.photos]
+    return sampling.to_json(label, sampling.estimate(answers, threshold, seed=sample.seed))
 
 
 def _how_to_tell(label: str, not_scored: int) -> str:
@@ -492,10 +506,11 @@ def _threshold(
 
 
 def _report_text(known: dict[str, Any]) -> str:
-    """The talk's table, and below it each figure with its 95 % interval."""
+    """The talk's table, and below it each figure with its 95 % interval; what a sample says of the library first."""
     c = {k: f"{known[k]:,}" for k in ("tp", "fp", "fn", "tn")}
     label = known["label"]
     lines = [
+        *_library_lines(known),
         f"{label} by {known['model']}, found from a score of {known['threshold']:.4f} on; "
         f"{known['n']:,} photos whose truth is known",
         "",
@@ -504,12 +519,7 @@ def _report_text(known: dict[str, Any]) -> str:
         f"{'not found':12}{c['fn']:>12}{c['tn']:>12}",
         "",
     ]
-    for name in ("precision", "recall", "f1", "accuracy"):
-        value, interval = known[name], known["intervals"][name]
-        told = "no value" if value is None else f"{100 * value:6.2f} %"
-        lines.append(
-            f"{name:12}{told}" + (f"   {100 * interval[0]:.2f} .. {100 * interval[1]:.2f}" if interval else "")
-        )
+    lines += [_figure(name, known[name], known["intervals"][name]) for name in SHARES]
     lines.append(f"{'always no':12}{100 * known['always_no_accuracy']:6.2f} % accuracy")
     if known["not_scored"]:
         lines.append(f"{known['not_scored']:,} more could not be compared: they have no score")
@@ -519,6 +529,25 @@ def _report_text(known: dict[str, Any]) -> str:
     if "calibration" in known:
         lines += ["", *_calibration_lines(known["calibration"])]
     return _text("\n".join(lines))
+
+
+def _library_lines(known: dict[str, Any]) -> list[str]:
+    if "library" not in known:
+        return []
+    lib = known["library"]
+    lines = [
+        f"The whole library, {lib['population']:,} pictures, by {lib['judged']:,} judged of {lib['drawn']:,} drawn:"
+    ]
+    lines += ["", *(_figure(name, lib[name], lib["intervals"][name]) for name in SHARES)]
+    if lib["intervals"]["present"] is not None:
+        low, high = lib["intervals"]["present"]
+        lines.append(f"{'show it':12}{lib['present']:8,.0f}   {low:,.0f} .. {high:,.0f}")
+    return [*lines, "", "The photos whose truth is known, which need not be like the others:", ""]
+
+
+def _figure(name: str, value: float | None, interval: Sequence[float] | None) -> str:
+    told = "no value" if value is None else f"{100 * value:6.2f} %"
+    return f"{name:12}{told}" + (f"   {100 * interval[0]:.2f} .. {100 * interval[1]:.2f}" if interval else "")
 
 
 def _calibration_lines(calibration: dict[str, Any]) -> list[str]:
@@ -532,6 +561,89 @@ def _calibration_lines(calibration: dict[str, Any]) -> list[str]:
         *rows,
         f"expected calibration error {error:.4f}",
     ]
+
+
+@app.command()
+def sample(
+    label: Annotated[str, typer.Argument(help="What to judge by.")],
+    n: Annotated[int, typer.Option("-n", min=4, max=10_000, help="How many photos.")] = 60,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", help="A new folder; default: sample-LABEL.")] = None,
+    seed: Annotated[int, typer.Option(help="Another number draws other photos.")] = 0,
+    model: OneModel = None,
+    db: Db = None,
+) -> None:
+    """Draw photos to judge, so that report can speak for the whole library: a contact sheet and a CSV to fill in."""
+    from photosearch import sampling, sheet
+    from photosearch.store import Store
+
+    with Store(db or _default_db()) as store:
+        chosen = _labels(store, [label], model)[label]
+        images = store.scored_images(chosen)
+        if not images:
+            raise InputError(f"no photo has a score for {chosen.name} yet; run photosearch index FOLDER")
+        drawn = sampling.draw([score for _, score in images], n, chosen.threshold, seed=seed)
+        rows = [(*images[d.index], d.stratum, d.population) for d in drawn]
+        folder = to or Path(f"sample-{chosen.name}".replace(os.sep, "_"))
+        _new_folder(folder)
+        kept = store.put_sample(chosen, chosen.threshold, seed, rows)
+    numbered = [(i, p.path) for i, p in enumerate(kept.photos, 1) if p.path is not None]
+    cells = [(i, os.path.relpath(path, folder), chosen.name, "") for i, path in numbered]
+    (folder / "sample.csv").write_bytes(_csv_bytes([("number", "path", "label", "present"), *cells]))
+    sheets = sheet.write(folder, numbered)
+    _note(
+        f"{folder}: {len(numbered):,} photos on {', '.join(s.name for s in sheets)}. See which show {chosen.name}; the "
+        f"others count as not:\n  photosearch judge {chosen.name} 3 7 12-15\n"
+        f"or fill in sample.csv (1, 0, or nothing):\n  photosearch truth import {folder / 'sample.csv'}\n"
+        "then:\n  photosearch report"
+    )
+
+
+def _new_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise InputError(f"{folder}: is there already; name a new folder with --to") from None
+    except OSError as error:
+        raise InputError(f"{folder}: can't be made: {error.strerror}; name another with --to") from None
+
+
+@app.command()
+def judge(
+    label: Annotated[str, typer.Argument(help="The label that the sample was drawn for.")],
+    numbers: Annotated[list[str] | None, typer.Argument(help="On the sheet, those that show it: 3 7 12-15.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="None of them shows it.")] = False,
+    unsure: Annotated[
+        list[str] | None, typer.Option(metavar="NUMBERS", help="Leave these unjudged; may be repeated.")
+    ] = None,
+    model: OneModel = None,
+    db: Db = None,
+) -> None:
+    """Judge the sample that was drawn last by its numbers: those named show the label, all others do not."""
+    from photosearch.store import Store
+
+    if bool(numbers) == none:
+        raise InputError("name the numbers on the sheet that show it, or --none")
+    with Store(db or _default_db()) as store:
+        chosen = _labels(store, [label], model)[label]
+        kept = store.sample(chosen)
+        if kept is None:
+            raise InputError(f"no sample was drawn for {chosen.name} yet: photosearch sample {chosen.name} -n 60")
+        most = len(kept.photos)
+        yes, skip = _numbers(numbers or [], most), _numbers(unsure or [], most)
+        judged = [(i, p) for i, p in enumerate(kept.photos, 1) if i not in skip]
+        store.put_truth((chosen.name, p.image_id, i in yes) for i, p in judged)
+    _note(f"{len(judged):,} judged, {len(yes - skip):,} of them {chosen.name}; now: photosearch report")
+
+
+def _numbers(words: Sequence[str], most: int) -> set[int]:
+    """3 7 12-15, or 3,7,12-15 -> the numbers. Raises InputError for what is no number from 1 to `most`."""
+    numbers: set[int] = set()
+    for word in " ".join(words).replace(",", " ").split():
+        first, _, last = word.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal()) or not 1 <= int(first) <= int(last or first) <= most:
+            raise InputError(f"{word!r} is no number on the sheet, nor two with - between; they go from 1 to {most}")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return numbers
 
 
 # ---- what there is
@@ -728,11 +840,15 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> None:
+    typer.echo(_csv_bytes(rows), nl=False)
+
+
+def _csv_bytes(rows: Iterable[Sequence[object]]) -> bytes:
     import csv
 
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    typer.echo(os.fsencode(text.getvalue()), nl=False)
+    return os.fsencode(text.getvalue())
 
 
 def _raw(found: "Sequence[Found]", end: bytes) -> None:

@@ -190,7 +190,7 @@ class Truth:
 class SamplePhoto:
     """One photo that was drawn. path: None where it has left the library since.
 
-    score: when it was drawn. population: how many photos its stratum held. present: as judged, None where not yet.
+    score: as it is now. population: how many photos its stratum held when it was drawn. present: None: not judged.
     """
 
     image_id: int
@@ -712,15 +712,15 @@ class Store:
             return None
         rows = self._rows(
             """
-            SELECT d.image_id, r.path, f.path, p.name, d.score, d.stratum, d.population, t.present
-            FROM sample_photos d
+            SELECT d.image_id, r.path, f.path, p.name, coalesce(s.score, d.score), d.stratum, d.population, t.present
+            FROM sample_photos d LEFT JOIN scores s ON s.label_id = ? AND s.image_id = d.image_id
             LEFT JOIN photos p ON p.id = (
                 SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.removed_at IS NULL)
             LEFT JOIN folders f ON f.id = p.folder_id LEFT JOIN roots r ON r.id = f.root_id
             LEFT JOIN truth t ON t.image_id = d.image_id AND t.label = ?
             WHERE d.sample_id = ? ORDER BY d.image_id
             """,
-            [label.name, head[0]],
+            [label.id, label.name, head[0]],
         )
         photos = tuple(
             SamplePhoto(
