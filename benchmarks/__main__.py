@@ -92,6 +92,19 @@ def networks(model: Models = None, seconds: float = 2.0, results: Results = RESU
 
 
 @app.command()
+def oversampling(
+    data: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", help="The data sets: Caltech-101.")] = Path(".data"),
+    model: Models = None,
+    n: int = 200,
+    results: Results = RESULTS,
+) -> None:
+    """What decoding a JPEG to little more than the network sees does to the scores."""
+    from benchmarks.oversampling import oversampling
+
+    _keep("oversampling", oversampling(_models(model), data, n=n), results)
+
+
+@app.command()
 def page(results: Results = RESULTS) -> None:
     """Write the page anew from the figures that are there."""
     print(write(results))
@@ -104,6 +117,8 @@ def everything(data: Data = None, work: Work = HERE, model: Models = None, resul
     scaling(data=data, work=work, results=results)
     library(work=work, results=results)
     networks(model=model, results=results)
+    if data is not None:
+        oversampling(data=data, model=model, results=results)
 
 
 def _models(names: list[str] | None) -> dict[str, Path]:

@@ -33,6 +33,7 @@ def page(parts: Mapping[str, Part]) -> str:
         "scaling": _scaling,
         "library": _library,
         "networks": _networks,
+        "oversampling": _oversampling,
     }
     text = [HEAD]
     for name, maker in makers.items():
@@ -145,6 +146,32 @@ def _networks(p: Part) -> Iterable[str]:
         )
     yield "Providers that did not load, and why:\n"
     yield "\n".join(f"- {why}" for why in p["missing"].values()) + "\n"
+
+
+def _oversampling(p: Part) -> Iterable[str]:
+    yield "## How large a photo is decoded\n"
+    yield f"    python -m benchmarks oversampling --n {p['n']}\n"
+    yield (
+        f"{p['n']} validation pictures of Caltech-101, {p['birds']} of them birds, enlarged to 12 megapixels under "
+        "noise. A JPEG is decoded to at least once or twice the network's input on each side, or whole, then shrunk by "
+        f"a bicubic filter; photosearch decodes to {p['chosen']} times. Changes are against whole; thresholds are the "
+        "cards'.\n"
+    )
+    head = ("network", "decoded", "core-ms", "mean change", "most", "decisions changed", "precision", "recall")
+    rows = [
+        [
+            r["model"],
+            r["decoded"],
+            f"{r['core_ms']:.1f}",
+            f"{r['mean_change']:.4f}",
+            f"{r['most_change']:.3f}",
+            str(r["decisions_changed"]),
+            f"{r['precision']:.3f}",
+            f"{r['recall']:.3f}",
+        ]
+        for r in p["rows"]
+    ]
+    yield _table(head, rows)
 
 
 def _measured(part: Part) -> str:

@@ -95,7 +95,7 @@ def scene(size: tuple[int, int], rng: np.random.Generator, pictures: list[Path],
         small = _picture(rng, pictures)
         small = small.resize((side, max(1, side * small.height // small.width)), Image.Resampling.BICUBIC)
         image.paste(small, (int(rng.integers(0, size[0] - side)), int(rng.integers(0, max(1, size[1] - side)))))
-    return _grainy(image, rng, noise)
+    return grainy(image, rng, noise)
 
 
 def _scenes(kind: Kind, data: Path | None, rng: np.random.Generator, n: int) -> list[bytes]:
@@ -111,7 +111,7 @@ def _picture(rng: np.random.Generator, pictures: list[Path]) -> Image.Image:
     return Image.fromarray(clouds).resize((320, 240), Image.Resampling.BICUBIC)
 
 
-def _grainy(image: Image.Image, rng: np.random.Generator, noise: float) -> Image.Image:
+def grainy(image: Image.Image, rng: np.random.Generator, noise: float) -> Image.Image:
     grain = rng.standard_normal((512, 512, 3), dtype=np.float32) * noise
     across, down = -(-image.width // 512), -(-image.height // 512)
     grain = np.tile(grain, (down, across, 1))[: image.height, : image.width]
