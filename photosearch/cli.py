@@ -639,10 +639,11 @@ def _numbers(words: Sequence[str], most: int) -> set[int]:
     """3 7 12-15, or 3,7,12-15 -> the numbers. Raises InputError for what is no number from 1 to `most`."""
     numbers: set[int] = set()
     for word in " ".join(words).replace(",", " ").split():
-        first, _, last = word.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal()) or not 1 <= int(first) <= int(last or first) <= most:
+        first, dash, last = word.partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= most):
             raise InputError(f"{word!r} is no number on the sheet, nor two with - between; they go from 1 to {most}")
-        numbers.update(range(int(first), int(last or first) + 1))
+        numbers.update(range(int(first), int(last) + 1))
     return numbers
 
 

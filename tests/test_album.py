@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from toy import photo
 
 from photosearch import album
 from photosearch.errors import InputError
-from toy import photo
 
 
 def two_of_one_name(folder: Path) -> list[str]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from toy import photo, toy_card, write_toy
 from typer.testing import CliRunner, Result
 
 from photosearch import __version__
 from photosearch.cli import app
-from toy import photo, toy_card, write_toy
 
 COUNTS = {"new": 0, "unchanged": 0, "moved": 0, "removed": 0, "unreadable": 0}
 
@@ -229,6 +230,138 @@ def test_marks_come_back_in_the_export(desk: Desk) -> None:
     assert rows == [["path", "label", "present"], [path, "blue", "0"], [path, "red", "1"]]
     (desk.folder / "t.csv").write_text(desk.run("truth", "export", "--label", "red").stdout)
     assert "1 rows kept" in desk.run("truth", "import", desk.folder / "t.csv").stderr
+
+
+def judged(desk: Desk) -> None:
+    """Five photos with what is known of them: red.jpg and white.png score high on red, two of the others not."""
+    photo(desk.photos / "green.png", "green")
+    photo(desk.photos / "black.png", "black")
+    desk.index()
+    rows = [("red.jpg", 1), ("2019/white.png", 0), ("2019/blue.webp", 0), ("green.png", 1), ("black.png", 0)]
+    (desk.photos / "truth.csv").write_text("path,label,present\n" + "".join(f"{p},red,{yes}\n" for p, yes in rows))
+    assert desk.run("truth", "import", desk.photos / "truth.csv").exit_code == 0
+
+
+def test_the_report_has_the_talks_table_in_its_stable_keys(desk: Desk) -> None:
+    judged(desk)
+    known = json.loads(desk.run("report", "--precision-recall", "--json").stdout)
+    assert {k: known[k] for k in ("label", "threshold", "tp", "fp", "fn", "tn")} == {
+        "label": "red", "threshold": 0.5, "tp": 1, "fp": 1, "fn": 1, "tn": 2,
+    }  # fmt: skip
+    shares = ("precision", "recall", "f1", "accuracy", "always_no_accuracy")
+    assert [known[k] for k in shares] == [0.5, 0.5, 0.5, 0.6, 0.6]
+    assert set(known["intervals"]) >= {"precision", "recall", "f1", "accuracy"}
+    assert (known["n"], known["model"], known["not_scored"]) == (5, "toy", 0)
+    assert [os.path.basename(m["path"]) for m in known["mistakes"]["found"]] == ["white.png"]
+    assert [os.path.basename(m["path"]) for m in known["mistakes"]["missed"]] == ["green.png"]
+    assert "library" not in known
+
+
+def test_the_report_reads_as_a_table(desk: Desk) -> None:
+    judged(desk)
+    lines = desk.run("report", "--calibration").stdout.splitlines()
+    assert lines[0] == "red by toy, found from a score of 0.5000 on; 5 photos whose truth is known"
+    assert [line.split() for line in lines[2:5]] == [
+        ["shows", "it", "does", "not"], ["found", "1", "1"], ["not", "found", "1", "2"],
+    ]  # fmt: skip
+    assert lines[6].split()[:3] == ["precision", "50.00", "%"]
+    assert f"  1.000  {desk.photos}/2019/white.png" in lines
+    assert lines[-1].startswith("expected calibration error")
+
+
+def test_a_threshold_for_a_precision_is_kept_for_find(desk: Desk) -> None:
+    judged(desk)
+    (desk.photos / "only.csv").write_text("path,label,present\n2019/white.png,red,1\nred.jpg,red,0\n")
+    desk.run("truth", "import", desk.photos / "only.csv")
+    result = desk.run("report", "--at-precision", "1", "--save", "--json")
+    known = json.loads(result.stdout)
+    assert (known["precision"], known["recall"], known["threshold"]) == (1.0, 0.5, 1.0)
+    assert "chosen on these same photos" in result.stderr
+    assert names(desk.run("find", "red", "--json")) == ["white.png"]
+    assert json.loads(desk.run("labels", "--json").stdout)[0] == {
+        "label": "red", "model": "toy", "threshold": 1.0, "saved": True,
+    }  # fmt: skip
+    assert json.loads(desk.run("report", "--at-recall", "1", "--json").stdout)["recall"] == 1.0
+
+
+def test_a_plot_is_drawn(desk: Desk) -> None:
+    pytest.importorskip("matplotlib")
+    judged(desk)
+    for arguments in ((), ("--calibration",)):
+        assert desk.run("report", "--plot", desk.folder / "plot.png", *arguments).exit_code == 0
+        assert (desk.folder / "plot.png").read_bytes().startswith(b"\x89PNG")
+        (desk.folder / "plot.png").unlink()
+
+
+def test_a_report_without_truth_says_how_to_give_some(desk: Desk) -> None:
+    desk.index()
+    result = desk.run("report", "--label", "red")
+    assert result.exit_code == 1
+    for way in ("photosearch mark PHOTO --is red", "photosearch truth import FILE.csv", "photosearch sample red"):
+        assert way in result.stderr
+
+
+def test_a_sample_is_judged_by_its_numbers_and_speaks_for_the_library(desk: Desk) -> None:
+    for i in range(40):
+        photo(desk.photos / f"{i:02}.png", "red" if i % 4 == 0 else "blue", size=(i + 1, 60))
+    desk.index()
+    drawn = desk.run("sample", "red", "-n", "20", "--to", desk.folder / "sample")
+    assert drawn.exit_code == 0, drawn.output
+    assert sorted(p.name for p in (desk.folder / "sample").iterdir()) == ["sample.csv", "sheet-1.jpg"]
+    rows = list(csv.DictReader(io.StringIO((desk.folder / "sample" / "sample.csv").read_text())))
+    assert [row["number"] for row in rows] == [str(i) for i in range(1, 21)]
+    assert all((desk.folder / "sample" / row["path"]).is_file() for row in rows)
+    show_it = [row["number"] for row in rows if is_red(desk.folder / "sample" / row["path"])]
+
+    assert f"20 judged, {len(show_it)} of them red" in desk.run("judge", "red", *show_it).stderr
+    known = json.loads(desk.run("report", "--json").stdout)["library"]
+    assert (known["population"], known["drawn"], known["judged"]) == (43, 20, 20)
+    assert known["present"] == pytest.approx(11, abs=1)
+    assert known["recall"] == 1.0
+    assert known["intervals"]["recall"][0] < 1.0
+    assert "The whole library, 43 pictures, by 20 judged of 20 drawn:" in desk.run("report").stdout
+
+
+def is_red(path: Path) -> bool:
+    with Image.open(path) as image:
+        red, green, _ = image.convert("RGB").getpixel((0, 0))
+    return red > 200 > green
+
+
+def test_a_sample_that_is_filled_in_is_imported_bit_by_bit(desk: Desk) -> None:
+    desk.index()
+    desk.run("sample", "red", "--to", desk.folder / "sample")
+    path = desk.folder / "sample" / "sample.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1] + "1", *lines[2:]]) + "\n")
+    assert "1 rows kept" in desk.run("truth", "import", path).stderr
+    known = json.loads(desk.run("report", "--json").stdout)["library"]
+    assert (known["drawn"], known["judged"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sample", "red", "--to", "."), "is there already"),
+        (("judge", "red", "1"), "no sample was drawn for red yet"),
+        (("judge", "red"), "name the numbers"),
+        (("report", "--threshold", "0.5", "--at-recall", "0.9"), "choose one"),
+    ],
+)
+def test_judging_goes_wrong_in_one_line(desk: Desk, arguments: tuple[str, ...], message: str) -> None:
+    desk.index()
+    result = desk.run(*arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("numbers", ["0", "4", "2-1", "x", "1-", "²"])
+def test_numbers_that_are_not_on_the_sheet_are_refused(desk: Desk, numbers: str) -> None:
+    desk.index()
+    desk.run("sample", "red", "--to", desk.folder / "sample")
+    result = desk.run("judge", "red", "--", numbers)
+    assert result.exit_code == 1
+    assert f"{numbers!r} is no number on the sheet" in result.stderr
 
 
 def test_errors_say_why_and_since_when(desk: Desk) -> None:

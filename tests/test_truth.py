@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from toy import photo, write_toy
 
 from photosearch import truth
 from photosearch.errors import InputError
 from photosearch.index import index
 from photosearch.model import Model
 from photosearch.store import Store, Truth
-from toy import photo, write_toy
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from toy import photo, write_toy
 
 from photosearch.model import SHIPPED
-from toy import photo, write_toy
 
 ROOT = Path(__file__).parent.parent
 # None in sys.modules makes an import fail: what only the checkout has must not be missed.
