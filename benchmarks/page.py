@@ -87,8 +87,8 @@ def _scaling(p: Part) -> Iterable[str]:
     yield "    python -m benchmarks scaling\n"
     yield (
         f"Small photos (320x240), all different, with {p['model']}: what a photo costs besides its pixels. An index of "
-        f"{p['few']} photos takes {p['start']['seconds']:.1f} s and {p['start']['core_seconds']:.1f} core-seconds; the second "
-        "run finds all unchanged.\n"
+        f"{p['few']} photos, which is what starting costs, takes {p['start']['seconds']:.1f} s and "
+        f"{p['start']['core_seconds']:.1f} core-seconds; the second run finds all unchanged.\n"
     )
     rows = [
         [
