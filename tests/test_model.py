@@ -131,14 +131,14 @@ def test_the_digest_is_of_the_whole_file(tmp_path):
 def test_a_model_is_named_by_its_name_or_its_file(tmp_path, monkeypatch):
     monkeypatch.setattr(model, "SHIPPED", tmp_path / "shipped")
     (tmp_path / "shipped").mkdir()
-    for name in ("bird-classic", "other"):
+    for name in (model.DEFAULT, "other"):
         write_toy(tmp_path / "shipped" / f"{name}.onnx")
     mine = write_toy(tmp_path / "mine.onnx")
-    assert list(shipped()) == ["bird-classic", "other"]
-    assert resolve(None) == resolve("bird-classic") == tmp_path / "shipped/bird-classic.onnx"
+    assert list(shipped()) == [model.DEFAULT, "other"]
+    assert resolve(None) == resolve(model.DEFAULT) == tmp_path / f"shipped/{model.DEFAULT}.onnx"
     assert resolve("other") == tmp_path / "shipped/other.onnx"
     assert resolve(str(mine)) == mine
-    with pytest.raises(ModelError, match=r"no model 'nine': give an .onnx file, or one of bird-classic, other"):
+    with pytest.raises(ModelError, match=rf"no model 'nine': give an .onnx file, or one of {model.DEFAULT}, other"):
         resolve("nine")
 
 
