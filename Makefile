@@ -2,7 +2,7 @@
 # make test                     the tests;  make lint: ruff and mypy
 # make docs                     rebuild every generated page from the numbers that commands printed
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
-# make hostile                  2,264 bad files, 200 kills of each kind, twenty at once: about half an hour
+# make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
 # Each makes its own .venv and installs what it needs. PYTHON=... chooses the Python (3.11 or newer).
 
 PYTHON ?= python3
