@@ -236,6 +236,16 @@ def test_the_loss_of_ten_classes_lets_the_bird_change_places_with_the_last():
     assert bird.loss_of(torch.tensor([[0.0, 20.0]]), targets[:1], 0.0).item() < 1e-6
 
 
+def test_the_rate_climbs_falls_and_falls_once_more_in_the_gentle_epochs():
+    settings = replace(TINY, epochs=8, gentle=4, warm_up=0.25, learning_rate=1.0)
+
+    rates = [round(bird._learning_rate(settings, epoch), 3) for epoch in (0, 0.5, 2, 3.999, 4, 5, 6, 8)]
+
+    assert rates == [0.0, 0.481, 0.5, 0.0, 0.0, 0.854, 0.5, 0.0]
+    strengths = [bird._strength(settings, epoch) for epoch in (0, 3, 4, 7)]
+    assert [(s.rotation_degrees, s.blur) for s in strengths] == [(10.0, 0.25)] * 2 + [(5.0, 0.125)] * 2
+
+
 def test_augmented_pictures_keep_their_values_where_nothing_turns():
     settings = replace(TINY, rotation_degrees=0.0, blur=0.0, shift=0)
     x = torch.rand(64, 3, 32, 32) * 255

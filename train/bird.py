@@ -72,7 +72,8 @@ class Settings:
     """
 
     net: str = "classic"
-    epochs: int = 20
+    epochs: int = 32
+    gentle: int = 12  # so many of them, the last: the rate falls a second time, rotation and blur are halved
     batch_size: int = 128
     learning_rate: float = 1e-3  # Adam's; falls to 0 along a cosine
     warm_up: float = 0.0  # the share of all steps in which the rate climbs from 0
@@ -101,6 +102,7 @@ NETS = {
     "best32": Settings(
         net="best32",
         epochs=4,
+        gentle=0,
         batch_size=64,
         learning_rate=7e-4,
         warm_up=0.05,
@@ -226,7 +228,8 @@ def settings_of(net: str, **changed: Any) -> Settings:
     """A network's own settings, with what is not None changed. Raises InputError where there is no such network."""
     if net not in NETS:
         raise InputError(f"no network {net!r}: --net takes {' or '.join(NETS)}")
-    return replace(NETS[net], **{k: v for k, v in changed.items() if v is not None})
+    settings = replace(NETS[net], **{k: v for k, v in changed.items() if v is not None})
+    return replace(settings, gentle=min(settings.gentle, settings.epochs - 1))
 
 
 def build(settings: Settings) -> nn.Module:
@@ -299,11 +302,12 @@ def fit(
             # Seeded anew each epoch, so that a run that was resumed is the run that was not stopped.
             torch.manual_seed(settings.seed * 10_000 + epoch)
             network.train()
+            strength = _strength(settings, epoch)
             total, began = 0.0, time.monotonic()
             for step, chosen in enumerate(_order(settings, state["wrong"]).tensor_split(batches)):
-                optimizer.param_groups[0]["lr"] = _learning_rate(settings, (epoch + step / batches) / settings.epochs)
+                optimizer.param_groups[0]["lr"] = _learning_rate(settings, epoch + step / batches)
                 here = chosen.to(device)
-                x = augmented(images[here].permute(0, 3, 1, 2).float(), settings)
+                x = augmented(images[here].permute(0, 3, 1, 2).float(), strength)
                 with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
                     logits = network(x.contiguous(memory_format=torch.channels_last)).float()
                 loss = loss_of(logits, targets[here], settings.label_smoothing)
@@ -562,10 +566,19 @@ def _card(
     )
 
 
-def _learning_rate(settings: Settings, done: float) -> float:
-    """done: 0..1. A straight climb while it warms up, and a cosine from the full rate to 0."""
+def _learning_rate(settings: Settings, epoch: float) -> float:
+    """epoch: 0..epochs. A straight climb while it warms up, and a cosine from the full rate to 0; where gentle, two."""
+    first = settings.epochs - settings.gentle
+    done = epoch / first if epoch < first else (epoch - first) / settings.gentle
     climb = min(done / settings.warm_up, 1.0) if settings.warm_up else 1.0
     return settings.learning_rate * climb * 0.5 * (1 + float(np.cos(np.pi * done)))
+
+
+def _strength(settings: Settings, epoch: int) -> Settings:
+    """The settings of the augmentation: halved in the gentle epochs."""
+    if epoch < settings.epochs - settings.gentle:
+        return settings
+    return replace(settings, rotation_degrees=settings.rotation_degrees / 2, blur=settings.blur / 2)
 
 
 def _fresh(run: Path, birds: Tensor) -> dict[str, Any]:
