@@ -608,7 +608,7 @@ class Store:
                 f"SELECT image_id FROM scores WHERE label_id = {top.label_id} AND score {'>=' if top.yes else '<='} ?"
                 for top in tops
             )
-            ends = [end if top.yes else 1.0 - end + 1e-9 for top in tops]  # 1 - (1 - x) is not always x
+            ends = [end if top.yes else 1.0 - end + 1e-15 for top in tops]  # 1 - (1 - x) is not always x
             among = sql.format(best=f"({lists}) c CROSS JOIN ", those=" AND s0.image_id = c.image_id")
             rows = self._rows(among, [*ends, *values])
             if all(top.holds_from >= end for top in tops) or (len(rows) == limit and all(r[3] >= end for r in rows)):
