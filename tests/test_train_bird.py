@@ -98,6 +98,7 @@ def test_the_command_trains_exports_and_prints_the_table_of_the_whole_and_of_cif
     ]
     assert all(r["tp"] + r["fp"] + r["fn"] + r["tn"] == r["n"] for r in card.measured)
     assert card.details["settings"]["epochs"] == 2
+    assert card.details["command"] == "python -m train bird --net classic --epochs 2"
     assert "all five training batches" in card.trained_on
     assert card.details["settings"]["seed"] == 1
     assert "cifar-10, test: 40 pictures, 4 birds" in said.stdout

@@ -10,8 +10,6 @@ CUB's birds fill the frame and no CUB picture lacks a bird, so CIFAR-10's part i
 """
 
 import platform
-import shlex
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -554,7 +552,7 @@ def _card(
         trained_on=f"CIFAR-10, {parts}{EXTRA if settings.extra else ''}",
         licence=LICENCE + (EXTRA_LICENCE if settings.extra else ""),
         details={
-            "command": state["command"],
+            "command": _command(settings),
             "settings": asdict(settings),
             "epoch": again["epoch"] if again else state["epoch"],
             "calibration": {"scale": round(scorer.scale, 4), "bias": round(scorer.bias, 4)},
@@ -564,6 +562,13 @@ def _card(
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
         },
     )
+
+
+def _command(settings: Settings) -> str:
+    """What was typed, but for the folders."""
+    own = NETS[settings.net]
+    changed = [f" --{k} {getattr(settings, k)}" for k in ("epochs", "seed") if getattr(settings, k) != getattr(own, k)]
+    return f"python -m train bird --net {settings.net}{''.join(changed)}"
 
 
 def _learning_rate(settings: Settings, epoch: float) -> float:
@@ -610,7 +615,6 @@ def _save(run: Path, settings: Settings, network: nn.Module, parts: Mapping[str,
     state["best"] = quality if better and quality is not None else state["best"]
     checkpoint = {
         **state,
-        "command": shlex.join(["python", "-m", "train", *sys.argv[1:]]),
         "settings": asdict(settings),
         "network": network.state_dict(),
     }
