@@ -50,15 +50,22 @@ def pipeline(
     model: Models = None,
     n: int = 400,
     n_plain: int = 40,
-    n_kind: int = 40,
     rounds: int = 3,
     results: Results = RESULTS,
 ) -> None:
     """(a) (b) (c): from files to rows, against the decode floor, the plain way and a CLIP-sized network."""
     from benchmarks.pipeline import pipeline
 
-    figures = pipeline(work, _models(model), data=data, n=n, n_plain=n_plain, n_kind=n_kind, rounds=rounds)
+    figures = pipeline(work, _models(model), data=data, n=n, n_plain=n_plain, rounds=rounds)
     _keep("pipeline", figures, results)
+
+
+@app.command()
+def kinds(data: Data = None, work: Work = HERE, model: Models = None, n: int = 40, results: Results = RESULTS) -> None:
+    """The default network over 48 megapixels, small photos, PNG and HEIC, against the plain way."""
+    from benchmarks.pipeline import kinds
+
+    _keep("kinds", kinds(work, _models(model), data=data, n=n), results)
 
 
 @app.command()
@@ -114,6 +121,7 @@ def page(results: Results = RESULTS) -> None:
 def everything(data: Data = None, work: Work = HERE, model: Models = None, results: Results = RESULTS) -> None:
     """All of them: about 15 minutes on two cores, once the photos are made."""
     pipeline(data=data, work=work, model=model, results=results)
+    kinds(data=data, work=work, model=model, results=results)
     scaling(data=data, work=work, results=results)
     library(work=work, results=results)
     networks(model=model, results=results)

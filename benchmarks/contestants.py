@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
+import pillow_heif
 from PIL import Image
 
 from benchmarks.measure import Cost, afresh, cost
@@ -57,6 +58,7 @@ def eighth(path: Path) -> None:
 
 def plain(files: list[Path], score: Callable[[npt.NDArray[np.uint8]], object], size: int) -> int:
     Image.MAX_IMAGE_PIXELS = None
+    pillow_heif.register_heif_opener(thumbnails=False)
     for path in files:
         with Image.open(path) as image:
             small = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)

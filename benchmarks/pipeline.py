@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from benchmarks import clip, contestants, pictures
 from benchmarks.measure import Cost, middle, ratio
@@ -27,10 +26,8 @@ def pipeline(
     data: Path | None = None,
     n: int = 400,
     n_plain: int = 40,
-    n_kind: int = 40,
     rounds: int = 3,
     clip_sizes: tuple[int, ...] = (224, 256),
-    kinds: tuple[str, ...] = ("48mp", "small", "png", "heic"),
 ) -> dict[str, Any]:
     """models: by name; the last one is the default, whose time is taken apart. n: of 12-megapixel photos."""
     folder = pictures.write(to, "12mp", n, data=data)
@@ -41,7 +38,6 @@ def pipeline(
     return {
         "n": n,
         "n_plain": n_plain,
-        "n_kind": n_kind,
         "rounds": rounds,
         "megabytes": sum(f.stat().st_size for f in files) / len(files) / 1e6,
         "default": name,
@@ -49,8 +45,21 @@ def pipeline(
         "ways": [_row(way, costs) for way, costs in runs.items()],
         "ratios": ratios(runs, list(models), list(clips)),
         "profile": profile(files[:24], model, middle(runs[f"photosearch {name}"])),
-        "kinds": [kind_row(to, kind, model, data, n_kind) for kind in kinds],
     }
+
+
+def kinds(
+    to: Path,
+    models: Mapping[str, Path],
+    *,
+    data: Path | None = None,
+    n: int = 40,
+    of: tuple[str, ...] = ("48mp", "small", "png", "heic"),
+) -> dict[str, Any]:
+    """n: photos of each kind, ten times as many of the small ones. models: the last one is taken."""
+    name, model = list(models.items())[-1]
+    rows = [_kind(to, kind, model, data, n if kind != "small" else 10 * n) for kind in of]
+    return {"n": n, "default": name, "rows": rows}
 
 
 def compete(folder: Path, models: Mapping[str, Path], clips: Mapping[str, Path], *, n_plain: int, rounds: int) -> Runs:
@@ -107,16 +116,12 @@ def profile(files: list[Path], path: Path, whole: Cost) -> list[dict[str, Any]]:
     return [{"stage": stage, "core_ms": ms, "share": ms / whole.core_ms} for stage, ms in stages.items()]
 
 
-def kind_row(to: Path, kind: str, model: Path, data: Path | None, n: int) -> dict[str, Any]:
-    """The default network over one other kind of photo, against the plain way."""
-    n = n if kind != "small" else 10 * n
+def _kind(to: Path, kind: str, model: Path, data: Path | None, n: int) -> dict[str, Any]:
     folder = pictures.write(to, kind, n, data=data)
     ours = contestants.run("photosearch", folder, model=model)
     plain = contestants.run("plain", folder, model=model, n=max(1, n // 4))
-    size = contestants.paths(folder)[0]
-    with Image.open(size) as image:
-        pixels = f"{image.width}x{image.height}"
-    return {"kind": kind, "pixels": pixels, "n": n, "ours": _cost(ours), "plain": _cost(plain)}
+    width, height = pictures.KINDS[kind].size
+    return {"kind": kind, "pixels": f"{width}x{height}", "n": n, "ours": _cost(ours), "plain": _cost(plain)}
 
 
 def _core_ms(work: Callable[[], object], files: list[Path], repeats: int = 3) -> float:

@@ -84,16 +84,22 @@ def test_middle_and_ratio():
 
 
 def test_the_pipeline_benchmark_measures_every_way(tmp_path, toy):
-    figures = pipeline.pipeline(
-        tmp_path, {"toy": toy}, n=2, n_plain=1, n_kind=1, rounds=1, clip_sizes=(), kinds=("small",)
-    )
+    figures = pipeline.pipeline(tmp_path, {"toy": toy}, n=2, n_plain=1, rounds=1, clip_sizes=())
     assert [(way["way"], way["n"]) for way in figures["ways"]] == [
         ("floor", 2), ("photosearch toy", 2), ("threads toy", 2), ("plain toy", 1),
     ]  # fmt: skip
     assert sum(stage["share"] for stage in figures["profile"]) == pytest.approx(1)
-    assert figures["kinds"][0]["pixels"] == "640x480"
     text = page.page({"pipeline": {**figures, "measured_on": "2026-01-02", "machine": measure.machine()}})
     assert "toy: share of the decode floor" in text
+
+
+def test_every_kind_of_photo_is_opened_by_both_ways(tmp_path, toy, monkeypatch):
+    small = {k: pictures.Kind(v.format, (64, 48), scenes=1) for k, v in pictures.KINDS.items()}
+    monkeypatch.setattr(pictures, "KINDS", small)
+    rows = pipeline.kinds(tmp_path, {"toy": toy}, n=1)["rows"]
+    assert [(r["kind"], r["ours"]["n"], r["plain"]["n"]) for r in rows] == [
+        ("48mp", 1, 1), ("small", 10, 2), ("png", 1, 1), ("heic", 1, 1),
+    ]  # fmt: skip
 
 
 def test_the_scaling_benchmark_indexes_each_size_twice(tmp_path, toy):
