@@ -90,12 +90,13 @@ class InThreads:
 
 
 def main(way: str, folder: str, model: str | None, n: int | None, db: str | None) -> Cost:
-    files = paths(Path(folder), n)
     if way == "floor":
+        files = paths(Path(folder), n)
         return cost(lambda: floor(files))
     if model is None:
         raise ValueError(f"{way} needs a model")
     if way == "plain":
+        files = paths(Path(folder), n)
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         (taken,) = session.get_inputs()
         return cost(lambda: plain(files, lambda x: session.run(None, {taken.name: x}), taken.shape[1]))
