@@ -150,7 +150,7 @@ def index(
     """Bring the library up to date with these folders, and give each event once its rows are committed.
 
     tiles: None for what the model's card says. force: open and score everything again. retry: open again what
-    could not be read. prune: believe it when most photos of a folder are gone. stop: asked before each photo; once
+    could not be read. prune: believe it when most photos of a folder are gone. stop: asked before each folder and photo; once
     true, the batch at hand is scored and committed and the run ends, with nothing removed.
     Raises InputError, ModelError or StoreError; the batches that were committed before stay.
     """
@@ -271,8 +271,6 @@ def _ahead(
     """Open photos up to `window` ahead of the one that is given out, and keep their order. Stopped: drop the rest."""
     waiting: deque[Future[_Opened] | _Back | Event] = deque()
     for item in found:
-        if stop():
-            return
         waiting.append(threads.submit(open_photo, item) if isinstance(item, _Todo) else item)
         while waiting and (len(waiting) >= window or not isinstance(waiting[0], Future) or waiting[0].done()):
             first = waiting.popleft()
@@ -302,6 +300,8 @@ class _Run:
         walk = _Walk(scope, self.store.count(scope))
         self.walks.append(walk)
         for folder in photos.find(walk.top, exclude=exclude, follow_symlinks=follow_symlinks):
+            if self.stop():
+                return
             if folder.reason is not None and _gone(folder.path):
                 continue  # it is gone, with all its photos: see `remove`
             if folder.reason is not None:

@@ -669,6 +669,15 @@ def test_a_run_that_was_stopped_is_completed_by_the_next_in_the_same_rows(librar
         assert library.store.last_run()["finished_at"] is not None
 
 
+def test_a_run_is_stopped_among_folders_without_photos_too(library, monkeypatch):
+    for i in range(20):
+        library.path(f"{i:02}").mkdir()
+    looked, find = [], indexing.photos.find
+    monkeypatch.setattr(indexing.photos, "find", lambda *a, **k: (looked.append(f) or f for f in find(*a, **k)))
+    assert library.index(stop=lambda: len(looked) >= 5) == {}
+    assert len(looked) == 5
+
+
 def test_a_run_that_was_stopped_removes_nothing(library):
     several(library, 5)
     library.index()
