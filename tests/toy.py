@@ -14,7 +14,7 @@ from photosearch.model import CARD_KEY, Card
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0)}
 LABELS = ("red", "green", "blue")
-POOLING = {"4": {label: (0.5, 0.5, 0.0) for label in LABELS}}
+POOLING = {"4": dict.fromkeys(LABELS, (0.5, 0.5, 0.0))}
 
 
 def toy_card(**changes: object) -> Card:

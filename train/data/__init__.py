@@ -11,7 +11,7 @@ from photosearch.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a set of classes. name: its class. bird: whether that class is one. part: train, validation, test."""
+    """One picture of a set of classes. name: its class. bird: whether that is one. part: train, validation or test."""
 
     path: Path
     name: str
