@@ -45,6 +45,7 @@ LICENCE = (
     "Caltech-101 is CC BY 4.0; the photographs belong to their photographers."
 )
 TILES = (4, 9, 16)
+SMALL_SHARE = 0.1  # of the birds in the library that pooling is calibrated for; assumed, not measured
 BATCH = 32  # views that pass the backbone at once
 IMAGENET_BIRDS = (*range(7, 25), *range(80, 101), *range(127, 147))  # cock .. great grey owl, black grouse .. albatross
 MEAN, SCALE = 127.0, 128.0  # what the backbone was taught with: (pixel - 127) / 128
@@ -95,7 +96,7 @@ def teach(
 
     size = settings.size
     views = seen("training views", recipes, functools.partial(shown, size=size))
-    network = fit(views, recipes, settings, functools.partial(tell, "steps"))
+    network = taught(views, recipes, settings, cache, functools.partial(tell, "steps"))
     photographs = [r for r in natural if r.group != "tiny-imagenet"]
     is_photograph = np.array([r.group != "tiny-imagenet" for r in natural])
     birds = np.array([r.bird for r in natural])
@@ -110,16 +111,12 @@ def teach(
     calibrated = slope * whole + shift
     threshold = best_threshold(scipy.special.expit(calibrated[is_photograph]), birds[is_photograph])
     mixed = small + sample(photographs, settings.whole_frames, settings.seed)
-    pooling, tile_losses = {}, {}
+    pooling, by_tiles = {}, {}
     for tiles in TILES:
         z = logits(
             network, seen(f"validation, {tiles} tiles", mixed, functools.partial(judged, size=size, tiles=tiles))
         )
-        z = clipped(slope * z + shift)
-        w = logistic(np.stack([z[:, 0], z[:, 1:].max(1)], 1), np.array([r.bird for r in mixed]))
-        pooling[str(tiles)] = {LABEL: tuple(map(float, w))}
-        pooled = w[0] * z[:, 0] + w[1] * z[:, 1:].max(1) + w[2]
-        tile_losses[tiles] = log_loss(pooled, np.array([r.bird for r in mixed]))
+        pooling[str(tiles)], by_tiles[str(tiles)] = pooled(slope * z + shift, mixed, float(birds.mean()), threshold)
     card = Card(
         name=NAME,
         version=VERSION,
@@ -140,7 +137,7 @@ def teach(
                 "birds": int(birds.sum()),
                 "log_loss_squash": squash_loss,
                 "log_loss_crop": crop_loss,
-                "log_loss_by_tiles": tile_losses,
+                "scenes_found_by_tiles": by_tiles,
             },
             "seconds": round(time.monotonic() - started),
             "torch": torch.__version__,
@@ -300,6 +297,25 @@ def prepared(
             yield np.stack([p.result() for p in ready])
 
 
+def taught(
+    views: npt.NDArray[np.float16],
+    recipes: Sequence[scenes.Recipe],
+    settings: Settings,
+    cache: Path,
+    tell: Callable[[int, int], None],
+) -> BirdNet:
+    """What `fit` gives, kept in `cache` as well."""
+    name = hashlib.sha256(repr((inspect.getsource(fit), settings, recipes)).encode()).hexdigest()[:16]
+    path = cache / f"taught-{name}.pt"
+    if not path.exists():
+        aside = path.with_suffix(".part")
+        torch.save(fit(views, recipes, settings, tell).state_dict(), aside)
+        aside.replace(path)
+    network = BirdNet(settings.cut).eval()
+    network.load_state_dict(torch.load(path, weights_only=True))
+    return network
+
+
 def fit(
     views: npt.NDArray[np.float16],
     recipes: Sequence[scenes.Recipe],
@@ -361,18 +377,45 @@ def judged(recipe: scenes.Recipe, *, size: int, fit: photos.Fit = "squash", tile
     return photos.decode(scenes.content(recipe), size, fit=fit, tiles=tiles).views
 
 
+def pooled(
+    z: npt.NDArray[np.float64], recipes: Sequence[scenes.Recipe], prior: float, threshold: float
+) -> tuple[dict[str, tuple[float, ...]], dict[str, list[int]]]:
+    """What a card's `pooling` needs for one number of tiles, from calibrated logits [N, 1 + tiles].
+
+    Logistic regression on the whole photo's logit and the largest of its tiles'. The photos are weighted as if `prior`
+    of a library's showed birds, and SMALL_SHARE of those small ones: whole and most then mean what a score means.
+    Also returns [found, of] at the threshold, pooled, of the small birds, the whole birds, and what has no bird.
+    """
+    z = logit(scipy.special.expit(z))  # as photosearch.model.pool gets them
+    x = np.stack([z[:, 0], z[:, 1:].max(1)], 1)
+    birds = np.array([r.bird for r in recipes])
+    small = birds & np.array([r.kind == "small" for r in recipes])
+    parts = {"small_birds": small, "whole_birds": birds & ~small, "no_bird": ~birds}
+    shares = {"small_birds": prior * SMALL_SHARE, "whole_birds": prior * (1 - SMALL_SHARE), "no_bird": 1 - prior}
+    weights = sum(here * shares[name] / max(1, here.sum()) for name, here in parts.items())
+    w = logistic(x, birds, weights)
+    found = scipy.special.expit(x @ w[:-1] + w[-1]) >= threshold
+    counts = {name: [int(found[here].sum()), int(here.sum())] for name, here in parts.items()}
+    return {LABEL: tuple(map(float, w))}, counts
+
+
 def logistic(
-    x: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_], penalty: float = 1e-3
+    x: npt.NDArray[np.float64],
+    targets: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.float64] | None = None,
+    penalty: float = 1e-3,
 ) -> npt.NDArray[np.float64]:
     """Logistic regression of targets [N] on x [N, K] -> [K + 1], the constant last. penalty: on the squared weights."""
+    weights = np.ones(len(x)) if weights is None else weights
+    weights = weights / weights.sum()
     x = np.concatenate([x, np.ones((len(x), 1))], 1)
     signs = np.where(targets, 1.0, -1.0)
 
     def loss(w: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         margin = signs * (x @ w)
         slope = -signs * scipy.special.expit(-margin)
-        value = np.logaddexp(0, -margin).mean() + penalty * float(w[:-1] @ w[:-1])
-        return value, x.T @ slope / len(x) + 2 * penalty * np.append(w[:-1], 0)
+        value = float(weights @ np.logaddexp(0, -margin)) + penalty * float(w[:-1] @ w[:-1])
+        return value, x.T @ (weights * slope) + 2 * penalty * np.append(w[:-1], 0)
 
     return scipy.optimize.minimize(loss, np.zeros(x.shape[1]), jac=True, method="BFGS").x
 
@@ -385,11 +428,6 @@ def platt(z: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_]) -> tuple[f
 
 def log_loss(z: npt.NDArray[np.float64], targets: npt.NDArray[np.bool_]) -> float:
     return float(np.logaddexp(0, np.where(targets, -z, z)).mean())
-
-
-def clipped(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Logits as `photosearch.model.logit` gives them back from a score."""
-    return logit(scipy.special.expit(z))
 
 
 def sample(recipes: Sequence[scenes.Recipe], n: int, seed: int) -> list[scenes.Recipe]:
