@@ -173,10 +173,11 @@ def evaluate(
 
 @app.command()
 def pages() -> None:
-    """Write docs/model.md again, from the shipped models' cards and from docs/measured/."""
+    """Write docs/model.md and the README's table again, from the models' cards and from docs/measured/."""
     from train import pages as writer
 
     writer.write()
+    writer.write_readme()
 
 
 @app.command()

@@ -15,6 +15,8 @@ from photosearch import model
 from photosearch.model import Card
 
 PAGE = Path("docs/model.md")
+README = Path("README.md")
+MARKS = ("<!-- models: written by `python -m train pages` -->", "<!-- end of models -->")
 MEASURED = Path("docs/measured")
 SETS = ("caltech-101", "cub", "tiny-imagenet", "cifar-10", "small-birds")
 WORST = 12  # classes that are named
@@ -27,6 +29,29 @@ def write(page: Path = PAGE, measured: Path = MEASURED) -> str:
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text, encoding="utf-8")
     return text
+
+
+def write_readme(readme: Path = README, measured: Path = MEASURED) -> None:
+    """Put the table of the shipped models between the README's marks."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    cards = {name: model.read_card(path) for name, path in model.shipped().items()}
+    rows = "\n".join(overview(cards, results(measured)))
+    readme.write_text(f"{before}{MARKS[0]}\n{rows}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+def overview(cards: dict[str, Card], measured: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """One row for each model and test part: from `train evaluate` where it ran, else from the model's own card."""
+    rows = []
+    for card in cards.values():
+        own = [r for r in measured if r["model"] == card.name and r["tiles"] == card.tiles and ".seed" not in r["file"]]
+        tests = own or [r for r in card.measured if str(r["split"]).endswith(", test")]
+        for r in tests:
+            part = f"{r['on']}, test" if "on" in r else r["split"]
+            birds = r["tp"] + r["fn"]
+            shares = (_cell(r[k]) for k in ("precision", "recall", "accuracy", "always_no_accuracy"))
+            rows.append([card.name, part, f"{r['n']:,}", f"{birds:,}", *shares])
+    yield from table(("model", "pictures", "n", "birds", "precision", "recall", "accuracy", "always no"), rows)
 
 
 def results(measured: Path) -> list[dict[str, Any]]:
