@@ -11,7 +11,9 @@ HEAD = """# How fast it is
 
 Written by `python -m benchmarks page` from [performance.json](performance.json), which the commands below fill; not by
 hand. Core-milliseconds are user and system time of the program and its child processes: what a photo costs the machine,
-whatever else runs on it. Photos a second are by the clock.
+whatever else runs on it. Photos a second and ratios by the clock are what a user feels, and noisy on a machine that
+does other things meanwhile: where more programs wanted to run (the load) than there are cores, go by core time. The
+plain ways run ONNX Runtime as it comes, whose threads spin while they wait, and that counts as core time of theirs.
 """
 TARGETS = (  # of issue 5, by what a row's text holds: (text, where, least)
     ("bird-classic: share of the decode floor", 0.85),
@@ -182,6 +184,7 @@ def _measured(part: Part) -> str:
     machine = dict(part["machine"])
     about = f"{machine.pop('processor')}, {machine.pop('cores')} cores, {machine.pop('memory_gib')} GiB, "
     about += f"{machine.pop('system')}"
+    about += f", load {machine.pop('load'):.1f}" if "load" in machine else ""
     return f"*Measured on {part['measured_on']}: {about}; " + ", ".join(f"{k} {v}" for k, v in machine.items()) + ".*"
 
 
