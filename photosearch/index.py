@@ -150,8 +150,8 @@ def index(
     """Bring the library up to date with these folders, and give each event once its rows are committed.
 
     tiles: None for what the model's card says. force: open and score everything again. retry: open again what
-    could not be read. prune: believe it when most photos of a folder are gone. stop: asked before each photo; once
-    true, the batch at hand is scored and committed and the run ends, with nothing removed.
+    could not be read. prune: believe it when most photos of a folder are gone. stop: asked before each folder and
+    each photo; once true, the batch at hand is scored and committed and the run ends, with nothing removed.
     Raises InputError, ModelError or StoreError; the batches that were committed before stay.
     """
     tiles = model.card.tiles if tiles is None else tiles
