@@ -1,6 +1,6 @@
 # make run PHOTOS=~/Pictures    index a folder, print the birds found
 # make test                     the tests;  make lint: ruff and mypy
-# make docs                     rebuild every generated page from the numbers that commands printed
+# make docs                     rebuild the generated pages from the numbers that commands printed
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
 # make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
 # Each makes its own .venv and installs what it needs. PYTHON=... chooses the Python (3.11 or newer).
@@ -10,7 +10,7 @@ PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
 BIN = .venv/bin
 
-.PHONY: run test lint clean hostile fuzz audit
+.PHONY: run test lint docs clean hostile fuzz audit
 
 run: .venv/installed
 	$(BIN)/photosearch index "$(PHOTOS)"
@@ -23,6 +23,10 @@ lint: .venv/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/installed-for-tests
+	$(BIN)/python -m train pages
+	$(BIN)/python -m benchmarks page
 
 hostile: .venv/installed-for-tests
 	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 $(BIN)/python -m pytest -s --timeout 7200 \
@@ -44,7 +48,7 @@ audit: .venv/installed
 	touch $@
 
 .venv/installed-for-tests: .venv/installed
-	$(BIN)/python -m pip install --quiet --editable '.[train,plot,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,plot,raw,test]'
 	touch $@
 
 clean:

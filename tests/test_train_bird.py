@@ -172,7 +172,7 @@ def test_control_c_leaves_the_best_checkpoint_and_says_how_to_go_on(sets, tmp_pa
         while not (folder / "best.pt").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=250)[1]
     finally:
         process.kill()
 
