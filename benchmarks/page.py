@@ -160,8 +160,8 @@ def _oversampling(p: Part) -> Iterable[str]:
     yield (
         f"{p['n']} validation pictures of Caltech-101, {p['birds']} of them birds, enlarged to 12 megapixels under "
         "noise. A JPEG is decoded to at least once or twice the network's input on each side, or whole, then shrunk by "
-        f"a bicubic filter; photosearch decodes to {p['chosen']} times the input. Changes are against whole; thresholds are the "
-        "cards'.\n"
+        f"a bicubic filter; photosearch decodes to {p['chosen']} times the input. Changes are against whole; "
+        "thresholds are the cards'.\n"
     )
     head = ("network", "decoded", "core-ms", "mean change", "most", "decisions changed", "precision", "recall")
     rows = [
