@@ -9,10 +9,11 @@ photos of a stratum of N stand for N * k / n. The plain bootstrap fails here: wh
 no bird among ten, it would swear that there is none. So each stratum's share of birds gets a posterior, a Beta
 distribution; the photos that nobody looked at are drawn from it, LIBRARIES times, and the 95 % intervals are
 quantiles of these libraries. Two things make them hold the truth as often as they say:
-- Jeffreys' half a photo for each answer is given about once to all strata of a side, not to each of them: eight
-  strata that show no bird must not add up to four (Perks, "Some observations on inverse probability", 1947).
-- n answers count as n - 1, as in Rao and Wu's bootstrap of small strata, "Resampling inference with complex survey
-  data", JASA 83 (1988).
+- Jeffreys' half a photo for each answer is given once to all strata of a side, not to each of them: eight strata
+  that show no bird must not add up to four (Perks, "Some observations on inverse probability", 1947).
+- n answers count as n - 2. The variance of a share seen as p is p (1 - p) / (n - 1), and that is the variance of a
+  Beta distribution of n - 2 answers; small strata need it. Rao and Wu shrink their bootstrap likewise, "Resampling
+  inference with complex survey data", JASA 83 (1988).
 `python -m benchmarks.coverage` shows how often they do.
 """
 
@@ -31,7 +32,9 @@ LEAST = 4  # photos to draw: two on each side of the threshold
 FOUND_SHARE = 0.4  # of the photos to judge, those from the threshold on
 PER_STRATUM, MOST_STRATA = 7, 8  # photos to judge in a stratum, at least; strata on a side, at most
 DOUBT = 0.01  # no score counts as surer than this where strata are cut, or the lowest would be left alone
-PRIOR = 0.45  # photos of each answer, for all strata of a side together
+TAIL = 0.03  # of the libraries, beyond each end of an interval; counts are whole, and 0.025 would hold 97 %
+PRIOR = 0.5  # photos of each answer, for all strata of a side together
+LOST = 2  # of the answers of a stratum; of fewer than three, a quarter of each is left
 LIBRARIES = 4000
 INTERVALS = ("precision", "recall", "f1", "accuracy", "present")
 
@@ -278,7 +281,7 @@ def _posterior(side: Sequence[_Part], rng: np.random.Generator) -> tuple[Floats,
     for part in side:
         if not part.judged:
             return np.full(LIBRARIES, np.nan), np.full(LIBRARIES, np.nan)
-        prior, worth = PRIOR / len(side), max(1 - 1 / part.judged, 0.5)
+        prior, worth = PRIOR / len(side), max(1 - LOST / part.judged, 0.25)
         share = rng.beta(prior + worth * part.present, prior + worth * (part.judged - part.present), LIBRARIES)
         present += part.present + rng.binomial(part.sizes - part.judged, share)
         size += part.sizes
@@ -304,9 +307,9 @@ def _value(number: float) -> float | None:
 
 
 def _interval(libraries: Floats, value: float | None) -> Interval | None:
-    """The middle 95 % of the libraries, widened where it must be to hold the estimate itself."""
+    """The middle of the libraries, widened where it must be to hold the estimate itself."""
     there = libraries[np.isfinite(libraries)]
     if value is None or not len(there):
         return None
-    low, high = np.quantile(there, (0.025, 0.975))
+    low, high = np.quantile(there, (TAIL, 1 - TAIL))
     return min(float(low), value), max(float(high), value)

@@ -125,8 +125,8 @@ def small_birds(data: str | Path, part: str, n: int, seed: int) -> list[Recipe]:
     things = [order[i] for i in rng.integers(len(order), size=n // 2)]
     out = [
         Recipe("small", b.path, True, s, b.box, order[i], "small")
-        for i, (b, s) in enumerate(zip(birds, seeds, strict=False))
-    ][:n]
+        for i, (b, s) in enumerate(zip(birds[:n], seeds, strict=True))
+    ]
     out += [Recipe("small", t, False, seeds[i], None, order[n + i], "small") for i, t in enumerate(things)]
     out += [Recipe("scene", path, False, 0, group="scene") for path in order[n + n // 2 : 2 * n]]
     return out

@@ -1,0 +1,100 @@
+"""The pictures of a report are written whole, whatever the label, and say what is missing."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photosearch import plot, report
+from photosearch.errors import InputError
+
+rng = np.random.default_rng(1)
+PHOTOS = [report.Judged(f"{i}.jpg", float(s), bool(rng.random() < s)) for i, s in enumerate(rng.random(200))]
+RED = (0xD5, 0x5E, 0x00)
+
+
+def reds(path):
+    """Where the picture is red: the mean column and row, as shares of its width and height."""
+    with Image.open(path) as image:
+        there = np.argwhere((np.asarray(image.convert("RGB")) == RED).all(axis=2))
+        return there[:, 1].mean() / image.width, there[:, 0].mean() / image.height
+
+
+@pytest.mark.parametrize("drawing", [plot.precision_recall, plot.reliability])
+def test_a_picture_is_drawn_and_nothing_else_is_left(tmp_path, drawing):
+    drawing(tmp_path / "p.png", PHOTOS, 0.5, "bird")
+    with Image.open(tmp_path / "p.png") as image:
+        assert image.format == "PNG"
+        assert min(image.size) > 800
+    drawing(tmp_path / "p.SVG", PHOTOS, 0.5, "bird")
+    assert (tmp_path / "p.SVG").read_text().startswith("<?xml")
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["p.SVG", "p.png"]
+
+
+def test_the_point_lies_where_the_threshold_leads(tmp_path):
+    places = []
+    for threshold in (0.2, 0.8):
+        plot.precision_recall(tmp_path / "p.png", PHOTOS, threshold, "bird")
+        places.append(reds(tmp_path / "p.png"))
+    assert places[0][0] > places[1][0] + 0.2  # more recall: further right
+    assert places[0][1] > places[1][1]  # less precision: further down
+
+
+def test_the_threshold_is_a_line_across_the_reliability_plot(tmp_path):
+    places = []
+    for threshold in (0.2, 0.8):
+        plot.reliability(tmp_path / "p.png", PHOTOS, threshold, "bird")
+        places.append(reds(tmp_path / "p.png"))
+    assert places[1][0] - places[0][0] == pytest.approx(0.6 * 0.87, abs=0.05)
+
+
+def test_a_threshold_that_finds_nothing_is_drawn_without_a_point(tmp_path):
+    plot.precision_recall(tmp_path / "p.png", PHOTOS, 1.0, "bird")
+    with Image.open(tmp_path / "p.png") as image:
+        assert not (np.asarray(image.convert("RGB")) == RED).all(axis=2).any()
+
+
+@pytest.mark.parametrize("label", ["$x", "a$b$c", "$\\frac{", "鸟", "\\"])
+def test_a_label_is_text_and_no_formula(tmp_path, label):
+    for drawing in (plot.precision_recall, plot.reliability):
+        drawing(tmp_path / "p.png", PHOTOS, 0.5, label)
+        assert (tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_one_photo_is_enough_for_a_picture(tmp_path):
+    for drawing in (plot.precision_recall, plot.reliability):
+        drawing(tmp_path / "p.png", [report.Judged("a.jpg", 1.0, True)], 0.5, "bird")
+
+
+def test_what_cannot_be_drawn_is_said(tmp_path):
+    with pytest.raises(InputError, match="none of the 1 photos that you know of shows bird"):
+        plot.precision_recall(tmp_path / "p.png", [report.Judged("a.jpg", 0.9, False)], 0.5, "bird")
+    with pytest.raises(InputError, match="nothing to draw"):
+        plot.reliability(tmp_path / "p.png", [], 0.5, "bird")
+    with pytest.raises(InputError, match=r"p\.xyz: can't draw this kind of file; end the name in \.png"):
+        plot.reliability(tmp_path / "p.xyz", PHOTOS, 0.5, "bird")
+    with pytest.raises(InputError, match="can't be written: No such file or directory"):
+        plot.reliability(tmp_path / "no" / "p.png", PHOTOS, 0.5, "bird")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    def full(figure, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "p.png").write_bytes(b"the old one")
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        plot.reliability(tmp_path / "p.png", PHOTOS, 0.5, "bird")
+    assert [(x.name, x.read_bytes()) for x in tmp_path.iterdir()] == [("p.png", b"the old one")]
+
+
+def test_without_matplotlib_a_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(InputError, match=r"pip install 'photosearch\[plot\]'"):
+        plot.precision_recall(tmp_path / "p.png", PHOTOS, 0.5, "bird")

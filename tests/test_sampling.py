@@ -1,0 +1,222 @@
+"""What is drawn to be judged, and what the answers say of the library: against libraries whose truth is known."""
+
+import json
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.coverage import TUNING, cover, from_csv, synthetic
+from photosearch import report, sampling
+from photosearch.errors import InputError
+from photosearch.sampling import Answer
+
+SHARES = ("precision", "recall", "f1", "accuracy")
+
+
+@pytest.fixture(scope="module")
+def library():
+    """2,000 photos, one in five a bird, of which about five in eight are found at 0.5."""
+    return synthetic("modest", TUNING["modest"], 2000, 0.2, seed=3)
+
+
+def answered(library, drawn):
+    return [
+        Answer(float(library.scores[d.index]), d.stratum, d.population, bool(library.present[d.index])) for d in drawn
+    ]
+
+
+def truth(library, threshold):
+    rows = zip(library.scores, library.present, strict=True)
+    return report.count([report.Judged("", s, bool(p)) for s, p in rows], threshold)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 20).map(lambda i: i / 20), max_size=120),
+    st.integers(4, 90),
+    st.integers(0, 20).map(lambda i: i / 20),
+)
+def test_a_sample_is_of_the_size_asked_and_of_strata_that_the_threshold_does_not_cut(scores, n, threshold):
+    drawn = sampling.draw(scores, n, threshold)
+    assert len({d.index for d in drawn}) == len(drawn) == min(n, len(scores))
+    strata = defaultdict(list)
+    for d in drawn:
+        strata[d.stratum].append(d)
+    assert sorted(strata) == list(range(len(strata)))
+    assert sum(rows[0].population for rows in strata.values()) == len(scores)
+    ends = []
+    for _, rows in sorted(strata.items()):
+        assert {(d.population, d.probability) for d in rows} == {(rows[0].population, len(rows) / rows[0].population)}
+        assert len(rows) >= min(2, rows[0].population)
+        here = [scores[d.index] for d in rows]
+        assert min(here) >= threshold or max(here) < threshold
+        ends += [min(here), max(here)]
+    assert ends == sorted(ends)
+
+
+def test_the_found_and_the_doubtful_are_drawn_more_often_than_the_many_others(library):
+    drawn = sampling.draw(library.scores, 60, 0.5)
+    found = [d for d in drawn if library.scores[d.index] >= 0.5]
+    assert len(found) == 24
+    chance = dict(sorted((d.stratum, d.probability) for d in drawn))
+    lowest, doubtful = chance[0], chance[min(d.stratum for d in found) - 1]
+    assert doubtful > 3 * lowest
+    assert all(d.probability > 3 * lowest for d in found)
+
+
+def test_the_seed_decides_what_is_drawn(library):
+    first, again, other = (sampling.draw(library.scores, 60, 0.5, seed=seed) for seed in (1, 1, 2))
+    assert first == again
+    assert {d.index for d in first} != {d.index for d in other}
+
+
+def test_the_order_does_not_tell_what_the_model_thinks(library):
+    strata = np.array([[d.stratum for d in sampling.draw(library.scores, 60, 0.5, seed=s)] for s in range(50)])
+    place = np.arange(60)
+    assert abs(np.mean([np.corrcoef(row, place)[0, 1] for row in strata])) < 0.06
+
+
+def test_too_few_photos_to_draw_are_refused():
+    with pytest.raises(InputError, match="3 photos are too few"):
+        sampling.draw([0.1] * 10, 3, 0.5)
+    with pytest.raises(ValueError, match="not a number"):
+        sampling.draw([0.1, float("nan")], 60, 0.5)
+
+
+def test_who_judges_all_photos_knows_all(library):
+    small = replace(library, scores=library.scores[:300], present=library.present[:300])
+    for threshold in (0.5, 0.2):  # drawn for the first
+        known = truth(small, threshold)
+        e = sampling.estimate(answered(small, sampling.draw(small.scores, 300, 0.5)), threshold)
+        assert (e.population, e.drawn, e.judged) == (300, 300, 300)
+        assert (e.tp, e.fp, e.fn, e.tn) == pytest.approx((known.tp, known.fp, known.fn, known.tn))
+        for name in SHARES:
+            value = getattr(known, name)
+            assert (getattr(e, name), *e.intervals[name]) == pytest.approx((value,) * 3)
+        assert e.always_no_accuracy == pytest.approx(known.always_no_accuracy)
+        assert (e.present, *e.intervals["present"]) == pytest.approx((known.tp + known.fn,) * 3)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.35])
+def test_on_average_the_estimates_are_the_truth(library, threshold):
+    """Drawn for 0.5; at 0.35 the parts of a stratum that is cut are estimated too."""
+    known = truth(library, threshold)
+    made = [
+        sampling.estimate(answered(library, sampling.draw(library.scores, 60, 0.5, seed=seed)), threshold)
+        for seed in range(80)
+    ]
+    for name in ("tp", "fp", "fn", "tn"):
+        values = np.array([getattr(e, name) for e in made])
+        spread = values.std() / np.sqrt(len(made))
+        assert abs(values.mean() - getattr(known, name)) < 3 * spread, name
+
+
+@pytest.mark.parametrize("n", [60, 200])
+def test_95_percent_intervals_hold_the_truth_in_95_of_100_draws(library, n):
+    """The full table: python -m benchmarks.coverage."""
+    weighted, unweighted, random = cover(library, n, 100, 0.5)
+    assert weighted.precision >= 0.88  # at n = 200 the strata found are judged nearly whole: it may always hold
+    assert weighted.recall >= 0.88  # 100 draws: three standard errors below 95 %
+    assert unweighted.recall < 0.8
+    assert weighted.recall_width < random.recall_width
+    assert weighted.precision_width < random.precision_width
+
+
+def test_where_the_many_others_show_no_bird_the_interval_still_allows_for_some():
+    # 90,000 photos of which 20 were judged, none a bird: 1 in 20 could be, and would not have been seen.
+    answers = [Answer(0.001, 0, 90_000, False)] * 20 + [Answer(0.9, 1, 1000, True)] * 20
+    e = sampling.estimate(answers, 0.5)
+    assert (e.tp, e.fp, e.fn, e.tn) == (1000, 0, 0, 90_000)
+    assert (e.precision, e.recall) == (1, 1)
+    low, high = e.intervals["recall"]
+    assert 0.05 < low < 0.5
+    assert high == 1
+    assert 0.8 < e.intervals["precision"][0] < 1
+
+
+def test_a_photo_not_judged_hands_its_weight_to_its_stratum():
+    answers = [Answer(0.1, 0, 100, False)] * 3 + [Answer(0.1, 0, 100, None)] * 2 + [Answer(0.1, 0, 100, True)]
+    answers += [Answer(0.9, 1, 30, True), Answer(0.9, 1, 30, None)]
+    e = sampling.estimate(answers, 0.5)
+    assert (e.population, e.drawn, e.judged) == (130, 8, 5)
+    assert (e.tp, e.fp, e.fn, e.tn) == (30, 0, 25, 75)
+    assert sampling.weights(answers) == [25.0] * 4 + [30.0]
+
+
+def test_a_stratum_without_a_judged_photo_goes_to_its_neighbour_on_the_same_side():
+    answers = [Answer(0.1, 0, 1000, None), Answer(0.3, 1, 200, True), Answer(0.3, 1, 200, False)]
+    answers += [Answer(0.6, 2, 50, None), Answer(0.8, 3, 40, True), Answer(0.9, 4, 30, False)]
+    e = sampling.estimate(answers, 0.5)
+    assert (e.tp, e.fp, e.fn, e.tn) == (90, 30, 600, 600)
+
+
+def test_a_side_without_a_judged_photo_leaves_what_depends_on_it_without_value():
+    answers = [Answer(0.1, 0, 1000, None)] * 5 + [Answer(0.8, 1, 40, True)] * 3 + [Answer(0.8, 1, 40, False)]
+    e = sampling.estimate(answers, 0.5)
+    assert (e.tp, e.fp, e.fn, e.tn, e.precision, e.recall, e.accuracy) == (30, 10, None, None, 0.75, None, None)
+    assert e.intervals["precision"][0] < 0.75 < e.intervals["precision"][1]
+    assert [e.intervals[name] for name in ("recall", "f1", "accuracy", "present")] == [None] * 4
+
+
+def test_nothing_found_and_nothing_there_have_no_precision_and_no_recall():
+    e = sampling.estimate([Answer(0.1, 0, 1000, False)] * 10, 0.5)
+    assert (e.tp, e.fp, e.fn, e.tn, e.precision, e.recall, e.f1, e.accuracy) == (0, 0, 0, 1000, None, None, None, 1)
+    assert e.intervals["precision"] is e.intervals["recall"] is None
+    assert sampling.estimate([], 0.5).accuracy is None
+
+
+def test_at_another_threshold_a_stratum_is_parted_and_the_intervals_grow():
+    # 50 photos found at 0.5; ten judged, four of them from 0.7 on.
+    answers = [Answer(0.75, 1, 50, True)] * 4 + [Answer(0.6, 1, 50, True)] * 3 + [Answer(0.6, 1, 50, False)] * 3
+    answers += [Answer(0.1, 0, 900, False)] * 10
+    e = sampling.estimate(answers, 0.7)
+    assert (e.tp, e.fp, e.fn, e.tn) == (20, 0, 15, 915)
+    assert e.population == 950
+    low, high = e.intervals["recall"]
+    assert low < 20 / 35 < high
+
+
+def test_strata_that_contradict_are_refused():
+    with pytest.raises(InputError, match="stratum 3 of the sample: 2 photos drawn of 10 or 12"):
+        sampling.estimate([Answer(0.1, 3, 10, True), Answer(0.1, 3, 12, True)], 0.5)
+    with pytest.raises(InputError, match="3 photos drawn of 2"):
+        sampling.estimate([Answer(0.1, 0, 2, True)] * 3, 0.5)
+
+
+def test_the_same_answers_give_the_same_numbers(library):
+    answers = answered(library, sampling.draw(library.scores, 60, 0.5))
+    assert sampling.estimate(answers, 0.5) == sampling.estimate(answers, 0.5)
+
+
+def test_weights_make_a_curve_of_the_whole_library(library):
+    answers = answered(library, sampling.draw(library.scores, 400, 0.5))
+    photos = [report.Judged("", a.score, a.present) for a in answers]
+    weights = sampling.weights(answers)
+    assert sum(weights) == pytest.approx(2000)
+    whole = [report.Judged("", s, bool(p)) for s, p in zip(library.scores, library.present, strict=True)]
+    areas = [c.average_precision for c in (report.curve(whole), report.curve(photos, weights), report.curve(photos))]
+    assert abs(areas[1] - areas[0]) < 0.06
+    assert abs(areas[2] - areas[0]) > abs(areas[1] - areas[0])
+
+
+def test_the_json_of_an_estimate(library):
+    e = sampling.estimate(answered(library, sampling.draw(library.scores, 60, 0.5)), 0.5)
+    told = json.loads(json.dumps(sampling.to_json("bird", e), allow_nan=False))
+    assert set(report.to_json("bird", [], 0.5)) - {"n", "average_precision", "mistakes"} <= set(told)
+    assert {"population", "drawn", "judged", "present"} <= set(told)
+    assert list(told["intervals"]) == [*SHARES, "present"]
+
+
+def test_the_benchmark_reads_real_scores_from_a_file(tmp_path):
+    file = tmp_path / "real.csv"
+    rows = "".join(f"{i}.jpg,bird,{int(i > 70)},{i / 100}\n" for i in range(100))
+    file.write_text("path,label,present,score\n" + rows + "0.jpg,dog,1,0.25\n")
+    bird, dog = from_csv(file)
+    assert (bird.name, len(bird.scores), int(bird.present.sum()), bird.scores[50]) == ("real bird, 100", 100, 29, 0.5)
+    assert (dog.scores.tolist(), dog.present.tolist()) == ([0.25], [True])
+    weighted = cover(bird, 100, 3, 0.5)[0]
+    assert (weighted.precision, weighted.recall, weighted.recall_width) == (1, 1, 0)  # all are judged

@@ -1,0 +1,107 @@
+"""Contact sheets: each photo under its number, whole, in its own shape; a gap for one that can't be opened."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photosearch import sheet
+from photosearch.errors import InputError
+from photosearch.sheet import GAP, SIDE, STRIP
+
+RED, BLUE = (220, 30, 30), (30, 30, 220)
+
+
+def photo(path, size, left, right=None, orientation=None):
+    """Its left half in one colour, its right half in another."""
+    image = Image.new("RGB", size, left)
+    image.paste(right or left, (size[0] // 2, 0, *size))
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    image.save(path, quality=95, exif=exif)
+    return str(path)
+
+
+def cell(pixels, place):
+    """The pixels of a thumbnail's square, and those of the strip above it; place: from 0."""
+    x, y = GAP + place % 10 * (SIDE + GAP), GAP + place // 10 * (STRIP + SIDE + GAP)
+    return pixels[y + STRIP : y + STRIP + SIDE, x : x + SIDE], pixels[y : y + STRIP, x : x + SIDE]
+
+
+def like(pixels, colour):
+    return np.abs(pixels - np.array(colour)).max(axis=-1) < 40
+
+
+def written(paths):
+    pages = []
+    for path in paths:
+        with Image.open(path) as image:
+            pages.append(np.asarray(image.convert("RGB")).astype(int))
+    return pages
+
+
+def test_photos_stand_in_order_whole_and_in_their_own_shape(tmp_path):
+    wide = photo(tmp_path / "wide.jpg", (640, 320), RED, BLUE)
+    high = photo(tmp_path / "high.jpg", (200, 800), BLUE)
+    turned = photo(tmp_path / "turned.jpg", (640, 320), RED, BLUE, orientation=6)  # to be turned right by 90 degrees
+    (page,) = written(sheet.write(tmp_path, [(1, wide), (2, high), (3, turned)]))
+    first, second, third = (cell(page, i)[0] for i in range(3))
+    assert like(first[4:76, 4:76], RED).all()
+    assert like(first[4:76, 84:156], BLUE).all()
+    assert not (like(first[84:], RED) | like(first[84:], BLUE)).any()
+    assert like(second[4:156, 4:36], BLUE).all()
+    assert not like(second[:, 44:], BLUE).any()
+    assert like(third[4:76, 4:76], RED).all()
+    assert like(third[84:156, 4:76], BLUE).all()
+
+
+def test_the_numbers_are_large_and_are_those_given(tmp_path):
+    path = photo(tmp_path / "a.jpg", (64, 64), RED)
+    (page,) = written(sheet.write(tmp_path, [(1, path), (8, path), (1, path), (288, path)]))
+    strips = [cell(page, i)[1] for i in range(4)]
+    inked = [np.argwhere(strip.max(axis=-1) < 60) for strip in strips]
+    assert all(np.ptp(ink[:, 0]) >= 18 for ink in inked)  # pixels high
+    assert (strips[0] == strips[2]).mean() > 0.9
+    assert len(inked[0]) < len(inked[1]) < len(inked[3])
+    assert inked[3][:, 1].max() < SIDE
+
+
+def test_a_photo_that_cannot_be_opened_leaves_its_number_and_a_gap(tmp_path):
+    good = photo(tmp_path / "good.jpg", (64, 64), RED)
+    (tmp_path / "bad.jpg").write_bytes(b"no photo")
+    (page,) = written(
+        sheet.write(tmp_path, [(1, str(tmp_path / "bad.jpg")), (2, str(tmp_path / "gone.jpg")), (3, good)])
+    )
+    for i in (0, 1):
+        square, strip = cell(page, i)
+        assert (np.ptp(square[2:50], axis=-1) < 20).all()  # grey
+        assert (strip.max(axis=-1) < 60).any()
+    assert like(cell(page, 2)[0][4:156, 4:156], RED).all()
+
+
+def test_sixty_photos_fill_a_page(tmp_path):
+    path = photo(tmp_path / "a.jpg", (64, 64), RED)
+    one, two = (tmp_path / name for name in ("one", "two"))
+    one.mkdir(), two.mkdir()
+    assert [x.name for x in sheet.write(one, [(i, path) for i in range(1, 61)])] == ["sheet-1.jpg"]
+    pages = sheet.write(two, [(i, path) for i in range(1, 62)])
+    assert sorted(two.iterdir()) == pages == [two / "sheet-1.jpg", two / "sheet-2.jpg"]
+    full, rest = written(pages)
+    assert full.shape == (GAP + 6 * (STRIP + SIDE + GAP), GAP + 10 * (SIDE + GAP), 3)
+    assert rest.shape == (2 * GAP + STRIP + SIDE, 2 * GAP + SIDE, 3)
+    assert like(cell(full, 59)[0][4:156, 4:156], RED).all()
+    assert sheet.write(two, []) == []
+
+
+def test_a_very_long_panorama_is_still_a_line(tmp_path):
+    path = photo(tmp_path / "a.png", (3000, 4), RED)
+    (page,) = written(sheet.write(tmp_path, [(1, path)]))
+    square = cell(page, 0)[0]
+    assert (square[0, :, 0] - square[0, :, 1] > 30).all()
+    assert not (square[20:, :, 0] - square[20:, :, 1] > 20).any()
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    path = photo(tmp_path / "a.jpg", (64, 64), RED)
+    with pytest.raises(InputError, match=r"sheet-1\.jpg: can't be written: No such file or directory"):
+        sheet.write(tmp_path / "no", [(1, path)])
