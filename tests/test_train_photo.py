@@ -97,10 +97,29 @@ def test_platt_finds_the_line_that_made_the_logits() -> None:
     assert abs(shift + 1) < 0.06
 
 
-def test_the_best_threshold_lies_between_the_last_bird_it_takes_and_what_is_below() -> None:
-    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.2, 0.1])
-    targets = np.array([True, True, False, True, False, False])
-    assert photo.best_threshold(scores, targets) == pytest.approx(0.4)
+def test_the_threshold_reaches_the_precision_among_photographs_where_birds_are_rare() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.2, 0.99])
+    birds = [True, True, True, False, True, False]
+    sets = ["caltech-101"] * 5 + ["cub"]
+    recipes = [scenes.Recipe("whole", Path("x"), b, 0, group=g) for b, g in zip(birds, sets, strict=True)]
+    assert photo.chosen(scores, recipes) == 0.7
+
+
+def test_pooling_asks_the_tiles_where_the_whole_photo_shows_nothing() -> None:
+    rng = np.random.default_rng(2)
+    kinds = ["small"] * 200 + ["whole"] * 200 + ["scene"] * 400
+    birds = np.array([True] * 400 + [False] * 400)
+    z = rng.normal(-4, 1, (800, 10))
+    z[:200, 3] += 9
+    z[200:400] += 9
+    recipes = [scenes.Recipe(k, Path("x"), bool(b), 0) for k, b in zip(kinds, birds, strict=True)]
+    pooling, counts = photo.pooled(z, recipes, prior=0.2, threshold=0.5)
+    whole, most, _ = pooling["bird"]
+    assert whole > 0
+    assert most > whole
+    assert counts["small_birds"][0] > 190
+    assert counts["whole_birds"][0] > 190
+    assert counts["no_bird"][0] < 8
 
 
 def test_pictures_are_judged_on_the_way_of_the_search(tmp_path: Path) -> None:
