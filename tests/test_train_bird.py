@@ -166,13 +166,16 @@ def test_control_c_leaves_the_best_checkpoint_and_says_how_to_go_on(sets, tmp_pa
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "train", "bird", "--data", str(sets), "--epochs", "10000", "--run", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # Tests that a shell runs in the background ignore Ctrl-C, and so would their children.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
+    signal.signal(signal.SIGINT, before)
     try:
         deadline = time.monotonic() + 120
         while not (folder / "best.pt").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=250)[1]
+        said = process.communicate(timeout=120)[1]
     finally:
         process.kill()
 
