@@ -28,13 +28,13 @@ import numpy.typing as npt
 from photosearch.errors import InputError
 
 LEAST = 4  # photos to draw: two on each side of the threshold
-# The next five were chosen on libraries of their own: `python -m benchmarks.coverage --on tuning`.
+# Chosen on libraries of their own: `python -m benchmarks.coverage --on tuning`.
 FOUND_SHARE = 0.4  # of the photos to judge, those from the threshold on
 PER_STRATUM, MOST_STRATA = 7, 8  # photos to judge in a stratum, at least; strata on a side, at most
 DOUBT = 0.01  # no score counts as surer than this where strata are cut, or the lowest would be left alone
-TAIL = 0.03  # of the libraries, beyond each end of an interval; counts are whole, and 0.025 would hold 97 %
+# As the docstring says.
 PRIOR = 0.5  # photos of each answer, for all strata of a side together
-LOST = 2  # of the answers of a stratum; of fewer than three, a quarter of each is left
+LOST = 2  # of the answers of a stratum; at least a quarter of each is left
 LIBRARIES = 4000
 INTERVALS = ("precision", "recall", "f1", "accuracy", "present")
 
@@ -307,9 +307,9 @@ def _value(number: float) -> float | None:
 
 
 def _interval(libraries: Floats, value: float | None) -> Interval | None:
-    """The middle of the libraries, widened where it must be to hold the estimate itself."""
+    """The middle 95 % of the libraries, widened where it must be to hold the estimate itself."""
     there = libraries[np.isfinite(libraries)]
     if value is None or not len(there):
         return None
-    low, high = np.quantile(there, (TAIL, 1 - TAIL))
+    low, high = np.quantile(there, (0.025, 0.975))
     return min(float(low), value), max(float(high), value)
