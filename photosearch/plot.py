@@ -42,8 +42,8 @@ def precision_recall(path: Path, judged: Sequence[report.Judged], threshold: flo
         axes.axhline(everything, color=GREY, linestyle="--", linewidth=1)
         _point(axes, counts, threshold)
         _shares(axes, "recall", "precision")
-        name, area = _plain(label), curve.average_precision
-        axes.set_title(f"{name}: {counts.n:,} photos, {counts.tp + counts.fn:,} show it, average precision {area:.3f}")
+        there, area = counts.tp + counts.fn, curve.average_precision
+        _title(axes, f"{label}: {counts.n:,} photos, {there:,} show it, average precision {area:.3f}")
 
 
 def reliability(path: Path, judged: Sequence[report.Judged], threshold: float, label: str) -> None:
@@ -65,7 +65,7 @@ def reliability(path: Path, judged: Sequence[report.Judged], threshold: float, l
         above.errorbar(scores, shares, reach, fmt="o-", color=BLUE, linewidth=1, capsize=3)
         above.axvline(threshold, color=RED, linestyle=":")
         _shares(above, "", "share that shows it")
-        above.set_title(f"{_plain(label)}: {len(judged):,} photos, expected calibration error {error:.3f}")
+        _title(above, f"{label}: {len(judged):,} photos, expected calibration error {error:.3f}")
         below.bar([b.low for b in bins], [b.n for b in bins], [b.high - b.low for b in bins], align="edge",
                   color=BLUE, edgecolor="white")  # fmt: skip
         below.set(xlabel="score", ylabel="photos", yscale="log", ylim=(0.8, None))
@@ -115,11 +115,10 @@ def _point(axes: "Axes", counts: report.Counts, threshold: float) -> None:
     axes.legend(loc="lower left")
 
 
+def _title(axes: "Axes", text: str) -> None:
+    axes.set_title(text, parse_math=False)  # a label may hold $, which would begin a formula
+
+
 def _shares(axes: "Axes", across: str, up: str) -> None:
     axes.set(xlabel=across, ylabel=up, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.grid(color="#e0e0e0", linewidth=0.5)
-
-
-def _plain(label: str) -> str:
-    """A label as it stands: matplotlib would take $...$ for a formula."""
-    return label.replace("\\", "\\\\").replace("$", r"\$")

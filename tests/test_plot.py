@@ -55,7 +55,7 @@ def test_a_threshold_that_finds_nothing_is_drawn_without_a_point(tmp_path):
         assert not (np.asarray(image.convert("RGB")) == RED).all(axis=2).any()
 
 
-@pytest.mark.parametrize("label", ["$x", "a$b$c", "$\\frac{", "鸟", "\\"])
+@pytest.mark.parametrize("label", ["$x", "$\\frac{$", "鸟", "\\"])
 def test_a_label_is_text_and_no_formula(tmp_path, label):
     for drawing in (plot.precision_recall, plot.reliability):
         drawing(tmp_path / "p.png", PHOTOS, 0.5, label)
