@@ -57,9 +57,9 @@ class Card:
     labels: one for each column of scores. input_size: S, in pixels. fit: how a photo becomes a square
     (photos.views). thresholds: label -> score from which a photo counts as showing it, chosen on validation data.
     tiles: the number of tiles that pays on validation data, `index --tiles`'s default. pooling: for each number of
-    tiles but 0, label -> [whole, most, bias]: the score is sigmoid(whole * logit of the whole photo
-    + most * largest logit among the tiles + bias). measured: rows of a table, one for each split and label.
-    details: everything else that a reader of the card may want: the command, the settings, the seeds, the seconds.
+    tiles but 0, label -> [whole, most, bias]: the score's logit is whole * logit of the whole photo + most * largest
+    logit among the tiles + bias, or the whole photo's own where that is larger. measured: rows of a table, one for each
+    split and label. details: what else a reader of the card may want: command, settings, seeds, seconds.
     """
 
     name: str
@@ -275,7 +275,8 @@ def pool(scores: Scores, card: Card) -> Scores:
     rows = card.pooling[str(tiles)]
     whole, most, bias = (np.array([rows[label][i] for label in card.labels]) for i in range(3))
     logits = logit(scores)
-    pooled = whole * logits[:, 0] + most * logits[:, 1:].max(axis=1) + bias
+    with_tiles = whole * logits[:, 0] + most * logits[:, 1:].max(axis=1) + bias
+    pooled = np.maximum(logits[:, 0], with_tiles)  # what fills the photo is cut by every tile, and must not lose by it
     probabilities: Scores = (1 / (1 + np.exp(-pooled))).astype(np.float32)
     return probabilities
 

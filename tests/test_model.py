@@ -80,6 +80,13 @@ def test_pooling_weighs_the_whole_the_best_tile_and_a_bias_label_by_label():
     np.testing.assert_allclose(pool(views, card), [[0.1, 0.6, 0.75]], atol=1e-6)
 
 
+def test_a_photo_loses_nothing_by_its_tiles():
+    card = toy_card(pooling={"4": {"red": (1, 1, -1), "green": (0, 1, -1), "blue": (0, 1, 3)}})
+    views = np.full((1, 5, 3), 0.1, np.float32)
+    views[0, 0] = 0.9  # what fills the frame is cut by every tile
+    np.testing.assert_allclose(pool(views, card), [[0.9, 0.9, 0.9]], rtol=1e-6)
+
+
 def test_a_number_of_tiles_without_pooling_is_refused():
     with pytest.raises(ModelError, match="toy is not calibrated for --tiles 9, only for 0, 4"):
         check_tiles(toy_card(), 9)

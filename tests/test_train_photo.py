@@ -71,20 +71,25 @@ def test_a_smaller_and_compressed_version_of_a_picture_is_a_near_copy(tmp_path: 
 def test_the_network_begins_with_what_imagenet_taught_it_wherever_it_is_cut() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8))
     with torch.inference_mode():
-        early, late = (net.eval()(images) for net in (photo.BirdNet(12), photo.BirdNet(18)))
+        nets = photo.BirdNet(12), photo.BirdNet(18), photo.BirdNet(12, folded=False)
+        early, late, unfolded = (net.eval()(images) for net in nets)
     assert early.shape == (2, 1)
     assert torch.allclose(early, late, atol=1e-5)
+    assert torch.allclose(early, unfolded, atol=1e-5)
     assert len(photo.IMAGENET_BIRDS) == 59
 
 
 def test_teaching_leaves_what_lies_before_the_cut_as_it_was() -> None:
     rng = np.random.default_rng(0)
     recipes = [scenes.Recipe("photo", Path("x"), i % 2 == 0, i) for i in range(16)]
-    views = (rng.random((16, 1, 1280)) + np.array([r.bird for r in recipes])[:, None, None]).astype(np.float16)
-    settings = photo.Settings(cut=18, epochs=8, batch=8, rate=1e-3, average=0.5)
-    before, after = photo.BirdNet(18), photo.fit(views, recipes, settings, lambda done, of: None)
-    assert all(map(torch.equal, before.stages.parameters(), after.stages.parameters()))
-    z = photo.logits(after, views)[:, 0]
+    views = rng.random((16, 1, 320, 7, 7)) + np.array([r.bird for r in recipes])[:, None, None, None, None]
+    settings = photo.Settings(cut=17, epochs=8, batch=8, rate=1e-3, average=0.5)
+    before, after = photo.BirdNet(17), photo.fit(views.astype(np.float16), recipes, settings, lambda done, of: None)
+    same = [
+        all(map(torch.equal, b.parameters(), a.parameters())) for b, a in zip(before.stages, after.stages, strict=True)
+    ]
+    assert same == [True] * 17 + [False]
+    z = photo.logits(after, views.astype(np.float16))[:, 0]
     assert z[::2].min() > z[1::2].max()
 
 
@@ -115,11 +120,21 @@ def test_pooling_asks_the_tiles_where_the_whole_photo_shows_nothing() -> None:
     recipes = [scenes.Recipe(k, Path("x"), bool(b), 0) for k, b in zip(kinds, birds, strict=True)]
     pooling, counts = photo.pooled(z, recipes, prior=0.2, threshold=0.5)
     whole, most, _ = pooling["bird"]
-    assert whole > 0
-    assert most > whole
+    assert most > 2 * abs(whole)
     assert counts["small_birds"][0] > 190
     assert counts["whole_birds"][0] > 190
-    assert counts["no_bird"][0] < 8
+    assert counts["no_bird"] == [0, 400]  # as many as without tiles
+    assert counts["small_share"] == 0.6
+
+
+def test_pooling_is_calibrated_for_fewer_small_birds_where_more_would_cost_false_alarms() -> None:
+    rng = np.random.default_rng(2)
+    recipes = [scenes.Recipe("small", Path("x"), i < 200, 0) for i in range(400)]
+    z = rng.normal(-4, 1, (400, 5))
+    z[:200, 1] += 3
+    _, counts = photo.pooled(z, recipes, prior=0.2, threshold=0.5)
+    assert counts["no_bird"] == [0, 200]
+    assert counts["small_share"] < 0.6
 
 
 def test_pictures_are_judged_on_the_way_of_the_search(tmp_path: Path) -> None:

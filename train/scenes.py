@@ -58,8 +58,8 @@ class Amounts:
     tiny_birds: int = 1
     tiny_others: float = 0.25
     bare: int = 1_000
-    pasted_birds: int = 2_200
-    pasted_others: int = 1_700
+    pasted_birds: int = 4_000
+    pasted_others: int = 3_000
 
 
 def training(data: str | Path, amounts: Amounts, seed: int) -> list[Recipe]:
@@ -264,12 +264,12 @@ def _room(size: tuple[int, int], box: Box) -> tuple[Box, float]:
 
 
 def _pasted(image: Image.Image, recipe: Recipe, rng: np.random.Generator) -> Image.Image:
-    """`recipe`'s patch on its scene, over 2.5 to 25 % of the frame, in either's sharpness."""
+    """`recipe`'s patch on its scene, over 1.2 to 25 % of the frame, in either's sharpness."""
     scene = _part(opened(recipe.scene), rng, least=0.5)
     patch = boxed(image, recipe.box) if recipe.box else _part(image, rng, least=0.6)
     if rng.random() < 0.5:
         patch = patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    area = np.exp(rng.uniform(np.log(0.025), np.log(0.25))) * scene.width * scene.height
+    area = np.exp(rng.uniform(np.log(0.012), np.log(0.25))) * scene.width * scene.height
     shape = patch.width / patch.height
     side = max((area * shape) ** 0.5, (area / shape) ** 0.5)
     patch = _scaled(patch, min(side, 0.95 * min(scene.size)))
