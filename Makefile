@@ -26,6 +26,7 @@ lint: .venv/installed-for-tests
 
 docs: .venv/installed-for-tests
 	$(BIN)/python -m train pages
+	$(BIN)/python -m train document
 	$(BIN)/python -m benchmarks page
 
 hostile: .venv/installed-for-tests

@@ -8,7 +8,8 @@ Source: Adam Geitgey, "Machine Learning is Fun!", parts 1 and 2, 2014 and 2016,
 https://medium.com/@ageitgey/machine-learning-is-fun-80ea3ec3c471
 Command: python -m train lesson 1
 
-Printed: nothing yet.
+Printed: R2 0.982 (0.981 to 0.982). On AMD EPYC, 2 cores, 1 thread, torch 2.13.0+cpu; n = 3 runs, median (lowest to
+highest).
 """
 
 import io

@@ -9,7 +9,8 @@ Data: MNIST. Taught with its first 50,000 digits; the next 10,000 chose the net'
 chosen; its test set is the test.
 Command: python -m train lesson 2
 
-Printed: nothing yet.
+Printed: recall 0.967 (0.966 to 0.969); accuracy 0.996 (0.995 to 0.996); precision 0.986 (0.980 to 0.988). On AMD EPYC,
+2 cores, 1 thread, torch 2.13.0+cpu; n = 3 runs, median (lowest to highest).
 """
 
 from pathlib import Path

@@ -9,7 +9,8 @@ https://medium.com/@ageitgey/machine-learning-is-fun-part-3-deep-learning-and-co
 Data: MNIST; canvases of its test digits, 8s moved along the eight directions; threshold 0.5, nothing is chosen.
 Command: python -m train lesson 3
 
-Printed: nothing yet.
+Printed: recall, moved by 8 pixels 0.000 (0.000 to 0.005); moved by 4 0.150 (0.127 to 0.158); not moved 0.970 (0.970 to
+0.973). On AMD EPYC, 2 cores, 1 thread, torch 2.13.0+cpu; n = 3 runs, median (lowest to highest).
 """
 
 from pathlib import Path

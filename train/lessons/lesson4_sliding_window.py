@@ -8,7 +8,9 @@ https://medium.com/@ageitgey/machine-learning-is-fun-part-3-deep-learning-and-co
 Data: canvases with one digit of MNIST, half of them 8s, anywhere, 16 to 28 pixels large; the test's from its test set.
 Command: python -m train lesson 4
 
-Printed: nothing yet.
+Printed: recall 0.846 (0.840 to 0.862); false positives per picture 0.144 (0.082 to 0.174); windows per picture 679;
+times lesson 2's time, window by window 201.054 (159.928 to 320.876); the windows as one batch 23.679 (19.628 to
+36.811). On AMD EPYC, 2 cores, 1 thread, torch 2.13.0+cpu; n = 3 runs, median (lowest to highest).
 """
 
 import time

@@ -10,7 +10,10 @@ https://medium.com/@ageitgey/machine-learning-is-fun-part-3-deep-learning-and-co
 Data: lesson 5's canvases; the threshold is 0.5, not chosen; lesson 4's is its own.
 Command: python -m train lesson 6
 
-Printed: nothing yet.
+Printed: recall 0.983 (0.976 to 0.986); precision 0.977 (0.976 to 0.979); lowest recall of any move 0.983 (0.978 to
+0.988); tiles against Conv2d, largest difference 1e-07 (9e-08 to 3e-07); change of the score per pixel moved, dense
+0.058 (0.048 to 0.065); change of the score per pixel moved, conv 0.009 (0.008 to 0.012). On AMD EPYC, 2 cores, 1
+thread, torch 2.13.0+cpu; n = 3 runs, median (lowest to highest).
 """
 
 import csv
