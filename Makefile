@@ -3,54 +3,63 @@
 # make docs                     rebuild the generated pages from the numbers that commands printed
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
 # make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
-# Each makes its own .venv and installs what it needs. PYTHON=... chooses the Python (3.11 or newer).
+# make coverage                 the tests, and which lines of photosearch/ they run
+# Each makes its own .venv and installs what it needs. PYTHON=... chooses the Python (3.11 or newer), VENV=... another
+# place. Where torch has no wheel, EXTRAS=plot,raw,test tests the tool without the training.
 
 PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?= train,plot,raw,test
 PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
-BIN = .venv/bin
+BIN = $(VENV)/bin
 
-.PHONY: run test lint docs clean hostile fuzz audit
+.PHONY: run test coverage lint docs clean hostile fuzz audit
 
-run: .venv/installed
+run: $(VENV)/installed
 	$(BIN)/photosearch index "$(PHOTOS)"
 	$(BIN)/photosearch find bird --under "$(PHOTOS)"
 
-test: .venv/installed-for-tests
+test: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest
 
-lint: .venv/installed-for-tests
+coverage: $(VENV)/installed-for-tests
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: .venv/installed-for-tests
+docs: $(VENV)/installed-for-tests
 	$(BIN)/python -m train pages
 	$(BIN)/python -m train document
 	$(BIN)/python -m benchmarks page
 
-hostile: .venv/installed-for-tests
+hostile: $(VENV)/installed-for-tests
 	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 $(BIN)/python -m pytest -s --timeout 7200 \
 		tests/test_hostile.py tests/test_kills.py tests/test_migrations.py tests/test_two_at_once.py
 
-fuzz: .venv/installed-for-tests
+fuzz: $(VENV)/installed-for-tests
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	for target in query csv card photo; do \
 		$(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$$(($(MINUTES) * 60)) || exit 1; done
 
-audit: .venv/installed
+audit: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet 'pip-audit>=2.9,<3'
 	$(BIN)/pip-audit --skip-editable
 
-.venv/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("photosearch needs Python 3.11 or newer: make PYTHON=...")'
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-.venv/installed-for-tests: .venv/installed
-	$(BIN)/python -m pip install --quiet --editable '.[train,plot,raw,test]'
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv* .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -817,10 +817,14 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         # Legacy transaction control: sqlite-utils asks for it, and BEGIN IMMEDIATE is ours to say.
         conn = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-        conn.execute("PRAGMA foreign_keys = ON")
-        conn.execute("PRAGMA trusted_schema = OFF")
-        # With WAL, a crash of the machine may cost the last batches and never the database.
-        conn.execute("PRAGMA synchronous = NORMAL")
+        try:
+            conn.execute("PRAGMA foreign_keys = ON")
+            conn.execute("PRAGMA trusted_schema = OFF")
+            # With WAL, a crash of the machine may cost the last batches and never the database.
+            conn.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            conn.close()
+            raise
         return conn
 
     def _migrate(self) -> None:

@@ -1,5 +1,6 @@
-"""What tests share: the folder of the real data sets; a user whom permissions bind."""
+"""What tests share: the folder of the real data sets; a user whom permissions bind. Without torch, the tool alone."""
 
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -7,6 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+OF_TRAINING = [
+    "test_train_*.py",
+    "test_deep.py",
+    "test_docs.py",
+    "test_lessons.py",
+    "test_sweep.py",
+    "test_benchmarks.py",
+]
+collect_ignore_glob = [] if importlib.util.find_spec("torch") else OF_TRAINING
+
+
+def pytest_report_header() -> str | None:
+    return f"no torch here, so not run: {', '.join(OF_TRAINING)}" if collect_ignore_glob else None
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,9 @@ from typing import Any
 
 import filelock
 import numpy as np
+import numpy.typing as npt
 import optuna
+import scipy.special
 import torch
 from optuna.trial import TrialState
 from rich.console import Console
@@ -33,6 +35,8 @@ from train import bird
 
 SEARCHED = ("filters", "hidden", "dropout", "learning_rate", "batch_size", "weight_decay", "label_smoothing",
             "rotation_degrees", "shift", "blur")  # fmt: skip
+
+SETTINGS_SHOWN = 3  # of the best trials; all are in the study
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +153,19 @@ def _objective(fitted: bird.Pictures, validation: bird.Pictures, effort: Effort)
             trial.set_user_attr("seconds", round(time.monotonic() - start, 1))
             if trial.should_prune():
                 raise optuna.TrialPruned
-        probabilities = torch.from_numpy(scores).double().sigmoid().numpy()
-        threshold = bird.threshold_of(probabilities, validation, settings.precision)
-        row = bird.measure(probabilities, validation.birds, threshold, "validation")
-        for name in ("threshold", "precision", "recall"):
-            trial.set_user_attr(name, row[name])
+        for name, value in best_f1(scores, validation).items():
+            trial.set_user_attr(name, value)
         return quality
 
     return objective
+
+
+def best_f1(logits: npt.NDArray[np.float32], validation: bird.Pictures) -> dict[str, float]:
+    """threshold, precision, recall where F1 is highest: a net of a few epochs is far from any precision one wants."""
+    recall, precision, at = bird.curve(logits, validation.birds, bird.composition(validation))
+    best = (recall * precision / np.maximum(recall + precision, 1e-9)).argmax()
+    found = {"threshold": scipy.special.expit(at[best]), "precision": precision[best], "recall": recall[best]}
+    return {name: round(float(value), 4) for name, value in found.items()}
 
 
 def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -177,15 +186,17 @@ def leaderboard(study: optuna.Study) -> list[dict[str, Any]]:
 
 def show(study: optuna.Study) -> None:
     rows, console = leaderboard(study), Console()
-    table = Table(title="validation only; precision and recall at the trial's own threshold", title_justify="left")
-    for column in ("", "trial", "parameters", "seconds", "average precision", "precision", "recall", "settings"):
-        table.add_column(column)
+    table = Table(title="validation only; precision and recall where the trial's F1 is highest", title_justify="left")
+    for column in ("", "trial", "parameters", "seconds", "average precision", "precision", "recall"):
+        table.add_column(column, justify="right")
     for place, r in enumerate(rows, 1):
         told = [f"{r['precision']:.3f}", f"{r['recall']:.3f}"] if r["complete"] else ["stopped early", ""]
-        settings = " ".join(f"{k}={v:.3g}" for k, v in r["settings"].items())
         table.add_row(str(place), str(r["trial"]), f"{r['parameters']:,}", f"{r['seconds']:.0f}",
-                      f"{r['average_precision']:.4f}", *told, settings)  # fmt: skip
+                      f"{r['average_precision']:.4f}", *told)  # fmt: skip
     console.print(table)
+    for place, r in enumerate(rows[:SETTINGS_SHOWN], 1):
+        settings = ", ".join(f"{k} {v:.3g}" for k, v in r["settings"].items())
+        console.print(f"{place}. trial {r['trial']}: {settings}", highlight=False, soft_wrap=True)
     console.print(f"{len(rows)} trials, {sum(not r['complete'] for r in rows)} of them stopped early", highlight=False)
 
 
