@@ -24,6 +24,7 @@ from photosearch.errors import InputError, ModelError, PhotosearchError
 
 if TYPE_CHECKING:
     from photosearch.index import Event
+    from photosearch.report import Judged
     from photosearch.store import Found, Label, Sample, Store
 
 SHOWN = 100  # rows of `find`'s table, where --limit doesn't say
@@ -437,7 +438,9 @@ def report(
         sample = store.sample(chosen)
         if not judged:
             raise InputError(_how_to_tell(chosen.name, len(truths)))
-        at = _threshold(judged, chosen, threshold, at_precision, at_recall)
+        weighed = _weighed(sample) if sample and under is None else None
+        grounds, weights = weighed or (judged, None)
+        at = _threshold(grounds, weights, chosen, threshold, at_precision, at_recall)
         if save:
             store.save_threshold(chosen, at)
             _note(f"find {chosen.name} now takes {at:.4f}")
@@ -477,6 +480,17 @@ def _library_estimate(sample: "Sample | None", label: str, threshold: float) -> 
     return sampling.to_json(label, sampling.estimate(answers, threshold, seed=sample.seed))
 
 
+def _weighed(sample: "Sample") -> "tuple[list[Judged], list[float]] | None":
+    """The photos of a sample that are judged, and how many of the library's each stands for; None where none is."""
+    from photosearch import report as reporting
+    from photosearch import sampling
+
+    photos = [p for p in sample.photos if p.present is not None]
+    answers = [sampling.Answer(p.score, p.stratum, p.population, p.present) for p in photos]
+    judged = [reporting.Judged(p.path or "", p.score, bool(p.present)) for p in photos]
+    return (judged, sampling.weights(answers)) if judged else None
+
+
 def _how_to_tell(label: str, not_scored: int) -> str:
     if not_scored:
         return f"none of the {not_scored:,} photos that you know of has a score for {label}; index them first"
@@ -487,21 +501,28 @@ def _how_to_tell(label: str, not_scored: int) -> str:
 
 
 def _threshold(
-    judged: Sequence[Any], label: "Label", threshold: float | None, at_precision: float | None, at_recall: float | None
+    judged: "Sequence[Judged]",
+    weights: Sequence[float] | None,
+    label: "Label",
+    threshold: float | None,
+    at_precision: float | None,
+    at_recall: float | None,
 ) -> float:
+    """weights: as report.curve takes them."""
     from photosearch import report as reporting
 
     if at_precision is None and at_recall is None:
         return label.threshold if threshold is None else threshold
     if at_precision is not None:
-        found = reporting.threshold_at_precision(judged, at_precision)
+        found = reporting.threshold_at_precision(judged, at_precision, weights)
         wanted = f"precision {at_precision:g}"
     else:
-        found = reporting.threshold_at_recall(judged, at_recall or 0.0)
+        found = reporting.threshold_at_recall(judged, at_recall or 0.0, weights)
         wanted = f"recall {at_recall:g}"
     if found is None:
         raise InputError(f"no threshold reaches {wanted} on these {len(judged):,} photos; ask for less")
-    _note("This threshold was chosen on these same photos: on others, expect a little less.")
+    chosen_on = "these same photos" if weights is None else f"the {len(judged):,} judged photos of the sample"
+    _note(f"This threshold was chosen on {chosen_on}: on others, expect a little less.")
     return found
 
 
@@ -618,7 +639,10 @@ def judge(
     model: OneModel = None,
     db: Db = None,
 ) -> None:
-    """Judge the sample that was drawn last by its numbers: those named show the label, all others do not."""
+    """Judge the sample that was drawn last by its numbers: those named show the label, all others do not.
+
+    A photo that is not where it was when the sample was drawn was grey on the sheet, and is left unjudged.
+    """
     from photosearch.store import Store
 
     if bool(numbers) == none:
@@ -630,9 +654,11 @@ def judge(
             raise InputError(f"no sample was drawn for {chosen.name} yet: photosearch sample {chosen.name} -n 60")
         most = len(kept.photos)
         yes, skip = _numbers(numbers or [], most), _numbers(unsure or [], most)
-        judged = [(i, p) for i, p in enumerate(kept.photos, 1) if i not in skip]
+        gone = {i for i, p in enumerate(kept.photos, 1) if p.path is None or not os.path.exists(p.path)} - yes
+        judged = [(i, p) for i, p in enumerate(kept.photos, 1) if i not in skip | gone]
         store.put_truth((chosen.name, p.image_id, i in yes) for i, p in judged)
-    _note(f"{len(judged):,} judged, {len(yes - skip):,} of them {chosen.name}; now: photosearch report")
+    left = f", {len(gone - skip):,} left out that can't be opened" if gone - skip else ""
+    _note(f"{len(judged):,} judged, {len(yes - skip):,} of them {chosen.name}{left}; now: photosearch report")
 
 
 def _numbers(words: Sequence[str], most: int) -> set[int]:

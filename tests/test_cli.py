@@ -322,6 +322,32 @@ def test_a_sample_is_judged_by_its_numbers_and_speaks_for_the_library(desk: Desk
     assert "The whole library, 43 pictures, by 20 judged of 20 drawn:" in desk.run("report").stdout
 
 
+def test_a_threshold_chosen_on_a_sample_weighs_its_photos(desk: Desk) -> None:
+    for i in range(40):
+        photo(desk.photos / f"{i:02}.png", "blue", size=(i + 1, 60))
+    desk.index()
+    desk.run("sample", "red", "-n", "12", "--to", desk.folder / "sample")
+    rows = list(csv.DictReader(io.StringIO((desk.folder / "sample" / "sample.csv").read_text())))
+    high = [row["number"] for row in rows if Path(row["path"]).name in ("red.jpg", "white.png")]
+    low = [row["number"] for row in rows if row["number"] not in high]
+    desk.run("judge", "red", *high, *low[:1])
+
+    def threshold(*more: str) -> float:
+        return json.loads(desk.run("report", "--at-recall", "0.5", "--json", *more).stdout)["threshold"]
+
+    assert len(high) == 2
+    assert threshold("--under", str(desk.photos)) > 0.5  # two of the three judged reds
+    assert threshold() < 0.5  # the third stands for four
+    assert "the 12 judged photos of the sample" in desk.run("report", "--at-recall", "0.5").stderr
+
+
+def test_a_photo_that_was_grey_on_the_sheet_stays_unjudged(desk: Desk) -> None:
+    desk.index()
+    desk.run("sample", "red", "--to", desk.folder / "sample")
+    (desk.photos / "2019" / "blue.webp").unlink()
+    assert "2 judged, 0 of them red, 1 left out that can't be opened" in desk.run("judge", "red", "--none").stderr
+
+
 def is_red(path: Path) -> bool:
     with Image.open(path) as image:
         red, green, _ = image.convert("RGB").getpixel((0, 0))
