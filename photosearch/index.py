@@ -244,7 +244,10 @@ def only_one(library: Store | Path) -> Iterator[None]:
         who = f"process {run['pid']} on {run['host']} since {run['started_at']}" if run and known else "another process"
         raise StoreError(f"{path}: is being indexed by {who}; wait for it, or use another --db") from None
     except OSError as error:
-        raise StoreError(f"{path}.lock: can't be locked: {error.strerror or error}") from None
+        raise StoreError(
+            f"{path}: can't be written ({error.strerror or error}, of its .lock); check its permissions, or choose a "
+            "place with --db"
+        ) from None
     try:
         yield
     finally:

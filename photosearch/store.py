@@ -816,7 +816,10 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         # Legacy transaction control: sqlite-utils asks for it, and BEGIN IMMEDIATE is ours to say.
-        conn = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+        name = f"{self.path.absolute().as_uri()}?immutable=1" if self._frozen() else str(self.path)
+        conn = sqlite3.connect(
+            name, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=name != str(self.path)
+        )
         try:
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA trusted_schema = OFF")
@@ -826,6 +829,12 @@ class Store:
             conn.close()
             raise
         return conn
+
+    def _frozen(self) -> bool:
+        """Whether nobody here can write it, as on a backup's disk: SQLite could not make the log beside it either."""
+        effective = os.access in os.supports_effective_ids
+        writable = all(os.access(p, os.W_OK, effective_ids=effective) for p in (self.path, self.path.parent))
+        return not writable and not os.path.exists(f"{self.path}-wal")
 
     def _migrate(self) -> None:
         tables = [name for (name,) in self._rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]

@@ -5,6 +5,7 @@ each kind. Then a full disk, a library that may not be written, that another pro
 clock that goes backwards.
 """
 
+import json
 import os
 import random
 import resource
@@ -283,6 +284,24 @@ def test_a_library_that_may_not_be_written_is_told_in_a_line(library: Path) -> N
     print("\n" + line)
     assert line.startswith(f"photosearch: {library}: can't be written (")
     assert line.endswith("check its permissions, or choose a place with --db")
+
+
+def test_a_library_that_may_not_be_written_can_be_read(library: Path, as_nobody: Path) -> None:
+    kept = as_nobody / "backup"
+    kept.mkdir()
+    os.seteuid(os.getuid())
+    shutil.copy(library, kept / "photos.db")
+    (kept / "photos.db").chmod(0o444)
+    kept.chmod(0o555)
+    asked = ("find", "red", "--json", "--db")
+    found = run(*asked, library).stdout
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    assert json.loads(found)
+    assert run(*asked, kept / "photos.db").stdout == found
+    photo = json.loads(found)[0]["path"]
+    assert "can't be written (" in error("mark", photo, "--is", "red", "--db", kept / "photos.db")
+    assert [p.name for p in kept.iterdir()] == ["photos.db"]
 
 
 def test_a_library_that_another_program_keeps_locked_is_told_in_a_line(
