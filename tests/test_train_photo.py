@@ -102,12 +102,14 @@ def test_platt_finds_the_line_that_made_the_logits() -> None:
     assert abs(shift + 1) < 0.06
 
 
-def test_the_threshold_reaches_the_precision_among_photographs_where_birds_are_rare() -> None:
-    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.2, 0.99])
-    birds = [True, True, True, False, True, False]
-    sets = ["caltech-101"] * 5 + ["cub"]
+def test_the_threshold_reaches_the_precision_in_a_library_with_few_birds() -> None:
+    """One in four of Caltech-101 is a bird; each of Tiny ImageNet's counts as one of its others, CUB's birds do not."""
+    sets = ["caltech-101"] * 8 + ["tiny-imagenet"] * 594 + ["cub"]
+    birds = [True, True, *[False] * 600, True]
+    scores = np.array([0.9, 0.6, 0.7, *[0.1] * 5, 0.8, *[0.05] * 593, 0.99])
     recipes = [scenes.Recipe("whole", Path("x"), b, 0, group=g) for b, g in zip(birds, sets, strict=True)]
-    assert photo.chosen(scores, recipes) == 0.7
+    assert photo.chosen(scores, recipes) == 0.6  # 0.25 against 2 * 0.75 / 600: a precision of 0.99
+    assert photo.chosen(scores[:8], recipes[:8]) == 0.9  # alone: 1 of 3 is wrong
 
 
 def test_pooling_asks_the_tiles_where_the_whole_photo_shows_nothing() -> None:

@@ -97,7 +97,7 @@ class Settings:
 
 
 NETS = {
-    "classic": Settings(epochs=44, gentle=14, weight_decay=0.02, shift=2, average=0.999, refit=8),
+    "classic": Settings(epochs=32, gentle=10, weight_decay=0.02, shift=2, average=0.999, refit=6),
     "best32": Settings(
         net="best32",
         epochs=10,
