@@ -20,7 +20,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ LICENCE = (
     "Caltech-101 is CC BY 4.0; the photographs belong to their photographers."
 )
 PRECISION = 0.98  # on validation, for the threshold
+REFIT_RATE = 0.3  # of the first fit's, when the network that was chosen is taught further on validation's pictures too
 OTHERS = (caltech101.NAME, tiny_imagenet.NAME)  # whose pictures without birds count for it
 TILES = (4, 9, 16)
 SMALL_SHARES = (0.6, 0.5, 0.4, 0.25, 0.1)  # of the birds in the library that pooling is calibrated for; see `pooled`
@@ -62,7 +63,8 @@ class Settings:
     """One run. cut: see BirdNet. epochs: passes over the views. rate: AdamW's largest. average: how much of the
     averaged weights a step keeps. start: added to the logit before the first step: ImageNet's birds are few.
     trust: how far the weights that ship lie from the pretrained to the taught ones (Wortsman et al., "Robust
-    fine-tuning of zero-shot models", 2022). small: the validation scenes with a small bird. whole_frames: the bird
+    fine-tuning of zero-shot models", 2022). refit: when all is chosen, so many epochs more, on validation's pictures as
+    well, of which each gives `refit_amounts`. small: the validation scenes with a small bird. whole_frames: the bird
     photographs beside them when pooling is fitted. weights: of a group of views in the loss, 1 where not named.
     """
 
@@ -70,6 +72,7 @@ class Settings:
     size: int = 224
     cut: int = 6
     epochs: int = 3
+    refit: int = 1
     batch: int = 64
     rate: float = 3e-4
     weight_decay: float = 0.01
@@ -82,6 +85,9 @@ class Settings:
     whole_frames: int = 100
     weights: Mapping[str, float] = field(default_factory=lambda: {"pasted": 0.5, "caltech": 3.0})
     amounts: scenes.Amounts = field(default_factory=scenes.Amounts)
+    refit_amounts: scenes.Amounts = field(
+        default_factory=lambda: scenes.Amounts(bare=150, pasted_birds=600, pasted_others=450)
+    )
 
 
 def teach(
@@ -103,6 +109,8 @@ def teach(
     size = settings.size
     views = seen("training views", recipes, functools.partial(shown, size=size))
     network = taught(views, recipes, settings, cache, functools.partial(tell, "steps"))
+    first = copy.deepcopy(network)
+    network.fold()
     photographs = [r for r in natural if r.group != "tiny-imagenet"]
     is_photograph = np.array([r.group != "tiny-imagenet" for r in natural])
     birds = np.array([r.bird for r in natural])
@@ -122,6 +130,14 @@ def teach(
             network, seen(f"validation, {tiles} tiles", mixed, functools.partial(judged, size=size, tiles=tiles))
         )
         pooling[str(tiles)], by_tiles[str(tiles)] = pooled(slope * z + shift, mixed, float(birds.mean()), threshold)
+    more = scenes.training(data, settings.refit_amounts, settings.seed, part="validation")
+    more = [r for r in more if r.path not in copies and r.scene not in copies]
+    both = np.concatenate([views, seen("validation as training views", more, functools.partial(shown, size=size))])
+    last = replace(settings, epochs=settings.refit, rate=settings.rate * REFIT_RATE, trust=1.0)
+    final = taught(both, recipes + more, last, cache, functools.partial(tell, "last steps"), begin=first)
+    final.fold()
+    final.slope.fill_(slope)
+    final.shift.fill_(shift)
     card = Card(
         name=NAME,
         version=VERSION,
@@ -134,7 +150,7 @@ def teach(
         details={
             "command": f"python -m train photo --seed {settings.seed}",
             "settings": asdict(settings),
-            "views": len(recipes),
+            "views": [len(recipes), len(more)],
             "near_copies_left_out": len(copies),
             "chosen_on": "validation parts; the threshold: most birds of Caltech-101 at a precision of "
             f"{PRECISION}, where as few pictures show birds as there; the others are Tiny ImageNet's as well",
@@ -150,7 +166,7 @@ def teach(
             "torch": torch.__version__,
         },
     )
-    export(network, card, to)
+    export(final, card, to)
     return card
 
 
@@ -321,15 +337,18 @@ def taught(
     settings: Settings,
     cache: Path,
     tell: Callable[[int, int], None],
+    *,
+    begin: BirdNet | None = None,
 ) -> BirdNet:
     """What `fit` gives, kept in `cache` as well."""
-    name = hashlib.sha256(repr((inspect.getsource(fit), settings, recipes)).encode()).hexdigest()[:16]
+    weights = begin and [p.double().sum().item() for p in begin.taught()]
+    name = hashlib.sha256(repr((inspect.getsource(fit), settings, recipes, weights)).encode()).hexdigest()[:16]
     path = cache / f"taught-{name}.pt"
     if not path.exists():
         aside = path.with_suffix(".part")
-        torch.save(fit(views, recipes, settings, tell).state_dict(), aside)
+        torch.save(fit(views, recipes, settings, tell, begin=begin).state_dict(), aside)
         aside.replace(path)
-    network = BirdNet(settings.cut).eval()
+    network = BirdNet(settings.cut, folded=False).eval()
     network.load_state_dict(torch.load(path, weights_only=True))
     return network
 
@@ -339,13 +358,20 @@ def fit(
     recipes: Sequence[scenes.Recipe],
     settings: Settings,
     tell: Callable[[int, int], None],
+    *,
+    begin: BirdNet | None = None,
 ) -> BirdNet:
-    """Teach all behind the cut. views: float16 [N, 1, ...]. Returns the network with averaged weights."""
+    """Teach all behind the cut. views: float16 [N, 1, ...]. begin: not folded; if not the pretrained one.
+
+    Returns the network with averaged weights, not folded.
+    """
     torch.manual_seed(settings.seed)
     rng = np.random.default_rng(settings.seed)
     network = BirdNet(settings.cut, settings.dropout, folded=False).to(memory_format=torch.channels_last)
     with torch.no_grad():
         network.classes.bias[network.birds] += settings.start
+    if begin is not None:
+        network.load_state_dict(begin.state_dict())
     untaught, averaged = (copy.deepcopy(network) for _ in range(2))
     network.eval().dropout.train()
     targets = torch.tensor([float(r.bird) for r in recipes]) * (1 - settings.smoothing) + settings.smoothing / 2
@@ -374,7 +400,6 @@ def fit(
     with torch.no_grad():
         for kept, first in zip(averaged.taught(), untaught.taught(), strict=True):
             kept.lerp_(first, 1 - settings.trust)
-        averaged.fold()
     return averaged.eval()
 
 
