@@ -84,7 +84,10 @@ def test_teaching_leaves_what_lies_before_the_cut_as_it_was() -> None:
     recipes = [scenes.Recipe("photo", Path("x"), i % 2 == 0, i) for i in range(16)]
     views = rng.random((16, 1, 320, 7, 7)) + np.array([r.bird for r in recipes])[:, None, None, None, None]
     settings = photo.Settings(cut=17, epochs=8, batch=8, rate=1e-3, average=0.5)
-    before, after = photo.BirdNet(17), photo.fit(views.astype(np.float16), recipes, settings, lambda done, of: None)
+    before, after = (
+        photo.BirdNet(17, folded=False),
+        photo.fit(views.astype(np.float16), recipes, settings, lambda done, of: None),
+    )
     same = [
         all(map(torch.equal, b.parameters(), a.parameters())) for b, a in zip(before.stages, after.stages, strict=True)
     ]

