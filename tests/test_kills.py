@@ -188,6 +188,7 @@ def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
 def command(*arguments: object, db: Path, **how: object) -> subprocess.CompletedProcess[str]:
     program = [*BOUND, sys.executable, "-c", "from photosearch.cli import main; main()", *map(str, arguments)]
     environment = {**os.environ, "PHOTOSEARCH_DB": str(db)}
+    environment.pop("COVERAGE_PROCESS_CONFIG", None)  # what it keeps would not fit on a full disk either
     return subprocess.run(program, capture_output=True, text=True, env=environment, **how)
 
 
