@@ -25,6 +25,7 @@ from photosearch.errors import InputError, ModelError, PhotosearchError
 if TYPE_CHECKING:
     from photosearch.index import Event
     from photosearch.report import Judged
+    from photosearch.sampling import Answer
     from photosearch.store import Found, Label, Sample, Store
 
 SHOWN = 100  # rows of `find`'s table, where --limit doesn't say
@@ -476,8 +477,13 @@ def _library_estimate(sample: "Sample | None", label: str, threshold: float) -> 
 
     if sample is None or not any(p.present is not None for p in sample.photos):
         return None
-    answers = [sampling.Answer(p.score, p.stratum, p.population, p.present) for p in sample.photos]
-    return sampling.to_json(label, sampling.estimate(answers, threshold, seed=sample.seed))
+    return sampling.to_json(label, sampling.estimate(_answers(sample), threshold, seed=sample.seed))
+
+
+def _answers(sample: "Sample") -> "list[Answer]":
+    from photosearch import sampling
+
+    return [sampling.Answer(p.score, p.stratum, p.population, p.present) for p in sample.photos]
 
 
 def _weighed(sample: "Sample") -> "tuple[list[Judged], list[float]] | None":
@@ -485,10 +491,8 @@ def _weighed(sample: "Sample") -> "tuple[list[Judged], list[float]] | None":
     from photosearch import report as reporting
     from photosearch import sampling
 
-    photos = [p for p in sample.photos if p.present is not None]
-    answers = [sampling.Answer(p.score, p.stratum, p.population, p.present) for p in photos]
-    judged = [reporting.Judged(p.path or "", p.score, bool(p.present)) for p in photos]
-    return (judged, sampling.weights(answers)) if judged else None
+    judged = [reporting.Judged(p.path or "", p.score, p.present) for p in sample.photos if p.present is not None]
+    return (judged, sampling.weights(_answers(sample))) if judged else None
 
 
 def _how_to_tell(label: str, not_scored: int) -> str:

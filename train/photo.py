@@ -121,8 +121,6 @@ def teach(
     )
     squash_loss, crop_loss = (platt(z, birds[is_photograph])[2] for z in (whole[is_photograph], cropped[:, 0]))
     slope, shift, _ = platt(whole, birds)
-    network.slope.fill_(slope)
-    network.shift.fill_(shift)
     threshold = chosen(scipy.special.expit(slope * whole + shift), natural)
     mixed = small + sample(photographs, settings.whole_frames, settings.seed)
     pooling, by_tiles = {}, {}
