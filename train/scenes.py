@@ -68,7 +68,7 @@ def training(data: str | Path, amounts: Amounts, seed: int, part: str = "train")
     birds = [b for b in cub.birds(data) if b.part == part]
     whole = [b for b in birds if is_whole(b)]
     caltech, tiny = ([p for p in source.pictures(data) if p.part == part] for source in (caltech101, tiny_imagenet))
-    roomy = [b for b in whole if _room(Image.open(b.path).size, b.box)[1] >= SMALLEST_BARE]
+    roomy = [b for b in whole if _room(opened(b.path).size, b.box)[1] >= SMALLEST_BARE]
     scenes = [p.path for p in caltech if not p.bird]
     things = [p for p in caltech + tiny if not p.bird]
 
