@@ -58,7 +58,7 @@ def test_half_weights_halve_the_file_and_hardly_move_the_scores(tmp_path):
     big.layers[0] = nn.Conv2d(3, 16, 15)
 
     export(big, CARD, tmp_path / "whole.onnx")
-    export(big, CARD, tmp_path / "half.onnx", half=True)
+    export(big, CARD, tmp_path / "half.onnx", half_from=256)
 
     whole, half = (tmp_path / f"{name}.onnx" for name in ("whole", "half"))
     assert half.stat().st_size < 0.6 * whole.stat().st_size

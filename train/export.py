@@ -26,21 +26,22 @@ TRACED = 2  # pictures in the batch that the export traces ...
 COMPARED = (1, 7, 8)  # ... and those in the batches that are compared
 TOLERANCE = 1e-4  # largest difference of a score between torch and ONNX Runtime, both float32 on the CPU
 TOLERANCE_HALF = 1e-2  # the same where weights were rounded to float16
-HALF_FROM = 256  # numbers in an initialiser that is worth rounding; biases and norms stay float32
 
 
-def export(network: nn.Module, card: Card, path: str | Path, *, half: bool = False) -> float:
+def export(network: nn.Module, card: Card, path: str | Path, *, half_from: int | None = None) -> float:
     """Write a network and its card as one ONNX file. Returns the largest difference of a score that was seen.
 
     network: takes uint8 [N, S, S, 3] RGB, gives float [N, labels] in 0..1; is left as it is.
-    half: keep weights as float16, computed with as float32: half the file, the same speed.
+    half_from: keep weights of so many numbers and more as float16, computed with as float32: half as large on the disk,
+    the same speed.
     Raises ModelError where ONNX Runtime's scores differ from torch's; what stood at `path` then still stands.
     """
     path = Path(path)
+    tolerance = TOLERANCE if half_from is None else TOLERANCE_HALF
     network = copy.deepcopy(network).float().cpu().eval()
     model = _traced(network, card.input_size)
-    if half:
-        _round_weights(model)
+    if half_from is not None:
+        _round_weights(model, half_from)
     model.producer_name, model.doc_string = "photosearch train", f"{card.name} {card.version}"
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
     onnx.checker.check_model(model, full_check=True)
@@ -48,7 +49,7 @@ def export(network: nn.Module, card: Card, path: str | Path, *, half: bool = Fal
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(model.SerializeToString())
-        difference = _compare(network, Model(aside, provider="cpu"), TOLERANCE_HALF if half else TOLERANCE, path)
+        difference = _compare(network, Model(aside, provider="cpu"), tolerance, path)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
@@ -91,12 +92,12 @@ def _traced(network: nn.Module, size: int) -> onnx.ModelProto:
     return onnx.load_from_string(buffer.getvalue())
 
 
-def _round_weights(model: onnx.ModelProto) -> None:
+def _round_weights(model: onnx.ModelProto, half_from: int) -> None:
     """float32 initialisers -> float16 ones with a Cast behind each, which ONNX Runtime folds away as it loads."""
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < HALF_FROM:
+        if values.dtype != np.float32 or values.size < half_from:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
