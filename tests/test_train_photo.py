@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 import torch
 
 from photosearch import photos
+from photosearch.model import Model
 from train import photo, scenes
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -147,3 +148,78 @@ def test_pictures_are_judged_on_the_way_of_the_search(tmp_path: Path) -> None:
     recipe = scenes.Recipe("whole", path, True, 0)
     seen = photo.judged(recipe, size=32, tiles=4)
     assert np.array_equal(seen, photos.decode(photos.read(str(path)), 32, tiles=4).views)
+
+
+def noise(path: Path, colour: tuple[int, int, int], rng: np.random.Generator, size: tuple[int, int]) -> Path:
+    """A picture of a colour under coarse noise, so that no two look alike."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    coarse = rng.integers(-60, 60, (9, 9, 3)) + np.array(colour)
+    image = Image.fromarray(coarse.clip(0, 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    image.save(path, "JPEG")
+    return path
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of the three sets in which birds are red and all else is blue."""
+    data, rng = tmp_path_factory.mktemp("sets"), np.random.default_rng(0)
+    names = [f"001.Auk/Auk_{i:04}.jpg" for i in range(48)]
+    for name in names:
+        noise(data / "CUB_200_2011" / "images" / name, RED, rng, (240, 180))
+    rows = {
+        "images": names,
+        "image_class_labels": ["1"] * 48,
+        "bounding_boxes": ["100 20 60 90"] * 48,
+        "train_test_split": [str(int(i < 44)) for i in range(48)],
+    }
+    for name, values in rows.items():
+        text = "".join(f"{i} {value}\n" for i, value in enumerate(values, 1))
+        (data / "CUB_200_2011" / f"{name}.txt").write_text(text)
+    for name, colour in (("ibis", RED), ("chair", BLUE)):
+        for i in range(60):
+            noise(data / "101_ObjectCategories" / name / f"image_{i:04}.jpg", colour, rng, (150, 110))
+    tiny = data / "tiny-imagenet-200"
+    for wnid, colour in (("n01855672", RED), ("n03100240", BLUE)):
+        for i in range(40):
+            noise(tiny / "train" / wnid / "images" / f"{wnid}_{i}.JPEG", colour, rng, (64, 64))
+    noise(tiny / "val" / "images" / "val_0.JPEG", BLUE, rng, (64, 64))
+    (tiny / "val" / "val_annotations.txt").write_text("val_0.JPEG\tn03100240\t0\t0\t62\t62\n")
+    (tiny / "words.txt").write_text("n01855672\tgoose\nn03100240\tconvertible\n")
+    return data
+
+
+def test_all_of_it_from_the_sets_to_a_file_that_knows_birds_it_was_not_shown(sets: Path, tmp_path: Path) -> None:
+    few = scenes.Amounts(bare=4, pasted_birds=8, pasted_others=8)
+    settings = photo.Settings(
+        size=64, cut=16, epochs=6, batch=8, average=0.5, small=4, whole_frames=4, amounts=few, refit_amounts=few
+    )
+    told: list[str] = []
+    to = tmp_path / "photo.onnx"
+
+    card = photo.teach(sets, to, settings, cache=tmp_path / "cache", tell=lambda what, done, of: told.append(what))
+
+    model = Model(to, provider="cpu")
+    test = scenes.natural(sets, "test")
+    scores = model.score(np.concatenate([photo.judged(r, size=64) for r in test]))[:, 0]
+    birds = np.array([r.bird for r in test])
+    assert birds.sum() > 10 < (~birds).sum()
+    assert ((scores >= card.thresholds["bird"]) == birds).mean() > 0.95
+    assert set(card.pooling) == {"4", "9", "16"}
+    counted = card.details["validation"]["caltech_101"]
+    validation = [r for r in scenes.natural(sets, "validation") if r.group == "caltech-101"]
+    assert sum(counted.values()) <= len(validation)
+    # Calibration and threshold come from networks that were not taught with what they score.
+    assert list(dict.fromkeys(w for w in told if w.startswith("last"))) == [
+        *(f"last steps, without fold {i}" for i in (1, 2, 3)), "last steps",
+    ]  # fmt: skip
+    assert len(list((tmp_path / "cache").glob("taught-*.pt"))) == 5
+    told.clear()
+    again = photo.teach(sets, to, settings, cache=tmp_path / "cache", tell=lambda what, done, of: told.append(what))
+    assert not told  # all of it was kept
+    assert again.thresholds == card.thresholds
+
+
+def test_a_picture_is_in_one_fold_and_the_folds_are_about_equal() -> None:
+    folds = [photo.fold(Path("somewhere") / "ibis" / f"image_{i:04}.jpg") for i in range(600)]
+    assert folds == [photo.fold(Path("elsewhere") / "ibis" / f"image_{i:04}.jpg") for i in range(600)]
+    assert np.bincount(folds).min() > 170
