@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -366,3 +367,23 @@ def test_the_help_imports_no_torch():
 
     assert said.stdout.strip() == "[]"
     assert re.search("bird .* export", " ".join(run("--help").stdout.split()))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_memory_that_was_freed_is_not_taken_from_the_kernel_again():
+    program = (
+        "import resource\n"
+        "from train.__main__ import keep_memory\n"
+        "keep_memory()\n"
+        "faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "many = 40_000_000\n"
+        "b'x' * many\n"
+        "before = faults()\n"
+        "for _ in range(5): b'x' * many\n"
+        "print(faults() - before)"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    said = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert int(said.stdout) < 1_000  # else some 10,000 pages at each of the five
