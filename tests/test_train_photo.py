@@ -191,7 +191,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_all_of_it_from_the_sets_to_a_file_that_knows_birds_it_was_not_shown(sets: Path, tmp_path: Path) -> None:
     few = scenes.Amounts(bare=4, pasted_birds=8, pasted_others=8)
     settings = photo.Settings(
-        size=64, cut=16, epochs=6, batch=8, average=0.5, small=4, whole_frames=4, amounts=few, refit_amounts=few
+        size=64, cut=16, epochs=8, batch=8, average=0.5, rate=1e-3, trust=1.0, small=4, whole_frames=4, amounts=few
     )
     told: list[str] = []
     to = tmp_path / "photo.onnx"
@@ -208,18 +208,8 @@ def test_all_of_it_from_the_sets_to_a_file_that_knows_birds_it_was_not_shown(set
     counted = card.details["validation"]["caltech_101"]
     validation = [r for r in scenes.natural(sets, "validation") if r.group == "caltech-101"]
     assert sum(counted.values()) <= len(validation)
-    # Calibration and threshold come from networks that were not taught with what they score.
-    assert list(dict.fromkeys(w for w in told if w.startswith("last"))) == [
-        *(f"last steps, without fold {i}" for i in (1, 2, 3)), "last steps",
-    ]  # fmt: skip
-    assert len(list((tmp_path / "cache").glob("taught-*.pt"))) == 5
+    assert "steps" in told
     told.clear()
     again = photo.teach(sets, to, settings, cache=tmp_path / "cache", tell=lambda what, done, of: told.append(what))
     assert not told  # all of it was kept
     assert again.thresholds == card.thresholds
-
-
-def test_a_picture_is_in_one_fold_and_the_folds_are_about_equal() -> None:
-    folds = [photo.fold(Path("somewhere") / "ibis" / f"image_{i:04}.jpg") for i in range(600)]
-    assert folds == [photo.fold(Path("elsewhere") / "ibis" / f"image_{i:04}.jpg") for i in range(600)]
-    assert np.bincount(folds).min() > 170
