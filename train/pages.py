@@ -41,12 +41,13 @@ def write_readme(readme: Path = README, measured: Path = MEASURED) -> None:
 
 
 def overview(cards: dict[str, Card], measured: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """One row for each model and test part: from `train evaluate` where it ran, else from the model's own card."""
+    """One row for each model and test part: from the model's own card, or from `train evaluate` where it ran."""
     rows = []
     for card in cards.values():
         own = [r for r in measured if r["model"] == card.name and r["tiles"] == card.tiles and ".seed" not in r["file"]]
-        tests = own or [r for r in card.measured if str(r["split"]).endswith(", test")]
-        for r in tests:
+        parts = {f"{r['on']}, test" for r in own}
+        told = [r for r in card.measured if str(r["split"]).endswith(", test") and r["split"] not in parts]
+        for r in (*told, *own):
             part = f"{r['on']}, test" if "on" in r else r["split"]
             birds = r["tp"] + r["fn"]
             shares = (_cell(r[k]) for k in ("precision", "recall", "accuracy", "always_no_accuracy"))
