@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sets import cub_lists
 from typer.testing import CliRunner
 
 import train.bird as bird
@@ -63,14 +64,7 @@ def sets(tmp_path_factory):
     names = [f"001.Auk/Auk_{i:04}.jpg" for i in range(24)]
     for name in names:
         Image.fromarray(coloured(rng, cifar10.BIRD)).resize((60, 40)).save(folder / "images" / name)
-    rows = {
-        "images": names,
-        "image_class_labels": ["1"] * 24,
-        "bounding_boxes": ["1 1 9 9"] * 24,
-        "train_test_split": [str(int(i < 18)) for i in range(24)],
-    }
-    for name, values in rows.items():
-        (folder / f"{name}.txt").write_text("".join(f"{i} {value}\n" for i, value in enumerate(values, 1)))
+    cub_lists(folder, names, "1 1 9 9", training=18)
     return data
 
 

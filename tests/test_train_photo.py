@@ -9,6 +9,7 @@ from PIL import Image
 pytest.importorskip("torch")
 
 import torch
+from sets import cub_lists
 
 from photosearch import photos
 from photosearch.model import Model
@@ -166,15 +167,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [f"001.Auk/Auk_{i:04}.jpg" for i in range(48)]
     for name in names:
         noise(data / "CUB_200_2011" / "images" / name, RED, rng, (240, 180))
-    rows = {
-        "images": names,
-        "image_class_labels": ["1"] * 48,
-        "bounding_boxes": ["100 20 60 90"] * 48,
-        "train_test_split": [str(int(i < 44)) for i in range(48)],
-    }
-    for name, values in rows.items():
-        text = "".join(f"{i} {value}\n" for i, value in enumerate(values, 1))
-        (data / "CUB_200_2011" / f"{name}.txt").write_text(text)
+    cub_lists(data / "CUB_200_2011", names, "100 20 60 90", training=44)
     for name, colour in (("ibis", RED), ("chair", BLUE)):
         for i in range(60):
             noise(data / "101_ObjectCategories" / name / f"image_{i:04}.jpg", colour, rng, (150, 110))

@@ -100,31 +100,34 @@ class Settings:
     precision: Mapping[str, float] = field(default_factory=lambda: {"whole": 0.975})
 
 
+_TEN_CLASSES = Settings(
+    rotation_degrees=0.0,
+    shift=3,
+    blur=0.0,
+    draws=26_000,
+    average=0.995,
+    extra=True,
+    refit=2,
+    precision={"cifar-10": 0.955, "whole": 0.991},
+)
 NETS = {
     "classic": Settings(epochs=32, gentle=10, weight_decay=0.02, shift=2, average=0.999, refit=6),
-    "best32": Settings(
+    "best32": replace(
+        _TEN_CLASSES,
         net="best32",
         epochs=10,
-        gentle=0,
         batch_size=64,
         learning_rate=7e-4,
         warm_up=0.05,
         weight_decay=0.02,
         label_smoothing=0.05,
         dropout=0.2,
-        rotation_degrees=0.0,
-        shift=3,
-        blur=0.0,
         resolution=112,
         frozen=3,
-        draws=26_000,
-        average=0.995,
-        extra=True,
         beside=("dense32",),
-        refit=2,
-        precision={"cifar-10": 0.955, "whole": 0.991},
     ),
-    "dense32": Settings(
+    "dense32": replace(
+        _TEN_CLASSES,
         net="dense32",
         epochs=20,
         batch_size=128,
@@ -133,15 +136,7 @@ NETS = {
         warm_up=0.15,
         weight_decay=5e-4,
         label_smoothing=0.1,
-        rotation_degrees=0.0,
-        shift=3,
-        blur=0.0,
-        draws=26_000,
         even=5,
-        average=0.995,
-        extra=True,
-        refit=2,
-        precision={"cifar-10": 0.955, "whole": 0.991},
     ),
 }
 

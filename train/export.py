@@ -39,7 +39,7 @@ def export(network: nn.Module, card: Card, path: str | Path, *, half_from: int |
     path = Path(path)
     tolerance = TOLERANCE if half_from is None else TOLERANCE_HALF
     network = copy.deepcopy(network).float().cpu().eval()
-    model = _traced(network, card.input_size)
+    model = onnx.load_from_string(traced(network, card.input_size, "scores"))
     if half_from is not None:
         _round_weights(model, half_from)
     model.producer_name, model.doc_string = "photosearch train", f"{card.name} {card.version}"
@@ -72,7 +72,8 @@ def embed(path: str | Path, card: Card) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _traced(network: nn.Module, size: int) -> onnx.ModelProto:
+def traced(network: nn.Module, size: int, output: str) -> bytes:
+    """An ONNX file's bytes. network: in eval mode, uint8 [N, size, size, 3] (`images`) -> [N, ...] (`output`)."""
     example = torch.zeros((TRACED, size, size, 3), dtype=torch.uint8)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -86,10 +87,10 @@ def _traced(network: nn.Module, size: int) -> onnx.ModelProto:
             dynamo=False,
             opset_version=OPSET,
             input_names=["images"],
-            output_names=["scores"],
-            dynamic_axes={"images": {0: "N"}, "scores": {0: "N"}},
+            output_names=[output],
+            dynamic_axes={"images": {0: "N"}, output: {0: "N"}},
         )
-    return onnx.load_from_string(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _round_weights(model: onnx.ModelProto, half_from: int) -> None:

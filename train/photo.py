@@ -15,9 +15,7 @@ import copy
 import functools
 import hashlib
 import inspect
-import io
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -37,7 +35,7 @@ from photosearch.model import Card, logit
 from train import scenes
 from train.bird import InFloat32
 from train.data import caltech101, tiny_imagenet
-from train.export import export
+from train.export import export, traced
 
 NAME, VERSION, LABEL = "bird-photo", "1", "bird"
 TRAINED_ON = (
@@ -124,6 +122,11 @@ def teach(
         pooling[str(tiles)], by_tiles[str(tiles)] = pooled(slope * z + shift, mixed, float(birds.mean()), threshold)
     network.slope.fill_(slope)
     network.shift.fill_(shift)
+    caltech = [
+        report.Judged(str(r.path), float(score), r.bird)
+        for r, score in zip(natural, scores, strict=True)
+        if r.group == caltech101.NAME
+    ]
     card = Card(
         name=NAME,
         version=VERSION,
@@ -145,7 +148,7 @@ def teach(
                 "photos": len(natural),
                 "birds": int(birds.sum()),
                 "log_loss": loss,
-                "caltech_101": counts(scores >= threshold, natural, caltech101.NAME),
+                "caltech_101": asdict(report.count(caltech, threshold)),
                 "log_loss_squash": squash_loss,
                 "log_loss_crop": crop_loss,
                 "scenes_found_by_tiles": by_tiles,
@@ -156,14 +159,6 @@ def teach(
     )
     export(network, card, to)
     return card
-
-
-def counts(said: npt.NDArray[np.bool_], recipes: Sequence[scenes.Recipe], group: str) -> dict[str, int]:
-    """tp, fp, fn, tn of one group."""
-    here = np.array([r.group == group for r in recipes])
-    said, birds = said[here], np.array([r.bird for r in recipes])[here]
-    tp, fp, fn = (int(some.sum()) for some in (said & birds, said & ~birds, ~said & birds))
-    return {"tp": tp, "fp": fp, "fn": fn, "tn": len(said) - tp - fp - fn}
 
 
 class BirdNet(nn.Module):
@@ -262,23 +257,10 @@ def trunk(network: BirdNet, size: int) -> Callable[[npt.NDArray[np.uint8]], npt.
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.network.features(images)
 
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # as in export.py, both
-        warnings.filterwarnings("ignore", "Constant folding", UserWarning)
-        torch.onnx.export(
-            Trunk().eval(),
-            (torch.zeros((2, size, size, 3), dtype=torch.uint8),),
-            buffer,
-            dynamo=False,
-            opset_version=18,
-            input_names=["images"],
-            output_names=["features"],
-            dynamic_axes={"images": {0: "N"}, "features": {0: "N"}},
-        )
+    model = traced(Trunk().eval(), size, "features")
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the views are prepared at the same time
-    session = onnxruntime.InferenceSession(buffer.getvalue(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return lambda images: session.run(None, {"images": images})[0]
 
 

@@ -68,7 +68,7 @@ def training(data: str | Path, amounts: Amounts, seed: int, part: str = "train")
     birds = [b for b in cub.birds(data) if b.part == part]
     whole = [b for b in birds if is_whole(b)]
     caltech, tiny = ([p for p in source.pictures(data) if p.part == part] for source in (caltech101, tiny_imagenet))
-    roomy = [b for b in whole if _room(opened(b.path).size, b.box)[1] >= SMALLEST_BARE]
+    roomy = [b for b in whole if _room(_size(b.path), b.box)[1] >= SMALLEST_BARE]
     scenes = [p.path for p in caltech if not p.bird]
     things = [p for p in caltech + tiny if not p.bird]
 
@@ -179,6 +179,12 @@ def render(recipe: Recipe, size: int) -> npt.NDArray[np.uint8]:
     else:
         image = _part(image, rng, least=0.45 if min(image.size) > 100 else 0.6)
     return photos.views(_worn(image, rng, least=110 if recipe.kind == "pasted" else 48), size)[0]
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels, from the file's head alone."""
+    with Image.open(path) as image:
+        return image.size
 
 
 def opened(path: Path) -> Image.Image:
