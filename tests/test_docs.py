@@ -53,3 +53,17 @@ def test_the_readmes_table_is_what_was_measured() -> None:
     told = text.partition(pages.MARKS[0])[2].partition(pages.MARKS[1])[0].strip().splitlines()
     cards = {name: model.read_card(path) for name, path in model.shipped().items()}
     assert told == list(pages.overview(cards, pages.results(ROOT / "docs" / "measured"))), "run python -m train pages"
+
+
+def test_the_models_page_is_what_was_measured_and_tells_runs_under_other_seeds_apart() -> None:
+    cards = {name: model.read_card(path) for name, path in model.shipped().items()}
+    told = list(pages.lines(cards, pages.results(ROOT / "docs" / "measured")))
+    assert (ROOT / "docs" / "model.md").read_text() == "\n".join(told) + "\n", "run python -m train pages"
+    runs = [line.split(" | ")[2] for line in told if line.startswith("| caltech-101 | 0 | s")]
+    assert runs == ["shipped", "seed 1 one fit half trust", "seed 2 one fit half trust"]
+
+
+def test_every_measured_figure_is_of_the_model_that_ships() -> None:
+    digests = {name: model.Model(path, provider="cpu").digest for name, path in model.shipped().items()}
+    own = [r for r in pages.results(ROOT / "docs" / "measured") if ".seed" not in r["file"]]
+    assert [r["file"] for r in own if r["digest"] != digests[r["model"]]] == []

@@ -134,7 +134,8 @@ def document() -> None:
 @app.command()
 def photo(
     data: Data = Path(".data"),
-    seed: Annotated[int, typer.Option(help="Another seed.")] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed.", min=1)] = 1,
+    fits: Annotated[int, typer.Option(help="How many networks to teach, whose weights are averaged.", min=1)] = 2,
     run: Annotated[Path, typer.Option(metavar="DIR", help="Where what the backbone saw is kept.")] = Path(
         ".runs/photo"
     ),
@@ -147,7 +148,7 @@ def photo(
 
     to = to or run / "bird-photo.onnx"
     with _progress() as tell:
-        card = teach(data, to, Settings(seed=seed), cache=run, tell=tell)
+        card = teach(data, to, Settings(seed=seed, fits=fits), cache=run, tell=tell)
     _stderr(f"{to}: threshold {card.threshold('bird'):.4f}; now: python -m train evaluate {to} --on caltech-101")
 
 

@@ -154,20 +154,22 @@ def _worst(by_class: dict[str, tuple[int, int]]) -> str:
 
 
 def _spread(measured: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """Runs of the whole command under other seeds: the file names say .seedN."""
+    """Runs under other seeds: the file names say .seedN, and what else was other, in words with hyphens."""
     if not any(".seed" in r["file"] for r in measured):
         return
-    yield from ("", "### The same command under other seeds", "")
+    yield from ("", "### Under other seeds", "")
     pairs = {(r["on"], r["tiles"]) for r in measured if ".seed" in r["file"]}
     rows = [r for r in measured if (r["on"], r["tiles"]) in pairs]
     yield from table(
         ("set", "tiles", "run", *SPREAD),
-        (
-            [r["on"], str(r["tiles"]), r["file"].partition(".seed")[2].partition(".")[0] or "shipped"]
-            + [_cell(r[name]) for name in SPREAD]
-            for r in rows
-        ),
+        ([r["on"], str(r["tiles"]), _run(r["file"]), *(_cell(r[name]) for name in SPREAD)] for r in rows),
     )
+
+
+def _run(file: str) -> str:
+    """bird-photo.cub.seed2-one-fit -> seed 2 one fit"""
+    other = file.partition(".seed")[2]
+    return f"seed {other.replace('-', ' ')}" if other else "shipped"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

@@ -5,8 +5,9 @@ Backbone: Renjie Liu, "Higher accuracy on vision models with EfficientNet-Lite",
 classes 59 are birds, so the network begins with an answer: ln(sum of e^logit over those) - ln(the same over the rest).
 What comes after the `cut` is then taught with pictures in which birds are small, large, blurred or cut off (see
 scenes.py). What lies before it is never changed, so that each view passes it once. The statistics of the batch norms
-stay ImageNet's; in the file they are folded into the convolutions. Score calibration, thresholds and pooling of tiles
-are fitted on the validation parts.
+stay ImageNet's; in the file they are folded into the convolutions. That is done several times, each with views and an
+order of its own, and the weights are averaged. Score calibration, thresholds and pooling of tiles are fitted on the
+validation parts.
 
     python -m train photo --data DIR --to photosearch/models/bird-photo.onnx
 """
@@ -18,7 +19,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ MEAN, SCALE = 127.0, 128.0  # what the backbone was taught with: (pixel - 127) /
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run. cut: see BirdNet. epochs: passes over the views. rate: AdamW's largest. average: how much of the
+    """One run. fits: how many networks are taught, whose weights are averaged (Wortsman et al., "Model soups", 2022).
+    cut: see BirdNet. epochs: passes over the views. rate: AdamW's largest. average: how much of the
     averaged weights a step keeps. start: added to the logit before the first step: ImageNet's birds are few.
     trust: how far the weights that ship lie from the pretrained to the taught ones (Wortsman et al., "Robust
     fine-tuning of zero-shot models", 2022). small: the validation scenes with a small bird. whole_frames: the bird
@@ -65,6 +67,7 @@ class Settings:
     """
 
     seed: int = 1
+    fits: int = 2
     size: int = 224
     cut: int = 6
     epochs: int = 3
@@ -75,7 +78,7 @@ class Settings:
     smoothing: float = 0.03
     average: float = 0.995
     start: float = 1.5
-    trust: float = 0.5  # of 0.2, 0.35, 0.5, 0.6 and 0.7 the one with the least log loss on validation
+    trust: float = 0.6  # of 0.5, 0.6, 0.8 and 1.0 the one with the least log loss on validation
     small: int = 150
     whole_frames: int = 100
     weights: Mapping[str, float] = field(default_factory=lambda: {"pasted": 0.5, "caltech": 3.0})
@@ -87,20 +90,24 @@ def teach(
 ) -> Card:
     """The whole way from the data sets to the model's file. tell: what is being done, how much of it, of how much."""
     started = time.monotonic()
-    recipes = scenes.training(data, settings.amounts, settings.seed)
+    runs = [replace(settings, seed=seed) for seed in seeds(settings)]
+    training = [scenes.training(data, run.amounts, run.seed) for run in runs]
     held_out = scenes.natural(data, "test")
     natural, small = scenes.natural(data, "validation"), scenes.small_birds(data, "validation", settings.small, 7)
-    copies = scenes.near_copies([*recipes, *natural, *small], held_out)
-    recipes, natural, small = (
-        [r for r in some if r.path not in copies and r.scene not in copies] for some in (recipes, natural, small)
+    copies = scenes.near_copies([*(r for some in training for r in some), *natural, *small], held_out)
+    *training, natural, small = (
+        [r for r in some if r.path not in copies and r.scene not in copies] for some in (*training, natural, small)
     )
 
     def seen(name: str, some: Sequence[scenes.Recipe], prepare: functools.partial) -> npt.NDArray[np.float16]:
         return features(some, prepare, settings, cache, functools.partial(tell, name))
 
     size = settings.size
-    views = seen("training views", recipes, functools.partial(shown, size=size))
-    network = taught(views, recipes, settings, cache, functools.partial(tell, "steps"))
+    networks = []
+    for run, recipes in zip(runs, training, strict=True):
+        views = seen(f"training views, seed {run.seed}", recipes, functools.partial(shown, size=size))
+        networks.append(taught(views, recipes, run, cache, functools.partial(tell, f"steps, seed {run.seed}")))
+    network = mean_of(networks)
     network.fold()
     photographs = [r for r in natural if r.group != "tiny-imagenet"]
     is_photograph = np.array([r.group != "tiny-imagenet" for r in natural])
@@ -137,9 +144,10 @@ def teach(
         trained_on=TRAINED_ON,
         licence=LICENCE,
         details={
-            "command": f"python -m train photo --seed {settings.seed}",
+            "command": f"python -m train photo --seed {settings.seed} --fits {settings.fits}",
             "settings": asdict(settings),
-            "views": len(recipes),
+            "seeds": seeds(settings),
+            "views": [len(recipes) for recipes in training],
             "near_copies_left_out": len(copies),
             "chosen_on": "validation parts; the threshold: most birds of Caltech-101 at a precision of "
             f"{PRECISION}, where as few pictures show birds as there; the others are Tiny ImageNet's as well",
@@ -159,6 +167,12 @@ def teach(
     )
     export(network, card, to)
     return card
+
+
+def seeds(settings: Settings) -> list[int]:
+    """Those of the fits: no two runs of as many fits share one."""
+    first = (settings.seed - 1) * settings.fits + 1
+    return list(range(first, first + settings.fits))
 
 
 class BirdNet(nn.Module):
@@ -327,6 +341,15 @@ def taught(
     network = BirdNet(settings.cut, folded=False).eval()
     network.load_state_dict(torch.load(path, weights_only=True))
     return network
+
+
+def mean_of(networks: Sequence[BirdNet]) -> BirdNet:
+    """The network whose weights are the mean of these networks'."""
+    mean = copy.deepcopy(networks[0])
+    with torch.no_grad():
+        for kept, *rest in zip(*(network.taught() for network in (mean, *networks[1:])), strict=True):
+            kept.copy_(torch.stack([kept, *rest]).mean(0))
+    return mean
 
 
 def fit(
