@@ -4,9 +4,9 @@
 
 Fitted on CIFAR-10's first four training batches and seven eighths of CUB's training part. The rest of both, the
 validation part, picks the epoch, the calibration and the threshold; then, with all of that fixed, classic is fitted
-further, on both parts together, for a few epochs. The test part is the talk's, CIFAR-10's test
-pictures and CUB's test part: it is looked at once, through the exported file and the tool's own `Model`.
-CUB's birds fill the frame and no CUB picture lacks a bird, so CIFAR-10's part is always reported beside the whole.
+further, on both parts together, for a few epochs. The test part is the talk's, CIFAR-10's test pictures and CUB's test
+part: it is looked at once, through the exported file and the tool's own `Model`. CUB's birds fill the frame and no CUB
+picture lacks a bird, so CIFAR-10's part is always reported beside the whole.
 """
 
 import platform

@@ -30,6 +30,7 @@ import scipy.special
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.optim.swa_utils import AveragedModel
 
 from photosearch import photos, report
 from photosearch.model import Card, logit
@@ -146,7 +147,7 @@ def teach(
         details={
             "command": f"python -m train photo --seed {settings.seed} --fits {settings.fits}",
             "settings": asdict(settings),
-            "seeds": seeds(settings),
+            "seeds": [run.seed for run in runs],
             "views": [len(recipes) for recipes in training],
             "near_copies_left_out": len(copies),
             "chosen_on": "validation parts; the threshold: most birds of Caltech-101 at a precision of "
@@ -345,11 +346,10 @@ def taught(
 
 def mean_of(networks: Sequence[BirdNet]) -> BirdNet:
     """The network whose weights are the mean of these networks'."""
-    mean = copy.deepcopy(networks[0])
-    with torch.no_grad():
-        for kept, *rest in zip(*(network.taught() for network in (mean, *networks[1:])), strict=True):
-            kept.copy_(torch.stack([kept, *rest]).mean(0))
-    return mean
+    mean = AveragedModel(networks[0])
+    for network in networks:
+        mean.update_parameters(network)
+    return mean.module
 
 
 def fit(
