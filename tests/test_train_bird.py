@@ -193,7 +193,7 @@ def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(tmp_path):
 
 
 def test_what_can_not_be_done_is_said_in_a_line(sets, tmp_path):
-    with pytest.raises(InputError, match="no network 'vgg': --net takes one of classic, best32, dense32"):
+    with pytest.raises(InputError, match="no network 'vgg': --net takes one of classic, best32, cut32, dense32"):
         bird.settings_of("vgg")
     with pytest.raises(InputError, match="no such checkpoint"):
         bird.finish(tmp_path, sets, tmp_path / "bird.onnx")
@@ -212,6 +212,28 @@ def test_the_strong_net_learns_with_ten_classes(tmp_path):
     logits = bird.logits_of(bird.Scorer(network, flips=True), pictures(9).images)
     mirrored = bird.logits_of(bird.Scorer(network, flips=True), pictures(9).images[:, :, ::-1].copy())
     np.testing.assert_allclose(logits, mirrored, atol=1e-4)
+
+
+def test_a_rectangle_of_another_picture_takes_its_share_of_the_loss(tmp_path):
+    torch.manual_seed(0)
+    shares = []
+    for _ in range(300):
+        mixed, own = bird.cut_mixed(torch.zeros(2, 3, 32, 32), torch.ones(2, 3, 32, 32))
+        assert mixed.mean().item() == pytest.approx(1 - own, abs=1e-6)
+        rows, columns = mixed[0, 0].amax(1), mixed[0, 0].amax(0)
+        assert torch.equal(mixed[1, 2], rows[:, None] * columns)  # one rectangle, in every picture and colour
+        shares.append(own)
+    assert min(shares) < 0.2
+    assert max(shares) > 0.95
+
+    settings = replace(bird.settings_of("dense32"), epochs=3, batch_size=20, draws=120, learning_rate=0.02, cut=0.5)
+    bird.fit(settings, pictures(220), pictures(100, seed=1), tmp_path)
+
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert state["history"][-1]["average_precision"] > 0.9
+    # A batch that was mixed tells nothing of how wrong its pictures were.
+    assert (state["wrong"] == 1).any()
+    assert (state["wrong"] < 0.5).any()
 
 
 def test_the_dense_net_learns_with_ten_classes(tmp_path):
