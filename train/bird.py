@@ -407,6 +407,7 @@ def fit(
             for step, chosen in enumerate(_order(settings, epoch, state["wrong"]).tensor_split(batches)):
                 optimizer.param_groups[0]["lr"] = _learning_rate(settings, epoch + step / batches)
                 here = chosen.to(device)
+                truth = targets[here]
                 x = augmented(images[here].permute(0, 3, 1, 2).float(), strength)
                 other, own = None, 1.0
                 if settings.cut and torch.rand(()) < settings.cut:
@@ -414,17 +415,16 @@ def fit(
                     x, own = cut_mixed(x, x[other])
                 with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
                     logits = network(x.contiguous(memory_format=torch.channels_last)).float()
-                loss = loss_of(logits, targets[here], settings.label_smoothing)
+                loss = loss_of(logits, truth, settings.label_smoothing)
                 if other is not None:
-                    mixed_in = loss_of(logits, targets[here][other], settings.label_smoothing)
-                    loss = own * loss + (1 - own) * mixed_in
+                    loss = own * loss + (1 - own) * loss_of(logits, truth[other], settings.label_smoothing)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 average.update_parameters(network)
                 if other is None:
                     scores = bird_logits(logits.detach())[:, 0].sigmoid()
-                    state["wrong"][chosen] = (scores - (targets[here] == cifar10.BIRD).float()).abs().cpu()
+                    state["wrong"][chosen] = (scores - (truth == cifar10.BIRD).float()).abs().cpu()
                 total += loss.item()
                 progress.update(task, advance=1, description=f"epoch {epoch + 1} of {settings.epochs}")
             judged = validation and epoch >= settings.epochs // 2  # the first half's can't be the best
@@ -504,14 +504,17 @@ def augmented(x: Tensor, settings: Settings) -> Tensor:
 def cut_mixed(x: Tensor, other: Tensor) -> tuple[Tensor, float]:
     """float [N, 3, H, W], twice -> the first with one rectangle of the second, and the share that is still its own.
 
-    The share is drawn evenly from 0 to 1, the rectangle has the picture's proportions and is cut off at its edges:
-    CutMix, Yun et al. 2019.
+    The rectangle has the picture's proportions and an area drawn evenly up to the picture's; its centre lies anywhere,
+    and it is cut off at the edges: CutMix, Yun et al. 2019.
     """
     height, width = x.shape[2:]
     side = float(torch.rand(())) ** 0.5
-    y, at = int(torch.randint(height, ())), int(torch.randint(width, ()))
-    top, bottom = max(y - round(side * height / 2), 0), min(y + round(side * height / 2), height)
-    left, right = max(at - round(side * width / 2), 0), min(at + round(side * width / 2), width)
+
+    def span(length: int) -> tuple[int, int]:
+        centre, half = int(torch.randint(length, ())), round(side * length / 2)
+        return max(centre - half, 0), min(centre + half, length)
+
+    (top, bottom), (left, right) = span(height), span(width)
     x = x.clone()
     x[:, :, top:bottom, left:right] = other[:, :, top:bottom, left:right]
     return x, 1 - (bottom - top) * (right - left) / (height * width)
@@ -633,7 +636,7 @@ def finish(run: Path, data: Path, to: Path) -> Path:
     card = _card(settings, states, again, scorer, threshold)
     if again:
         scorer.networks = nn.ModuleList(map(_network, again))
-    # So rounded, no score of 1,500 validation pictures moved by more than 0.0006; with all weights rounded, by 0.0026.
+    # So rounded, no score of 1,500 validation pictures moved by more than 0.0006; nearly all rounded, by 0.0026.
     export(scorer, card, to, half_from=256 if settings.net == "classic" else 70_000)
     model, test = Model(to, provider="cpu"), load(data, "test")
     tested = np.concatenate([model.score(batch) for batch in _batches(test.images)])[:, 0]
