@@ -214,6 +214,20 @@ def test_the_strong_net_learns_with_ten_classes(tmp_path):
     np.testing.assert_allclose(logits, mirrored, atol=1e-4)
 
 
+@pytest.mark.parametrize(("net", "millions"), [("best32", 3.4), ("cut32", 4.8)])
+def test_a_lite_begins_with_its_own_pretrained_weights(net, millions):
+    settings = bird.settings_of(net)
+    network, other = bird.build(settings), bird.build(replace(settings, seed=2))
+
+    weights = dict(network.named_parameters())
+    assert sum(w.numel() for w in weights.values()) / 1e6 == pytest.approx(millions, abs=0.05)
+    drawn = [name for name, weight in other.named_parameters() if not torch.equal(weight, weights[name])]
+    assert drawn == ["last.1.weight", "last.1.bias"]  # by the seed; all else comes from the package
+    kept = {name.split(".")[2] for name, w in weights.items() if "_blocks" in name and not w.requires_grad}
+    assert kept == {str(block) for block in range(settings.frozen)}
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
 def test_a_rectangle_of_another_picture_takes_its_share_of_the_loss(tmp_path):
     torch.manual_seed(0)
     shares = []
