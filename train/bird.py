@@ -31,6 +31,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from photosearch.errors import InputError
 from photosearch.model import Card, Model
 from train.data import cifar10, cub, tiny_imagenet
+from train.depthwise import Depthwise
 from train.export import embed, export
 
 MEAN = (0.4914, 0.4822, 0.4465)  # of CIFAR-10's training pictures, red, green, blue, 0..1 ...
@@ -98,7 +99,7 @@ class Settings:
     flips: bool = True
     beside: tuple[str, ...] = ()
     refit: int = 0
-    bfloat16: bool = True  # but not best32's convolutions by channel, whose gradients are slow in it on a CPU
+    bfloat16: bool = True
     seed: int = 1
     precision: Mapping[str, float] = field(default_factory=lambda: {"whole": 0.975})
 
@@ -188,18 +189,6 @@ class Classic(nn.Module):
         return self.layers(x)
 
 
-class InFloat32(nn.Module):
-    """A layer that computes in float32 under autocast too."""
-
-    def __init__(self, layer: nn.Module):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return self.layer(x.float())
-
-
 class Lite(nn.Module):
     """EfficientNet-Lite without its last layer: float [N, 3, 32, 32] in 0..255 -> logits [N, 10].
 
@@ -226,7 +215,7 @@ class Lite(nn.Module):
         self.last = nn.Sequential(nn.Dropout(dropout), nn.Linear(1280, len(cifar10.CLASSES)))
         self.resolution = resolution
         for block in self.backbone._blocks:
-            block._depthwise_conv = InFloat32(block._depthwise_conv)
+            block._depthwise_conv = Depthwise(block._depthwise_conv)
         for norm in (m for m in self.modules() if isinstance(m, nn.BatchNorm2d)):
             norm.momentum = 0.05  # 32x32 enlarged is another world than ImageNet's, and the run is short
         if frozen:

@@ -35,8 +35,8 @@ from torch.optim.swa_utils import AveragedModel
 from photosearch import photos, report
 from photosearch.model import Card, logit
 from train import scenes
-from train.bird import InFloat32
 from train.data import caltech101, tiny_imagenet
+from train.depthwise import Depthwise
 from train.export import export, traced
 
 NAME, VERSION, LABEL = "bird-photo", "1", "bird"
@@ -205,7 +205,7 @@ class BirdNet(nn.Module):
             self.fold()
         else:
             for block in self.stages[1:-1]:
-                block._depthwise_conv = InFloat32(block._depthwise_conv)
+                block._depthwise_conv = Depthwise(block._depthwise_conv)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return torch.sigmoid(self.slope * self.logits(self.features(images)) + self.shift).unsqueeze(1)
@@ -252,7 +252,7 @@ def pretrained() -> nn.Module:
 
 def _fold(owner: nn.Module, convolution: str, norm: str) -> None:
     conv, bn = getattr(owner, convolution), getattr(owner, norm)
-    conv = conv.layer if isinstance(conv, InFloat32) else conv
+    conv = conv.layer if isinstance(conv, Depthwise) else conv
     conv.weight, conv.bias = fuse_conv_bn_weights(
         conv.weight, conv.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
     )
