@@ -366,6 +366,19 @@ def test_the_threshold_is_the_lowest_that_keeps_the_precision_of_every_part():
     assert bird.threshold_of(scores, validation, {"cifar-10": 0.5, "whole": 1.0}) == 0.7001
 
 
+def test_a_threshold_that_shall_hold_for_other_pictures_reckons_with_more_false_alarms():
+    targets = np.repeat(np.array([cifar10.BIRD, 0], np.uint8), [100, 5])
+    validation = bird.Pictures(np.zeros((105, 32, 32, 3), np.uint8), targets, np.zeros(105, np.uint8))
+    scores = np.concatenate([np.full(50, 0.9), np.full(50, 0.5), [0.1, 0.2, 0.3, 0.6, 0.7]])
+
+    at = [bird.threshold_of(scores, validation, {"cifar-10": 0.91}, c) for c in (0.0, 0.5, 0.95)]
+
+    # Upper ends, of 5 false alarms: 5.67 at 0.5, 10.51 at 0.95: 100 of 110.51 is too little; of 4: 9.15; of none: 3.00.
+    assert at == [0.0001, 0.0001, 0.1001]
+    assert bird.threshold_of(scores, validation, {"cifar-10": 0.942}, 0.95) == 0.7001  # 50 of 53
+    assert bird.threshold_of(scores, validation, {"cifar-10": 0.96}, 0.95) == 0.7001  # none is so sure: the surest
+
+
 def test_calibration_finds_the_scale_and_the_bias_that_were_hidden():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, 20_000)

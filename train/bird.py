@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import chi2
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -69,8 +70,8 @@ class Settings:
     picture and its mirror image. beside: networks whose logits are averaged with its own, each fitted by itself:
     best32's are the larger Lite2, with mixed pictures, and dense32. refit: when all is chosen, so many epochs more, on
     validation's pictures too, at the rate REFIT_RATE times the first.
-    precision: the least precision on validation, for the whole and for CIFAR-10's part; of the thresholds that
-    reach it, the one that finds most birds is taken. A margin over what is wanted on the test part.
+    precision, confidence: the least precision on validation, for the whole and for CIFAR-10's part, and how sure it is
+    to be kept, see `threshold_of`; of the thresholds that reach it, the one that finds most birds is taken.
     """
 
     net: str = "classic"
@@ -102,6 +103,7 @@ class Settings:
     bfloat16: bool = True
     seed: int = 1
     precision: Mapping[str, float] = field(default_factory=lambda: {"whole": 0.975})
+    confidence: float = 0.0
 
 
 _TEN_CLASSES = Settings(
@@ -580,23 +582,39 @@ def calibration_error(scores: npt.NDArray[Any], truth: npt.NDArray[np.bool_], bi
     return float(sum(gaps) / len(scores))
 
 
-def threshold_of(scores: npt.NDArray[Any], validation: Pictures, least: Mapping[str, float]) -> float:
+def threshold_of(
+    scores: npt.NDArray[Any], validation: Pictures, least: Mapping[str, float], confidence: float = 0.0
+) -> float:
     """The lowest score at and above which each part of the validation keeps its least precision, to four digits.
 
-    Where none reaches it, the one with the highest precision of the first part named.
+    Where none reaches it, the one with the highest precision of the last part named. confidence: how sure it is that
+    other pictures like these have no more false alarms than are reckoned with: the upper end of Garwood's interval for
+    a Poisson count (F. Garwood, "Fiducial limits for the Poisson distribution", 1936). 0: as many as were counted.
     """
-    weights, parts = composition(validation), {"whole": slice(None), "cifar-10": validation.source == 0}
+    weights, birds = composition(validation), validation.birds
+    parts = {"whole": np.ones(len(birds), bool), "cifar-10": validation.source == 0}
     grid = np.round(np.arange(1, 10_000) / 10_000, 4)
     fine = np.ones(len(grid), bool)
     for name, wanted in least.items():
-        part = parts[name]
-        _, precision, scored = curve(scores[part], validation.birds[part], weights[part])
-        at = np.searchsorted(-scored, -grid, side="right") - 1  # how many distinct scores are at or above
-        reached = np.where(at >= 0, precision[at], 0.0)
+        found = _at_or_above(grid, scores, weights * (birds & parts[name]))
+        alarms = _at_or_above(grid, scores, 1.0 * (~birds & parts[name]))
+        if confidence:
+            alarms = chi2.ppf(confidence, 2 * (alarms + 1)) / 2
+        each = weights[~birds].mean()  # all of them are CIFAR-10's, and weigh the same
+        reached = found / np.maximum(found + each * alarms, 1e-9)
         fine &= reached >= wanted
     if not fine.any():
         return float(grid[reached.argmax()])
     return float(grid[fine.argmax()])
+
+
+def _at_or_above(
+    grid: npt.NDArray[np.float64], scores: npt.NDArray[Any], weights: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The weight of all scores at or above each of the grid's."""
+    order = np.argsort(scores)
+    below = np.concatenate([[0.0], np.cumsum(weights[order])])
+    return below[-1] - below[np.searchsorted(scores[order], grid)]
 
 
 def measure(scores: npt.NDArray[Any], truth: npt.NDArray[np.bool_], threshold: float, split: str) -> dict[str, Any]:
@@ -625,7 +643,7 @@ def finish(run: Path, data: Path, to: Path) -> Path:
     logits = logits_of(scorer, validation.images)
     scorer.scale, scorer.bias = calibrated(logits, validation.birds, composition(validation))
     scores = expit(logits.astype(np.float64) * scorer.scale + scorer.bias)
-    threshold = threshold_of(scores, validation, settings.precision)
+    threshold = threshold_of(scores, validation, settings.precision, settings.confidence)
     again = [more for one, state in zip(runs, states, strict=True) if (more := _refitted(one, state))]
     if len(again) < len(runs):
         again = []
