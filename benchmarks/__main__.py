@@ -112,6 +112,14 @@ def oversampling(
 
 
 @app.command()
+def teaching(rounds: int = 5, results: Results = RESULTS) -> None:
+    """A step of teaching best32, with torch's gradients of convolutions by channel and with ours: needs torch."""
+    from benchmarks.teaching import teaching
+
+    _keep("teaching", teaching(rounds=rounds), results)
+
+
+@app.command()
 def page(results: Results = RESULTS) -> None:
     """Write the page anew from the figures that are there."""
     print(write(results))

@@ -37,6 +37,7 @@ def page(parts: Mapping[str, Part]) -> str:
         "library": _library,
         "networks": _networks,
         "oversampling": _oversampling,
+        "teaching": _teaching,
     }
     text = [HEAD]
     for name, maker in makers.items():
@@ -178,6 +179,18 @@ def _oversampling(p: Part) -> Iterable[str]:
         for r in p["rows"]
     ]
     yield _table(head, rows)
+
+
+def _teaching(p: Part) -> Iterable[str]:
+    yield "## Teaching best32\n"
+    yield f"    python -m benchmarks teaching --rounds {p['rounds']}\n"
+    yield (
+        f"A step with {p['batch']} pictures on one core, torch {p['torch']}: forward, backward, AdamW, by the way in "
+        f"which the convolutions by channel find their gradients (`train/depthwise.py`). Medians of {p['rounds']} "
+        f"rounds of {p['steps']} steps.\n"
+    )
+    rows = [[r["way"], f"{r['step_core_ms']:.0f}", _spread(r["times_ours"])] for r in p["rows"]]
+    yield _table(("gradients", "core-ms a step", "times ours"), rows)
 
 
 def _measured(part: Part) -> str:

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from benchmarks import clip, contestants, library, measure, networks, page, pictures, pipeline, scaling
+from benchmarks import clip, contestants, library, measure, networks, page, pictures, pipeline, scaling, teaching
 from benchmarks.measure import Cost
 from photosearch import photos
 from photosearch.model import Model
@@ -150,6 +150,13 @@ def test_a_score_does_not_depend_on_how_many_threads_share_the_batch(toy, thread
     images = np.random.default_rng(1).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
     expected = images.mean((1, 2), dtype=np.float64) / 255
     np.testing.assert_allclose(Model(toy, provider="cpu", threads=threads).score(images), expected, atol=1e-6)
+
+
+def test_the_teaching_benchmark_compares_each_way_with_ours():
+    figures = teaching.teaching(batch=2, steps=1, rounds=2)
+    assert [row["way"] for row in figures["rows"]] == list(teaching.WAYS)
+    assert figures["rows"][-1]["times_ours"] == {"median": 1.0, "least": 1.0, "most": 1.0}
+    assert all(row["step_core_ms"] > 0 for row in figures["rows"])
 
 
 def test_the_page_is_what_its_figures_make_it():
