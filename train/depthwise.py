@@ -18,7 +18,8 @@ Pads = tuple[int, int, int, int]  # pixels of zeros: left, right, top, bottom
 class Depthwise(nn.Module):
     """layer: a convolution of EfficientNet-Lite with one kernel, 3x3 or 5x5, for each channel, and no bias.
 
-    Under autocast it computes in autocast's dtype. On a GPU, or where nothing is learned, it is the layer as it came.
+    Under autocast it computes in autocast's dtype. On a GPU, where nothing is learned, and in what is exported it is
+    the layer as it came.
     """
 
     def __init__(self, layer: nn.Conv2d):
@@ -26,7 +27,7 @@ class Depthwise(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not torch.is_grad_enabled():
+        if x.device.type != "cpu" or not torch.is_grad_enabled() or torch.jit.is_tracing():
             return self.layer(x)
         dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
         pads = tuple(getattr(self.layer.static_padding, "padding", (0, 0, 0, 0)))
