@@ -113,7 +113,7 @@ def oversampling(
 
 @app.command()
 def teaching(rounds: int = 5, results: Results = RESULTS) -> None:
-    """A step of teaching best32, with torch's gradients of convolutions by channel and with ours: needs torch."""
+    """A step of teaching best32, with torch's gradients of convolutions by channel and with ours."""
     from benchmarks.teaching import teaching
 
     _keep("teaching", teaching(rounds=rounds), results)
@@ -133,6 +133,7 @@ def everything(data: Data = None, work: Work = HERE, model: Models = None, resul
     scaling(data=data, work=work, results=results)
     library(work=work, results=results)
     networks(model=model, results=results)
+    teaching(results=results)
     if data is not None:
         oversampling(data=data, model=model, results=results)
 

@@ -1,12 +1,10 @@
 """The gradients of a convolution by channel, against torch's own."""
 
 import pytest
+import torch
+from torch import nn
 
-torch = pytest.importorskip("torch")
-
-from torch import nn  # noqa: E402
-
-from train.depthwise import Depthwise  # noqa: E402
+from train.depthwise import Depthwise
 
 
 def convolution(kernel: int, stride: int, pads: tuple[int, int, int, int], channels: int = 32) -> nn.Conv2d:

@@ -519,6 +519,7 @@ def threshold_of(
     a Poisson count (F. Garwood, "Fiducial limits for the Poisson distribution", 1936). 0: as many as were counted.
     """
     weights, birds = composition(validation), validation.birds
+    each = weights[~birds].mean()  # all of them are CIFAR-10's, and weigh the same
     parts = {"whole": np.ones(len(birds), bool), "cifar-10": validation.source == 0}
     grid = np.round(np.arange(1, 10_000) / 10_000, 4)
     fine = np.ones(len(grid), bool)
@@ -527,7 +528,6 @@ def threshold_of(
         alarms = _at_or_above(grid, scores, 1.0 * (~birds & parts[name]))
         if confidence:
             alarms = chi2.ppf(confidence, 2 * (alarms + 1)) / 2
-        each = weights[~birds].mean()  # all of them are CIFAR-10's, and weigh the same
         reached = found / np.maximum(found + each * alarms, 1e-9)
         fine &= reached >= wanted
     if not fine.any():
