@@ -215,16 +215,17 @@ def test_the_strong_net_learns_with_ten_classes(tmp_path):
     np.testing.assert_allclose(logits, mirrored, atol=1e-4)
 
 
-def test_the_strong_net_begins_with_pretrained_weights():
-    settings = bird.settings_of("best32")
+@pytest.mark.parametrize(("backbone", "millions", "kept_blocks"), [("lite2", 4.8, 4), ("lite0", 3.4, 3)])
+def test_the_strong_net_begins_with_pretrained_weights(backbone, millions, kept_blocks):
+    settings = replace(bird.settings_of("best32"), backbones=(backbone,))
     network, other = bird.build(settings), bird.build(replace(settings, seed=2))
 
     weights = dict(network.named_parameters())
-    assert sum(w.numel() for w in weights.values()) / 1e6 == pytest.approx(4.8, abs=0.05)
+    assert sum(w.numel() for w in weights.values()) / 1e6 == pytest.approx(millions, abs=0.05)
     drawn = [name for name, weight in other.named_parameters() if not torch.equal(weight, weights[name])]
     assert drawn == ["last.1.weight", "last.1.bias"]  # by the seed; all else comes from the package
     kept = {name.split(".")[2] for name, w in weights.items() if "_blocks" in name and not w.requires_grad}
-    assert kept == {str(block) for block in range(settings.frozen)}
+    assert kept == {str(block) for block in range(kept_blocks)}
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
@@ -258,23 +259,37 @@ def test_what_was_mixed_tells_nothing_of_how_wrong_its_pictures_were(tmp_path):
     assert len(set(plain.tolist())) > 100
 
 
-def test_fits_have_seeds_of_their_own_and_all_score(sets, tmp_path, monkeypatch):
-    monkeypatch.setitem(bird.NETS, "classic", replace(TINY, draws=120, batch_size=20, fits=2, refit=1))
+def test_fits_have_seeds_and_backbones_of_their_own_and_all_score(sets, tmp_path, monkeypatch):
+    tiny = {"backbones": ("lite2", "lite0"), "resolution": 32, "draws": 60, "batch_size": 20}
+    tiny |= {"extra": False, "refit": 1}
+    monkeypatch.setitem(bird.NETS, "best32", replace(bird.NETS["best32"], **tiny))
 
-    said = run("bird", "--net", "classic", "--data", sets, "--epochs", 2, "--seed", 3, "--run", tmp_path)
+    said = run("bird", "--net", "best32", "--data", sets, "--epochs", 1, "--seed", 3, "--run", tmp_path)
 
-    assert said.exit_code == 0
+    assert said.exit_code == 0, said.output
     folders = ("", "fit-2")
     both = [torch.load(tmp_path / f / "refit" / "best.pt", weights_only=True) for f in folders]
     assert [(b["settings"]["fit"], bird.seed_of(bird.Settings(**b["settings"]))) for b in both] == [(0, 5), (1, 6)]
-    assert not torch.equal(*(b["network"]["1.layers.0.weight"] for b in both))
-    model = Model(tmp_path / "bird-classic.onnx")
+    assert [len({k for k in b["network"] if "_project_conv" in k}) for b in both] == [21, 16]
+    model = Model(tmp_path / "bird-best32.onnx")
     assert len(model.card.details["best_epoch"]) == 2
     scorer = bird.Scorer(*map(bird._network, both), flips=True, **model.card.details["calibration"]).eval()
     with torch.inference_mode():
         expected = scorer(torch.from_numpy(pictures(9).images)).numpy()
     np.testing.assert_allclose(model.score(pictures(9).images), expected, atol=1e-2)
-    runs = [replace(TINY, seed=seed, fits=3, fit=fit) for seed in (1, 2) for fit in range(3)]
+
+    # Each by itself, the second before the first, is the same run.
+    apart = ("bird", "--net", "best32", "--data", sets, "--epochs", 1, "--seed", 3, "--run", tmp_path / "apart")
+    for more in (("--fit", 2), ("--fit", 1), ("--resume",)):
+        said = run(*apart, *more)
+        assert said.exit_code == 0, said.output
+        assert (tmp_path / "apart" / "bird-best32.onnx").exists() == (more == ("--resume",))
+    np.testing.assert_array_equal(
+        Model(tmp_path / "apart" / "bird-best32.onnx").score(pictures(9).images), model.score(pictures(9).images)
+    )
+    with pytest.raises(InputError, match="no fit 3: best32 has 2"):
+        run(*apart, "--fit", 3)
+    runs = [replace(TINY, seed=seed, backbones=("lite0",) * 3, fit=fit) for seed in (1, 2) for fit in range(3)]
     assert [bird.seed_of(r) for r in runs] == [1, 2, 3, 4, 5, 6]
 
 

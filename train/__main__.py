@@ -57,10 +57,14 @@ def bird(
     run: Annotated[Path | None, typer.Option(help="The checkpoints' folder; default: .runs/bird-NET.")] = None,
     to: Annotated[Path | None, typer.Option(help="The model's file; default: RUN/bird-NET.onnx.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    fit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Teach only this one of best32's networks; --resume without it exports all."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings that `sweep` found.")] = None,
 ) -> None:
     """Teach a bird network, export it, and print the talk's table for the test part."""
-    from train.bird import settings_of, train
+    from train.bird import settings_of, teach, train
 
     found = {}
     if config:
@@ -72,7 +76,10 @@ def bird(
     settings = settings_of(net, **{**found, **given})
     run = run or Path(".runs") / f"bird-{net}"
     try:
-        train(settings, data, run, to or run / f"bird-{net}.onnx", resume=resume)
+        if fit:
+            teach(settings, data, run, [fit - 1], resume=resume)
+        else:
+            train(settings, data, run, to or run / f"bird-{net}.onnx", resume=resume)
     except KeyboardInterrupt:
         _stderr(f"stopped; {run} keeps the best and the last checkpoint, go on with --resume")
         sys.exit(130)

