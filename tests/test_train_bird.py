@@ -371,23 +371,27 @@ def test_the_threshold_is_the_lowest_that_keeps_the_precision_of_every_part():
     scores = np.array([0.9, 0.85, 0.7, 0.6, 0.4, 0.2])
 
     # CIFAR-10's part alone: 0.9 bird | 0.7 not | 0.6 bird | 0.4 not
-    assert bird.threshold_of(scores, validation, {"cifar-10": 1.0}) == 0.7001
-    assert bird.threshold_of(scores, validation, {"cifar-10": 0.6}) == 0.4001
-    assert bird.threshold_of(scores, validation, {"cifar-10": 0.5}) == 0.0001
-    assert bird.threshold_of(scores, validation, {"cifar-10": 0.5, "whole": 1.0}) == 0.7001
+    assert bird.lowest(scores, validation, {"cifar-10": 1.0}) == 0.7001
+    assert bird.lowest(scores, validation, {"cifar-10": 0.6}) == 0.4001
+    assert bird.lowest(scores, validation, {"cifar-10": 0.5}) == 0.0001
+    assert bird.lowest(scores, validation, {"cifar-10": 0.5, "whole": 1.0}) == 0.7001
 
 
-def test_a_threshold_that_shall_hold_for_other_pictures_reckons_with_more_false_alarms():
+def test_the_surest_threshold_gives_what_is_to_spare_to_the_promise_that_is_nearer_to_fail():
     targets = np.repeat(np.array([cifar10.BIRD, 0], np.uint8), [100, 5])
     validation = bird.Pictures(np.zeros((105, 32, 32, 3), np.uint8), targets, np.zeros(105, np.uint8))
-    scores = np.concatenate([np.full(50, 0.9), np.full(50, 0.5), [0.1, 0.2, 0.3, 0.6, 0.7]])
+    scores = np.concatenate([np.full(60, 0.9), np.full(35, 0.5), np.full(5, 0.05), [0.1, 0.2, 0.3, 0.6, 0.7]])
 
-    at = [bird.threshold_of(scores, validation, {"cifar-10": 0.91}, c) for c in (0.0, 0.5, 0.95)]
+    threshold, sure = bird.surest(scores, validation, {"cifar-10": 0.9}, 0.5)
 
-    # Upper ends, of 5 false alarms: 5.67 at 0.5, 10.51 at 0.95: 100 of 110.51 is too little; of 4: 9.15; of none: 3.00.
-    assert at == [0.0001, 0.0001, 0.1001]
-    assert bird.threshold_of(scores, validation, {"cifar-10": 0.942}, 0.95) == 0.7001  # 50 of 53
-    assert bird.threshold_of(scores, validation, {"cifar-10": 0.96}, 0.95) == 0.7001  # none is so sure: the surest
+    # 95 birds allow 95 / 9 false alarms, and there are two: as sure as a Poisson count of that mean is above two.
+    allowed = 95 / 9
+    assert threshold == 0.3001
+    assert sure == pytest.approx(1 - np.exp(-allowed) * (1 + allowed + allowed**2 / 2))
+    # 60 birds of which 40 would do, at no false alarm: both are nearly sure; of which 59 would do: not that sure.
+    assert bird.surest(scores, validation, {"cifar-10": 0.97}, 0.4)[0] == 0.7001
+    assert bird.surest(scores, validation, {"cifar-10": 0.97}, 0.59)[0] == 0.3001
+    assert bird.surest(scores, validation, {"whole": 0.9, "cifar-10": 0.97}, 0.4)[0] == 0.7001
 
 
 def test_calibration_finds_the_scale_and_the_bias_that_were_hidden():

@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from scipy.optimize import minimize
 from scipy.special import expit
-from scipy.stats import chi2
+from scipy.stats import beta, chi2
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -48,6 +48,7 @@ REFIT = "refit"  # the folder in a run's folder
 REFIT_RATE = 0.3
 BACKBONES = {"lite0": 3, "lite2": 4}  # EfficientNet-, and so many blocks, the first two stages', are not fitted
 FIRST_WRONG = 0.08  # of what is no bird, before it was seen: birds are few, so the first epoch draws nearly all
+GRID = np.round(np.arange(1, 10_000) / 10_000, 4)  # of thresholds
 LICENCE = (
     "CIFAR-10 (Krizhevsky 2009) names no licence; CUB-200-2011 (Wah et al. 2011) is for non-commercial research "
     "and education, and its photographs belong to their photographers. The network's weights were learned from both."
@@ -70,8 +71,8 @@ class Settings:
     more rarely. average: the decay of the running average of the weights, 0 for none. extra: tiny-imagenet's birds too.
     flips: the exported file scores a picture and its mirror image.
     refit: when all is chosen, so many epochs more, on validation's pictures too, at REFIT_RATE times the first rate.
-    precision, confidence: the least precision on validation, for the whole and for CIFAR-10's part, and how sure it is
-    to be kept, see `threshold_of`; of the thresholds that reach it, the one that finds most birds is taken.
+    precision: the least, for the whole and for CIFAR-10's part; recall: the least of CIFAR-10's part. Where both are
+    named, the threshold is the `surest` to keep them; where precision alone is, it is the `lowest` that does.
     """
 
     net: str = "classic"
@@ -100,7 +101,7 @@ class Settings:
     bfloat16: bool = True
     seed: int = 1
     precision: Mapping[str, float] = field(default_factory=lambda: {"whole": 0.975})
-    confidence: float = 0.0
+    recall: float = 0.0
 
     @property
     def fits(self) -> int:
@@ -128,7 +129,7 @@ NETS = {
         average=0.995,
         extra=True,
         precision={"cifar-10": 0.95, "whole": 0.99},
-        confidence=0.95,
+        recall=0.91,
     ),
 }
 
@@ -524,30 +525,49 @@ def calibration_error(scores: npt.NDArray[Any], truth: npt.NDArray[np.bool_], bi
     return float(sum(gaps) / len(scores))
 
 
-def threshold_of(
-    scores: npt.NDArray[Any], validation: Pictures, least: Mapping[str, float], confidence: float = 0.0
-) -> float:
-    """The lowest score at and above which each part of the validation keeps its least precision, to four digits.
+def lowest(scores: npt.NDArray[Any], validation: Pictures, precision: Mapping[str, float]) -> float:
+    """The lowest threshold at which each part of the validation keeps its least precision, to four digits.
 
-    Where none reaches it, the one with the highest precision of the last part named. confidence: how sure it is that
-    other pictures like these have no more false alarms than are reckoned with: the upper end of Garwood's interval for
-    a Poisson count (F. Garwood, "Fiducial limits for the Poisson distribution", 1936). 0: as many as were counted.
+    Where none reaches it, the one with the highest precision of the last part named.
+    """
+    weights, birds = composition(validation), validation.birds
+    fine = np.ones(len(GRID), bool)
+    for name, wanted in precision.items():
+        here = _part(validation, name)
+        found = _at_or_above(GRID, scores, weights * (birds & here))
+        reached = found / np.maximum(_at_or_above(GRID, scores, weights * here), 1e-9)
+        fine &= reached >= wanted
+    return float(GRID[fine.argmax() if fine.any() else reached.argmax()])
+
+
+def surest(
+    scores: npt.NDArray[Any], validation: Pictures, precision: Mapping[str, float], recall: float
+) -> tuple[float, float]:
+    """The threshold, to four digits, that is surest to keep what is promised, and how sure it is, 0..1.
+
+    precision: the least of each part; recall: the least of CIFAR-10's. Each of these is kept as surely as the highest
+    confidence at which a one-sided exact interval still keeps it: Garwood's for the false alarms, a Poisson count (F.
+    Garwood, "Fiducial limits for the Poisson distribution", 1936), Clopper and Pearson's for the birds that are found
+    (C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits", 1934). All are as sure as the least sure.
     """
     weights, birds = composition(validation), validation.birds
     each = weights[~birds].mean()  # all of them are CIFAR-10's, and weigh the same
-    parts = {"whole": np.ones(len(birds), bool), "cifar-10": validation.source == 0}
-    grid = np.round(np.arange(1, 10_000) / 10_000, 4)
-    fine = np.ones(len(grid), bool)
-    for name, wanted in least.items():
-        found = _at_or_above(grid, scores, weights * (birds & parts[name]))
-        alarms = _at_or_above(grid, scores, 1.0 * (~birds & parts[name]))
-        if confidence:
-            alarms = chi2.ppf(confidence, 2 * (alarms + 1)) / 2
-        reached = found / np.maximum(found + each * alarms, 1e-9)
-        fine &= reached >= wanted
-    if not fine.any():
-        return float(grid[reached.argmax()])
-    return float(grid[fine.argmax()])
+    sure = np.ones(len(GRID))
+    for name, least in precision.items():
+        here = _part(validation, name)
+        found = _at_or_above(GRID, scores, weights * (birds & here))
+        alarms = _at_or_above(GRID, scores, 1.0 * (~birds & here))
+        allowed = found * (1 - least) / least / each
+        sure = np.minimum(sure, chi2.cdf(2 * allowed, 2 * (alarms + 1)))
+    harder = birds & _part(validation, "cifar-10")
+    found = _at_or_above(GRID, scores, 1.0 * harder)
+    sure = np.minimum(sure, np.where(found, beta.sf(recall, found, harder.sum() - found + 1), 0.0))
+    return float(GRID[sure.argmax()]), float(sure.max())
+
+
+def _part(pictures: Pictures, name: str) -> npt.NDArray[np.bool_]:
+    """Which pictures are of it: `whole` or `cifar-10`."""
+    return np.ones(len(pictures.source), bool) if name == "whole" else pictures.source == SOURCES.index(name)
 
 
 def _at_or_above(
@@ -585,11 +605,14 @@ def finish(run: Path, data: Path, to: Path) -> Path:
     logits = logits_of(scorer, validation.images)
     scorer.scale, scorer.bias = calibrated(logits, validation.birds, composition(validation))
     scores = expit(logits.astype(np.float64) * scorer.scale + scorer.bias)
-    threshold = threshold_of(scores, validation, settings.precision, settings.confidence)
+    if settings.recall:
+        threshold, sure = surest(scores, validation, settings.precision, settings.recall)
+    else:
+        threshold, sure = lowest(scores, validation, settings.precision), None
     again = [more for one, state in zip(runs, states, strict=True) if (more := _refitted(one, state))]
     if len(again) < len(runs):
         again = []
-    card = _card(settings, states, again, scorer, threshold)
+    card = _card(settings, states, again, scorer, threshold, sure)
     if again:
         scorer.networks = nn.ModuleList(map(_network, again))
     # So rounded, no score of best32 for 300 validation pictures moved by more than 0.0005.
@@ -652,6 +675,7 @@ def _card(
     again: Sequence[Mapping[str, Any]],
     scorer: Scorer,
     threshold: float,
+    sure: float | None,
 ) -> Card:
     parts = "all five training batches; CUB-200-2011, the whole official training part"
     if not again:
@@ -671,6 +695,7 @@ def _card(
             "settings": asdict(settings),
             "best_epoch": [state["epoch"] for state in states],
             "calibration": {"scale": round(scorer.scale, 4), "bias": round(scorer.bias, 4)},
+            **({} if sure is None else {"surely": round(sure, 4)}),
             "chosen_on": "CIFAR-10's training batch 5 and an eighth of CUB's training part, scored by the network that "
             "was not fitted on them: epoch, calibration, threshold, and the validation rows of the table",
             "seconds": round(sum(row["seconds"] for row in rows)),
