@@ -232,8 +232,9 @@ def test_the_strong_net_begins_with_pretrained_weights(backbone, millions, kept_
 def test_the_strong_net_is_exported_as_it_scores(tmp_path):
     network = bird.build(replace(bird.settings_of("best32"), resolution=32))
     card = Card(name="bird-best32", version="1", labels=("bird",), input_size=32)
+    scorer = bird.Scorer(network, flips=True)
 
-    assert export(bird.Scorer(network, flips=True), card, tmp_path / "best32.onnx", half_from=30_000) < 1e-3
+    assert export(scorer, card, tmp_path / "best32.onnx", half_from=30_000, byte_from=200_000) < 5e-3
 
 
 def test_a_rectangle_of_another_picture_takes_its_share_of_the_loss():

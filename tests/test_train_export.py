@@ -65,6 +65,23 @@ def test_half_weights_halve_the_file_and_hardly_move_the_scores(tmp_path):
     np.testing.assert_allclose(Model(half).score(pictures(8)), Model(whole).score(pictures(8)), atol=2e-3)
 
 
+def test_byte_weights_quarter_the_file_and_keep_channels_of_small_weights(tmp_path):
+    big = Toy()
+    big.layers[0] = first = nn.Conv2d(3, 16, 15)
+    with torch.no_grad():  # the dense layer makes up for it
+        for weights in (first.weight, first.bias):
+            weights[8:] *= 1e-3
+        big.layers[6].weight[:, 8:] *= 1e3
+        first.weight[0] = 0.0
+
+    export(big, CARD, tmp_path / "whole.onnx")
+    export(big, CARD, tmp_path / "byte.onnx", half_from=16, byte_from=256)
+
+    whole, byte = (tmp_path / f"{name}.onnx" for name in ("whole", "byte"))
+    assert byte.stat().st_size < 0.35 * whole.stat().st_size
+    np.testing.assert_allclose(Model(byte).score(pictures(8)), Model(whole).score(pictures(8)), atol=5e-3)
+
+
 def test_a_network_whose_scores_the_file_does_not_give_is_refused_and_the_old_file_stands(tmp_path):
     class Fickle(Toy):
         """What is traced is not what is run: the mean of the scores of a batch of two is a constant."""
