@@ -612,7 +612,8 @@ def finish(run: Path, data: Path, to: Path) -> Path:
     again = [more for one, state in zip(runs, states, strict=True) if (more := _refitted(one, state))]
     if len(again) < len(runs):
         again = []
-    card = _card(settings, states, again, scorer, threshold, sure)
+    seconds = sum(_seconds(folder) for one in runs for folder in (one, *([one / REFIT] if again else [])))
+    card = _card(settings, states, bool(again), scorer, threshold, sure, seconds)
     if again:
         scorer.networks = nn.ModuleList(map(_network, again))
     # So rounded, no score of best32 for 500 of CIFAR-10's validation pictures moved by more than 0.006.
@@ -639,6 +640,12 @@ def _refitted(run: Path, first: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     state = _read(run / REFIT / "best.pt")
     return state if state["epoch"] == epochs else None
+
+
+def _seconds(run: Path) -> float:
+    """How long a fit took, the epochs after its best one too."""
+    last = run / "last.pt"
+    return float(sum(row["seconds"] for row in _read(last if last.exists() else run / "best.pt")["history"]))
 
 
 def show(path: Path) -> None:
@@ -673,15 +680,15 @@ def _rows(scores: npt.NDArray[Any], pictures: Pictures, threshold: float, part: 
 def _card(
     settings: Settings,
     states: Sequence[Mapping[str, Any]],
-    again: Sequence[Mapping[str, Any]],
+    again: bool,
     scorer: Scorer,
     threshold: float,
     sure: float | None,
+    seconds: float,
 ) -> Card:
     parts = "all five training batches; CUB-200-2011, the whole official training part"
     if not again:
         parts = "training batches 1 to 4; CUB-200-2011, seven eighths of the official training part"
-    rows = [row for state in (*states, *again) for row in state["history"]]
     return Card(
         name=f"bird-{settings.net}",
         version="1",
@@ -699,7 +706,7 @@ def _card(
             **({} if sure is None else {"surely": round(sure, 4)}),
             "chosen_on": "CIFAR-10's training batch 5 and an eighth of CUB's training part, scored by the network that "
             "was not fitted on them: epoch, calibration, threshold, and the validation rows of the table",
-            "seconds": round(sum(row["seconds"] for row in rows)),
+            "seconds": round(seconds),
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
         },
     )
