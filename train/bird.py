@@ -53,7 +53,7 @@ LICENCE = (
     "CIFAR-10 (Krizhevsky 2009) names no licence; CUB-200-2011 (Wah et al. 2011) is for non-commercial research "
     "and education, and its photographs belong to their photographers. The network's weights were learned from both."
 )
-EXTRA = "; Tiny ImageNet's training pictures of birds; begun with ImageNet-1k weights of EfficientNet-Lite2"
+EXTRA = "; Tiny ImageNet's training pictures of birds; begun with ImageNet-1k weights of EfficientNet-Lite0 and -Lite2"
 EXTRA_LICENCE = (
     " Tiny ImageNet is cut from ImageNet, which is for non-commercial research and education; "
     "EfficientNet-Lite's weights are under Apache-2.0."
@@ -123,7 +123,7 @@ NETS = {
         shift=3,
         blur=0.0,
         cut=0.5,
-        backbones=("lite2", "lite2"),
+        backbones=("lite2", "lite2", "lite0"),
         resolution=112,
         draws=26_000,
         average=0.995,
