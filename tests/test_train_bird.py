@@ -290,6 +290,8 @@ def test_fits_have_seeds_and_backbones_of_their_own_and_all_score(sets, tmp_path
     )
     with pytest.raises(InputError, match="no fit 3: best32 has 2"):
         run(*apart, "--fit", 3)
+    with pytest.raises(InputError, match="--fit writes no model"):
+        run(*apart, "--fit", 1, "--to", tmp_path / "one.onnx")
     runs = [replace(TINY, seed=seed, backbones=("lite0",) * 3, fit=fit) for seed in (1, 2) for fit in range(3)]
     assert [bird.seed_of(r) for r in runs] == [1, 2, 3, 4, 5, 6]
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import TaskID
 
-from photosearch.errors import PhotosearchError
+from photosearch.errors import InputError, PhotosearchError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,6 +76,8 @@ def bird(
     settings = settings_of(net, **{**found, **given})
     run = run or Path(".runs") / f"bird-{net}"
     try:
+        if fit and to:
+            raise InputError("--fit writes no model: leave out --to, and give it with --resume when all are taught")
         if fit:
             teach(settings, data, run, [fit - 1], resume=resume)
         else:
