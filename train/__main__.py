@@ -64,6 +64,8 @@ def bird(
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings that `sweep` found.")] = None,
 ) -> None:
     """Teach a bird network, export it, and print the talk's table for the test part."""
+    if fit and to:
+        raise InputError("--fit writes no model: leave out --to, and give it with --resume when all are taught")
     from train.bird import settings_of, teach, train
 
     found = {}
@@ -76,8 +78,6 @@ def bird(
     settings = settings_of(net, **{**found, **given})
     run = run or Path(".runs") / f"bird-{net}"
     try:
-        if fit and to:
-            raise InputError("--fit writes no model: leave out --to, and give it with --resume when all are taught")
         if fit:
             teach(settings, data, run, [fit - 1], resume=resume)
         else:

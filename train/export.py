@@ -43,13 +43,15 @@ def export(
     model = onnx.load_from_string(traced(network, card.input_size, "scores"))
     model.producer_name, model.doc_string = "photosearch train", f"{card.name} {card.version}"
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    with torch.inference_mode():
+        scored = [(images, network(torch.from_numpy(images)).numpy()) for images in _pictures(card.input_size)]
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        difference = _written(model, aside, network, TOLERANCE, path)
+        difference = _written(model, aside, scored, TOLERANCE, path)
         if half_from is not None or byte_from is not None:
             _round_weights(model, half_from, byte_from)
-            difference = _written(model, aside, network, TOLERANCE_ROUNDED, path)
+            difference = _written(model, aside, scored, TOLERANCE_ROUNDED, path)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
@@ -120,15 +122,18 @@ def _cast(rounded: str, name: str) -> onnx.NodeProto:
     return onnx.helper.make_node("Cast", [rounded], [name], to=onnx.TensorProto.FLOAT)
 
 
-def _written(model: onnx.ModelProto, aside: Path, network: nn.Module, tolerance: float, path: Path) -> float:
-    """Write the file aside and compare it. Returns the largest difference of a score. Raises ModelError."""
+def _written(
+    model: onnx.ModelProto, aside: Path, scored: list[tuple[np.ndarray, np.ndarray]], tolerance: float, path: Path
+) -> float:
+    """Write the file aside and compare it. Returns the largest difference of a score. Raises ModelError.
+
+    scored: batches of pictures and torch's scores of them.
+    """
     onnx.checker.check_model(model, full_check=True)
     aside.write_bytes(model.SerializeToString())
     opened = Model(aside, provider="cpu")
     worst = 0.0
-    for images in _pictures(opened.card.input_size):
-        with torch.inference_mode():
-            expected = network(torch.from_numpy(images)).numpy()
+    for images, expected in scored:
         got = opened.score(images)
         if expected.shape != got.shape:
             raise ModelError(f"{path}: torch gives scores of shape {expected.shape}, the card promises {got.shape}")
