@@ -1,6 +1,7 @@
 """docs/performance.md, written from docs/performance.json: the same text for the same numbers."""
 
 import json
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def page(parts: Mapping[str, Part]) -> str:
         "networks": _networks,
         "oversampling": _oversampling,
         "teaching": _teaching,
+        "gpu": _gpu,
     }
     text = [HEAD]
     for name, maker in makers.items():
@@ -148,8 +150,8 @@ def _networks(p: Part) -> Iterable[str]:
     yield _table(("network", "provider", "batch", "views a second", "core-ms a view"), rows)
     if "cuda" not in p["providers"]:
         yield (
-            "No GPU was at hand, so nothing here ran on one. The way that batches take to a GPU (a buffer on the "
-            "device, ONNX Runtime's IO binding) is tested on the CPU: `tests/test_benchmarks.py`.\n"
+            "This machine has no GPU; what one gains stands under *On a GPU*. The way that batches take there (a "
+            "buffer on the device, ONNX Runtime's IO binding) is tested on the CPU: `tests/test_benchmarks.py`.\n"
         )
     yield "Providers that did not load, and why:\n"
     yield "\n".join(f"- {why}" for why in p["missing"].values()) + "\n"
@@ -193,12 +195,164 @@ def _teaching(p: Part) -> Iterable[str]:
     yield _table(("gradients", "core-ms a step", "times ours"), rows)
 
 
+def _gpu(p: Part) -> Iterable[str]:
+    name, megabytes, driver = p["card"] or ("no card", "0", "none")
+    yield "## On a GPU\n"
+    yield "    bash benchmarks/gpu.sh OUT && python -m benchmarks.gpu keep --to OUT/gpu.json\n"
+    yield f"{name}, {int(megabytes):,} MiB, driver {driver}; {', '.join(p['libraries'])}.\n"
+    for part, maker in GPU_PARTS.items():
+        if part in p:
+            yield from maker(p[part])
+            if failed := p[part].get("failed"):
+                yield "What failed: " + "; ".join(f"{f['what']} ({f['why']})" for f in failed) + ".\n"
+
+
+def _gpu_scores(p: Part) -> Iterable[str]:
+    yield f"Scores on the card against those on the CPU, of {p['rows'][0]['n']} pictures, half of them noise:\n"
+    head = ("network", "variant", "largest difference", "largest score or logit", "decisions changed")
+    rows = [
+        [r["model"], r["variant"], f"{r['difference']:.1g}", f"{r['largest']:.3g}", str(r["decisions"])]
+        for r in p["rows"]
+    ]
+    yield _table(head, rows)
+
+
+def _gpu_networks(p: Part) -> Iterable[str]:
+    yield (
+        "The network alone, images a second. *plain*: pixels in the computer's memory are given to ONNX Runtime; "
+        "*bound*: copied into a buffer on the card first, by IO binding; *resident*: there already, which leaves out "
+        "the bus. *first*: seconds of the first run with a batch of that size, in which cuDNN looks for the fastest "
+        "ways. *card*: MB in use on it after that batch and the smaller ones.\n"
+    )
+    yield _table(GPU_HEAD, _by_way(p["rows"], "model"))
+    yield "Where the nodes of each network ran, and which of them stayed on the CPU:\n"
+    rows = [
+        [
+            r["model"],
+            ", ".join(f"{n} {name.removesuffix('ExecutionProvider')}" for name, n in sorted(r["ran"].items())),
+            ", ".join(f"{n} {name}" for name, n in r["on_cpu"].items()),
+        ]
+        for r in p["placement"]
+    ]
+    yield _table(("network", "nodes", "on the CPU"), rows)
+    if "options" in p:
+        yield "Options of ONNX Runtime's CUDA provider; *another*: seconds of a first run with one picture fewer.\n"
+        rows = [
+            [
+                r["model"],
+                r["option"],
+                str(r["batch"]),
+                f"{r['rate']:,.0f}",
+                f"{r['first_seconds']:.1f}",
+                f"{r['another_batch_seconds']:.1f}",
+            ]
+            for r in p["options"]
+        ]
+        yield _table(("network", "option", "batch", "images a second", "first", "another"), rows)
+
+
+def _gpu_pipelines(p: Part) -> Iterable[str]:
+    yield (
+        "The whole `photosearch index`, from the command to its end, into a new library: medians. *few*: an index of "
+        "so many photos, which is what starting costs; *start off*: photos a second without it, by one index of *few*. "
+        "*small*: pictures of about 300x200; *large*: of 12 megapixels. *main*: cores that the "
+        "main process keeps busy; *busy*: percent of the time in which the card had work.\n"
+    )
+    runs: dict[tuple[str, str], list[Part]] = {}
+    for row in p["rows"]:
+        runs.setdefault((row["folder"], row["options"]), []).append(row)
+    few = {
+        options.split()[1]: (rows[0]["n"], _median(rows, "seconds"))
+        for (folder, options), rows in runs.items()
+        if folder == "few"
+    }
+    lines = []
+    for (folder, options), rows in runs.items():
+        n, seconds = rows[0]["n"], _median(rows, "seconds")
+        alike = folder != "few" and "--workers" not in options and "--model" not in options
+        start = few.get(options.split()[1]) if alike else None
+        lines.append(
+            [
+                folder,
+                f"{n:,}",
+                f"`{options}`",
+                str(len(rows)),
+                f"{seconds:.1f}",
+                f"{n / seconds:,.0f}",
+                f"{(n - start[0]) / (seconds - start[1]):,.0f}" if start and seconds > start[1] else "",
+                f"{_median(rows, 'core_ms'):.1f}",
+                f"{_median(rows, 'main_cores'):.1f}",
+                f"{_median(rows, 'busy'):.0f}",
+                f"{_median(rows, 'memory_mb'):,.0f}",
+            ]
+        )
+    yield _table(
+        ("photos", "n", "options", "runs", "seconds", "a second", "start off", "core-ms", "main", "busy", "card MB"),
+        lines,
+    )
+
+
+def _gpu_commands(p: Part) -> Iterable[str]:
+    yield "What the commands say there:\n"
+    rows = [
+        [f"`{r['command']}`", str(r["code"]), f"{r['seconds']:.1f}", "<br>".join(r["said"]).replace("\t", ", ")]
+        for r in p["rows"]
+    ]
+    yield _table(("command", "exit code", "seconds", "says"), rows)
+
+
+def _gpu_embeddings(p: Part) -> Iterable[str]:
+    yield (
+        "Embeddings by a network of ViT-B/32's size at 256 pixels, random weights; least cosine against the CPU's "
+        "float32: " + ", ".join(f"{r['format']} {r['least_cosine']:.6f}" for r in p["compared"]) + ".\n"
+    )
+    yield _table(("numbers", *GPU_HEAD[1:-1]), [r[:-1] for r in _by_way(p["rows"], "format")])
+
+
+def _by_way(rows: Sequence[Part], key: str) -> Iterable[list[str]]:
+    """One line for each network, provider and batch, with the ways side by side."""
+    lines: dict[tuple[Any, ...], dict[str, Part]] = {}
+    for row in rows:
+        lines.setdefault((row[key], row["provider"], row["batch"]), {})[row["way"]] = row
+    for (name, provider, batch), ways in lines.items():
+        rates = [f"{ways[way]['rate']:,.0f}" if way in ways else "" for way in ("plain", "bound", "resident")]
+        costs = [f"{ways[way]['core_ms']:.2f}" if way in ways else "" for way in ("plain", "bound")]
+        plain = ways.get("plain", {})
+        first = f"{plain['first_seconds']:.2f}" if plain else ""
+        yield [name, provider, str(batch), *rates, *costs, first, f"{plain.get('memory_mb', 0):,}" if plain else ""]
+
+
+def _median(rows: Sequence[Part], key: str) -> float:
+    return statistics.median(row[key] or 0 for row in rows)
+
+
 def _measured(part: Part) -> str:
     machine = dict(part["machine"])
     about = f"{machine.pop('processor')}, {machine.pop('cores')} cores, {machine.pop('memory_gib')} GiB, "
     about += f"{machine.pop('system')}"
     about += f", load {machine.pop('load'):.1f}" if "load" in machine else ""
     return f"*Measured on {part['measured_on']}: {about}; " + ", ".join(f"{k} {v}" for k, v in machine.items()) + ".*"
+
+
+GPU_PARTS: dict[str, Callable[[Part], Iterable[str]]] = {
+    "scores": _gpu_scores,
+    "networks": _gpu_networks,
+    "pipelines": _gpu_pipelines,
+    "commands": _gpu_commands,
+    "embeddings": _gpu_embeddings,
+}
+GPU_HEAD = (
+    "network",
+    "provider",
+    "batch",
+    "plain",
+    "bound",
+    "resident",
+    "core-ms plain",
+    "core-ms bound",
+    "first",
+    "card MB",
+)
 
 
 def _target(what: str) -> str:

@@ -8,11 +8,25 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from PIL import Image
 
-from benchmarks import clip, contestants, library, measure, networks, page, pictures, pipeline, scaling, teaching
+from benchmarks import (
+    clip,
+    contestants,
+    formats,
+    gpu,
+    library,
+    measure,
+    networks,
+    page,
+    pictures,
+    pipeline,
+    scaling,
+    teaching,
+)
 from benchmarks.measure import Cost
 from photosearch import photos
 from photosearch.model import Model
@@ -157,6 +171,54 @@ def test_the_teaching_benchmark_compares_each_way_with_ours():
     assert [row["way"] for row in figures["rows"]] == list(teaching.WAYS)
     assert figures["rows"][-1]["times_ours"] == {"median": 1.0, "least": 1.0, "most": 1.0}
     assert all(row["step_core_ms"] > 0 for row in figures["rows"])
+
+
+def test_the_gpu_benchmark_measures_every_part_with_the_cpu_in_its_place(tmp_path, monkeypatch):
+    models, work, photos = (tmp_path / name for name in ("models", "work", "data/101_ObjectCategories/one"))
+    models.mkdir()
+    for name in ("bird-photo", "bird-classic", *gpu.NETWORKS[1:]):
+        write_toy(models / f"{name}.onnx")
+    photos.mkdir(parents=True)
+    Image.new("RGB", (30, 20), "red").save(photos / "red.jpg")
+    small = {"tiny": pictures.Kind("JPEG", (64, 48), scenes=1)}
+    monkeypatch.setattr(pictures, "KINDS", small)
+    figures = gpu.Figures(tmp_path / "gpu.json")
+    figures.put("about", "day", "2026-01-02")
+    for key, value in gpu.describe().items():
+        figures.put("about", key, value)
+    gpu.compare_scores(figures, models, "cpu", gpu.TINY, tmp_path / "data")
+    gpu.time_networks(figures, models, "cpu", gpu.TINY)
+    gpu.make_photos(work, tmp_path / "data", gpu.TINY)
+    options = ("--provider", "cpu", "--model", str(models / "bird-photo.onnx"))
+    row = {"folder": "few", "n": 2, "options": "--provider cpu", **gpu.run_index(work / "few", options, 2)}
+    figures.add("pipelines", "rows", row)
+    assert [r["difference"] for r in figures.parts["scores"]["rows"]] == [0] * 5
+    assert len(figures.parts["networks"]["rows"]) == len(gpu.NETWORKS) * 2 * 3 + 3
+    assert row["said"].startswith("2 photos: 2 new")
+    assert json.loads((tmp_path / "gpu.json").read_text()) == figures.parts
+
+    results = tmp_path / "performance.json"
+    results.write_text("{}")
+    text = gpu.keep(tmp_path / "gpu.json", results).read_text()
+    assert "| bird-photo | as it comes | 0 | " in text
+    assert "| few | 2 | `--provider cpu` | 1 | " in text
+
+
+def test_a_failing_part_of_the_gpu_benchmark_is_written_down_and_named_on_the_page(tmp_path):
+    figures = gpu.Figures(tmp_path / "gpu.json")
+    with gpu._tolerated(figures, "networks", "a network"):
+        raise RuntimeError("no memory left")
+    part = {"rows": [], "placement": [], **figures.parts["networks"]}
+    about = {"card": None, "libraries": [], "measured_on": "2026-01-02", "machine": measure.machine()}
+    assert "What failed: a network (RuntimeError: no memory left)." in page.page({"gpu": {**about, "networks": part}})
+
+
+def test_a_halved_network_scores_nearly_alike(toy):
+    half = formats.halve(onnx.load(toy)).SerializeToString()
+    images = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    (scores,) = onnxruntime.InferenceSession(half, providers=["CPUExecutionProvider"]).run(None, {"photos": images})
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, Model(toy, provider="cpu").score(images), atol=2e-3)
 
 
 def test_the_page_is_what_its_figures_make_it():
