@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photosearch import photos
-from photosearch.photos import Unreadable
+from photosearch.photos import decode, formats, walk
+from photosearch.photos.decode import Need, Unreadable
 
 RED, GREY = (200, 30, 30), 8000
 BYTE, ASCII, SHORT, LONG, RATIONAL, SRATIONAL = 1, 2, 3, 4, 5, 10
@@ -64,44 +64,58 @@ def rawpy():
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_raw_file_is_seen_by_its_preview_upright_and_with_its_date(rawpy, order):
-    opened = photos.decode(dng(order=order), 32)
+    opened = decode.decode(dng(order=order), [Need(32)])
     assert (opened.width, opened.height, opened.taken) == (480, 640, "2026-01-02T03:04:05")
-    assert abs(opened.views.astype(int) - RED).max() <= 3
+    assert abs(opened.views[0].astype(int) - RED).max() <= 3
 
 
 def test_a_preview_is_turned_once(rawpy):
-    wide = photos.decode(dng(orientation=1), 32)
+    wide = decode.decode(dng(orientation=1), [Need(32)])
     assert (wide.width, wide.height) == (640, 480)
 
 
 def test_a_raw_file_whose_preview_is_too_small_is_developed(rawpy):
-    opened = photos.decode(dng(preview=(16, 12), sensor=(640, 480)), 32)
+    opened = decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [Need(32)])
     assert (opened.width, opened.height) == (240, 320)  # at half size
-    red, green, blue = opened.views.reshape(-1, 3).mean(0)
+    red, green, blue = opened.views[0].reshape(-1, 3).mean(0)
     assert abs(red - blue) < 40  # grey, and not the preview's red
     assert green > 20
 
 
 def test_a_raw_file_with_too_many_pixels_is_refused_before_it_is_developed(rawpy):
     with pytest.raises(Unreadable, match="640x480 pixels, more than the limit of 1,000"):
-        photos.decode(dng(preview=(16, 12), sensor=(640, 480)), 32, max_pixels=1000)
+        decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [Need(32)], max_pixels=1000)
 
 
 def test_a_broken_raw_file_is_unreadable_and_says_so(rawpy):
     whole = dng(sensor=(640, 480))
     with pytest.raises(Unreadable):
-        photos.decode(whole[:2048], 32)
+        decode.decode(whole[:2048], [Need(32)])
     with pytest.raises(Unreadable):
-        photos.decode(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), 32)
+        decode.decode(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), [Need(32)])
 
 
 def test_raw_files_are_looked_for_where_they_can_be_read(rawpy):
-    assert {".dng", ".cr2", ".nef", ".arw"}.issubset(photos.EXTENSIONS)
+    assert {".dng", ".cr2", ".nef", ".arw"}.issubset(walk.EXTENSIONS)
 
 
 def test_a_tiff_is_not_taken_for_a_raw_file():
     out = io.BytesIO()
     Image.new("RGB", (64, 48), RED).save(out, "TIFF")
-    assert [photos._is_raw(data) for data in (out.getvalue(), dng(), b"II*\0", b"", b"MM\0*\xff\xff\xff\xff")] == [
+    assert [formats.is_raw(data) for data in (out.getvalue(), dng(), b"II*\0", b"", b"MM\0*\xff\xff\xff\xff")] == [
         False, True, False, False, False,
     ]  # fmt: skip
+
+
+def test_cameras_own_files_are_known_by_their_first_bytes():
+    pef = b"MM\0*\0\0\0\x08" + struct.pack(">H", 1) + struct.pack(">HHIHH", 259, SHORT, 1, 65535, 0)
+    begins = [b"IIRO\x08\0", b"IIRS\x08\0", b"MMOR\0\0", b"IIU\0\x18\0", b"FUJIFILMCCD-RAW 0201", pef,
+              b"\0\0\0\x18ftypcrx \0\0\0\1"]  # fmt: skip
+    assert [formats.is_raw(data) for data in begins] == [True] * len(begins)
+    assert not formats.is_raw(b"\0\0\0\x18ftypheic\0\0\0\1")
+
+
+def test_a_file_that_only_begins_like_a_cameras_says_that_it_is_broken(rawpy):
+    for begin in (b"IIRO\x08\0\0\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1"):
+        with pytest.raises(Unreadable, match="a raw file that LibRaw can't open"):
+            decode.decode(begin.ljust(500, b"\0"), [Need(8)])

@@ -6,7 +6,10 @@ over pipes in length-prefixed frames, JSON or raw pixels and never pickle: a chi
 must not gain a way into its parent.
 
     parent: {"path": ...}            child: {"hash": ...}        the file read once, or {"reason": ...}
-    parent: b"decode" or b"skip"     child: {"width": ...}, then the pixels; or {"reason": ...}
+    parent: [0, 2], needs' indexes   child: {"width": ...}, then the pixels for each need; or {"reason": ...}
+
+    An empty list of needs is not answered: the photo is not wanted. A photo that takes more memory than each child
+    has is answered by {"bytes": ...}, and again once the parent has said "go on": that no other one is being decoded.
 """
 
 import contextlib
@@ -21,44 +24,66 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from photosearch import photos
-from photosearch.photos import Opened, Photo, Unreadable
+from photosearch.photos import dates, decode
+from photosearch.photos.decode import Need, Opened, TakesTooMuch, Unreadable
+from photosearch.photos.walk import Photo
 
 SECONDS = 60.0  # for one photo; 48 megapixels take about a tenth of a second
+Wanted = Callable[[bytes], Sequence[int]]  # content hash -> indexes of the needs that are wanted; none: don't decode
 MEMORY_BYTES = 2 * 2**30  # of a child beside what the pixels of the largest photo take
+LEAST_EACH, LEAST_ALONE = 64 * 2**20, 2**30  # bytes of pixels, however small the machine
+MEMORY_UNKNOWN = 8 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How photos are opened; the same for all photos of a run."""
+class DecodeOptions:
+    """How photos are opened, the same for all photos of a run. needs: of all networks that may look at one."""
 
-    size: int
-    fit: photos.Fit = "squash"
-    tiles: int = 0
-    max_pixels: int = photos.MAX_PIXELS
+    needs: tuple[Need, ...]
+    max_pixels: int = decode.MAX_PIXELS
+    max_bytes: int = decode.MAX_DECODED  # at most, of a photo that is opened alone
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "DecodeOptions":
+        said = json.loads(text)
+        return cls(tuple(Need(**need) for need in said["needs"]), said["max_pixels"], said["max_bytes"])
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What came of one photo: the hash of its bytes and, where it was wanted, what is in it."""
+    """What came of one photo: the hash of its bytes and, where it was wanted, what is in it.
+
+    needs: the indexes of the needs that `opened.views` answers, in the same order.
+    """
 
     photo: Photo
     content_hash: bytes
     opened: Opened | None
+    needs: tuple[int, ...] = ()
 
 
 class Decoders:
-    """`n` child processes that open photos. `open` may be called from `n` threads at once."""
+    """`n` child processes that open photos. `open` may be called from `n` threads at once.
 
-    def __init__(self, n: int, settings: Settings, *, seconds: float = SECONDS):
+    All together take about an eighth of the machine's memory for pixels. A photo that takes more than its child's share
+    is opened while no other such photo is, with up to a quarter of the memory.
+    """
+
+    def __init__(self, n: int, options: DecodeOptions, *, seconds: float = SECONDS):
         self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
-        self._all = [_Decoder(settings, seconds) for _ in range(n)]
+        memory = _memory_here()
+        options = replace(options, max_bytes=min(options.max_bytes, max(memory // 4, LEAST_ALONE)))
+        share, alone = min(options.max_bytes, max(memory // 8 // n, LEAST_EACH)), threading.Lock()
+        self._all = [_Decoder(options, share, alone, seconds) for _ in range(n)]
         for decoder in self._all:
             self._idle.put(decoder)
         self._closed = threading.Event()
@@ -70,8 +95,11 @@ class Decoders:
         for decoder in self._all:
             decoder.close()
 
-    def open(self, photo: Photo, wanted: Callable[[bytes], bool]) -> Read:
-        """Read a photo and, where `wanted(content hash)`, decode it. Raises Unreadable."""
+    def open(self, photo: Photo, wanted: Wanted) -> Read:
+        """Read a photo and decode it for the needs that `wanted(content hash)` names by index, if any.
+
+        Raises Unreadable.
+        """
         decoder = self._idle.get()
         try:
             return decoder.open(photo, wanted)
@@ -94,14 +122,14 @@ class _Died(Exception):
 class _Decoder:
     """One child, started when it is first needed and again when it has died."""
 
-    def __init__(self, settings: Settings, seconds: float):
-        self._settings = settings
+    def __init__(self, options: DecodeOptions, share: int, alone: threading.Lock, seconds: float):
+        self._options, self._share, self._alone = options, share, alone
         self._seconds = seconds
         self._child: subprocess.Popen[bytes] | None = None
         self._deadline: float | None = None
         self._closed = False
 
-    def open(self, photo: Photo, wanted: Callable[[bytes], bool]) -> Read:
+    def open(self, photo: Photo, wanted: Wanted) -> Read:
         if self._child is not None:
             # It has opened other photos before, and its death may be their fault: only a new child's word counts.
             with contextlib.suppress(_Died):
@@ -111,7 +139,7 @@ class _Decoder:
         except _Died as death:
             raise Unreadable(death.cause, passing=death.passing) from None
 
-    def _open(self, photo: Photo, wanted: Callable[[bytes], bool]) -> Read:
+    def _open(self, photo: Photo, wanted: Wanted) -> Read:
         child = self._alive()
         content_hash = None
         try:
@@ -119,22 +147,40 @@ class _Decoder:
             self._deadline = time.monotonic() + self._seconds
             content_hash = bytes.fromhex(_answer(child.stdout)["hash"])
             self._deadline = None  # looking the hash up is our own time
-            if not wanted(content_hash):
-                _send(child.stdin, b"skip")
+            asked = tuple(wanted(content_hash))
+            needs = [self._options.needs[i] for i in asked]
+            if needs:
+                self._deadline = time.monotonic() + self._seconds
+            _send(child.stdin, json.dumps(asked).encode())
+            if not needs:
                 return Read(photo, content_hash, None)
-            self._deadline = time.monotonic() + self._seconds
-            _send(child.stdin, b"decode")
-            return Read(photo, content_hash, _opened(_answer(child.stdout), _receive(child.stdout), self._settings))
+            said = _answer(child.stdout)
+            self._deadline = None if "bytes" in said else self._deadline
+            with self._alone if "bytes" in said else contextlib.nullcontext():
+                said = self._go_on(child) if "bytes" in said else said
+                opened = _opened(said, [_receive(child.stdout) for _ in needs], needs)
+            return Read(photo, content_hash, _dated(opened, photo), asked)
+        except Unreadable:
+            raise
         except (EOFError, OSError, ValueError, KeyError, TypeError, RecursionError):
             late = self._deadline is not None and time.monotonic() > self._deadline
             cause, passing = self._bury(child), content_hash is None
             if late:
                 raise Unreadable(f"opening it took longer than {self._seconds:g} s", passing=passing) from None
             raise _Died(cause, passing) from None
+        except BaseException:  # of `wanted`: the child still waits for an answer
+            self.kill()
+            raise
         finally:
             self._deadline = None
             if self._closed:  # meanwhile
                 self.kill()
+
+    def _go_on(self, child: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """Let a child decode its large photo, now that no other one does -> what it says."""
+        self._deadline = time.monotonic() + self._seconds
+        _send(child.stdin, b"go on")
+        return _answer(child.stdout)
 
     def close(self) -> None:
         self._closed = True
@@ -159,10 +205,17 @@ class _Decoder:
         if self._closed:
             raise Unreadable("the run was ended", passing=True)
         if self._child is None:
-            settings = json.dumps(asdict(self._settings))
             self._child = subprocess.Popen(
                 # -P: the folder that the user stands in must not become a place to import from.
-                [sys.executable, "-P", "-m", "photosearch.decoders", settings, str(math.ceil(self._seconds))],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "photosearch.photos.decoders",
+                    self._options.to_json(),
+                    str(self._share),
+                    str(math.ceil(self._seconds)),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # libtiff and libheif say there what we say in our own words
@@ -179,20 +232,32 @@ class _Decoder:
         return f"the decoder died of it (signal {-code})" if code and code < 0 else "the decoder died of it"
 
 
-def _opened(said: dict[str, Any], pixels: bytes, settings: Settings) -> Opened:
+def _opened(said: dict[str, Any], pixels: Sequence[bytes], needs: Sequence[Need]) -> Opened:
     """What a child said, if it can be true; else ValueError, KeyError, TypeError. It may be a photo's puppet."""
-    width, height, taken = said["width"], said["height"], said["taken"]
+    width, height, fingerprint = said["width"], said["height"], said["fingerprint"]
     if not all(type(side) is int and 0 < side < 2**31 for side in (width, height)):
         raise ValueError("no photo has such sides")
+    if type(fingerprint) is not int or not 0 <= fingerprint < 2**64:
+        raise ValueError("that is not a fingerprint")
+    taken, taken_from = said["taken"], said["taken_from"]
     if taken is not None and not re.fullmatch(r"[0-9T:-]{19}", taken):
         raise ValueError("that is not a date")
-    shape = (1 + settings.tiles, settings.size, settings.size, 3)
-    return Opened(np.frombuffer(pixels, np.uint8).reshape(shape), width, height, taken)
+    if (taken is None) != (taken_from is None) or taken_from not in (None, *dates.SOURCES):
+        raise ValueError("no date stands there")
+    shapes = [(1 + need.tiles, need.size, need.size, 3) for need in needs]
+    views = tuple(np.frombuffer(p, np.uint8).reshape(shape) for p, shape in zip(pixels, shapes, strict=True))
+    return Opened(views, width, height, taken, taken_from, fingerprint)
 
 
-def serve(settings: Settings, seconds: int, requests: BinaryIO, answers: BinaryIO) -> None:
-    """The child: answer until the parent is gone."""
-    _limit_memory(settings.max_pixels)
+def _dated(opened: Opened, photo: Photo) -> Opened:
+    """A photo that doesn't say when it was taken may be named after it."""
+    date = dates.date_in_name(os.path.basename(photo.path)) if opened.taken is None else None
+    return opened if date is None else replace(opened, taken=date, taken_from="name")
+
+
+def serve(options: DecodeOptions, share: int, seconds: int, requests: BinaryIO, answers: BinaryIO) -> None:
+    """The child: answer until the parent is gone. share: bytes that a decode may take without asking for more."""
+    _limit_memory(options.max_pixels)
     while True:
         _end_in(0)
         try:
@@ -201,20 +266,37 @@ def serve(settings: Settings, seconds: int, requests: BinaryIO, answers: BinaryI
             return
         try:
             _end_in(2 * seconds)
-            data = photos.read(path)
-            _send(answers, json.dumps({"hash": photos.content_hash(data).hex()}).encode())
-            if _receive(requests) != b"decode":
+            data = decode.read(path)
+            _send(answers, json.dumps({"hash": decode.content_hash(data).hex()}).encode())
+            needs = [options.needs[i] for i in json.loads(_receive(requests))]
+            if not needs:
                 continue
             _end_in(2 * seconds)
-            opened = photos.decode(
-                data, settings.size, fit=settings.fit, tiles=settings.tiles, max_pixels=settings.max_pixels
-            )
+            try:
+                opened = decode.decode(data, needs, max_pixels=options.max_pixels, max_bytes=share)
+            except TakesTooMuch as large:
+                if large.size_bytes > options.max_bytes:
+                    raise
+                _end_in(0)  # until it is its turn
+                _send(answers, json.dumps({"bytes": large.size_bytes}).encode())
+                _receive(requests)
+                _end_in(2 * seconds)
+                opened = decode.decode(data, needs, max_pixels=options.max_pixels, max_bytes=options.max_bytes)
         except Unreadable as error:
             _send(answers, json.dumps({"reason": error.reason, "passing": error.passing}).encode())
             continue
-        said = {"width": opened.width, "height": opened.height, "taken": opened.taken}
+        said = {key: getattr(opened, key) for key in ("width", "height", "taken", "taken_from", "fingerprint")}
         _send(answers, json.dumps(said).encode())
-        _send(answers, opened.views.data)
+        for views in opened.views:
+            _send(answers, views.data)
+
+
+def _memory_here() -> int:
+    """Bytes of memory that this machine has; a guess where it doesn't say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return MEMORY_UNKNOWN
 
 
 def _limit_memory(max_pixels: int) -> None:
@@ -263,4 +345,4 @@ def _exactly(stream: Any, length: int) -> bytes:
 if __name__ == "__main__":
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)  # whatever a library prints must not stand among the frames
-        serve(Settings(**json.loads(sys.argv[1])), int(sys.argv[2]), sys.stdin.buffer, out)
+        serve(DecodeOptions.from_json(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.stdin.buffer, out)

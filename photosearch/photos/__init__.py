@@ -1,0 +1,1 @@
+"""Files to upright pixels, behind a wall of child processes."""

@@ -1,0 +1,191 @@
+"""When a photo was taken: every place that says so, in its order, and every spelling."""
+
+import pytest
+from pictures import WRITTEN, encoded, scene
+from PIL import Image, PngImagePlugin, TiffImagePlugin
+
+from photosearch.photos.dates import date_in_name, parse
+from photosearch.photos.decode import Need, decode
+
+DAY = {"original": "2011", "digitized": "2012", "xmp": "2013", "iptc": "2014", "date": "2015"}  # of each, to tell by
+FROM = {"original": "DateTimeOriginal", "digitized": "DateTimeDigitized", "xmp": "xmp", "iptc": "iptc",
+        "date": "DateTime"}  # fmt: skip
+
+
+def block(*names: str, first_ifd: bool = False) -> bytes:
+    """EXIF with these dates; first_ifd: all in the first directory, where they don't belong."""
+    exif = Image.Exif()
+    for name, tag in (("original", 0x9003), ("digitized", 0x9004), ("date", 0x0132)):
+        if name in names:
+            inside = exif if first_ifd or name == "date" else exif.get_ifd(0x8769)
+            inside[tag] = f"{DAY[name]}:07:20 11:22:33"
+    return exif.tobytes()
+
+
+def xmp(**fields: str) -> bytes:
+    inside = " ".join(f'{k.replace("_", ":")}="{v}"' for k, v in fields.items())
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description {inside}/></x:xmpmeta>'.encode()
+
+
+XMP = xmp(exif_DateTimeOriginal="2013-07-20T11:22:33.45+02:00")
+IPTC = b"\x1c\x02\x37\x00\x0820140720" + b"\x1c\x02\x3c\x00\x0b112233+0200"
+PHOTOSHOP = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(IPTC).to_bytes(4, "big") + IPTC + b"\0" * (len(IPTC) % 2)
+
+
+def jpeg(*names: str, first_ifd: bool = False) -> bytes:
+    data = encoded(
+        scene(), format="JPEG", exif=block(*names, first_ifd=first_ifd), **({"xmp": XMP} if "xmp" in names else {})
+    )
+    if "iptc" in names:
+        data = data[:2] + b"\xff\xed" + (len(PHOTOSHOP) + 2).to_bytes(2, "big") + PHOTOSHOP + data[2:]
+    return data
+
+
+def taken(data: bytes) -> tuple[str | None, str | None]:
+    opened = decode(data, [Need(8)])
+    return opened.taken, opened.taken_from
+
+
+@pytest.mark.parametrize("first_ifd", [False, True])
+def test_the_best_place_counts_and_the_next_where_it_says_nothing(first_ifd):
+    names = list(DAY)
+    for i, name in enumerate(names):
+        assert taken(jpeg(*names[i:], first_ifd=first_ifd)) == (f"{DAY[name]}-07-20T11:22:33", FROM[name])
+        assert taken(jpeg(name, first_ifd=first_ifd)) == (f"{DAY[name]}-07-20T11:22:33", FROM[name])
+    assert taken(jpeg()) == (None, None)
+
+
+def test_zeros_in_the_best_place_leave_the_word_to_the_next():
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
+    exif.get_ifd(0x8769)[0x9004] = "    :  :     :  :  "
+    exif[0x9003] = "2024:01:02 03:04:05"
+    assert taken(encoded(scene(), format="JPEG", exif=exif)) == ("2024-01-02T03:04:05", "DateTimeOriginal")
+    del exif[0x9003]
+    assert taken(encoded(scene(), format="JPEG", exif=exif)) == (None, None)
+    exif[0x0132] = "2024:01:02 03:04:05"
+    assert taken(encoded(scene(), format="JPEG", exif=exif)) == ("2024-01-02T03:04:05", "DateTime")
+
+
+def test_a_directory_that_is_broken_leaves_the_word_to_the_others():
+    exif = block("original", "date")
+    broken = exif.replace(b"\x87\x69\x00\x04\x00\x00\x00\x01\x00\x00", b"\x87\x69\x00\x04\x00\x00\x00\x01\xff\xff")
+    assert broken != exif
+    assert taken(encoded(scene(), format="JPEG", exif=broken)) == ("2015-07-20T11:22:33", "DateTime")
+
+
+@pytest.mark.parametrize("name", ["jpg", "png", "webp", "tif", "avif", "heic"])
+def test_every_format_tells_by_exif(name):
+    for field in ("original", "digitized", "date"):
+        data = encoded(scene(), **WRITTEN[name], exif=block(field))
+        assert taken(data) == (f"{DAY[field]}-07-20T11:22:33", FROM[field])
+    assert taken(encoded(scene(), **WRITTEN[name])) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["jpg", "png", "webp", "tif", "avif", "heic"])
+def test_every_format_tells_by_xmp(name):
+    how = dict(WRITTEN[name])
+    if name == "png":
+        how["pnginfo"] = PngImagePlugin.PngInfo()
+        how["pnginfo"].add_itxt("XML:com.adobe.xmp", XMP.decode())
+    elif name == "tif":
+        how["tiffinfo"] = TiffImagePlugin.ImageFileDirectory_v2()
+        how["tiffinfo"][700] = XMP
+    else:
+        how["xmp"] = XMP
+    assert taken(encoded(scene(), **how)) == ("2013-07-20T11:22:33", "xmp")
+
+
+def test_a_png_tells_by_exif_that_stands_behind_its_pixels():
+    data = encoded(scene(), format="PNG", exif=block("original"))
+    at = data.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(data[at : at + 4], "big")
+    behind = data[:at] + data[at + length : -12] + data[at : at + length] + data[-12:]
+    assert behind.index(b"eXIf") > behind.index(b"IDAT")
+    assert taken(behind) == ("2011-07-20T11:22:33", "DateTimeOriginal")
+
+
+def test_the_fields_of_xmp_count_in_their_order_as_attributes_and_as_elements():
+    fields = {"xmp_CreateDate": "2003-01-01", "photoshop_DateCreated": "2002-01-01T10:00",
+              "exif_DateTimeOriginal": "2001-01-01T10:11:12Z"}  # fmt: skip
+    seen = []
+    while fields:
+        seen.append(taken(encoded(scene(), format="JPEG", xmp=xmp(**fields)))[0])
+        fields.popitem()
+    assert seen == ["2001-01-01T10:11:12", "2002-01-01T10:00:00", "2003-01-01T00:00:00"]
+    element = (
+        b"<x:xmpmeta><xmp:CreateDate>2003-01-01T10:11:12</xmp:CreateDate><xmp:ModifyDate>2009-01-01</xmp:ModifyDate>"
+    )
+    assert taken(encoded(scene(), format="JPEG", xmp=element)) == ("2003-01-01T10:11:12", "xmp")
+    assert taken(encoded(scene(), format="JPEG", xmp=xmp(xmp_ModifyDate="2009-01-01"))) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "date"),
+    [
+        ("2003:07:04 10:11:12", "2003-07-04T10:11:12"),
+        ("2003:07:04", "2003-07-04T00:00:00"),
+        ("2003:07:04 10:00", "2003-07-04T10:00:00"),
+        ("2003/07/04 10:11:12", "2003-07-04T10:11:12"),
+        ("2003.07.04 10:11:12", "2003-07-04T10:11:12"),
+        ("2003-07-04T10:11:12", "2003-07-04T10:11:12"),
+        ("2003: 7: 4 10:11:12", "2003-07-04T10:11:12"),
+        ("2003:7:4 9:05:07", "2003-07-04T09:05:07"),
+        (" 2003:07:04 10:11:12", "2003-07-04T10:11:12"),
+        ("2003:07:04 10:11:60", "2003-07-04T10:11:59"),
+        ("2003:07:04 10:11:12.345", "2003-07-04T10:11:12"),
+        ("2003:07:04 10:11:12+02:00", "2003-07-04T10:11:12"),
+        ("2003-07-04T10:11:12.5Z", "2003-07-04T10:11:12"),
+        ("2003:07:04   :  :  ", "2003-07-04T00:00:00"),
+        (b"2003:07:04 10:11:12\0", "2003-07-04T10:11:12"),
+        ("0000:00:00 00:00:00", None),
+        ("    :  :     :  :  ", None),
+        ("", None),
+        (None, None),
+        ((2003, 7, 4), None),
+        ("2003", None),
+        ("2003:07", None),
+        ("2003:02:31 10:11:12", None),
+        ("2003:07:04 99:11:12", None),
+        ("0001:01:01 00:00:00", None),
+        ("2003:07:041", None),
+        ("٢٠٠٣:٠٧:٠٤ ١٠:١١:١٢", None),
+        ("yesterday", None),
+    ],
+)
+def test_a_date_is_read_in_every_spelling_and_zeros_are_none(written, date):
+    assert parse(written) == date
+
+
+@pytest.mark.parametrize(
+    ("name", "date"),
+    [
+        ("IMG_20190203_101112.jpg", "2019-02-03T10:11:12"),
+        ("IMG_20190203_101112345.jpg", "2019-02-03T10:11:12"),
+        ("PXL_20190203_101112345.MP.jpg", "2019-02-03T10:11:12"),
+        ("IMG-20190203-WA0001.jpg", "2019-02-03T00:00:00"),
+        ("20190203_101112(0).jpg", "2019-02-03T10:11:12"),
+        ("20190203101112.jpg", "2019-02-03T10:11:12"),
+        ("2019-02-03 10.11.12.jpg", "2019-02-03T10:11:12"),
+        ("2019-02-03_10-11-12_HDR.jpg", "2019-02-03T10:11:12"),
+        ("Screenshot_2019-02-03-10-11-12.png", "2019-02-03T10:11:12"),
+        ("Screenshot 2019-02-03 at 10.11.12.png", "2019-02-03T10:11:12"),
+        ("WhatsApp Image 2019-02-03 at 10.11.12.jpeg", "2019-02-03T10:11:12"),
+        ("signal-2019-02-03-101112.jpg", "2019-02-03T10:11:12"),
+        ("WP_20190203_10_11_12_Pro.jpg", "2019-02-03T10:11:12"),
+        ("photo 2019.02.03.jpg", "2019-02-03T00:00:00"),
+        ("20190203_999999.jpg", "2019-02-03T00:00:00"),
+        ("IMG_20191403.jpg", None),
+        ("IMG_20190231_101112.jpg", None),
+        ("DSC_20190.jpg", None),
+        ("120190203.jpg", None),
+        ("2019020311.jpg", None),
+        ("18490203.jpg", None),
+        ("DSC01234.jpg", None),
+        ("holiday 2019.jpg", None),
+        ("2019-0203.jpg", None),
+        ("00000000_20190203.jpg", "2019-02-03T00:00:00"),
+    ],
+)
+def test_a_date_in_a_files_name_is_seen_and_other_numbers_are_none(name, date):
+    assert date_in_name(name) == date

@@ -1,0 +1,209 @@
+"""Photos opened in processes of their own: what comes back. What happens when one dies: test_hostile.py."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy import photo
+
+from photosearch.photos import decode
+from photosearch.photos import decoders as decoders_module
+from photosearch.photos.decode import Need, Unreadable
+from photosearch.photos.decoders import DecodeOptions, Decoders, Read
+from photosearch.photos.walk import Photo
+
+OPTIONS = DecodeOptions((Need(16),))
+
+
+@pytest.fixture
+def decoders():
+    made = Decoders(2, OPTIONS)
+    yield made
+    made.close()
+
+
+def wanted(_: bytes) -> tuple[int, ...]:
+    return (0,)
+
+
+def at(path: Path) -> Photo:
+    return Photo(str(path), 0, 0)
+
+
+def noise(path: Path, seed: int = 0) -> Photo:
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (60, 80, 3), np.uint8)).save(path)
+    return at(path)
+
+
+def same(read: Read, data: bytes, options: DecodeOptions = OPTIONS) -> bool:
+    """Whether a decoder gave what opening these bytes here gives."""
+    here = decode.decode(data, [options.needs[i] for i in read.needs])
+    there = read.opened
+    assert there is not None
+    assert (there.width, there.height, there.fingerprint) == (here.width, here.height, here.fingerprint)
+    assert (there.taken, there.taken_from) == (here.taken, here.taken_from)
+    assert [v.shape for v in there.views] == [v.shape for v in here.views]
+    alike = all((a == b).all() for a, b in zip(there.views, here.views, strict=True))
+    return read.content_hash == decode.content_hash(data) and alike
+
+
+@pytest.mark.parametrize("asked", [(0,), (1,), (2,), (2, 0), (0, 1, 2)])
+def test_a_decoder_gives_what_opening_the_photo_here_gives_for_the_needs_that_are_wanted(tmp_path, asked):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2019:07:20 11:22:33"
+    exif[0x0112] = 6
+    path = tmp_path / "a.png"
+    noise(path)
+    Image.open(path).save(path, exif=exif)
+    options = DecodeOptions((Need(16), Need(7, "crop"), Need(9, "squash", 4)))
+    decoders = Decoders(1, options)
+    read = decoders.open(at(path), lambda _: asked)
+    decoders.close()
+    assert same(read, path.read_bytes(), options)
+    assert (read.photo, read.needs, read.opened.width) == (at(path), asked, 60)
+    assert (read.opened.taken, read.opened.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
+
+
+def test_what_the_library_raises_comes_through_and_the_decoder_goes_on(tmp_path, decoders):
+    photo(tmp_path / "a.png")
+
+    def broken(_: bytes) -> tuple[int, ...]:
+        raise LookupError("no such table")
+
+    for _ in range(3):  # both of the decoders, and one of them again
+        with pytest.raises(LookupError, match="no such table"):
+            decoders.open(at(tmp_path / "a.png"), broken)
+    assert same(decoders.open(at(tmp_path / "a.png"), wanted), (tmp_path / "a.png").read_bytes())
+
+
+def test_what_is_not_wanted_is_read_and_not_decoded(tmp_path, decoders):
+    text = tmp_path / "a.png"
+    text.write_bytes(b"no photo")
+    asked = []
+    for _ in range(3):
+        read = decoders.open(at(text), lambda content_hash: asked.append(content_hash) or ())
+        assert read == Read(at(text), decode.content_hash(b"no photo"), None)
+    assert asked == [decode.content_hash(b"no photo")] * 3
+    photo(tmp_path / "b.png")
+    assert same(decoders.open(at(tmp_path / "b.png"), wanted), (tmp_path / "b.png").read_bytes())
+
+
+def test_what_can_not_be_opened_says_why_and_the_decoder_goes_on(tmp_path, decoders):
+    for name, data in (("text.png", b"no photo"), ("empty.png", b"")):
+        (tmp_path / name).write_bytes(data)
+    photo(tmp_path / "good.png")
+    told = {}
+    for name in ("text.png", "empty.png", "none.png"):
+        with pytest.raises(Unreadable) as error:
+            decoders.open(at(tmp_path / name), wanted)
+        told[name] = (error.value.reason, error.value.passing)
+        assert same(decoders.open(at(tmp_path / "good.png"), wanted), (tmp_path / "good.png").read_bytes())
+    assert told == {
+        "text.png": ("not a photo in a format that is known", False),
+        "empty.png": ("the file is empty", False),
+        "none.png": ("no such file or directory", True),
+    }
+
+
+def test_the_limit_on_pixels_holds_in_the_decoder(tmp_path):
+    decoders = Decoders(1, DecodeOptions((Need(16),), max_pixels=100))
+    photo(tmp_path / "a.png", size=(11, 10))
+    photo(tmp_path / "b.png", size=(10, 10))
+    with pytest.raises(Unreadable, match="11x10 pixels, more than the limit of 100"):
+        decoders.open(at(tmp_path / "a.png"), wanted)
+    assert decoders.open(at(tmp_path / "b.png"), wanted).opened is not None
+    decoders.close()
+
+
+def test_a_date_in_the_name_counts_where_the_photo_says_none(tmp_path, decoders):
+    exif = Image.Exif()
+    exif[0x0132] = "2019:07:20 11:22:33"
+    photo(tmp_path / "IMG_20180203_101112.png")
+    photo(tmp_path / "IMG-20180203-WA0001.png", exif=exif)
+    photo(tmp_path / "20180203" / "a.png")
+    told = {}
+    for path in tmp_path.rglob("*.png"):
+        opened = decoders.open(at(path), wanted).opened
+        told[path.name] = (opened.taken, opened.taken_from)
+    assert told == {
+        "IMG_20180203_101112.png": ("2018-02-03T10:11:12", "name"),
+        "IMG-20180203-WA0001.png": ("2019-07-20T11:22:33", "DateTime"),
+        "a.png": (None, None),  # a folder's name is no date of a photo
+    }
+
+
+def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoders_module, "_memory_here", lambda: 64_000_000)  # 4 MB for each of two, and 16 for one
+    monkeypatch.setattr(decoders_module, "LEAST_EACH", 0)
+    monkeypatch.setattr(decoders_module, "LEAST_ALONE", 0)
+    sizes = {"small": (600, 500), "large": (1000, 900), "another": (900, 1000), "too large": (1500, 1300)}
+    for name, size in sizes.items():
+        photo(tmp_path / f"{name}.png", size=size)
+    path = {name: at(tmp_path / f"{name}.png") for name in sizes}
+    decoders = Decoders(2, OPTIONS)
+    decoders._all[0]._alone.acquire()  # as if a large one were being opened
+    with ThreadPoolExecutor(2) as threads:
+        large = threads.submit(decoders.open, path["large"], wanted)
+        assert decoders.open(path["small"], wanted).opened.width == 600
+        with pytest.raises(Unreadable, match="1500x1300 pixels, which take 16 MiB to decode: too much here"):
+            decoders.open(path["too large"], wanted)
+        with pytest.raises(TimeoutError):
+            large.result(timeout=2)
+        decoders._all[0]._alone.release()
+        assert large.result().opened.width == 1000
+        both = list(threads.map(lambda name: decoders.open(path[name], wanted).opened.width, ("large", "another")))
+        assert both == [1000, 900]
+    decoders.close()
+
+
+def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoders_module, "_memory_here", lambda: 16 * 2**30)
+    Image.new("L", (8192, 6144)).save(tmp_path / "a.jpg")
+    decoders = Decoders(8, DecodeOptions((Need(224),)))
+    opened = decoders.open(at(tmp_path / "a.jpg"), wanted).opened
+    decoders.close()
+    assert (opened.width, opened.height) == (8192, 6144)
+
+
+def test_many_threads_get_each_their_own_photo(tmp_path):
+    every = [noise(tmp_path / f"{i}.png", i) for i in range(40)]
+    decoders = Decoders(3, OPTIONS)
+    with ThreadPoolExecutor(3) as threads:
+        reads = list(threads.map(lambda p: decoders.open(p, wanted), every))
+    decoders.close()
+    assert [read.photo for read in reads] == every
+    assert all(same(read, Path(read.photo.path).read_bytes()) for read in reads)
+
+
+def test_names_of_any_kind_reach_the_decoder(tmp_path, decoders):
+    for name in (b"new\nline.png", b"\xff\xfe.png", b'"quoted" {}.png', "źdźbło 🐦.png".encode()):
+        photo(tmp_path / os.fsdecode(name))
+        assert decoders.open(at(tmp_path / os.fsdecode(name)), wanted).opened is not None
+
+
+def test_a_decoder_imports_nothing_from_the_folder_that_the_user_stands_in(tmp_path, monkeypatch, decoders):
+    (tmp_path / "numpy.py").write_text("raise SystemExit")
+    (tmp_path / "photosearch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    photo(tmp_path / "a.png")
+    assert decoders.open(at(tmp_path / "a.png"), wanted).opened is not None
+
+
+def test_closed_decoders_open_nothing_and_leave_no_process_or_thread(tmp_path):
+    photo(tmp_path / "a.png")
+    threads = set(threading.enumerate())
+    decoders = Decoders(2, OPTIONS)
+    (watch,) = set(threading.enumerate()) - threads
+    decoders.open(at(tmp_path / "a.png"), wanted)
+    (child,) = [d._child for d in decoders._all if d._child is not None]  # one was needed, and one was started
+    decoders.close()
+    assert child.returncode is not None
+    watch.join(5)
+    assert not watch.is_alive()
+    with pytest.raises(Unreadable, match="the run was ended") as error:
+        decoders.open(at(tmp_path / "a.png"), wanted)
+    assert error.value.passing

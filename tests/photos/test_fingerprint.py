@@ -1,0 +1,79 @@
+"""A fingerprint stays what it is through small changes, and tells strangers apart."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photosearch.photos.fingerprint import DCT, PLAIN, fingerprint
+
+
+def make_picture(seed: int, size=(320, 240)) -> Image.Image:
+    """Soft shapes of many sizes, as photographs have them."""
+    rng = np.random.default_rng(seed)
+    layers = [Image.fromarray(rng.integers(0, 256, (n, n + 1, 3), dtype=np.uint8)) for n in (3, 6, 12)]
+    pixels = [np.asarray(layer.resize(size, Image.Resampling.BICUBIC), np.float32) for layer in layers]
+    return Image.fromarray((0.6 * pixels[0] + 0.3 * pixels[1] + 0.1 * pixels[2]).astype(np.uint8))
+
+
+def encode(image: Image.Image, quality: int) -> Image.Image:
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=quality)
+    return Image.open(data)
+
+
+def add_noise(image: Image.Image) -> Image.Image:
+    noise = np.random.default_rng(1).normal(0, 60, (image.height, image.width, 1))
+    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+
+
+def differ(a: Image.Image, b: Image.Image) -> int:
+    return (fingerprint(a) ^ fingerprint(b)).bit_count()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: encode(image, 30),
+        lambda image: image.resize((160, 120)),
+        lambda image: image.resize((900, 700)),
+        lambda image: image.convert("L"),
+        lambda image: image.point(lambda value: int(0.8 * value)),
+        lambda image: image.convert("RGBA"),
+        add_noise,
+        lambda image: image.crop((3, 2, 318, 238)),
+    ],
+)
+def test_a_small_change_changes_few_bits(change):
+    pictures = [make_picture(seed) for seed in range(20)]
+    assert max(differ(picture, change(picture)) for picture in pictures) <= 8
+
+
+def test_strangers_differ_in_about_half():
+    codes = [fingerprint(make_picture(seed)) for seed in range(60)]
+    bits = [(a ^ b).bit_count() for i, a in enumerate(codes) for b in codes[:i]]
+    assert 29 < np.mean(bits) < 35
+    assert min(bits) > 8
+
+
+def test_it_is_a_python_int_of_64_bits_and_the_same_each_time():
+    found = fingerprint(make_picture(1))
+    assert type(found) is int
+    assert 0 < found < 2**64
+    assert found == fingerprint(make_picture(1))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1", "P", "RGBA"])
+def test_a_picture_with_nothing_in_it_says_so(mode):
+    assert fingerprint(Image.new(mode, (100, 80))) == PLAIN
+    assert fingerprint(Image.new(mode, (100, 80), 1)) == PLAIN
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (33, 31)])
+def test_any_shape_has_one(size):
+    assert 0 <= fingerprint(make_picture(1, size)) < 2**64
+
+
+def test_waves_are_orthonormal():
+    assert np.allclose(DCT @ DCT.T, np.eye(len(DCT)), atol=1e-6)

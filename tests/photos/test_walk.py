@@ -1,0 +1,222 @@
+"""Which files below a folder are photos, and what is passed over."""
+
+import os
+import socket
+
+import pytest
+
+from photosearch.errors import InputError
+from photosearch.photos import decode as decoding
+from photosearch.photos import walk as walking
+from photosearch.photos.walk import Exclusions, Folder, Photo, WalkOptions
+
+
+def tree(folder, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+
+
+def walk(folder, **options: object) -> dict[str, list[str]]:
+    """Folder -> its photos' names, both below `folder`; no folder comes twice."""
+    found = [(f.path, [p.path for p in f.photos]) for f in walking.walk(str(folder), WalkOptions(**options))]
+    assert len(dict(found)) == len(found)
+    below = [(os.path.relpath(path, folder), [os.path.relpath(p, path) for p in inside]) for path, inside in found]
+    return dict(below)
+
+
+def test_photos_are_found_by_extension_in_the_order_of_their_names(tmp_path):
+    tree(
+        tmp_path, "b.JPG", "a.jpeg", "notes.txt", "z/1.heic", "z/0.AVIF", "c/x.tiff", "c/d/e.webp", "jpg", "c.jpg.part"
+    )
+    found = list(walking.walk(str(tmp_path)))
+    assert walk(tmp_path) == {".": ["a.jpeg", "b.JPG"], "c": ["x.tiff"], "c/d": ["e.webp"], "z": ["0.AVIF", "1.heic"]}
+    status = (tmp_path / "a.jpeg").stat()
+    assert found[0].photos[0] == Photo(
+        str(tmp_path / "a.jpeg"), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino
+    )
+    assert [f.path for f in found] == [str(tmp_path / d).rstrip("/.") for d in (".", "c", "c/d", "z")]
+
+
+MADE_BY_SYSTEMS = """
+.hidden/a.jpg ._a.jpg .Trash-1000/files/a.jpg .Trashes/501/a.jpg .zfs/snapshot/x/a.jpg .snapshots/1/snapshot/a.jpg
+@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg #recycle/a.jpg #snapshot/s1/a.jpg @SynoResource/a.jpg @Recycle/a.jpg
+@Recently-Snapshot/x/a.jpg .@__thumb/a.jpg ~snapshot/a.jpg lost+found/a.jpg $RECYCLE.BIN/S-1-5/a.jpg RECYCLER/a.jpg
+System:Volume:Information/a.jpg Mac.photoslibrary/resources/derivatives/a.jpg Mac.photoslibrary/private/x/a.jpg
+Old.photolibrary/Thumbnails/a.jpg Old.aplibrary/Previews/a.jpg Catalog:Previews.lrdata/0/a.jpg
+Shoot/CaptureOne/Cache/Thumbnails/a.jpg x/node_modules/a.jpg
+""".split()
+KEPT = """
+a.jpg Mac.photoslibrary/originals/0/a.jpg Old.photolibrary/Masters/a.jpg Shoot/CaptureOne/a.jpg resources/a.jpg
+snapshot/a.jpg recycle/a.jpg Cache/a.jpg
+""".split()
+
+
+def found(folder, **options: object) -> list[str]:
+    """The photos' paths below the folder."""
+    return sorted(os.path.join(d, n).removeprefix("./") for d, names in walk(folder, **options).items() for n in names)
+
+
+@pytest.mark.parametrize("below", ["", "2019/x"])
+def test_what_systems_make_themselves_is_passed_over_and_include_overrides(tmp_path, below):
+    made = [os.path.join(below, p.replace(":", " ")) for p in MADE_BY_SYSTEMS]
+    kept = [os.path.join(below, p) for p in KEPT]
+    tree(tmp_path, *made, *kept)
+    assert found(tmp_path) == sorted(kept)
+    assert found(tmp_path, include=("*",)) == sorted(made + kept)
+    asked = ("#snapshot", "@RECYCLE/", "*.photoslibrary/resources/" if not below else "**/*.photoslibrary/resources/")
+    also = [p for p in made if "#snapshot" in p or "@Recycle" in p or "resources/der" in p]
+    assert len(also) == 3
+    assert found(tmp_path, include=asked) == sorted(kept + also)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "gone"),
+    [
+        ("thumbs", {"thumbs/a.jpg", "2019/thumbs/a.jpg", "2019/x/Thumbs/a.jpg"}),
+        ("thumbs/", {"thumbs/a.jpg", "2019/thumbs/a.jpg", "2019/x/Thumbs/a.jpg"}),
+        ("**/thumbs", {"thumbs/a.jpg", "2019/thumbs/a.jpg", "2019/x/Thumbs/a.jpg"}),
+        ("./thumbs", {"thumbs/a.jpg"}),
+        ("/thumbs", {"thumbs/a.jpg"}),
+        ("2019/thumbs/", {"2019/thumbs/a.jpg"}),
+        ("2019/thumbs", {"2019/thumbs/a.jpg"}),
+        ("{root}/2019/thumbs", {"2019/thumbs/a.jpg"}),
+        ("{root}/2019/thumbs/", {"2019/thumbs/a.jpg"}),
+        ("2019/**/thumbs", {"2019/thumbs/a.jpg", "2019/x/Thumbs/a.jpg"}),
+        ("2019/*/thumbs", {"2019/x/Thumbs/a.jpg"}),
+        ("*.PNG", {"2019/b.png", "#1.png"}),
+        ("#1.png", {"#1.png"}),
+        ("2019/*.png", {"2019/b.png"}),
+        ("2019/**", {"2019/thumbs/a.jpg", "2019/x/Thumbs/a.jpg", "2019/b.png"}),
+        ("[ab].png", {"2019/b.png"}),
+        ("b.png/", set()),
+        ("humbs", set()),
+    ],
+)
+def test_the_spellings_of_gits_ignore_files_mean_here_what_they_mean_there(tmp_path, pattern, gone):
+    every = {"a.jpg", "thumbs/a.jpg", "2019/thumbs/a.jpg", "2019/x/Thumbs/a.jpg", "2019/b.png", "#1.png"}
+    tree(tmp_path, *every)
+    pattern = pattern.replace("{root}", str(tmp_path))
+    assert set(found(tmp_path, exclude=(pattern,))) == every - gone
+    exclusions = Exclusions(WalkOptions(exclude=(pattern,)), str(tmp_path))
+    assert {p for p in every if exclusions.excludes(str(tmp_path / p))} == gone
+    list(walking.walk(str(tmp_path), exclusions=(again := Exclusions(WalkOptions(exclude=(pattern,)), str(tmp_path)))))
+    assert again.met == exclusions.met == ({pattern} if gone else set())
+
+
+def test_a_pattern_of_the_root_holds_in_a_walk_from_below_it(tmp_path):
+    tree(tmp_path, "2019/thumbs/a.jpg", "2019/a.jpg", "2019/2019/thumbs/a.jpg")
+    options = WalkOptions(exclude=("2019/thumbs",))
+    below = walking.walk(str(tmp_path / "2019"), options, root=str(tmp_path))
+    assert [p.path for f in below for p in f.photos] == [
+        str(tmp_path / "2019/a.jpg"), str(tmp_path / "2019/2019/thumbs/a.jpg")]  # fmt: skip
+
+
+def test_what_lies_below_an_excluded_folder_is_excluded_and_the_last_pattern_counts(tmp_path):
+    options = WalkOptions(exclude=("raw", "!keep", "*.png"), include=("raw/good", "b.png"))
+    exclusions = Exclusions(options, str(tmp_path))
+    at = {
+        p: exclusions.excludes(str(tmp_path / p)) for p in ("raw/x/a.jpg", "x/raw/a.jpg", "a.png", "b.png", "x/b.PNG")
+    }
+    assert at == {"raw/x/a.jpg": True, "x/raw/a.jpg": True, "a.png": True, "b.png": False, "x/b.PNG": False}
+    assert exclusions.excludes(str(tmp_path / "raw"), is_folder=True)
+    assert exclusions.excludes(str(tmp_path / "raw/good/a.jpg"))  # as in git: its folder is excluded
+    assert not exclusions.excludes(str(tmp_path))
+    assert not exclusions.excludes(str(tmp_path), is_folder=True)
+    assert exclusions.met == {"raw", "*.png", "b.png"}
+
+
+@pytest.mark.parametrize("pattern", ["", "/", "foo[", "!"])
+def test_a_pattern_that_can_meet_nothing_is_an_error(pattern):
+    with pytest.raises(InputError, match="no pattern that git's ignore files know"):
+        Exclusions(WalkOptions(exclude=(pattern,)), "/p")
+
+
+def test_what_is_no_photo_is_counted_by_its_extension(tmp_path):
+    tree(tmp_path, "a.jpg", "b.MP4", "c.mp4", "notes", "x/d.CR9", "x/e.jpg", ".hidden.mp4", "x/.f", "Thumbs.db")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "c.mp4")
+    told = {os.path.relpath(f.path, tmp_path): f.passed_over for f in walking.walk(str(tmp_path))}
+    assert told == {".": {".mp4": 2, "": 1}, "x": {".cr9": 1}}
+
+
+def test_every_extension_that_an_extra_reads_says_so():
+    assert set(walking.READ_BY) == set(".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .pef .jxl".split())
+    assert walking.READ_BY[".cr3"] == "pip install 'photosearch[raw]'"
+    assert walking.READ_BY[".jxl"] == "pip install 'photosearch[jxl]'"
+    assert {".jpg", ".insp", ".heic"} <= walking.EXTENSIONS
+    assert (".cr3" in walking.EXTENSIONS) == walking.RAW
+
+
+def test_a_hidden_folder_that_is_named_itself_is_looked_into(tmp_path):
+    tree(tmp_path, ".photos/a.jpg")
+    assert walk(tmp_path / ".photos") == {".": ["a.jpg"]}
+
+
+def test_links_are_passed_over_and_followed_only_when_asked(tmp_path):
+    tree(tmp_path, "in/a.jpg", "out/b.jpg", "out/deep/c.jpg")
+    (tmp_path / "in/file.jpg").symlink_to(tmp_path / "out/b.jpg")
+    (tmp_path / "in/link").symlink_to(tmp_path / "out")
+    (tmp_path / "in/dangling.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert walk(tmp_path / "in") == {".": ["a.jpg"]}
+    assert walk(tmp_path / "in", follow_symlinks=True) == {
+        ".": ["a.jpg", "file.jpg"], "link": [], "link/deep": ["c.jpg"],  # b.jpg came as file.jpg
+    }  # fmt: skip
+
+
+def test_a_file_that_several_links_lead_to_comes_once_and_by_its_own_name_where_it_has_one_here(tmp_path):
+    tree(tmp_path, "in/b/own.jpg", "in/b/data.bin", "in/.c/hidden.jpg", "out/x.jpg")
+    for name, to in {"1": "out/x.jpg", "2": "out/x.jpg", "3": "in/b/own.jpg", "4": "in/.c/hidden.jpg",
+                     "5": "in/b/data.bin"}.items():  # fmt: skip
+        (tmp_path / f"in/{name}.jpg").symlink_to(tmp_path / to)
+    os.link(tmp_path / "in/b/own.jpg", tmp_path / "in/b/hard.jpg")  # two names, and no link: two photos, as ever
+    expected = {".": ["1.jpg", "4.jpg", "5.jpg"], "b": ["hard.jpg", "own.jpg"]}
+    assert walk(tmp_path / "in", follow_symlinks=True) == expected
+    (tmp_path / "here").symlink_to(tmp_path / "in")
+    assert walk(tmp_path / "here", follow_symlinks=True) == expected
+
+
+def test_loops_of_links_end_and_each_real_folder_is_seen_once(tmp_path):
+    tree(tmp_path, "a/b/x.jpg", "c/y.jpg")
+    (tmp_path / "a/b/up").symlink_to(tmp_path)
+    (tmp_path / "a/b/self").symlink_to(tmp_path / "a/b")
+    (tmp_path / "c/again").symlink_to(tmp_path / "a")
+    (tmp_path / "c/loop.jpg").symlink_to(tmp_path / "c/loop.jpg")
+    found = walk(tmp_path, follow_symlinks=True)
+    assert sorted(name for names in found.values() for name in names) == ["x.jpg", "y.jpg"]
+    assert all(f.reason is None for f in walking.walk(str(tmp_path), WalkOptions(follow_symlinks=True)))
+
+
+def test_only_regular_files_count(tmp_path, monkeypatch):
+    tree(tmp_path, "a.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+        listener.bind("socket.jpg")
+        assert walk(tmp_path) == {".": ["a.jpg"], "folder.jpg": []}
+
+
+def test_names_that_are_not_utf8_are_found_and_can_be_read(tmp_path):
+    name = os.fsencode(tmp_path) + b"/\xff\xfe.jpg"
+    with open(name, "wb") as file:
+        file.write(b"bytes")
+    (folder,) = walking.walk(str(tmp_path))
+    assert [os.fsencode(p.path) for p in folder.photos] == [name]
+    assert decoding.read(folder.photos[0].path) == b"bytes"
+
+
+def test_a_folder_that_can_not_be_looked_into_comes_with_its_reason(as_nobody):
+    tree(as_nobody, "a/x.jpg", "b/y.jpg", "c/z.jpg")
+    (as_nobody / "a").chmod(0)
+    (as_nobody / "b").chmod(0o400)  # its names may be read, and nothing else
+    found = list(walking.walk(str(as_nobody)))
+    assert [(f.path, f.photos, f.reason) for f in found[:3]] == [
+        (str(as_nobody), (), None),
+        (str(as_nobody / "a"), (), "Permission denied"),
+        (str(as_nobody / "b"), (), "Permission denied"),
+    ]
+    assert [p.path for p in found[3].photos] == [str(as_nobody / "c/z.jpg")]
+    assert list(walking.walk(str(as_nobody / "none"))) == [
+        Folder(str(as_nobody / "none"), (), "No such file or directory")
+    ]
