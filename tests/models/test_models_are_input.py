@@ -4,23 +4,21 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from toy import LABELS, photo, toy_card, toy_graph, write_toy
+from toy import LABELS, photo, sight_card, toy_card, toy_graph, write_toy
 
 from photosearch.errors import ModelError, PhotosearchError
-from photosearch.index import index
-from photosearch.model import CARD_KEY, Card, Model
-from photosearch.store import Store
+from photosearch.models.card import CARD_KEY, Card
+from photosearch.models.session import Model
 
 
 def card_text(**changes: object) -> str:
-    return json.dumps({**asdict(toy_card()), **changes})
+    return json.dumps({**json.loads(toy_card().to_json()), **changes})
 
 
 def linear(weights: TensorProto, *, labels: int = 3) -> onnx.ModelProto:
@@ -64,9 +62,33 @@ def one_node(op: str, given: int = TensorProto.FLOAT, domain: str = "", **attrib
 
 
 def two_outputs() -> onnx.ModelProto:
+    """Neither is called scores."""
     graph = toy_graph().graph
-    graph.output.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, ["N", 3]))
+    del graph.output[:]
+    graph.output.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 3]) for n in ("flat", "scale"))
+    graph.node.append(helper.make_node("Identity", ["flat"], ["also"]))
+    graph.output[1].name = "also"
     return with_card(graph)
+
+
+def with_vectors(*nodes: onnx.NodeProto, given: int = TensorProto.FLOAT, dimensions: int = 4) -> onnx.ModelProto:
+    """The toy with both heads; the nodes make `vectors` from `before`."""
+    model = toy_graph(heads=("scores", "vectors"))
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.extend(nodes)
+    model.graph.output[1].CopyFrom(helper.make_tensor_value_info("vectors", given, None))
+    card = sight_card(dimensions=dimensions)
+    helper.set_model_props(model, {CARD_KEY: card.to_json()})
+    return model
+
+
+def no_vectors() -> onnx.ModelProto:
+    model = toy_graph()
+    helper.set_model_props(model, {CARD_KEY: sight_card().to_json()})
+    return model
+
+
+KEEP = helper.make_node("Identity", ["before"], ["vectors"])
 
 
 def other_input(kind: int, *shape: object) -> onnx.ModelProto:
@@ -77,9 +99,12 @@ def other_input(kind: int, *shape: object) -> onnx.ModelProto:
 
 
 GRAPHS = {
-    "it has two outputs": (two_outputs(), "must have one uint8 input and one float32 output"),
-    "it gives integers": (one_node("Cast", TensorProto.INT64, to=TensorProto.INT64), "one float32 output"),
-    "it gives text": (one_node("Cast", TensorProto.STRING, to=TensorProto.STRING), "one float32 output"),
+    "it has two outputs and none is called scores": (
+        two_outputs(),
+        "its card promises scores, but its graph gives only flat, also",
+    ),
+    "it gives integers": (one_node("Cast", TensorProto.INT64, to=TensorProto.INT64), "must be float32"),
+    "it gives text": (one_node("Cast", TensorProto.STRING, to=TensorProto.STRING), "must be float32"),
     "it gives a sequence": (
         with_card(
             helper.make_graph(
@@ -90,13 +115,47 @@ GRAPHS = {
                 toy_graph().graph.initializer,
             )
         ),
-        "one float32 output",
+        "must be float32",
     ),
     "it gives NaN": (one_node("Log"), "gave scores that are not in 0..1"),
     "it gives more than 1": (one_node("Exp"), None),  # exp(0) is 1: a black photo is scored, a red one refused
     "it gives fewer scores than its card says": (
         linear(numpy_helper.from_array(np.zeros((3, 2), np.float32), "w"), labels=2),
         "gave scores of shape (2, 2), its card promises (2, 3)",
+    ),
+    "it lacks the vectors that its card promises": (
+        no_vectors(),
+        "its card promises vectors, but its graph gives only",
+    ),
+    "it gives shorter vectors than its card says": (
+        with_vectors(KEEP, dimensions=5),
+        "gave vectors of shape (2, 4), its card promises (2, 5)",
+    ),
+    "it gives vectors of one rank more": (
+        with_vectors(helper.make_node("Unsqueeze", ["before", "columns"], ["vectors"])),
+        "gave vectors of shape (2, 1, 4)",
+    ),
+    "it gives a vector that is zero": (
+        with_vectors(helper.make_node("Sub", ["before", "before"], ["vectors"])),
+        "gave vectors that are zero or not finite",
+    ),
+    "it gives a vector that is NaN": (
+        with_vectors(
+            helper.make_node("Sub", ["before", "before"], ["zero"]),
+            helper.make_node("Log", ["zero"], ["low"]),
+            helper.make_node("Sub", ["low", "low"], ["vectors"]),
+        ),
+        "gave vectors that are zero or not finite",
+    ),
+    "it gives a vector that is infinite": (
+        with_vectors(
+            helper.make_node("Sub", ["before", "before"], ["zero"]), helper.make_node("Log", ["zero"], ["vectors"])
+        ),
+        "gave vectors that are zero or not finite",
+    ),
+    "it gives whole numbers for vectors": (
+        with_vectors(helper.make_node("Cast", ["before"], ["vectors"], to=TensorProto.INT32), given=TensorProto.INT32),
+        "its output vectors must be float32",
     ),
     "it takes floats": (other_input(TensorProto.FLOAT, "N", 8, 8, 3), "one uint8 input"),
     "it takes channels first": (other_input(TensorProto.UINT8, "N", 3, 8, 8), "its card promises [N, 8, 8, 3]"),
@@ -132,7 +191,7 @@ CARDS = {
     "is a number too long to read": "9" * 5000,
     "nests too deep to read": "[" * 100_000,
     "nests too deep to write": card_text(details={"a": json.loads("[" * 800 + "]" * 800)}),
-    "lacks its labels": json.dumps({k: v for k, v in asdict(toy_card()).items() if k != "labels"}),
+    "lacks its labels": json.dumps({k: v for k, v in json.loads(card_text()).items() if k != "labels"}),
     "has two labels for three scores": card_text(labels=["red", "green"], pooling={}),
     "has four labels for three scores": card_text(labels=[*LABELS, "alpha"], pooling={}),
     "has no labels": card_text(labels=[], pooling={}),
@@ -158,6 +217,25 @@ CARDS = {
     "pools by 400 digits": card_text(pooling={"4": {label: [10**400, 0, 0] for label in LABELS}}),
     "fits in a way that no one knows": card_text(fit="stretch"),
     "measured a word": card_text(measured="well"),
+    "has no heads": card_text(heads=[]),
+    "has a head that no one knows": card_text(heads=["scores", "boxes"]),
+    "has a list for a head": card_text(heads=["scores", []]),
+    "has one head twice": card_text(heads=["scores", "scores"]),
+    "has vectors in no space": card_text(heads=["scores", "vectors"]),
+    "has a space and no vectors": card_text(space={"name": "s", "dim": 4}),
+    "has text for a space": card_text(heads=["scores", "vectors"], space="s"),
+    "has a space of many lines": card_text(heads=["scores", "vectors"], space={"name": "s\nt", "dim": 4}),
+    "has a space without dimensions": card_text(heads=["scores", "vectors"], space={"name": "s", "dim": 0}),
+    "has a space that no memory holds": card_text(heads=["scores", "vectors"], space={"name": "s", "dim": 10**9}),
+    "has a floor above 1": card_text(floor=1.5),
+    "has a floor that is no number": card_text(floor=float("nan")),
+    "has a threshold below its floor": card_text(floor=0.5, thresholds={"red": 0.25}),
+    "rests on a label it lacks": card_text(thresholds_rest_on={"mauve": 7}),
+    "rests on less than nothing": card_text(thresholds_rest_on={"red": -1}),
+    "rests on many lines": card_text(thresholds_rest_on={"red": "a\nb"}),
+    "is a text tower's": card_text(kind="text"),
+    "is of a kind that no one knows": card_text(kind="sound"),
+    "is longer than any card": card_text(licence=" " * 11_000_000),
 }
 
 
@@ -198,16 +276,20 @@ def test_a_file_that_is_no_model_is_refused(content, tmp_path):
 
 
 def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_path):
+    from photosearch.index.run import index  # nothing else here knows of an index
+    from photosearch.library.database import Database
+
     for i in range(6):
         photo(tmp_path / "photos" / f"{i}.png", "red" if i % 2 else "black", size=(20 + i, 20))
-    with Store(tmp_path / "s.db", create=True) as store:
-        list(index([str(tmp_path / "photos")], store, Model(write_toy(tmp_path / "a.onnx")), workers=1))
-        before = store._rows("SELECT * FROM scores ORDER BY label_id, image_id")
+    with Database(tmp_path / "s.db", create=True) as db:
+        good = Model(write_toy(tmp_path / "a.onnx"))
+        list(index(db, [str(tmp_path / "photos")], lambda name: good))
+        before = db.rows("SELECT * FROM scores ORDER BY label_id, image_id")
         (tmp_path / "b.onnx").write_bytes(GRAPHS["it gives more than 1"][0].SerializeToString())
         worse = Model(tmp_path / "b.onnx")
         with pytest.raises(PhotosearchError, match=r"not in 0\.\.1"):
-            list(index([str(tmp_path / "photos")], store, worse, workers=1))
-        assert store._rows("SELECT * FROM scores ORDER BY label_id, image_id") == before
+            list(index(db, [str(tmp_path / "photos")], lambda name: worse))
+        assert db.rows("SELECT * FROM scores ORDER BY label_id, image_id") == before
         assert len(before) == 18
 
 
@@ -215,7 +297,9 @@ def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_p
 def test_no_file_is_opened_for_a_model_but_the_model(tmp_path):
     (tmp_path / "weights.bin").write_bytes(bytes(36))
     (tmp_path / "m.onnx").write_bytes(outside("weights.bin").SerializeToString())
-    program = "import sys; from photosearch.model import Model; import onnxruntime; print('now'); Model('m.onnx')"
+    program = (
+        "import sys; from photosearch.models.session import Model; import onnxruntime; print('now'); Model('m.onnx')"
+    )
     traced = subprocess.run(
         ["strace", "-f", "-e", "trace=open,openat", "-o", "trace", sys.executable, "-P", "-c", program],
         cwd=tmp_path,

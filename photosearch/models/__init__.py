@@ -1,0 +1,1 @@
+"""What sees: .onnx files, their cards, their sessions."""

@@ -1,0 +1,193 @@
+"""One .onnx file and its card: what goes in, what comes out, where it runs. Refusals: test_models_are_input.py."""
+
+import math
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from toy import COLOURS, sight_card, toy_card, toy_graph, write_toy
+
+from photosearch.errors import ModelError
+from photosearch.models.card import CARD_KEY, Card, check_tiles
+from photosearch.models.catalog import shipped
+from photosearch.models.session import Model, logit, pool
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return Model(write_toy(tmp_path_factory.mktemp("model") / "toy.onnx"), provider="cpu")
+
+
+def squares(*colours: str, size: int = 8) -> np.ndarray:
+    """[N, size, size, 3] uint8, a colour each."""
+    return np.stack([np.full((size, size, 3), COLOURS[c], np.uint8) for c in colours])
+
+
+def test_a_red_square_comes_out_red(toy):
+    assert toy.score(squares("red", "green", "blue", "white", "black")).tolist() == [
+        [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 33])
+def test_any_number_of_photos_may_be_scored_at_once(toy, n):
+    images = np.random.default_rng(n).integers(0, 256, (n, 8, 8, 3), np.uint8)
+    scores = toy.score(images)
+    assert (scores.dtype, scores.shape) == (np.float32, (n, 3))
+    np.testing.assert_allclose(scores, images.mean(axis=(1, 2)).reshape(n, 3) / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_what_a_photo_scores_does_not_depend_on_the_photos_beside_it(name):
+    one = Model(shipped()[name], provider="cpu")
+    size = one.card.input_size
+    views = np.random.default_rng(0).integers(0, 256, (8, 1, size, size, 3), np.uint8)
+    alone = [one.look(view[None]) for view in views]
+    for n in (7, 8):
+        together = [one.look(views[i : i + n]) for i in range(0, 8, n)]
+        for head in one.card.heads:
+            expected = np.concatenate([getattr(given, head) for given in alone])
+            found = np.concatenate([getattr(given, head) for given in together])
+            # A product of matrices rounds otherwise for another number of rows; convolutions alone do not.
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if "vectors" in one.card.heads else 0)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_changes_no_score(tmp_path, toy, threads):
+    images = np.random.default_rng(0).integers(0, 256, (11, 8, 8, 3), np.uint8)
+    other = Model(write_toy(tmp_path / "toy.onnx"), provider="cpu", threads=threads)
+    assert (other.score(images) == toy.score(images)).all()
+
+
+def test_scores_outside_0_to_1_stop_the_run(tmp_path):
+    loud = Model(write_toy(tmp_path / "loud.onnx", scale=1 / 200), provider="cpu")
+    assert loud.score(squares("black")).max() == 0
+    with pytest.raises(ModelError, match=r"gave scores that are not in 0\.\.1"):
+        loud.score(squares("red"))
+
+
+# ---- scores, vectors, or both
+
+
+@pytest.fixture(scope="module")
+def sight(tmp_path_factory):
+    """The toy that gives both."""
+    return Model(write_toy(tmp_path_factory.mktemp("sight") / "toy.onnx", sight_card()), provider="cpu")
+
+
+def test_a_model_gives_scores_and_vectors_of_unit_length_from_one_graph(sight):
+    given = sight.look(squares("red", "white", "black")[:, None])
+    assert given.scores.tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
+    third = 1 / math.sqrt(3)
+    np.testing.assert_allclose(given.vectors, [[1, 0, 0, 0], [third, third, third, 0], [0, 0, 0, 1]], atol=1e-6)
+    assert (given.scores.dtype, given.vectors.dtype) == (np.float32, np.float32)
+
+
+def test_a_model_may_give_vectors_alone(tmp_path):
+    card = Card("v", "1", input_size=8, heads=("vectors",), space="toy-space", dimensions=4)
+    model = Model(write_toy(tmp_path / "v.onnx", card), provider="cpu")
+    views = np.zeros((2, 5, 8, 8, 3), np.uint8)
+    views[:, 0] = squares("green", "blue")
+    given = model.look(views)
+    assert given.scores is None
+    assert given.vectors.tolist() == [[0, 1, 0, 0], [0, 0, 1, 0]]
+    with pytest.raises(ModelError, match="gives no scores, only vectors"):
+        model.score(squares("red"))
+
+
+def test_an_old_model_gives_scores_whatever_its_output_is_called(tmp_path, toy):
+    model = toy_graph()
+    model.graph.node.append(helper.make_node("Identity", ["scores"], ["probabilities"]))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3]))
+    helper.set_model_props(model, {CARD_KEY: toy_card().to_json()})
+    onnx.save(model, tmp_path / "old.onnx")
+    given = Model(tmp_path / "old.onnx", provider="cpu").look(squares("red")[:, None])
+    assert (given.scores.tolist(), given.vectors) == ([[1, 0, 0]], None)
+
+
+def test_no_photos_give_empty_scores_and_vectors(sight):
+    given = sight.look(np.empty((0, 5, 8, 8, 3), np.uint8))
+    assert (given.scores.shape, given.vectors.shape) == ((0, 3), (0, 4))
+
+
+def test_the_score_is_pooled_with_the_tiles_and_the_vector_is_the_whole_photos(sight):
+    views = np.full((2, 5, 8, 8, 3), 51, np.uint8)  # 0.2 everywhere
+    views[0, 3] = 204  # 0.8 in one tile
+    views[1] = 255
+    given = sight.look(views)
+    np.testing.assert_allclose(given.scores, [[0.5] * 3, [1] * 3], atol=1e-5)
+    third = 1 / math.sqrt(3)
+    expected = [np.array([0.2, 0.2, 0.2, 0.8]) / math.sqrt(0.76), [third, third, third, 0]]
+    np.testing.assert_allclose(given.vectors, expected, atol=1e-6)
+
+
+def test_a_gpu_is_given_few_sizes_of_batches_and_the_filling_is_not_told(sight, monkeypatch):
+    """cuDNN searches for seconds at each new size. Here the CPU stands in for the card."""
+    sizes, run = [], sight._session.run
+
+    class Session:
+        def run(self, outputs, inputs):
+            sizes.append(len(inputs["photos"]))
+            return run(outputs, inputs)
+
+    monkeypatch.setattr(sight, "_session", Session())
+    monkeypatch.setattr(sight, "provider", "cuda")
+    monkeypatch.setattr(sight, "_runs", 1)
+    for n in (1, 16, 17, 64, 65):
+        given = sight.look(np.full((n, 1, 8, 8, 3), 255, np.uint8))
+        assert given.scores.tolist() == [[1, 1, 1]] * n
+        assert given.vectors.shape == (n, 4)
+    assert sizes == [16, 16, 64, 64, 64, 16]
+
+
+# ---- tiles
+
+
+def test_without_tiles_the_score_is_the_whole_photos(toy):
+    assert toy.score_views(squares("red", "blue")[:, None]).tolist() == [[1, 0, 0], [0, 0, 1]]
+
+
+def test_with_tiles_the_score_is_pooled_by_the_card(toy):
+    gray = np.full((1, 5, 8, 8, 3), 51, np.uint8)  # 0.2 everywhere
+    np.testing.assert_allclose(toy.score_views(gray), 0.2, atol=1e-6)
+    gray[0, 3] = 204  # 0.8 in one tile: half of logit(0.2) + half of logit(0.8) is 0
+    np.testing.assert_allclose(toy.score_views(gray), 0.5, atol=1e-6)
+
+
+def test_pooling_weighs_the_whole_the_best_tile_and_a_bias_label_by_label():
+    card = toy_card(pooling={"4": {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, math.log(3))}})
+    views = np.array(
+        [[[0.1, 0.2, 0.3], [0.9, 0.4, 0.9], [0.9, 0.6, 0.9], [0.9, 0.4, 0.9], [0.9, 0.1, 0.9]]], np.float32
+    )
+    np.testing.assert_allclose(pool(views, card), [[0.1, 0.6, 0.75]], atol=1e-6)
+
+
+def test_a_photo_loses_nothing_by_its_tiles():
+    card = toy_card(pooling={"4": {"red": (1, 1, -1), "green": (0, 1, -1), "blue": (0, 1, 3)}})
+    views = np.full((1, 5, 3), 0.1, np.float32)
+    views[0, 0] = 0.9  # what fills the frame is cut by every tile
+    np.testing.assert_allclose(pool(views, card), [[0.9, 0.9, 0.9]], rtol=1e-6)
+
+
+def test_a_number_of_tiles_without_pooling_is_refused():
+    with pytest.raises(ModelError, match="toy is not calibrated for --tiles 9, only for 0, 4"):
+        check_tiles(toy_card(), 9)
+    check_tiles(toy_card(), 4)
+    check_tiles(toy_card(pooling={}), 0)
+
+
+def test_logits_stay_finite():
+    np.testing.assert_allclose(logit(np.array([0, 0.5, 0.75, 1])), [-13.815510, 0, math.log(3), 13.815510], atol=1e-5)
+
+
+def test_the_digest_is_of_the_whole_file(tmp_path):
+    files = [
+        write_toy(tmp_path / "a.onnx"),
+        write_toy(tmp_path / "b.onnx"),
+        write_toy(tmp_path / "c.onnx", scale=0.001),
+    ]
+    a, b, c = (Model(path, provider="cpu").digest for path in files)
+    assert a == b != c
+    assert len(a) == 16

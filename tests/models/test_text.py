@@ -1,0 +1,146 @@
+"""Words -> vectors: what is cut, filled up and refused. The tower and its tokenizer can be computed in one's head."""
+
+import hashlib
+import math
+import subprocess
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+from toy import sight_card, toy_card, toy_text_card, write_toy, write_toy_text
+
+from photosearch.errors import InputError, ModelError
+from photosearch.models.text import TextModel, cut_into_tokens, prepare
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory):
+    return TextModel(write_toy_text(tmp_path_factory.mktemp("text") / "toy-text.onnx"))
+
+
+def test_a_word_is_where_its_photos_are(reader):
+    given = reader.embed(["red", "blue", "red green"])
+    half = math.sqrt(0.5)
+    np.testing.assert_allclose(given, [[1, 0, 0, 0], [0, 0, 1, 0], [half, half, 0, 0]], atol=1e-6)
+    assert given.dtype == np.float32
+    assert reader.card == toy_text_card()
+
+
+def test_what_stands_beside_a_text_changes_nothing(reader):
+    """The padding's own row in the tower is (9, 9, 9, 9), so a text that met it would lie elsewhere."""
+    texts = ["red", "green green red red blue", "blue", *["black red"] * 40]
+    together = reader.embed(texts)
+    np.testing.assert_array_equal(together, np.concatenate([reader.embed([text]) for text in texts]))
+
+
+def test_no_texts_give_no_vectors(reader):
+    assert reader.embed([]).shape == (0, 4)
+
+
+def test_a_text_is_cut_where_the_tower_can_read_no_further(tmp_path):
+    reader = TextModel(write_toy_text(tmp_path / "short-text.onnx", toy_text_card(context=2)))
+    np.testing.assert_array_equal(reader.embed(["red red blue blue blue"]), [[1, 0, 0, 0]])
+
+
+def test_a_tower_may_want_rows_of_one_length(tmp_path):
+    reader = TextModel(write_toy_text(tmp_path / "long-text.onnx", toy_text_card(pad_to=8, pad_id=5)))
+    np.testing.assert_array_equal(reader.embed(["red"]), [[1, 0, 0, 0]])
+    rows = cut_into_tokens(reader._tokenizer, ["red"], reader.card)
+    assert rows.ids.tolist() == [[2, 5, 5, 5, 5, 5, 5, 5]]
+    assert rows.mask.tolist() == [[1, 0, 0, 0, 0, 0, 0, 0]]
+
+
+def test_inputs_may_be_int32(tmp_path):
+    reader = TextModel(write_toy_text(tmp_path / "narrow-text.onnx", kind=TensorProto.INT32))
+    np.testing.assert_array_equal(reader.embed(["blue"]), [[0, 0, 1, 0]])
+
+
+def test_the_forms_of_a_text():
+    text = " Two\t DOGS,  and a caf" + unicodedata.normalize("NFD", "é") + " – “good”! "
+    assert prepare(text, "plain") == " Two\t DOGS,  and a café – “good”! "
+    assert prepare(text, "spaces") == "Two DOGS, and a café – “good”!"
+    assert prepare(text, "lower") == "two dogs, and a café – “good”!"
+    assert prepare(text, "canonical") == "two dogs and a café good"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n\t"])
+def test_empty_text_is_refused(reader, text):
+    with pytest.raises(InputError, match="the text is empty"):
+        reader.embed(["red", text])
+
+
+def test_a_text_of_nothing_but_punctuation_is_refused_where_it_is_dropped():
+    with pytest.raises(InputError, match="no words in this text"):
+        prepare("?!…", "canonical")
+
+
+@pytest.mark.parametrize("text", ["mauve", "🐦", "鳥", "red" * 2000, "red " * 5000, "\ud800", "\0", "\u202e"])
+def test_any_other_text_has_a_vector(reader, text):
+    assert np.linalg.norm(reader.embed([text])) == pytest.approx(1)
+
+
+REFUSED = {
+    "its tokenizer is gone": (
+        lambda p: p.with_suffix(".tokenizer.json").unlink(),
+        "can't read the text model's tokenizer",
+    ),
+    "its tokenizer is no tokenizer": (
+        lambda p: p.with_suffix(".tokenizer.json").write_text('{"version": "1.0"}'),
+        "can't read the text model's tokenizer",
+    ),
+    "its tokenizer is bytes": (
+        lambda p: p.with_suffix(".tokenizer.json").write_bytes(b"\xff" * 99),
+        "can't read the text",
+    ),
+    "its tokenizer is another's": (
+        lambda p: write_toy_text(p, toy_text_card(tokenizer_sha256=hashlib.sha256(b"x").hexdigest())),
+        "is not the tokenizer that toy-text was made with",
+    ),
+    "its card promises more dimensions": (
+        lambda p: write_toy_text(p, toy_text_card(dimensions=5)),
+        "its space has 5 dimensions",
+    ),
+    "its card is a photo model's": (lambda p: write_toy_text(p, sight_card().to_json()), "is not a text tower"),
+    "its card is no card": (lambda p: write_toy_text(p, "{"), "its card is not JSON"),
+    "its context is nothing": (
+        lambda p: write_toy_text(p, toy_text_card(context=0).to_json()),
+        "context must be 1 to 100000",
+    ),
+    "it pads beyond its context": (lambda p: write_toy_text(p, toy_text_card(pad_to=9).to_json()), "pad_to must be"),
+    "its form is unknown": (lambda p: write_toy_text(p, toy_text_card(form="loud").to_json()), "form must be one of"),
+    "it has floats for words": (lambda p: write_toy(p, toy_card()), "is not a text tower"),
+    "it is no model": (lambda p: p.write_bytes(b"\0" * 4096), "not an .onnx file"),
+    "it is gone": (lambda p: p.unlink(), "can't read this model"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_text_tower_is_refused_with_one_line_where(what, tmp_path):
+    spoil, said = REFUSED[what]
+    path = write_toy_text(tmp_path / "toy-text.onnx")
+    spoil(path)
+    with pytest.raises(ModelError) as refused:
+        TextModel(path)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_reading_words_opens_no_connection_and_brings_no_hub_along(tmp_path):
+    program = """if True:
+        import sys
+        def forbid(event, arguments):
+            if event.startswith("socket."):
+                raise SystemExit(f"{event} {arguments}")
+        sys.addaudithook(forbid)
+        from photosearch.models.text import TextModel
+        print(TextModel(sys.argv[1]).embed(["red"]).tolist())
+        print(sorted({"huggingface_hub", "socket", "ssl", "http", "requests", "httpx"} & set(sys.modules)))
+    """
+    path = write_toy_text(tmp_path / "toy-text.onnx")
+    done = subprocess.run([sys.executable, "-P", "-c", program, path], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.splitlines() == ["[[1.0, 0.0, 0.0, 0.0]]", "[]"], done.stderr
