@@ -9,7 +9,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,32 @@ import numpy as np
 import numpy.typing as npt
 from toy import photo, write_toy
 
-from photosearch import index as indexing
-from photosearch import photos, query
-from photosearch.decoders import Decoders, Read, Settings
-from photosearch.index import Event
-from photosearch.model import Card, Model, Scores
-from photosearch.photos import Photo
-from photosearch.store import Label, Store
+from photosearch.index.events import Event
+from photosearch.index.run import RunOptions, index
+from photosearch.library import answers, ranking
+from photosearch.library.answers import Label
+from photosearch.library.database import Database
+from photosearch.library.places import FolderSettings
+from photosearch.models.card import Card
+from photosearch.models.session import Model, Outputs
+from photosearch.photos import decode
+from photosearch.photos.decoders import DecodeOptions, Decoders, Read, Wanted
+from photosearch.photos.walk import Photo
+from photosearch.search import query
 
 ROWS = {
     "roots": "SELECT * FROM roots",
     "folders": "SELECT * FROM folders",
-    "photos": """SELECT id, folder_id, name, size_bytes, mtime_ns, image_id, reason, passing, removed_at IS NOT NULL
-                 FROM photos""",
+    "photos": "SELECT id, folder_id, name, size_bytes, mtime_ns, image_id, reason, passing, gone FROM photos",
     "images": "SELECT * FROM images",
     "labels": "SELECT * FROM labels",
     "scores": "SELECT * FROM scores",
+    "scored": "SELECT * FROM scored",
     "truth": "SELECT label, image_id, present FROM truth",
 }
+
+
+KEPT: list[Callable[[int, DecodeOptions], Any]] = [Decoders]  # the last one opens the photos
 
 
 class Counting(Model):
@@ -42,10 +50,10 @@ class Counting(Model):
 
     batches: Sequence[int] = ()
 
-    def score_views(self, views: npt.NDArray[np.uint8]) -> Scores:
-        scores = super().score_views(views)
+    def look(self, views: npt.NDArray[np.uint8]) -> Outputs:
+        outputs = super().look(views)
         self.batches = (*self.batches, len(views))
-        return scores
+        return outputs
 
     def scored(self) -> int:
         """How many photos were scored since this was last asked."""
@@ -55,23 +63,23 @@ class Counting(Model):
 
 @contextmanager
 def kept_decoders() -> Iterator[None]:
-    """Within, decoders outlive the run they were started for, and serve all later ones with the same settings."""
-    kept: dict[tuple[int, Settings], Decoders] = {}
+    """Within, decoders outlive the run they were started for, and serve all later ones with the same options."""
+    kept: dict[tuple[int, DecodeOptions], Decoders] = {}
 
     class Kept(Decoders):
         def close(self) -> None:
             pass
 
-    def decoders(n: int, settings: Settings) -> Decoders:
-        if (n, settings) not in kept:  # not setdefault: it would start a thread each time, and never end it
-            kept[n, settings] = Kept(n, settings)
-        return kept[n, settings]
+    def decoders(n: int, options: DecodeOptions) -> Decoders:
+        if (n, options) not in kept:  # not setdefault: it would start a thread each time, and never end it
+            kept[n, options] = Kept(n, options)
+        return kept[n, options]
 
-    before, indexing.Decoders = indexing.Decoders, decoders  # type: ignore[assignment,misc]
+    KEPT.append(decoders)
     try:
         yield
     finally:
-        indexing.Decoders = before  # type: ignore[misc]
+        KEPT.pop()
         for one in kept.values():
             Decoders.close(one)
 
@@ -79,14 +87,28 @@ def kept_decoders() -> Iterator[None]:
 class InThisProcess:
     """Decoders that are none, for a user who may not start a process."""
 
-    def __init__(self, n: int, settings: Settings):
-        self._settings = settings
+    def __init__(self, n: int, options: DecodeOptions):
+        self._options = options
 
-    def open(self, photo: Photo, wanted: Callable[[bytes], bool]) -> Read:
-        data = photos.read(photo.path)
-        content_hash, s = photos.content_hash(data), self._settings
-        opened = photos.decode(data, s.size, fit=s.fit, tiles=s.tiles) if wanted(content_hash) else None
-        return Read(photo, content_hash, opened)
+    def open(self, photo: Photo, wanted: Wanted) -> Read:
+        data = decode.read(photo.path)
+        content_hash = decode.content_hash(data)
+        asked = tuple(wanted(content_hash))
+        needs = [self._options.needs[i] for i in asked]
+        return Read(photo, content_hash, decode.decode(data, needs) if needs else None, asked)
+
+    def close(self) -> None:
+        pass
+
+
+class Untouched:
+    """Decoders for a run that is to open no photo."""
+
+    def __init__(self, n: int, options: DecodeOptions):
+        pass
+
+    def open(self, photo: Photo, wanted: Wanted) -> Read:
+        raise AssertionError(f"{photo.path} was opened")
 
     def close(self) -> None:
         pass
@@ -97,7 +119,7 @@ class Library:
     """`folder` holds photos; paths are given, and told, below it."""
 
     folder: Path
-    store: Store
+    db: Database
     model: Counting
     options: dict[str, Any] = field(default_factory=lambda: {"workers": 2})
 
@@ -108,8 +130,25 @@ class Library:
         return photo(self.path(name), colour, **options)
 
     def events(self, *folders: str, model: Model | None = None, **options: Any) -> Iterator[Event]:
+        """model: this one alone looks; the folders remember it. options: of all three kinds that an index takes."""
         paths = [str(self.path(f)) for f in folders or ("",)]
-        return indexing.index(paths, self.store, model or self.model, **{**self.options, **options})
+        said = {f.name: options.pop(f.name) for f in fields(FolderSettings) if f.name in options}
+        names = {f.name for f in fields(RunOptions)}
+        run = {k: v for k, v in {**self.options, **options}.items() if k in names}
+        rest = {k: v for k, v in options.items() if k not in names}
+        other = model if model is not None and model.card.name != self.model.card.name else None
+        if other is not None:
+            said["models"] = (other.card.name,)
+
+        def load(name: str | None) -> Model:
+            if other is not None and name in (other.card.name, str(other.path)):
+                return other
+            return self.model if model is None or model is other else model
+
+        return index(
+            self.db, paths, load, settings=FolderSettings(**said), options=RunOptions(**run),
+            decoders=rest.pop("decoders", KEPT[-1]), **rest,
+        )  # fmt: skip
 
     def index(self, *folders: str, model: Model | None = None, **options: Any) -> dict[str, list[Any]]:
         """Run an index -> what happened: the kind of event -> the paths, sorted; a move is (before, path)."""
@@ -126,35 +165,40 @@ class Library:
 
     def find(self, text: str = "red", **options: Any) -> list[str]:
         """The photos found, best first."""
-        return [self.below(f.path) for f in self.store.find(query.parse(text), self.labels(), **options)]
+        return [self.below(f.path) for f in self._found(text, **options)]
+
+    def _found(self, text: str, **options: Any) -> list[ranking.Found]:
+        bounds = {k: options.pop(k, None) for k in ("under", "since", "until")}
+        only = ranking.choose_photos(self.db, **bounds)
+        return ranking.find(self.db, query.parse(text), self.labels(), only=only, **options)
 
     def scores(self, label: str = "red") -> dict[str, float]:
         """Every photo that was scored -> its score, to two digits."""
-        found = self.store.find(query.Is(label), self.labels(), min_score=0)
+        found = ranking.find(self.db, query.Is(label), self.labels(), min_score=0)
         return {self.below(f.path): round(f.score, 2) for f in found}
 
     def labels(self, model: str | None = None) -> dict[str, Label]:
-        return {label.name: label for label in reversed(self.store.labels(model))}
+        return {label.name: label for label in reversed(answers.labels(self.db, model))}
 
     def rows(self) -> dict[str, list[Any]]:
         """All that the database holds, but for times and runs."""
-        with closing(sqlite3.connect(self.store.path)) as db:
+        with closing(sqlite3.connect(self.db.path)) as db:
             return {table: sorted(db.execute(sql).fetchall(), key=repr) for table, sql in ROWS.items()}
 
     def another(self, name: str, *, model: Counting | None = None) -> "Library":
-        """A second, empty library of the same photos. Close its store."""
-        store = Store(self.store.path.with_name(name), create=True)
-        return Library(self.folder, store, model or self.model, self.options)
+        """A second, empty library of the same photos. Close its database."""
+        db = Database(self.db.path.with_name(name), create=True)
+        return Library(self.folder, db, model or self.model, self.options)
 
 
 def make(folder: Path, card: Card | None = None, **options: Any) -> Library:
     (folder / "photos").mkdir()
     model = Counting(write_toy(folder / "toy.onnx", card, **options), provider="cpu", threads=1)
-    return Library(folder / "photos", Store(folder / "library.db", create=True), model)
+    return Library(folder / "photos", Database(folder / "library.db", create=True), model)
 
 
 def same_stat(path: Path, data: bytes) -> None:
-    """Replace what a file holds, and keep its size and its date: only who opens it can tell."""
+    """Replace what a file holds, and keep its size and its date; the date of its last change of status tells."""
     status = path.stat()
     path.write_bytes(data.ljust(status.st_size, b"\0")[: status.st_size])
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

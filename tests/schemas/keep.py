@@ -8,36 +8,56 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from photosearch import store as storing
-from photosearch.model import Card
-from photosearch.store import Label, Store
+import numpy as np
+
+from photosearch.library import answers, database, marks, places, schema
+from photosearch.library.answers import Label
+from photosearch.library.database import Database
+from photosearch.library.places import File, FolderSettings
+from photosearch.models.card import Card
 
 HERE = Path(__file__).parent
+AT = "2026-11-23T12:00:00Z"
 POOLING = {"4": {"bird": (0.5, 0.5, 0.0), "dog": (0.5, 0.5, 0.0)}}
-CARD = Card("old", "1.0", ("bird", "dog"), 32, thresholds={"bird": 0.6}, pooling=POOLING, licence="MIT")
+CARD = Card("old", "1.0", ("bird", "dog"), input_size=32, thresholds={"bird": 0.6}, pooling=POOLING, licence="MIT")
+SIGHT = Card("sight", "1.0", input_size=32, heads=("vectors",), space="words", dimensions=4)
+BIRD = (0.9, 0.7, 0.55, 0.1)  # of four pictures; dog is the rest
 
 
 def fill(path: Path) -> None:
     """One of everything that a library can hold."""
-    storing.now = lambda: "2026-11-23T12:00:00Z"
-    with Store(path, create=True) as store:
-        model_id, labels = store.put_model(CARD, "0123456789abcdef", 0)
-        scope = store.add_root("/photos")
-        top, below = store.folder_id(scope, "/photos"), store.folder_id(scope, "/photos/2019/not\udcff utf8")
-        for i, score in enumerate((0.9, 0.7, 0.55, 0.1)):
-            image_id = store.put_image(bytes([i]) * 32, 40, 30, "2019-07-20T12:34:56" if i else None)
-            store.put_photo(below if i == 3 else top, f"{i}.jpg", 1000 + i, 10**18 + i, image_id)
-            store.put_scores(image_id, {labels["bird"]: score, labels["dog"]: 1 - score}, model_id)
-        store.put_photo(top, "copy of 0.jpg", 1000, 10**18, 1)
-        store.put_unreadable(top, "broken.jpg", 7, 10**18, "image file is truncated", False)
-        store.remove_photos([2])
-        store.put_truth([("bird", 1, True), ("bird", 3, True), ("bird", 4, False), ("dog", 1, False)])
+    database.now = lambda: AT
+    with Database(path, create=True) as db:
+        readings = [answers.put_model(db, CARD, "0123456789abcdef", tiles) for tiles in (4, 0)]
+        (tiled, labels), (plain, _) = readings
+        sight, _ = answers.put_model(db, SIGHT, "fedcba9876543210", 0, "/models/sight.onnx")
+        answers.use(db, "old")
+        scope = places.add_root(db, "/photos")
+        top, below = places.folder_id(db, scope, "/photos"), places.folder_id(db, scope, "/photos/2019/not\udcff utf8")
+        with db.transaction():
+            for i, score in enumerate(BIRD):
+                taken = ("2019-07-20T12:34:56", "DateTimeOriginal") if i else (None, None)
+                image_id = places.put_image(db, bytes([i]) * 32, 40, 30, *taken, 2**63 + i)
+                file = File(1000 + i, 10**18 + i, 10**18 + i, 5, 70 + i)
+                places.put_photo(db, below if i == 3 else top, f"{i}.jpg", file, image_id)
+                if i == 0:
+                    answers.put_said(db, image_id, tiled, labels, {"bird": 0.95, "dog": 0.2})
+                answers.put_said(db, image_id, plain, labels, {"bird": score, "dog": 1 - score})
+                answers.put_said(db, image_id, sight, {}, {}, np.eye(4, dtype=np.float16)[i].tobytes())
+            places.put_photo(db, top, "copy of 0.jpg", File(1000, 10**18), 1)
+            places.put_photo(db, top, "passed over.jpg", File(1000, 10**18), 1)
+            places.put_unreadable(db, top, "broken.jpg", File(7, 10**18), "image file is truncated", False)
+        places.put_gone(db, [2], "removed")
+        places.put_gone(db, [6], "excluded")
+        places.put_settings(db, scope, FolderSettings((None, "sight"), 0, ("passed*",), None, True))
+        marks.put_truth(db, [("bird", 1, True), ("bird", 3, True), ("bird", 4, False), ("dog", 1, False)])
         bird = Label(labels["bird"], "old", "bird", 0.6, False)
-        store.save_threshold(bird, 0.5)
-        store.put_sample(bird, 0.5, 7, [(1, 0.9, 0, 1), (4, 0.1, 1, 3)])
-        store.end_run(store.begin_run(model_id, "cpu"), {"Scored": 4})
+        answers.save_threshold(db, bird, 0.5)
+        marks.put_sample(db, bird, 0.5, 7, [(1, 0.9, 0, 1), (4, 0.1, 1, 3)])
+        answers.end_run(db, answers.begin_run(db, ["old"], "cpu"), {"New": 4, "stopped": False})
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("UPDATE runs SET host = 'host', pid = 1")
+        conn.execute("UPDATE _sqlite_migrations SET applied_at = ?", [AT])
         conn.commit()
         conn.execute("PRAGMA journal_mode = DELETE")
         conn.execute("PRAGMA page_size = 512")  # a quarter of the usual file
@@ -46,7 +66,7 @@ def fill(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    kept = HERE / f"schema-{storing.VERSION}.db"
+    kept = HERE / f"schema-{schema.VERSION}.db"
     kept.unlink(missing_ok=True)
     fill(kept)
     print(f"{kept}: {kept.stat().st_size:,} bytes")

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from photosearch.errors import StoreError
-from photosearch.index import only_one
-from photosearch.model import Card
-from photosearch.store import Store, fresh
+from photosearch.library import answers
+from photosearch.library.database import NOT_OURS, Database, fresh
+from photosearch.library.home import is_ours
+from photosearch.library.lock import only_one
+from photosearch.models.card import Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +31,26 @@ class Rebuilt:
 
 
 def rebuild(path: Path, *, force: bool = False) -> Rebuilt:
-    """Raises StoreError, also where somebody holds the library, or where it is sound and not forced."""
+    """Raises StoreError, also where the file is no library, somebody holds it, or it is sound and not forced."""
+    with only_one(path):
+        check(path, force=force)
+        return _rebuild(path)
+
+
+def check(path: Path, *, force: bool = False) -> None:
+    """Raises StoreError where there is nothing to rebuild, as for `rebuild`. Changes nothing."""
     if not path.exists():
         raise StoreError(f"{path}: no library here; make one with `photosearch index FOLDER`")
-    with only_one(path):
-        return _rebuild(path, force)
-
-
-def _rebuild(path: Path, force: bool) -> Rebuilt:
+    if not is_ours(path):
+        raise StoreError(f"{path}: {NOT_OURS}; nothing was done")
     if not force and _sound(path):
         raise StoreError(f"{path}: is not damaged; nothing was done (--force starts it anew all the same)")
+
+
+def _rebuild(path: Path) -> Rebuilt:
     part = fresh(path.with_name(f"{path.name}.part"))
     try:
-        Store(part, create=True).close()
+        Database(part, create=True).close()
         with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
             rescued = _rescue(old, new)
         aside = _put_aside(path)
@@ -56,8 +65,8 @@ def _rebuild(path: Path, force: bool) -> Rebuilt:
 def _sound(path: Path) -> bool:
     """Whether SQLite finds no fault, and we can read what is to be read everywhere."""
     try:
-        with Store(path) as store, contextlib.closing(sqlite3.connect(path)) as conn:
-            store.labels()
+        with Database(path) as db, contextlib.closing(sqlite3.connect(path)) as conn:
+            answers.labels(db)
             return conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     except (StoreError, sqlite3.Error, ValueError, TypeError):
         return False
@@ -73,6 +82,8 @@ def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, int,
     _put(new, "labels", _readable(old, "labels", "id"))
     _put(new, "images", images)
     _put(new, "truth", truth)
+    _put(new, "folder_settings", _readable(old, "folder_settings", "root_id, path"))
+    _put(new, "library", _readable(old, "library", "name"))
     new.execute("DELETE FROM labels WHERE model NOT IN (SELECT name FROM models)")
     new.commit()
     questions = ("FROM truth", "FROM labels WHERE threshold IS NOT NULL", "FROM roots")
@@ -108,7 +119,10 @@ def _images(old: sqlite3.Connection, ids: set[int]) -> list[dict[str, Any]]:
 
 
 def _put(new: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) -> None:
-    for row in rows:
+    """The columns that the table has today: a library of an older schema may have had others."""
+    columns = {name for _, name, *_ in new.execute(f"PRAGMA table_info({table})")}
+    for old in rows:
+        row = {name: value for name, value in old.items() if name in columns}
         names, places = ", ".join(row), ", ".join("?" * len(row))
         with contextlib.suppress(sqlite3.Error):  # it contradicts another row, or its own type
             new.execute(f"INSERT INTO {table}({names}) VALUES ({places})", list(row.values()))

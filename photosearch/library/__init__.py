@@ -1,0 +1,1 @@
+"""SQLite, and only here: what is known of the photos."""

@@ -1,0 +1,170 @@
+"""What the user knows: truth, and the samples that were drawn to judge by."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from photosearch.library import database, places
+from photosearch.library.answers import Label
+from photosearch.library.database import Database, join
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the user knows of one photo.
+
+    score: by the label that was asked about: 0.0 where it lies below the model's floor, None where the model has not
+    looked at it.
+    """
+
+    path: str
+    label: str
+    present: bool
+    score: float | None
+    image_id: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePhoto:
+    """One photo that was drawn. path: None where it has left the library since.
+
+    score: as it is now. population: how many photos its stratum held when it was drawn. present: None: not judged.
+    """
+
+    image_id: int
+    path: str | None
+    score: float
+    stratum: int
+    population: int
+    present: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Photos drawn to judge a label by, in the library's order: it tells nothing of their scores."""
+
+    id: int
+    threshold: float
+    seed: int
+    drawn_at: str
+    photos: tuple[SamplePhoto, ...]
+
+
+# An image's score for a label: what is stored, else 0.0 where its model has looked, else NULL.
+_SCORE = """
+    coalesce((SELECT s.score FROM scores s WHERE s.image_id = {image} AND s.label_id = l.id),
+             (SELECT 0.0 FROM knows n CROSS JOIN scored k
+              ON k.model_id = n.model_id AND k.answers AND k.image_id = {image}
+              WHERE n.label_id = l.id))
+"""
+
+
+def put_truth(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
+    """rows: (label, image id, present). All or none; what was known before is replaced."""
+    with db.transaction():
+        db.write_many(
+            """
+            INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)
+            ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, at = excluded.at
+            """,
+            [(label, image_id, int(present), database.now()) for label, image_id, present in rows],
+        )
+
+
+def truth(
+    db: Database, label: str | None = None, *, scored: Label | None = None, under: str | None = None
+) -> list[Truth]:
+    """What the user knows, a row for each photo and label; with the score that the label `scored` has for it."""
+    values: list[Any] = [scored.id if scored else None]
+    where = [] if label is None else ["t.label = ?"]
+    values += [] if label is None else [label]
+    if under is not None:
+        inside, more = places.under(db, under)
+        where.append(inside)
+        values += more
+    sql = f"""
+        SELECT r.path, f.path, p.name, t.label, t.present, {_SCORE.format(image="t.image_id")}, t.image_id
+        FROM truth t JOIN photos p ON p.image_id = t.image_id AND p.gone IS NULL
+        JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id LEFT JOIN labels l ON l.id = ?
+        {"WHERE " + " AND ".join(where) if where else ""} ORDER BY t.label, p.id
+    """
+    return [Truth(join(r, f, n), lab, bool(yes), score, i) for r, f, n, lab, yes, score, i in db.rows(sql, values)]
+
+
+def delete_truth(db: Database, rows: Sequence[tuple[str, int]]) -> int:
+    """rows: (label, image id) -> how many marks there were."""
+    with db.transaction():
+        (before,) = db.one("SELECT count(*) FROM truth")
+        db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", rows)
+        (after,) = db.one("SELECT count(*) FROM truth")
+    return int(before - after)
+
+
+def samples(db: Database, label: Label) -> list[int]:
+    """The numbers of the samples that were drawn for a label."""
+    return [i for (i,) in db.rows("SELECT id FROM samples WHERE label_id = ? ORDER BY id", [label.id])]
+
+
+def scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
+    """(image id, score) of every image that the label's model has looked at and that a photo in the library shows."""
+    rows = db.rows(
+        """
+        SELECT k.image_id, coalesce(s.score, 0.0)
+        FROM knows n CROSS JOIN scored k ON k.model_id = n.model_id AND k.answers
+        LEFT JOIN scores s ON s.image_id = k.image_id AND s.label_id = n.label_id
+        WHERE n.label_id = ? AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = k.image_id AND p.gone IS NULL)
+        ORDER BY k.image_id
+        """,
+        [label.id],
+    )
+    return [(image_id, score) for image_id, score in rows]
+
+
+def put_sample(
+    db: Database, label: Label, threshold: float, seed: int, drawn: Iterable[tuple[int, float, int, int]]
+) -> Sample:
+    """drawn: (image id, score, stratum, population of the stratum)."""
+    with db.transaction():
+        (sample_id,) = db.one(
+            "INSERT INTO samples(label_id, threshold, seed, drawn_at) VALUES (?, ?, ?, ?) RETURNING id",
+            [label.id, threshold, seed, database.now()],
+        )
+        db.write_many(
+            "INSERT INTO sample_photos(sample_id, image_id, score, stratum, population) VALUES (?, ?, ?, ?, ?)",
+            [(sample_id, image, float(score), int(s), int(n)) for image, score, s, n in drawn],
+        )
+    kept = sample(db, label)
+    assert kept is not None
+    return kept
+
+
+def sample(db: Database, label: Label, number: int | None = None) -> Sample | None:
+    """A label's sample, None: the one that was drawn last, with what the user has judged of it since."""
+    head = db.row(
+        "SELECT id, threshold, seed, drawn_at FROM samples WHERE label_id = ? AND id = coalesce(?, id) "
+        "ORDER BY id DESC LIMIT 1",
+        [label.id, number],
+    )
+    if head is None:
+        return None
+    rows = db.rows(
+        f"""
+        SELECT d.image_id, r.path, f.path, p.name, coalesce({_SCORE.format(image="d.image_id")}, d.score), d.stratum,
+               d.population, t.present
+        FROM sample_photos d JOIN labels l ON l.id = ?
+        LEFT JOIN photos p ON p.id = (
+            SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.gone IS NULL)
+        LEFT JOIN folders f ON f.id = p.folder_id LEFT JOIN roots r ON r.id = f.root_id
+        LEFT JOIN truth t ON t.image_id = d.image_id AND t.label = ?
+        WHERE d.sample_id = ? ORDER BY d.image_id
+        """,
+        [label.id, label.name, head[0]],
+    )
+    photos = tuple(
+        SamplePhoto(
+            image_id, None if r is None else join(r, f, n), score, stratum, size, None if yes is None else bool(yes)
+        )
+        for image_id, r, f, n, score, stratum, size, yes in rows
+    )
+    sample_id, threshold, seed, drawn_at = head
+    return Sample(sample_id, threshold, seed, drawn_at, photos)

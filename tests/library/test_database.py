@@ -1,0 +1,393 @@
+"""SQLite: what goes in, what comes out, in which order, and what is refused. Kills and locks: test_hostile.py."""
+
+import os
+import sqlite3
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import numpy as np
+import pytest
+from toy import toy_card
+
+from photosearch.errors import StoreError
+from photosearch.library import answers, marks, places, ranking
+from photosearch.library.answers import Label
+from photosearch.library.database import Database
+from photosearch.library.places import File, Scope
+from photosearch.library.ranking import Found
+from photosearch.library.schema import VERSION
+from photosearch.search.query import parse
+
+CARD = toy_card(labels=("bird", "dog", "cat"), pooling={}, thresholds={"bird": 0.8})
+
+
+@pytest.fixture
+def db(tmp_path):
+    with Database(tmp_path / "library.db", create=True) as made:
+        yield made
+
+
+class Shelf:
+    """Fills a library: `put` adds one photo of a content of its own, or of a copy's."""
+
+    def __init__(self, db: Database, card=CARD, digest="d1"):
+        self.db = db
+        self.model_id, self.ids = answers.put_model(db, card, digest, 0)
+        self.root = places.add_root(db, "/photos") if not places.roots(db) else places.roots(db)[0]
+        self.contents = 0
+
+    def put(self, path, taken="2020-01-01T12:00:00", image_id=None, mtime_ns=0, **scores):
+        if image_id is None:
+            self.contents += 1
+            image_id = places.put_image(self.db, bytes([self.contents]) * 32, 4, 3, taken, taken and "DateTimeOriginal")
+            answers.put_said(self.db, image_id, self.model_id, self.ids, scores)
+        folder_id = places.folder_id(self.db, self.root, os.path.dirname(f"/photos/{path}"))
+        places.put_photo(self.db, folder_id, os.path.basename(path), File(1, mtime_ns), image_id)
+        return image_id
+
+    def find(self, text, **options):
+        labels = {label.name: label for label in answers.labels(self.db)}
+        names = ("under", "since", "until", "file_dates")
+        bounds = {"under": None, "since": None, "until": None, **{k: options.pop(k) for k in names if k in options}}
+        only = ranking.choose_photos(self.db, **bounds)
+        found = ranking.find(self.db, parse(text), labels, only=only, **options)
+        return [f.path.removeprefix("/photos/") for f in found]
+
+
+@pytest.fixture
+def shelf(db):
+    return Shelf(db)
+
+
+def raw(db: Database, sql: str):
+    with closing(sqlite3.connect(db.path)) as conn:
+        return conn.execute(sql).fetchall()
+
+
+# ---- the file
+
+
+def test_a_library_is_made_only_when_asked_and_for_its_owner_alone(tmp_path):
+    path = tmp_path / "new" / "folder" / "library.db"
+    with pytest.raises(StoreError, match="no library here yet; make one with `photosearch index FOLDER`"):
+        Database(path)
+    assert not path.parent.exists()
+    with Database(path, create=True) as made:
+        answers.put_model(made, CARD, "d", 0)
+        assert {stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()} == {0o600}
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with Database(path) as again:
+        assert len(answers.labels(again)) == 3
+
+
+def test_a_library_of_a_newer_version_is_refused_in_one_line(db):
+    with closing(sqlite3.connect(db.path)) as conn:
+        conn.execute(f"PRAGMA user_version = {VERSION + 1}")
+    with pytest.raises(StoreError, match=rf"written by a newer photosearch \(schema {VERSION + 1}\); upgrade") as error:
+        Database(db.path)
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_transaction_wrote_is_there_whole_or_not_at_all(db, shelf):
+    def fail():
+        with db.transaction():
+            shelf.put("a.jpg", bird=1.0)
+            assert places.counts(db)["photos"] == 1
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert (places.counts(db)["photos"], places.counts(db)["images"]) == (0, 0)
+    with db.transaction():
+        shelf.put("a.jpg", bird=1.0)
+    assert raw(db, "SELECT count(*) FROM photos") == [(1,)]
+
+
+def test_reading_goes_on_while_another_writes(db, shelf):
+    shelf.put("a.jpg", bird=0.9)
+    with Database(db.path) as reader, db.transaction():
+        shelf.put("b.jpg", bird=0.9)
+        assert ranking.find(reader, parse("bird"), {"bird": answers.labels(reader)[0]}) == [
+            Found("/photos/a.jpg", 0.9, "2020-01-01T12:00:00", "DateTimeOriginal", 1)
+        ]
+
+
+def test_a_score_is_stored_as_a_number_and_comes_back_as_it_was(db, shelf):
+    given = np.array([0.1, 1 / 3], np.float32)
+    shelf.put("a.jpg", bird=given[0], dog=float(given[1]))
+    assert raw(db, "SELECT typeof(score), score FROM scores ORDER BY label_id") == [
+        ("real", float(given[0])), ("real", float(given[1])),
+    ]  # fmt: skip
+    for impossible in (1.5, -0.5, float("nan")):
+        with pytest.raises(StoreError, match="constraint"), db.transaction():
+            shelf.put("b.jpg", bird=impossible)
+
+
+def test_paths_are_text_and_what_is_not_utf8_is_bytes(db, shelf):
+    odd = os.fsdecode(b"\xff\xfe")
+    shelf.put(f"{odd}/ä.jpg", bird=0.9)
+    shelf.put(f"ä/{odd}.jpg", bird=0.9)
+    assert raw(db, "SELECT typeof(f.path), typeof(p.name) FROM photos p JOIN folders f ON f.id = folder_id") == [
+        ("blob", "text"), ("text", "blob"),
+    ]  # fmt: skip
+    assert shelf.find("bird") == [f"{odd}/ä.jpg", f"ä/{odd}.jpg"]
+    assert shelf.find("bird", under=f"/photos/{odd}") == [f"{odd}/ä.jpg"]
+    assert places.image_of(db, f"/photos/ä/{odd}.jpg") == 2
+
+
+# ---- find
+
+
+def test_the_best_come_first_and_equals_in_the_order_in_which_they_came(shelf):
+    for name, score in (("c", 0.9), ("b", 0.95), ("a", 0.9), ("d", 1.0)):
+        shelf.put(f"{name}.jpg", bird=score)
+    assert shelf.find("bird") == ["d.jpg", "b.jpg", "c.jpg", "a.jpg"]
+    assert shelf.find("bird", limit=2) == ["d.jpg", "b.jpg"]
+    assert shelf.find("bird", limit=0) == []
+
+
+def test_a_label_holds_from_the_users_threshold_on_else_the_cards_else_a_half(db, shelf):
+    for name, score in (("low", 0.3), ("half", 0.5), ("middle", 0.7), ("card", 0.8), ("high", 0.9)):
+        shelf.put(name, bird=score, dog=score)
+    assert shelf.find("bird") == ["high", "card"]
+    assert shelf.find("dog") == ["high", "card", "middle", "half"]
+    bird = answers.labels(db)[0]
+    assert bird == Label(bird.id, "toy", "bird", 0.8, saved=False)
+    answers.save_threshold(db, bird, 0.7)
+    assert answers.labels(db)[0] == Label(bird.id, "toy", "bird", 0.7, saved=True)
+    assert shelf.find("bird") == ["high", "card", "middle"]
+    assert shelf.find("bird", min_score=0.3) == ["high", "card", "middle", "half", "low"]
+    assert shelf.find("bird and not dog", min_score=0.85) == []
+    answers.save_threshold(db, bird, None)
+    assert shelf.find("bird") == ["high", "card"]
+
+
+def test_a_saved_threshold_outlives_a_new_version_of_the_model(db, shelf):
+    shelf.put("a.jpg", bird=0.9, dog=0.9, cat=0.9)
+    answers.save_threshold(db, answers.labels(db)[0], 0.1)
+    newer = toy_card(version="2", labels=("bird", "owl"), pooling={}, thresholds={"bird": 0.6, "owl": 0.7})
+    answers.put_model(db, newer, "d2", 0)
+    assert {label.name: label.threshold for label in answers.labels(db)} == {
+        "bird": 0.1,
+        "dog": 0.5,
+        "cat": 0.5,
+        "owl": 0.7,
+    }
+
+
+def test_what_was_not_looked_at_is_neither_yes_nor_no(db, shelf):
+    shelf.put("bird only", bird=0.9)
+    shelf.put("both", bird=0.9, dog=0.1)
+    places.put_photo(db, places.folder_id(db, shelf.root, "/photos"), "unknown", File(1, 1), unseen(db))
+    assert shelf.find("bird") == ["bird only", "both"]
+    assert shelf.find("not dog") == ["bird only", "both"]
+    assert shelf.find("bird and not dog") == shelf.find("bird or dog") == ["bird only", "both"]
+
+
+def unseen(db):
+    """An image that no model has looked at."""
+    return places.put_image(db, b"u" * 32, 1, 1)
+
+
+def test_a_photo_below_the_floor_ranks_among_the_first_of_what_does_not_show_it(db):
+    shelf = Shelf(db, toy_card(labels=("bird", "dog"), pooling={}, floor=0.1))
+    shelf.put("a little", dog=0.2)
+    shelf.put("below")
+    shelf.put("much", dog=0.9)
+    labels = {label.name: label for label in answers.labels(db)}
+    found = ranking.find(db, parse("not dog"), labels)
+    assert [(f.path, f.score) for f in found] == [("/photos/below", 1.0), ("/photos/a little", 0.8)]
+
+
+def test_a_label_that_an_older_file_of_the_model_lacked_is_unknown_where_only_that_one_looked(db):
+    old = Shelf(db, toy_card(labels=("bird",), pooling={}), "old")
+    old.put("old", bird=0.9)
+    new = Shelf(db, toy_card(version="2", labels=("bird", "owl"), pooling={}, floor=0.01), "new")
+    new.contents = 9
+    new.put("new", bird=0.9)
+    assert new.find("bird") == ["old", "new"]
+    assert new.find("not owl") == ["new"]
+
+
+def test_labels_of_several_models_are_joined(db, shelf):
+    image_id = shelf.put("a.jpg", bird=0.9, dog=0.2)
+    other = toy_card(name="scenes", labels=("sea", "night"), pooling={})
+    model_id, ids = answers.put_model(db, other, "d9", 0)
+    answers.put_said(db, image_id, model_id, ids, {"sea": 0.6, "night": 0.1})
+    assert shelf.find("bird and sea and not night") == ["a.jpg"]
+    assert shelf.find("sea and dog") == []
+
+
+def test_the_labels_of_the_model_that_answers_come_first(db, shelf):
+    answers.put_model(db, toy_card(name="other", labels=("bird",), pooling={}), "d9", 0)
+    assert answers.answering(db) is None
+    assert [label.model for label in answers.labels(db)] == ["toy"] * 3 + ["other"]
+    answers.use(db, "other")
+    assert answers.answering(db) == "other"
+    assert [label.model for label in answers.labels(db)] == ["other"] + ["toy"] * 3
+    assert [label.name for label in answers.labels(db, "toy")] == ["bird", "dog", "cat"]
+    with pytest.raises(StoreError, match=r"third has looked at no photo here yet: .* known are other, toy"):
+        answers.use(db, "third")
+
+
+def test_dates_bound_what_is_found_each_with_all_that_it_names(shelf):
+    for taken in (
+        "2019-12-31T23:59:59",
+        "2020-01-01T00:00:00",
+        "2020-01-31T10:00:00",
+        "2020-02-01T00:00:00",
+        "2021-01-01T00:00:00",
+    ):
+        shelf.put(taken, taken, bird=0.9)
+
+    def years(**options):
+        return [name[2:10] for name in shelf.find("bird", **options)]
+
+    assert years(since="2020") == ["20-01-01", "20-01-31", "20-02-01", "21-01-01"]
+    assert years(until="2020") == ["19-12-31", "20-01-01", "20-01-31", "20-02-01"]
+    assert years(since="2020-01", until="2020-01") == ["20-01-01", "20-01-31"]
+    assert years(since="2020-01-31", until="2020-01-31") == ["20-01-31"]
+    assert years(since="2020-01-31T10:00:01", until="2020-02-01T00:00:00") == ["20-02-01"]
+
+
+def test_a_photo_without_a_date_has_its_files(shelf, monkeypatch):
+    import time
+
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        shelf.put("a.jpg", None, mtime_ns=1_600_000_000 * 10**9, bird=0.9)
+        (found,) = ranking.find(shelf.db, parse("bird"), {"bird": answers.labels(shelf.db)[0]})
+        assert found == Found("/photos/a.jpg", 0.9, "2020-09-13T21:26:40", "file", 1)
+        assert shelf.find("bird", since="2020-09-13", until="2020-09-13") == []
+        assert shelf.find("bird", since="2020-09-13", until="2020-09-13", file_dates=True) == ["a.jpg"]
+        assert shelf.find("bird", since="2020-09-14", file_dates=True) == []
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_folder_bounds_what_is_found_and_names_that_begin_alike_are_others(db, shelf):
+    for path in ("a/1.jpg", "a/b/2.jpg", "a b/3.jpg", "ab/4.jpg", "a-/5.jpg", "a0/6.jpg", "7.jpg"):
+        shelf.put(path, bird=0.9)
+    elsewhere = Shelf(db)
+    elsewhere.root, elsewhere.contents = places.add_root(db, "/photos2"), 50
+    places.put_photo(db, places.folder_id(db, elsewhere.root, "/photos2/x"), "8.jpg", File(1, 1), 1)
+    assert shelf.find("bird", under="/photos/a") == ["a/1.jpg", "a/b/2.jpg"]
+    assert shelf.find("bird", under="/photos/a/b") == ["a/b/2.jpg"]
+    assert shelf.find("bird", under="/photos/none") == []
+    assert shelf.find("bird", under="/nowhere") == []
+    assert len(shelf.find("bird", under="/photos")) == 7
+    assert shelf.find("bird", under="/photos2") == ["/photos2/x/8.jpg"]
+    assert len(shelf.find("bird", under="/")) == 8
+
+
+def test_fifty_labels_may_be_asked_for_at_once(db):
+    names = [f"label {i}" for i in range(50)]
+    shelf = Shelf(db, toy_card(labels=names, pooling={}))
+    shelf.put("a.jpg", **dict.fromkeys(names, 0.5))
+    shelf.put("b.jpg", **{**dict.fromkeys(names, 0.5), "label 49": 0.4})
+    assert shelf.find(" and ".join(names)) == ["a.jpg"]
+    assert shelf.find(" or ".join(names), limit=1) == ["a.jpg"]
+
+
+def test_copies_are_found_each_and_removed_ones_are_not(db, shelf):
+    image_id = shelf.put("a.jpg", bird=0.9)
+    shelf.put("b.jpg", image_id=image_id)
+    shelf.put("c.jpg", image_id=image_id)
+    assert [path for _, _, path in places.standing(db, image_id, 2)] == ["/photos/a.jpg", "/photos/b.jpg"]
+    places.put_gone(db, [places.standing(db, image_id, 9)[0][0]], "removed")
+    assert shelf.find("bird") == ["b.jpg", "c.jpg"]
+    assert [path for _, _, path in places.standing(db, image_id, 9)] == [f"/photos/{n}.jpg" for n in "bca"]
+    assert (places.counts(db)["photos"], places.counts(db)["removed"], places.counts(db)["images"]) == (
+        2,
+        1,
+        1,
+    )
+
+
+# ---- roots
+
+
+def test_roots_never_overlap(db):
+    child = places.add_root(db, "/p/a/b")
+    folder_id = places.folder_id(db, child, "/p/a/b/c")
+    assert places.scope(db, "/p/a/b/c") == Scope(child.root_id, "/p/a/b", "c")
+    assert places.scope(db, "/p/a") is None
+    other = places.add_root(db, "/p/ab")
+    around = places.add_root(db, "/p/a")
+    assert places.roots(db) == [other, around]
+    assert places.scope(db, "/p/a/b/c") == Scope(around.root_id, "/p/a", "b/c")
+    assert places.folder_id(db, around, "/p/a/b/c") == folder_id
+    everything = places.add_root(db, "/")
+    assert (places.roots(db), places.scope(db, "/p/a/b/c")) == (
+        [everything],
+        Scope(everything.root_id, "/", "p/a/b/c"),
+    )
+    assert places.folder_id(db, everything, "/p/a/b/c") == folder_id
+    assert places.folders(db, Scope(everything.root_id, "/", "p")) == [(folder_id, "/p/a/b/c")]
+
+
+# ---- truth, and what is counted
+
+
+def test_truth_is_taken_whole_or_not_at_all_and_the_last_word_counts(db, shelf):
+    a, b = shelf.put("a.jpg", bird=0.9), shelf.put("x/b.jpg", bird=0.1)
+    shelf.put("copy of a.jpg", image_id=a)
+    marks.put_truth(db, [("bird", a, True), ("bird", b, True), ("dog", a, False)])
+    marks.put_truth(db, [("bird", b, False)])
+    with pytest.raises(StoreError, match="constraint"):
+        marks.put_truth(db, [("bird", a, False), ("bird", 999, True)])
+    bird = answers.labels(db)[0]
+    told = [(t.path.removeprefix("/photos/"), t.label, t.present, t.score) for t in marks.truth(db, scored=bird)]
+    assert told == [
+        ("a.jpg", "bird", True, 0.9), ("x/b.jpg", "bird", False, 0.1), ("copy of a.jpg", "bird", True, 0.9),
+        ("a.jpg", "dog", False, 0.9), ("copy of a.jpg", "dog", False, 0.9),
+    ]  # fmt: skip
+    assert [t.path for t in marks.truth(db, "bird", under="/photos/x")] == ["/photos/x/b.jpg"]
+    assert places.counts(db)["truth"] == 3
+
+
+def test_the_image_of_a_path_is_told(db, shelf):
+    image_id = shelf.put("x/a.jpg", bird=0.9)
+    places.put_unreadable(db, places.folder_id(db, shelf.root, "/photos/x"), "b.jpg", File(1, 1), "broken", False)
+    assert places.image_of(db, "/photos/x/a.jpg") == image_id
+    assert [places.image_of(db, p) for p in ("/photos/x/b.jpg", "/photos/x/none.jpg", "/photos/a.jpg", "/a.jpg")] == [
+        None
+    ] * 4
+
+
+def test_unreadable_photos_keep_the_time_since_when_for_as_long_as_the_reason_stays(db, shelf, monkeypatch):
+    from photosearch.library import database as storing
+
+    folder_id = places.folder_id(db, shelf.root, "/photos")
+    for minute, reason in enumerate(["torn", "torn", "burnt"]):
+        monkeypatch.setattr(storing, "now", lambda at=minute: f"2026-01-01T00:0{at}:00Z")
+        places.put_unreadable(db, folder_id, "a.jpg", File(minute, minute), reason, False)
+        ((_, why, since),) = places.unreadable(db)
+        assert (why, since) == (reason, f"2026-01-01T00:0{[0, 0, 2][minute]}:00Z")
+
+
+def test_a_content_is_seen_once_its_scores_are_committed_from_any_thread(db, shelf):
+    def seen(model_id=shelf.model_id):
+        return model_id in answers.looked(db, bytes([1]) * 32, [shelf.model_id, 98])
+
+    with ThreadPoolExecutor(4) as threads:
+        assert not any(threads.map(lambda _: seen(), range(50)))
+        with db.transaction():
+            shelf.put("a.jpg", bird=0.9)
+            assert not threads.submit(seen).result()
+        assert all(threads.map(lambda _: seen(), range(50)))
+        assert not seen(model_id=99)
+
+
+def test_the_models_are_told_with_what_they_have_scored(db, shelf):
+    for name in "abc":
+        shelf.put(name, bird=0.9)
+    answers.begin_run(db, ["toy"], "cpu")
+    newer_id, ids = answers.put_model(db, toy_card(version="2", labels=("bird",), pooling={}), "d2", 0)
+    answers.put_said(db, 1, newer_id, ids, {"bird": 0.5})
+    answers.begin_run(db, ["toy"], "cpu")
+    told = [(m["name"], m["version"], m["tiles"], m["images"]) for m in answers.models(db)]
+    assert told == [("toy", "2", 0, 1), ("toy", "1", 0, 2)]

@@ -1,0 +1,216 @@
+"""What is known where scores are sparse, against a plain model in memory.
+
+Looked at and below the floor counts as 0; not looked at is unknown, and left out. Readings of one model, with tiles
+and without, by an older file and a newer one, take turns in answering for an image; another model's stand beside.
+"""
+
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given
+from hypothesis import strategies as st
+from test_properties import looking
+from toy import POOLING, SPACE, toy_card
+
+from photosearch.errors import InputError
+from photosearch.judging import judge, report, sampling
+from photosearch.judging.compare import compare
+from photosearch.judging.report import Judged
+from photosearch.library import answers, marks, places
+from photosearch.library.answers import Label
+from photosearch.library.database import Database
+from photosearch.library.places import File
+
+DRAWN = 6
+IMAGES = 9
+READINGS = {  # -> the model's name, its file, tiles, labels; in the order in which they come
+    "older": ("m", "a", 0, ("bird", "dog")),
+    "plain": ("m", "b", 0, ("bird", "cat")),
+    "tiled": ("m", "b", 4, ("bird", "cat")),
+    "other": ("o", "c", 0, ("bird",)),
+}
+LABELS = [("m", "bird"), ("m", "dog"), ("m", "cat"), ("o", "bird")]
+numbers = st.sampled_from([0.0, 0.2, 0.25, 0.5, 1.0]) | st.floats(0, 1, width=32)
+says = st.tuples(
+    st.integers(1, IMAGES), st.sampled_from(list(READINGS)),
+    st.fixed_dictionaries(dict.fromkeys(("bird", "cat", "dog"), numbers)),
+)  # fmt: skip
+answer = st.tuples(st.integers(1, IMAGES), st.sampled_from(["plain", "tiled"]))
+shown = st.lists(st.sampled_from(["there", "there", "removed", "excluded"]), max_size=3)
+told = st.dictionaries(st.tuples(st.sampled_from(["bird", "dog", "cat"]), st.integers(1, IMAGES)), st.booleans())
+
+
+@dataclass
+class Memory:
+    """said: (image, reading) -> label -> score, of what is kept. answering: (image, model) -> the reading."""
+
+    floor: float
+    photos: list[list[str]]
+    said: dict[tuple[int, str], dict[str, float]] = field(default_factory=dict)
+    answering: dict[tuple[int, str], str] = field(default_factory=dict)
+    vectors: dict[tuple[int, str], float] = field(default_factory=dict)
+    truth: dict[tuple[str, int], bool] = field(default_factory=dict)
+
+    def say(self, image: int, reading: str, scores: dict[str, float]) -> dict[str, float]:
+        """-> what is stored of it."""
+        name, file, _, labels = READINGS[reading]
+        for other, (its_name, its_file, *_) in READINGS.items():
+            if its_name == name and its_file != file:
+                self.said.pop((image, other), None)
+                self.vectors.pop((image, its_file), None)
+        self.said[image, reading] = {k: v for k, v in scores.items() if k in labels and v >= self.floor}
+        self.answering[image, name] = reading
+        self.vectors[image, file] = scores["bird"]
+        return self.said[image, reading]
+
+    def score(self, image: int, label: Label) -> float | None:
+        reading = self.answering.get((image, label.model))
+        if reading is None or label.name not in READINGS[reading][3]:
+            return None
+        return self.said[image, reading].get(label.name, 0.0)
+
+    def scored(self, label: Label) -> list[tuple[int, float]]:
+        there = [i for i, states in enumerate(self.photos, 1) if "there" in states]
+        return [(i, score) for i in there if (score := self.score(i, label)) is not None]
+
+    def known(self, label: Label) -> list[tuple[str, bool, float | None]]:
+        return [
+            (path(image, k), self.truth[label.name, image], self.score(image, label))
+            for image, states in enumerate(self.photos, 1)
+            for k, state in enumerate(states)
+            if state == "there" and (label.name, image) in self.truth
+        ]
+
+
+def path(image: int, copy: int) -> str:
+    return f"/photos/{image}-{copy}.jpg"
+
+
+def vector(number: float) -> bytes:
+    return np.array([number, 0, 0, 1], np.float16).tobytes()
+
+
+@looking(80, phases=[Phase.generate], report_multiple_bugs=False)  # making a failure smaller takes minutes
+@given(
+    st.lists(shown, min_size=IMAGES, max_size=IMAGES), st.sampled_from([0.0, 0.25]),
+    st.lists(says | answer, max_size=40), st.lists(says | answer, max_size=8), told, st.integers(0, 3), numbers,
+)  # fmt: skip
+def test_what_is_looked_at_and_what_is_not_are_told_apart(photos, floor, first, later, truth, seed, own):
+    memory = Memory(floor, photos, truth=truth)
+    with tempfile.TemporaryDirectory() as folder, closing(Database(Path(folder) / "s.db", create=True)) as db:
+        ids = {reading: put_model(db, reading, floor) for reading in READINGS}
+        answers.use(db, "m")
+        put_photos(db, photos)
+        act(db, memory, ids, first)
+        labels = {(label.model, label.name): label for label in answers.labels(db)}
+        answers.save_threshold(db, labels["m", "bird"], own)
+        labels = {(label.model, label.name): label for label in answers.labels(db)}
+        drawn = {key: draw(db, memory, label, seed) for key, label in labels.items()}
+        marks.put_truth(db, [(label, image, present) for (label, image), present in truth.items()])
+        act(db, memory, ids, later)
+        for label in answers.labels(db):  # which may be more than before
+            check_truth(db, memory, label)
+            check_report(db, memory, label, drawn.get((label.model, label.name)))
+        check_counts(db, memory)
+
+
+def put_model(db: Database, reading: str, floor: float) -> tuple[int, dict[str, int]]:
+    name, file, tiles, labels = READINGS[reading]
+    pooling = {"4": dict.fromkeys(labels, POOLING["4"]["red"])}
+    card = toy_card(
+        name=name, version=file, labels=labels, floor=floor, pooling=pooling, heads=("scores", "vectors"), space=SPACE,
+        dimensions=4,
+    )  # fmt: skip
+    return answers.put_model(db, card, file, tiles)
+
+
+def put_photos(db: Database, photos: list[list[str]]) -> None:
+    scope = places.add_root(db, "/photos")
+    top = places.folder_id(db, scope, "/photos")
+    for image, states in enumerate(photos, 1):
+        assert places.put_image(db, bytes([image]) * 32, 1, 1) == image
+        for k, state in enumerate(states):
+            places.put_photo(db, top, Path(path(image, k)).name, File(1, 1), image)
+            if state != "there":
+                (photo_id,) = db.one("SELECT max(id) FROM photos")
+                places.put_gone(db, [photo_id], state)
+
+
+def act(db: Database, memory: Memory, ids: dict[str, tuple[int, dict[str, int]]], steps: list[Any]) -> None:
+    for image, reading, *scores in steps:
+        model_id, label_ids = ids[reading]
+        with db.transaction():
+            if scores:
+                stored = memory.say(image, reading, *scores)
+                answers.put_said(db, image, model_id, label_ids, stored, vector(scores[0]["bird"]))
+            elif answers.aside(db, image, [model_id]):
+                answers.let_answer(db, image, model_id)
+                assert memory.answering[image, "m"] != reading
+                memory.answering[image, "m"] = reading
+            else:
+                assert (image, reading) not in memory.said or memory.answering[image, "m"] == reading
+
+
+def draw(db: Database, memory: Memory, label: Label, seed: int) -> list[tuple[int, float, int, int]] | None:
+    """Draw a sample -> (image, score, stratum, population) of each photo, as the model in memory draws it."""
+    scored = memory.scored(label)
+    assert marks.scored_images(db, label) == scored
+    if not scored:
+        with pytest.raises(InputError, match="no photo has a score"):
+            judge.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
+        return None
+    meant = sampling.draw([score for _, score in scored], DRAWN, label.threshold, seed=seed)
+    rows = sorted((*scored[d.index], d.stratum, d.population) for d in meant)
+    _, kept = judge.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
+    assert [(p.image_id, p.score, p.stratum, p.population) for p in kept.photos] == rows
+    return rows
+
+
+def check_truth(db: Database, memory: Memory, label: Label) -> None:
+    assert marks.scored_images(db, label) == memory.scored(label)
+    assert [(t.path, t.present, t.score) for t in marks.truth(db, label.name, scored=label)] == memory.known(label)
+
+
+def check_report(
+    db: Database, memory: Memory, label: Label, drawn: list[tuple[int, float, int, int]] | None
+) -> None:  # fmt: skip
+    known = memory.known(label)
+    of = {t.path: t.image_id for t in marks.truth(db, label.name)}
+    pictures = {of[row[0]]: row for row in reversed(known)}  # copies count once
+    judged = [Judged(p, s, present) for p, present, s in known if s is not None and pictures[of[p]][0] == p]
+    if not judged:
+        with pytest.raises(InputError):
+            compare(db, label.name, model=label.model)
+        return
+    meant = report.to_json(label.name, judged, label.threshold)
+    meant |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures)}
+    said = [
+        sampling.Answer(before if (now := memory.score(i, label)) is None else now, stratum, size,
+                        memory.truth.get((label.name, i)))
+        for i, before, stratum, size in drawn or []
+    ]  # fmt: skip
+    if any(a.present is not None for a in said):
+        kept = marks.sample(db, label)
+        assert kept is not None
+        meant["library"] = sampling.to_json(label.name, sampling.estimate(said, label.threshold, seed=kept.seed))
+    assert compare(db, label.name, model=label.model).told == meant
+
+
+def check_counts(db: Database, memory: Memory) -> None:
+    looked = {reading: sum(r == reading for _, r in memory.said) for reading in READINGS}
+    images = {(m["name"], m["digest"], m["tiles"]): m["images"] for m in answers.models(db)}
+    assert {reading: images[where[:3]] for reading, where in READINGS.items()} == looked
+    for name in ("m", "o"):
+        assert answers.count_answered(db, name) == sum(model == name for _, model in memory.answering)
+    rows = db.rows("SELECT v.image_id, m.digest, v.vector FROM vectors v JOIN models m ON m.id = v.model_id")
+    assert {(image, file): kept for image, file, kept in rows} == {
+        key: vector(number) for key, number in memory.vectors.items()
+    }
+    assert len(rows) == len(memory.vectors)
+    waiting = "SELECT model_id, image_id FROM scored WHERE NOT answers"
+    assert db.rows(f"SELECT * FROM scores_aside WHERE (model_id, image_id) NOT IN ({waiting})") == []
