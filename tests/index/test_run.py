@@ -5,13 +5,24 @@ import shutil
 import sqlite3
 
 import pytest
-from library import Counting, InThisProcess, Library, kept_decoders, make, same_stat
+from library import Counting, InThisProcess, Library, Untouched, kept_decoders, make, same_stat
 from toy import photo, toy_card, write_toy
 
-from photosearch import index as indexing
 from photosearch.errors import InputError, ModelError, StoreError
-from photosearch.index import CouldNotList, CouldNotRead, KeptAll, RootMoved, Scored, only_one
-from photosearch.store import Store
+from photosearch.index import plan as planning
+from photosearch.index.events import (
+    CouldNotList,
+    CouldNotRead,
+    KeptAll,
+    New,
+    Remembered,
+    RootMoved,
+    ScoredAgain,
+    Unchanged,
+)
+from photosearch.library import answers, marks, places, ranking
+from photosearch.library.database import Database
+from photosearch.library.lock import only_one
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,7 +34,7 @@ def _decoders():
 @pytest.fixture
 def library(tmp_path):
     made = make(tmp_path)
-    with made.store:
+    with made.db:
         yield made
 
 
@@ -42,12 +53,12 @@ def several(library: Library, n: int, folder: str = "") -> list[str]:
 # ---- new and unchanged
 
 
-def test_new_photos_are_scored_and_told_with_their_scores(library):
+def test_new_photos_are_scored_and_told(library):
     library.photo("red.png")
     library.photo("sub/blue.png", "blue")
     assert list(library.events()) == [
-        Scored(str(library.path("red.png")), {"red": 1.0, "green": 0.0, "blue": 0.0}),
-        Scored(str(library.path("sub/blue.png")), {"red": 0.0, "green": 0.0, "blue": 1.0}),
+        New(str(library.path("red.png"))),
+        New(str(library.path("sub/blue.png"))),
     ]
     assert (library.find("red"), library.find("blue"), library.find("green")) == (["red.png"], ["sub/blue.png"], [])
 
@@ -59,16 +70,14 @@ def test_photos_of_every_format_are_found(library):
     names = [f"a.{x}" for x in "jpg jpeg jfif png webp gif tif tiff bmp avif heic heif JPG".split()]
     for i, name in enumerate(names):  # each of its own size, so that no two are the same bytes
         library.photo(name, size=(64, 48 + i), format={"jfif": "JPEG", "heic": "HEIF", "heif": "HEIF"}.get(name[2:]))
-    assert library.index() == {"Scored": sorted(names)}
+    assert library.index() == {"New": sorted(names)}
     assert sorted(library.find("red and not green")) == sorted(names)
 
 
 def test_unchanged_photos_are_not_opened(library):
     names = several(library, 2, "sub")
     library.index()
-    for name in names:
-        same_stat(library.path(name), b"no photo any more")
-    assert library.index() == {"Unchanged": names}
+    assert library.index(decoders=Untouched) == {"Unchanged": names}
     assert (library.model.scored(), library.scores()) == (2, dict.fromkeys(names, 1.0))
 
 
@@ -78,8 +87,8 @@ def test_any_number_of_photos_ends_in_the_same_rows_whatever_the_batch(library, 
     library.photo("broken.png").write_bytes(b"no photo")
     library.index(batch_size=1, workers=1)
     for batch_size, workers in ((7, 2), (8, 1), (None, 2)):
-        with library.another(f"{batch_size}.db").store as store:
-            other = Library(library.folder, store, library.model)
+        with library.another(f"{batch_size}.db").db as db:
+            other = Library(library.folder, db, library.model)
             other.index(batch_size=batch_size, workers=workers)
             assert other.rows() == library.rows()
     assert len(library.rows()["scores"]) == 3 * n
@@ -88,7 +97,7 @@ def test_any_number_of_photos_ends_in_the_same_rows_whatever_the_batch(library, 
 def test_each_batch_is_committed_before_it_is_told(library):
     several(library, 5)
     told = 0
-    with sqlite3.connect(library.store.path) as reader:
+    with sqlite3.connect(library.db.path) as reader:
         for _ in library.events(batch_size=2):
             told += 1
             (scored,) = reader.execute("SELECT count(*) FROM scores").fetchone()
@@ -104,7 +113,7 @@ def test_a_changed_photo_is_scored_again_and_only_it(library):
     library.index()
     library.model.scored()
     library.photo("01.png", "blue")
-    assert library.index() == {"Scored": ["01.png"], "Unchanged": ["00.png", "02.png"]}
+    assert library.index() == {"Changed": ["01.png"], "Unchanged": ["00.png", "02.png"]}
     assert library.scores() == {"00.png": 1.0, "01.png": 0.0, "02.png": 1.0}
     assert library.model.scored() == 1
 
@@ -113,9 +122,36 @@ def test_a_photo_that_was_only_touched_is_read_and_not_scored_again(library):
     path = library.photo("a.png")
     library.index()
     os.utime(path, ns=(0, 12345))
-    assert list(library.events()) == [Scored(str(path), {})]
+    assert list(library.events()) == [Unchanged(str(path))]
     assert library.index() == {"Unchanged": ["a.png"]}
     assert (library.model.scored(), library.scores()) == (1, {"a.png": 1.0})
+
+
+def test_other_content_of_the_same_size_and_date_is_read_again(library):
+    red = library.photo("a.bmp")
+    blue = library.photo("b.bmp", "blue")
+    os.utime(blue, ns=(0, red.stat().st_mtime_ns))
+    assert red.stat().st_size == blue.stat().st_size
+    library.index()
+    shutil.copy2(blue, red)  # as cp -p does
+    assert library.index() == {"Changed": ["a.bmp"], "Unchanged": ["b.bmp"]}
+    assert (library.find("red"), library.find("blue")) == ([], ["a.bmp", "b.bmp"])
+
+
+def test_a_photo_that_was_turned_in_place_with_its_date_kept_is_read_again(library):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    path = library.photo("a.jpg", size=(64, 48), exif=exif)
+    library.index()
+    status, data = path.stat(), path.read_bytes()
+    mark = data.index(bytes.fromhex("0112 0003 0000 0001 0001"))  # orientation, a short, one of it: 1
+    path.write_bytes(data[: mark + 9] + b"\x06" + data[mark + 10 :])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert library.index() == {"Changed": ["a.jpg"]}
+    assert library.db.rows("SELECT width, height FROM images ORDER BY id DESC LIMIT 1") == [(48, 64)]
 
 
 def test_the_date_of_the_shot_comes_along(library):
@@ -126,13 +162,30 @@ def test_the_date_of_the_shot_comes_along(library):
     library.photo("dated.jpg", exif=exif)
     os.utime(library.photo("undated.jpg"), ns=(0, 0))
     library.index()
-    found = {library.below(f.path): f.taken for f in library.store.find(_is("red"), library.labels())}
+    found = {library.below(f.path): f.taken for f in ranking.find(library.db, _is("red"), library.labels())}
     assert found["dated.jpg"] == "2019-07-20T11:22:33"
     assert found["undated.jpg"] in ("1970-01-01T00:00:00", *(f"1969-12-31T{h}:00:00" for h in range(12, 24)))
 
 
+def test_a_content_that_comes_back_has_its_date_without_being_decoded(library):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2019:07:20 11:22:33"
+    path = library.photo("a.jpg", exif=exif)
+    dated = path.read_bytes()
+    library.index()
+    library.photo("a.jpg", "blue")
+    library.index()
+    path.write_bytes(dated)
+    assert library.index() == {"Changed": ["a.jpg"]}
+    (found,) = ranking.find(library.db, _is("red"), library.labels())
+    assert (found.taken, found.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
+    assert library.model.scored() == 2
+
+
 def _is(label):
-    from photosearch.query import Is
+    from photosearch.search.query import Is
 
     return Is(label)
 
@@ -145,8 +198,7 @@ def test_a_content_is_scored_once_however_many_photos_have_it(library):
     for name in ("b.png", "c.png", "sub/d.png"):
         library.path(name).parent.mkdir(exist_ok=True)
         shutil.copy(first, library.path(name))
-    events = list(library.events(batch_size=2))
-    assert [e.scores != {} for e in events] == [True, False, False, False]
+    assert library.index(batch_size=2) == {"New": ["a.png", "b.png", "c.png", "sub/d.png"]}
     assert library.model.scored() == 1
     assert library.scores() == dict.fromkeys(["a.png", "b.png", "c.png", "sub/d.png"], 1.0)
     library.path("a.png").unlink()
@@ -160,7 +212,7 @@ def test_a_photo_whose_content_is_known_is_not_decoded(library):
     shutil.copy(first, library.path("b.png"))
     library.photo("c.png", "blue")
     # With this limit no photo can be decoded any more.
-    assert library.index(max_pixels=1) == {"Scored": ["b.png"], "CouldNotRead": ["c.png"], "Unchanged": ["a.png"]}
+    assert library.index(max_pixels=1) == {"New": ["b.png"], "CouldNotRead": ["c.png"], "Unchanged": ["a.png"]}
     assert library.scores() == {"a.png": 1.0, "b.png": 1.0}
 
 
@@ -170,7 +222,7 @@ def test_a_photo_whose_content_is_known_is_not_decoded(library):
 def test_a_photo_that_moved_keeps_its_scores_and_its_truth_without_being_scored(library):
     several(library, 4, "a")
     library.index()
-    library.store.put_truth([("red", library.store.image_of(str(library.path("a/00.png"))), True)])
+    marks.put_truth(library.db, [("red", places.image_of(library.db, str(library.path("a/00.png"))), True)])
     library.model.scored()
     library.path("b").mkdir()
     for before, after in (("a/00.png", "b/00.png"), ("a/01.png", "a/99.png"), ("a/02.png", "02.png")):
@@ -180,8 +232,8 @@ def test_a_photo_that_moved_keeps_its_scores_and_its_truth_without_being_scored(
         "Unchanged": ["a/03.png"],
     }
     assert (library.model.scored(), sorted(library.scores())) == (0, ["02.png", "a/03.png", "a/99.png", "b/00.png"])
-    assert [library.below(t.path) for t in library.store.truth()] == ["b/00.png"]
-    assert library.store.counts()["removed"] == 0
+    assert [library.below(t.path) for t in marks.truth(library.db)] == ["b/00.png"]
+    assert places.counts(library.db)["removed"] == 0
 
 
 def test_a_folder_that_was_renamed_takes_its_photos_along(library):
@@ -235,7 +287,7 @@ def test_a_photo_that_moved_over_another_takes_its_place(library):
     library.index()
     library.path("a.png").replace(library.path("b.png"))
     assert library.index() == {"Moved": [("a.png", "b.png")], "Unchanged": ["c.png"]}
-    assert (library.find("red"), library.find("blue"), library.store.counts()["photos"]) == (["b.png"], [], 2)
+    assert (library.find("red"), library.find("blue"), places.counts(library.db)["photos"]) == (["b.png"], [], 2)
 
 
 def test_a_photo_that_was_touched_is_not_taken_for_a_copy_that_was_removed_long_ago(library):
@@ -245,7 +297,7 @@ def test_a_photo_that_was_touched_is_not_taken_for_a_copy_that_was_removed_long_
     library.path("a.png").unlink()
     library.index()
     os.utime(library.path("b.png"), ns=(0, 1))
-    assert library.index() == {"Scored": ["b.png"], "Unchanged": ["c.png", "d.png"]}
+    assert library.index() == {"Unchanged": ["b.png", "c.png", "d.png"]}
     library.path("b.png").rename(library.path("e.png"))
     assert library.index() == {"Moved": [("b.png", "e.png")], "Unchanged": ["c.png", "d.png"]}
 
@@ -276,13 +328,11 @@ def test_a_copy_is_no_move_while_its_drive_is_away(library):
 
 
 def test_a_root_that_moved_is_one_change_and_no_photo_is_opened(library):
-    names = several(library, 5, "old/deep")
+    several(library, 5, "old/deep")
     library.index("old")
     before = library.rows()
     library.path("old").rename(library.path("new"))
-    for name in names:
-        same_stat(library.path(name.replace("old", "new")), b"no photo any more")
-    events = list(library.events("new"))
+    events = list(library.events("new", decoders=Untouched))
     assert events[0] == RootMoved(str(library.path("old")), str(library.path("new")))
     assert len(events) == 6
     after = library.rows()
@@ -290,13 +340,122 @@ def test_a_root_that_moved_is_one_change_and_no_photo_is_opened(library):
     assert sorted(library.scores()) == [f"new/deep/0{i}.png" for i in range(5)]
 
 
+def leave_link(library: Library, before: str, after: str) -> None:
+    library.path(after).parent.mkdir(exist_ok=True)
+    library.path(before).rename(library.path(after))
+    library.path(before).symlink_to(library.path(after))
+
+
+@pytest.mark.parametrize("named", ["home", "disk", "disk/home"])
+def test_a_root_that_moved_and_left_a_link_is_one_root_at_its_new_place(library, named):
+    names = several(library, 3, "home")
+    library.index("home")
+    marks.put_truth(library.db, [("red", places.image_of(library.db, str(library.path(names[0]))), True)])
+    leave_link(library, "home", "disk/home")
+    told = library.index(named)
+    moved = [f"disk/{name}" for name in names]
+    assert told == {"RootMoved": [("home", "disk/home")], "Unchanged": moved}
+    assert (library.find(), [library.below(t.path) for t in marks.truth(library.db)]) == (moved, moved[:1])
+    assert (len(places.roots(library.db)), library.model.scored()) == (1, 3)
+
+
+def test_a_library_that_took_a_link_for_a_second_copy_is_mended_by_the_next_run(library):
+    names = several(library, 3, "home/deep")
+    library.index("home")
+    shutil.copytree(library.path("home"), library.path("disk"))
+    library.index("disk")
+    shutil.rmtree(library.path("home"))
+    library.path("home").symlink_to(library.path("disk"))
+    assert len(library.find()) == 6
+    moved = [name.replace("home", "disk") for name in names]
+    assert library.index("home", "disk") == {"RootMoved": [("home", "disk")], "Unchanged": moved}
+    assert (library.find(), [r.root for r in places.roots(library.db)]) == (moved, [str(library.path("disk"))])
+
+
+def test_a_root_that_only_a_dead_link_stands_for_keeps_its_photos(library):
+    names = several(library, 3, "home")
+    library.index("home")
+    leave_link(library, "home", "disk/home")
+    library.path("disk").rename(library.path("unplugged"))
+    assert library.index("home") == {"CouldNotList": ["home"]}
+    assert library.find() == names
+
+
+@pytest.mark.parametrize("order", [("home", "disk"), ("disk", "home"), ("disk",)])
+def test_a_folder_that_a_link_has_replaced_has_moved(library, order):
+    several(library, 2, "home/2019")
+    stays = several(library, 3, "home/2020")
+    library.photo("disk/other.png", "blue")
+    library.index("home", "disk")
+    leave_link(library, "home/2019", "disk/2019")
+    told = library.index(*order)
+    assert told["Moved"] == [(f"home/2019/0{i}.png", f"disk/2019/0{i}.png") for i in range(2)]
+    assert sorted(library.find()) == ["disk/2019/00.png", "disk/2019/01.png", *stays]
+
+
+def test_a_folder_whose_links_are_followed_stays_where_it_is_known(library):
+    several(library, 2, "home/2019")
+    library.index("home", follow_symlinks=True)
+    leave_link(library, "home/2019", "disk/2019")
+    library.photo("disk/other.png", "blue")
+    assert "Moved" not in library.index("disk")
+    assert "Removed" not in library.index("home")
+
+
+@pytest.mark.parametrize("left", [None, "lost+found", ".DS_Store", "a link to other photos"])
+def test_a_drive_that_is_mounted_elsewhere_is_known_again_by_its_photos(library, left):
+    names = several(library, 3, "drive")
+    library.index("drive")
+    library.path("drive").rename(library.path("elsewhere"))
+    library.path("drive").mkdir()
+    if left == "a link to other photos":
+        library.photo("others/other.png", "blue")
+        library.path("drive").rmdir()
+        library.path("drive").symlink_to(library.path("others"))
+    elif left is not None:
+        library.path(f"drive/{left}").mkdir()
+    moved = [name.replace("drive", "elsewhere") for name in names]
+    assert library.index("elsewhere", decoders=Untouched) == {"RootMoved": [("drive", "elsewhere")], "Unchanged": moved}
+    assert library.find() == moved
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_copy_that_lost_its_dates_is_known_by_its_content_once_the_old_disk_is_away(library, same):
+    names = several(library, 12, "old")
+    library.index("old")
+    shutil.copytree(library.path("old"), library.path("new"))
+    for name in names:
+        path = library.path(name.replace("old", "new"))
+        if not same:
+            path.write_bytes(path.read_bytes()[:-1] + b"!")
+        os.utime(path, ns=(0, 1))
+    library.path("old").rename(library.path("away"))
+    told = library.index("new")
+    assert ("RootMoved" in told, len(places.roots(library.db))) == ((True, 1) if same else (False, 2))
+    if same:
+        assert (library.model.scored(), len(library.find())) == (12, 12)
+
+
+def test_forget_reaches_a_root_that_a_link_has_replaced(library):
+    from photosearch import Library as Whole
+
+    names = several(library, 2, "home")
+    library.index("home")
+    leave_link(library, "home", "disk/home")
+    library.photo("disk/home/new.png", "blue")
+    with Whole(library.db.path) as whole:
+        assert whole.forget([library.path("home")]) == 2
+    assert places.roots(library.db) == []
+    assert library.path(names[0]).exists()
+
+
 def test_a_folder_with_other_photos_is_a_new_root_even_where_a_root_is_missing(library):
     several(library, 5, "old")
     library.index("old")
     shutil.rmtree(library.path("old"))
     several(library, 3, "new")
-    assert library.index("new") == {"Scored": [f"new/0{i}.png" for i in range(3)]}
-    assert len(library.store.roots()) == 2
+    assert library.index("new") == {"New": [f"new/0{i}.png" for i in range(3)]}
+    assert len(places.roots(library.db)) == 2
 
 
 def test_a_root_that_moved_to_where_a_part_of_it_is_known_takes_that_part_in(library):
@@ -305,9 +464,9 @@ def test_a_root_that_moved_to_where_a_part_of_it_is_known_takes_that_part_in(lib
     library.path("old").rename(library.path("new"))
     library.index("new/2024")
     library.index("new")
-    assert [r.root for r in library.store.roots()] == [str(library.path("new"))]
+    assert [r.root for r in places.roots(library.db)] == [str(library.path("new"))]
     assert sorted(library.scores()) == [f"new/2024/0{i}.png" for i in range(4)]
-    assert library.index("new/2024", "new") == {"Unchanged": sorted([f"new/2024/0{i}.png" for i in range(4)] * 2)}
+    assert library.index("new/2024", "new") == {"Unchanged": [f"new/2024/0{i}.png" for i in range(4)]}
 
 
 def test_photos_that_moved_up_to_the_folder_above_their_root_are_followed(library):
@@ -321,14 +480,11 @@ def test_photos_that_moved_up_to_the_folder_above_their_root_are_followed(librar
 
 def test_a_folder_around_known_roots_takes_them_in_without_opening_a_photo(library):
     for folder in ("a/b", "c"):
-        for name in several(library, 2, folder):
-            library.index(folder)
-            same_stat(library.path(name), b"no photo any more")
-    library.photo("d.png", "blue")
-    told = library.index()
-    assert told == {"Scored": ["d.png"], "Unchanged": ["a/b/00.png", "a/b/01.png", "c/00.png", "c/01.png"]}
-    assert [r.root for r in library.store.roots()] == [str(library.folder)]
-    assert library.index() == {"Unchanged": [*told["Unchanged"], "d.png"]}
+        several(library, 2, folder)
+        library.index(folder)
+    told = library.index(decoders=Untouched)
+    assert told == {"Unchanged": ["a/b/00.png", "a/b/01.png", "c/00.png", "c/01.png"]}
+    assert [r.root for r in places.roots(library.db)] == [str(library.folder)]
 
 
 def test_a_folder_below_a_known_root_is_a_part_of_it(library):
@@ -336,11 +492,11 @@ def test_a_folder_below_a_known_root_is_a_part_of_it(library):
     library.index()
     library.photo("a/b/new.png", "blue")
     library.photo("c/new.png", "green")
-    assert library.index("a/b") == {"Scored": ["a/b/new.png"], "Unchanged": names[:2]}
+    assert library.index("a/b") == {"New": ["a/b/new.png"], "Unchanged": names[:2]}
     library.path("a/b/00.png").unlink()
     library.path("c/00.png").unlink()
     assert library.index("a/b") == {"Removed": ["a/b/00.png"], "Unchanged": ["a/b/01.png", "a/b/new.png"]}
-    assert [r.root for r in library.store.roots()] == [str(library.folder)]
+    assert [r.root for r in places.roots(library.db)] == [str(library.folder)]
     assert sorted(library.scores()) == ["a/b/01.png", "a/b/new.png", "c/00.png"]
 
 
@@ -348,7 +504,7 @@ def test_a_folder_and_the_folder_around_it_may_be_named_in_one_run(library):
     names = several(library, 4, "a/b")
     library.index("a/b", "a", "a")
     library.path("a/b/00.png").unlink()
-    assert library.index("a", "a/b") == {"Removed": ["a/b/00.png"], "Unchanged": sorted(names[1:] * 2)}
+    assert library.index("a", "a/b") == {"Removed": ["a/b/00.png"], "Unchanged": names[1:]}
 
 
 def test_a_root_is_the_same_however_it_is_written(library, monkeypatch):
@@ -368,25 +524,26 @@ def test_a_folder_that_is_nowhere_is_refused_before_anything_is_done(library):
     assert library.rows()["photos"] == []
     library.index("a")
     library.photo("a.png")
-    for folder in ("a/typo", "a/00.png", "a.png"):
-        with pytest.raises(InputError, match="no such folder"):
+    for folder, said in (("a/typo", "no such folder"), ("a/00.png", "is a file"), ("a.png", "is a file")):
+        with pytest.raises(InputError, match=f"{folder}: {said}"):
             library.index(folder)
 
 
 # ---- gone
 
 
-def test_what_is_gone_is_marked_and_comes_back_without_being_opened(library):
+def test_what_is_gone_is_marked_and_comes_back_without_being_scored(library):
     names = several(library, 5)
     library.index()
     library.path("00.png").rename(library.folder.with_name("aside.png"))
     assert library.index() == {"Removed": ["00.png"], "Unchanged": names[1:]}
-    assert (sorted(library.scores()), library.store.counts()["removed"]) == (names[1:], 1)
+    assert (sorted(library.scores()), places.counts(library.db)["removed"]) == (names[1:], 1)
     assert library.index() == {"Unchanged": names[1:]}
     library.folder.with_name("aside.png").rename(library.path("00.png"))
-    same_stat(library.path("00.png"), b"no photo any more")
-    assert library.index() == {"Unchanged": names}
-    assert (sorted(library.scores()), library.store.counts()["removed"]) == (names, 0)
+    library.model.scored()
+    assert library.index() == {"Returned": ["00.png"], "Unchanged": names[1:]}
+    assert (sorted(library.scores()), places.counts(library.db)["removed"]) == (names, 0)
+    assert library.model.scored() == 0
 
 
 def test_a_removed_photo_that_comes_back_changed_is_scored(library):
@@ -395,7 +552,7 @@ def test_a_removed_photo_that_comes_back_changed_is_scored(library):
     library.path("00.png").unlink()
     library.index()
     library.photo("00.png", "blue")
-    assert library.index()["Scored"] == ["00.png"]
+    assert library.index()["Changed"] == ["00.png"]
     assert library.find("blue") == ["00.png"]
 
 
@@ -418,7 +575,7 @@ def test_a_root_that_lost_most_of_its_photos_keeps_them_all_until_told(library, 
     gone = 3 if how == "more than half" else 5
     events = list(library.events("root"))
     assert events[-1] == KeptAll(str(library.path("root")), gone, 5)
-    assert (library.store.counts()["removed"], len(library.scores())) == (0, 5)
+    assert (places.counts(library.db)["removed"], len(library.scores())) == (0, 5)
     told = library.index("root", prune=True)
     assert len(told["Removed"]) == gone
     assert len(library.scores()) == 5 - gone
@@ -434,9 +591,9 @@ def test_a_root_that_lost_half_of_its_photos_is_believed(library):
 
 
 def test_a_folder_that_can_not_be_looked_into_loses_nothing(as_nobody, monkeypatch):
-    monkeypatch.setattr(indexing, "Decoders", InThisProcess)
+    monkeypatch.setattr("library.KEPT", [InThisProcess])
     library = make(as_nobody)
-    with library.store:
+    with library.db:
         several(library, 2, "a")
         library.photo("a/deep/x.png", "green")
         several(library, 4, "b")
@@ -463,11 +620,11 @@ def test_an_unreadable_photo_is_recorded_and_not_opened_again_until_it_changes(l
     library.photo("b.png", "blue")
     first = CouldNotRead(str(broken), "not a photo in a format that is known")
     assert first in list(library.events())
-    assert [(library.below(p), why) for p, why, _ in library.store.unreadable()] == [("a.png", first.reason)]
-    same_stat(broken, good)  # it could be read now, but who knows
-    assert next(library.events()) == CouldNotRead(str(broken), first.reason, remembered=True)
-    assert library.index(retry=True) == {"Scored": ["a.png"], "Unchanged": ["b.png"]}
-    assert (library.store.unreadable(), library.find("red")) == ([], ["a.png"])
+    assert [(library.below(p), why) for p, why, _ in places.unreadable(library.db)] == [("a.png", first.reason)]
+    assert next(library.events(decoders=Untouched)) == CouldNotRead(str(broken), first.reason, remembered=True)
+    same_stat(broken, good)
+    assert library.index() == {"Changed": ["a.png"], "Unchanged": ["b.png"]}
+    assert (places.unreadable(library.db), library.find("red")) == ([], ["a.png"])
 
 
 def test_an_unreadable_photo_is_opened_again_when_it_changes_or_by_force(library):
@@ -475,9 +632,8 @@ def test_an_unreadable_photo_is_opened_again_when_it_changes_or_by_force(library
         library.photo(name).write_bytes(b"no photo")
     assert library.index() == {"CouldNotRead": ["a.png", "b.png"]}
     library.photo("a.png")
-    assert library.index() == {"Scored": ["a.png"], "CouldNotRead": ["b.png"]}
-    same_stat(library.path("b.png"), b"better")
-    assert library.index(force=True) == {"Scored": ["a.png"], "CouldNotRead": ["b.png"]}
+    assert library.index() == {"Changed": ["a.png"], "CouldNotRead": ["b.png"]}
+    assert library.index(force=True) == {"ScoredAgain": ["a.png"], "CouldNotRead": ["b.png"]}
 
 
 def test_a_photo_that_broke_is_not_found_and_is_again_once_it_is_mended(library):
@@ -489,26 +645,26 @@ def test_a_photo_that_broke_is_not_found_and_is_again_once_it_is_mended(library)
     assert library.index() == {"CouldNotRead": ["a.png"], "Unchanged": ["b.png"]}
     assert library.scores() == {"b.png": 0.0}
     path.write_bytes(good)
-    assert library.index() == {"Scored": ["a.png"], "Unchanged": ["b.png"]}
+    assert library.index() == {"Changed": ["a.png"], "Unchanged": ["b.png"]}
     assert (library.scores(), library.model.scored()) == ({"a.png": 1.0, "b.png": 0.0}, 2)
 
 
 def test_a_reason_that_may_pass_is_tried_again_and_costs_no_score(as_nobody, monkeypatch):
-    monkeypatch.setattr(indexing, "Decoders", InThisProcess)
+    monkeypatch.setattr("library.KEPT", [InThisProcess])
     library = make(as_nobody)
-    with library.store:
+    with library.db:
         for name in ("known.png", "new.png"):
             library.photo(name, size=(64, len(name)))
             library.path(name).chmod(0o600 if name == "known.png" else 0)
-        assert library.index() == {"Scored": ["known.png"], "CouldNotRead": ["new.png"]}
-        assert [why for _, why, _ in library.store.unreadable()] == ["permission denied"]
+        assert library.index() == {"New": ["known.png"], "CouldNotRead": ["new.png"]}
+        assert [why for _, why, _ in places.unreadable(library.db)] == ["permission denied"]
         library.path("known.png").chmod(0)
         assert library.index(force=True) == {"CouldNotRead": ["known.png", "new.png"]}
         assert library.scores() == {"known.png": 1.0}
         library.path("known.png").chmod(0o600)
         library.path("new.png").chmod(0o600)
-        assert library.index() == {"Scored": ["known.png", "new.png"]}
-        assert (library.scores(), library.store.unreadable()) == ({"known.png": 1.0, "new.png": 1.0}, [])
+        assert library.index() == {"Changed": ["new.png"], "Unchanged": ["known.png"]}
+        assert (library.scores(), places.unreadable(library.db)) == ({"known.png": 1.0, "new.png": 1.0}, [])
 
 
 # ---- models
@@ -518,7 +674,7 @@ def test_force_opens_and_scores_everything_again(library):
     names = several(library, 3)
     library.index()
     library.path("00.png").write_bytes(b"no photo")
-    assert library.index(force=True) == {"CouldNotRead": ["00.png"], "Scored": names[1:]}
+    assert library.index(force=True) == {"CouldNotRead": ["00.png"], "ScoredAgain": names[1:]}
     assert library.model.scored() == 5
 
 
@@ -530,7 +686,7 @@ def test_a_batch_that_fails_costs_only_itself(library):
         library.index(model=fails, batch_size=2)
     assert sorted(library.scores()) == ["0.png", "1.png"]
     assert len(library.rows()["photos"]) == 2
-    assert library.index() == {"Scored": [f"{i}.png" for i in range(6)]}
+    assert library.index() == {"ScoredAgain": ["0.png", "1.png"], "New": [f"{i}.png" for i in range(2, 6)]}
     assert library.scores()["3.png"] == 1.0
 
 
@@ -543,7 +699,7 @@ def test_a_new_version_replaces_scores_batch_by_batch_and_find_works_half_way(li
     run.close()
     halves, whole = dict.fromkeys(names[:2], 0.5), dict.fromkeys(names[2:], 1.0)
     assert library.scores() == {**halves, **whole}
-    assert library.index(model=newer) == {"Scored": names[2:], "Unchanged": names[:2]}
+    assert library.index(model=newer) == {"ScoredAgain": names[2:], "Unchanged": names[:2]}
     assert (library.scores(), newer.scored()) == (dict.fromkeys(names, 0.5), 5)
     assert len(library.rows()["scores"]) == 15
 
@@ -574,12 +730,37 @@ def test_a_new_version_that_fails_leaves_every_old_score(library):
 def test_another_number_of_tiles_scores_again(library):
     names = several(library, 2)
     library.index()
-    assert library.index(tiles=4) == {"Scored": names}
-    assert library.index(tiles=4) == {"Unchanged": names}
+    told = list(library.events(tiles=4))
+    assert told[0] == Remembered(str(library.folder), "tiles: 4")
+    assert told[1:] == [ScoredAgain(str(library.path(name)), "other tiles") for name in names]
+    assert library.index() == library.index(tiles=4) == {"Unchanged": names}
     assert library.model.scored() == 4
     assert library.scores() == dict.fromkeys(names, 1.0)
     with pytest.raises(ModelError, match="not calibrated for --tiles 9"):
         library.index(tiles=9)
+    assert places.settings(library.db, places.roots(library.db)[0]).tiles == 4
+
+
+def test_scores_with_tiles_and_without_live_side_by_side_and_the_folder_says_which_answer(library):
+    from PIL import Image
+
+    image = Image.new("RGB", (90, 90))
+    image.paste((255, 0, 0), (0, 0, 60, 60))  # the first of four tiles, whole
+    image.save(library.path("a.png"))
+    library.index()
+    plain = library.scores()["a.png"]
+    library.index(tiles=4)
+    tiled = library.scores()["a.png"]
+    assert tiled > plain
+    library.model.scored()
+    for tiles, expected in ((0, plain), (4, tiled), (0, plain)):
+        assert library.index(tiles=tiles, decoders=Untouched) == {"Remembered": [""], "Unchanged": ["a.png"]}
+        assert library.scores()["a.png"] == expected
+    assert library.model.scored() == 0
+    os.utime(library.photo("b.png"), ns=(0, 1))
+    shutil.copy(library.path("a.png"), library.path("c.png"))
+    assert library.index() == {"New": ["b.png", "c.png"], "Unchanged": ["a.png"]}
+    assert library.scores() == {"a.png": plain, "b.png": 1.0, "c.png": plain}
 
 
 def test_the_card_says_how_many_tiles_are_looked_at(library):
@@ -600,9 +781,10 @@ def test_models_of_different_names_keep_their_scores_side_by_side(library):
     names = several(library, 2)
     library.index()
     other = another_model(library, "other.onnx", toy_card(name="other", labels=("red", "sea", "sky"), pooling={}))
-    assert library.index(model=other) == {"Scored": names}
-    assert library.index(model=other) == library.index() == {"Unchanged": names}
-    labels = [(label.model, label.name) for label in library.store.labels()]
+    assert library.index(model=other) == {"Remembered": [""], "ScoredAgain": names}
+    assert library.index(model=other) == library.index(decoders=Untouched) == {"Unchanged": names}
+    assert answers.answering(library.db) == "toy"
+    labels = [(label.model, label.name) for label in answers.labels(library.db)]
     assert sorted(labels) == [("other", x) for x in ("red", "sea", "sky")] + [
         ("toy", x) for x in ("blue", "green", "red")
     ]
@@ -618,16 +800,18 @@ def test_links_are_followed_only_when_asked_and_loops_end(library):
     photo(outside / "x.png", "blue")
     library.path("a/link").symlink_to(outside)
     library.path("a/loop").symlink_to(library.folder)
-    assert library.index() == {"Scored": names}
-    assert library.index(follow_symlinks=True) == {"Scored": ["a/link/x.png"], "Unchanged": names}
-    assert library.index(follow_symlinks=True) == {"Unchanged": [*names, "a/link/x.png"]}
+    assert library.index() == {"New": names}
+    assert library.index(follow_symlinks=True) == {
+        "Remembered": [""], "New": ["a/link/x.png"], "Unchanged": names,
+    }  # fmt: skip
+    assert library.index() == {"Unchanged": [*names, "a/link/x.png"]}
 
 
 def test_excluded_folders_are_not_looked_into(library):
     several(library, 2, "keep")
     several(library, 2, "skip/deep")
     several(library, 2, ".hidden")
-    assert library.index(exclude=["skip", ".*"]) == {"Scored": ["keep/00.png", "keep/01.png"]}
+    assert library.index(exclude=["skip", ".*"]) == {"New": ["keep/00.png", "keep/01.png"]}
 
 
 def test_names_that_are_not_utf8_survive(library):
@@ -636,7 +820,7 @@ def test_names_that_are_not_utf8_survive(library):
     strange = os.fsdecode(b"\xff\xfe\n[b].png")
     library.photo(os.path.join(folder, strange), "blue")
     library.photo("źdźbło 🐦.png", "green")
-    assert len(library.index()["Scored"]) == 4
+    assert len(library.index()["New"]) == 4
     assert len(library.index()["Unchanged"]) == 4
     assert library.find("blue", under=str(library.path(folder))) == [os.path.join(folder, strange)]
     assert library.find("green") == ["źdźbło 🐦.png"]
@@ -658,7 +842,7 @@ def test_a_run_that_was_stopped_is_completed_by_the_next_in_the_same_rows(librar
     library.photo("b/broken.png").write_bytes(b"no photo")
     several(library, 60, "c")  # far more than are under way at a time
     undisturbed = library.another("undisturbed.db")
-    with undisturbed.store:
+    with undisturbed.db:
         undisturbed.index(batch_size=2)
         told = []
         for event in library.events(batch_size=2, stop=lambda: len(told) >= after):
@@ -666,14 +850,14 @@ def test_a_run_that_was_stopped_is_completed_by_the_next_in_the_same_rows(librar
         assert after <= len(told) < 5 + 5 + 1 + 60
         library.index(batch_size=3)
         assert library.rows() == undisturbed.rows()
-        assert library.store.last_run()["finished_at"] is not None
+        assert answers.last_run(library.db)["finished_at"] is not None
 
 
 def test_a_run_is_stopped_among_folders_without_photos_too(library, monkeypatch):
     for i in range(20):
         library.path(f"{i:02}").mkdir()
-    looked, find = [], indexing.photos.find
-    monkeypatch.setattr(indexing.photos, "find", lambda *a, **k: (looked.append(f) or f for f in find(*a, **k)))
+    looked, find = [], planning.walk
+    monkeypatch.setattr(planning, "walk", lambda *a, **k: (looked.append(f) or f for f in find(*a, **k)))
     assert library.index(stop=lambda: len(looked) >= 5) == {}
     assert len(looked) == 5
 
@@ -685,7 +869,7 @@ def test_a_run_that_was_stopped_removes_nothing(library):
     told = []
     for event in library.events(stop=lambda: len(told) >= 2):
         told.append(event)
-    assert library.store.counts()["removed"] == 0
+    assert places.counts(library.db)["removed"] == 0
     assert library.index()["Removed"] == ["00.png"]
 
 
@@ -695,28 +879,27 @@ def test_a_run_that_is_dropped_keeps_its_batches_and_the_next_completes_it(libra
     next(run)
     run.close()
     assert sorted(library.scores()) == names[:2]
-    assert library.index() == {"Scored": names[2:], "Unchanged": names[:2]}
+    assert library.index() == {"New": names[2:], "Unchanged": names[:2]}
 
 
 def test_a_finished_run_leaves_what_it_counted(library):
     several(library, 3)
     library.photo("broken.png").write_bytes(b"no photo")
     library.index()
-    last = library.store.last_run()
+    last = answers.last_run(library.db)
     assert (last["pid"], last["provider"], last["finished_at"] is not None) == (os.getpid(), "cpu", True)
-    assert '"Scored": 3' in last["summary"]
-    assert '"CouldNotRead": 1' in last["summary"]
+    assert last["summary"] == {"New": 3, "CouldNotRead": 1, "stopped": False}
 
 
 def test_only_one_run_at_a_time_may_hold_a_library(library):
     several(library, 3)
     held = rf"is being indexed by process {os.getpid()} on .* since .*; wait for it, or use another --db"
-    with only_one(library.store), Store(library.store.path) as second:
+    with only_one(library.db), Database(library.db.path) as second:
         run = library.events(batch_size=1)
         next(run)
         with pytest.raises(StoreError, match=held), only_one(second):
             pass
-        assert second.counts()["photos"] == 1
+        assert places.counts(second)["photos"] == 1
         run.close()
-    with only_one(library.store):
+    with only_one(library.db):
         pass

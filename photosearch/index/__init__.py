@@ -1,0 +1,1 @@
+"""The main path: a folder of photos to rows in the library."""

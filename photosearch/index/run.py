@@ -1,0 +1,308 @@
+"""THE MAIN PATH: plan -> look -> commit.
+
+    folder -> Todo | Settle | Event -> Looked -> rows, one transaction a batch
+
+Yields what happened and prints nothing: the command line makes a progress bar of it, a test makes a list. Batches are
+committed in the order in which their photos were found, so that a run that was interrupted and taken up again ends in
+the same rows.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from photosearch.errors import InputError, ModelError
+from photosearch.index.commit import Committer, StoredReading, find_moved_root
+from photosearch.index.events import Event, Remembered, RootMoved
+from photosearch.index.look import HELD, Looked, OpensPhotos, Reading, choose_batch_size, look
+from photosearch.index.plan import PlanOptions, Settle, Todo, Walk, plan
+from photosearch.index.settings import describe_change, merge_settings, to_walk_options
+from photosearch.library import answers, places
+from photosearch.library.database import Database, is_below, to_relative
+from photosearch.library.places import FolderSettings, Scope
+from photosearch.models.session import Model
+from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.walk import Exclusions, Photo, walk
+
+NOTHING_SAID = FolderSettings()
+SAME_ROOT = 0.9  # of the photos that are looked at, so that a folder counts as a known one that was moved
+
+Load = Callable[[str | None], Model]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What is asked of one run, and not remembered.
+
+    force: open and score everything again. retry: open again what could not be read. prune: believe it when most
+    photos of a folder are gone.
+    """
+
+    batch_size: int | None = None
+    workers: int | None = None
+    max_pixels: int | None = None
+    force: bool = False
+    retry: bool = False
+    prune: bool = False
+
+
+def index(
+    db: Database,
+    folders: Sequence[str],
+    load: Load,
+    *,
+    settings: FolderSettings = NOTHING_SAID,
+    options: RunOptions | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    decoders: Callable[[int, DecodeOptions], OpensPhotos] = Decoders,
+) -> Iterator[Event]:
+    """Bring the library up to date with these folders, and give each event once its rows are committed.
+
+    load: a model's name or file, None for the tool's default -> the model. settings: what is said of all these folders
+    now; they remember it. stop: asked before each folder and each photo; once true, the batch at hand is committed and
+    the run ends, with nothing removed. Raises InputError, ModelError or StoreError; the batches that were committed
+    before stay.
+    """
+    for folder in folders:  # now, and not after hours with the folders before it
+        check_exists(db, folder)
+    run = _Run(db, load, settings, options or RunOptions(), stop)
+    scopes: list[Scope] = []
+    for folder in folders:
+        scope, moved = place(db, folder)
+        if moved is not None:
+            yield moved
+        scopes.append(scope)
+        yield from run.remember(scope)
+    run.prepare(scopes)
+    run_id = answers.begin_run(db, run.names, run.provider)
+    counts: Counter[str] = Counter()
+    for event in run.events(decoders):
+        counts[type(event).__name__] += 1
+        yield event
+    answers.end_run(db, run_id, {**counts, "stopped": stop()})
+
+
+def place(db: Database, folder: str) -> tuple[Scope, RootMoved | None]:
+    """A folder that was named -> where it lies in the library; a new root is made, a moved one recognised."""
+    path = _find_place(db, folder)
+    scope = places.scope(db, path)
+    if scope is not None:
+        return scope, _follow_links(db, scope)
+    root = find_moved_root(db, path, SAME_ROOT)
+    if root is not None:
+        return places.move_root(db, root, path), RootMoved(root.root, path)
+    added = places.add_root(db, path)
+    return added, _follow_links(db, added)
+
+
+def check_exists(db: Database, folder: str) -> None:
+    """Raises InputError where there is no such folder, neither on the disk nor in the library."""
+    path = _find_place(db, folder)
+    scope = places.scope(db, path)
+    if not os.path.isdir(path) and (scope is None or not places.folders(db, scope)):
+        raise InputError(f"{folder}: " + ("is a file; name its folder" if os.path.exists(path) else "no such folder"))
+
+
+def _find_place(db: Database, folder: str) -> str:
+    """Where a folder that was named lies, without links; as the library knows it where nothing is there now."""
+    path = os.path.realpath(folder)
+    return path if os.path.isdir(path) else places.as_stored(db, folder)
+
+
+def _follow_links(db: Database, scope: Scope) -> RootMoved | None:
+    """Roots that links have replaced are the folders that these lead to, where those lie in this one."""
+    moved = None
+    for root in places.roots(db):
+        path = os.path.realpath(root.root)
+        if path != root.root and os.path.isdir(path) and (path == scope.path or is_below(path, scope.path)):
+            places.absorb_root(db, root, Scope(scope.root_id, scope.root, to_relative(path, scope.root)))
+            moved = RootMoved(root.root, path)
+    return moved
+
+
+class _Run:
+    """One run: which readings look at which folders, and the way from the walks to the rows."""
+
+    def __init__(
+        self, db: Database, load: Load, settings: FolderSettings, options: RunOptions, stop: Callable[[], bool]
+    ):
+        self.db, self.settings, self.options, self.stop = db, settings, options, stop
+        self._load = load
+        self._models: dict[str | None, Model] = {}
+        own = answers.answering(db)
+        said = [self.load(name) for name in settings.models or ()]
+        self.own = own or (said[0] if said else self.load(None)).card.name
+        if settings.tiles:
+            for model in said or [self.load(None)]:
+                Reading(model, settings.tiles)  # refuses what it is not calibrated for
+        self.readings: list[Reading] = []
+        self.stored: list[StoredReading] = []
+        self.steps: list[Walk] = []
+        self.why: dict[int, str] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(reading.model.card.name for reading in self.readings))
+
+    @property
+    def provider(self) -> str:
+        return self.readings[0].model.provider if self.readings else "none"
+
+    def load(self, name: str | None) -> Model:
+        """A model by its name or file; None: the library's own, else the tool's default."""
+        if name not in self._models:
+            wanted = name
+            if wanted is None and (own := answers.answering(self.db)) is not None:
+                wanted = answers.model_path(self.db, own) or own
+            self._models[name] = self._load(wanted)
+        return self._models[name]
+
+    def remember(self, scope: Scope) -> Iterator[Event]:
+        """Keep what is said of a folder now, and tell what changed by it."""
+        before = places.settings(self.db, scope)
+        own = places.own_settings(self.db, scope)
+        new = merge_settings(own, before, self._canonical(self.settings), known=self._is_known(scope))
+        if new != own:
+            places.put_settings(self.db, scope, new)
+        after = places.settings(self.db, scope)
+        if after != before and self._is_known(scope):
+            yield Remembered(scope.path, describe_change(before, after))
+
+    def _is_known(self, scope: Scope) -> bool:
+        return bool(places.folders(self.db, scope))
+
+    def _canonical(self, settings: FolderSettings) -> FolderSettings:
+        """The models by the names that lead to them at any time: the library's own as None, a file by its path."""
+        if settings.models is None:
+            return settings
+        names: list[str | None] = []
+        for name in settings.models:
+            model = self.load(name)
+            path = os.path.abspath(name) if name is not None and os.path.isfile(name) else None
+            names.append(None if model.card.name == self.own else path or model.card.name)
+        return replace(settings, models=tuple(dict.fromkeys(names)))
+
+    def prepare(self, scopes: Sequence[Scope]) -> None:
+        """Find the walks: each named folder, and by itself each folder below that has settings of its own."""
+        every = places.all_settings(self.db)
+        tops: dict[str, Scope] = {}
+        for scope in scopes:
+            if not any(scope.path == top or is_below(scope.path, top) for top in tops):
+                tops = {p: s for p, s in tops.items() if not is_below(p, scope.path)} | {scope.path: scope}
+        walked = list(tops.values())
+        for other, _ in every:
+            if other.path not in tops and any(is_below(other.path, top) for top in tops):
+                walked.append(other)
+        for scope in walked:
+            known = places.settings(self.db, scope)
+            apart = tuple(s.path for s in walked if is_below(s.path, scope.path))
+            options = to_walk_options(known)
+            readings = self._readings(scope, known)
+            self.steps.append(
+                Walk(scope, readings, options, apart, places.count(self.db, scope).photos,
+                     Exclusions(options, scope.root))
+            )  # fmt: skip
+
+    def _readings(self, scope: Scope, known: FolderSettings) -> tuple[int, ...]:
+        """The ids of the readings that a folder asks for."""
+        named = self.settings.models  # said now: these alone, whatever else the folder remembers
+        ids = []
+        for name in named or known.models or (None,):
+            model = self.load(name)
+            tiles = model.card.tiles if known.tiles is None else known.tiles
+            if tiles and str(tiles) not in model.card.pooling:  # said of another model
+                tiles = 0
+            ids.append(self._reading(model, tiles))
+        return tuple(dict.fromkeys(ids))
+
+    def _reading(self, model: Model, tiles: int) -> int:
+        for reading, stored in zip(self.readings, self.stored, strict=True):
+            if (reading.model.digest, reading.tiles) == (model.digest, tiles):
+                return stored.id
+        found = self._findable(model)
+        known = answers.models(self.db)
+        model_id, label_ids = answers.put_model(
+            self.db, model.card, model.digest, tiles, None if found else os.path.abspath(model.path)
+        )
+        if answers.answering(self.db) is None:
+            answers.use(self.db, model.card.name)
+        same = [m for m in known if m["name"] == model.card.name and m["images"]]
+        if any(m["digest"] == model.digest and m["tiles"] != tiles for m in same):
+            self.why[model_id] = "other tiles"
+        elif any(m["digest"] != model.digest for m in same):
+            self.why[model_id] = "another version of the model"
+        else:
+            self.why[model_id] = "another model"
+        self.readings.append(Reading(model, tiles))
+        self.stored.append(StoredReading(model_id, label_ids))
+        return model_id
+
+    def _findable(self, model: Model) -> bool:
+        """Whether the model's name leads to this very file at any time."""
+        from photosearch.models.catalog import resolve
+
+        try:
+            return os.path.samefile(resolve(model.card.name), model.path)
+        except (ModelError, OSError):
+            return False
+
+    def events(self, decoders: Callable[[int, DecodeOptions], OpensPhotos]) -> Iterator[Event]:
+        """Walk, look, commit; then mark what is gone."""
+        committer = Committer(self.db, self.stored)
+        todo: dict[str, Todo] = {}
+        ids = [stored.id for stored in self.stored]
+        options = PlanOptions(self.options.force, self.options.retry)
+
+        def wanted(photo: Photo, content_hash: bytes) -> list[int]:
+            asked = todo[photo.path].readings
+            seen = set() if self.options.force else answers.looked(self.db, content_hash, asked)
+            return [i for i, reading in enumerate(ids) if reading in asked and reading not in seen]
+
+        def items() -> Iterator[Photo | Settle | Event]:
+            for step in self.steps:
+                committer.walks.append(step)
+                for item in plan(self.db, step, self.why, options, self.stop):
+                    if isinstance(item, Todo):
+                        todo[item.photo.path] = item
+                        yield item.photo
+                    else:
+                        yield item
+                if self.stop():
+                    return
+
+        batch_size = choose_batch_size(self.readings, self.options.batch_size)
+        batch: list[tuple[Todo, Looked] | Settle] = []
+        decoded = 0
+        looked: Iterator[Looked | Settle | Event] = look(
+            items(), self.readings, wanted=wanted, workers=self.options.workers, batch_size=batch_size,
+            max_pixels=self.options.max_pixels, stop=self.stop, decoders=decoders,
+        )  # fmt: skip
+        for item in looked:
+            if isinstance(item, Looked):
+                batch.append((todo.pop(item.photo.path), item))
+                decoded += item.decoded
+            elif isinstance(item, Settle):
+                batch.append(item)
+            else:
+                yield item
+                continue
+            if decoded >= batch_size or len(batch) >= HELD:
+                yield from committer.commit(batch)
+                batch, decoded = [], 0
+        yield from committer.commit(batch)
+        if not self.stop():
+            yield from committer.remove(self.options.prune)
+
+
+def count_files(path: Path, folders: Sequence[str]) -> int:
+    """How many photos lie in folders as they are indexed; without any, in all that the library at `path` knows."""
+    with Database(path) as db:
+        total = 0
+        for folder in folders or [root.root for root in places.roots(db)]:
+            scope = places.scope(db, os.path.realpath(folder))
+            options = to_walk_options(FolderSettings() if scope is None else places.settings(db, scope))
+            folders_there = walk(os.path.realpath(folder), options, root=None if scope is None else scope.root)
+            total += sum(len(found.photos) for found in folders_there)
+        return total
