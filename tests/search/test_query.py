@@ -3,7 +3,7 @@
 import pytest
 
 from photosearch.errors import QueryError
-from photosearch.query import And, Is, Not, Or, labels, matches, parse, resolve, score
+from photosearch.search.query import And, Is, Not, Or, labels, matches, parse, resolve, score
 
 A, B, C = Is("a"), Is("b"), Is("c")
 
@@ -60,7 +60,7 @@ def test_a_query_is_read(text, tree):
         ('red "panda"', "don't understand 'panda' there"),
         ("a not b", "don't understand 'not' there"),
         ('"a', "a quote is opened and not closed"),
-        ("don't", "a quote is opened and not closed"),
+        ("'tis", "a quote is opened and not closed"),
         ("a" * 2001, "2001 characters, more than 2000"),
         ("(" * 60 + "a" + ")" * 60, "brackets nest deeper than 40"),
         (" or ".join("ab"[i % 2] for i in range(51)), "more than 50 labels"),
@@ -107,3 +107,10 @@ def test_an_unknown_label_is_refused_with_the_nearest_ones():
         resolve("zzz", ["dog", "cat"])
     with pytest.raises(QueryError, match="nothing is indexed yet; run `photosearch index FOLDER`"):
         resolve("bird", [])
+
+
+@pytest.mark.parametrize("name", ["Geoffroy's cat", "bird o'paradise", "Steller's jay's nest"])
+def test_an_apostrophe_inside_a_word_is_part_of_it(name):
+    assert parse(name) == Is(name)
+    assert parse(f"not {name} and dog") == And((Not(Is(name)), Is("dog")))
+    assert parse(f"'red panda' or {name}") == Or((Is("red panda"), Is(name)))

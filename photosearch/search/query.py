@@ -3,6 +3,7 @@
     bird                     photos with a bird
     bird and not dog         and, or, not, and parentheses; `not` binds first, then `and`, then `or`
     flamingo_head            a label is one word ...
+    Geoffroy's cat           an apostrophe inside a word is part of it
     "red panda" or cat       ... or stands in quotes; words side by side are one label too: red panda or cat
 
 Pure: text in, a tree out. `matches` is what a query means, in plain Python; store.find says the same in SQL,
@@ -19,7 +20,7 @@ from photosearch.errors import QueryError
 MAX_LENGTH = 2_000  # characters
 MAX_DEPTH = 40  # brackets in brackets
 MAX_LABELS = 50  # however often the same; SQLite joins at most 64 tables, and its max() takes at most 127 numbers
-_TOKEN = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([()])|([^\s()"']+))""")
+_TOKEN = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([()])|([^\s()"']+(?:(?<=\w)'(?=\w)[^\s()"']+)*))""")
 
 
 @dataclass(frozen=True, slots=True)

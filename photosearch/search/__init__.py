@@ -1,0 +1,1 @@
+"""The words after `find`, and what they mean."""

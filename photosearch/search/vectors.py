@@ -1,0 +1,452 @@
+"""Nearest neighbours over a library's vectors: exact, from a memory map beside the database.
+
+The map is derived data. It is rebuilt where it is missing, stale, cut off or foreign, and may be deleted at any time.
+It is written aside and renamed, so that two programs may build it at once and none reads half of one; only its owner
+may read it. It knows no SQLite: whoever asks hands over the rows.
+
+    header, 4,096 bytes: magic, version, dimensions, dtype, number of vectors, block size, digest, stamp, CRC-32
+    blocks of 4,096 rows, each: ids int64 [B] | scales, errors float32 [B] | codes int8 [B, D] | vectors float16 [B, D]
+
+A question reads the codes alone, a third of the file. A code is the unit vector over the row's scale, rounded; `errors`
+holds the length of what rounding took away. By Cauchy and Schwarz, no cosine with a unit query is further than that
+from the code's, so that what could be among the nearest is known for certain, and is measured with the vectors
+themselves. That makes the answer exact, whatever the vectors look like. Why numpy over a map, and not sqlite-vec or
+usearch: `python -m benchmarks vectors`, docs/performance.md.
+"""
+
+import contextlib
+import functools
+import glob
+import mmap
+import operator
+import os
+import stat
+import struct
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from photosearch.errors import InputError, StoreError
+
+MAGIC, VERSION, DTYPE = b"photosearch-vec\n", 1, b"float16\0"
+HEADER = struct.Struct("<16sIIQI8sHH")  # magic, version, dimensions, count, rows a block, dtype, bytes of digest, stamp
+HEADER_BYTES = 4096
+BLOCK = 4096  # rows
+MOST_DIMENSIONS = 8192
+MOST_TEXT = 1024  # bytes of a digest, and of a stamp
+# Rows at a time: their float32 copy stays in a core's cache. `python -m benchmarks vectors`: 96 to 512 are alike, 4,096
+# are four times slower.
+PIECE = 256
+ALONE = 50_000  # vectors from which on a second core pays
+THREADS = 4
+FEW = 16  # where one in so many is asked for, the vectors are read in place of all the codes
+SPARSE = 8  # ids are looked up in a table where it has no more places than so many a vector
+AT_ONCE = 1 << 25  # similarities held at a time when there are several queries: 128 MiB
+SLACK = 2e-6  # of float32 sums of up to 8,192 products of unit vectors, beside what a code's rounding took
+LEFT_SECONDS = 600  # an unfinished map that nobody wrote to for so long was left by a program that was killed
+SHORTEST = 1e-3  # a vector that is shorter has no direction: float16 holds no more of it
+AGAIN = "index again with --force"
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+Rows = Iterable[tuple[int, bytes]]
+
+
+class VectorMap:
+    """An open map: `with open_or_build(...) as vectors: vectors.nearest(query, limit=20)`.
+
+    stamp: as whoever built it gave it. len(): the number of vectors.
+    """
+
+    def __init__(self, file: IO[bytes], *, digest: str, dimensions: int):
+        """file: of a map; may be closed afterwards. Raises ValueError where it is not one, of this model, whole."""
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a file")
+        model = _Model(digest, dimensions)
+        file.seek(0)
+        count, self.stamp = _read_header(file.read(HEADER_BYTES), model)
+        self._blocks, self._block_bytes = -(-count // BLOCK), model.block_bytes
+        if status.st_size != HEADER_BYTES + self._blocks * self._block_bytes:
+            raise ValueError("cut off, or longer than it says")
+        self.dimensions = dimensions
+        self._count = count
+        self._bytes = mmap.mmap(file.fileno(), status.st_size, access=mmap.ACCESS_READ)
+        self._codes = self._column(np.int8, 16 * BLOCK, dimensions)  # [blocks, B, D]
+        self._vectors = self._column(np.float16, (16 + dimensions) * BLOCK, dimensions)
+        self._scales = self._column(np.float32, 8 * BLOCK).reshape(-1)[:count]  # reshape copies: 16 bytes a vector
+        self._errors = self._column(np.float32, 12 * BLOCK).reshape(-1)[:count] + np.float32(SLACK)
+        self.ids: Ids = self._column(np.int64, 0).reshape(-1)[:count]
+        self._span = (int(self.ids.min()), int(self.ids.max())) if count else (0, 0)
+        self._order: npt.NDArray[np.intp] | None = None
+        self._table: npt.NDArray[np.int32] | None = None  # id less the least -> row
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        del self._codes, self._vectors
+        with contextlib.suppress(BufferError):  # a caller holds a view; the map goes with it
+            self._bytes.close()
+
+    def nearest(
+        self, query: npt.ArrayLike, *, limit: int, among: Sequence[int] | Ids | None = None
+    ) -> list[tuple[int, float]]:
+        """The nearest -> (image id, cosine), best first, and of equal ones the lower id first. Exact.
+
+        query: [D], of any length but 0. among: image ids, in any order; those without a vector are passed over.
+        """
+        return self.nearest_many(np.asarray(query)[None], limit=limit, among=among)[0]
+
+    def nearest_many(
+        self, queries: npt.ArrayLike, *, limit: int, among: Sequence[int] | Ids | None = None
+    ) -> list[list[tuple[int, float]]]:
+        """The same for each of several queries, [Q, D]: the codes are read once for many of them."""
+        units = self._unit(queries)
+        if limit < 1:
+            raise InputError(f"limit is {limit}; it must be 1 or more")
+        rows = None if among is None else self._rows(among)
+        if rows is not None and len(rows) * FEW <= len(self):
+            return [self._best(unit, rows, limit) for unit in units]
+        found = []
+        step = max(1, AT_ONCE // max(1, len(self)))
+        for first in range(0, len(units), step):
+            some = units[first : first + step]
+            found += [self._sift(*pair, limit, rows) for pair in zip(some, self._scan(some), strict=True)]
+        return found
+
+    def similarity(self, ids: Sequence[int] | Ids, query: npt.ArrayLike) -> Floats:
+        """The cosines of these images [N] with a query [D], exact, in their order; NaN for one without a vector."""
+        (unit,) = self._unit(np.asarray(query)[None])
+        wanted = np.asarray(ids, np.int64)
+        rows, known = self._places(wanted)
+        found = np.full(len(wanted), np.nan, np.float32)
+        found[known] = self._exact(unit, rows)
+        return found
+
+    def similarities(self, query: npt.ArrayLike) -> Floats:
+        """The cosines with every vector [N], in the order of `ids`, each right to 0.01: to rank by, use `nearest`."""
+        (unit,) = self._unit(np.asarray(query)[None])
+        found: Floats = self._scan(unit[None])[0]
+        return found
+
+    def vector(self, image_id: int) -> Floats | None:
+        """The vector of an image [D], of unit length; None where it has none."""
+        rows, _ = self._places(np.array([image_id], np.int64))
+        if not len(rows):
+            return None
+        found: Floats = self._vectors[rows[0] // BLOCK, rows[0] % BLOCK].astype(np.float32)
+        found /= np.sqrt(found @ found)
+        return found
+
+    def bytes_of_blocks(self, n: int) -> memoryview:
+        """The first n blocks as they lie in the file, for a new map that begins with them."""
+        return memoryview(self._bytes)[HEADER_BYTES : HEADER_BYTES + n * self._block_bytes]
+
+    def vectors_from(self, row: int) -> npt.NDArray[np.float16]:
+        """A copy of the vectors of this row, the first of the last block, and of those after it."""
+        return self._vectors[row // BLOCK, : len(self) - row].copy()
+
+    def _column(self, dtype: type, offset: int, width: int = 0) -> npt.NDArray[Any]:
+        """One column of all blocks, [blocks, B] or [blocks, B, width]; offset: in bytes from a block's beginning."""
+        size = np.dtype(dtype).itemsize
+        shape = (self._blocks, BLOCK, width) if width else (self._blocks, BLOCK)
+        strides = (self._block_bytes, size * width, size) if width else (self._block_bytes, size)
+        return np.ndarray(shape, dtype, self._bytes, HEADER_BYTES + offset if self._blocks else 0, strides)
+
+    def _unit(self, queries: npt.ArrayLike) -> Floats:
+        """Queries [Q, D], each of unit length. Raises InputError."""
+        given = np.asarray(queries, np.float64)
+        if given.ndim != 2 or given.shape[1] != self.dimensions:
+            raise InputError(
+                f"a query has the shape {list(given.shape[1:])}; this model's vectors have {self.dimensions}"
+            )
+        lengths = np.sqrt((given * given).sum(1, keepdims=True))
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            raise InputError("a query without a direction: it is all zeros, or holds what is not a number")
+        units: Floats = (given / lengths).astype(np.float32)
+        return units
+
+    def _places(self, ids: Ids) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+        """(the rows of those ids that have one, in order; which have one [N])."""
+        if not len(self):
+            return np.empty(0, np.intp), np.zeros(len(ids), np.bool_)
+        low, high = self._span
+        if high - low < SPARSE * len(self):
+            if self._table is None:
+                self._table = np.full(high - low + 1, -1, np.int32)
+                self._table[self.ids - low] = np.arange(len(self))
+            rows = self._table[np.clip(ids, low, high) - low].astype(np.intp)
+            known = (rows >= 0) & (ids >= low) & (ids <= high)
+        else:  # ids are far apart
+            if self._order is None:
+                self._order = np.argsort(self.ids)
+            at = np.searchsorted(self.ids, ids, sorter=self._order)
+            rows = self._order[np.minimum(at, len(self) - 1)]
+            known = self.ids[rows] == ids
+        return rows[known], known
+
+    def _rows(self, ids: Sequence[int] | Ids) -> npt.NDArray[np.intp]:
+        """The rows of these ids, rising, each once."""
+        rows, _ = self._places(np.asarray(ids, np.int64))
+        if len(rows) * FEW <= len(self):
+            return np.unique(rows)
+        asked = np.zeros(len(self), np.bool_)  # numpy's unique takes a second for half a million
+        asked[rows] = True
+        return np.flatnonzero(asked)
+
+    def _scan(self, units: Floats) -> Floats:
+        """What the codes say of every vector: [Q, N]."""
+        found = np.empty((len(units), self._blocks * BLOCK), np.float32)
+        blocks = range(self._blocks)
+        threads = min(THREADS, os.cpu_count() or 1) if len(self) >= ALONE else 1
+        if threads == 1:
+            self._scan_blocks(units, found, blocks)
+        else:
+            with ThreadPoolExecutor(threads) as pool:  # numpy lets go of the interpreter's lock
+                list(pool.map(lambda i: self._scan_blocks(units, found, blocks[i::threads]), range(threads)))
+        similar = found[:, : len(self)]
+        similar *= self._scales
+        return similar
+
+    def _scan_blocks(self, units: Floats, found: Floats, blocks: Iterable[int]) -> None:
+        piece = np.empty((PIECE, self.dimensions), np.float32)
+        for block in blocks:
+            for first in range(0, BLOCK, PIECE):
+                np.copyto(piece, self._codes[block, first : first + PIECE])
+                to = block * BLOCK + first
+                if len(units) == 1:
+                    np.dot(piece, units[0], out=found[0, to : to + PIECE])
+                else:
+                    found[:, to : to + PIECE] = units @ piece.T
+
+    def _sift(
+        self, unit: Floats, similar: Floats, limit: int, rows: npt.NDArray[np.intp] | None
+    ) -> list[tuple[int, float]]:
+        """Those of the rows (all, where None) that could be among the nearest by their codes, measured exactly."""
+        errors = self._errors
+        if rows is not None:
+            similar, errors = similar[rows], errors[rows]
+        if limit < len(similar):
+            at_least = np.partition(similar - errors, -limit)[-limit]
+            could = np.flatnonzero(similar + errors >= at_least)
+        else:
+            could = np.arange(len(similar))
+        return self._best(unit, could if rows is None else rows[could], limit)
+
+    def _best(self, unit: Floats, rows: npt.NDArray[np.intp], limit: int) -> list[tuple[int, float]]:
+        similar, ids = self._exact(unit, rows), self.ids[rows]
+        if limit < len(rows):  # the last of them may share its cosine with others: the sort below decides
+            keep = np.flatnonzero(similar >= np.partition(similar, -limit)[-limit])
+            similar, ids = similar[keep], ids[keep]
+        order = np.lexsort((ids, -similar))[:limit]
+        return [(int(ids[i]), float(similar[i])) for i in order]
+
+    def _exact(self, unit: Floats, rows: npt.NDArray[np.intp]) -> Floats:
+        """Cosines of the vectors themselves: the same number for a row, whatever other rows are asked for."""
+        found = np.empty(len(rows), np.float32)
+        for first in range(0, len(rows), PIECE):
+            some = rows[first : first + PIECE]
+            vectors = self._vectors[some // BLOCK, some % BLOCK].astype(np.float32)
+            found[first : first + PIECE] = np.vecdot(vectors, unit) / np.sqrt(np.vecdot(vectors, vectors))
+        return found
+
+
+def open_or_build(
+    path: str | Path,
+    *,
+    digest: str,
+    dimensions: int,
+    stamp: str,
+    rows: Callable[[], Rows],
+    added: Callable[[str], Rows | None] | None = None,
+) -> VectorMap:
+    """The map at a path where its stamp is this one; otherwise a new one, which takes its place.
+
+    digest: of the model that made the vectors. stamp: what changes whenever the rows do. rows: gives (image id, float16
+    blob of D numbers) for all vectors, each id once. added: given the old map's stamp, the rows that are new since
+    then, or None where any other row was changed or went; the old map is copied and they are appended, a quarter of
+    the time. Where the folder can't be written, the map lives in a temporary file and goes with the program. Raises
+    StoreError for a row that is no vector of the model.
+    """
+    path = Path(path)
+    if not 1 <= dimensions <= MOST_DIMENSIONS:
+        raise InputError(f"vectors of {dimensions} dimensions; from 1 to {MOST_DIMENSIONS} are possible")
+    if max(len(digest.encode()), len(stamp.encode())) > MOST_TEXT:
+        raise ValueError(f"a digest or stamp of more than {MOST_TEXT} bytes")
+    model = _Model(digest, dimensions)
+    if (old := _open(path, model)) is not None:
+        if old.stamp == stamp:
+            return old
+        with old:
+            new = added(old.stamp) if added is not None else None
+            if new is not None:
+                with contextlib.suppress(_NotNew, OSError):
+                    return _build(path, model, stamp, new, old)
+    with contextlib.suppress(OSError):  # a folder that can't be written, or a full disk
+        return _build(path, model, stamp, rows())
+    try:
+        with tempfile.TemporaryFile() as file:
+            _write(file, model, stamp, rows())
+            return VectorMap(file, digest=digest, dimensions=dimensions)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: can't be written, nor can a temporary file ({error.strerror or error}); make room for "
+            f"{3 * dimensions + 16} bytes a photo"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    digest: str
+    dimensions: int
+
+    @property
+    def block_bytes(self) -> int:
+        return BLOCK * (16 + 3 * self.dimensions)
+
+
+class _NotNew(Exception):
+    """A row that is to be appended, and whose image the map holds already."""
+
+
+def _open(path: Path, model: _Model) -> VectorMap | None:
+    """The map that is there, if it is one of this model. A link or a named pipe in its place is not followed."""
+    flags = [getattr(os, name, 0) for name in ("O_RDONLY", "O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")]
+    try:
+        with open(os.open(path, functools.reduce(operator.or_, flags)), "rb", buffering=0) as file:
+            return VectorMap(file, digest=model.digest, dimensions=model.dimensions)
+    except (OSError, ValueError):
+        return None
+
+
+def _build(path: Path, model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> VectorMap:
+    """Write a map aside, beginning with a copy of the old one where there is one, and rename it into place."""
+    _sweep(path)
+    fd, aside = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)  # with the mode 0600
+    try:
+        with open(fd, "w+b", buffering=0) as file:
+            _write(file, model, stamp, rows, old)
+        Path(aside).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+    made = _open(path, model)
+    if made is None or made.stamp != stamp:
+        raise OSError("another program has replaced it")
+    return made
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a program that was killed left half written."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
+                left.unlink()
+
+
+def _write(file: IO[bytes], model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> None:
+    """A whole map: the header last, so that what a kill leaves is none."""
+    seen: list[Ids] = []
+    count, rows = 0, iter(rows)
+    if old is not None:
+        seen.append(old.ids.copy())
+        count = len(old) - len(old) % BLOCK
+        _write_all(file, old.bytes_of_blocks(count // BLOCK), HEADER_BYTES)
+    begun = 0 if old is None else len(old) - count  # rows of a last block that is not full
+    while some := list(islice(rows, BLOCK - begun)):
+        ids, vectors = _read_rows(some, model)
+        seen.append(ids)
+        if begun and old is not None:
+            ids = np.concatenate([old.ids[count:], ids])
+            vectors = np.concatenate([old.vectors_from(count), vectors])
+        _write_all(file, _block(ids, vectors, model), HEADER_BYTES + count // BLOCK * model.block_bytes)
+        count, begun = count + len(ids), 0
+    if begun and old is not None:  # nothing came
+        block = _block(old.ids[count:], old.vectors_from(count), model)
+        _write_all(file, block, HEADER_BYTES + count // BLOCK * model.block_bytes)
+        count = len(old)
+    everything = np.concatenate(seen) if seen else np.empty(0, np.int64)
+    if len(np.unique(everything)) < len(everything):
+        raise _NotNew if old is not None else StoreError("two vectors of one image and one model; index again")
+    _write_all(file, _header(model, count, stamp), 0)
+
+
+def _write_all(file: IO[bytes], data: bytes | memoryview, at: int) -> None:
+    file.seek(at)
+    rest = memoryview(data).cast("B")
+    while len(rest):
+        rest = rest[file.write(rest[: 1 << 26]) :]
+
+
+def _read_rows(some: Sequence[tuple[int, bytes]], model: _Model) -> tuple[Ids, npt.NDArray[np.float16]]:
+    """(ids, vectors [n, D]). Raises StoreError."""
+    size = 2 * model.dimensions
+    for image_id, blob in some:
+        if not isinstance(blob, bytes) or len(blob) != size:
+            raise StoreError(f"the vector of image {image_id} is not one of {model.dimensions} numbers; {AGAIN}")
+    vectors = np.frombuffer(b"".join(blob for _, blob in some), "<f2").reshape(len(some), model.dimensions)
+    return np.array([image_id for image_id, _ in some], np.int64), vectors
+
+
+def _block(ids: Ids, vectors: npt.NDArray[np.float16], model: _Model) -> bytes:
+    """The bytes of one block, filled up with zeros. Raises StoreError."""
+    n = len(ids)
+    scales, errors = np.zeros(n, np.float32), np.zeros(n, np.float32)
+    codes = np.zeros(vectors.shape, np.int8)
+    for first in range(0, n, PIECE):
+        some = slice(first, first + PIECE)
+        units = vectors[some].astype(np.float32)
+        lengths = np.sqrt(np.vecdot(units, units))
+        bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > SHORTEST)))
+        if len(bad):
+            raise StoreError(f"the vector of image {ids[first + bad[0]]} has no direction; {AGAIN}")
+        units /= lengths[:, None]
+        scales[some] = np.maximum(units.max(1), -units.min(1)) / 127
+        coded = np.rint(units / scales[some, None])
+        codes[some] = coded
+        coded *= scales[some, None]
+        units -= coded
+        errors[some] = np.sqrt(np.vecdot(units, units))
+    whole = bytearray(model.block_bytes)
+    at = 0
+    for column in (ids.astype("<i8"), scales.astype("<f4"), errors.astype("<f4"), codes, vectors):
+        data = column.tobytes()
+        whole[at : at + len(data)] = data
+        at += BLOCK * len(data) // n
+    return bytes(whole)
+
+
+def _header(model: _Model, count: int, stamp: str) -> bytes:
+    texts = [text.encode() for text in (model.digest, stamp)]
+    fixed = HEADER.pack(MAGIC, VERSION, model.dimensions, count, BLOCK, DTYPE, *map(len, texts))
+    body = b"".join([fixed, *texts]).ljust(HEADER_BYTES - 4, b"\0")
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+def _read_header(data: bytes, model: _Model) -> tuple[int, str]:
+    """(number of vectors, stamp). Raises ValueError where this is no header of a map of the model."""
+    if len(data) != HEADER_BYTES or struct.pack("<I", zlib.crc32(data[:-4])) != data[-4:]:
+        raise ValueError("not a map of vectors")
+    *fixed, count, rows, dtype, of_digest, of_stamp = HEADER.unpack_from(data)
+    at = HEADER.size + of_digest
+    digest, stamp = data[HEADER.size : at], data[at : at + of_stamp]
+    if (*fixed, rows, dtype, digest) != (MAGIC, VERSION, model.dimensions, BLOCK, DTYPE, model.digest.encode()):
+        raise ValueError("of another version or model")
+    return count, stamp.decode()

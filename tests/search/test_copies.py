@@ -1,0 +1,90 @@
+"""A library's photos that are there more than once: what reaches the comparison, and what comes back."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from seen import open_seen
+from toy import toy_card
+
+from photosearch.errors import InputError
+
+
+@pytest.fixture
+def seen(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    with open_seen(tmp_path) as seen:
+        yield seen
+
+
+def scene(seed: int, size: int = 128) -> Image.Image:
+    """A picture with something to tell it by: soft patches of random colours."""
+    rng = np.random.default_rng(seed)
+    return Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
+
+
+def save(seen, name: str, picture: Image.Image, **options) -> None:
+    path = seen.folder / name
+    path.parent.mkdir(exist_ok=True)
+    picture.save(path, **options)
+
+
+@pytest.fixture
+def copied(seen):
+    """Two photos; one is there four times, one of these larger than the others."""
+    save(seen, "a.jpg", scene(1), quality=90)
+    shutil.copy(seen.folder / "a.jpg", seen.folder / "same.jpg")
+    save(seen, "small.jpg", scene(1).resize((64, 64)), quality=80)
+    save(seen, "sub/large.png", scene(1, 512))
+    save(seen, "other.jpg", scene(2))
+    seen.index()
+    return seen
+
+
+def groups(seen, **options):
+    found = seen.asks.find_duplicates(**options)
+    return [[(os.path.relpath(m.photo.path, seen.folder), m.how) for m in group.members] for group in found]
+
+
+def test_the_same_picture_is_one_group_and_the_largest_is_kept(copied):
+    ((first, *rest),) = groups(copied)
+    assert first == ("sub/large.png", "kept")
+    assert sorted(rest) == [("a.jpg", "near"), ("same.jpg", "near"), ("small.jpg", "near")]
+    (group,) = copied.asks.find_duplicates()
+    widths = {"large.png": 512, "small.jpg": 64}
+    assert all(m.photo.width == widths.get(os.path.basename(m.photo.path), 128) for m in group.members)
+    assert all(m.photo.size_bytes == Path(m.photo.path).stat().st_size for m in group.members)
+    assert all(m.cosine is not None and m.cosine > 0.9 for m in group.members[1:])
+    assert all(path.exists() for path in map(copied.folder.joinpath, ("a.jpg", "same.jpg", "small.jpg")))
+
+
+def test_without_near_the_same_bytes_alone(copied):
+    assert groups(copied, near=False) == [[("a.jpg", "kept"), ("same.jpg", "same content")]]
+
+
+def test_a_folder_is_looked_at_for_itself(copied):
+    assert groups(copied, under=copied.folder / "sub") == []
+    with pytest.raises(InputError, match="in no folder that is known"):
+        groups(copied, under="/elsewhere")
+
+
+def test_what_was_removed_or_excluded_is_no_copy(copied):
+    (copied.folder / "same.jpg").unlink()
+    copied.index(exclude=("small.jpg",))
+    ((first, *rest),) = groups(copied)
+    assert (first, rest) == (("sub/large.png", "kept"), [("a.jpg", "near")])
+
+
+def test_a_model_without_vectors_leaves_it_to_the_fingerprints(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    with open_seen(tmp_path, toy_card(), reads=False) as seen:
+        assert groups(seen) == []
+        save(seen, "a.png", scene(1))
+        save(seen, "b.jpg", scene(1), quality=90)
+        seen.index()
+        assert len(groups(seen)) == 1
+        (group,) = seen.asks.find_duplicates()
+        assert [m.cosine for m in group.members] == [None, None]

@@ -1,0 +1,573 @@
+"""Questions by description and by picture: how they are read, what they find, and what is said where nothing is."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from library import Counting
+from PIL import Image
+from seen import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, open_seen
+from toy import toy_card, write_toy
+
+import photosearch
+from photosearch.errors import InputError, ModelError, PhotosearchError, QueryError
+from photosearch.search import similar
+from photosearch.search.find import Question, understand
+from photosearch.search.similar import read_weight
+
+
+@pytest.fixture
+def seen(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    with open_seen(tmp_path) as seen:
+        yield seen
+
+
+@pytest.fixture
+def few(seen):
+    """Five photos of one colour each."""
+    for name, colour in {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE, "black": BLACK}.items():
+        seen.photo(f"{name}.png", colour)
+    seen.index()
+    return seen
+
+
+# ---- how words are read
+
+
+@pytest.mark.parametrize(
+    ("words", "labels", "texts"),
+    [
+        ("red", ["red"], []),
+        ("RED", ["red"], []),
+        ("a red", ["red"], []),
+        ('"red"', ["red"], []),
+        ("red and not blue", ["red", "blue"], []),
+        ("dark thing", [], [("dark thing", True)]),
+        ("a red dark thing", [], [("a red dark thing", True)]),
+        ('red and "dark thing"', ["red"], [("dark thing", True)]),
+        ('"dark thing" and red and not green', ["red", "green"], [("dark thing", True)]),
+        ('"dark thing" and not red', ["red"], [("dark thing", True)]),
+        ("dark thing and not red", ["red"], [("dark thing", True)]),
+        ('"dark thing" and not "wet thing"', [], [("dark thing", True), ("wet thing", False)]),
+        ('(red or blue) and "dark thing"', ["red", "blue"], [("dark thing", True)]),
+        ("a man and a red dog", [], [("a man and a red dog", True)]),
+        ("red and a dog on a beach", [], [("red and a dog on a beach", True)]),
+        ("cats or dark things", [], [("cats or dark things", True)]),
+        ("the dog's bowl", [], [("the dog's bowl", True)]),
+        ("it's a dog's life", [], [("it's a dog's life", True)]),
+        ("a dog not on a lead", [], [("a dog not on a lead", True)]),
+        ("all that I am and", [], [("all that I am and", True)]),
+        ("  dark \n thing ", [], [("dark thing", True)]),
+        ("鳥 と 犬", [], [("鳥 と 犬", True)]),
+    ],
+)
+def test_a_known_label_is_a_label_and_all_else_a_description(few, words, labels, texts):
+    read = understand(few.under.db, Question(words))
+    assert [label.name for label in read.labels.values()] == labels
+    assert list(read.texts) == texts
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "say what to find"),
+        (" \n ", "say what to find"),
+        ('"dark thing" or red', "'dark thing' is no label, so it describes, and a description ranks"),
+        ('not ("dark thing" and red)', "'dark thing' is no label"),
+        ('not "dark thing"', "not only what it should not"),
+        ('not "dark thing" and not "wet thing"', "not only what it should not"),
+        ('red and not "dark thing"', "labels filter and don't rank"),
+        ("(dark thing", "a bracket is opened and not closed"),
+        ('dark "thing', "a quote is opened and not closed"),
+        ('""', "a label should stand where '' does"),
+        ("x" * 2001, "2001 characters, more than 2000"),
+    ],
+)
+def test_what_makes_no_question_is_refused_in_one_line(few, words, said):
+    with pytest.raises(QueryError) as error:
+        few.ask(words)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "x" * 2000,
+        "ab " * 660,
+        "🐕 🏖",
+        "собака на пляже",
+        "犬が海で走る",
+        "کلب",
+        "e\u0301",
+        "a\0b",
+        "\udce9t\udce9",
+        "?!",
+    ],
+)
+@pytest.mark.parametrize("reading", [None, "text"])
+def test_any_words_get_an_answer_or_one_line(few, words, reading):
+    said = ""
+    try:
+        assert few.ask(words, reading=reading).by == "similarity"
+    except PhotosearchError as error:
+        said = str(error)
+    assert "\n" not in said
+
+
+def test_text_and_label_insist_on_one_reading(few):
+    assert few.ask("red").by == "label"
+    as_text = few.ask("red", reading="text", min_similarity=-1)
+    assert (as_text.by, few.names(as_text)[0]) == ("similarity", "red.png")
+    assert few.find('"black"', reading="text") == few.find("black", reading="text")
+    with pytest.raises(QueryError, match="no label 'dark thing'; the nearest are: "):
+        few.ask("dark thing", reading="label")
+    with pytest.raises(QueryError, match='no label "it\'s"'):
+        few.ask("it's", reading="label")
+    with pytest.raises(InputError, match="the text is empty"):
+        few.ask('""', reading="text")
+
+
+def test_what_was_asked_is_told_as_it_was_understood(few):
+    assert few.ask("RED").asked == "red"
+    assert few.ask("not red").asked == "not red"
+    assert few.ask("red and not blue").asked == "red and not blue"
+    assert few.ask("black", like=[few.folder / "red.png"]).asked.startswith("black like ")
+
+
+# ---- what is found
+
+
+def test_a_description_ranks_and_a_label_filters(few):
+    assert few.find("black")[:2] == ["black.png", "wine.png"]
+    assert few.find('"black" and red') == ["wine.png", "red.png"]
+    assert few.find('"black" and not red')[0] == "black.png"
+    assert "wine.png" not in few.find('"black" and not red')
+    assert few.find('"black" and not "red"', min_similarity=0.1) == ["black.png"]
+    assert few.find('"black" and red', min_score=0.6, min_similarity=-1) == ["red.png"]
+
+
+def test_a_similarity_is_the_cosine_with_the_words(few):
+    found = {os.path.basename(f.path): f.score for f in few.ask("black", min_similarity=-1).found}
+    wine = np.array([128 / 255, 0, 0, 127 / 255])
+    assert found["black.png"] == pytest.approx(1, abs=1e-3)
+    assert found["wine.png"] == pytest.approx(wine[3] / np.linalg.norm(wine), abs=1e-3)
+    assert found["red.png"] == pytest.approx(0, abs=1e-3)
+
+
+def test_nothing_similar_enough_says_so_in_place_of_noise(few):
+    noise = few.ask("zebra")
+    assert (noise.similar, noise.found, noise.more) == (False, (), False)
+    assert len(few.ask("zebra", min_similarity=-1).found) == 5
+    assert few.ask("black").similar
+
+
+def test_what_is_similar_enough_is_asked_of_what_may_be_shown(few):
+    """The black photo is somewhere else, so its likeness says nothing of this folder."""
+    few.photo("sub/green.png", (0, 255, 1))
+    few.index()
+    there = few.ask("black", under=few.folder / "sub")
+    assert (there.similar, there.found) == (False, ())
+    (few.folder / "black.png").unlink()
+    (few.folder / "wine.png").unlink()
+    few.index()
+    assert not few.ask("black").similar
+
+
+def test_a_limit_and_a_least_similarity_cut_the_answer(few):
+    every = few.find("black", min_similarity=-1)
+    assert len(every) == 5
+    for n in (0, 1, 2, 5, 9):
+        answer = few.ask("black", min_similarity=-1, limit=n)
+        assert few.names(answer) == every[:n]
+        assert answer.more == (n < 5)
+    assert few.find("black", min_similarity=0.5) == ["black.png", "wine.png"]
+    assert few.find("black", min_similarity=0.9999) in (["black.png"], [])
+    assert few.find("red", limit=1) == ["red.png"]
+
+
+def test_twenty_come_where_nobody_says_how_many(seen):
+    for i in range(23):
+        seen.photo(f"{i:02}.png", (0, 0, i))
+    seen.index()
+    answer = seen.ask("black")
+    assert (len(answer.found), answer.more) == (20, True)
+    assert seen.names(answer)[0] == "00.png"
+    assert len(seen.find("black", limit=23)) == 23
+
+
+def test_photos_that_are_gone_make_room_for_those_behind_them(seen):
+    """More of them, all nearer, than are asked for at first."""
+    for i in range(20):
+        seen.photo(f"gone/{i}.png", (0, 0, i))
+    seen.photo("wine.png", WINE)
+    seen.photo("navy.png", (0, 0, 100))
+    seen.index()
+    for path in (seen.folder / "gone").iterdir():
+        path.unlink()
+    seen.index(prune=True)
+    assert seen.find("black", limit=2) == ["navy.png", "wine.png"]
+    assert seen.find("black", limit=1) == ["navy.png"]
+
+
+def test_a_bound_of_the_other_kind_is_refused(few):
+    with pytest.raises(QueryError, match="a smallest score is for labels"):
+        few.ask("dark thing", min_score=0.5)
+    with pytest.raises(QueryError, match="a smallest similarity is for descriptions"):
+        few.ask("red", min_similarity=0.5)
+
+
+def test_the_newest_come_first_where_the_date_sorts(seen):
+    for name, colour in {
+        "20200101_000000": BLACK,
+        "20220101_000000": (0, 0, 20),
+        "20210101_000000": (0, 0, 10),
+    }.items():
+        seen.photo(f"{name}.png", colour)
+    seen.photo("red.png", RED)
+    seen.index()
+    assert seen.find("black", min_similarity=0.5) == [
+        "20200101_000000.png",
+        "20210101_000000.png",
+        "20220101_000000.png",
+    ]
+    by_date = seen.find("black", min_similarity=0.5, sort="date")
+    assert by_date == ["20220101_000000.png", "20210101_000000.png", "20200101_000000.png"]
+    assert seen.find("black", limit=2, sort="date") == ["20210101_000000.png", "20200101_000000.png"]
+    assert seen.find("not red", limit=2, sort="date") == ["20220101_000000.png", "20210101_000000.png"]
+
+
+def test_a_question_is_explained(few):
+    lines = few.ask('"black" and not RED').explained
+    assert lines[0] == "red (RED): a label of toy, which holds from a score of 0.500 on"
+    assert lines[1] == "'black': a description, which ranks"
+    assert lines[2].startswith("similarities here: the best 1.000, the middle 0.")
+    assert "everyday descriptions do not exceed here; the best exceeds " in lines[3]
+    assert few.ask("red", min_score=0.25).explained == ("red: a label of toy, which holds from a score of 0.250 on",)
+    red = str(few.folder / "red.png")
+    assert f"2:{red}: a picture to be like" in few.ask(like=[f"2:{red}"]).explained
+    assert "'green lamp': a description, to be unlike" in few.ask('"black" and not "green lamp"').explained
+
+
+# ---- filters never make it wrong
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Sixty photos: some are there twice, some were removed, some excluded since; four folders, two years."""
+    folder = tmp_path_factory.mktemp("many")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        with open_seen(folder) as seen:
+            rng = np.random.default_rng(1)
+            for i in range(60):
+                colour = tuple(int(c) for c in rng.integers(0, 4, 3) * 85)
+                path = seen.photo(f"{i % 4}/{2020 + i % 2}0{1 + i % 9}01_{i:06}.png", colour)
+                if i % 7 == 0:
+                    shutil.copy(path, path.with_name(f"copy{i}.png"))
+            seen.index()
+            for path in sorted(seen.folder.rglob("*.png"))[::9]:
+                path.unlink()
+            seen.index(exclude=("3/*_00000*.png",))
+            yield seen
+
+
+def read_all(seen):
+    """Each photo that is there: (path, taken, unit vector), from the tables themselves."""
+    with closing(sqlite3.connect(seen.under.db.path)) as db:
+        rows = db.execute(
+            "SELECT r.path || '/' || f.path || '/' || p.name, coalesce(i.taken, p.named), v.vector FROM photos p "
+            "JOIN images i ON i.id = p.image_id JOIN folders f "
+            "ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id JOIN vectors v ON v.image_id = p.image_id "
+            "WHERE p.gone IS NULL"
+        ).fetchall()
+    vectors = [np.frombuffer(v, np.float16).astype(np.float64) for _, _, v in rows]
+    return [(path, taken or "", v / np.linalg.norm(v)) for (path, taken, _), v in zip(rows, vectors, strict=True)]
+
+
+WORD = {"red": (1, 0, 0, 0), "green": (0, 1, 0, 0), "blue": (0, 0, 1, 0), "black": (0, 0, 0, 1)}
+
+
+def hold(label: str, unit) -> bool:
+    """A score is the colour's share of 255; a vector of unit length holds it but for its length."""
+    colour = unit[:3]
+    whole = colour.max() + unit[3]  # the largest colour and the darkness are one together
+    return colour[["red", "green", "blue"].index(label)] / whole >= 0.499
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=st.lists(st.sampled_from(sorted(WORD)), min_size=2, max_size=4).map(" ".join),
+    label=st.sampled_from([None, "red", "not red", "blue", "not green"]),
+    under=st.sampled_from([None, "0", "1", "3"]),
+    year=st.sampled_from([None, "2020", "2021", "2020-03"]),
+    limit=st.sampled_from([1, 3, 20, 100]),
+    least=st.sampled_from([-1.0, 0.0, 0.6]),
+)
+def test_no_filter_makes_an_answer_wrong(many, text, label, under, year, limit, least):
+    words = f'"{text}"' + (f" and {label}" if label else "")
+    answer = many.ask(words, under=under and many.folder / under, since=year, until=year, limit=limit,
+                      min_similarity=least)  # fmt: skip
+    wanted = np.sum([WORD[word] for word in text.split()], axis=0)
+    unit = wanted / np.linalg.norm(wanted)
+    inside = str(many.folder / under) + "/" if under else ""
+    expected = {}
+    for path, taken, vector in read_all(many):
+        if label and hold(label.split()[-1], vector) == label.startswith("not"):
+            continue
+        if path.startswith(inside) and (year is None or taken.startswith(year)) and vector @ unit >= least - 1e-4:
+            expected[path] = float(vector @ unit)
+    found = {f.path: f.score for f in answer.found}
+    best = sorted(expected.values(), reverse=True)
+    assert found.keys() <= expected.keys()
+    assert len(found) == len(answer.found)
+    edge = sum(abs(s - least) < 1e-4 for s in best)  # may fall on either side
+    assert min(limit, len(best) - edge) <= len(found) <= limit
+    assert [f.score for f in answer.found] == pytest.approx(best[: len(found)], abs=1e-3)
+    assert all(found[path] == pytest.approx(expected[path], abs=1e-3) for path in found)
+
+
+# ---- pictures as questions
+
+
+def test_a_picture_of_the_library_finds_itself_and_its_like(few):
+    wine = few.folder / "wine.png"
+    assert few.find(like=[wine])[:1] == ["wine.png"]
+    assert few.ask(like=[wine]).found[0].score == pytest.approx(1, abs=1e-3)
+    assert few.find(like=[wine], unlike=[few.folder / "red.png"], limit=1) == ["black.png"]
+    assert few.find("not red", like=[wine], limit=1) == ["black.png"]
+
+
+def test_a_picture_that_the_library_does_not_hold_is_looked_at(few, tmp_path):
+    Image.new("RGB", (9, 9), (0, 250, 0)).save(tmp_path / "else.png")
+    assert few.find(like=[tmp_path / "else.png"], limit=1) == ["green.png"]
+    assert few.asks.status()["photos"] == 5
+
+
+def test_a_picture_of_the_library_is_not_opened_again(few):
+    (few.folder / "wine.png").write_bytes(b"nothing")
+    assert few.find(like=[few.folder / "wine.png"], limit=1) == ["wine.png"]
+
+
+def test_weights_decide_between_pictures_and_words(few):
+    red, green = few.folder / "red.png", few.folder / "green.png"
+    assert few.find(like=[f"3:{red}", green], limit=2) == ["red.png", "wine.png"]
+    assert few.find(like=[f"3:{green}", red], limit=1) == ["green.png"]
+    assert few.find("black", like=[f"9:{green}"], limit=2) == ["green.png", "black.png"]
+    assert few.find("green", reading="text", unlike=[f"0.5:{green}"], limit=1) == ["green.png"]
+
+
+@pytest.mark.parametrize(
+    ("like", "said"),
+    [
+        ("nowhere.png", "nowhere.png: can't be read"),
+        ("broken.png", "broken.png: can't be read"),
+        ("", "can't be read"),
+        (".", "can't be read"),
+        ("0:red.png", "a weight lies between 0 and 100"),
+        ("-1:red.png", "a weight lies between 0 and 100"),
+        ("nan:red.png", "a weight lies between 0 and 100"),
+        ("1e9:red.png", "a weight lies between 0 and 100"),
+    ],
+)
+def test_a_picture_that_can_not_be_read_is_told_in_one_line(few, monkeypatch, like, said):
+    monkeypatch.chdir(few.folder)
+    Path("broken.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(InputError, match=said) as error:
+        few.ask(like=[like])
+    assert "\n" not in str(error.value)
+
+
+def test_pictures_that_cancel_each_other_or_are_only_unlike_are_refused(few):
+    red = few.folder / "red.png"
+    with pytest.raises(QueryError, match="cancel each other out"):
+        few.ask(like=[red], unlike=[red])
+    with pytest.raises(QueryError, match="not only what it should not"):
+        few.ask(unlike=[red])
+
+
+def test_a_weight_is_read_off_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    Path("3:b.png").touch()
+    texts = {"a.png": (1, "a.png"), "2:a.png": (2, "a.png"), "0.5:a.png": (0.5, "a.png"), "x:a.png": (1, "x:a.png"),
+             "3:b.png": (1, "3:b.png"), "2:": (1, "2:"), "2:~/a.png": (2, "/home/me/a.png")}  # fmt: skip
+    assert {text: read_weight(text) for text in texts} == texts
+
+
+# ---- the map follows the library
+
+
+def test_the_map_follows_new_photos_removals_and_what_was_looked_at_again(few):
+    assert few.find("black", limit=1) == ["black.png"]
+    few.photo("night.png", (0, 0, 5))
+    few.index()
+    assert few.find("black", limit=2) == ["black.png", "night.png"]
+    few.asks.forget([few.folder / "black.png"])
+    (few.folder / "black.png").unlink()
+    assert few.find("black", limit=1) == ["night.png"]
+    few.index(force=True)
+    assert few.find("black", limit=2) == ["night.png", "wine.png"]
+
+
+def test_a_photo_that_takes_the_place_of_the_last_one_is_not_taken_for_it(few):
+    """As many photos as before, the last of them another; the map is the one of before, as a backup may bring back."""
+    few.photo("z.png", (0, 0, 7))
+    few.index()
+    assert "z.png" in few.find("black", min_similarity=0.9)
+    (kept,) = few.under.db.path.parent.glob("*.vectors-*")
+    data = kept.read_bytes()
+    few.asks.forget([few.folder / "z.png"])
+    few.photo("z.png", (250, 0, 0))
+    few.index()
+    kept.write_bytes(data)
+    assert "z.png" not in few.find("black", min_similarity=0.9)
+
+
+def test_what_is_forgotten_leaves_no_vector_beside_the_library(few):
+    few.find("black")
+    maps = list(few.under.db.path.parent.glob("*.vectors-*"))
+    assert len(maps) == 1
+    few.asks.forget([few.folder / "black.png"])
+    assert not maps[0].exists()
+
+
+def test_the_map_of_a_library_that_was_deleted_is_not_the_next_ones(few):
+    """The same number of photos, and the same ids, but other photos."""
+    few.find("black")
+    few.under.db.close()
+    few.asks.close()
+    path = few.under.db.path
+    for left in (path, *path.parent.glob("library.db-*")):
+        left.unlink(missing_ok=True)
+    (few.folder / "black.png").rename(few.folder / "z.png")
+    with photosearch.Library(path) as again:
+        few.asks, few.under.db = again, again._db
+        few.index()
+        assert few.find("black", limit=1) == ["z.png"]
+
+
+def test_what_descriptions_reach_is_learned_again_when_other_photos_come(few):
+    def least():
+        with few.asks._open_likeness() as likeness:
+            return likeness.learn(np.array([0, 0, 0, 1], np.float32)).least
+
+    before = least()
+    assert before == pytest.approx(0, abs=1e-3)  # what a word that nobody knows reaches, of photos without red
+    for path in few.folder.iterdir():
+        path.unlink()
+    few.asks.forget(None)
+    for i in range(5):  # as many, others
+        few.photo(f"{i}.png", (200, 200, 100 + i))
+    few.index()
+    assert least() < -0.5
+
+
+def test_what_was_learned_is_kept_until_a_tenth_of_the_photos_is_new(few, monkeypatch):
+    few.find("black")
+    read = []
+    before = similar.TextModel.embed
+    monkeypatch.setattr(similar.TextModel, "embed", lambda self, texts: read.append(len(texts)) or before(self, texts))
+    few.find("black")
+    assert max(read) <= 2  # the question, and the tower's own trial
+    few.photo("more.png", (9, 9, 9))
+    few.index()
+    few.find("black")
+    assert max(read) == similar.MOST
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "null", "[]", "{", '{"stamp": "x", "best": []}', '{"stamp": "5 5", "best": "no"}']
+)
+def test_a_broken_record_of_what_was_learned_is_none(few, kept):
+    few.find("black")
+    with closing(sqlite3.connect(few.under.db.path)) as db, db:
+        assert db.execute("UPDATE library SET value = ? WHERE name LIKE 'descriptions %'", [kept]).rowcount == 1
+    assert few.find("black", limit=1) == ["black.png"]
+
+
+@pytest.fixture
+def carried(few, tmp_path):
+    """What a backup holds: each file's name and bytes."""
+    few.asks.close()
+    few.under.db.close()
+    return {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file() and "-wal" not in path.name}
+
+
+def test_a_library_that_can_not_be_written_still_answers(carried, as_nobody, monkeypatch):
+    for name, data in carried.items():
+        (as_nobody / name).write_bytes(data)
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(as_nobody))
+    before = sorted(os.listdir(as_nobody))
+    (as_nobody / "library.db").chmod(0o400)
+    as_nobody.chmod(0o500)
+    with photosearch.Library(as_nobody / "library.db", create=False) as asks:
+        found = asks.find("black", limit=1).found
+        assert [os.path.basename(f.path) for f in found] == ["black.png"]
+    assert sorted(os.listdir(as_nobody)) == before
+
+
+# ---- models
+
+
+def test_vectors_of_two_models_are_never_mixed(few, tmp_path):
+    path = write_toy(tmp_path / "other.onnx", card(name="other", space="other-space"), scale=1 / 510)
+    few.photo("late.png", (0, 0, 1))
+    few.index(model=Counting(path, provider="cpu", threads=1))
+    assert few.ask("black").models == ("toy",)
+    assert "late.png" not in few.find("black", min_similarity=-1)
+    few.asks.use("other")
+    with pytest.raises(ModelError, match="no text model for the space 'other-space'"):
+        few.ask("black", reading="text")
+    likes = few.ask(like=[few.folder / "black.png"])
+    assert likes.models == ("other",)
+    assert len(likes.found) == 6
+    assert few.ask("black", model="toy").models == ("toy",)
+
+
+def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    with open_seen(tmp_path, toy_card(thresholds={"red": 0.5})) as seen:
+        with pytest.raises(QueryError, match="nothing is indexed yet"):
+            seen.ask("black")
+        red = seen.photo("red.png", RED)
+        seen.index()
+        for options in ({"words": "black", "reading": "text"}, {"like": [red]}):
+            with pytest.raises(QueryError, match="toy gives no vectors, so likeness can't be asked for"):
+                seen.ask(**options)
+        with pytest.raises(QueryError, match="no label 'black'; the nearest are"):
+            seen.ask("black")
+        with pytest.raises(QueryError, match="the query ends where a label should stand"):
+            seen.ask("red and")
+
+
+def test_a_model_without_labels_says_so_where_a_label_is_insisted_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    its = card(labels=(), heads=("vectors",), thresholds={}, pooling={})
+    with open_seen(tmp_path, its) as seen:
+        seen.photo("black.png", BLACK)
+        seen.photo("white.png", WHITE)
+        seen.index()
+        assert seen.find("black", limit=1) == ["black.png"]
+        with pytest.raises(QueryError, match="no label 'red': toy knows no labels, only descriptions"):
+            seen.ask("red", reading="label")
+
+
+def test_the_map_is_closed_when_a_question_fails(few, monkeypatch):
+    closed = []
+    monkeypatch.setattr(similar.VectorMap, "close", lambda self: closed.append(self))
+    with pytest.raises(QueryError):
+        few.ask('not "dark thing"')
+    assert len(closed) == 1
+
+
+def test_a_label_needs_no_map(few, monkeypatch):
+    monkeypatch.setattr(similar, "open_map", lambda *_: pytest.fail("a label needs no map"))
+    assert few.find("red") == ["red.png", "wine.png"]

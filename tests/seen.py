@@ -1,0 +1,69 @@
+"""A library whose photos have vectors, and a text tower that reads for them, all computed in one's head.
+
+A photo is of one colour, and its vector (red, green, blue, darkness), as toy.py says; so is a text's.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import library
+from library import InThisProcess
+from PIL import Image
+from toy import sight_card, write_toy_text
+
+import photosearch
+from photosearch.models.card import Card
+from photosearch.search.find import Answer
+
+THRESHOLDS = {"red": 0.5, "green": 0.5, "blue": 0.5}
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+BLACK, WHITE, WINE = (0, 0, 0), (255, 255, 255), (128, 0, 0)
+
+
+@dataclass
+class Seen:
+    """`under` holds photos; `asks` is what a user's program would open."""
+
+    under: library.Library
+    asks: photosearch.Library
+
+    @property
+    def folder(self) -> Path:
+        return self.under.folder
+
+    def photo(self, name: str, colour: tuple[int, int, int]) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), colour).save(path)
+        return path
+
+    def index(self, **options: Any) -> None:
+        self.under.index(decoders=InThisProcess, **options)
+
+    def ask(self, words: str = "", **options: Any) -> Answer:
+        return self.asks.find(words, **options)
+
+    def find(self, words: str = "", **options: Any) -> list[str]:
+        """The names of what is found, in its order."""
+        return self.names(self.ask(words, **options))
+
+    def names(self, answer: Answer) -> list[str]:
+        return [os.path.relpath(found.path, self.folder) for found in answer.found]
+
+
+def card(**changes: Any) -> Card:
+    return sight_card(**{"thresholds": THRESHOLDS, **changes})
+
+
+@contextmanager
+def open_seen(folder: Path, its: Card | None = None, *, reads: bool = True) -> Iterator[Seen]:
+    """PHOTOSEARCH_MODELS must name the folder. reads: whether there is a text tower."""
+    if reads:
+        write_toy_text(folder / "toy-text.onnx")
+    under = library.make(folder, its or card())
+    with under.db, photosearch.Library(under.db.path) as asks:
+        yield Seen(under, asks)
