@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photosearch import sheet
 from photosearch.errors import InputError
-from photosearch.sheet import GAP, SIDE, STRIP
+from photosearch.judging import sheet
+from photosearch.judging.sheet import GAP, SIDE, STRIP
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.coverage import TUNING, cover, from_csv, synthetic
-from photosearch import report, sampling
 from photosearch.errors import InputError
-from photosearch.sampling import Answer
+from photosearch.judging import report, sampling
+from photosearch.judging.sampling import Answer
 
 SHARES = ("precision", "recall", "f1", "accuracy")
 
@@ -115,6 +115,7 @@ def test_on_average_the_estimates_are_the_truth(library, threshold):
         assert abs(values.mean() - getattr(known, name)) < 3 * spread, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 200])
 def test_95_percent_intervals_hold_the_truth_in_95_of_100_draws(library, n):
     """The full table: python -m benchmarks.coverage."""

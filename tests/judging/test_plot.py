@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photosearch import plot, report
 from photosearch.errors import InputError
+from photosearch.judging import plot, report
 
 rng = np.random.default_rng(1)
 PHOTOS = [report.Judged(f"{i}.jpg", float(s), bool(rng.random() < s)) for i, s in enumerate(rng.random(200))]

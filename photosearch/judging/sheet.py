@@ -13,9 +13,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from photosearch.decoders import Decoders, Settings
 from photosearch.errors import InputError
-from photosearch.photos import Opened, Photo, Unreadable
+from photosearch.photos.decode import Need, Opened, Unreadable
+from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.walk import Photo
 
 COLUMNS, PER_PAGE = 10, 60
 SIDE, STRIP, GAP = 160, 34, 8  # pixels: a thumbnail's longer side, the number above it, the space around them
@@ -34,30 +35,35 @@ class Thumbnail:
     opened: Opened | None
 
 
-def write(folder: Path, numbered: Sequence[tuple[int, str]]) -> list[Path]:
-    """Open the photos (number, path) and write their pages: sheet-1.jpg, sheet-2.jpg, ... Raises InputError."""
+def write(folder: Path, numbered: Sequence[tuple[int, str]], title: str = "") -> list[Path]:
+    """Open the photos (number, path) and write their pages: sheet-1.jpg, sheet-2.jpg, ... Raises InputError.
+
+    title: a line at the foot of each.
+    """
     pages = [numbered[i : i + PER_PAGE] for i in range(0, len(numbered), PER_PAGE)]
     digits = len(str(len(pages)))
     workers = min(WORKERS, os.cpu_count() or 1)
-    decoders = Decoders(workers, Settings(OPENED))
+    decoders = Decoders(workers, DecodeOptions((Need(OPENED),)))
     try:
         with ThreadPoolExecutor(workers) as pool:
             written = []
             for i, rows in enumerate(pages, 1):
-                image = page(list(pool.map(lambda row: _open(decoders, *row), rows)))
+                image = page(list(pool.map(lambda row: _open(decoders, *row), rows)), title)
                 written.append(_save(image, folder / f"sheet-{i:0{digits}}.jpg"))
             return written
     finally:
         decoders.close()
 
 
-def page(thumbnails: Sequence[Thumbnail]) -> Image.Image:
-    """One page, ten to a row, in the order given."""
+def page(thumbnails: Sequence[Thumbnail], title: str = "") -> Image.Image:
+    """One page, ten to a row, in the order given; the title at its foot."""
     across, down = min(COLUMNS, len(thumbnails)), -(-len(thumbnails) // COLUMNS)
     step_x, step_y = SIDE + GAP, STRIP + SIDE + GAP
-    sheet = Image.new("RGB", (GAP + across * step_x, GAP + down * step_y), PAPER)
+    foot = STRIP if title else 0
+    sheet = Image.new("RGB", (GAP + across * step_x, GAP + down * step_y + foot), PAPER)
     draw = ImageDraw.Draw(sheet)
     large, small = ImageFont.load_default(NUMBER), ImageFont.load_default(NOTE)
+    draw.text((GAP, GAP + down * step_y), title, INK, large)
     for i, thumbnail in enumerate(thumbnails):
         x, y = GAP + i % COLUMNS * step_x, GAP + i // COLUMNS * step_y
         draw.text((x, y), str(thumbnail.number), INK, large)
@@ -73,13 +79,13 @@ def _shrunk(opened: Opened) -> Image.Image:
     """The whole photo, in its own shape, SIDE on its longer side."""
     longer = max(opened.width, opened.height)
     size = (max(1, round(SIDE * opened.width / longer)), max(1, round(SIDE * opened.height / longer)))
-    return Image.fromarray(opened.views[0]).resize(size, Image.Resampling.LANCZOS)
+    return Image.fromarray(opened.views[0][0]).resize(size, Image.Resampling.LANCZOS)
 
 
 def _open(decoders: Decoders, number: int, path: str) -> Thumbnail:
     try:
         # Neither length nor time are asked for: the file is read anew.
-        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: True).opened)
+        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: (0,)).opened)
     except Unreadable:
         return Thumbnail(number, None)
 

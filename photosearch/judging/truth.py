@@ -1,4 +1,4 @@
-"""What the user knows: CSV in, CSV out. Columns path, label, present; present is 1 or 0.
+"""What the user knows: CSV in, CSV out. Columns path, label, present; present is 1 or 0, yes or no, true or false.
 
     path,label,present
     2019/heron.jpg,bird,1
@@ -9,17 +9,23 @@ over, so that a sheet may be filled in bit by bit. One bad row, and nothing is i
 """
 
 import csv
+import io
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from photosearch import query
 from photosearch.errors import InputError, QueryError
-from photosearch.store import Store, Truth
+from photosearch.library import answers, marks, places
+from photosearch.library.database import Database
+from photosearch.library.marks import Truth
+from photosearch.search.find import resolve
 
 COLUMNS = ("path", "label", "present")
+YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 MAX_FIELD = 100_000  # characters; csv's own limit is for the whole process and may have been changed
 
 
@@ -34,8 +40,11 @@ class Row:
 
 
 def read_rows(path: str | Path) -> list[Row]:
-    """The judged rows of a CSV file. Raises InputError, which names the line."""
+    """The judged rows of a CSV file, - for stdin. Raises InputError, which names the line."""
     folder = os.path.dirname(os.path.abspath(path))
+    if str(path) == "-":
+        text = sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")
+        return list(_rows(io.StringIO(text, newline=""), "stdin", os.path.abspath("")))
     try:
         # surrogateescape: a path need not be UTF-8. utf-8-sig: spreadsheets write a byte order mark.
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -44,20 +53,20 @@ def read_rows(path: str | Path) -> list[Row]:
         raise InputError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def import_rows(store: Store, rows: Iterable[Row], source: str, *, skip_unknown: bool = False) -> tuple[int, int]:
+def import_rows(db: Database, rows: Iterable[Row], source: str, *, skip_unknown: bool = False) -> tuple[int, int]:
     """Keep what the rows say, all or nothing -> (rows kept, rows passed over).
 
     skip_unknown: pass over photos that the library doesn't hold, instead of refusing the file. Raises InputError.
     """
-    known = [label.name for label in store.labels()]
+    known = [label.name for label in answers.labels(db)]
     kept: dict[tuple[str, int], Row] = {}
     passed = 0
     for row in rows:
         try:
-            label = query.resolve(row.label, known)
+            label = resolve(row.label, known)
         except QueryError as error:
             raise InputError(f"{source}, line {row.line}: {error}") from None
-        image_id = store.image_of(real(row.path))
+        image_id = places.image_of(db, row.path)
         if image_id is None:
             if not skip_unknown:
                 raise InputError(
@@ -71,25 +80,32 @@ def import_rows(store: Store, rows: Iterable[Row], source: str, *, skip_unknown:
             raise InputError(
                 f"{source}, line {row.line}: contradicts line {other.line}: the same picture, once 1 and once 0"
             )
-    store.put_truth((label, image_id, row.present) for (label, image_id), row in kept.items())
+    marks.put_truth(db, ((label, image_id, row.present) for (label, image_id), row in kept.items()))
     return len(kept), passed
 
 
 def write_rows(truths: Iterable[Truth], out: TextIO) -> None:
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((t.path, t.label, int(t.present)) for t in truths)
+    out.write(format_csv([COLUMNS, *((t.path, t.label, int(t.present)) for t in truths)]))
 
 
-def real(path: str) -> str:
-    """A photo's path as the library spells it: its folder without links, its own name as it stands."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(folder), name)
+def format_csv(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as CSV that every Python reads back.
+
+    The writer of Pythons before 3.11.9 and 3.12.3 quotes a carriage return only where it ends its lines with one.
+    """
+    lines = []
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="\r\n").writerow(row)
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def _rows(file: TextIO, source: str, folder: str) -> Iterator[Row]:
     before = csv.field_size_limit(MAX_FIELD)
-    reader = csv.reader(file, strict=True)
+    first = file.readline()
+    delimiter = ";" if ";" in first and "," not in first else ","  # as spreadsheets write it where 1,5 is a number
+    reader = csv.reader(itertools.chain([first], file), strict=True, delimiter=delimiter)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         if missing := [name for name in COLUMNS if name not in header]:
@@ -110,10 +126,11 @@ def _row(cells: list[str], places: list[int], source: str, line: int, folder: st
     path, label, present = (cells[i] for i in places)
     if present.strip() == "":
         return
-    if present.strip() not in ("0", "1"):
+    said = present.strip().casefold()
+    if said not in YES + NO:
         raise InputError(f"{source}, line {line}: present is {present.strip()!r}; it must be 1 or 0")
     if not path or "\0" in path:
         raise InputError(f"{source}, line {line}: has no usable path")
     if not label.strip():
         raise InputError(f"{source}, line {line}: has no label")
-    yield Row(line, os.path.join(folder, path), label.strip(), present.strip() == "1")
+    yield Row(line, os.path.join(folder, path), label.strip(), said in YES)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from photosearch import report
 from photosearch.errors import InputError
+from photosearch.judging import report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

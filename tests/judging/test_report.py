@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from photosearch import report
-from photosearch.report import Counts, Judged
+from photosearch.judging import report
+from photosearch.judging.report import Counts, Judged
 
 #         a bird, a bird, a plane, a bird, a kite, a cat
 SIX = [(0.9, True), (0.8, True), (0.8, False), (0.4, True), (0.3, False), (0.1, False)]
