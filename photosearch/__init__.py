@@ -1,9 +1,451 @@
-"""Find the photos you describe, in your own folders, on your own machine."""
+"""Find the photos you describe, in your own folders, on your own machine.
 
+    from photosearch import Library
+
+    with Library("library.db") as library:
+        for event in library.index("/home/me/Pictures"):
+            print(event)
+        for photo in library.find("bird and not dog", limit=20).found:
+            print(photo.score, photo.path)
+
+The command line does nothing that can't be done here; docs/python.md tells all of it. What is heavy is imported by
+the method that needs it, so that `import photosearch` costs a few milliseconds.
+"""
+
+import contextlib
 import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from photosearch.index.events import Event
+    from photosearch.judging.compare import Compared
+    from photosearch.judging.judge import Answered
+    from photosearch.library.answers import Label
+    from photosearch.library.marks import Sample, Truth
+    from photosearch.models.session import Model
+    from photosearch.search.duplicates import Group
+    from photosearch.search.find import Answer
+    from photosearch.search.similar import Likeness
 
 __version__ = "0.1.0"
+__all__ = ["Library", "__version__", "default_path"]
 
 # From version 1.29 on, ONNX Runtime tells its maker of each session on Linux: it keeps a number for this machine under
-# ~/.cache and opens connections. It looks for this when it is imported; for Windows, see model.py.
+# ~/.cache and opens connections. It looks for this when it is imported; for Windows, see models/session.py.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
+def default_path() -> Path:
+    """Where a user's own library lies, if nobody says otherwise: PHOTOSEARCH_DB, else in the user's data folder."""
+    from photosearch.library.home import own_path
+
+    named = os.environ.get("PHOTOSEARCH_DB")
+    return Path(named).expanduser() if named else own_path()
+
+
+class Library:
+    """What is known of your photos. A context manager; for one thread. Every method raises PhotosearchError alone."""
+
+    def __init__(self, path: str | Path | None = None, *, create: bool = True):
+        """path: the library's file, None for your own. create: make it where there is none. Raises StoreError."""
+        from photosearch.library.database import Database
+
+        self.path = Path(path) if path is not None else default_path()
+        self._db = Database(self.path, create=create)
+        self._models: dict[str | None, Model] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ---- looking at photos
+
+    def index(
+        self,
+        *folders: str | Path,
+        models: Sequence[str] = (),
+        tiles: int | None = None,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
+        follow_symlinks: bool | None = None,
+        provider: str = "auto",
+        batch_size: int | None = None,
+        workers: int | None = None,
+        max_pixels: int | None = None,
+        force: bool = False,
+        retry: bool = False,
+        prune: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> "Iterator[Event]":
+        """Look at all photos in folders, without any: in all that are known. Gives each event once it is committed.
+
+        models: by name or file, in place of what the folders remember. tiles: look at so many parts of each photo too.
+        exclude, include: patterns as in git's ignore files. The folders remember these. workers: photos opened at
+        once. stop: asked now and then; once true, the run ends with what it has. Holds the library: a second run says
+        who has it. Raises InputError, ModelError, StoreError.
+        """
+        from photosearch.errors import InputError
+        from photosearch.index.run import RunOptions, index
+        from photosearch.library import places
+        from photosearch.library.lock import only_one
+        from photosearch.library.places import FolderSettings
+
+        settings = FolderSettings(tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None,
+                                  follow_symlinks)  # fmt: skip
+        options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
+        with only_one(self._db):
+            named = [os.fspath(folder) for folder in folders] or [root.root for root in places.roots(self._db)]
+            if not named:
+                raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
+            yield from index(
+                self._db, named, lambda name: self.load(name, provider), settings=settings, options=options, stop=stop
+            )
+            self._learn()
+
+    def _learn(self) -> None:
+        """After a run: score new photos by the user's descriptions, and learn what similarities mean now.
+
+        Both cost a question less: it would wait for them otherwise.
+        """
+        from photosearch.errors import ModelError
+        from photosearch.library import answers
+
+        if answers.descriptions(self._db, answers.YOURS):
+            from photosearch.search.described import update
+
+            update(self._db, self._open_likeness)
+        own = self.answers
+        if own is not None and answers.space_of(self._db, own) is not None:
+            with contextlib.suppress(ModelError), self._open_likeness() as likeness:  # no text model: pictures alone
+                likeness.learn_descriptions()
+
+    def load(self, name: str | None = None, provider: str = "auto") -> "Model":
+        """A model by its name or file, None for the tool's default; kept for the next time. Raises ModelError."""
+        from photosearch.errors import ModelError
+        from photosearch.library import answers
+        from photosearch.models.catalog import resolve
+        from photosearch.models.session import Model
+
+        if name not in self._models:
+            try:
+                path = resolve(name)
+            except ModelError:  # a file that has looked here before is known by its name too
+                known = name and answers.model_path(self._db, name)
+                if not known:
+                    raise
+                path = Path(known)
+            self._models[name] = Model(path, provider=provider)
+        return self._models[name]
+
+    def look(self, photo: "str | Path | Image", *, model: str | None = None) -> Mapping[str, float]:
+        """What the library's own model, or another, says of one picture: label -> score. Nothing is kept.
+
+        photo: a file, or a picture that Pillow has opened. Raises ModelError, and InputError where it can't be read.
+        """
+        loaded = self.load_own(model)
+        outputs = loaded.look(self._read_views(photo, loaded))
+        if outputs.scores is None:
+            return {}
+        return dict(zip(loaded.card.labels, map(float, outputs.scores[0]), strict=True))
+
+    def _read_views(self, photo: "str | Path | Image", model: "Model") -> Any:
+        """One picture as a model sees it, [1, 1, S, S, 3]. Raises InputError where it can't be read."""
+        import numpy as np
+
+        from photosearch.errors import InputError
+        from photosearch.index.look import Reading
+        from photosearch.photos import decode
+
+        need = Reading(model).need
+        if not isinstance(photo, str | Path):
+            return np.expand_dims(decode.views(photo, need.size, fit=need.fit), 0)
+        try:
+            return np.expand_dims(decode.decode(decode.read(os.fspath(photo)), [need]).views[0], 0)
+        except decode.Unreadable as error:
+            raise InputError(f"{photo}: can't be read: {error.reason}") from None
+
+    def load_own(self, name: str | None = None, provider: str = "auto") -> "Model":
+        """A model by its name or file; None: the one that answers here, else the tool's default. Raises ModelError."""
+        from photosearch.library import answers
+
+        if name is None and (own := self.answers) is not None:
+            name = answers.model_path(self._db, own) or own
+        return self.load(name, provider)
+
+    def count_files(self, folders: Sequence[str | Path] = ()) -> int:
+        """How many photos lie in folders, without any: in all that are known. Nothing is opened."""
+        from photosearch.index.run import count_files
+
+        return count_files(self.path, [os.fspath(folder) for folder in folders])
+
+    def count_known(self, folder: str | Path) -> int:
+        """How many photos the library knows in a folder, those that are gone left out."""
+        from photosearch.library import places
+
+        inside = places.scope(self._db, places.as_stored(self._db, os.fspath(folder)))
+        return 0 if inside is None else places.count(self._db, inside).photos
+
+    # ---- how folders are indexed
+
+    def folders(self) -> list[dict[str, Any]]:
+        """The folders that are known: path, counts of photos, whether it is there, its settings, and those in words."""
+        from photosearch.index.settings import describe_folders
+
+        return describe_folders(self._db)
+
+    def set_folder(
+        self,
+        folder: str | Path,
+        *,
+        models: Sequence[str] | None = None,
+        tiles: int | None = None,
+        exclude: Sequence[str] | None = None,
+        include: Sequence[str] | None = None,
+        follow_symlinks: bool | None = None,
+        reset: bool = False,
+    ) -> str:
+        """Say how a folder is indexed from now on -> that, in words. reset: forget what was said. Raises InputError."""
+        from photosearch.index.settings import set_folder
+        from photosearch.library.places import FolderSettings
+
+        said = FolderSettings(
+            None if models is None else tuple(models), tiles, None if exclude is None else tuple(exclude),
+            None if include is None else tuple(include), follow_symlinks,
+        )  # fmt: skip
+        return set_folder(self._db, os.fspath(folder), said, lambda name: self.load(name).card, reset=reset)
+
+    def forget(self, paths: Sequence[str | Path] | None) -> int:
+        """Delete what is known of photos and folders, None: of all -> photos forgotten. Photos are left alone."""
+        import glob
+
+        from photosearch.library import places
+        from photosearch.library.lock import only_one
+
+        with only_one(self._db):
+            for derived in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
+                derived.unlink(missing_ok=True)  # it would keep what it knows of them until it is made anew
+            if paths is None:
+                return places.forget_all(self._db)
+            return places.forget(self._db, [places.as_stored(self._db, os.fspath(path)) for path in paths])
+
+    # ---- asking
+
+    def find(self, words: str = "", *, limit: int | None = None, **options: Any) -> "Answer":
+        """The photos that show what you describe, best first. Raises QueryError, InputError, ModelError.
+
+        words: labels filter (bird and not dog), descriptions rank (a cat asleep), both together do both (dog and
+        "playing in the snow"). limit: at most so many; None is all that show a label, and the 20 most similar.
+        options: most_similar, reading, like, unlike, min_score, min_similarity, under, since, until, file_dates, sort,
+        model, as in search/find.py's Question.
+        """
+        from photosearch.search.find import Question, find
+
+        for name in ("like", "unlike"):
+            options[name] = tuple(map(os.fspath, options.get(name) or ()))
+        if options.get("under") is not None:
+            options["under"] = os.fspath(options["under"])
+        if limit is not None:
+            options.setdefault("most_similar", limit)
+        return find(self._db, Question(words, limit, **options), self._read_vector)
+
+    def find_unseen(self, paths: Sequence[str]) -> dict[str, str]:
+        """Which of these photos can't be seen now: 'away' with their drive, or 'missing'."""
+        from photosearch.library import places
+
+        return places.find_unseen(self._db, paths)
+
+    def _read_vector(self, picture: str, model: str) -> Any:
+        """The vector of a photo's file that the library does not hold. Raises InputError, ModelError."""
+        from photosearch.errors import ModelError
+        from photosearch.library import answers
+
+        loaded = self.load(answers.model_path(self._db, model) or model)
+        outputs = loaded.look(self._read_views(picture, loaded))
+        if outputs.vectors is None:
+            raise ModelError(f"{model} gives no vectors")
+        return outputs.vectors[0]
+
+    def count(self, words: str, most: int, **options: Any) -> int:
+        """How many photos `find` would give with the same options, counted up to `most`."""
+        return len(self.find(words, limit=most, **options).found)
+
+    def find_label(self, name: str, model: str | None = None) -> "Label":
+        """The label that a word means. Raises QueryError, which lists the nearest; InputError."""
+        from photosearch.search.find import choose_labels
+
+        return choose_labels(self._db, [name], model)[name]
+
+    def describe_label(self, name: str, model: str | None = None) -> dict[str, Any]:
+        """A label's model, threshold and what that rests on, what lies above and below it, synonyms, figures."""
+        from photosearch.search.find import describe_label
+
+        return describe_label(self._db, name, model)
+
+    def labels(self, model: str | None = None) -> "list[Label]":
+        """What `find` can look for, and from which score on; the labels of the model that answers come first."""
+        from photosearch.search.find import list_labels
+
+        return list_labels(self._db, model)
+
+    # ---- likeness
+
+    def add_label(self, name: str, text: str, *, model: str | None = None) -> "Label":
+        """Make a description a label, to sample, judge and report on like any other. Raises InputError, QueryError."""
+        from photosearch.search.described import add_label
+
+        with self._open_likeness(model) as likeness:
+            return add_label(self._db, likeness, name, text)
+
+    def remove_label(self, name: str) -> None:
+        """Forget a label that is a description. Raises QueryError."""
+        from photosearch.search.described import remove_label
+
+        remove_label(self._db, name)
+
+    def find_duplicates(self, *, near: bool = True, under: str | Path | None = None) -> "list[Group]":
+        """Photos that are there more than once, in groups: the same content; near: the same picture otherwise."""
+        from photosearch.search.copies import find_copies
+
+        return find_copies(self._db, near=near, under=None if under is None else os.fspath(under))
+
+    def judge_retrieval(self, file: str | Path, *, model: str | None = None) -> dict[str, Any]:
+        """How well descriptions find the photos that a CSV file (query,path) says they should. Raises InputError."""
+        from photosearch.judging.retrieving import judge_retrieval
+
+        with self._open_likeness(model) as likeness:
+            return judge_retrieval(self._db, likeness, file)
+
+    def _open_likeness(self, model: str | None = None) -> "Likeness":
+        from photosearch.errors import QueryError
+        from photosearch.library import answers, places
+        from photosearch.search.find import model_name
+        from photosearch.search.similar import Likeness
+
+        name = model_name(self._db, model)
+        space = None if name is None else answers.space_of(self._db, name)
+        if name is None:
+            raise QueryError("nothing is indexed yet; run `photosearch index FOLDER`")
+        if space is None:
+            raise QueryError(f"{name} gives no vectors, so likeness can't be asked for; index with another model")
+        return Likeness(
+            self._db, space, lambda path: self._read_vector(path, name),
+            lambda path: places.image_of(self._db, path),
+        )  # fmt: skip
+
+    # ---- judging
+
+    def mark(self, path: str | Path, label: str, present: bool) -> None:
+        """Tell what you know of a photo. Raises InputError."""
+        self.mark_many([path], [(label, present)])
+
+    def mark_many(self, paths: Sequence[str | Path], said: Sequence[tuple[str, bool]]) -> int:
+        """Tell the same of several photos: all of (label, present) -> how many photos. Raises InputError."""
+        from photosearch.judging.judge import mark
+
+        return mark(self._db, [os.fspath(path) for path in paths], said)
+
+    def unmark(self, paths: Sequence[str | Path], labels: Sequence[str]) -> int:
+        """Take back what you said of photos -> how many marks went. Raises InputError, QueryError."""
+        from photosearch.judging.judge import unmark
+
+        return unmark(self._db, [os.fspath(path) for path in paths], labels)
+
+    def truth(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Truth]":
+        """What you know of your photos, a row for each photo and label."""
+        from photosearch.library import marks
+        from photosearch.search.find import check_folder
+
+        return marks.truth(self._db, label, under=None if under is None else check_folder(self._db, os.fspath(under)))
+
+    def import_truth(self, file: str | Path, *, skip_unknown: bool = False) -> tuple[int, int]:
+        """Read what you know from a CSV file, all or nothing -> (rows kept, rows passed over). Raises InputError."""
+        from photosearch.judging import truth
+
+        rows = truth.read_rows(file)
+        return truth.import_rows(self._db, rows, os.fspath(file), skip_unknown=skip_unknown)
+
+    def draw_sample(self, label: str, n: int, *, seed: int = 0, model: str | None = None) -> "Sample":
+        """Draw n photos to judge a label by. Raises InputError."""
+        from photosearch.judging.judge import draw_sample
+
+        return draw_sample(self._db, label, n, seed=seed, model=model)[1]
+
+    def judge(
+        self,
+        label: str,
+        yes: Sequence[str],
+        unsure: Sequence[str] = (),
+        *,
+        model: str | None = None,
+        sheet: int | None = None,
+    ) -> "tuple[Label, Answered]":
+        """Judge a sample by its numbers as typed: 3 7 12-15; sheet: its own, None: the last's. Raises InputError."""
+        from photosearch.judging.judge import judge
+
+        return judge(self._db, label, yes, unsure, model=model, sheet=sheet)
+
+    def compare(self, label: str | None = None, **options: Any) -> "Compared":
+        """How right the model is on a label, on the photos that you marked. Raises InputError.
+
+        options: model, under, threshold, at_precision, at_recall, calibration, as in judging/compare.py.
+        """
+        from photosearch.judging.compare import compare
+
+        return compare(self._db, label, **options)
+
+    def report(self, label: str | None = None, **options: Any) -> dict[str, Any]:
+        """What `compare` finds, ready for JSON: counts, shares, intervals, mistakes."""
+        return self.compare(label, **options).told
+
+    def save_threshold(self, label: "Label", threshold: float | None) -> None:
+        """From now on the label holds from this score on; None: from its card's."""
+        from photosearch.library import answers
+
+        answers.save_threshold(self._db, label, threshold)
+
+    # ---- what there is
+
+    def status(self) -> dict[str, Any]:
+        """The library in numbers: photos, unreadable, removed, excluded, images, truth, roots, models, last run."""
+        from photosearch.library import answers, places
+
+        roots = [
+            {"path": r.root, "photos": places.count(self._db, r).photos, "there": places.is_there(r)}
+            for r in places.roots(self._db)
+        ]
+        return {
+            "roots": roots, **places.counts(self._db), "answers": answers.answering(self._db),
+            "models": answers.models(self._db), "last_run": answers.last_run(self._db),
+        }  # fmt: skip
+
+    def unreadable(self) -> list[tuple[str, str, str]]:
+        """(path, reason, since when) of each photo that could not be read."""
+        from photosearch.library import places
+
+        return places.unreadable(self._db)
+
+    @property
+    def answers(self) -> str | None:
+        """The name of the model that answers; None where nothing was indexed yet."""
+        from photosearch.library import answers
+
+        return answers.answering(self._db)
+
+    def use(self, model: str) -> tuple[int, int]:
+        """From now on this model answers -> (pictures that it has looked at, all pictures).
+
+        Raises StoreError where it has looked at nothing here.
+        """
+        from photosearch.library import answers, places
+
+        answers.use(self._db, model)
+        return answers.count_answered(self._db, model), places.counts(self._db)["images"]

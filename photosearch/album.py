@@ -2,44 +2,64 @@
 
 Nothing is overwritten, ever: two photos of one name stand side by side as `a.jpg` and `a (2).jpg`, and a photo
 that the folder already holds, as the same link or byte for byte, is left alone, so that the same command twice
-changes nothing. A copy appears whole or not at all.
+changes nothing. A copy appears whole or not at all. A photo that is not there costs only itself.
 """
 
+import errno
 import filecmp
 import os
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from photosearch.errors import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of the album's disk, whichever file the system names
 
-def copy_to(folder: str | Path, paths: Iterable[str]) -> tuple[int, int]:
-    """-> (copied, already there). Dates come along. Raises InputError; what was copied before stays."""
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """made: copies or links. there: photos that the folder held already. missing: (photo, why it can't be read)."""
+
+    made: int
+    there: int
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+def copy_to(folder: str | Path, paths: Iterable[str]) -> Filled:
+    """Dates come along. Raises InputError where the folder can't be written; what was copied before stays."""
     return _fill(folder, paths, _copy, lambda photo, there: filecmp.cmp(photo, there, shallow=False))
 
 
-def link_to(folder: str | Path, paths: Iterable[str]) -> tuple[int, int]:
-    """The same with symbolic links -> (linked, already there)."""
+def link_to(folder: str | Path, paths: Iterable[str]) -> Filled:
+    """The same with symbolic links."""
     return _fill(folder, paths, os.symlink, os.path.samefile)
 
 
 def _fill(
     folder: str | Path, paths: Iterable[str], put: Callable[[str, str], object], same: Callable[[str, str], bool]
-) -> tuple[int, int]:
+) -> Filled:
     made = there = 0
+    missing: list[tuple[str, str]] = []
     try:
         os.makedirs(folder, exist_ok=True)
         for photo in paths:
-            place = _free_place(folder, photo, same)
-            if place is None:
-                there += 1
+            try:
+                os.stat(photo)  # a link would be made to nothing too
+                place = _free_place(folder, photo, same)
+                if place is not None:
+                    put(photo, place)
+            except OSError as error:
+                if error.filename != photo or error.errno in FULL:
+                    raise
+                missing.append((photo, error.strerror or str(error)))
             else:
-                put(photo, place)
-                made += 1
+                there += place is None
+                made += place is not None
     except OSError as error:
         raise InputError(f"{error.filename or folder}: {error.strerror or error}; {made} photos done before") from None
-    return made, there
+    return Filled(made, there, tuple(missing))
 
 
 def _free_place(folder: str | Path, photo: str, same: Callable[[str, str], bool]) -> str | None:

@@ -15,12 +15,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photosearch import photos
-from photosearch.decoders import Decoders, Settings
 from photosearch.errors import PhotosearchError
-from photosearch.model import Model
-from photosearch.photos import Photo
-from photosearch.store import Store
+from photosearch.library import answers, places
+from photosearch.library.database import Database
+from photosearch.library.places import File
+from photosearch.models.card import Card
+from photosearch.models.catalog import read_card
+from photosearch.models.session import Model
+from photosearch.photos import decode
+from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.walk import Photo
 
 MEGAPIXELS_12 = (4000, 3000)
 BATCH = 16
@@ -51,11 +55,11 @@ def _decoding(folder: Path, size: int) -> Check:
     path.write_bytes(_picture())
     status = path.stat()
     photo = Photo(str(path), status.st_size, status.st_mtime_ns)
-    decoders = Decoders(1, Settings(size))
+    decoders = Decoders(1, DecodeOptions((decode.Need(size),)))
     try:
-        decoders.open(photo, lambda _: True)  # starts the child
-        milliseconds = _median_ms(lambda: decoders.open(photo, lambda _: True))
-    except photos.Unreadable as error:
+        decoders.open(photo, lambda _: (0,))  # starts the child
+        milliseconds = _median_ms(lambda: decoders.open(photo, lambda _: (0,)))
+    except decode.Unreadable as error:
         return Check("decoding", False, error.reason)
     finally:
         decoders.close()
@@ -66,8 +70,8 @@ def _provider(model_path: Path, name: str) -> Check:
     try:
         model = Model(model_path, provider=name)
         size = model.card.input_size
-        batch = np.zeros((BATCH, size, size, 3), np.uint8)
-        milliseconds = _median_ms(lambda: model.score(batch)) / BATCH
+        batch = np.zeros((BATCH, 1, size, size, 3), np.uint8)
+        milliseconds = _median_ms(lambda: model.look(batch)) / BATCH
     except PhotosearchError as error:
         return Check(f"provider {name}", False, str(error))
     works = name in ("auto", model.provider)
@@ -76,19 +80,20 @@ def _provider(model_path: Path, name: str) -> Check:
 
 
 def _storing(folder: Path, model_path: Path) -> Check:
-    card = Model(model_path, provider="cpu").card
-    with Store(folder / "doctor.db", create=True) as store:
-        model_id, label_ids = store.put_model(card, "doctor", 0)
-        scope = store.add_root(str(folder))
-        folder_id = store.folder_id(scope, str(folder))
+    card = read_card(model_path)
+    assert isinstance(card, Card)
+    with Database(folder / "doctor.db", create=True) as db:
+        model_id, label_ids = answers.put_model(db, card, "doctor", 0)
+        scope = places.add_root(db, str(folder))
+        folder_id = places.folder_id(db, scope, str(folder))
 
         def put_batch() -> None:
-            with store.transaction():
+            with db.transaction():
                 for _ in range(BATCH):
                     content_hash = random.randbytes(32)
-                    image_id = store.put_image(content_hash, 1, 1, None)
-                    store.put_photo(folder_id, content_hash.hex(), 1, 1, image_id)
-                    store.put_scores(image_id, dict.fromkeys(label_ids.values(), 0.5), model_id)
+                    image_id = places.put_image(db, content_hash, 1, 1)
+                    places.put_photo(db, folder_id, content_hash.hex(), File(1, 1), image_id)
+                    answers.put_said(db, image_id, model_id, label_ids, dict.fromkeys(list(label_ids)[:8], 0.5))
 
         return Check("storing", True, f"a transaction of {BATCH} photos", _median_ms(put_batch) / BATCH)
 

@@ -1,12 +1,15 @@
 """Copies and links: nothing is overwritten, and the same command twice changes nothing."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from toy import photo
 
 from photosearch import album
+from photosearch.album import Filled
 from photosearch.errors import InputError
 
 
@@ -16,7 +19,7 @@ def two_of_one_name(folder: Path) -> list[str]:
 
 def test_two_photos_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
-    assert album.copy_to(tmp_path / "album", paths) == (2, 0)
+    assert album.copy_to(tmp_path / "album", paths) == Filled(2, 0)
     names = sorted(p.name for p in (tmp_path / "album").iterdir())
     assert names == ["a (2).jpg", "a.jpg"]
     assert (tmp_path / "album" / "a.jpg").read_bytes() == Path(paths[0]).read_bytes()
@@ -26,7 +29,7 @@ def test_two_photos_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
 def test_the_same_copies_twice_change_nothing(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
     album.copy_to(tmp_path / "album", paths)
-    assert album.copy_to(tmp_path / "album", paths) == (0, 2)
+    assert album.copy_to(tmp_path / "album", paths) == Filled(0, 2)
     assert len(list((tmp_path / "album").iterdir())) == 2
 
 
@@ -39,8 +42,8 @@ def test_a_copy_keeps_its_date(tmp_path: Path) -> None:
 
 def test_links_lead_to_the_photos_and_are_made_once(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
-    assert album.link_to(tmp_path / "album", paths) == (2, 0)
-    assert album.link_to(tmp_path / "album", paths) == (0, 2)
+    assert album.link_to(tmp_path / "album", paths) == Filled(2, 0)
+    assert album.link_to(tmp_path / "album", paths) == Filled(0, 2)
     assert [str((tmp_path / "album" / n).readlink()) for n in ("a.jpg", "a (2).jpg")] == paths
 
 
@@ -48,7 +51,7 @@ def test_a_file_that_was_there_before_is_left_as_it_was(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "a.jpg").write_text("mine")
-    assert album.copy_to(tmp_path / "album", [str(path)]) == (1, 0)
+    assert album.copy_to(tmp_path / "album", [str(path)]) == Filled(1, 0)
     assert (tmp_path / "album" / "a.jpg").read_text() == "mine"
 
 
@@ -56,12 +59,43 @@ def test_a_dangling_link_is_not_overwritten(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "a.jpg").symlink_to("nowhere")
-    assert album.copy_to(tmp_path / "album", [str(path)]) == (1, 0)
+    assert album.copy_to(tmp_path / "album", [str(path)]) == Filled(1, 0)
     assert str((tmp_path / "album" / "a.jpg").readlink()) == "nowhere"
 
 
-def test_a_photo_that_vanished_is_an_error_in_words_and_leaves_no_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fill", [album.copy_to, album.link_to])
+def test_a_photo_that_is_missing_is_named_and_the_others_are_done(tmp_path: Path, fill: Callable[..., Filled]) -> None:
+    here, gone, last = photo(tmp_path / "a.jpg"), tmp_path / "gone.jpg", photo(tmp_path / "b.jpg", "blue")
+    for made in (2, 0):
+        filled = fill(tmp_path / "album", [str(here), str(gone), str(last)])
+        assert filled == Filled(made, 2 - made, ((str(gone), "No such file or directory"),))
+        assert sorted(p.name for p in (tmp_path / "album").iterdir()) == ["a.jpg", "b.jpg"]
+
+
+def test_a_link_whose_photo_went_away_is_not_made_again(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match=r"gone\.jpg: No such file or directory; 1 photos done before"):
-        album.copy_to(tmp_path / "album", [str(path), str(tmp_path / "gone.jpg")])
+    album.link_to(tmp_path / "album", [str(path)])
+    path.unlink()
+    assert album.link_to(tmp_path / "album", [str(path)]).made == 0
     assert [p.name for p in (tmp_path / "album").iterdir()] == ["a.jpg"]
+
+
+def test_a_folder_that_can_not_be_written_ends_the_album(tmp_path: Path) -> None:
+    path = photo(tmp_path / "a.jpg")
+    (tmp_path / "album").write_text("a file")
+    with pytest.raises(InputError, match="album: File exists; 0 photos done before"):
+        album.copy_to(tmp_path / "album", [str(path)])
+
+
+def test_a_full_disk_ends_the_album_whichever_file_the_system_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photo(tmp_path / "a.jpg")
+
+    def fail(source: str, goal: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", source)
+
+    monkeypatch.setattr("shutil.copy2", fail)
+    with pytest.raises(InputError, match="No space left on device; 0 photos done before"):
+        album.copy_to(tmp_path / "album", [str(path)])
+    assert list((tmp_path / "album").iterdir()) == []

@@ -1,0 +1,320 @@
+"""`index` and `folders`: what is looked at, and how."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photosearch.cli.output import note, print_table, say_count, show_progress
+from photosearch.cli.root import App, AsJson, Db, app, library_path, model_option, open_library, path_argument
+from photosearch.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    from photosearch import Library
+    from photosearch.index.events import Event
+
+folders_app = App(invoke_without_command=True, help="The folders that are known, and how each of them is indexed.")
+app.add_typer(folders_app, name="folders")
+
+KINDS = {  # events that count photos -> the word in the summary
+    "New": "new",
+    "Changed": "changed",
+    "ScoredAgain": "scored again",
+    "Unchanged": "unchanged",
+    "Moved": "moved",
+    "Returned": "back",
+    "CouldNotRead": "unreadable",
+    "Excluded": "excluded",
+    "Removed": "removed",
+}
+LEFT = ("Excluded", "Removed")  # photos that are not in the folder
+Models = Annotated[list[str] | None, model_option("--model", help="A model's name or file; may be repeated.")]
+Tiles = Annotated[
+    int | None, typer.Option(metavar="N", min=0, max=25, help="Look at so many parts of each photo too: 0, 4, 9.")
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Pass over what git would ignore by this; may be repeated.")
+]
+Include = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Take in what would be passed over; may be repeated.")
+]
+FollowSymlinks = Annotated[
+    bool | None, typer.Option("--follow-symlinks/--no-follow-symlinks", help="Follow links; loops are safe.")
+]
+
+
+@app.command("index")
+def index_command(
+    ctx: typer.Context,
+    folders: Annotated[
+        list[str] | None, path_argument(metavar="DIR", help="Folders of photos; without, all that are known.")
+    ] = None,
+    model: Models = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", min=1, max=4096, help="Photos scored at once.")] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", min=1, max=256, help="Photos opened at once.")] = None,
+    provider: Annotated[str, typer.Option(metavar="NAME", help="auto, cuda, coreml, directml, cpu, ...")] = "auto",
+    require_gpu: Annotated[bool, typer.Option("--require-gpu", help="Fail rather than run on the CPU.")] = False,
+    tiles: Tiles = None,
+    exclude: Exclude = None,
+    include: Include = None,
+    follow_symlinks: FollowSymlinks = None,
+    max_megapixels: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Refuse photos larger than this.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Open and score everything again.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Try unreadable photos again.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Believe it when most of a folder is gone.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each unreadable photo.")] = False,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Look at the photos in folders, and remember what is in them.
+
+    The folders remember --model, --tiles, --exclude, --include and --follow-symlinks: later runs keep to them.
+    """
+    named = folders or []
+    for folder in named:
+        if os.path.isfile(folder):
+            raise InputError(f"{folder}: is a file; name its folder")
+    if not library_path(ctx, db).exists():  # and none is made for nothing
+        for folder in named:
+            if not os.path.isdir(folder):
+                raise InputError(f"{folder}: no such folder")
+        if not named:
+            raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
+        from photosearch.models.catalog import read_card, resolve
+
+        for name in model or (None,):  # a run that can't begin leaves no empty library
+            read_card(resolve(name))
+    with open_library(ctx, db, create=True) as library, _stopping() as stop:
+        for name in (*(model or ()),) or (None,):
+            loaded = library.load_own(name, provider)
+            if require_gpu and loaded.provider == "cpu":
+                raise ModelError(f"no GPU can be used: {loaded.fallback or 'the CPU was asked for'}")
+            if (
+                loaded.fallback
+                and not quiet
+                and (verbose or provider != "auto" or "no NVIDIA driver" not in loaded.fallback)
+            ):
+                note(f"on the CPU; {loaded.fallback}" if loaded.provider == "cpu" else loaded.fallback)
+        before = library.answers
+        events = library.index(
+            *named, models=model or (), tiles=tiles, exclude=exclude or (), include=include or (),
+            follow_symlinks=follow_symlinks, provider=provider, batch_size=batch_size, workers=workers,
+            max_pixels=max_megapixels and max_megapixels * 1_000_000, force=force, retry=retry, prune=prune,
+            stop=stop.is_set,
+        )  # fmt: skip
+        start = time.perf_counter()
+        run = _follow(events, library, named, quiet=quiet, verbose=verbose)
+        seconds = time.perf_counter() - start
+        told = library.status()["last_run"] or {}
+        how = f"{' and '.join(told.get('models', []))} on {told.get('provider')}"
+        if as_json:
+            typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3), "provider": told.get("provider"),
+                                   "models": told.get("models")}))  # fmt: skip
+        if not quiet:
+            for line in run.lines(seconds, how):
+                note(line)
+            looked = told.get("models", [])
+            if before is not None and looked and before not in looked:
+                note(f"find still uses {before}; `photosearch models use {looked[0]}` switches")
+        empty = [f for f in named if not stop.is_set() and not library.count_known(f)]
+    for folder in empty:
+        if os.path.realpath(folder) not in run.unlisted:  # that was said already
+            note(f"{folder}: holds no photo that can be read here")
+    if stop.is_set():
+        note("Stopped. What was done is kept: the same command goes on from here.")
+        raise typer.Exit(stop.exit_code)
+    if empty or any(os.path.realpath(folder) in run.unlisted for folder in named):
+        raise typer.Exit(1)
+
+
+class _Counts:
+    """What a run did, in numbers."""
+
+    def __init__(self) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.why: Counter[str] = Counter()
+        self.passed_over: Counter[str] = Counter()
+        self.unlisted: set[str] = set()
+
+    def to_json(self) -> dict[str, Any]:
+        told = {word.replace(" ", "_"): self.kinds[kind] for kind, word in KINDS.items()}
+        return {**told, "why": dict(self.why), "passed_over": dict(self.passed_over)}
+
+    def lines(self, seconds: float, how: str) -> Iterator[str]:
+        there = sum(n for kind, n in self.kinds.items() if kind in KINDS and kind not in LEFT)
+        told = []
+        for kind, word in KINDS.items():
+            if (n := self.kinds[kind]) or kind == "New":
+                why = f" ({', '.join(self.why)})" if kind == "ScoredAgain" and self.why else ""
+                told.append(f"{n:,} {word}{why}")
+        opened = sum(self.kinds[kind] for kind in ("New", "Changed", "ScoredAgain"))
+        speed = opened / max(seconds, 1e-9)
+        rate = f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {how}" if opened else ""
+        yield f"{say_count(there, 'photo')}: {', '.join(told)}; {seconds:.1f} s{rate}"
+        if self.kinds["CouldNotRead"]:
+            yield "`photosearch errors` says why photos were unreadable."
+        if self.passed_over:
+            yield _describe_passed_over(self.passed_over)
+
+
+def _describe_passed_over(files: Counter[str]) -> str:
+    from photosearch.photos.walk import READ_BY
+
+    most = files.most_common(8)
+    told = [f"{n:,} {extension or 'without an extension'}" for extension, n in most]
+    if len(files) > len(most):
+        told.append(f"{sum(files.values()) - sum(n for _, n in most):,} others")
+    would = dict.fromkeys(READ_BY[extension] for extension, _ in most if extension in READ_BY)
+    reader = f"; would be read with {' and '.join(would)}" if would else ""
+    return f"passed over: {', '.join(told)}{reader}"
+
+
+def _follow(events: "Iterator[Event]", library: "Library", named: list[str], *, quiet: bool, verbose: bool) -> _Counts:
+    """Run the index to its end behind a progress bar, and say what isn't ordinary."""
+    from photosearch.index import events as happened
+
+    run = _Counts()
+    with show_progress(lambda: library.count_files(named), quiet) as (advance, say):
+        for event in events:
+            kind = type(event).__name__
+            run.kinds[kind] += 1
+            match event:
+                case happened.ScoredAgain(_, why):
+                    run.why[why] += 1
+                case happened.CouldNotRead(path, reason, remembered) if verbose and not remembered:
+                    say(f"{path}: {reason}")
+                case happened.PassedOver(_, files):
+                    run.passed_over.update(files)
+                case happened.CouldNotList(path, reason):
+                    run.unlisted.add(path)
+                    say(f"{path}: can't be listed: {reason}; what is known of it stays")
+                case happened.RootMoved(before, path):
+                    say(f"{before} is now {path}: its photos moved along")
+                case happened.Remembered(path, what):
+                    say(f"{path} is indexed so from now on: {what}")
+                case happened.KeptAll(path, gone, known):
+                    say(f"{path}: {gone:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
+                        "If they are gone for good: index --prune")  # fmt: skip
+            if kind in KINDS and kind not in LEFT:
+                advance()
+    return run
+
+
+class _Stop(threading.Event):
+    """exit_code: 130 after Ctrl-C, 143 after a polite kill, as shells have it."""
+
+    exit_code = 130
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator["_Stop"]:
+    """Ctrl-C, or a polite kill, sets the event; a second one interrupts at once. The old handlers come back."""
+    stop = _Stop()
+
+    def handle(number: int, _: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        stop.exit_code = 128 + number
+        note("\nFinishing the batch; once more to stop at once.")
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(s, handle) for s in signals]
+    try:
+        yield stop
+    finally:
+        for s, handler in zip(signals, before, strict=True):
+            signal.signal(s, handler)
+
+
+# ---- folders
+
+
+@folders_app.callback()
+def folders_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -> None:
+    """The folders that are known: how many photos each holds, and how it is indexed."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with open_library(ctx, db) as library:
+        rows = library.folders()
+    if as_json:
+        words = ("described", "usual")
+        typer.echo(json.dumps([{k: v for k, v in row.items() if k not in words} for row in rows], indent=1))
+        return
+    cells = []
+    for row in rows:
+        counts = [say_count(row["photos"], "photo")]
+        counts += [f"{row[kind]:,} {kind}" for kind in ("unreadable", "removed", "excluded") if row[kind]]
+        state = "" if row["there"] else "away"
+        cells.append((row["path"], ", ".join(counts), state, _describe_row(row)))
+    print_table(("folder", "photos", "", "indexed with"), cells)
+    if not rows:
+        note("no folder is known yet; name one: photosearch index FOLDER")
+        return
+    from photosearch.photos.walk import EXCLUDED
+
+    note(f"passed over everywhere: {', '.join(EXCLUDED)}")
+
+
+def _describe_row(row: dict[str, Any]) -> str:
+    told = [row["described"]["models"]]
+    told += [f"{key}: {row['described'][key]}" for key in ("tiles", "excluded", "included", "links")
+             if row["described"][key] != row["usual"][key]]  # fmt: skip
+    return "; ".join(told)
+
+
+@folders_app.command("set")
+def folders_set(
+    ctx: typer.Context,
+    folder: Annotated[str, path_argument(metavar="DIR", help="A folder that is known, or one below it.")],
+    model: Models = None,
+    tiles: Tiles = None,
+    exclude: Exclude = None,
+    include: Include = None,
+    follow_symlinks: FollowSymlinks = None,
+    reset: Annotated[bool, typer.Option("--reset", help="First forget all that was said of it.")] = False,
+    db: Db = None,
+) -> None:
+    """Say how a folder is indexed from now on.
+
+    Each option takes the place of what was said by it before; the next `photosearch index` goes by it.
+    """
+    with open_library(ctx, db) as library:
+        what = library.set_folder(
+            folder, models=model, tiles=tiles, exclude=exclude, include=include,
+            follow_symlinks=follow_symlinks, reset=reset,
+        )  # fmt: skip
+    note(f"{folder} is indexed so from now on: {what}; run photosearch index for it to take effect")
+
+
+@folders_app.command("drop")
+def folders_drop(
+    ctx: typer.Context,
+    folder: Annotated[str, path_argument(metavar="DIR", help="A folder that is known.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    db: Db = None,
+) -> None:
+    """Forget a folder, with all that is known of its photos.
+
+    Your marks on them go as well. The photos themselves are left alone.
+    """
+    from photosearch.cli.upkeep import confirm
+
+    with open_library(ctx, db) as library:
+        rows = [row for row in library.folders() if row["path"] in (os.path.abspath(folder), os.path.realpath(folder))]
+        if not rows:
+            known = ", ".join(row["path"] for row in library.folders()) or "none"
+            raise InputError(f"{folder}: not a folder that is known; known are {known}")
+        confirm(f"forget {rows[0]['path']}: {say_count(rows[0]['photos'], 'photo')} and your marks on them", yes)
+        n = library.forget([rows[0]["path"]])
+    note(f"{say_count(n, 'photo')} forgotten")

@@ -1,0 +1,293 @@
+"""`mark`, `truth`, `sample`, `judge`, `report`: what you know, and how right the models are."""
+
+import io
+import json
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from photosearch.cli.output import escape, note, say_count, to_bytes, to_csv
+from photosearch.cli.root import App, AsJson, Db, OneModel, Under, app, open_library, path_argument, path_option
+from photosearch.errors import InputError
+
+TOO_FEW = 0.5  # an interval that is wider says next to nothing
+SHARES = ("precision", "recall", "f1", "accuracy")
+
+truth_app = App(no_args_is_help=True, help="What you know of your photos, as CSV.")
+app.add_typer(truth_app, name="truth")
+
+
+@app.command("mark")
+def mark_command(
+    ctx: typer.Context,
+    paths: Annotated[list[str], path_argument(metavar="PHOTO", help="Photos in the library.")],
+    is_: Annotated[list[str] | None, typer.Option("--is", metavar="LABEL", help="They show this.")] = None,
+    not_: Annotated[list[str] | None, typer.Option("--not", metavar="LABEL", help="They don't show this.")] = None,
+    forget: Annotated[
+        list[str] | None, typer.Option("--forget", metavar="LABEL", help="Take back such a mark.")
+    ] = None,
+    db: Db = None,
+) -> None:
+    """Tell what you know of photos.
+
+    `report` compares it with what the model said.
+    """
+    said = [(name, True) for name in is_ or []] + [(name, False) for name in not_ or []]
+    if bool(said) == bool(forget):
+        raise InputError("say what they show, --is LABEL or --not LABEL; or take a mark back: --forget LABEL")
+    with open_library(ctx, db) as library:
+        if forget:
+            note(f"{say_count(library.unmark(paths, forget), 'mark')} taken back")
+            return
+        n = library.mark_many(paths, said)
+    note(f"{say_count(n, 'photo')} marked")
+
+
+@truth_app.command("import")
+def truth_import(
+    ctx: typer.Context,
+    file: Annotated[str, path_argument(metavar="FILE.csv", help="Columns path, label, present (1 or 0); - is stdin.")],
+    skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Pass over photos not in the library.")] = False,
+    db: Db = None,
+) -> None:
+    """Read what you know from a CSV file: all of it, or nothing."""
+    with open_library(ctx, db) as library:
+        kept, passed = library.import_truth(file, skip_unknown=skip_unknown)
+    note(f"{say_count(kept, 'row')} kept" + (f", {passed:,} passed over: not in the library" if passed else ""))
+
+
+@truth_app.command("export")
+def truth_export(
+    ctx: typer.Context,
+    label: Annotated[str | None, typer.Option(metavar="LABEL", help="Only this label's rows.")] = None,
+    under: Under = None,
+    db: Db = None,
+) -> None:
+    """Print what you know as CSV, paths in full."""
+    from photosearch.judging import truth
+
+    with open_library(ctx, db) as library:
+        rows = library.truth(label, under=under)
+    text = io.StringIO()
+    truth.write_rows(rows, text)
+    typer.echo(to_bytes(text.getvalue()), nl=False)
+
+
+@app.command("report")
+def report_command(
+    ctx: typer.Context,
+    precision_recall: Annotated[
+        bool, typer.Option("--precision-recall", help="Counts, precision and recall: the usual report.")
+    ] = False,
+    calibration: Annotated[bool, typer.Option("--calibration", help="Is a score of 0.8 right 8 times in 10?")] = False,
+    label: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="Which label; without, the one that you know something of.")
+    ] = None,
+    under: Under = None,
+    model: OneModel = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="P", min=0, max=1, help="In place of the label's own.")
+    ] = None,
+    at_precision: Annotated[
+        float | None, typer.Option(metavar="P", min=0, max=1, help="The threshold that finds most at this precision.")
+    ] = None,
+    at_recall: Annotated[
+        float | None, typer.Option(metavar="R", min=0, max=1, help="The most precise threshold at this recall.")
+    ] = None,
+    save: Annotated[bool, typer.Option("--save", help="Keep the threshold, for find.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Go back from a kept threshold to the model's own.")] = False,
+    retrieval: Annotated[
+        str | None,
+        path_option("--retrieval", metavar="FILE.csv", help="How well descriptions find photos: columns query, path."),
+    ] = None,
+    plot: Annotated[str | None, path_option("--plot", metavar="FILE.png", help="Draw the curve.")] = None,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Compare what the model said with what you know.
+
+    Precision, recall and mistakes, on the photos that you marked; after `sample` and `judge`, for the whole library.
+    """
+    if retrieval is not None:
+        others = {"--precision-recall": precision_recall, "--calibration": calibration, "--label": label,
+                  "--under": under, "--threshold": threshold, "--at-precision": at_precision,
+                  "--at-recall": at_recall, "--save": save, "--plot": plot}  # fmt: skip
+        if given := [name for name, value in others.items() if value not in (None, False)]:
+            raise InputError(f"--retrieval judges all descriptions of a file at once; leave out {', '.join(given)}")
+        with open_library(ctx, db) as library:
+            told = library.judge_retrieval(retrieval, model=model)
+        typer.echo(json.dumps(told, indent=1) if as_json else _describe_retrieval(told))
+        return
+    if reset:
+        if label is None:
+            raise InputError("say of which label to reset the threshold: --label LABEL")
+        with open_library(ctx, db) as library:
+            library.save_threshold(library.find_label(label, model), None)
+            own = library.find_label(label, model)
+        note(f"find {own.name} takes the model's own {own.threshold:.4f} again")
+        return
+    with open_library(ctx, db) as library:
+        compared = library.compare(
+            label, model=model, under=under, threshold=threshold, at_precision=at_precision, at_recall=at_recall,
+            calibration=calibration,
+        )  # fmt: skip
+        if compared.chosen_on is not None:
+            note(f"This threshold was chosen on {compared.chosen_on}: on others, expect a little less.")
+        if save:
+            library.save_threshold(compared.label, compared.threshold)
+            note(f"find {compared.label.name} now takes {compared.threshold:.4f}")
+    if plot is not None:
+        from photosearch.judging import plot as drawing
+
+        draw = drawing.reliability if calibration and not precision_recall else drawing.precision_recall
+        draw(Path(plot), compared.judged, compared.threshold, compared.label.name)
+        note(f"{plot}: drawn")
+    typer.echo(json.dumps(compared.told, indent=1) if as_json else _describe(compared.told))
+
+
+def _describe_retrieval(told: dict[str, Any]) -> str:
+    lines = [f"{say_count(told['queries'], 'description')}, {say_count(told['photos'], 'picture')}", ""]
+    names = {"recall_at_1": "found first", "recall_at_5": "among 5", "recall_at_10": "among 10",
+             "mrr": "reciprocal", "map": "average"}  # fmt: skip
+    lines += [_figure(title, told[key], told["intervals"][key]) for key, title in names.items()]
+    return "\n".join(lines)
+
+
+def _describe(known: dict[str, Any]) -> str:
+    """The talk's table, and below it each figure with its 95 % interval; what a sample says of the library first."""
+    c = {k: f"{known[k]:,}" for k in ("tp", "fp", "fn", "tn")}
+    label = known["label"]
+    lines = [
+        *_library_lines(known),
+        f"{label} by {known['model']}, found from a score of {known['threshold']:.4f} on; "
+        f"{say_count(known['n'], 'picture')} whose truth is known",
+        "",
+        f"{'':12}{'shows it':>12}{'does not':>12}",
+        f"{'found':12}{c['tp']:>12}{c['fp']:>12}",
+        f"{'not found':12}{c['fn']:>12}{c['tn']:>12}",
+        "",
+    ]
+    lines += [_figure(name, known[name], known["intervals"][name]) for name in SHARES]
+    lines.append(f"{'always no':12}{100 * known['always_no_accuracy']:6.2f} % accuracy")
+    if known["not_scored"]:
+        lines.append(f"{known['not_scored']:,} more could not be compared: they have no score")
+    if known["copies"]:
+        lines.append(f"{say_count(known['copies'], 'photo')} more show the same pictures: each picture counts once")
+    for kind, title in (("found", "found, and wrong"), ("missed", "missed")):
+        rows = known["mistakes"][kind]
+        lines += ["", f"{title}:", *(f"  {row['score']:.3f}  {row['path']}" for row in rows)] if rows else []
+    if "calibration" in known:
+        lines += ["", *_calibration_lines(known["calibration"])]
+    return escape("\n".join(lines))
+
+
+def _library_lines(known: dict[str, Any]) -> list[str]:
+    if "library" not in known:
+        return []
+    lib = known["library"]
+    lines = [
+        f"The whole library, {lib['population']:,} pictures, by {lib['judged']:,} judged of {lib['drawn']:,} drawn:"
+    ]
+    lines += ["", *(_figure(name, lib[name], lib["intervals"][name]) for name in SHARES)]
+    if lib["intervals"]["present"] is not None:
+        low, high = lib["intervals"]["present"]
+        lines.append(f"{'show it':12}{lib['present']:8,.0f}   95 %: {low:,.0f} to {high:,.0f}")
+    return [*lines, "", "The photos whose truth is known, which need not be like the others:", ""]
+
+
+def _figure(name: str, value: float | None, interval: Sequence[float] | None) -> str:
+    told = "no value" if value is None else f"{100 * value:6.2f} %"
+    if interval is None:
+        return f"{name:12}{told}"
+    few = " (too few to say)" if interval[1] - interval[0] > TOO_FEW else ""
+    return f"{name:12}{told}   95 %: {100 * interval[0]:.2f} to {100 * interval[1]:.2f}{few}"
+
+
+def _calibration_lines(calibration: dict[str, Any]) -> list[str]:
+    rows = [
+        f"{b['low']:.1f}..{b['high']:.1f}{b['n']:>10,}{b['score']:>12.3f}{b['present']:>12.3f}"
+        for b in calibration["bins"]
+    ]
+    error = calibration["expected_calibration_error"]
+    return [
+        f"{'score':8}{'photos':>10}{'mean score':>12}{'show it':>12}",
+        *rows,
+        f"expected calibration error {error:.4f}",
+    ]
+
+
+@app.command("sample")
+def sample_command(
+    ctx: typer.Context,
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="What to judge by.")],
+    n: Annotated[int, typer.Option("-n", metavar="N", min=4, max=10_000, help="How many photos.")] = 60,
+    to: Annotated[str | None, path_option("--to", metavar="DIR", help="A new folder; default: sample-LABEL.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another number draws other photos.")] = 0,
+    model: OneModel = None,
+    db: Db = None,
+) -> None:
+    """Draw photos to judge, so that report speaks for all of them.
+
+    A contact sheet to look at, and a CSV file to fill in.
+    """
+    from photosearch.judging import sheet
+
+    with open_library(ctx, db) as library:
+        name = library.find_label(label, model).name
+        folder = Path(to) if to else Path(f"sample-{name}".replace(os.sep, "_"))
+        if folder.exists():
+            raise InputError(f"{folder}: is there already; name a new folder with --to")
+        kept = library.draw_sample(label, n, seed=seed, model=model)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be made: {error.strerror}; name another with --to") from None
+    numbered = [(i, p.path) for i, p in enumerate(kept.photos, 1) if p.path is not None]
+    cells = [(kept.id, i, os.path.relpath(path, folder), name, "") for i, path in numbered]
+    (folder / "sample.csv").write_bytes(to_csv([("sheet", "number", "path", "label", "present"), *cells]))
+    csv_file = shlex.quote(str(folder / "sample.csv"))
+    sheets = sheet.write(folder, numbered, f"sheet {kept.id}: {name}")
+    note(
+        f"{folder}: {say_count(len(numbered), 'photo')} on {', '.join(s.name for s in sheets)}. See which show {name}; "
+        f"the others count as not:\n  photosearch judge {shlex.quote(name)} --sheet {kept.id} 3 7 12-15\n"
+        f"or fill in sample.csv (1, 0, or nothing):\n  photosearch truth import {csv_file}\n"
+        "then:\n  photosearch report"
+    )
+
+
+@app.command("judge")
+def judge_command(
+    ctx: typer.Context,
+    label: Annotated[str, typer.Argument(metavar="LABEL", help="The label that the sample was drawn for.")],
+    numbers: Annotated[
+        list[str] | None, typer.Argument(metavar="NUMBERS", help="On the sheet, those that show it: 3 7 12-15.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="None of them shows it.")] = False,
+    unsure: Annotated[
+        list[str] | None, typer.Option(metavar="NUMBERS", help="Leave these unjudged; may be repeated.")
+    ] = None,
+    sheet: Annotated[
+        int | None, typer.Option("--sheet", metavar="N", help="Which sheet; without, the one that was drawn last.")
+    ] = None,
+    model: OneModel = None,
+    db: Db = None,
+) -> None:
+    """Judge a sample by the numbers on its sheet.
+
+    The photos whose numbers you name show the label, all others don't. A photo that is not where it was when the
+    sample was drawn was grey on the sheet, and is left unjudged.
+    """
+    if bool(numbers) == none:
+        raise InputError("name the numbers on the sheet that show it, or --none")
+    with open_library(ctx, db) as library:
+        chosen, told = library.judge(label, numbers or [], unsure or [], model=model, sheet=sheet)
+    left = f", {told.left:,} left out that can't be opened" if told.left else ""
+    if told.changed:
+        note(f"{say_count(len(told.changed), 'mark')} changed: {', '.join(told.changed)}")
+    note(
+        f"sheet {told.sheet}: {told.judged:,} judged, {told.yes:,} of them {chosen.name}{left}; now: photosearch report"
+    )

@@ -1,0 +1,248 @@
+"""`mark`, `truth`, `report`, `sample`, `judge` as a user types them."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from desk import Desk, names, said
+from PIL import Image
+from toy import photo
+
+
+def judged(desk: Desk) -> None:
+    """Five photos with what is known of them: red.jpg and white.png score high on red, two of the others not."""
+    photo(desk.photos / "green.png", "green")
+    photo(desk.photos / "black.png", "black")
+    desk.index()
+    rows = [("red.jpg", 1), ("2019/white.png", 0), ("2019/blue.webp", 0), ("green.png", 1), ("black.png", 0)]
+    (desk.photos / "truth.csv").write_text("path,label,present\n" + "".join(f"{p},red,{yes}\n" for p, yes in rows))
+    assert said(desk.run("truth", "import", desk.photos / "truth.csv")) == ["5 rows kept"]
+
+
+def drawn(desk: Desk, n: int | None = None) -> list[dict[str, str]]:
+    """Draw a sample for red -> the rows of its CSV file."""
+    folder = desk.folder / "sample"
+    result = desk.run("sample", "red", *(() if n is None else ("-n", n)), "--to", folder)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    return list(csv.DictReader(io.StringIO((folder / "sample.csv").read_text())))
+
+
+def is_red(path: Path) -> bool:
+    with Image.open(path) as image:
+        red, green, _ = image.convert("RGB").getpixel((0, 0))
+    return red > 200 > green
+
+
+def test_marks_come_back_in_the_export(desk: Desk) -> None:
+    desk.index()
+    assert said(desk.run("mark", desk.photos / "red.jpg", "--is", "RED", "--not", "blue")) == ["1 photo marked"]
+    contradiction = desk.run("mark", desk.photos / "red.jpg", "--is", "red", "--not", "red")
+    assert (contradiction.exit_code, contradiction.stderr) == (
+        1, "photosearch: a photo can't both show a label and not show it\n",
+    )  # fmt: skip
+    rows = list(csv.reader(io.StringIO(desk.run("truth", "export").stdout)))
+    path = str(desk.photos / "red.jpg")
+    assert rows == [["path", "label", "present"], [path, "blue", "0"], [path, "red", "1"]]
+    (desk.folder / "t.csv").write_text(desk.run("truth", "export", "--label", "red").stdout)
+    assert said(desk.run("truth", "import", desk.folder / "t.csv")) == ["1 row kept"]
+    assert desk.run("truth", "export", "--under", desk.photos / "2019").stdout == "path,label,present\n"
+
+
+def test_rows_of_photos_that_are_not_there_can_be_passed_over(desk: Desk) -> None:
+    desk.index()
+    (desk.photos / "t.csv").write_text("path,label,present\nred.jpg,red,1\nnowhere.jpg,red,0\n")
+    assert desk.run("truth", "import", desk.photos / "t.csv").exit_code == 1
+    assert desk.run("truth", "export").stdout.count("\n") == 1, "all, or nothing"
+    assert said(desk.run("truth", "import", desk.photos / "t.csv", "--skip-unknown")) == [
+        "1 row kept, 1 passed over: not in the library"
+    ]
+
+
+def test_the_report_has_the_talks_table_in_its_stable_keys(desk: Desk) -> None:
+    judged(desk)
+    known = json.loads(desk.run("report", "--precision-recall", "--json").stdout)
+    assert {k: known[k] for k in ("label", "threshold", "tp", "fp", "fn", "tn")} == {
+        "label": "red", "threshold": 0.5, "tp": 1, "fp": 1, "fn": 1, "tn": 2,
+    }  # fmt: skip
+    shares = ("precision", "recall", "f1", "accuracy", "always_no_accuracy")
+    assert [known[k] for k in shares] == [0.5, 0.5, 0.5, 0.6, 0.6]
+    assert set(known["intervals"]) >= {"precision", "recall", "f1", "accuracy"}
+    assert (known["n"], known["model"], known["not_scored"]) == (5, "toy", 0)
+    assert [os.path.basename(m["path"]) for m in known["mistakes"]["found"]] == ["white.png"]
+    assert [os.path.basename(m["path"]) for m in known["mistakes"]["missed"]] == ["green.png"]
+    assert "library" not in known
+
+
+def test_the_report_reads_as_a_table(desk: Desk) -> None:
+    judged(desk)
+    lines = desk.run("report", "--calibration").stdout.splitlines()
+    assert lines[0] == "red by toy, found from a score of 0.5000 on; 5 pictures whose truth is known"
+    assert [line.split() for line in lines[2:5]] == [
+        ["shows", "it", "does", "not"], ["found", "1", "1"], ["not", "found", "1", "2"],
+    ]  # fmt: skip
+    assert lines[6].split()[:3] == ["precision", "50.00", "%"]
+    assert f"  1.000  {desk.photos}/2019/white.png" in lines
+    assert lines[-1].startswith("expected calibration error")
+    one = desk.run("report", "--under", desk.photos / "2019").stdout.splitlines()[0]
+    assert one == "red by toy, found from a score of 0.5000 on; 2 pictures whose truth is known"
+
+
+def test_precision_and_recall_are_the_usual_report(desk: Desk) -> None:
+    judged(desk)
+    assert desk.run("report", "--precision-recall").stdout == desk.run("report").stdout
+
+
+def test_the_report_is_on_the_model_that_answers_or_the_one_that_is_named(desk: Desk) -> None:
+    judged(desk)
+    desk.run("index", desk.photos / "2019", "--model", desk.other)
+    told = [json.loads(desk.run("report", "--json", *m).stdout) for m in ((), ("--model", "other"))]
+    assert [(t["model"], t["n"], t["not_scored"]) for t in told] == [("toy", 5, 0), ("other", 2, 3)]
+    assert "3 more could not be compared: they have no score" in desk.run("report", "--model", "other").stdout
+
+
+def test_a_threshold_for_a_precision_is_kept_for_find(desk: Desk) -> None:
+    judged(desk)
+    (desk.photos / "only.csv").write_text("path,label,present\n2019/white.png,red,1\nred.jpg,red,0\n")
+    desk.run("truth", "import", desk.photos / "only.csv")
+    result = desk.run("report", "--at-precision", "1", "--save", "--json")
+    known = json.loads(result.stdout)
+    assert (known["precision"], known["recall"], known["threshold"]) == (1.0, 0.5, 1.0)
+    assert said(result) == [
+        "This threshold was chosen on these same photos: on others, expect a little less.",
+        "find red now takes 1.0000",
+    ]
+    assert names(desk.run("find", "red", "--json")) == ["white.png"]
+    assert json.loads(desk.run("labels", "--json").stdout)[0] == {
+        "label": "red", "model": "toy", "threshold": 1.0, "saved": True,
+    }  # fmt: skip
+    assert desk.run("labels").stdout.splitlines()[0] == "red\ttoy\t1.000 (yours)"
+    assert json.loads(desk.run("report", "--at-recall", "1", "--json").stdout)["recall"] == 1.0
+
+
+def test_a_plot_is_drawn(desk: Desk) -> None:
+    pytest.importorskip("matplotlib")
+    judged(desk)
+    for arguments in ((), ("--calibration",)):
+        result = desk.run("report", "--plot", desk.folder / "plot.png", *arguments)
+        assert said(result) == [f"{desk.folder}/plot.png: drawn"]
+        assert (desk.folder / "plot.png").read_bytes().startswith(b"\x89PNG")
+        (desk.folder / "plot.png").unlink()
+
+
+def test_a_report_without_truth_says_how_to_give_some(desk: Desk) -> None:
+    desk.index()
+    result = desk.run("report", "--label", "red")
+    assert (result.exit_code, result.stdout) == (1, "")
+    for way in ("photosearch mark PHOTO --is red", "photosearch truth import FILE.csv", "photosearch sample red"):
+        assert way in result.stderr
+
+
+def test_a_sample_is_judged_by_its_numbers_and_speaks_for_the_library(desk: Desk) -> None:
+    for i in range(40):
+        photo(desk.photos / f"{i:02}.png", "red" if i % 4 == 0 else "blue", size=(i + 1, 60))
+    desk.index()
+    rows = drawn(desk, 20)
+    assert sorted(p.name for p in (desk.folder / "sample").iterdir()) == ["sample.csv", "sheet-1.jpg"]
+    assert [row["number"] for row in rows] == [str(i) for i in range(1, 21)]
+    assert all((desk.folder / "sample" / row["path"]).is_file() for row in rows)
+    show_it = [row["number"] for row in rows if is_red(desk.folder / "sample" / row["path"])]
+
+    assert said(desk.run("judge", "red", *show_it)) == [
+        f"sheet 1: 20 judged, {len(show_it)} of them red; now: photosearch report"
+    ]
+    known = json.loads(desk.run("report", "--json").stdout)["library"]
+    assert (known["population"], known["drawn"], known["judged"]) == (43, 20, 20)
+    assert known["present"] == pytest.approx(11, abs=1)
+    assert known["recall"] == 1.0
+    assert known["intervals"]["recall"][0] < 1.0
+    assert "The whole library, 43 pictures, by 20 judged of 20 drawn:" in desk.run("report").stdout
+
+
+def test_a_threshold_chosen_on_a_sample_weighs_its_photos(desk: Desk) -> None:
+    for i in range(40):
+        photo(desk.photos / f"{i:02}.png", "blue", size=(i + 1, 60))
+    desk.index()
+    rows = drawn(desk, 12)
+    high = [row["number"] for row in rows if Path(row["path"]).name in ("red.jpg", "white.png")]
+    low = [row["number"] for row in rows if row["number"] not in high]
+    desk.run("judge", "red", *high, *low[:1])
+
+    def threshold(*more: str) -> float:
+        return json.loads(desk.run("report", "--at-recall", "0.5", "--json", *more).stdout)["threshold"]
+
+    assert len(high) == 2
+    assert threshold("--under", str(desk.photos)) > 0.5  # two of the three judged reds
+    assert threshold() < 0.5  # the third stands for four
+    assert "the 12 judged photos of the sample" in desk.run("report", "--at-recall", "0.5").stderr
+
+
+def test_a_photo_that_was_grey_on_the_sheet_stays_unjudged(desk: Desk) -> None:
+    desk.index()
+    drawn(desk)
+    (desk.photos / "2019" / "blue.webp").unlink()
+    assert "2 judged, 0 of them red, 1 left out that can't be opened" in desk.run("judge", "red", "--none").stderr
+
+
+def test_a_sample_that_is_filled_in_is_imported_bit_by_bit(desk: Desk) -> None:
+    desk.index()
+    drawn(desk)
+    path = desk.folder / "sample" / "sample.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1] + "1", *lines[2:]]) + "\n")
+    assert said(desk.run("truth", "import", path)) == ["1 row kept"]
+    known = json.loads(desk.run("report", "--json").stdout)["library"]
+    assert (known["drawn"], known["judged"]) == (3, 1)
+
+
+def test_what_a_sample_says_of_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(desk.folder)
+    desk.index()
+    assert said(desk.run("sample", "red")) == [
+        "sample-red: 3 photos on sheet-1.jpg. See which show red; the others count as not:",
+        "  photosearch judge red --sheet 1 3 7 12-15",
+        "or fill in sample.csv (1, 0, or nothing):",
+        "  photosearch truth import sample-red/sample.csv",
+        "then:",
+        "  photosearch report",
+    ]
+    again = desk.run("sample", "red")
+    assert (again.exit_code, again.stderr) == (
+        1, "photosearch: sample-red: is there already; name a new folder with --to\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("mark", "nowhere.jpg", "--is", "red"), "nowhere.jpg: not in the library"),
+        (("mark", "nowhere.jpg"), "--is LABEL or --not LABEL"),
+        (("truth", "import", "nowhere.csv"), "nowhere.csv: can't be read"),
+        (("sample", "red", "--to", "."), "is there already"),
+        (("sample", "rad"), "no label 'rad'; the nearest are: red"),
+        (("judge", "red", "1"), "no sample was drawn for red yet"),
+        (("judge", "red"), "name the numbers"),
+        (("report", "--threshold", "0.5", "--at-recall", "0.9"), "choose one"),
+    ],
+)
+def test_judging_goes_wrong_in_one_line(desk: Desk, arguments: tuple[str, ...], message: str) -> None:
+    desk.index()
+    result = desk.run(*arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("photosearch: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("numbers", ["0", "4", "2-1", "x", "1-", "²"])
+def test_numbers_that_are_not_on_the_sheet_are_refused(desk: Desk, numbers: str) -> None:
+    desk.index()
+    drawn(desk)
+    result = desk.run("judge", "red", "--", numbers)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"photosearch: {numbers} is not a number on this sheet, nor a range such as 3-5; they go from 1 to 3\n"
+    )
