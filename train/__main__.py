@@ -1,14 +1,18 @@
 """The command line of training: `python -m train COMMAND`. Parses, calls one function, prints.
 
-Each command imports what it needs itself, so that `python -m train --help` answers at once and without torch.
+Each command imports its recipe itself, so that `python -m train --help` answers at once and without torch. A recipe
+is a module of train/recipes/ with `Settings` and `train`; one that can be resumed has `finish` as well. To add one,
+add a command of a few lines below.
 """
 
 import contextlib
 import ctypes
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Fetch the data, teach the networks, export them.",
 )
+
+BIRDS = ("classic", "best32")  # recipes of 32x32 pixels
 
 Data = Annotated[
     Path, typer.Option("--data", envvar="PHOTOSEARCH_DATA", metavar="DIR", help="Where the data sets lie.")
@@ -48,6 +54,25 @@ def data(
         typer.echo(f"{source.name}: {came}, {to / source.folder}")
 
 
+FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(context_settings=FORWARDED)
+def words(ctx: typer.Context) -> None:
+    """Teach the space that words and pictures share: `--data DIR --to sight-text.onnx`; before sight."""
+    from train.recipes import words as recipe
+
+    recipe.main(ctx.args)
+
+
+@app.command(context_settings=FORWARDED)
+def sight(ctx: typer.Context) -> None:
+    """Make the default model, of a network that stays as it is: `--data DIR --to sight.onnx`."""
+    from train.recipes import sight as recipe
+
+    recipe.main(ctx.args)
+
+
 @app.command()
 def bird(
     data: Data = Path(".data"),
@@ -61,27 +86,23 @@ def bird(
         int | None,
         typer.Option(min=1, help="Teach only this one of best32's networks; --resume without it exports all."),
     ] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings that `sweep` found.")] = None,
 ) -> None:
-    """Teach a bird network, export it, and print the talk's table for the test part."""
+    """Teach a bird network of 32x32 pixels, export it, and print the talk's table for the test part."""
+    if net not in BIRDS:
+        raise InputError(f"no network {net!r}: --net takes one of {', '.join(BIRDS)}")
+    if fit and net != "best32":
+        raise InputError(f"--fit teaches one of best32's networks, and {net} is one network")
     if fit and to:
         raise InputError("--fit writes no model: leave out --to, and give it with --resume when all are taught")
-    from train.bird import settings_of, teach, train
-
-    found = {}
-    if config:
-        from train.sweep import read
-
-        found = read(config)
-        net = found.pop("net", net)
-    given = {k: v for k, v in {"epochs": epochs, "seed": seed}.items() if v is not None}
-    settings = settings_of(net, **{**found, **given})
+    recipe = import_module(f"train.recipes.{net}")
+    settings = _change(recipe.Settings(), epochs=epochs, seed=seed)
     run = run or Path(".runs") / f"bird-{net}"
     try:
-        if fit:
-            teach(settings, data, run, [fit - 1], resume=resume)
-        else:
-            train(settings, data, run, to or run / f"bird-{net}.onnx", resume=resume)
+        with _progress() as tell:
+            if fit:
+                recipe.teach_some(settings, data, run, [fit - 1], resume=resume, tell=tell)
+            else:
+                recipe.train(settings, data, run, to or run / f"bird-{net}.onnx", resume=resume, tell=tell)
     except KeyboardInterrupt:
         _stderr(f"stopped; {run} keeps the best and the last checkpoint, go on with --resume")
         sys.exit(130)
@@ -94,9 +115,9 @@ def export(
     data: Data = Path(".data"),
 ) -> None:
     """Make a model of a run's best epoch: choose on validation, write, compare, measure on the test part."""
-    from train.bird import finish
+    from train.fit import BEST, read
 
-    finish(run, data, to)
+    import_module(read(run / BEST)["recipe"]).finish(run, data, to)
 
 
 @app.command()
@@ -145,7 +166,7 @@ def photo(
     data: Data = Path(".data"),
     seed: Annotated[int, typer.Option(help="Another seed.", min=1)] = 1,
     fits: Annotated[int, typer.Option(help="How many networks to teach, whose weights are averaged.", min=1)] = 2,
-    run: Annotated[Path, typer.Option(metavar="DIR", help="Where what the backbone saw is kept.")] = Path(
+    run: Annotated[Path, typer.Option(metavar="DIR", help="Where it works; needs 2 GB for a while.")] = Path(
         ".runs/photo"
     ),
     to: Annotated[
@@ -153,17 +174,17 @@ def photo(
     ] = None,
 ) -> None:
     """Teach the photo model: bird or not, on photographs; calibrate it, export it."""
-    from train.photo import Settings, teach
+    from train.recipes.photo import Settings, train
 
     to = to or run / "bird-photo.onnx"
     with _progress() as tell:
-        card = teach(data, to, Settings(seed=seed, fits=fits), cache=run, tell=tell)
+        card = train(Settings(seed=seed, fits=fits), data, to, scratch=run, tell=tell)
     _stderr(f"{to}: threshold {card.threshold('bird'):.4f}; now: python -m train evaluate {to} --on caltech-101")
 
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file.")],
+    model: Annotated[str, typer.Argument(help="The name of a model in the repository, or an .onnx file.")],
     on: Annotated[
         str, typer.Option(help="caltech-101, cifar-10, tiny-imagenet, cub, small-birds, or a folder of classes.")
     ],
@@ -200,33 +221,15 @@ def deep(
     to: Annotated[Path, typer.Option(metavar="FILE", help="The model's file.")] = Path(".runs/deep.onnx"),
 ) -> None:
     """Teach the talk's network of 224x224 on any folder of classes, export it, and print top-1 and top-5."""
-    from dataclasses import replace
+    from train.recipes.deep import Settings, train
 
-    from train.deep import Settings, train
-
-    changed = {k: v for k, v in {"epochs": epochs, "seed": seed}.items() if v is not None}
-    train(data, to, classes, replace(Settings(), **changed))
+    with _progress() as tell:
+        train(_change(Settings(), epochs=epochs, seed=seed), data, to, classes, tell=tell)
 
 
-@app.command()
-def sweep(
-    data: Data = Path(".data"),
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all, those of earlier runs counted.")] = 20,
-    minutes: Annotated[float, typer.Option(min=0, help="Begin no trial after so many minutes of this run.")] = 60,
-    pictures: Annotated[int, typer.Option(min=200, help="Pictures that a trial is fitted on.")] = 8_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over them.")] = 3,
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the search is kept.")] = Path(".runs/sweep"),
-) -> None:
-    """Search the bird network's structure and settings, on validation data; goes on where it was stopped."""
-    from train.sweep import Effort
-    from train.sweep import sweep as search
-
-    try:
-        best = search(data, to, trials=trials, minutes=minutes, effort=Effort(pictures=pictures, epochs=epochs))
-    except KeyboardInterrupt:
-        _stderr(f"stopped; {to} keeps the trials, the same command goes on")
-        sys.exit(130)
-    _stderr(f"python -m train bird --config {best}")
+def _change(settings: Any, **given: Any) -> Any:
+    """A recipe's settings, with what was typed in their place."""
+    return replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
 @contextlib.contextmanager
@@ -241,7 +244,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         def tell(what: str, done: int, of: int) -> None:
             if what not in bars:
                 bars[what] = progress.add_task(what, total=of)
-            progress.update(bars[what], completed=done)
+            progress.update(bars[what], completed=done, total=of)
 
         yield tell
 

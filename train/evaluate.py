@@ -1,7 +1,7 @@
 """How good a model is on a test split: the talk's table, and everything one would ask next.
 
-Each picture goes the way that `photosearch index` goes (photos.read, photos.decode, Model.score_views), and what is
-counted comes from photosearch.report, so that the numbers here are those of `index` and `report`, to the digit. Only
+Each picture goes the way that `photosearch index` goes, and what is counted comes from photosearch.judging.report, so
+that the numbers here are those of `index` and `report`, to the digit. Only
 test parts are looked at: nothing may be chosen by what this prints.
 
     python -m train evaluate bird-photo --on caltech-101 --data DIR
@@ -24,19 +24,17 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from photosearch import photos, report
 from photosearch.errors import InputError
-from photosearch.model import Model, resolve
-from train import scenes
-from train.data import caltech101, cifar10, cub, tiny_imagenet
+from train import looks, measure
+from train.data import caltech101, cifar10, cub, scenes, tiny_imagenet
+from train.fit import Tell
+from train.tool import Card, Model, decode, find_model, report, see, walk
 
 BATCH = 32  # photos
 SMALL_SCENES = 200  # scenes with a small bird, and as many without one
 SMALL_SEED = 2026
-RESAMPLES = 1000  # of the bootstrap
 PRECISIONS = (0.8, 0.9, 0.95, 0.98, 0.99)
 WORST = 8  # classes that are named
-INTERVAL = (2.5, 97.5)  # percentiles: 95 %
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Known:
     bird: bool
 
 
-def known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Known]:
+def list_known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Known]:
     """The test part of a set that is known, or of a folder with one subfolder for each class, those in `birds` birds.
 
     Raises InputError.
@@ -61,9 +59,9 @@ def known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Known]:
     if not folder.is_dir():
         raise InputError(f"no test set {on!r}: give a folder of classes, or one of {', '.join(SETS)}")
     found = [
-        Known(os.path.relpath(photo.path, folder), _file(photo.path), path.name, path.name in birds)
+        Known(os.path.relpath(photo.path, folder), _read(photo.path), path.name, path.name in birds)
         for path in sorted(p for p in folder.iterdir() if p.is_dir())
-        for photo in itertools.chain.from_iterable(f.photos for f in photos.find(str(path)))
+        for photo in itertools.chain.from_iterable(f.photos for f in walk.walk(str(path)))
     ]
     if missing := set(birds) - {j.name for j in found}:
         raise InputError(f"{folder}: no photos in a subfolder {sorted(missing)[0]!r}, which --bird names")
@@ -74,7 +72,7 @@ def known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Known]:
 
 def _caltech(data: Path) -> list[Known]:
     return [
-        Known(str(p.path.relative_to(data)), _file(p.path), p.name, p.bird)
+        Known(str(p.path.relative_to(data)), _read(p.path), p.name, p.bird)
         for p in caltech101.pictures(data)
         if p.part == "test"
     ]
@@ -82,7 +80,7 @@ def _caltech(data: Path) -> list[Known]:
 
 def _tiny(data: Path) -> list[Known]:
     return [
-        Known(str(p.path.relative_to(data)), _file(p.path), p.name, p.bird)
+        Known(str(p.path.relative_to(data)), _read(p.path), p.name, p.bird)
         for p in tiny_imagenet.pictures(data)
         if p.part == "test"
     ]
@@ -90,7 +88,7 @@ def _tiny(data: Path) -> list[Known]:
 
 def _cub(data: Path) -> list[Known]:
     return [
-        Known(str(b.path.relative_to(data)), _file(b.path), b.path.parent.name[4:], True)
+        Known(str(b.path.relative_to(data)), _read(b.path), b.path.parent.name[4:], True)
         for b in cub.birds(data)
         if b.part == "test"
     ]
@@ -99,17 +97,16 @@ def _cub(data: Path) -> list[Known]:
 def _cifar(data: Path) -> list[Known]:
     images, targets = cifar10.load(data, "test")
     return [
-        Known(f"{i}.png", _png(image), cifar10.CLASSES[target], bool(target == cifar10.BIRD))
+        Known(f"{i}.png", _encode(image), cifar10.CLASSES[target], bool(target == cifar10.BIRD))
         for i, (image, target) in enumerate(zip(images, targets, strict=True))
     ]
 
 
 def _small(data: Path) -> list[Known]:
-    recipes = scenes.small_birds(data, "test", SMALL_SCENES, SMALL_SEED)
+    recipes = scenes.compose_small(data, "test", SMALL_SCENES, SMALL_SEED)
     names = {"scene": "scene alone", "small": "small thing"}
     return [
-        Known(f"{i}.jpg", _composed(r), "small bird" if r.bird else names[r.kind], r.bird)
-        for i, r in enumerate(recipes)
+        Known(f"{i}.jpg", _compose(r), "small bird" if r.bird else names[r.kind], r.bird) for i, r in enumerate(recipes)
     ]
 
 
@@ -122,15 +119,15 @@ SETS: dict[str, Callable[[Path], list[Known]]] = {
 }
 
 
-def _file(path: str | Path) -> Callable[[], bytes]:
-    return lambda: photos.read(str(path))
+def _read(path: str | Path) -> Callable[[], bytes]:
+    return lambda: decode.read(str(path))
 
 
-def _composed(recipe: scenes.Recipe) -> Callable[[], bytes]:
-    return lambda: scenes.content(recipe)
+def _compose(recipe: scenes.Recipe) -> Callable[[], bytes]:
+    return lambda: scenes.read_content(recipe)
 
 
-def _png(pixels: npt.NDArray[np.uint8]) -> Callable[[], bytes]:
+def _encode(pixels: npt.NDArray[np.uint8]) -> Callable[[], bytes]:
     def content() -> bytes:
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG")
@@ -144,13 +141,13 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score and count: what `report --json --calibration` gives, average precision's interval, and the counts by class.
 
-    The label is the model's first, its threshold the card's. By class: how many pictures the model takes for birds, and
-    how many there are. recall_at_precision: read off the curve of these very pictures, to compare
+    The label is `bird`, or the model's only one, its threshold the card's. By class: how many pictures the model takes
+    for birds, and how many there are. recall_at_precision: read off the curve of these very pictures, to compare
     ways of scoring them; no threshold comes from it.
     """
-    label, started = model.card.labels[0], time.monotonic()
+    label, started = choose_label(model.card), time.monotonic()
     threshold = model.card.threshold(label)
-    got = scores(model, pictures, tiles=tiles, tell=tell)
+    got = score(model, pictures, tiles=tiles, tell=tell)
     seconds = time.monotonic() - started
     judged = [report.Judged(p.path, float(score), p.bird) for p, score in zip(pictures, got, strict=True)]
     found = {name: [0, 0] for name in dict.fromkeys(p.name for p in pictures)}
@@ -159,7 +156,8 @@ def evaluate(
         found[picture.name][1] += 1
     birds = {p.name for p in pictures if p.bird}
     result = report.to_json(label, judged, threshold, calibration=True)
-    result["intervals"]["average_precision"] = average_precision_interval(judged)
+    truth = np.array([p.bird for p in pictures])
+    result["intervals"]["average_precision"] = measure.bootstrap_average_precision(got, truth)
     curve = report.curve(judged)
     result["recall_at_precision"] = {
         str(p): float(curve.recall[curve.precision >= p].max(initial=0.0)) for p in PRECISIONS
@@ -178,42 +176,28 @@ def evaluate(
     }
 
 
-def average_precision_interval(judged: Sequence[report.Judged], seed: int = 0) -> tuple[float, float] | None:
-    """95 %, by drawing the pictures anew with replacement, birds and others apart; seeded."""
-    rng = np.random.default_rng(seed)
-    ranked = sorted(judged, key=lambda j: -j.score)
-    present = np.array([j.present for j in ranked], bool)
-    last = np.append(np.diff([j.score for j in ranked]) != 0, True)  # photos of one score cross the threshold together
-    if not present.any():
-        return None
-    drawn = []
-    for _ in range(RESAMPLES):
-        times = np.zeros(len(ranked))  # that a picture was drawn
-        for here in (np.flatnonzero(present), np.flatnonzero(~present)):
-            times[here] = rng.multinomial(len(here), np.full(len(here), 1 / max(1, len(here)))) if len(here) else 0
-        hits, found = np.cumsum(times * present)[last], np.cumsum(times)[last]
-        precision = hits / np.maximum(found, 1)
-        drawn.append(float(np.sum(np.diff(hits, prepend=0.0) * precision) / hits[-1]))
-    low, high = np.percentile(drawn, INTERVAL)
-    return float(low), float(high)
+def choose_label(card: Card) -> str:
+    """What is looked for in these sets: bird, among however many labels; else the model's first."""
+    return "bird" if "bird" in card.labels else card.labels[0]
 
 
-def scores(
+def score(
     model: Model, pictures: Sequence[Known], *, tiles: int, tell: Callable[[int, int], None]
 ) -> npt.NDArray[np.float32]:
-    """The first label's score of each picture, float32 [N], prepared and scored as `photosearch index` does it."""
+    """The label's score of each picture, float32 [N], prepared and scored as `photosearch index` does it."""
     done: list[npt.NDArray[np.float32]] = []
-    for views in _views(model, pictures, tiles):
-        done.append(model.score_views(views)[:, 0])
+    column = model.card.labels.index(choose_label(model.card))
+    for views in _prepare(model, pictures, tiles):
+        done.append(model.score_views(views)[:, column])
         tell(min(len(done) * BATCH, len(pictures)), len(pictures))
     return np.concatenate(done)
 
 
-def _views(model: Model, pictures: Sequence[Known], tiles: int) -> Iterator[npt.NDArray[np.uint8]]:
+def _prepare(model: Model, pictures: Sequence[Known], tiles: int) -> Iterator[npt.NDArray[np.uint8]]:
     card = model.card
 
     def one(picture: Known) -> npt.NDArray[np.uint8]:
-        return photos.decode(picture.content(), card.input_size, fit=card.fit, tiles=tiles).views
+        return see(picture.content(), card.input_size, fit=card.fit, tiles=tiles)
 
     with ThreadPoolExecutor() as pool:
         pending = [pool.submit(one, p) for p in pictures[: 2 * BATCH]]
@@ -230,11 +214,17 @@ def run(
     *,
     birds: Sequence[str] = (),
     tiles: int | None = None,
-    tell: Callable[[str, int, int], None],
+    tell: Tell,
 ) -> dict[str, Any]:
-    """What the command does. model: a shipped model's name or a file. tiles: None for the card's. Raises InputError."""
-    scorer = Model(resolve(model))
-    pictures = known(on, data, birds)
+    """What the command does, and a look at the set for the ledger. Raises InputError.
+
+    model: the name of one in the repository, or a file. tiles: None for the card's.
+    """
+    path = find_model(model)
+    scorer = Model(path)
+    pictures = list_known(on, data, birds)
+    if on in SETS:
+        looks.count(path, scorer.card.name, on)
     return evaluate(
         scorer,
         on,

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +20,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from photosearch.errors import ModelError
-from photosearch.model import CARD_KEY, Card, Model
+from train.tool import CARD_KEY, Card, Model
 
 OPSET = 18  # ONNX 1.13, 2022; ONNX Runtime reads it since 1.14
 TRACED = 2  # pictures in the batch that the export traces ...
@@ -31,27 +32,28 @@ TOLERANCE_ROUNDED = 5e-2  # the same where weights were rounded after that compa
 def export(
     network: nn.Module, card: Card, path: str | Path, *, half_from: int | None = None, byte_from: int | None = None
 ) -> float:
-    """Write a network and its card as one ONNX file. Returns the largest difference of a score that was seen.
+    """Write a network and its card as one ONNX file. Returns the largest difference that was seen.
 
-    network: takes uint8 [N, S, S, 3] RGB, gives float [N, labels] in 0..1; is left as it is.
+    network: takes uint8 [N, S, S, 3] RGB, gives what the card's heads are, in their order: `scores`, float [N, labels]
+    in 0..1, `vectors`, float [N, dimensions] of unit length. Is left as it is.
     half_from, byte_from: keep weights of so many numbers and more as float16, or as int8 with a scale for each output
     channel; computed with as float32: half and a quarter as large on the disk, the same speed.
-    Raises ModelError where ONNX Runtime's scores differ from torch's; what stood at `path` then still stands.
+    Raises ModelError where what ONNX Runtime gives differs from torch's; what stood at `path` then still stands.
     """
     path = Path(path)
     network = copy.deepcopy(network).float().cpu().eval()
-    model = onnx.load_from_string(traced(network, card.input_size, "scores"))
+    model = onnx.load_from_string(trace(network, card.input_size, *card.heads))
     model.producer_name, model.doc_string = "photosearch train", f"{card.name} {card.version}"
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json()})
     with torch.inference_mode():
-        scored = [(images, network(torch.from_numpy(images)).numpy()) for images in _pictures(card.input_size)]
+        given = [(images, _as_tuple(network(torch.from_numpy(images)))) for images in _pictures(card.input_size)]
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        difference = _written(model, aside, scored, TOLERANCE, path)
+        difference = _write_and_compare(model, aside, given, TOLERANCE, path)
         if half_from is not None or byte_from is not None:
             _round_weights(model, half_from, byte_from)
-            difference = _written(model, aside, scored, TOLERANCE_ROUNDED, path)
+            difference = _write_and_compare(model, aside, given, TOLERANCE_ROUNDED, path)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
@@ -74,8 +76,14 @@ def embed(path: str | Path, card: Card) -> None:
         aside.unlink(missing_ok=True)
 
 
-def traced(network: nn.Module, size: int, output: str) -> bytes:
-    """An ONNX file's bytes. network: in eval mode, uint8 [N, size, size, 3] (`images`) -> [N, ...] (`output`)."""
+def describe_command(command: str, settings: Any, own: Any) -> str:
+    """What was typed, but for the folders: epochs and seed where they are not the recipe's own."""
+    changed = [f" --{k} {getattr(settings, k)}" for k in ("epochs", "seed") if getattr(settings, k) != getattr(own, k)]
+    return f"python -m train {command}{''.join(changed)}"
+
+
+def trace(network: nn.Module, size: int, *outputs: str) -> bytes:
+    """An ONNX file's bytes. network: in eval mode, uint8 [N, size, size, 3] (`images`) -> [N, ...] each."""
     example = torch.zeros((TRACED, size, size, 3), dtype=torch.uint8)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -89,8 +97,8 @@ def traced(network: nn.Module, size: int, output: str) -> bytes:
             dynamo=False,
             opset_version=OPSET,
             input_names=["images"],
-            output_names=[output],
-            dynamic_axes={"images": {0: "N"}, output: {0: "N"}},
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "N"} for name in ("images", *outputs)},
         )
     return buffer.getvalue()
 
@@ -122,25 +130,34 @@ def _cast(rounded: str, name: str) -> onnx.NodeProto:
     return onnx.helper.make_node("Cast", [rounded], [name], to=onnx.TensorProto.FLOAT)
 
 
-def _written(
-    model: onnx.ModelProto, aside: Path, scored: list[tuple[np.ndarray, np.ndarray]], tolerance: float, path: Path
+def _write_and_compare(
+    model: onnx.ModelProto, aside: Path, given: list[tuple[np.ndarray, tuple]], tolerance: float, path: Path
 ) -> float:
-    """Write the file aside and compare it. Returns the largest difference of a score. Raises ModelError.
+    """Write the file aside and compare it. Returns the largest difference of a number. Raises ModelError.
 
-    scored: batches of pictures and torch's scores of them.
+    given: batches of pictures and what torch's network gives of them.
     """
     onnx.checker.check_model(model, full_check=True)
     aside.write_bytes(model.SerializeToString())
     opened = Model(aside, provider="cpu")
     worst = 0.0
-    for images, expected in scored:
-        got = opened.score(images)
-        if expected.shape != got.shape:
-            raise ModelError(f"{path}: torch gives scores of shape {expected.shape}, the card promises {got.shape}")
-        worst = max(worst, float(np.abs(expected - got).max()))
+    for images, tensors in given:
+        got = opened.look(images[:, None])
+        for head, expected in zip(opened.card.heads, tensors, strict=True):
+            ours = getattr(got, head)
+            if expected.shape != ours.shape:
+                shapes = f"torch gives {head} of shape {tuple(expected.shape)}, the card promises {ours.shape}"
+                raise ModelError(f"{path}: {shapes}")
+            worst = max(worst, float(np.abs(expected.numpy() - ours).max()))
     if not worst <= tolerance:
-        raise ModelError(f"{path}: not written, ONNX Runtime's scores differ from torch's by {worst:.2g} > {tolerance}")
+        raise ModelError(
+            f"{path}: not written, what ONNX Runtime gives differs from torch's by {worst:.2g} > {tolerance}"
+        )
     return worst
+
+
+def _as_tuple(given: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return given if isinstance(given, tuple) else (given,)
 
 
 def _pictures(size: int) -> Iterator[np.ndarray]:

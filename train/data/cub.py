@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from photosearch import photos
 from photosearch.errors import InputError
 from train.data import need
+from train.tool import decode, see_file
 
 NAME = "cub"
 FOLDER = "CUB_200_2011"
@@ -64,8 +64,8 @@ def pixels(paths: Iterable[Path], size: int) -> npt.NDArray[np.uint8]:
 
     def one(path: Path) -> npt.NDArray[np.uint8]:
         try:
-            return photos.decode(photos.read(str(path)), size).views[0]
-        except photos.Unreadable as error:
+            return see_file(path, size)[0]
+        except decode.Unreadable as error:
             raise InputError(f"{path}: {error.reason}; fetch the data set again") from None
 
     with ThreadPoolExecutor() as pool:

@@ -209,7 +209,7 @@ def _unpack(archive: Path, to: Path) -> None:
                 members.extractall(to)
         else:
             with tarfile.open(archive) as members:
-                _limited(sum(m.size for m in members.getmembers()))
+                _check_size(sum(m.size for m in members.getmembers()))
                 members.extractall(to, filter="data")  # refuses links and paths that leave `to`, and devices
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
         raise InputError(f"{archive}: not unpacked: {error}; delete it and fetch again") from None
@@ -223,10 +223,10 @@ def _check_zip(members: zipfile.ZipFile, to: Path) -> None:
             raise ValueError(f"{member.filename!r} would be outside the destination")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ValueError(f"{member.filename!r} is a link")
-    _limited(sum(m.file_size for m in members.infolist()))
+    _check_size(sum(m.file_size for m in members.infolist()))
 
 
-def _limited(size_bytes: int) -> None:
+def _check_size(size_bytes: int) -> None:
     if size_bytes > MAX_UNPACKED_BYTES:
         raise ValueError(f"it would unpack to {size_bytes >> 20:,} MiB, more than {MAX_UNPACKED_BYTES >> 20:,}")
 

@@ -12,8 +12,8 @@ import re
 import textwrap
 from pathlib import Path
 
-from photosearch.model import Card, read_card, resolve
 from train.lessons import road
+from train.tool import Card, find_model, read_card
 
 DOCS = Path(__file__).parents[2] / "docs"
 KEPT, DOCUMENT, IMAGES = "from-8-to-bird.json", "from-8-to-bird.md", "images"
@@ -40,7 +40,7 @@ def again(docs: Path = DOCS) -> None:
     kept = read(docs)
     for n in road.FILES:
         stamp(n, kept)
-    card = read_card(resolve(BIRD))
+    card = read_card(find_model(BIRD))
     (docs / DOCUMENT).write_text(render(kept, card), encoding="utf-8")
 
 
@@ -48,7 +48,7 @@ def read(docs: Path = DOCS) -> dict:
     return json.loads((docs / KEPT).read_text(encoding="utf-8"))
 
 
-def printed(n: int, kept: dict) -> str:
+def describe(n: int, kept: dict) -> str:
     """A lesson's numbers over the runs: the median, the lowest and the highest."""
     runs = [run[str(n)] for run in kept["runs"]]
     numbers = "; ".join(f"{name} {road.several([r['numbers'][name] for r in runs])}" for name in runs[0]["numbers"])
@@ -60,7 +60,7 @@ def stamp(n: int, kept: dict) -> None:
     """Put the numbers into the lesson's own file, in the place of the ones that stood there."""
     path = road.FILES[n]
     text = path.read_text(encoding="utf-8")
-    block = "\n".join(textwrap.wrap(printed(n, kept), 120, break_long_words=False, break_on_hyphens=False))
+    block = "\n".join(textwrap.wrap(describe(n, kept), 120, break_long_words=False, break_on_hyphens=False))
     new = re.sub(r'^Printed: .*?(?=\n""")', lambda _: block, text, count=1, flags=re.DOTALL | re.MULTILINE)
     if new != text:
         path.write_text(new, encoding="utf-8")
@@ -103,7 +103,7 @@ def _lesson(n: int, kept: dict) -> str:
         f"`python -m train lesson {n}` ([{road.FILES[n].name}](../train/lessons/{road.FILES[n].name})), seed 0:",
         _table(first["columns"], first["rows"]),
         *pictures,
-        printed(n, kept),
+        describe(n, kept),
         f"**{_sentence(first['therefore'])}**",
         f"*Source: {' '.join(source.split())}*",
     ]
@@ -123,8 +123,8 @@ def _bird(card: Card) -> str:
     return f"""## A bird
 
 Lesson 6's net with three colours, more filters, and photographs instead of canvases is the talk's bird classifier,
-[train/bird.py](../train/bird.py). `python -m train bird --net classic` taught it; the validation part chose the
-threshold, {card.threshold("bird")}; the test part was looked at once. Its card says:
+[train/recipes/classic.py](../train/recipes/classic.py). `python -m train bird --net classic` taught it; the validation
+part chose the threshold, {card.threshold("bird")}; the test part was looked at once. Its card says:
 
 {_table(columns, rows)}"""
 

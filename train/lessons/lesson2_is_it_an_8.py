@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from photosearch.model import Card
+from photosearch.models.card import Card
 from train.data import mnist
 from train.export import export
 from train.lessons.lesson1_house_price import fit, net, parameters

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from photosearch.model import Model
+from photosearch.models.session import Model
 from train.export import export
 from train.lessons.lesson1_house_price import fit, net, parameters
 from train.lessons.lesson2_is_it_an_8 import BOX, SIDE, Photo, card, digits, resize, score, target

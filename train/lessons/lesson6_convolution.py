@@ -4,7 +4,7 @@ Idea: one small net looks at every tile of the picture, so what it learns in one
 first, in five steps: cut the picture into overlapping tiles; feed each tile to the same small net; keep the answers
 in a grid, each where its tile was; keep only the biggest of each 2x2; feed the rest to a dense net. Steps 1 to 3
 are `nn.Conv2d`: the same weights give the same numbers. Then three such layers, taught with lesson 5's canvases.
-Not here: colour, photographs and birds. Those are train/bird.py, which is this net with three colours.
+Not here: colour, photographs and birds. Those are train/recipes/classic.py, which is this net with three colours.
 Source: Adam Geitgey, "Machine Learning is Fun! Part 3", 2016, "The Solution is Convolution",
 https://medium.com/@ageitgey/machine-learning-is-fun-part-3-deep-learning-and-convolutional-neural-networks-f40359318721
 Data: lesson 5's canvases; the threshold is 0.5, not chosen; lesson 4's is its own.
@@ -25,7 +25,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from photosearch.model import Model
+from photosearch.models.session import Model
 from train.export import export
 from train.lessons.lesson1_house_price import fit, net, parameters
 from train.lessons.lesson2_is_it_an_8 import SIDE, Photo, card, digits, measure, resize, score, target

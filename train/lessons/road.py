@@ -74,7 +74,8 @@ def module(n: int) -> ModuleType:
 
 
 def digest(n: int) -> str:
-    """Of the sources of lesson n and of those that it builds on, but for what a module says of itself at its top."""
+    """Of the sources of lesson n and of those that it builds on: what they do, not what they say of themselves at their
+    top, nor where the tool keeps what they import."""
     return hashlib.sha256("\0".join(_code(FILES[i]) for i in sorted(_builds_on(n))).encode()).hexdigest()[:16]
 
 
@@ -116,7 +117,8 @@ def machine() -> str:
 def _code(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     first = ast.parse(text).body[0]
-    return "\n".join(text.splitlines()[first.end_lineno :]) if isinstance(first, ast.Expr) else text
+    lines = text.splitlines()[first.end_lineno if isinstance(first, ast.Expr) else 0 :]
+    return "\n".join(line for line in lines if not line.startswith("from photosearch."))
 
 
 def _kept(n: int, models: Path, seed: int) -> dict | None:

@@ -1,6 +1,6 @@
 """The bird networks' training, on pictures so easy that seconds are enough: birds are red, all else is blue."""
 
-import json
+import functools
 import os
 import platform
 import re
@@ -18,15 +18,24 @@ from PIL import Image
 from sets import cub_lists
 from typer.testing import CliRunner
 
-import train.bird as bird
 from photosearch.errors import InputError
-from photosearch.model import Card, Model
+from train import fit, measure
 from train.__main__ import app
-from train.data import cifar10, cub
+from train.data import cifar10, cub, talk, tiny_imagenet
 from train.export import export
+from train.networks.bird32 import Scorer, compute_logits
+from train.recipes import best32, classic
+from train.tool import Card, Model
 
-ROOT = Path(__file__).parents[1]
-TINY = replace(bird.settings_of("classic", epochs=4), gentle=1, batch_size=16)
+ROOT = Path(__file__).parents[2]
+TINY = classic.Settings(epochs=4, batch_size=16)
+
+
+def teach(settings, part, validation, run, **how):
+    """The recipe's own network, on these pictures."""
+    recipe = classic if isinstance(settings, classic.Settings) else best32
+    judge = measure.judge_on(validation) if validation else None
+    recipe.teach(recipe.build(settings), part, settings, run, judge=judge, **how)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -46,7 +55,7 @@ def pictures(n, seed=0):
     targets = (np.arange(n) % 10).astype(np.uint8)
     source = np.zeros(n, np.uint8)
     source[targets == cifar10.BIRD] = np.arange((targets == cifar10.BIRD).sum()) % 2
-    return bird.Pictures(np.stack([coloured(rng, t) for t in targets]), targets, source)
+    return talk.Pictures(np.stack([coloured(rng, t) for t in targets]), targets, source)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +82,7 @@ def run(*args, **options):
     return CliRunner().invoke(app, [str(a) for a in args], catch_exceptions=False, **options)
 
 
+@pytest.mark.slow
 def test_the_command_trains_exports_and_prints_the_table_of_the_whole_and_of_cifar(sets, tmp_path):
     to = tmp_path / "models" / "bird.onnx"
 
@@ -81,7 +91,7 @@ def test_the_command_trains_exports_and_prints_the_table_of_the_whole_and_of_cif
     assert said.exit_code == 0
     card = Model(to).card
     assert (card.name, card.version, card.labels, card.input_size, card.fit) == (
-        "bird-classic", "1", ("bird",), 32, "squash",
+        "bird-classic", "2", ("bird",), 32, "squash",
     )  # fmt: skip
     assert 0 < card.thresholds["bird"] < 1
     test_birds = len([b for b in cub.birds(sets) if b.part == "test"])
@@ -101,6 +111,7 @@ def test_the_command_trains_exports_and_prints_the_table_of_the_whole_and_of_cif
     assert f"cifar-10 + cub, test: {40 + test_birds} pictures, {4 + test_birds} birds" in said.stdout
 
 
+@pytest.mark.slow
 def test_a_run_can_be_exported_again_and_gives_the_same_file(sets, tmp_path):
     said = run("bird", "--data", sets, "--epochs", 1, "--run", tmp_path / "run")
     assert said.exit_code == 0
@@ -113,51 +124,55 @@ def test_a_run_can_be_exported_again_and_gives_the_same_file(sets, tmp_path):
     np.testing.assert_array_equal(first.score(pictures(7).images), second.score(pictures(7).images))
 
 
+@pytest.mark.slow
 def test_easy_birds_are_learned(tmp_path):
-    bird.fit(TINY, pictures(160), pictures(100, seed=1), tmp_path)
+    teach(TINY, pictures(160), pictures(100, seed=1), tmp_path)
 
     history = torch.load(tmp_path / "best.pt", weights_only=True)["history"]
-    assert history[-1]["average_precision"] > 0.99
+    assert history[-1]["quality"] > 0.99
 
 
 def without_seconds(history):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_and_resumed_is_the_run_that_was_not_stopped(tmp_path, monkeypatch):
     part, validation = pictures(64), pictures(40, seed=1)
-    bird.fit(TINY, part, validation, tmp_path / "whole")
-    save = bird._save
+    teach(TINY, part, validation, tmp_path / "whole")
+    save = fit._save
 
     def stop_after_two(run, settings, network, parts, state):
         save(run, settings, network, parts, state)
         if state["epoch"] == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(bird, "_save", stop_after_two)
+    monkeypatch.setattr(fit, "_save", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
-        bird.fit(TINY, part, validation, tmp_path / "cut")
+        teach(TINY, part, validation, tmp_path / "cut")
     monkeypatch.undo()
 
-    bird.fit(TINY, part, validation, tmp_path / "cut", resume=True)
+    teach(TINY, part, validation, tmp_path / "cut", resume=True)
 
     whole, cut = (torch.load(tmp_path / name / "last.pt", weights_only=True) for name in ("whole", "cut"))
     assert without_seconds(cut["history"]) == without_seconds(whole["history"])
     assert [row["epoch"] for row in cut["history"]] == [1, 2, 3, 4]
     assert all(torch.equal(cut["network"][name], value) for name, value in whole["network"].items())
-    assert torch.equal(cut["wrong"], whole["wrong"])
+    assert all(torch.equal(cut["average"][name], value) for name, value in whole["average"].items())
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept_not_the_last(tmp_path, monkeypatch):
     qualities = iter([0.8, 0.5, 0.8])  # the first nine epochs are not judged
-    monkeypatch.setattr(bird, "average_precision", lambda *args: next(qualities))
+    monkeypatch.setattr(measure, "judge_on", lambda validation: lambda network: next(qualities))
 
-    bird.fit(replace(TINY, epochs=12), pictures(32), pictures(40, seed=1), tmp_path)
+    teach(replace(TINY, epochs=12), pictures(32), pictures(40, seed=1), tmp_path)
 
     best, last = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("best", "last"))
     assert (best["epoch"], last["epoch"]) == (10, 12)
 
 
+@pytest.mark.slow
 def test_control_c_leaves_the_best_checkpoint_and_says_how_to_go_on(sets, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "train", "bird", "--data", str(sets), "--epochs", "10000", "--run", str(folder)]
@@ -184,41 +199,44 @@ def test_control_c_leaves_the_best_checkpoint_and_says_how_to_go_on(sets, tmp_pa
     assert "training batches 1 to 4" in Model(tmp_path / "best.onnx").card.trained_on
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(tmp_path):
-    bird.fit(replace(TINY, epochs=1), pictures(32), pictures(40, seed=1), tmp_path)
+    teach(replace(TINY, epochs=1), pictures(32), pictures(40, seed=1), tmp_path)
 
     with pytest.raises(InputError, match="holds a run already; go on with --resume"):
-        bird.fit(TINY, pictures(32), pictures(40, seed=1), tmp_path)
+        teach(TINY, pictures(32), pictures(40, seed=1), tmp_path)
     with pytest.raises(InputError, match="was begun with another epochs, seed"):
-        bird.fit(replace(TINY, seed=2), pictures(32), pictures(40, seed=1), tmp_path, resume=True)
+        teach(replace(TINY, seed=2), pictures(32), pictures(40, seed=1), tmp_path, resume=True)
 
 
 def test_what_can_not_be_done_is_said_in_a_line(sets, tmp_path):
     with pytest.raises(InputError, match="no network 'vgg': --net takes one of classic, best32"):
-        bird.settings_of("vgg")
+        run("bird", "--net", "vgg", "--data", sets)
+    with pytest.raises(InputError, match="--fit teaches one of best32's networks"):
+        run("bird", "--fit", 1, "--data", sets)
     with pytest.raises(InputError, match="no such checkpoint"):
-        bird.finish(tmp_path, sets, tmp_path / "bird.onnx")
+        run("export", tmp_path, "--data", sets, "--to", tmp_path / "bird.onnx")
 
 
+@pytest.mark.slow
 def test_the_strong_net_learns_with_ten_classes(tmp_path):
-    settings = replace(
-        bird.settings_of("best32"), epochs=12, batch_size=20, draws=120, resolution=32, learning_rate=2e-3, average=0.5
-    )
-    bird.fit(settings, pictures(220), pictures(100, seed=1), tmp_path)
+    settings = best32.Settings(epochs=12, batch_size=20, draws=120, resolution=32, learning_rate=2e-3, average=0.5)
+    teach(settings, pictures(220), pictures(100, seed=1), tmp_path)
 
     state = torch.load(tmp_path / "best.pt", weights_only=True)
-    assert state["history"][-1]["average_precision"] > 0.9
-    network = bird.build(settings)
+    assert state["history"][-1]["quality"] > 0.9
+    network = best32.build(settings)
     network.load_state_dict(state["network"])
-    logits = bird.logits_of(bird.Scorer(network, flips=True), pictures(9).images)
-    mirrored = bird.logits_of(bird.Scorer(network, flips=True), pictures(9).images[:, :, ::-1].copy())
+    logits = compute_logits(Scorer(network, flips=True), pictures(9).images)
+    mirrored = compute_logits(Scorer(network, flips=True), pictures(9).images[:, :, ::-1].copy())
     np.testing.assert_allclose(logits, mirrored, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "millions", "kept_blocks"), [("lite2", 4.8, 4), ("lite0", 3.4, 3)])
 def test_the_strong_net_begins_with_pretrained_weights(backbone, millions, kept_blocks):
-    settings = replace(bird.settings_of("best32"), backbones=(backbone,))
-    network, other = bird.build(settings), bird.build(replace(settings, seed=2))
+    settings = best32.Settings(backbones=(backbone,))
+    network, other = best32.build(settings), best32.build(replace(settings, seed=2))
 
     weights = dict(network.named_parameters())
     assert sum(w.numel() for w in weights.values()) / 1e6 == pytest.approx(millions, abs=0.05)
@@ -229,52 +247,43 @@ def test_the_strong_net_begins_with_pretrained_weights(backbone, millions, kept_
     assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
+@pytest.mark.slow
 def test_the_strong_net_is_exported_as_it_scores(tmp_path):
-    network = bird.build(replace(bird.settings_of("best32"), resolution=32))
+    network = best32.build(best32.Settings(resolution=32))
     card = Card(name="bird-best32", version="1", labels=("bird",), input_size=32)
-    scorer = bird.Scorer(network, flips=True)
+    scorer = Scorer(network, flips=True)
 
     assert export(scorer, card, tmp_path / "best32.onnx", half_from=30_000, byte_from=200_000) < 5e-3
 
 
-def test_a_rectangle_of_another_picture_takes_its_share_of_the_loss():
-    torch.manual_seed(0)
-    shares = []
-    for _ in range(300):
-        mixed, own = bird.cut_mixed(torch.zeros(2, 3, 32, 32), torch.ones(2, 3, 32, 32))
-        assert mixed.mean().item() == pytest.approx(1 - own, abs=1e-6)
-        rows, columns = mixed[0, 0].amax(1), mixed[0, 0].amax(0)
-        assert torch.equal(mixed[1, 2], rows[:, None] * columns)  # one rectangle, in every picture and colour
-        shares.append(own)
-    assert min(shares) < 0.2
-    assert max(shares) > 0.95
-
-
+@pytest.mark.slow
 def test_what_was_mixed_tells_nothing_of_how_wrong_its_pictures_were(tmp_path):
-    settings = replace(TINY, epochs=2, draws=120, batch_size=20, cut=1.0)
-    bird.fit(settings, pictures(220), pictures(100, seed=1), tmp_path / "mixed")
-    bird.fit(replace(settings, cut=0.0), pictures(220), pictures(100, seed=1), tmp_path / "plain")
+    settings = best32.Settings(epochs=2, draws=120, batch_size=20, cut=1.0, resolution=32, backbones=("lite0",))
+    teach(settings, pictures(220), pictures(100, seed=1), tmp_path / "mixed")
+    teach(replace(settings, cut=0.0), pictures(220), pictures(100, seed=1), tmp_path / "plain")
 
-    mixed, plain = (torch.load(tmp_path / k / "last.pt", weights_only=True)["wrong"] for k in ("mixed", "plain"))
-    assert {round(w, 6) for w in mixed.tolist()} == {1.0, bird.FIRST_WRONG}  # as before they were seen
+    mixed, plain = (fit.read(tmp_path / name / fit.LAST)["draws"]["wrong"] for name in ("mixed", "plain"))
+    assert {round(w, 6) for w in mixed.tolist()} == {1.0, best32.FIRST_WRONG}  # as before they were seen
     assert len(set(plain.tolist())) > 100
 
 
+@pytest.mark.slow
 def test_fits_have_seeds_and_backbones_of_their_own_and_all_score(sets, tmp_path, monkeypatch):
-    tiny = {"backbones": ("lite2", "lite0"), "resolution": 32, "draws": 60, "batch_size": 20}
-    tiny |= {"extra": False, "refit": 1}
-    monkeypatch.setitem(bird.NETS, "best32", replace(bird.NETS["best32"], **tiny))
+    tiny = best32.Settings(backbones=("lite2", "lite0"), resolution=32, draws=60, batch_size=20)
+    monkeypatch.setattr(best32, "Settings", functools.partial(replace, tiny))
+    monkeypatch.setattr(tiny_imagenet, "pictures", lambda data: [])
 
     said = run("bird", "--net", "best32", "--data", sets, "--epochs", 1, "--seed", 3, "--run", tmp_path)
 
     assert said.exit_code == 0, said.output
     folders = ("", "fit-2")
-    both = [torch.load(tmp_path / f / "refit" / "best.pt", weights_only=True) for f in folders]
-    assert [(b["settings"]["fit"], bird.seed_of(bird.Settings(**b["settings"]))) for b in both] == [(0, 5), (1, 6)]
+    both = [torch.load(tmp_path / f / "best.pt", weights_only=True) for f in folders]
+    assert [(b["settings"]["fit"], best32.seed_of(best32.Settings(**b["settings"]))) for b in both] == [(0, 5), (1, 6)]
     assert [len({k for k in b["network"] if "_project_conv" in k}) for b in both] == [21, 16]
     model = Model(tmp_path / "bird-best32.onnx")
     assert len(model.card.details["best_epoch"]) == 2
-    scorer = bird.Scorer(*map(bird._network, both), flips=True, **model.card.details["calibration"]).eval()
+    networks = [best32.load(tmp_path / f) for f in folders]
+    scorer = Scorer(*networks, flips=True, **model.card.details["calibration"]).eval()
     with torch.inference_mode():
         expected = scorer(torch.from_numpy(pictures(9).images)).numpy()
     np.testing.assert_allclose(model.score(pictures(9).images), expected, atol=1e-2)
@@ -292,19 +301,21 @@ def test_fits_have_seeds_and_backbones_of_their_own_and_all_score(sets, tmp_path
         run(*apart, "--fit", 3)
     with pytest.raises(InputError, match="--fit writes no model"):
         run(*apart, "--fit", 1, "--to", tmp_path / "one.onnx")
-    runs = [replace(TINY, seed=seed, backbones=("lite0",) * 3, fit=fit) for seed in (1, 2) for fit in range(3)]
-    assert [bird.seed_of(r) for r in runs] == [1, 2, 3, 4, 5, 6]
+    runs = [replace(tiny, seed=seed, backbones=("lite0",) * 3, fit=one) for seed in (1, 2) for one in range(3)]
+    assert [best32.seed_of(r) for r in runs] == [1, 2, 3, 4, 5, 6]
 
 
 def test_what_was_surely_right_is_drawn_ten_times_more_rarely():
     torch.manual_seed(0)
     wrong = torch.cat([torch.full((5_000,), 0.001), torch.full((5_000,), 0.9)])
 
-    drawn = bird._order(replace(TINY, draws=1_000), wrong)
+    draws = best32.Draws(torch.zeros(10_000, dtype=torch.bool))
+    draws.wrong.copy_(wrong)
+    drawn = draws.order(1_000)
 
     assert len(set(drawn.tolist())) == 1_000
     assert 60 < (drawn < 5_000).sum() < 130  # 1 in 11
-    assert sorted(bird._order(TINY, wrong).tolist()) == list(range(10_000))
+    assert sorted(draws.order(0).tolist()) == list(range(10_000))
 
 
 def test_the_loss_of_ten_classes_lets_the_bird_change_places_with_the_last():
@@ -312,113 +323,18 @@ def test_the_loss_of_ten_classes_lets_the_bird_change_places_with_the_last():
     logits[0, 9] = logits[1, 2] = 20.0  # sure of the bird, sure of the truck, which took the bird's place
     targets = torch.tensor([cifar10.BIRD, 9])
 
-    assert bird.loss_of(logits, targets, 0.0).item() < 1e-6
-    assert bird.loss_of(logits, targets.flip(0), 0.0).item() > 19
-    assert bird.loss_of(torch.tensor([[0.0, 20.0]]), targets[:1], 0.0).item() < 1e-6
+    assert best32.compute_loss(logits, targets, 0.0).item() < 1e-6
+    assert best32.compute_loss(logits, targets.flip(0), 0.0).item() > 19
 
 
-def test_the_rate_climbs_falls_and_falls_once_more_in_the_gentle_epochs():
-    settings = replace(TINY, epochs=8, gentle=4, warm_up=0.25, learning_rate=1.0)
-
-    rates = [round(bird._learning_rate(settings, epoch), 3) for epoch in (0, 0.5, 2, 3.999, 4, 5, 6, 8)]
-
-    assert rates == [0.0, 0.481, 0.5, 0.0, 0.0, 0.854, 0.5, 0.0]
-    strengths = [bird._strength(settings, epoch) for epoch in (0, 3, 4, 7)]
-    assert [(s.rotation_degrees, s.blur) for s in strengths] == [(10.0, 0.25)] * 2 + [(5.0, 0.125)] * 2
-
-
-def test_augmented_pictures_keep_their_values_where_nothing_turns():
-    settings = replace(TINY, rotation_degrees=0.0, blur=0.0, shift=0)
-    x = torch.rand(64, 3, 32, 32) * 255
-
-    y = bird.augmented(x, settings)
-
-    flipped = [torch.allclose(b, a.flip(2), atol=0.05) for a, b in zip(x, y, strict=True)]
-    kept = [torch.allclose(b, a, atol=0.05) for a, b in zip(x, y, strict=True)]
-    assert all(a != b for a, b in zip(flipped, kept, strict=True))
-    assert 16 < sum(flipped) < 48
-
-
-def test_a_shift_moves_by_whole_pixels():
-    torch.manual_seed(0)
-    x = torch.zeros(64, 3, 32, 32)
-    x[:, :, 16, 16] = 255
-
-    y = bird.augmented(x, replace(TINY, rotation_degrees=0.0, blur=0.0, shift=3))
-
-    brightest = y[:, 0].flatten(1).max(1)
-    assert brightest.values.min() > 254
-    rows = brightest.indices // 32
-    assert (rows.min().item(), rows.max().item()) == (13, 19)
-
-
-def test_average_precision_and_curve_agree_with_a_count_by_hand():
-    scores = np.array([0.9, 0.8, 0.8, 0.3, 0.1])
-    truth = np.array([True, True, False, False, True])
-
-    recall, precision, at = bird.curve(scores, truth)
-
-    np.testing.assert_allclose(recall, [1 / 3, 2 / 3, 2 / 3, 1])
-    np.testing.assert_allclose(precision, [1, 2 / 3, 2 / 4, 3 / 5])
-    assert at.tolist() == [0.9, 0.8, 0.3, 0.1]
-    assert bird.average_precision(scores, truth) == pytest.approx(1 / 3 + 2 / 9 + 1 / 5)
-
-
-def test_the_threshold_is_the_lowest_that_keeps_the_precision_of_every_part():
-    truth = np.array([True, True, False, True, False, True])
-    validation = bird.Pictures(
-        np.zeros((6, 32, 32, 3), np.uint8),
-        np.where(truth, cifar10.BIRD, 0).astype(np.uint8),
-        np.array([0, 1, 0, 0, 0, 1]),
-    )
-    scores = np.array([0.9, 0.85, 0.7, 0.6, 0.4, 0.2])
-
-    # CIFAR-10's part alone: 0.9 bird | 0.7 not | 0.6 bird | 0.4 not
-    assert bird.lowest(scores, validation, {"cifar-10": 1.0}) == 0.7001
-    assert bird.lowest(scores, validation, {"cifar-10": 0.6}) == 0.4001
-    assert bird.lowest(scores, validation, {"cifar-10": 0.5}) == 0.0001
-    assert bird.lowest(scores, validation, {"cifar-10": 0.5, "whole": 1.0}) == 0.7001
-
-
-def test_the_surest_threshold_gives_what_is_to_spare_to_the_promise_that_is_nearer_to_fail():
-    targets = np.repeat(np.array([cifar10.BIRD, 0], np.uint8), [100, 5])
-    validation = bird.Pictures(np.zeros((105, 32, 32, 3), np.uint8), targets, np.zeros(105, np.uint8))
-    scores = np.concatenate([np.full(60, 0.9), np.full(35, 0.5), np.full(5, 0.05), [0.1, 0.2, 0.3, 0.6, 0.7]])
-
-    threshold, sure = bird.surest(scores, validation, {"cifar-10": 0.9}, 0.5)
-
-    # 95 birds allow 95 / 9 false alarms, and there are two: as sure as a Poisson count of that mean is above two.
-    allowed = 95 / 9
-    assert threshold == 0.3001
-    assert sure == pytest.approx(1 - np.exp(-allowed) * (1 + allowed + allowed**2 / 2))
-    # 60 birds of which 40 would do, at no false alarm: both are nearly sure; of which 59 would do: not that sure.
-    assert bird.surest(scores, validation, {"cifar-10": 0.97}, 0.4)[0] == 0.7001
-    assert bird.surest(scores, validation, {"cifar-10": 0.97}, 0.59)[0] == 0.3001
-    assert bird.surest(scores, validation, {"whole": 0.9, "cifar-10": 0.97}, 0.4)[0] == 0.7001
-
-
-def test_calibration_finds_the_scale_and_the_bias_that_were_hidden():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 3, 20_000)
-    truth = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * logits - 1)))
-
-    scale, shift = bird.calibrated(logits, truth, np.ones(20_000))
-
-    assert scale == pytest.approx(0.5, abs=0.03)
-    assert shift == pytest.approx(-1, abs=0.06)
-    scores = 1 / (1 + np.exp(-(scale * logits + shift)))
-    assert bird.calibration_error(scores, truth) < 0.01
-    assert bird.calibration_error(np.array([0.9, 0.9]), np.array([True, False])) == pytest.approx(0.4)
-
-
-def test_a_row_of_the_table_counts_what_it_says():
-    row = bird.measure(np.array([0.9, 0.5, 0.4, 0.1]), np.array([True, False, True, False]), 0.5, "test")
-
-    assert json.loads(json.dumps(row)) == {
-        "split": "test", "label": "bird", "n": 4, "positives": 2, "threshold": 0.5, "tp": 1, "fp": 1, "fn": 1, "tn": 1,
-        "precision": 0.5, "recall": 0.5, "f1": 0.5, "accuracy": 0.5, "always_no_accuracy": 0.5,
-        "average_precision": 0.8333, "calibration_error": row["calibration_error"],
-    }  # fmt: skip
+def test_the_loss_of_bird_or_not_may_ask_for_the_ten_classes_too():
+    asked, images = classic.build(TINY), torch.zeros(2, 3, 32, 32)
+    plain = classic.build(replace(TINY, classes=0.0))
+    batch = images, torch.tensor([cifar10.BIRD, 9]), torch.ones(2)
+    with torch.no_grad():
+        only, both = (classic.compute_loss(n.eval(), batch, 0.5).item() for n in (plain, asked))
+    assert torch.equal(plain(images), asked(images))
+    assert both == pytest.approx(only + 0.5 * np.log(10), abs=0.1)  # of ten classes it knows nothing yet
 
 
 def test_the_help_imports_no_torch():

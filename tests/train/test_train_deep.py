@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from photosearch import photos
 from photosearch.errors import InputError
-from photosearch.model import Model
-from train import deep
+from train import measure
+from train.networks.deep import build
+from train.recipes import deep
+from train.tool import Model, see_file
 
 COLOURS = {"blue": (30, 30, 220), "green": (30, 220, 30), "red": (220, 30, 30)}
 SETTINGS = deep.Settings(size=64, filters=(8, 8, 8, 8, 8), dense=32, dropout=0.0, epochs=10, batch_size=16,
@@ -33,12 +34,13 @@ def folder(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_red_square_comes_out_red_and_the_card_says_how_often(folder, tmp_path, capsys):
-    path = deep.train(folder, tmp_path / "colours.onnx", 3, SETTINGS)
+    path = deep.train(SETTINGS, folder, tmp_path / "colours.onnx", 3, tell=lambda *_: None)
     model = Model(path, provider="cpu")
     assert model.card.labels == ("blue", "green", "red")
     for name in COLOURS:
-        views = photos.decode((folder / name / "7.jpg").read_bytes(), 64).views
+        views = see_file(folder / name / "7.jpg", 64)
         scores = model.score(views)[0]
         assert model.card.labels[scores.argmax()] == name
         assert scores.sum() == pytest.approx(1, abs=1e-5)
@@ -50,25 +52,25 @@ def test_a_red_square_comes_out_red_and_the_card_says_how_often(folder, tmp_path
 
 
 def test_the_classes_are_those_with_the_most_pictures_in_the_order_of_their_names(folder):
-    labels, pictures = deep.listing(folder, 3)
+    labels, pictures = deep.list_pictures(folder, 3)
     assert labels == ("blue", "green", "red")
     assert [sum(p.target == i for p in pictures) for i in range(3)] == [60, 60, 61]
-    assert deep.listing(folder, 4)[0] == ("blue", "few", "green", "red")
+    assert deep.list_pictures(folder, 4)[0] == ("blue", "few", "green", "red")
 
 
 @pytest.mark.parametrize("classes", [1, 5])
 def test_more_classes_than_there_are_is_an_error_that_says_how_many_there_are(folder, classes):
     with pytest.raises(InputError, match="has 4 subfolders with photos; --classes takes 2 to 4"):
-        deep.listing(folder, classes)
+        deep.list_pictures(folder, classes)
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        deep.listing(tmp_path / "gone", 2)
+        deep.list_pictures(tmp_path / "gone", 2)
 
 
 def test_a_copy_of_a_picture_stays_in_its_part(folder):
-    _, pictures = deep.listing(folder, 4)
+    _, pictures = deep.list_pictures(folder, 4)
     parts = {p.path: p.part for p in pictures}
     assert parts[str(folder / "few" / "0.jpg")] == parts[str(folder / "red" / "0.jpg")]
     assert set(parts.values()) == {"train", "validation", "test"}
@@ -76,13 +78,13 @@ def test_a_copy_of_a_picture_stays_in_its_part(folder):
 
 def test_a_picture_that_can_not_be_read_is_left_out(folder):
     pictures = [deep.Picture(str(folder / "red" / name), 2, "train") for name in ("0.jpg", "broken.jpg", "1.jpg")]
-    ((images, targets),) = deep.batches(pictures, SETTINGS)
+    ((images, targets),) = deep.read_batches(pictures, SETTINGS)
     assert images.shape == (2, 64, 64, 3)
     assert targets.tolist() == [2, 2]
 
 
 def test_the_network_is_the_talks_and_takes_a_thousand_classes():
-    network = deep.build(1000, deep.Settings())
+    network = build(1000, size=224, filters=deep.Settings().filters, dense=512, dropout=0.5)
     kinds = [type(layer).__name__ for layer in network.modules() if isinstance(
         layer, torch.nn.Conv2d | torch.nn.MaxPool2d | torch.nn.Linear)]  # fmt: skip
     assert kinds == ["Conv2d", "MaxPool2d"] * 2 + ["Conv2d"] * 3 + ["MaxPool2d"] + ["Linear"] * 3
@@ -98,7 +100,7 @@ def test_top_5_counts_a_picture_whose_class_is_among_the_five_highest():
 
 def test_a_row_counts_what_was_said_at_the_threshold():
     scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]], np.float32)
-    row = deep.row(scores, np.array([0, 1, 1, 0]), 0, "a", 0.5)
+    row = measure.make_row(scores[:, 0], np.array([0, 1, 1, 0]) == 0, 0.5, "test", "a")
     assert {k: row[k] for k in ("tp", "fp", "fn", "tn", "precision", "recall", "positives")} == {
         "tp": 1, "fp": 1, "fn": 1, "tn": 1, "precision": 0.5, "recall": 0.5, "positives": 2,
     }  # fmt: skip

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from photosearch.errors import ModelError
-from photosearch.model import Card, Model
 from train.export import OPSET, embed, export
+from train.tool import Card, Model
 
 CARD = Card(name="toy", version="1", labels=("bird", "red"), input_size=16, thresholds={"bird": 0.25})
 
@@ -92,7 +92,7 @@ def test_a_network_whose_scores_the_file_does_not_give_is_refused_and_the_old_fi
 
     (tmp_path / "toy.onnx").write_bytes(b"the old one")
 
-    with pytest.warns(torch.jit.TracerWarning), pytest.raises(ModelError, match="scores differ from torch's"):
+    with pytest.warns(torch.jit.TracerWarning), pytest.raises(ModelError, match="differs from torch's"):
         export(Fickle(), CARD, tmp_path / "toy.onnx")
 
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"toy.onnx": b"the old one"}
@@ -114,3 +114,18 @@ def test_another_card_leaves_the_scores_as_they_are(tmp_path):
 
     assert Model(tmp_path / "toy.onnx").card == other
     np.testing.assert_array_equal(Model(tmp_path / "toy.onnx").score(pictures(7)), before)
+
+
+def test_a_network_with_two_heads_gives_both_by_name(tmp_path):
+    class Sight(Toy):
+        def forward(self, images):
+            scores = super().forward(images)
+            return scores, nn.functional.normalize(scores + 1)
+
+    card = Card(name="sight", version="1", labels=("bird", "red"), input_size=16, heads=("scores", "vectors"),
+                space="toys", dimensions=2)  # fmt: skip
+    export(Sight(), card, tmp_path / "sight.onnx")
+
+    given = Model(tmp_path / "sight.onnx").look(pictures(3)[:, None])
+    assert given.scores.shape == given.vectors.shape == (3, 2)
+    np.testing.assert_allclose(np.linalg.norm(given.vectors, axis=1), 1, atol=1e-5)

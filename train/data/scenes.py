@@ -15,12 +15,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageEnhance
+from PIL import Image
 
-from photosearch import photos
+from train import augment
+from train.augment import Box
 from train.data import caltech101, cub, tiny_imagenet
+from train.tool import decode, see_image, to_rgb
 
-Box = tuple[float, float, float, float]  # left, top, width, height in pixels
 Kind = Literal["photo", "bird", "bare", "pasted", "whole", "scene", "small"]
 
 CANVAS = (1200, 900)  # pixels of a composed scene
@@ -34,8 +35,8 @@ class Recipe:
     """One picture to be shown. seed: of all that is random in it. bird: the target. group: where it comes from.
 
     For training (`render`): photo, a part of a picture; bird, a part that holds most of `box`; bare, a part that holds
-    none of it; pasted, `path`'s box on `scene`. To be judged (`content`): whole, the file as it is; scene, the picture
-    scaled to CANVAS; small, `path`'s box on `scene`, which is scaled to CANVAS.
+    none of it; pasted, `path`'s box on `scene`. To be judged (`read_content`): whole, the file as it is; scene, the
+    picture scaled to CANVAS; small, `path`'s box on `scene`, which is scaled to CANVAS.
     """
 
     kind: Kind
@@ -62,13 +63,13 @@ class Amounts:
     pasted_others: int = 3_000
 
 
-def training(data: str | Path, amounts: Amounts, seed: int, part: str = "train") -> list[Recipe]:
+def plan_training(data: str | Path, amounts: Amounts, seed: int, part: str = "train") -> list[Recipe]:
     """The recipes to teach with, in a fixed order."""
     rng = np.random.default_rng(seed)
     birds = [b for b in cub.birds(data) if b.part == part]
     whole = [b for b in birds if is_whole(b)]
     caltech, tiny = ([p for p in source.pictures(data) if p.part == part] for source in (caltech101, tiny_imagenet))
-    roomy = [b for b in whole if _room(_size(b.path), b.box)[1] >= SMALLEST_BARE]
+    roomy = [b for b in whole if augment.find_room(_size(b.path), b.box)[1] >= SMALLEST_BARE]
     scenes = [p.path for p in caltech if not p.bird]
     things = [p for p in caltech + tiny if not p.bird]
 
@@ -103,7 +104,7 @@ def training(data: str | Path, amounts: Amounts, seed: int, part: str = "train")
     return out
 
 
-def natural(data: str | Path, part: str) -> list[Recipe]:
+def list_whole(data: str | Path, part: str) -> list[Recipe]:
     """The pictures of a part of all three sets, as they are."""
     found = [(b.path, True, "cub" if is_whole(b) else "cub crop") for b in cub.birds(data) if b.part == part]
     for source in (caltech101, tiny_imagenet):
@@ -111,7 +112,7 @@ def natural(data: str | Path, part: str) -> list[Recipe]:
     return [Recipe("whole", path, bird, 0, group=group) for path, bird, group in found]
 
 
-def small_birds(data: str | Path, part: str, n: int, seed: int) -> list[Recipe]:
+def compose_small(data: str | Path, part: str, n: int, seed: int) -> list[Recipe]:
     """2 n whole scenes from one part of CUB and Caltech-101: n with a small bird, n / 2 with another small thing pasted
     in the same way, n / 2 with nothing pasted. Scenes are Caltech-101's bird-less classes; no scene serves twice.
     """
@@ -132,11 +133,11 @@ def small_birds(data: str | Path, part: str, n: int, seed: int) -> list[Recipe]:
     return out
 
 
-def near_copies(recipes: Sequence[Recipe], held_out: Sequence[Recipe]) -> frozenset[Path]:
+def find_near_copies(recipes: Sequence[Recipe], held_out: Sequence[Recipe]) -> frozenset[Path]:
     """The pictures among `recipes` that look like one of `held_out`: another size, crop or compression of the same."""
     paths = sorted({r.path for r in recipes} | {r.scene for r in recipes if r.scene})
-    known = np.array([fingerprint(opened(r.path)) for r in held_out], np.uint64)
-    near = [np.bitwise_count(known ^ fingerprint(opened(path))).min(initial=64) <= NEAR for path in paths]
+    known = np.array([fingerprint(open_picture(r.path)) for r in held_out], np.uint64)
+    near = [np.bitwise_count(known ^ fingerprint(open_picture(path))).min(initial=64) <= NEAR for path in paths]
     return frozenset(path for path, copy in zip(paths, near, strict=True) if copy)
 
 
@@ -146,16 +147,16 @@ def fingerprint(image: Image.Image) -> np.uint64:
     return np.uint64(int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes()))
 
 
-def content(recipe: Recipe) -> bytes:
+def read_content(recipe: Recipe) -> bytes:
     """The bytes of the file that a recipe stands for: what a library would hold, a JPEG where it is composed."""
     if recipe.kind == "whole":
-        return photos.read(str(recipe.path))
-    image = opened(recipe.path)
+        return decode.read(str(recipe.path))
+    image = open_picture(recipe.path)
     if recipe.kind == "scene":
-        image = stretched(image)
+        image = fill_canvas(image)
     else:
-        image = boxed(image, recipe.box) if recipe.box else image
-        image, _ = small(image, opened(recipe.scene), recipe.seed)
+        image = augment.crop_box(image, recipe.box) if recipe.box else image
+        image, _ = paste_small(image, open_picture(recipe.scene), recipe.seed)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=92)
     return buffer.getvalue()
@@ -167,18 +168,18 @@ def is_whole(bird: cub.Bird) -> bool:
 
 
 def render(recipe: Recipe, size: int) -> npt.NDArray[np.uint8]:
-    """-> uint8 [size, size, 3] RGB, prepared by the same `photos.views` as in search."""
+    """-> uint8 [size, size, 3] RGB, prepared as in search."""
     rng = np.random.default_rng(recipe.seed)
-    image = opened(recipe.path)
+    image = open_picture(recipe.path)
     if recipe.kind == "bird":
-        image = _around(image, recipe.box, rng)
+        image = augment.crop_around(image, recipe.box, rng)
     elif recipe.kind == "bare":
-        image = _beside(image, recipe.box, rng)
+        image = augment.crop_beside(image, recipe.box, rng)
     elif recipe.kind == "pasted":
-        image = _pasted(image, recipe, rng)
+        image = _paste_on_scene(image, recipe, rng)
     else:
-        image = _part(image, rng, least=0.45 if min(image.size) > 100 else 0.6)
-    return photos.views(_worn(image, rng, least=110 if recipe.kind == "pasted" else 48), size)[0]
+        image = augment.take_part(image, rng, least=0.45 if min(image.size) > 100 else 0.6)
+    return see_image(augment.wear(image, rng, least=110 if recipe.kind == "pasted" else 48), size)
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -187,13 +188,13 @@ def _size(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def opened(path: Path) -> Image.Image:
+def open_picture(path: Path) -> Image.Image:
     with Image.open(path) as image:
         image.load()
-        return photos.rgb(image)
+        return to_rgb(image)
 
 
-def small(
+def paste_small(
     patch: Image.Image, scene: Image.Image, seed: int, *, sides: tuple[int, int] = SMALL_BIRD
 ) -> tuple[Image.Image, float]:
     """A patch, scaled so that its longer side is `sides` pixels (drawn evenly by logarithm), on a scene cut to 4:3 and
@@ -202,14 +203,14 @@ def small(
     Returns the scene and the part of the frame that the patch covers, 0..1.
     """
     rng = np.random.default_rng(seed)
-    canvas = stretched(scene)
+    canvas = fill_canvas(scene)
     side = float(np.exp(rng.uniform(*np.log(sides))))
-    patch = _scaled(patch, side)
+    patch = augment.scale(patch, side)
     covered = patch.width * patch.height / (canvas.width * canvas.height)
-    return _paste(patch, canvas, rng, edge=0.125), covered
+    return augment.paste(patch, canvas, rng, edge=0.125), covered
 
 
-def stretched(scene: Image.Image) -> Image.Image:
+def fill_canvas(scene: Image.Image) -> Image.Image:
     """The largest centred part of a picture with CANVAS's shape, scaled to it."""
     w, h = scene.size
     width, height = min(w, h * CANVAS[0] / CANVAS[1]), min(h, w * CANVAS[1] / CANVAS[0])
@@ -217,105 +218,14 @@ def stretched(scene: Image.Image) -> Image.Image:
     return scene.resize(CANVAS, Image.Resampling.BICUBIC, box=(left, top, left + width, top + height))
 
 
-def boxed(image: Image.Image, box: Box, grow: float = 0.06) -> Image.Image:
-    """The part in a box, a little larger, since a beak often reaches to its edge."""
-    left, top, w, h = box
-    return image.crop(
-        (
-            max(0, round(left - grow * w)),
-            max(0, round(top - grow * h)),
-            min(image.width, round(left + (1 + grow) * w)),
-            min(image.height, round(top + (1 + grow) * h)),
-        )
-    )
-
-
-def _part(image: Image.Image, rng: np.random.Generator, least: float) -> Image.Image:
-    """Any part of at least `least` of the picture, in a shape between 3:4 and 4:3 of its own."""
-    area, shape = rng.uniform(least, 1), np.exp(rng.uniform(np.log(0.75), np.log(4 / 3)))
-    w = max(1, round(image.width * min(1, (area * shape) ** 0.5)))
-    h = max(1, round(image.height * min(1, (area / shape) ** 0.5)))
-    left, top = rng.integers(image.width - w + 1), rng.integers(image.height - h + 1)
-    return image.crop((int(left), int(top), int(left) + w, int(top) + h))
-
-
-def _around(image: Image.Image, box: Box, rng: np.random.Generator) -> Image.Image:
-    """A part that holds at least two thirds of the bird's box, from the box alone to the whole picture."""
-    left, top, w, h = box
-    edges = []
-    for start, length, end in ((left, w, image.width), (top, h, image.height)):
-        end = max(end, start + length)  # some boxes reach a pixel beyond their picture
-        first = rng.uniform(0, start) if rng.random() < 0.8 else start + rng.uniform(0, 0.18) * length
-        last = rng.uniform(start + length, end) if rng.random() < 0.8 else start + rng.uniform(0.82, 1) * length
-        edges.append((round(first), max(round(first) + 8, round(min(last, end)))))
-    (x0, x1), (y0, y1) = edges
-    return image.crop((x0, y0, x1, y1))
-
-
-def _beside(image: Image.Image, box: Box, rng: np.random.Generator) -> Image.Image:
-    """A part without the bird, of the widest strip beside its box."""
-    (x0, y0, x1, y1), narrow = _room(image.size, box)
-    side = rng.uniform(0.7, 1) * narrow
-    wide, high = min(x1 - x0, side * rng.uniform(1, 1.6)), min(y1 - y0, side * rng.uniform(1, 1.6))
-    x, y = x0 + rng.random() * (x1 - x0 - wide), y0 + rng.random() * (y1 - y0 - high)
-    return image.crop((int(x), int(y), int(x + wide), int(y + high)))
-
-
-def _room(size: tuple[int, int], box: Box) -> tuple[Box, float]:
-    """-> the widest strip beside a box (left, top, right, bottom) and its shorter side, in pixels."""
-    (width, height), (left, top, w, h) = size, box
-    strips = [(0, 0, left, height), (left + w, 0, width, height), (0, 0, width, top), (0, top + h, width, height)]
-    widest = max(strips, key=lambda s: min(s[2] - s[0], s[3] - s[1]))
-    return widest, min(widest[2] - widest[0], widest[3] - widest[1])
-
-
-def _pasted(image: Image.Image, recipe: Recipe, rng: np.random.Generator) -> Image.Image:
+def _paste_on_scene(image: Image.Image, recipe: Recipe, rng: np.random.Generator) -> Image.Image:
     """`recipe`'s patch on its scene, over 1.2 to 25 % of the frame, in either's sharpness."""
-    scene = _part(opened(recipe.scene), rng, least=0.5)
-    patch = boxed(image, recipe.box) if recipe.box else _part(image, rng, least=0.6)
+    scene = augment.take_part(open_picture(recipe.scene), rng, least=0.5)
+    patch = augment.crop_box(image, recipe.box) if recipe.box else augment.take_part(image, rng, least=0.6)
     if rng.random() < 0.5:
         patch = patch.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     area = np.exp(rng.uniform(np.log(0.012), np.log(0.25))) * scene.width * scene.height
     shape = patch.width / patch.height
     side = max((area * shape) ** 0.5, (area / shape) ** 0.5)
-    patch = _scaled(patch, min(side, 0.95 * min(scene.size)))
-    return _paste(patch, scene, rng, edge=rng.choice([0.02, 0.08, 0.15]))
-
-
-def _scaled(patch: Image.Image, longer: float) -> Image.Image:
-    factor = longer / max(patch.size)
-    size = max(2, round(patch.width * factor)), max(2, round(patch.height * factor))
-    return patch.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
-
-
-def _paste(patch: Image.Image, scene: Image.Image, rng: np.random.Generator, *, edge: float) -> Image.Image:
-    """edge: the part of the patch's side over which it fades into the scene."""
-    fades = []
-    for length in (patch.height, patch.width):
-        inside = np.minimum(np.arange(length) + 0.5, length - np.arange(length) - 0.5)
-        fades.append(np.clip(inside / max(edge * length, 1e-6), 0, 1))
-    mask = Image.fromarray((np.outer(*fades) * 255).astype(np.uint8))
-    x, y = rng.integers(scene.width - patch.width + 1), rng.integers(scene.height - patch.height + 1)
-    scene = scene.copy()
-    scene.paste(patch, (int(x), int(y)), mask)
-    return scene
-
-
-def _worn(image: Image.Image, rng: np.random.Generator, least: int) -> Image.Image:
-    """Mirrored, recoloured, shrunk (to `least` pixels) and compressed as photos are, whatever they show."""
-    if rng.random() < 0.5:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        if rng.random() < 0.5:
-            image = change(image).enhance(rng.uniform(0.6, 1.4))
-    if rng.random() < 0.05:
-        image = image.convert("L").convert("RGB")
-    if rng.random() < 0.5:
-        side = float(np.exp(rng.uniform(np.log(least), np.log(170))))
-        if side < max(image.size):
-            image = _scaled(image, side)
-    if rng.random() < 0.4:
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=int(rng.integers(30, 95)))
-        image = photos.rgb(Image.open(buffer))
-    return image
+    patch = augment.scale(patch, min(side, 0.95 * min(scene.size)))
+    return augment.paste(patch, scene, rng, edge=rng.choice([0.02, 0.08, 0.15]))

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from photosearch.model import Model, read_card, resolve
 from train.__main__ import app
 from train.export import export
 from train.lessons import document, road
@@ -19,6 +18,7 @@ from train.lessons import lesson3_tunnel_vision as three
 from train.lessons import lesson4_sliding_window as four
 from train.lessons import lesson5_more_data as five
 from train.lessons import lesson6_convolution as six
+from train.tool import Model, find_model, read_card
 
 NUMBERS = tuple(road.FILES)
 
@@ -45,7 +45,7 @@ told = pytest.mark.skipif(
 
 @told
 def test_the_document_is_what_the_lessons_printed_and_the_bird_models_card_says():
-    kept, card = document.read(), read_card(resolve(document.BIRD))
+    kept, card = document.read(), read_card(find_model(document.BIRD))
     text = (document.DOCS / document.DOCUMENT).read_text(encoding="utf-8")
     assert text == document.render(kept, card), "run `python -m train document`"
 
@@ -61,7 +61,9 @@ def test_the_kept_results_were_printed_by_the_lesson_as_it_is_now(n):
 @told
 @pytest.mark.parametrize("n", NUMBERS)
 def test_a_lessons_file_tells_what_it_printed(n):
-    assert document.printed(n, document.read()) in " ".join(road.docstring(n).split()), "run `python -m train document`"
+    assert document.describe(n, document.read()) in " ".join(road.docstring(n).split()), (
+        "run `python -m train document`"
+    )
 
 
 @told
@@ -96,6 +98,8 @@ def test_the_digest_is_of_the_code_and_not_of_what_the_file_says_of_itself(tmp_p
     digest = road.digest(2)
     first.write_text('"""Says that,\n\nat length."""\n\nx = 1\n')
     assert road.digest(2) == digest
+    first.write_text('"""Says this."""\n\nfrom photosearch.models.card import Card\nx = 1\n')
+    assert road.digest(2) == digest
     first.write_text('"""Says this."""\n\nx = 3\n')
     assert road.digest(2) != digest
 
@@ -121,6 +125,7 @@ def test_a_net_of_3_64_1_has_321_weights_and_no_bend_at_its_end():
     assert [type(layer) for layer in network] == [nn.Linear, nn.ReLU, nn.Linear]
 
 
+@pytest.mark.slow
 def test_lesson_1_beats_the_mean_and_its_file_takes_any_number_of_houses(tmp_path):
     result = one.lesson(tmp_path, tmp_path, quick=True)
     assert 0.8 < result["numbers"]["R2"] < 0.99

@@ -43,19 +43,19 @@ class _ByChannel(torch.autograd.Function):
         ctx.stride, ctx.pads = stride, pads
         if _keeps_size(weight, stride, pads):
             return F.conv2d(x, weight, padding=pads[0], groups=len(weight))
-        return F.conv2d(padded(x, pads), weight, stride=stride, groups=len(weight))
+        return F.conv2d(pad(x, pads), weight, stride=stride, groups=len(weight))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         (x, weight), stride, pads = ctx.saved_tensors, ctx.stride, ctx.pads
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        wide = padded(x, pads)
+        wide = pad(x, pads)
         of_x = _of_x(gradient, wide, weight, stride, pads) if ctx.needs_input_grad[0] else None
         of_weight = _of_weight(gradient, wide, weight, stride) if ctx.needs_input_grad[1] else None
         return of_x, of_weight, None, None
 
 
-def padded(x: Tensor, pads: Pads) -> Tensor:
+def pad(x: Tensor, pads: Pads) -> Tensor:
     """[N, C, H, W] -> the same with zeros around it, channels last: F.pad fills bfloat16 slowly."""
     (n, c, h, w), (left, right, top, bottom) = x.shape, pads
     wide = x.new_zeros((n, h + top + bottom, w + left + right, c)).permute(0, 3, 1, 2)

@@ -11,9 +11,11 @@ pytest.importorskip("torch")
 import torch
 from sets import cub_lists
 
-from photosearch import photos
-from photosearch.model import Model
-from train import photo, scenes
+from train import augment, calibrate
+from train.data import scenes
+from train.networks.lite import IMAGENET_BIRDS, BirdNet
+from train.recipes import photo
+from train.tool import Model, see_file
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -37,7 +39,7 @@ def test_a_recipe_always_renders_to_the_same_pixels(tmp_path: Path) -> None:
 def test_a_small_bird_covers_what_is_said_and_less_than_a_twentieth() -> None:
     for seed in range(20):
         patch, scene = Image.new("RGB", (90, 120), RED), Image.new("RGB", (300, 200), BLUE)
-        composed, covered = scenes.small(patch, scene, seed)
+        composed, covered = scenes.paste_small(patch, scene, seed)
         reddish = (np.asarray(composed)[:, :, 0] > 0).mean()
         assert composed.size == scenes.CANVAS
         assert 0.001 < covered < 0.05
@@ -50,7 +52,7 @@ def test_what_lies_beside_a_bird_holds_nothing_of_it(tmp_path: Path) -> None:
     image.save(tmp_path / "bird.png")
     for seed in range(20):
         recipe = scenes.Recipe("bare", tmp_path / "bird.png", False, seed, (100.0, 60.0, 120.0, 100.0))
-        part = scenes._beside(scenes.opened(recipe.path), recipe.box, np.random.default_rng(seed))
+        part = augment.crop_beside(scenes.open_picture(recipe.path), recipe.box, np.random.default_rng(seed))
         assert (np.asarray(part) == BLUE).all()
         assert min(part.size) >= 40
 
@@ -67,34 +69,36 @@ def test_a_smaller_and_compressed_version_of_a_picture_is_a_near_copy(tmp_path: 
     smooth("other.png")
     held_out = [scenes.Recipe("whole", tmp_path / "a.png", True, 0)]
     asked = [scenes.Recipe("whole", tmp_path / name, True, 0) for name in ("copy.jpg", "other.png")]
-    assert scenes.near_copies(asked, held_out) == {tmp_path / "copy.jpg"}
+    assert scenes.find_near_copies(asked, held_out) == {tmp_path / "copy.jpg"}
 
 
+@pytest.mark.slow
 def test_the_network_begins_with_what_imagenet_taught_it_wherever_it_is_cut() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8))
     with torch.inference_mode():
-        nets = photo.BirdNet(12), photo.BirdNet(18), photo.BirdNet(12, folded=False)
+        nets = BirdNet(12), BirdNet(18), BirdNet(12, folded=False)
         early, late, unfolded = (net.eval()(images) for net in nets)
     assert early.shape == (2, 1)
     assert torch.allclose(early, late, atol=1e-5)
     assert torch.allclose(early, unfolded, atol=1e-5)
-    assert len(photo.IMAGENET_BIRDS) == 59
+    assert len(IMAGENET_BIRDS) == 59
 
 
+@pytest.mark.slow
 def test_teaching_leaves_what_lies_before_the_cut_as_it_was() -> None:
     rng = np.random.default_rng(0)
     recipes = [scenes.Recipe("photo", Path("x"), i % 2 == 0, i) for i in range(16)]
     views = rng.random((16, 1, 320, 7, 7)) + np.array([r.bird for r in recipes])[:, None, None, None, None]
-    settings = photo.Settings(cut=17, epochs=8, batch=8, rate=1e-3, average=0.5)
+    settings = photo.Settings(cut=17, epochs=8, batch_size=8, learning_rate=1e-3, average=0.5)
     before, after = (
-        photo.BirdNet(17, folded=False),
-        photo.fit(views.astype(np.float16), recipes, settings, lambda done, of: None),
+        BirdNet(17, folded=False),
+        photo.teach(views.astype(np.float16), recipes, settings, lambda what, done, of: None),
     )
     same = [
         all(map(torch.equal, b.parameters(), a.parameters())) for b, a in zip(before.stages, after.stages, strict=True)
     ]
     assert same == [True] * 17 + [False]
-    z = photo.logits(after, views.astype(np.float16))[:, 0]
+    z = photo.compute_logits(after, views.astype(np.float16))[:, 0]
     assert z[::2].min() > z[1::2].max()
 
 
@@ -102,7 +106,7 @@ def test_platt_finds_the_line_that_made_the_logits() -> None:
     rng = np.random.default_rng(1)
     z = rng.normal(0, 3, 20_000)
     targets = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * z - 1)))
-    slope, shift, _ = photo.platt(z, targets)
+    slope, shift = calibrate.platt(z, targets)
     assert abs(slope - 0.5) < 0.03
     assert abs(shift + 1) < 0.06
 
@@ -113,8 +117,8 @@ def test_the_threshold_reaches_the_precision_in_a_library_with_few_birds() -> No
     birds = [True, True, *[False] * 600, True]
     scores = np.array([0.9, 0.6, 0.7, *[0.1] * 5, 0.8, *[0.05] * 593, 0.99])
     recipes = [scenes.Recipe("whole", Path("x"), b, 0, group=g) for b, g in zip(birds, sets, strict=True)]
-    assert photo.chosen(scores, recipes) == 0.6  # 0.25 against 2 * 0.75 / 600: a precision of 0.99
-    assert photo.chosen(scores[:8], recipes[:8]) == 0.9  # alone: 1 of 3 is wrong
+    assert photo.choose_threshold(scores, recipes, 0.98) == 0.6  # 0.25 against 2 * 0.75 / 600: a precision of 0.99
+    assert photo.choose_threshold(scores[:8], recipes[:8], 0.98) == 0.9  # alone: 1 of 3 is wrong
 
 
 def test_pooling_asks_the_tiles_where_the_whole_photo_shows_nothing() -> None:
@@ -124,9 +128,8 @@ def test_pooling_asks_the_tiles_where_the_whole_photo_shows_nothing() -> None:
     z = rng.normal(-4, 1, (800, 10))
     z[:200, 3] += 9
     z[200:400] += 9
-    recipes = [scenes.Recipe(k, Path("x"), bool(b), 0) for k, b in zip(kinds, birds, strict=True)]
-    pooling, counts = photo.pooled(z, recipes, prior=0.2, threshold=0.5)
-    whole, most, _ = pooling["bird"]
+    small = np.array([k == "small" for k in kinds])
+    (whole, most, _), counts = calibrate.fit_pooling(z, birds, small, prior=0.2, threshold=0.5)
     assert most > 2 * abs(whole)
     assert counts["small_birds"][0] > 190
     assert counts["whole_birds"][0] > 190
@@ -136,10 +139,10 @@ def test_pooling_asks_the_tiles_where_the_whole_photo_shows_nothing() -> None:
 
 def test_pooling_is_calibrated_for_fewer_small_birds_where_more_would_cost_false_alarms() -> None:
     rng = np.random.default_rng(2)
-    recipes = [scenes.Recipe("small", Path("x"), i < 200, 0) for i in range(400)]
+    birds, small = np.arange(400) < 200, np.ones(400, bool)
     z = rng.normal(-4, 1, (400, 5))
     z[:200, 1] += 3
-    _, counts = photo.pooled(z, recipes, prior=0.2, threshold=0.5)
+    _, counts = calibrate.fit_pooling(z, birds, small, prior=0.2, threshold=0.5)
     assert counts["no_bird"] == [0, 200]
     assert counts["small_share"] < 0.6
 
@@ -147,8 +150,8 @@ def test_pooling_is_calibrated_for_fewer_small_birds_where_more_would_cost_false
 def test_pictures_are_judged_on_the_way_of_the_search(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.jpg", RED)
     recipe = scenes.Recipe("whole", path, True, 0)
-    seen = photo.judged(recipe, size=32, tiles=4)
-    assert np.array_equal(seen, photos.decode(photos.read(str(path)), 32, tiles=4).views)
+    seen = photo.look_at(recipe, size=32, tiles=4)
+    assert np.array_equal(seen, see_file(path, 32, tiles=4))
 
 
 def noise(path: Path, colour: tuple[int, int, int], rng: np.random.Generator, size: tuple[int, int]) -> Path:
@@ -181,44 +184,47 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+def taught(network: BirdNet) -> list[torch.nn.Parameter]:
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+@pytest.mark.slow
 def test_several_fits_share_no_seed_with_another_run_and_ship_the_mean_of_their_weights() -> None:
-    assert photo.seeds(photo.Settings(seed=1, fits=3)) == [1, 2, 3]
-    assert photo.seeds(photo.Settings(seed=2, fits=3)) == [4, 5, 6]
-    one, other = (photo.BirdNet(17, folded=False) for _ in range(2))
+    assert photo.seeds_of(photo.Settings(seed=1, fits=3)) == [1, 2, 3]
+    assert photo.seeds_of(photo.Settings(seed=2, fits=3)) == [4, 5, 6]
+    one, other = (BirdNet(17, folded=False) for _ in range(2))
     with torch.no_grad():
-        for p in other.taught():
+        for p in taught(other):
             p += 2
-    mean = photo.mean_of([one, other])
-    for a, m in zip(one.taught(), mean.taught(), strict=True):
+    mean = photo.average([one, other])
+    for a, m in zip(taught(one), taught(mean), strict=True):
         assert torch.allclose(m, a + 1, atol=1e-5)
     for a, m in zip(one.stages[:17].parameters(), mean.stages[:17].parameters(), strict=True):
         assert torch.equal(a, m)
 
 
+@pytest.mark.slow
 def test_all_of_it_from_the_sets_to_a_file_that_knows_birds_it_was_not_shown(sets: Path, tmp_path: Path) -> None:
     few = scenes.Amounts(bare=4, pasted_birds=8, pasted_others=8)
     settings = photo.Settings(
-        size=64, cut=16, epochs=8, batch=8, average=0.5, rate=1e-3, small=4, whole_frames=4, amounts=few
+        size=64, cut=16, epochs=8, batch_size=8, average=0.5, learning_rate=1e-3, small=4, whole_frames=4, amounts=few
     )
     told: list[str] = []
     to = tmp_path / "photo.onnx"
 
-    card = photo.teach(sets, to, settings, cache=tmp_path / "cache", tell=lambda what, done, of: told.append(what))
+    card = photo.train(settings, sets, to, scratch=tmp_path / "cache", tell=lambda what, done, of: told.append(what))
 
     model = Model(to, provider="cpu")
-    test = scenes.natural(sets, "test")
-    scores = model.score(np.concatenate([photo.judged(r, size=64) for r in test]))[:, 0]
+    test = scenes.list_whole(sets, "test")
+    scores = model.score(np.concatenate([photo.look_at(r, size=64) for r in test]))[:, 0]
     birds = np.array([r.bird for r in test])
     assert birds.sum() > 10 < (~birds).sum()
     assert scores[birds].min() > scores[~birds].max()
     assert ((scores >= card.thresholds["bird"]) == birds).mean() > 0.95
     assert set(card.pooling) == {"4", "9", "16"}
-    counted = card.details["validation"]["caltech_101"]
-    validation = [r for r in scenes.natural(sets, "validation") if r.group == "caltech-101"]
-    assert sum(counted.values()) <= len(validation)
+    (counted,) = card.measured
+    validation = [r for r in scenes.list_whole(sets, "validation") if r.group == "caltech-101"]
+    assert 0 < counted["n"] <= len(validation)
     assert {"steps, seed 1", "steps, seed 2"} < set(told)
     assert card.details["seeds"] == [1, 2]
-    told.clear()
-    again = photo.teach(sets, to, settings, cache=tmp_path / "cache", tell=lambda what, done, of: told.append(what))
-    assert not told  # all of it was kept
-    assert again.thresholds == card.thresholds
+    assert not list((tmp_path / "cache").iterdir())  # nothing is kept that an edit could make wrong

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.depthwise import Depthwise
+from train.networks.depthwise import Depthwise
 
 
 def convolution(kernel: int, stride: int, pads: tuple[int, int, int, int], channels: int = 32) -> nn.Conv2d:

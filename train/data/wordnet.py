@@ -1,0 +1,78 @@
+"""WordNet 3.0's nouns: which words name a thing, what is above it, and which sense of a word people mean most.
+
+Source: Christiane Fellbaum (ed.), "WordNet: An Electronic Lexical Database", 1998, https://wordnet.princeton.edu. The
+publisher's own database files (WNdb-3.0.tar.gz, or Debian's wordnet-base below /usr/share/wordnet): data.noun,
+index.noun, noun.exc; their format is wndb(5WN). An id here is `n` and the eight digits of the offset, as ImageNet
+writes it; it holds for version 3.0 only. n02084071 is the dog.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from train.data import need
+
+NAME = "wordnet"
+
+
+@dataclass(frozen=True, slots=True)
+class Synset:
+    """One meaning. words: what it is called, the usual word first. above: the ids of its hypernyms."""
+
+    id: str
+    words: tuple[str, ...]
+    above: tuple[str, ...]
+    gloss: str
+
+
+def synsets(folder: str | Path) -> dict[str, Synset]:
+    """Every noun meaning, by id. Raises InputError."""
+    lines = need(Path(folder) / "data.noun", NAME).read_text(encoding="latin-1").splitlines()
+    return {s.id: s for s in parse(lines)}
+
+
+def parse(lines: Iterable[str]) -> Iterator[Synset]:
+    """Lines of data.noun; those of the licence at its head begin with two spaces."""
+    for line in lines:
+        if line.startswith("  ") or not line.strip():
+            continue
+        fields, _, gloss = line.partition("|")
+        parts = fields.split()
+        count = int(parts[3], 16)
+        words = tuple(parts[4 + 2 * i].replace("_", " ") for i in range(count))
+        start = 4 + 2 * count
+        pointers = [parts[start + 1 + 4 * i : start + 5 + 4 * i] for i in range(int(parts[start]))]
+        above = tuple(f"n{offset}" for kind, offset, *_ in pointers if kind in ("@", "@i"))
+        yield Synset(f"n{parts[0]}", words, above, gloss.strip())
+
+
+def senses(folder: str | Path) -> dict[str, tuple[str, ...]]:
+    """A word in lower case -> the ids of its meanings as a noun, the most frequent one first."""
+    found = {}
+    for line in need(Path(folder) / "index.noun", NAME).read_text(encoding="latin-1").splitlines():
+        if line.startswith("  "):
+            continue
+        parts = line.split()
+        found[parts[0].replace("_", " ")] = tuple(f"n{offset}" for offset in parts[-int(parts[2]) :])
+    return found
+
+
+def plurals(folder: str | Path) -> dict[str, str]:
+    """The irregular ones: mouse -> mice. Of several, the first in the alphabet."""
+    found: dict[str, str] = {}
+    for line in need(Path(folder) / "noun.exc", NAME).read_text(encoding="latin-1").splitlines():
+        many, one = line.split()[:2]
+        found.setdefault(one.replace("_", " "), many.replace("_", " "))
+    return found
+
+
+def everything_above(id: str, nouns: dict[str, Synset]) -> set[str]:
+    """The ids of all meanings above one, itself too."""
+    found: set[str] = set()
+    todo = [id]
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += nouns[one].above
+    return found

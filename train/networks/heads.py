@@ -1,0 +1,63 @@
+"""What is read off a frozen network's features: every label's calibrated score, and a vector that words share.
+
+scores: softmax over ImageNet's classes; a word above is the sum over its classes; then each label's own straight line
+through the logit (John Platt, "Probabilistic outputs for support vector machines", 1999), which leaves their order as
+it is. vectors: a linear layer into the space of the text tower, mixed with the vectors of the class names, weighted by
+the classes' probabilities (Mohammad Norouzi et al., "Zero-Shot Learning by Convex Combination of Semantic Embeddings",
+2014: ConSE), of unit length. With slope 1 and shift 0 the score of `dog` is the sum of the scores of its classes.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+LEAST = 1e-7  # a probability is kept so far from 0 and 1 before its logarithm is taken
+
+
+class Heads(nn.Module):
+    """features float32 [N, F] -> scores float32 [N, C + words above] in 0..1, vectors float32 [N, D] of unit length.
+
+    weight [C, F], bias [C]: the classifier. above: the class indexes of each word above. slope, shift: [C + above].
+    names [C, D]: the class names' text vectors. projection [F, D], offset [D]: the taught layer. mix: how much of it
+    the vector is, the rest is ConSE over the `top` classes at `softness`.
+    """
+
+    def __init__(
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        above: Sequence[Sequence[int]],
+        slope: torch.Tensor,
+        shift: torch.Tensor,
+        names: torch.Tensor,
+        projection: torch.Tensor,
+        offset: torch.Tensor,
+        *,
+        mix: float,
+        top: int = 50,
+        softness: float = 2.0,
+    ):
+        super().__init__()
+        below = torch.zeros(len(weight), len(above))
+        for column, classes in enumerate(above):
+            below[list(classes), column] = 1
+        tensors = {"weight": weight, "bias": bias, "below": below, "slope": slope, "shift": shift, "names": names}
+        for name, tensor in (*tensors.items(), ("projection", projection), ("offset", offset)):
+            self.register_buffer(name, tensor.detach().clone().float())
+        self.mix, self.top, self.softness = mix, top, softness
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = features @ self.weight.T + self.bias
+        classes = logits.softmax(1)
+        chances = torch.cat([classes, classes @ self.below], 1).clamp(LEAST, 1 - LEAST)
+        scores = torch.sigmoid(self.slope * (chances.log() - (1 - chances).log()) + self.shift)
+        taught = nn.functional.normalize(features @ self.projection + self.offset, dim=1)
+        vectors = nn.functional.normalize(self.mix * taught + (1 - self.mix) * self.conse(logits), dim=1)
+        return scores, vectors
+
+    def conse(self, logits: torch.Tensor) -> torch.Tensor:
+        """logits [N, C] -> the mean of the names of the `top` classes, [N, D] of unit length."""
+        weights = (logits / self.softness).softmax(1)
+        least = weights.topk(self.top, dim=1).values[:, -1:]
+        return nn.functional.normalize((weights * (weights >= least)) @ self.names, dim=1)
