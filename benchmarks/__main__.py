@@ -14,7 +14,7 @@ import typer
 from benchmarks import pictures
 from benchmarks.measure import machine
 from benchmarks.page import write
-from photosearch.model import DEFAULT, resolve
+from photosearch.models.catalog import DEFAULT, resolve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 DOCS = Path(__file__).parent.parent / "docs"
@@ -91,6 +91,14 @@ def library(work: Work = HERE, n: int = 1_000_000, repeats: int = 10, results: R
 
 
 @app.command()
+def migration(work: Work = HERE, n: int = 100_000, results: Results = RESULTS) -> None:
+    """A library of schema 1 comes to today's: time, size, and that every answer is what it was."""
+    from benchmarks.migration import migration
+
+    _keep("migration", migration(work, n=n), results)
+
+
+@app.command()
 def networks(model: Models = None, seconds: float = 2.0, results: Results = RESULTS) -> None:
     """(f): the network alone, by batch size and provider."""
     from benchmarks.networks import networks
@@ -117,6 +125,33 @@ def teaching(rounds: int = 5, results: Results = RESULTS) -> None:
     from benchmarks.teaching import teaching
 
     _keep("teaching", teaching(rounds=rounds), results)
+
+
+@app.command()
+def vectors(
+    work: Work = HERE,
+    n: Annotated[list[int] | None, typer.Option(help="Numbers of vectors.")] = None,
+    most_for_a_graph: int = 10_000,
+    results: Results = RESULTS,
+) -> None:
+    """The nearest of a million vectors: numpy over a map, sqlite-vec, usearch."""
+    from benchmarks.vectors import vectors
+
+    sizes = tuple(n or (10_000, 100_000, 1_000_000))
+    _keep("vectors", vectors(work, sizes=sizes, most=most_for_a_graph), results)
+
+
+@app.command()
+def duplicates(
+    data: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", help="Caltech-101, Flickr8k.")] = Path(".data"),
+    strangers: int = 1000,
+    changed: int = 120,
+    results: Results = RESULTS,
+) -> None:
+    """Which changes of a photo are found to be the same picture, and that no strangers are."""
+    from benchmarks.duplicates import duplicates
+
+    _keep("duplicates", duplicates(data, strangers=strangers, changed=changed), results)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,12 +25,13 @@ import pillow_heif
 from PIL import Image
 
 from benchmarks.measure import Cost, afresh, cost
-from photosearch import index as indexing
-from photosearch import photos
-from photosearch.decoders import Read, Settings
-from photosearch.model import Model
-from photosearch.photos import Photo
-from photosearch.store import Store
+from photosearch.index.events import PassedOver
+from photosearch.index.run import index
+from photosearch.library.database import Database
+from photosearch.models.session import Model
+from photosearch.photos import decode, walk
+from photosearch.photos.decoders import DecodeOptions, Decoders, Read, Wanted
+from photosearch.photos.walk import Photo
 
 
 def run(way: str, folder: Path, *, model: Path | None = None, n: int | None = None, db: Path | None = None) -> Cost:
@@ -39,7 +41,7 @@ def run(way: str, folder: Path, *, model: Path | None = None, n: int | None = No
 
 
 def paths(folder: Path, n: int | None = None) -> list[Path]:
-    return [Path(p.path) for f in photos.find(str(folder)) for p in f.photos][:n]
+    return [Path(p.path) for f in walk.walk(str(folder)) for p in f.photos][:n]
 
 
 def floor(files: list[Path]) -> int:
@@ -66,24 +68,25 @@ def plain(files: list[Path], score: Callable[[npt.NDArray[np.uint8]], object], s
     return len(files)
 
 
-def photosearch(folder: Path, model: Model, db: Path) -> int:
-    with Store(db, create=True) as store:
-        return sum(1 for _ in indexing.index([str(folder)], store, model))
+def photosearch(folder: Path, model: Model, db: Path, decoders: Callable[[int, DecodeOptions], Any]) -> int:
+    with Database(db, create=True) as store:
+        events = index(store, [str(folder)], lambda name: model, decoders=decoders)
+        return sum(1 for event in events if not isinstance(event, PassedOver))
 
 
 class InThreads:
     """In the place of decoders.Decoders: the same work in the calling thread, with no wall around it."""
 
-    def __init__(self, n: int, settings: Settings):
-        self._settings = settings
+    def __init__(self, n: int, options: DecodeOptions):
+        self._options = options
 
-    def open(self, photo: Photo, wanted: Callable[[bytes], bool]) -> Read:
-        s, data = self._settings, photos.read(photo.path)
-        content_hash = photos.content_hash(data)
-        if not wanted(content_hash):
-            return Read(photo, content_hash, None)
-        opened = photos.decode(data, s.size, fit=s.fit, tiles=s.tiles, max_pixels=s.max_pixels)
-        return Read(photo, content_hash, opened)
+    def open(self, photo: Photo, wanted: Wanted) -> Read:
+        data = decode.read(photo.path)
+        content_hash = decode.content_hash(data)
+        asked = tuple(wanted(content_hash))
+        needs = [self._options.needs[i] for i in asked]
+        opened = decode.decode(data, needs, max_pixels=self._options.max_pixels) if needs else None
+        return Read(photo, content_hash, opened, asked)
 
     def close(self) -> None:
         pass
@@ -100,11 +103,10 @@ def main(way: str, folder: str, model: str | None, n: int | None, db: str | None
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         (taken,) = session.get_inputs()
         return cost(lambda: plain(files, lambda x: session.run(None, {taken.name: x}), taken.shape[1]))
-    if way == "threads":
-        indexing.Decoders = InThreads  # type: ignore[misc,assignment]
+    decoders: Callable[[int, DecodeOptions], Any] = InThreads if way == "threads" else Decoders
     with tempfile.TemporaryDirectory() as folder_of_db:
         loaded = Model(model)
-        return cost(lambda: photosearch(Path(folder), loaded, Path(db or f"{folder_of_db}/library.db")))
+        return cost(lambda: photosearch(Path(folder), loaded, Path(db or f"{folder_of_db}/library.db"), decoders))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 import numpy as np
 import typer
 
-from photosearch import report, sampling
+from photosearch.judging import report, sampling
 
 Mixture = tuple[tuple[float, float, float], ...]  # (share, alpha, beta) of each Beta distribution
 

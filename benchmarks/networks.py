@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import core_seconds
-from photosearch.model import PROVIDERS, Model, choose_provider
+from photosearch.models.providers import PROVIDERS, choose_provider
+from photosearch.models.session import Model
 
 
 def networks(

@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import pictures
-from photosearch import photos
-from photosearch.model import Card, Model
+from photosearch.models.card import Card
+from photosearch.models.session import Model
+from photosearch.photos import decode
 from train.data import caltech101
 
 OVERSAMPLES = {"once": 1, "twice": 2, "whole": 1000}
@@ -26,19 +27,19 @@ OVERSAMPLES = {"once": 1, "twice": 2, "whole": 1000}
 def oversampling(models: Mapping[str, Path], data: Path, *, n: int = 200, seed: int = 1) -> dict[str, Any]:
     """n: pictures. Restores what photos.OVERSAMPLE is."""
     loaded = {name: Model(path, provider="cpu") for name, path in models.items()}
-    opened: dict[tuple[str, str], list[photos.Pixels]] = {(name, k): [] for name in models for k in OVERSAMPLES}
+    opened: dict[tuple[str, str], list[decode.Pixels]] = {(name, k): [] for name in models for k in OVERSAMPLES}
     seconds = dict.fromkeys(opened, 0.0)
     chosen = _chosen(data, n, seed)
-    before = photos.OVERSAMPLE
+    before = decode.OVERSAMPLE
     try:
         for jpeg in _enlarged([path for path, _ in chosen], seed):
             for (name, k), views in opened.items():
-                photos.OVERSAMPLE = OVERSAMPLES[k]
+                decode.OVERSAMPLE = OVERSAMPLES[k]
                 begun = time.process_time()
                 views.append(_views(jpeg, loaded[name].card))
                 seconds[name, k] += time.process_time() - begun
     finally:
-        photos.OVERSAMPLE = before
+        decode.OVERSAMPLE = before
     birds = np.array([bird for _, bird in chosen])
     rows = []
     for name, model in loaded.items():
@@ -69,8 +70,8 @@ def _enlarged(paths: list[Path], seed: int) -> Iterator[bytes]:
         yield out.getvalue()
 
 
-def _views(jpeg: bytes, card: Card) -> photos.Pixels:
-    return photos.decode(jpeg, card.input_size, fit=card.fit, tiles=card.tiles).views
+def _views(jpeg: bytes, card: Card) -> decode.Pixels:
+    return decode.decode(jpeg, [decode.Need(card.input_size, card.fit, card.tiles)]).views[0]
 
 
 def _figures(

@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks import clip, contestants, pictures
 from benchmarks.measure import Cost, middle, ratio
-from photosearch import photos
-from photosearch.model import Model
+from photosearch.models.session import Model
+from photosearch.photos import decode
 
 Runs = dict[str, list[Cost]]
 
@@ -99,13 +99,14 @@ def profile(files: list[Path], path: Path, whole: Cost) -> list[dict[str, Any]]:
     """Where the core time of one photo goes: each stage alone on one thread, and what is left of the whole."""
     model = Model(path, provider="cpu", threads=1)
     card = model.card
-    read = [photos.read(str(f)) for f in files]
-    views = [photos.decode(data, card.input_size, fit=card.fit, tiles=card.tiles).views for data in read]
-    opening = _core_ms(lambda: [photos.decode(d, card.input_size, fit=card.fit, tiles=card.tiles) for d in read], files)
+    read = [decode.read(str(f)) for f in files]
+    need = decode.Need(card.input_size, card.fit, card.tiles)
+    views = [decode.decode(data, [need]).views[0] for data in read]
+    opening = _core_ms(lambda: [decode.decode(d, [need]) for d in read], files)
     floor = _core_ms(lambda: [contestants.eighth(f) for f in files], files)
     stages = {
-        "read the file": _core_ms(lambda: [photos.read(str(f)) for f in files], files),
-        "hash it": _core_ms(lambda: [photos.content_hash(data) for data in read], files),
+        "read the file": _core_ms(lambda: [decode.read(str(f)) for f in files], files),
+        "hash it": _core_ms(lambda: [decode.content_hash(data) for data in read], files),
         "decode it at 1/8 scale (the floor)": floor,
         "EXIF, a larger scale where the network wants it, turn, resize": opening - floor,
         f"the network, {1 + card.tiles} view{'s' if card.tiles else ''}": _core_ms(

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Cost, middle, ratio
-from train import bird
 from train.__main__ import keep_memory
-from train.depthwise import Depthwise
+from train.networks.depthwise import Depthwise
+from train.recipes import best32
 
 
 class InFloat32(nn.Module):
@@ -55,7 +55,7 @@ def teaching(*, batch: int = 64, steps: int = 4, rounds: int = 5) -> dict[str, A
 
 
 def _network(way: Any) -> nn.Module:
-    network = bird.build(bird.settings_of("best32"))
+    network = best32.build(best32.Settings())
     for block in network.backbone._blocks:
         block._depthwise_conv = way(block._depthwise_conv.layer)
     return network.to(memory_format=torch.channels_last).train()
@@ -71,6 +71,6 @@ def _cost(network: nn.Module, batch: int, steps: int) -> Cost:
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(images).float()
         optimizer.zero_grad()
-        bird.loss_of(logits, targets, 0.05).backward()
+        best32.compute_loss(logits, targets, 0.05).backward()
         optimizer.step()
     return Cost(batch * steps, time.perf_counter() - clock, time.process_time() - cores)

@@ -28,9 +28,11 @@ from benchmarks import (
     teaching,
 )
 from benchmarks.measure import Cost
-from photosearch import photos
-from photosearch.model import Model
+from photosearch.models.session import Model
+from photosearch.photos import decode
 from tests.toy import write_toy
+
+pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -52,8 +54,10 @@ def test_a_numbered_photo_has_other_bytes_and_the_same_pixels(suffix):
     kind = pictures.Kind(suffix, (64, 48), scenes=1)
     (plain,) = pictures._scenes(kind, None, np.random.default_rng(1), 1)
     numbered = pictures.numbered(plain, 7)
-    assert photos.content_hash(numbered) != photos.content_hash(plain)
-    assert (photos.decode(numbered, 32).views == photos.decode(plain, 32).views).all()
+    assert decode.content_hash(numbered) != decode.content_hash(plain)
+    assert (
+        decode.decode(numbered, [decode.Need(32)]).views[0] == decode.decode(plain, [decode.Need(32)]).views[0]
+    ).all()
 
 
 def test_a_mixture_holds_each_kind_in_its_share(tmp_path, monkeypatch):
@@ -148,15 +152,6 @@ def test_clips_size_is_88_million_parameters():
     block = sum(p.numel() for p in clip.Block().parameters())
     rest = sum(p.numel() for p in clip.Visual(224, layers=0).parameters())
     assert round((12 * block + rest) / 1e6) == 88
-
-
-@pytest.mark.parametrize("n", [1, 2, 7])
-def test_a_batch_through_io_binding_scores_like_any_other(toy, n):
-    """What a GPU is given, with the CPU in its place: a buffer that is kept, and another when the batch is another."""
-    model = Model(toy, provider="cpu")
-    images = np.random.default_rng(n).integers(0, 256, (n, 8, 8, 3), dtype=np.uint8)
-    for batch in (images, images[::-1], images[:1]):
-        assert (model._bound(batch, "cpu") == model.score(batch)).all()
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])
