@@ -1,5 +1,6 @@
 # make run PHOTOS=~/Pictures    index a folder, print the birds found
-# make test                     the tests;  make lint: ruff and mypy
+# make quick                    ruff and the quick tests, in a minute: for the habit
+# make test                     all tests;  make lint: ruff and mypy
 # make docs                     rebuild the generated pages from the numbers that commands printed
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
 # make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
@@ -9,16 +10,31 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= train,plot,raw,test
+EXTRAS ?= train,plot,raw,jxl,test
 PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
 BIN = $(VENV)/bin
 
-.PHONY: run test coverage lint docs clean hostile fuzz audit
+.PHONY: run quick quick-one quick-other test coverage lint docs clean hostile fuzz audit
 
-run: $(VENV)/installed
+run: $(VENV)/installed  # a shell that leaves the ~ of PHOTOS=~/Pictures alone is no matter: photosearch expands it
 	$(BIN)/photosearch index "$(PHOTOS)"
 	$(BIN)/photosearch find bird --under "$(PHOTOS)"
+
+quick: $(VENV)/installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
+	@$(MAKE) --no-print-directory --output-sync -j2 quick-one quick-other
+
+QUICK = $(BIN)/python -m pytest -m "not slow and not hostile and not data" -p no:cacheprovider
+# about half of the tests, by their time
+ONE = tests/cli tests/index tests/library tests/search
+
+quick-one:
+	$(QUICK) $(ONE)
+
+quick-other:
+	$(QUICK) $(ONE:%=--ignore=%)
 
 test: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest
@@ -40,7 +56,7 @@ docs: $(VENV)/installed-for-tests
 
 hostile: $(VENV)/installed-for-tests
 	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 $(BIN)/python -m pytest -s --timeout 7200 \
-		tests/test_hostile.py tests/test_kills.py tests/test_migrations.py tests/test_two_at_once.py
+		tests/test_hostile.py tests/test_kills.py tests/library/test_migrations.py tests/test_two_at_once.py
 
 fuzz: $(VENV)/installed-for-tests
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'

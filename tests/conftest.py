@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-OF_TRAINING = [
-    "test_train_*.py",
-    "test_deep.py",
-    "test_docs.py",
-    "test_lessons.py",
-    "test_sweep.py",
-    "test_benchmarks.py",
-]
+OF_TRAINING = ["test_train_*.py", "test_docs.py", "test_benchmarks.py"]
 collect_ignore_glob = [] if importlib.util.find_spec("torch") else OF_TRAINING
 
 
 def pytest_report_header() -> str | None:
     return f"no torch here, so not run: {', '.join(OF_TRAINING)}" if collect_ignore_glob else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Who asks for the data sets is marked so."""
+    for item in items:
+        if "data" in item.fixturenames:
+            item.add_marker(pytest.mark.data)
 
 
 @pytest.fixture(scope="session")

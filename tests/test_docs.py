@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from photosearch import model
-from photosearch.cli import app
-from train import pages
+from photosearch.cli.app import app
+from train import pages, tool
 from train.__main__ import app as train_app
 
 ROOT = Path(__file__).parent.parent
@@ -48,21 +47,37 @@ def test_every_command_and_option_in_a_document_is_real(document: Path, program:
     assert wrong == []
 
 
+def test_the_readmes_map_names_every_room_of_the_tool() -> None:
+    text = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `([\w./]+)` \|", text.partition("## How it works")[2], re.M)
+    tool = ROOT / "photosearch"
+    rooms = {f"photosearch/{p.name}/" for p in tool.iterdir() if (p / "__init__.py").exists()}
+    rooms |= {f"photosearch/{p.name}" for p in tool.glob("*.py")}
+    assert {row for row in rows if row.startswith("photosearch/")} == rooms
+    assert set(rows) - rooms == {"train/", "benchmarks/", "tests/"}
+
+
+def test_the_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"`(?:photosearch )?([a-z]+)(?: [^`]*)?`", text))
+    assert set(COMMANDS["photosearch"].commands) - named == set()
+
+
 def test_the_readmes_table_is_what_was_measured() -> None:
     text = (ROOT / "README.md").read_text()
     told = text.partition(pages.MARKS[0])[2].partition(pages.MARKS[1])[0].strip().splitlines()
-    cards = {name: model.read_card(path) for name, path in model.shipped().items()}
-    assert told == list(pages.overview(cards, pages.results(ROOT / "docs" / "measured"))), "run python -m train pages"
+    results = pages.read_results(ROOT / "docs" / "measured")
+    assert told == list(pages.summarise(pages.read_cards(), results)), "run python -m train pages"
 
 
 def test_the_models_page_is_what_was_measured_and_tells_runs_under_other_seeds_apart(tmp_path: Path) -> None:
     told = pages.write(tmp_path / "model.md", ROOT / "docs" / "measured")
     assert (ROOT / "docs" / "model.md").read_text() == told, "run python -m train pages"
-    runs = [line.split(" | ")[2] for line in told.splitlines() if line.startswith("| caltech-101 | 0 | s")]
+    runs = [line.split(" | ")[2] for line in told.splitlines() if line.startswith("| bird-photo | caltech-101 | s")]
     assert runs == ["shipped", "seed 2"]
 
 
 def test_every_measured_figure_is_of_the_model_that_ships() -> None:
-    digests = {name: model.Model(path, provider="cpu").digest for name, path in model.shipped().items()}
-    own = [r for r in pages.results(ROOT / "docs" / "measured") if ".seed" not in r["file"]]
+    digests = {name: tool.Model(path, provider="cpu").digest for name, path in tool.list_models().items()}
+    own = [r for r in pages.read_results(ROOT / "docs" / "measured") if ".seed" not in r["file"]]
     assert [r["file"] for r in own if r["digest"] != digests[r["model"]]] == []

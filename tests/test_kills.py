@@ -19,56 +19,58 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from test_hostile import BOUND
+from test_hostile import BOUND, index_all
 from toy import photo, toy_card, write_toy
 from typer.testing import CliRunner, Result
 
-from photosearch import index as indexing
-from photosearch import store as storing
-from photosearch.cli import app
+from photosearch.cli.app import app
 from photosearch.errors import StoreError
-from photosearch.index import index
-from photosearch.model import Model
-from photosearch.store import Store
+from photosearch.index import events
+from photosearch.library import answers, database, marks, places, schema
+from photosearch.library.database import Database
+from photosearch.models.session import Model
 
+pytestmark = pytest.mark.hostile
 KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "9"))
 PHOTOS = 60
-# Everything but the runs, which tell of each run that there was, and the times at which things happened.
-ROWS = """
-SELECT 'root', id, path FROM roots; SELECT 'folder', * FROM folders; SELECT 'image', * FROM images;
-SELECT 'photo', id, folder_id, name, size_bytes, mtime_ns, image_id, reason, passing, removed_at IS NULL FROM photos;
-SELECT 'model', * FROM models; SELECT 'label', * FROM labels; SELECT 'score', * FROM scores;
-SELECT 'truth', label, image_id, present FROM truth
-"""
+# When things happened is another time in each run; a file's own dates are the file's, and stay.
+TIMES = {"reason_at", "gone_at", "at", "drawn_at"}
 INDEX = """
 import sys
-from photosearch.index import index, only_one
-from photosearch.model import Model
-from photosearch.store import Store
-folder, db, model = sys.argv[1:]
+from photosearch.index.run import RunOptions, index
+from photosearch.library.database import Database
+from photosearch.library.lock import only_one
+from photosearch.models.session import Model
+folder, library, model = sys.argv[1:]
 loaded = Model(model, threads=1)
 print("ready", flush=True)
-with Store(db, create=True) as store, only_one(store):
-    for event in index([folder], store, loaded, batch_size=4, workers=2):
+with Database(library, create=True) as db, only_one(db):
+    for event in index(db, [folder], lambda name: loaded, options=RunOptions(batch_size=4, workers=2)):
         pass
 print("done", flush=True)
 """
 IMPORT = """
 import sys
-from photosearch import truth
-from photosearch.store import Store
-db, file = sys.argv[1:]
+from photosearch.judging import truth
+from photosearch.library.database import Database
+library, file = sys.argv[1:]
 print("ready", flush=True)
 rows = truth.read_rows(file)
-with Store(db) as store:
-    truth.import_rows(store, rows, file)
+with Database(library) as db:
+    truth.import_rows(db, rows, file)
 print("done", flush=True)
 """
 
 
 def rows(db: Path) -> list[tuple[object, ...]]:
+    """All that a library holds, each row behind its table's name."""
     with closing(sqlite3.connect(db)) as conn:
-        return sorted((row for sql in ROWS.split(";") for row in conn.execute(sql)), key=repr)
+        found = []
+        for (table,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            columns = [name for _, name, *_ in conn.execute(f"PRAGMA table_info({table})") if name not in TIMES]
+            if table != "runs" and not table.startswith(("sqlite_", schema.MIGRATIONS_TABLE)):
+                found += [(table, *row) for row in conn.execute(f"SELECT {', '.join(columns)} FROM {table}")]
+        return sorted((row for row in found if row[:2] != ("library", "id")), key=repr)  # drawn for each library
 
 
 def check_whole(db: Path) -> None:
@@ -80,8 +82,22 @@ def check_whole(db: Path) -> None:
             return  # killed before the first table was made
         half = "SELECT count(*) FROM photos WHERE image_id IS NULL AND reason IS NULL"
         assert conn.execute(half).fetchone() == (0,)
-        scored = "SELECT count(*) FROM images i LEFT JOIN scores s ON s.image_id = i.id GROUP BY i.id"
-        assert {n for (n,) in conn.execute(scored)} <= {3}, "an image has the scores of all labels"
+        scored = "SELECT image_id FROM scored WHERE answers"
+        said = f"SELECT count(s.label_id) FROM ({scored}) LEFT JOIN scores s USING (image_id) GROUP BY image_id"
+        assert {n for (n,) in conn.execute(said)} <= {3}, "an image that was looked at has the scores of all labels"
+        assert conn.execute(f"SELECT count(*) FROM images WHERE id NOT IN ({scored})").fetchone() == (0,)
+        check_counters(conn)
+
+
+def check_counters(conn: sqlite3.Connection) -> None:
+    """What triggers count, counted."""
+    states = ("gone IS NULL", "gone IS NULL AND reason IS NOT NULL", "gone = 'removed'", "gone = 'excluded'")
+    columns = ", ".join(f"(SELECT count(*) FROM photos WHERE folder_id = f.id AND {state})" for state in states)
+    kept = conn.execute("SELECT id, photos, unreadable, removed, excluded FROM folders f").fetchall()
+    assert kept == conn.execute(f"SELECT id, {columns} FROM folders f").fetchall()
+    counted = {name: conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("images", "truth")}
+    looked = "SELECT 'looked ' || m.id, (SELECT count(*) FROM scored WHERE model_id = m.id) FROM models m"
+    assert dict(conn.execute("SELECT name, n FROM counts")) == {**counted, **dict(conn.execute(looked))}
 
 
 def make_photos(folder: Path) -> None:
@@ -177,8 +193,8 @@ def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
             conn.execute("DELETE FROM truth")
             conn.commit()
     finish(IMPORT, db, tmp_path / "truth.csv")
-    with Store(db) as store:
-        assert store.counts()["truth"] == 180
+    with Database(db) as kept:
+        assert places.counts(kept)["truth"] == 180
     print(f"\n{kills} kills of an import: {nothing} kept nothing, {kills - nothing} kept all")
 
 
@@ -186,7 +202,7 @@ def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
 
 
 def command(*arguments: object, db: Path, **how: object) -> subprocess.CompletedProcess[str]:
-    program = [*BOUND, sys.executable, "-c", "from photosearch.cli import main; main()", *map(str, arguments)]
+    program = [*BOUND, sys.executable, "-c", "from photosearch.cli.app import main; main()", *map(str, arguments)]
     environment = {**os.environ, "PHOTOSEARCH_DB": str(db)}
     environment.pop("COVERAGE_PROCESS_CONFIG", None)  # what it keeps would not fit on a full disk either
     return subprocess.run(program, capture_output=True, text=True, env=environment, **how)
@@ -221,9 +237,8 @@ def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
     make_photos(folder)
     disk.mkdir()
     model = write_toy(tmp_path / "toy.onnx")
-    run = (
-        f"{sys.executable} -c 'from photosearch.cli import main; main()' index {folder} --model {model} --batch-size 4"
-    )
+    photosearch = f"{sys.executable} -c 'from photosearch.cli.app import main; main()'"
+    run = f"{photosearch} index {folder} --model {model} --batch-size 4"
     script = f"""
         mount -t tmpfs -o size=300k none {disk} || exit 77
         {run} --provider cpu --db {disk}/s.db; echo "ended $?" >&2
@@ -247,14 +262,14 @@ def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An indexed folder with marks and a saved threshold."""
     make_photos(tmp_path / "photos")
-    db = tmp_path / "lib" / "library.db"
-    monkeypatch.setenv("PHOTOSEARCH_DB", str(db))
-    with Store(db, create=True) as store:
-        list(index([str(tmp_path / "photos")], store, Model(write_toy(tmp_path / "toy.onnx"), threads=1)))
-        store.save_threshold(store.labels()[0], 0.25)
-        images = [store.image_of(str(tmp_path / "photos" / "0" / f"{i:03}.png")) for i in range(20)]
-        store.put_truth([("red", image_id, i % 3 == 0) for i, image_id in enumerate(images) if image_id])
-    return db
+    path = tmp_path / "lib" / "library.db"
+    monkeypatch.setenv("PHOTOSEARCH_DB", str(path))
+    with Database(path, create=True) as db:
+        list(index_all(db, tmp_path / "photos", Model(write_toy(tmp_path / "toy.onnx"), threads=1)))
+        answers.save_threshold(db, answers.labels(db)[0], 0.25)
+        images = [places.image_of(db, str(tmp_path / "photos" / "0" / f"{i:03}.png")) for i in range(20)]
+        marks.put_truth(db, [("red", image_id, i % 3 == 0) for i, image_id in enumerate(images) if image_id])
+    return path
 
 
 def run(*arguments: object) -> Result:
@@ -299,7 +314,9 @@ def test_a_library_that_may_not_be_written_can_be_read(library: Path, as_nobody:
     if os.geteuid() == 0:
         os.seteuid(65534)
     assert json.loads(found)
-    assert run(*asked, kept / "photos.db").stdout == found
+    told = [{k: v for k, v in row.items() if k != "there"} for row in json.loads(found)]  # another user sees less
+    again = json.loads(run(*asked, kept / "photos.db").stdout)
+    assert [{k: v for k, v in row.items() if k != "there"} for row in again] == told
     photo = json.loads(found)[0]["path"]
     assert "can't be written (" in error("mark", photo, "--is", "red", "--db", kept / "photos.db")
     assert [p.name for p in kept.iterdir()] == ["photos.db"]
@@ -308,7 +325,7 @@ def test_a_library_that_may_not_be_written_can_be_read(library: Path, as_nobody:
 def test_a_library_that_another_program_keeps_locked_is_told_in_a_line(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storing, "WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
     with closing(sqlite3.connect(library, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         line = error("mark", library.parent.parent / "photos" / "0" / "000.png", "--is", "red")
@@ -345,7 +362,7 @@ def test_a_damaged_library_is_told_in_a_line_and_started_anew(library: Path, dam
         f"photosearch: {library}: the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
     )
     damaged = library.read_bytes()
-    said = run("rebuild")
+    said = run("rebuild", "--yes")
     assert said.exit_code == 0, said.output
     print(said.stderr)
     (aside,) = (p for p in library.parent.glob("library.db.damaged-*") if not p.name.endswith(("-wal", "-shm")))
@@ -356,13 +373,13 @@ def test_a_damaged_library_is_told_in_a_line_and_started_anew(library: Path, dam
     with closing(sqlite3.connect(library)) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
-    with Store(library) as store:
-        assert store.counts()["photos"] == PHOTOS + 12
+    with Database(library) as db:
+        assert places.counts(db)["photos"] == PHOTOS + 12
 
 
 def test_marks_and_thresholds_outlive_the_damage(library: Path) -> None:
-    with Store(library) as store:
-        truth = store.truth("red")
+    with Database(library) as db:
+        truth = marks.truth(db, "red")
         assert len(truth) >= 20
     with closing(sqlite3.connect(library)) as conn:  # the scores are lost
         pages = [n for (n,) in conn.execute("SELECT pageno FROM dbstat WHERE name = 'scores_best' OR name = 'photos'")]
@@ -370,21 +387,21 @@ def test_marks_and_thresholds_outlive_the_damage(library: Path) -> None:
         for page in pages:
             file.seek(4096 * (page - 1))
             file.write(b"\xff" * 4096)
-    said = run("rebuild").stderr
-    assert "rescued: 20 marks, 1 thresholds, 1 folders;" in said
+    said = run("rebuild", "--yes").stderr
+    assert "rescued: 20 marks, 1 threshold, 1 folder;" in said
     assert run("index", "--model", library.parent.parent / "toy.onnx").exit_code == 0, "its folders are known still"
-    with Store(library) as store:
-        assert sorted(map(repr, store.truth("red"))) == sorted(map(repr, truth))
-        assert (store.labels()[0].threshold, store.labels()[0].saved) == (0.25, True)
+    with Database(library) as db:
+        assert sorted(map(repr, marks.truth(db, "red"))) == sorted(map(repr, truth))
+        assert (answers.labels(db)[0].threshold, answers.labels(db)[0].saved) == (0.25, True)
 
 
 def test_a_sound_library_is_not_rebuilt_by_mistake(library: Path) -> None:
     before = rows(library)
     assert "is not damaged; nothing was done" in error("rebuild")
     assert rows(library) == before
-    assert run("rebuild", "--force").exit_code == 0
-    with Store(library) as store:
-        assert (store.counts()["truth"], store.counts()["photos"]) == (20, 0)
+    assert run("rebuild", "--force", "--yes").exit_code == 0
+    with Database(library) as db:
+        assert (places.counts(db)["truth"], places.counts(db)["photos"]) == (20, 0)
 
 
 def test_a_library_with_flipped_bytes_never_ends_in_a_traceback(library: Path) -> None:
@@ -413,19 +430,19 @@ def test_a_clock_that_jumps_back_changes_no_answer(tmp_path: Path, monkeypatch: 
     make_photos(tmp_path / "photos")
     model = Model(write_toy(tmp_path / "toy.onnx"), threads=1)
     times = iter(f"{year}-01-01T00:00:00Z" for year in range(2030, 1800, -1))
-    monkeypatch.setattr(storing, "now", lambda: next(times))
-    with Store(tmp_path / "s.db", create=True) as store:
-        first = list(index([str(tmp_path / "photos")], store, model))
+    monkeypatch.setattr(database, "now", lambda: next(times))
+    with Database(tmp_path / "s.db", create=True) as db:
+        first = list(index_all(db, tmp_path / "photos", model))
         change_photos(tmp_path / "photos")
-        list(index([str(tmp_path / "photos")], store, model))
-        again = list(index([str(tmp_path / "photos")], store, model))
+        list(index_all(db, tmp_path / "photos", model))
+        again = list(index_all(db, tmp_path / "photos", model))
         moved = tmp_path / "photos" / "moved" / "001.png"
         for present in (True, False):
-            store.put_truth([("red", store.image_of(str(moved)), present)])
-        assert [t.present for t in store.truth("red")] == [False], "the last word counts, not the latest date"
-        last = store.last_run()
+            marks.put_truth(db, [("red", places.image_of(db, str(moved)), present)])
+        assert [t.present for t in marks.truth(db, "red")] == [False], "the last word counts, not the latest date"
+        last = answers.last_run(db)
     assert len(first) == PHOTOS + 12
-    assert {type(e) for e in again} == {indexing.Unchanged, indexing.CouldNotRead}
+    assert {type(e) for e in again} == {events.Unchanged, events.CouldNotRead}
     assert last["finished_at"] < last["started_at"] < "2029"
 
 
@@ -433,4 +450,4 @@ def test_a_store_error_is_raised_and_no_other(tmp_path: Path) -> None:
     for name, make in {"folder.db": Path.mkdir, "text.db": lambda p: p.write_text("I am no database" * 100)}.items():
         make(tmp_path / name)
         with pytest.raises(StoreError):
-            Store(tmp_path / name, create=True)
+            Database(tmp_path / name, create=True)

@@ -21,12 +21,25 @@ from library import Counting, Library, kept_decoders, make
 from PIL import Image
 from toy import COLOURS, toy_card, write_toy
 
-from photosearch import query
-from photosearch import store as storing
 from photosearch.errors import InputError, QueryError
-from photosearch.index import CouldNotRead, KeptAll, Moved, Removed, RootMoved, Scored, Unchanged
-from photosearch.query import And, Is, Not, Or, Query
-from photosearch.store import Label, Store
+from photosearch.index.events import (
+    Changed,
+    CouldNotRead,
+    KeptAll,
+    Moved,
+    New,
+    Removed,
+    Returned,
+    RootMoved,
+    ScoredAgain,
+    Unchanged,
+)
+from photosearch.library import answers, marks, places, ranking
+from photosearch.library.answers import Label
+from photosearch.library.database import Database
+from photosearch.library.places import File
+from photosearch.search import query
+from photosearch.search.query import And, Is, Not, Or, Query
 
 EXAMPLES = int(os.environ.get("PHOTOSEARCH_EXAMPLES", "0"))
 
@@ -54,7 +67,7 @@ queries = st.recursive(
     max_leaves=12,
 )  # fmt: skip
 images = st.fixed_dictionaries({
-    "scores": st.dictionaries(st.sampled_from(NAMES), scores, min_size=3),
+    "scores": st.none() | st.dictionaries(st.sampled_from(NAMES), scores),
     "taken": dates,
     "folders": st.lists(folders, min_size=1, max_size=3),
     "removed": st.sampled_from([False, False, False, True]),
@@ -122,46 +135,79 @@ def test_what_does_not_match_scores_the_rest_of_what_matches(q, given_scores):
 
 
 @looking(60)
-@given(st.lists(images, max_size=14), st.fixed_dictionaries(dict.fromkeys(NAMES, scores)), st.lists(asked, max_size=12))
-def test_find_gives_what_the_query_means_in_its_order(library, thresholds, questions):
+@given(
+    st.lists(images, max_size=14),
+    st.fixed_dictionaries(dict.fromkeys(NAMES, scores)),
+    st.lists(asked, max_size=12),
+    st.sampled_from([0, 3]),
+    st.sampled_from([0.0, 0.25]),
+)
+def test_find_gives_what_the_query_means_in_its_order(library, thresholds, questions, some, floor):
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(Store(Path(folder) / "s.db", create=True)) as store,
-        mock.patch.object(storing, "DEPTHS", (1, 3)),  # so that a small library has more than the tops of its lists
+        closing(Database(Path(folder) / "s.db", create=True)) as db,
+        mock.patch.object(ranking, "DEPTHS", (1, 3)),
+        mock.patch.object(ranking, "SOME", some),  # so that a small library has more than the tops of its lists
     ):
-        labels = fill(store, library, thresholds)
+        labels = fill(db, library, thresholds, floor)
         for question in questions:
-            found = [(f.path, f.score, f.taken) for f in store.find(labels=labels, **question)]
-            assert found == meant(library, thresholds, **question)
+            bounds = {k: question[k] for k in ("under", "since", "until")}
+            rest = {k: v for k, v in question.items() if k not in bounds}
+            only = ranking.choose_photos(db, **bounds)
+            found = [(f.path, f.score, f.taken) for f in ranking.find(db, labels=labels, only=only, **rest)]
+            images = ranking.find_images(db, question["wanted"], labels, question["min_score"], only)
+            if question["limit"] is None:
+                assert len(images) == len(set(images)) == len({f.split("/")[-1].split("-")[0] for f, _, _ in found})
+            assert found == meant(library, thresholds, floor, **question)
 
 
-def fill(store: Store, library: list[dict[str, Any]], thresholds: dict[str, float]) -> dict[str, Label]:
-    card = toy_card(labels=NAMES, pooling={}, thresholds=thresholds)
-    model_id, ids = store.put_model(card, "digest", 0)
-    roots = {path: store.add_root(path) for path in ("/p", "/q")}
+def fill(db: Database, library: list[dict[str, Any]], thresholds: dict[str, float], floor: float) -> dict[str, Label]:
+    """The first image was looked at by an older file of the model, which knew no `NAMES[0]`; some by none."""
+    card = toy_card(labels=NAMES, pooling={}, thresholds=thresholds, floor=floor)
+    older, _ = answers.put_model(db, toy_card(labels=NAMES[1:], pooling={}, floor=floor), "older", 0)
+    model_id, ids = answers.put_model(db, card, "digest", 0)
+    roots = {path: places.add_root(db, path) for path in ("/p", "/q")}
     for i, image in enumerate(library):
-        image_id = store.put_image(bytes([i]) * 32, 1, 1, image["taken"])
-        store.put_scores(image_id, {ids[name]: score for name, score in image["scores"].items()}, model_id)
+        image_id = places.put_image(db, bytes([i]) * 32, 1, 1, image["taken"] if i % 2 else None)
+        given = scores_of(image, floor)
+        if given is not None and i == 0:
+            answers.put_said(db, image_id, older, ids, {k: v for k, v in given.items() if k != NAMES[0]})
+        elif given is not None:
+            answers.put_said(db, image_id, model_id, ids, given)
         for k, path in enumerate(image["folders"]):
-            store.put_photo(store.folder_id(roots[path[:2]], path), f"{i}-{k}.jpg", 1, 1, image_id)
+            file = File(1, 1, named=image["taken"])
+            places.put_photo(db, places.folder_id(db, roots[path[:2]], path), f"{i}-{k}.jpg", file, image_id)
         if image["removed"]:
-            store.remove_photos([photo_id for photo_id, _, _ in store.places(image_id, 9)])
-    return {label.name: label for label in store.labels()}
+            places.put_gone(db, [photo_id for photo_id, _, _ in places.standing(db, image_id, 9)], "removed")
+    return {label.name: label for label in answers.labels(db)}
 
 
-def meant(library, thresholds, wanted, min_score, limit, under, since, until) -> list[tuple[str, float, str]]:
+def scores_of(image: dict[str, Any], floor: float) -> dict[str, float] | None:
+    """What a model with this floor stores of an image; without a floor, every label has a row."""
+    if image["scores"] is None:
+        return None
+    if floor == 0:
+        return {name: image["scores"].get(name, 0.0) for name in NAMES}
+    return {name: score for name, score in image["scores"].items() if score >= floor}
+
+
+def meant(library, thresholds, floor, wanted, min_score, limit, under, since, until) -> list[tuple[str, float, str]]:
     found = []
     for i, image in enumerate(library):
-        if image["removed"] or not set(query.labels(wanted)) <= set(image["scores"]):
+        stored = scores_of(image, floor)
+        if image["removed"] or stored is None or (i == 0 and NAMES[0] in query.labels(wanted)):
             continue
-        from_on = thresholds if min_score is None else dict.fromkeys(NAMES, min_score)
-        if not query.matches(wanted, image["scores"], from_on):
+        given = {name: stored.get(name, 0.0) for name in NAMES}
+        from_on = (
+            {n: max(t, floor) for n, t in thresholds.items()} if min_score is None else dict.fromkeys(NAMES, min_score)
+        )
+        if not query.matches(wanted, given, from_on):
             continue
         if image["taken"] < (since or "") or (until is not None and image["taken"][: len(until)] > until):
             continue
         for k, path in enumerate(image["folders"]):
             if under is None or f"{path}/".startswith(f"{under.rstrip('/')}/"):
-                found.append((f"{path}/{i}-{k}.jpg", query.score(wanted, image["scores"]), image["taken"]))
+                found.append((f"{path}/{i}-{k}.jpg", query.score(wanted, given), image["taken"]))
     return sorted(found, key=lambda row: -row[1])[:limit]
 
 
@@ -203,12 +249,12 @@ class LivingFolder(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(("",), prune=True, version=1.0)
-        with self.library.another("fresh.db").store as store:
-            fresh = Library(self.library.folder, store, self.library.model, self.library.options)
+        with self.library.another("fresh.db").db as db:
+            fresh = Library(self.library.folder, db, self.library.model, self.library.options)
             fresh.index()
             assert fresh.scores() == self.library.scores()
             assert reasons(fresh) == reasons(self.library)
-        self.library.store.close()
+        self.library.db.close()
         self.temporary.cleanup()
 
     # -- what somebody does
@@ -288,10 +334,10 @@ class LivingFolder(RuleBasedStateMachine):
     @rule(data=st.data(), present=st.booleans())
     def mark(self, data, present):
         path = data.draw(st.sampled_from(sorted(self.known)))
-        image_id = self.library.store.image_of(str(self.library.path(path)))
+        image_id = places.image_of(self.library.db, str(self.library.path(path)))
         assert (image_id is not None) == (self.known[path] in CONTENTS)
         if image_id is not None:
-            self.library.store.put_truth([("red", image_id, present)])
+            marks.put_truth(self.library.db, [("red", image_id, present)])
             self.truth[self.known[path]] = present
 
     # -- what the library must make of it
@@ -327,7 +373,7 @@ class LivingFolder(RuleBasedStateMachine):
                 before, after = below(event.before), below(event.path)
                 others = {path: content for path, content in self.known.items() if not within(path, after)}
                 self.known = {replaced(path, before, after): content for path, content in others.items()}
-        visited = (Scored, Unchanged, Moved, CouldNotRead)
+        visited = (New, Changed, ScoredAgain, Unchanged, Moved, Returned, CouldNotRead)
         on_disk = [path for scope in scopes for path in self.disk if within(path, scope)]
         assert sorted(below(e.path) for e in told if isinstance(e, visited)) == sorted(on_disk)
         moved = {below(e.before) for e in told if isinstance(e, Moved)}
@@ -355,7 +401,7 @@ class LivingFolder(RuleBasedStateMachine):
         readable = {path: content for path, content in self.known.items() if content in CONTENTS}
         assert self.library.scores() == {p: CONTENTS[c] * self.scored_by[c] for p, c in readable.items()}
         assert reasons(self.library).keys() == self.known.keys() - readable.keys()
-        marked = {self.library.below(t.path): t.present for t in self.library.store.truth()}
+        marked = {self.library.below(t.path): t.present for t in marks.truth(self.library.db)}
         assert marked == {path: self.truth[content] for path, content in readable.items() if content in self.truth}
 
 
@@ -368,7 +414,7 @@ def replaced(path: str, before: str, after: str) -> str:
 
 
 def reasons(library: Library) -> dict[str, str]:
-    return {library.below(path): why for path, why, _ in library.store.unreadable()}
+    return {library.below(path): why for path, why, _ in places.unreadable(library.db)}
 
 
 def test_the_library_knows_what_a_fresh_one_would_whatever_was_done_in_between():

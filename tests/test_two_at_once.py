@@ -3,24 +3,30 @@
 All of it in real processes on a real file.
 """
 
+import contextlib
 import os
 import re
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from test_hostile import index_all
 from toy import photo, write_toy
 
-from photosearch.index import index, only_one
-from photosearch.model import Model
-from photosearch.store import Store
+from photosearch.errors import StoreError
+from photosearch.library import marks, places
+from photosearch.library.database import Database
+from photosearch.library.lock import only_one
+from photosearch.models.session import Model
 
+pytestmark = pytest.mark.hostile
 MARKERS = 20
-PHOTOSEARCH = [sys.executable, "-c", "from photosearch.cli import main; main()"]
+PHOTOSEARCH = [sys.executable, "-c", "from photosearch.cli.app import main; main()"]
 BATCH = 4
 
 
@@ -43,27 +49,40 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def index_all(folder: Path) -> None:
-    with Store(folder / "s.db", create=True) as store:
-        list(index([str(folder / "photos")], store, Model(folder / "toy.onnx", threads=1), workers=1))
+def make_library(folder: Path) -> None:
+    with Database(folder / "s.db", create=True) as db:
+        list(index_all(db, folder / "photos", Model(folder / "toy.onnx", threads=1), workers=1))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.01)
+
+
+def count_photos(db: Path) -> int:
+    with contextlib.suppress(sqlite3.Error), closing(sqlite3.connect(f"{db.as_uri()}?mode=ro", uri=True)) as conn:
+        return conn.execute("SELECT count(*) FROM photos").fetchone()[0]
+    return 0
 
 
 def test_a_second_index_says_who_holds_the_library_and_ends_with_1(folder: Path) -> None:
     model = Model(folder / "toy.onnx", threads=1)
-    with Store(folder / "s.db", create=True) as store, only_one(store):
-        events = index([str(folder / "photos")], store, model, workers=1)
+    with Database(folder / "s.db", create=True) as db, only_one(db):
+        events = index_all(db, folder / "photos", model, workers=1)
         next(events)
         (folder / "link.db").symlink_to(folder / "s.db")
-        for db in (folder / "s.db", folder / "link.db"):
-            code, out, err = ended(start("index", folder / "photos", "--model", folder / "toy.onnx", "--db", db))
+        for path in (folder / "s.db", folder / "link.db"):
+            code, out, err = ended(start("index", folder / "photos", "--model", folder / "toy.onnx", "--db", path))
             assert (code, out) == (1, "")
             line = err.splitlines()[-1]
             assert re.fullmatch(
-                rf"photosearch: {db}: is being indexed by process {os.getpid()} on \S+ since \S+Z; "
+                rf"photosearch: {path}: is being indexed by process {os.getpid()} on \S+ since \S+Z; "
                 "wait for it, or use another --db",
                 line,
             ), line
-        for command in (("forget", "--all"), ("rebuild", "--force")):
+        for command in (("forget", "--all", "--yes"), ("rebuild", "--force", "--yes")):
             code, _, err = ended(start(*command))
             assert (code, "is being indexed by" in err) == (1, True)
         assert sum(1 for _ in events) == 99
@@ -73,17 +92,18 @@ def test_a_second_index_says_who_holds_the_library_and_ends_with_1(folder: Path)
 
 def test_a_killed_index_lets_go_of_the_library(folder: Path) -> None:
     running = start("index", folder / "photos", "--model", folder / "toy.onnx", "--batch-size", "1")
-    while not (folder / "s.db.lock").exists():
-        time.sleep(0.01)
+    wait_for(lambda: count_photos(folder / "s.db") > 0)
+    with Database(folder / "s.db") as db, pytest.raises(StoreError, match="is being indexed by"), only_one(db):
+        pass
     running.kill()
     running.communicate()
     assert ended(start("index", folder / "photos", "--model", folder / "toy.onnx"))[0] == 0
-    with Store(folder / "s.db") as store:
-        assert store.counts()["photos"] == 100
+    with Database(folder / "s.db") as db:
+        assert places.counts(db)["photos"] == 100
 
 
 def test_twenty_that_mark_at_once_lose_nothing(folder: Path) -> None:
-    index_all(folder)
+    make_library(folder)
     begun = time.monotonic()
     each = [
         start("mark", *(folder / "photos" / f"{i:03}.png" for i in range(n, 100, MARKERS)), "--is", "red")
@@ -91,47 +111,54 @@ def test_twenty_that_mark_at_once_lose_nothing(folder: Path) -> None:
     ]
     said = [ended(one) for one in each]
     seconds = time.monotonic() - begun
-    assert said == [(0, "", "5 marked\n")] * MARKERS
-    with Store(folder / "s.db") as store:
-        assert [t.path for t in store.truth("red")] == [str(folder / "photos" / f"{i:03}.png") for i in range(100)]
+    assert said == [(0, "", "5 photos marked\n")] * MARKERS
+    with Database(folder / "s.db") as db:
+        assert [t.path for t in marks.truth(db, "red")] == [str(folder / "photos" / f"{i:03}.png") for i in range(100)]
     print(f"\n{MARKERS} processes marked 5 photos each at once in {seconds:.1f} s: 100 of 100 marks kept")
 
 
 MARKER = """
 import sys
-from photosearch.store import Store
-db, n = sys.argv[1], int(sys.argv[2])
-with Store(db) as store:
+from photosearch.library import marks
+from photosearch.library.database import Database
+n = int(sys.argv[2])
+with Database(sys.argv[1]) as db:
     for image_id in range(1, 26):
-        store.put_truth([(f"label {n}", image_id, True)])
+        marks.put_truth(db, [(f"label {n}", image_id, True)])
 """
 
 
 def test_five_hundred_short_writes_from_twenty_processes_all_arrive(folder: Path) -> None:
-    index_all(folder)
+    make_library(folder)
     begun = time.monotonic()
     each = [subprocess.Popen([sys.executable, "-c", MARKER, str(folder / "s.db"), str(n)]) for n in range(MARKERS)]
     assert [one.wait() for one in each] == [0] * MARKERS
     seconds = time.monotonic() - begun
-    with Store(folder / "s.db") as store:
-        assert store.counts()["truth"] == MARKERS * 25
+    with Database(folder / "s.db") as db:
+        assert places.counts(db)["truth"] == MARKERS * 25
     print(f"\n{MARKERS} processes wrote 25 times each in {seconds:.1f} s: all {MARKERS * 25} rows there")
 
 
 def test_finding_and_marking_go_on_during_an_index_and_see_whole_batches(folder: Path) -> None:
     """Batches are of 4: a reader sees 0, 4, 8, ... photos, each with its scores, and never waits."""
     model, seen, marked, slowest = Model(folder / "toy.onnx", threads=1), [], 0, 0.0
-    with Store(folder / "s.db", create=True) as store, Store(folder / "s.db") as reader, only_one(store):
-        for number, _ in enumerate(index([str(folder / "photos")], store, model, workers=1, batch_size=BATCH)):
+    with Database(folder / "s.db", create=True) as db, Database(folder / "s.db") as reader, only_one(db):
+        for number, _ in enumerate(index_all(db, folder / "photos", model, workers=1, batch_size=BATCH)):
             begun = time.monotonic()
             with closing(sqlite3.connect(folder / "s.db")) as conn:
-                photos, images, scores = (
-                    conn.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for t in ("photos", "images", "scores")
-                )
-            assert (images, scores) == (photos, 3 * photos)
+                photos, images, scored, scores, counted = (
+                    conn.execute(f"SELECT {what}").fetchone()[0]
+                    for what in (
+                        "count(*) FROM photos", "count(*) FROM images", "count(*) FROM scored", "count(*) FROM scores",
+                        "sum(photos) FROM folders",
+                    )
+                )  # fmt: skip
+            assert (images, scored, scores, counted) == (photos, photos, 3 * photos, photos)
             seen.append(photos)
             if number % 10 == 0:
-                reader.put_truth([("red", reader.image_of(str(folder / "photos" / "000.png")) or 0, True)])
+                marks.put_truth(
+                    reader, [("red", places.image_of(reader, str(folder / "photos" / "000.png")) or 0, True)]
+                )
                 marked += 1
             slowest = max(slowest, time.monotonic() - begun)
     assert sorted(set(seen)) == list(range(BATCH, 101, BATCH))
@@ -140,10 +167,10 @@ def test_finding_and_marking_go_on_during_an_index_and_see_whole_batches(folder:
 
 
 def test_the_commands_go_on_during_an_index(folder: Path) -> None:
-    index_all(folder)
+    make_library(folder)
     first = folder / "photos" / "000.png"
-    with Store(folder / "s.db") as store, only_one(store):
-        with store.transaction():  # in the middle of a batch
+    with Database(folder / "s.db") as db, only_one(db):
+        with db.transaction():  # in the middle of a batch
             said = [ended(start(*c)) for c in (("find", "red", "--paths"), ("status",), ("errors",), ("labels",))]
         said += [ended(start("mark", first, "--is", "red")), ended(start("truth", "export"))]
     assert [code for code, *_ in said] == [0] * 6

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from toy import photo, write_toy
 
-from photosearch.model import SHIPPED
+from photosearch.models.catalog import DEFAULT, SHIPPED
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 # None in sys.modules makes an import fail: what only the checkout has must not be missed.
 WITHOUT = "import sys; sys.modules.update(dict.fromkeys(['torch', 'onnx', 'train', 'scipy', 'matplotlib']))"
@@ -35,19 +36,30 @@ def pip(*arguments: object) -> str:
 def test_the_wheel_holds_the_package_and_its_models_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"photosearch", "photosearch-0.1.0.dist-info"}
-    models = {name.removeprefix("photosearch/models/") for name in names if name.endswith(".onnx")}
-    assert models == {p.name for p in SHIPPED.glob("*.onnx")}
-    assert [name for name in names if name.startswith("photosearch/") and not name.endswith((".py", ".onnx"))] in (
-        [],
-        ["photosearch/py.typed"],
-    )
+    files = {name.rpartition("/")[2] for name in names if name.endswith(".onnx")}
+    assert files == {path.name for path in SHIPPED.glob("*.onnx")}
+    texts = {name.removesuffix(".onnx") for name in files if name.endswith("-text.onnx")}
+    models = {name.removesuffix(".onnx") for name in files} - texts
+    assert {DEFAULT, "bird-classic"} <= models
+    assert "bird-best32" not in models, "nobody's photos are 32 pixels wide"
+    assert {name.removesuffix("-text") for name in texts} <= models
+    tokenizers = {f"photosearch/models/shipped/{name}.tokenizer.json" for name in texts}
+    rest = {name for name in names if name.startswith("photosearch/") and not name.endswith((".py", ".onnx"))}
+    words = {
+        f"photosearch/search/{name}" for name in "labels.csv synonyms.csv descriptions.txt WORDNET-LICENSE.txt".split()
+    }
+    assert rest == {"photosearch/py.typed", *tokenizers, *words}
+
+
+def test_the_checkout_keeps_the_model_that_is_not_shipped() -> None:
+    assert (ROOT / "train" / "models" / "bird-best32.onnx").stat().st_size > 1_000_000
 
 
 def test_installing_it_brings_no_torch(wheel: Path) -> None:
     report = pip("install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-", wheel)
     names = {item["metadata"]["name"].lower() for item in json.loads(report)["install"]}
     assert "photosearch" in names
-    assert names & {"torch", "onnx", "scipy", "matplotlib", "optuna"} == set()
+    assert names & {"torch", "onnx", "scipy", "sklearn", "scikit-learn", "matplotlib"} == set()
 
 
 def test_it_indexes_and_finds_without_what_the_checkout_has(wheel: Path, tmp_path: Path) -> None:
@@ -57,7 +69,7 @@ def test_it_indexes_and_finds_without_what_the_checkout_has(wheel: Path, tmp_pat
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "PHOTOSEARCH_DB": str(tmp_path / "library.db")}
 
     def photosearch(*arguments: object) -> str:
-        code = f"{WITHOUT}; from photosearch.cli import main; main()"
+        code = f"{WITHOUT}; from photosearch.cli.app import main; main()"
         command = [sys.executable, "-P", "-c", code, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert done.returncode == 0, done.stderr

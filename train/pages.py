@@ -93,7 +93,7 @@ def render(cards: Mapping[str, Card], results: Sequence[Result], looked: Looks) 
         _row(r, card, looked) for card in cards.values() for r in list_rows(card, results)
     ))  # fmt: skip
     yield from _explain_tiles(results)
-    yield from _list_labels(MEASURED / "sight")
+    yield from _list_labels(looks.ROOT / MEASURED / "sight")
     yield from ("", "## What each gets wrong", "")
     for card in cards.values():
         rows = [r for r in list_rows(card, results) if "file" in r and r["tiles"] == card.tiles]

@@ -2,11 +2,11 @@
 
     query   what was typed after `find`         -> a tree, or QueryError
     csv     a sheet of truth                    -> rows, or InputError
-    card    a model's card                      -> a Card that can be written and read again, or ValueError
+    card    a model's card, or a text tower's   -> one that can be written and read again, or ValueError
     photo   a file's bytes                      -> pixels of the promised shape, or Unreadable
 
 One target for some seconds: python tests/fuzz/fuzz.py card -max_total_time=600. Any other exception, a crash or a
-hang is a finding: libFuzzer leaves its input as crash-* in the current folder. Needs `pip install --group fuzz`
+hang is a finding: libFuzzer leaves its input as crash-* in the current folder. Needs `pip install -e '.[fuzz]'`
 (atheris, https://github.com/google/atheris; Linux and macOS).
 """
 
@@ -25,9 +25,12 @@ with atheris.instrument_imports(include=["photosearch", "PIL"] if "photo" in sys
     import corpus
     import numpy as np
 
-    from photosearch import photos, query, truth
     from photosearch.errors import InputError, QueryError
-    from photosearch.model import Card, pool
+    from photosearch.judging import truth
+    from photosearch.models.card import Card, TextCard, parse_card
+    from photosearch.models.session import pool
+    from photosearch.photos import decode
+    from photosearch.search import query
 
 # In memory where there is such a place: the CSV reader takes a file, and a disk gives it 8 a second.
 SCRATCH = Path(tempfile.mkdtemp(prefix="photosearch-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
@@ -71,29 +74,36 @@ def fuzz_csv(data: bytes) -> None:
 
 def fuzz_card(data: bytes) -> None:
     try:
-        card = Card.from_json(data.decode(errors="surrogatepass"))
+        card = parse_card(data.decode(errors="surrogatepass"))
     except ValueError as error:
         hold("card" in str(error) or isinstance(error, UnicodeDecodeError))
         return
-    again = Card.from_json(card.to_json())
+    again = parse_card(card.to_json())
+    hold(type(again) is type(card))
     hold(again.to_json() == card.to_json())
     card.to_json().encode()
+    if isinstance(card, TextCard):
+        return
+    hold(isinstance(card, Card) and bool(card.labels) == ("scores" in card.heads))
+    hold(bool(card.space) == bool(card.dimensions) == ("vectors" in card.heads))
     for tiles in map(int, card.pooling):
         scores = np.random.default_rng(0).random((3, 1 + tiles, len(card.labels))).astype(np.float32)
         pooled = pool(scores, card)
         hold(((pooled >= 0) & (pooled <= 1)).all())
-    hold(all(0 <= card.threshold(label) <= 1 for label in card.labels))
+    hold(all(card.floor <= card.threshold(label) <= 1 for label in card.labels))
 
 
 def fuzz_photo(data: bytes) -> None:
     try:
-        opened = photos.decode(data, SIZE, tiles=4, max_pixels=1_000_000)
-    except photos.Unreadable as why:
+        opened = decode.decode(data, [decode.Need(SIZE, tiles=4)], max_pixels=1_000_000)
+    except decode.Unreadable as why:
         hold(0 < len(why.reason) <= 200)
         return
-    hold(opened.views.shape == (5, SIZE, SIZE, 3))
+    hold(opened.views[0].shape == (5, SIZE, SIZE, 3))
     hold(opened.width * opened.height > 0)
     hold(opened.taken is None or len(opened.taken) == 19)
+    hold((opened.taken is None) == (opened.taken_from is None))
+    hold(0 <= opened.fingerprint < 2**64)
 
 
 SEEDS = {
@@ -101,7 +111,10 @@ SEEDS = {
     "csv": [b"path,label,present\na.jpg,bird,1\n", b'\xef\xbb\xbflabel,present,path\r\nb,0,"a""b"\r\n', b"a;b\n"],
     "card": [
         b'{"name":"t","version":"1","labels":["a","b"],"input_size":8,"thresholds":{"a":0.5},"tiles":4,'
-        b'"pooling":{"4":{"a":[1,0,0],"b":[0.5,0.5,-1]}},"fit":"crop","measured":[{"n":1}],"details":{"x":[NaN]}}'
+        b'"pooling":{"4":{"a":[1,0,0],"b":[0.5,0.5,-1]}},"fit":"crop","measured":[{"n":1}],"details":{"x":[NaN]}}',
+        b'{"name":"s","version":"1","labels":["a"],"input_size":8,"heads":["scores","vectors"],"floor":0.1,'
+        b'"space":{"name":"w","dim":4},"thresholds_rest_on":{"a":7}}',
+        b'{"kind":"text","name":"t","version":"1","space":{"name":"w","dim":4},"context":8,"pad_to":8,"form":"lower"}',
     ],
 }
 
