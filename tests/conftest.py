@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-OF_TRAINING = ["test_train_*.py", "test_docs.py", "test_benchmarks.py"]
+OF_TRAINING = ["train/*", "test_docs.py", "test_benchmarks.py"]
 collect_ignore_glob = [] if importlib.util.find_spec("torch") else OF_TRAINING
 
 
