@@ -114,9 +114,10 @@ class Committer:
             reading = self.readings[i]
             answers.put_said(self.db, image_id, reading.id, reading.label_ids, said.scores, said.vector)
         spoke = {self.readings[i].id for i in looked.said}
-        aside = answers.aside(self.db, image_id, [r for r in todo.readings if r not in spoke])
-        for reading_id in aside:
-            answers.let_answer(self.db, image_id, reading_id)
+        silent = [reading_id for reading_id in todo.readings if reading_id not in spoke]
+        if silent:  # for most photos every reading spoke
+            for reading_id in answers.aside(self.db, image_id, silent):
+                answers.let_answer(self.db, image_id, reading_id)
 
     def _moved_from(self, image_id: int) -> tuple[int, str] | None:
         """The photo that this content was known as, if its file is gone from where it was: (photo id, path)."""

@@ -412,10 +412,6 @@ def put_gone(db: Database, photo_ids: Sequence[int], state: str) -> None:
         )
 
 
-def path_of(db: Database, photo_id: int) -> str:
-    return join(*db.one(f"SELECT r.path, f.path, p.name {_ANY} AND p.id = ?", [photo_id]))
-
-
 def to_real(path: str) -> str:
     """A photo's path as the library spells it: its folder without links, its own name as it stands."""
     folder, name = os.path.split(os.path.abspath(path))
