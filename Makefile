@@ -14,8 +14,9 @@ EXTRAS ?= train,plot,raw,jxl,test
 PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
 BIN = $(VENV)/bin
+BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile  # a file's tests stay together: they share what they set up
 
-.PHONY: run quick quick-one quick-other test coverage lint docs clean hostile fuzz audit
+.PHONY: run quick test coverage lint docs clean hostile fuzz audit
 
 run: $(VENV)/installed  # a shell that leaves the ~ of PHOTOS=~/Pictures alone is no matter: photosearch expands it
 	$(BIN)/photosearch index "$(PHOTOS)"
@@ -24,23 +25,13 @@ run: $(VENV)/installed  # a shell that leaves the ~ of PHOTOS=~/Pictures alone i
 quick: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	@$(MAKE) --no-print-directory --output-sync -j2 quick-one quick-other
-
-QUICK = $(BIN)/python -m pytest -m "not slow and not hostile and not data" -p no:cacheprovider
-# about half of the tests, by their time
-ONE = tests/cli tests/index tests/library tests/search
-
-quick-one:
-	$(QUICK) $(ONE)
-
-quick-other:
-	$(QUICK) $(ONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(BESIDE) -m "not slow and not hostile and not data" -p no:cacheprovider
 
 test: $(VENV)/installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(BESIDE)
 
-coverage: $(VENV)/installed-for-tests
-	$(BIN)/coverage run -m pytest
+coverage: $(VENV)/installed-for-tests  # sysmon: counts lines at a small part of the cost, from Python 3.12 on
+	COVERAGE_CORE=sysmon $(BIN)/coverage run -m pytest $(BESIDE)
 	-$(BIN)/coverage combine --append --quiet  # what a process that a test killed left half written is no loss
 	$(BIN)/coverage report
 
