@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from photosearch.library.marks import Sample, Truth
     from photosearch.models.session import Model
     from photosearch.search.duplicates import Group
-    from photosearch.search.find import Answer
+    from photosearch.search.find import Answer, Question
     from photosearch.search.similar import Likeness
 
 __version__ = "0.1.0"
@@ -247,7 +247,12 @@ class Library:
         options: most_similar, reading, like, unlike, min_score, min_similarity, under, since, until, file_dates, sort,
         model, as in search/find.py's Question.
         """
-        from photosearch.search.find import Question, find
+        from photosearch.search.find import find
+
+        return find(self._db, self._ask(words, limit, options), self._read_vector)
+
+    def _ask(self, words: str, limit: int | None, options: dict[str, Any]) -> "Question":
+        from photosearch.search.find import Question
 
         for name in ("like", "unlike"):
             options[name] = tuple(map(os.fspath, options.get(name) or ()))
@@ -255,7 +260,7 @@ class Library:
             options["under"] = os.fspath(options["under"])
         if limit is not None:
             options.setdefault("most_similar", limit)
-        return find(self._db, Question(words, limit, **options), self._read_vector)
+        return Question(words, limit, **options)
 
     def find_unseen(self, paths: Sequence[str]) -> dict[str, str]:
         """Which of these photos can't be seen now: 'away' with their drive, or 'missing'."""
@@ -275,8 +280,14 @@ class Library:
         return outputs.vectors[0]
 
     def count(self, words: str, most: int, **options: Any) -> int:
-        """How many photos `find` would give with the same options, counted up to `most`."""
-        return len(self.find(words, limit=most, **options).found)
+        """How many photos labels give with `find`'s options, counted up to `most`; where likeness ranks, all are found.
+
+        Raises as `find` does.
+        """
+        from photosearch.search.find import count
+
+        counted = count(self._db, self._ask(words, None, options), most)
+        return len(self.find(words, limit=most, **options).found) if counted is None else counted
 
     def find_label(self, name: str, model: str | None = None) -> "Label":
         """The label that a word means. Raises QueryError, which lists the nearest; InputError."""
@@ -426,6 +437,12 @@ class Library:
             "roots": roots, **places.counts(self._db), "answers": answers.answering(self._db),
             "models": answers.models(self._db), "last_run": answers.last_run(self._db),
         }  # fmt: skip
+
+    def last_run(self) -> dict[str, Any] | None:
+        """started_at, finished_at, host, pid, models, provider and summary of the run that began last; None: none."""
+        from photosearch.library import answers
+
+        return answers.last_run(self._db)
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """(path, reason, since when) of each photo that could not be read."""

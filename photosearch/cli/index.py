@@ -115,7 +115,7 @@ def index_command(
         start = time.perf_counter()
         run = _follow(events, library, named, quiet=quiet, verbose=verbose)
         seconds = time.perf_counter() - start
-        told = library.status()["last_run"] or {}
+        told = library.last_run() or {}
         how = f"{' and '.join(told.get('models', []))} on {told.get('provider')}"
         if as_json:
             typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3), "provider": told.get("provider"),

@@ -133,6 +133,17 @@ class Ranking:
         """
         return [image_id for (image_id,) in self.db.rows(sql, [*values, *more, *self.only.values])]
 
+    def count(self, most: int) -> int:
+        """How many photos the query holds for, counted up to `most`: none is sorted, and no date is worked out."""
+        joins, where, more = self._conditions()
+        source, values = "photos p", list[Any]()
+        if self.only.photos is None or self.only.photos > SOME:
+            source, values = self._find_source()
+            source += " CROSS JOIN photos p ON p.image_id = c.value"
+        conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
+        sql = f"SELECT 1 FROM {source}{joins} WHERE {' AND '.join(conditions)} LIMIT ?"
+        return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *more, *self.only.values, most])[0])
+
     def _find_source(self) -> tuple[str, list[Any]]:
         """Images among which all are for which the query holds: a table `c` of `value`, and its values."""
         cover = self._cover(self.wanted, True)
@@ -294,6 +305,14 @@ def find(
     """
     in_order = {name: labels[name] for name in query.labels(wanted)}
     return _found(Ranking(db, wanted, in_order, min_score, only or EVERYTHING).rows(limit))
+
+
+def count(
+    db: Database, wanted: query.Query, labels: Mapping[str, Label], most: int, min_score: float | None, only: Filter
+) -> int:
+    """How many photos `find` would give, counted up to `most`."""
+    in_order = {name: labels[name] for name in query.labels(wanted)}
+    return Ranking(db, wanted, in_order, min_score, only).count(most)
 
 
 def find_images(

@@ -86,15 +86,8 @@ def find(db: Database, asked: Question, read_picture: ReadPicture) -> Answer:
     A known label is a label; anything else is a description. read_picture: (a photo's file, a model's name) -> its
     vector, where the library does not hold it.
     """
-    under = None if asked.under is None else check_folder(db, asked.under)
-    only = ranking.choose_photos(db, under, check_date(asked.since), check_date(asked.until), asked.file_dates)
-    understood = understand(db, asked)
-    ranks = bool(understood.texts or asked.like or asked.unlike)
-    if asked.min_score is not None and not understood.labels:
-        raise QueryError("a smallest score is for labels, and none is asked for; give a smallest similarity")
-    if asked.min_similarity is not None and not ranks:
-        raise QueryError("a smallest similarity is for descriptions and pictures; of a label, give a smallest score")
-    if ranks:
+    understood, only = _prepare(db, asked)
+    if _ranks(understood, asked):
         return _find_similar(db, asked, understood, only, read_picture)
     assert understood.wanted is not None
     limit = None if asked.sort == "date" or asked.limit is None else asked.limit + 1
@@ -105,6 +98,31 @@ def find(db: Database, asked: Question, read_picture: ReadPicture) -> Answer:
     shown = _sort(found, asked.sort)
     more = asked.limit is not None and len(shown) > asked.limit
     return Answer(name, models, tuple(shown[: asked.limit]), more, explained=_explain(understood, asked))
+
+
+def count(db: Database, asked: Question, most: int) -> int | None:
+    """How many photos the labels hold for, counted up to `most`; None where likeness ranks. Raises as `find`."""
+    understood, only = _prepare(db, asked)
+    if _ranks(understood, asked):
+        return None
+    assert understood.wanted is not None
+    return ranking.count(db, understood.wanted, understood.labels, most, asked.min_score, only)
+
+
+def _prepare(db: Database, asked: Question) -> tuple[_Understood, ranking.Filter]:
+    under = None if asked.under is None else check_folder(db, asked.under)
+    only = ranking.choose_photos(db, under, check_date(asked.since), check_date(asked.until), asked.file_dates)
+    understood = understand(db, asked)
+    if asked.min_score is not None and not understood.labels:
+        raise QueryError("a smallest score is for labels, and none is asked for; give a smallest similarity")
+    if asked.min_similarity is not None and not _ranks(understood, asked):
+        raise QueryError("a smallest similarity is for descriptions and pictures; of a label, give a smallest score")
+    return understood, only
+
+
+def _ranks(understood: _Understood, asked: Question) -> bool:
+    """Whether likeness orders the answer, and not a score."""
+    return bool(understood.texts or asked.like or asked.unlike)
 
 
 def understand(db: Database, asked: Question) -> _Understood:

@@ -79,3 +79,15 @@ def test_one_label_is_read_from_its_index_in_the_order_of_its_scores(library):
     plan = [row[3] for row in library.conn.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
     assert plan[0] == "SEARCH s USING COVERING INDEX scores_best (label_id=? AND score>?)"
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan
+
+
+@pytest.mark.parametrize("text", [*QUERIES, "bird"])
+@pytest.mark.parametrize("min_score", [None, 0.2, 0.9])
+def test_as_many_are_counted_as_are_found(library, monkeypatch, text, min_score):
+    wanted, labels = query.parse(text), {label.name: label for label in answers.labels(library)}
+    for some in (0, ranking.SOME):  # photos of the folder through the labels' lists, and one by one
+        monkeypatch.setattr(ranking, "SOME", some)
+        for only in (ranking.EVERYTHING, ranking.choose_photos(library, "/photos", None, None)):
+            found = len(ranking.find(library, wanted, labels, min_score=min_score, only=only))
+            for most in (0, 1, 7, found, 10_000):
+                assert ranking.count(library, wanted, labels, most, min_score, only) == min(most, found)
