@@ -87,10 +87,10 @@ class Committer:
         if looked.decoded:
             assert looked.width is not None
             assert looked.height is not None
-            taken = (None, None) if looked.taken_from == "name" else (looked.taken, looked.taken_from)
             image_id = places.put_image(
-                self.db, looked.content_hash, looked.width, looked.height, *taken, looked.fingerprint
-            )
+                self.db, looked.content_hash, looked.width, looked.height,
+                looked.taken, looked.taken_from, looked.fingerprint,
+            )  # fmt: skip
         assert image_id is not None, "a photo that is not decoded is one whose hash is known"
         file = file_of(photo)
         if moved is not None:

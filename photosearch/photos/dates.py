@@ -14,7 +14,7 @@ from PIL import Image
 
 EXIF_IFD, DATE_TIME, DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x8769, 0x0132, 0x9003, 0x9004  # CIPA DC-008, 4.6.5
 XMP_TAG, IPTC_TAG, IPTC_RESOURCE = 700, 33723, 0x0404  # in a TIFF; in Photoshop's block of a JPEG
-SOURCES = ("DateTimeOriginal", "DateTimeDigitized", "xmp", "iptc", "DateTime", "name")  # the best first
+SOURCES = ("DateTimeOriginal", "DateTimeDigitized", "xmp", "iptc", "DateTime")  # the best first
 XMP_FIELDS = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")  # Adobe's XMP specification, part 2
 XMP_BYTES = 2**20  # what is longer is not searched
 EARLIEST = 1826  # the first photograph
@@ -32,7 +32,7 @@ _IPTC_TIME = re.compile(rb"\x1c\x02\x3c\x00[\x06-\x0b](\d\d)(\d\d)(\d\d)")  # da
 
 
 def find_taken(exif: Image.Exif, info: Mapping[str | tuple[int, int], object]) -> tuple[str | None, str | None]:
-    """The date of the shot and where it stands (of SOURCES, but for "name"); None and None where nothing tells.
+    """The date of the shot and where it stands (of SOURCES); None and None where nothing tells.
 
     exif, info: of an opened image, whose blocks may be damaged or made to harm.
     """

@@ -159,7 +159,7 @@ class _Decoder:
             with self._alone if "bytes" in said else contextlib.nullcontext():
                 said = self._go_on(child) if "bytes" in said else said
                 opened = _opened(said, [_receive(child.stdout) for _ in needs], needs)
-            return Read(photo, content_hash, _dated(opened, photo), asked)
+            return Read(photo, content_hash, opened, asked)
         except Unreadable:
             raise
         except (EOFError, OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -247,12 +247,6 @@ def _opened(said: dict[str, Any], pixels: Sequence[bytes], needs: Sequence[Need]
     shapes = [(1 + need.tiles, need.size, need.size, 3) for need in needs]
     views = tuple(np.frombuffer(p, np.uint8).reshape(shape) for p, shape in zip(pixels, shapes, strict=True))
     return Opened(views, width, height, taken, taken_from, fingerprint)
-
-
-def _dated(opened: Opened, photo: Photo) -> Opened:
-    """A photo that doesn't say when it was taken may be named after it."""
-    date = dates.date_in_name(os.path.basename(photo.path)) if opened.taken is None else None
-    return opened if date is None else replace(opened, taken=date, taken_from="name")
 
 
 def serve(options: DecodeOptions, share: int, seconds: int, requests: BinaryIO, answers: BinaryIO) -> None:

@@ -160,11 +160,14 @@ def test_the_date_of_the_shot_comes_along(library):
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2019:07:20 11:22:33"
     library.photo("dated.jpg", exif=exif)
-    os.utime(library.photo("undated.jpg"), ns=(0, 0))
+    library.photo("IMG-20180203-WA0001.jpg", exif=exif)  # what the photo says counts before its name
+    library.photo("IMG_20180203_101112.jpg")
+    os.utime(library.photo("20180203/undated.jpg"), ns=(0, 0))  # a folder's name is no date of a photo
     library.index()
     found = {library.below(f.path): f.taken for f in ranking.find(library.db, _is("red"), library.labels())}
-    assert found["dated.jpg"] == "2019-07-20T11:22:33"
-    assert found["undated.jpg"] in ("1970-01-01T00:00:00", *(f"1969-12-31T{h}:00:00" for h in range(12, 24)))
+    assert found["dated.jpg"] == found["IMG-20180203-WA0001.jpg"] == "2019-07-20T11:22:33"
+    assert found["IMG_20180203_101112.jpg"] == "2018-02-03T10:11:12"
+    assert found["20180203/undated.jpg"] in ("1970-01-01T00:00:00", *(f"1969-12-31T{h}:00:00" for h in range(12, 24)))
 
 
 def test_a_content_that_comes_back_has_its_date_without_being_decoded(library):

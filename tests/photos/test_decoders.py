@@ -119,23 +119,6 @@ def test_the_limit_on_pixels_holds_in_the_decoder(tmp_path):
     decoders.close()
 
 
-def test_a_date_in_the_name_counts_where_the_photo_says_none(tmp_path, decoders):
-    exif = Image.Exif()
-    exif[0x0132] = "2019:07:20 11:22:33"
-    photo(tmp_path / "IMG_20180203_101112.png")
-    photo(tmp_path / "IMG-20180203-WA0001.png", exif=exif)
-    photo(tmp_path / "20180203" / "a.png")
-    told = {}
-    for path in tmp_path.rglob("*.png"):
-        opened = decoders.open(at(path), wanted).opened
-        told[path.name] = (opened.taken, opened.taken_from)
-    assert told == {
-        "IMG_20180203_101112.png": ("2018-02-03T10:11:12", "name"),
-        "IMG-20180203-WA0001.png": ("2019-07-20T11:22:33", "DateTime"),
-        "a.png": (None, None),  # a folder's name is no date of a photo
-    }
-
-
 def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(decoders_module, "_memory_here", lambda: 64_000_000)  # 4 MB for each of two, and 16 for one
     monkeypatch.setattr(decoders_module, "LEAST_EACH", 0)
