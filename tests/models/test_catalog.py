@@ -74,23 +74,15 @@ def test_a_text_tower_is_found_by_its_space_and_is_no_model_itself(shelves):
         text_model_for("elsewhere")
 
 
-def test_cards_are_read_without_numpy_or_a_session_and_within_20_milliseconds():
+def test_cards_are_read_without_numpy_or_a_session():
     program = """if True:
-        import sys, time
+        import sys
         from photosearch.models.catalog import read_card, shipped
-        took = []
-        for _ in range(5):
-            start = time.perf_counter()
-            cards = [read_card(path) for path in shipped().values()]
-            took.append(time.perf_counter() - start)
-        print(len(cards), min(took))
+        print(len([read_card(path) for path in shipped().values()]))
         print(sorted({"numpy", "onnx", "onnxruntime", "PIL", "tokenizers"} & set(sys.modules)))
     """
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    (n, seconds), brought = done.stdout.splitlines()[0].split(), done.stdout.splitlines()[1]
-    assert int(n) == len(shipped())
-    assert float(seconds) < 0.020
-    assert brought == "[]"
+    assert done.stdout.splitlines() == [str(len(shipped())), "[]"]
 
 
 # ---- what the card's reader refuses
