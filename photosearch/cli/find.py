@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from photosearch.cli.output import escape, note, print_csv, print_paths, print_table, say_count
-from photosearch.cli.root import App, AsJson, Db, OneModel, Under, app, open_library, path_option
+from photosearch.cli.root import App, AsJson, Db, OneModel, Under, app, label_argument, open_library, path_option
 from photosearch.errors import InputError
 
 SHOWN = 100  # rows of `find`'s table of a label, where --limit doesn't say
@@ -22,7 +22,7 @@ def find_command(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="WORDS", help='bird; bird and not dog; a cat asleep; dog and "playing in the snow"'),
+        label_argument(metavar="WORDS", help='bird; bird and not dog; a cat asleep; dog and "playing in the snow"'),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Read the words as one description.")] = False,
     label: Annotated[bool, typer.Option("--label", help="Read the words as labels, or fail.")] = False,
@@ -139,7 +139,7 @@ def describe_found(shown: int, of: int, by: str, first: str = "best") -> str:
 @app.command("labels")
 def labels_command(
     ctx: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="LABEL", help="Tell of this one; without, list all.")] = None,
+    name: Annotated[str | None, label_argument(help="Tell of this one; without, list all.")] = None,
     tree: Annotated[bool, typer.Option("--tree", help="Show what lies above and below what.")] = False,
     model: OneModel = None,
     as_json: AsJson = False,
@@ -215,7 +215,7 @@ def label_add(
 
 @label_app.command("remove")
 def label_remove(
-    ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", help="Its name.")], db: Db = None
+    ctx: typer.Context, name: Annotated[str, label_argument(metavar="NAME", help="Its name.")], db: Db = None
 ) -> None:
     """Forget a label that is a description. What you marked stays."""
     with open_library(ctx, db) as library:

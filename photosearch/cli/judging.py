@@ -11,7 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from photosearch.cli.output import escape, note, say_count, to_bytes, to_csv
-from photosearch.cli.root import App, AsJson, Db, OneModel, Under, app, open_library, path_argument, path_option
+from photosearch.cli.root import (
+    App,
+    AsJson,
+    Db,
+    OneModel,
+    Under,
+    app,
+    label_argument,
+    label_option,
+    open_library,
+    path_argument,
+    path_option,
+)
 from photosearch.errors import InputError
 
 TOO_FEW = 0.5  # an interval that is wider says next to nothing
@@ -25,11 +37,9 @@ app.add_typer(truth_app, name="truth")
 def mark_command(
     ctx: typer.Context,
     paths: Annotated[list[str], path_argument(metavar="PHOTO", help="Photos in the library.")],
-    is_: Annotated[list[str] | None, typer.Option("--is", metavar="LABEL", help="They show this.")] = None,
-    not_: Annotated[list[str] | None, typer.Option("--not", metavar="LABEL", help="They don't show this.")] = None,
-    forget: Annotated[
-        list[str] | None, typer.Option("--forget", metavar="LABEL", help="Take back such a mark.")
-    ] = None,
+    is_: Annotated[list[str] | None, label_option("--is", help="They show this.")] = None,
+    not_: Annotated[list[str] | None, label_option("--not", help="They don't show this.")] = None,
+    forget: Annotated[list[str] | None, label_option("--forget", help="Take back such a mark.")] = None,
     db: Db = None,
 ) -> None:
     """Tell what you know of photos.
@@ -63,7 +73,7 @@ def truth_import(
 @truth_app.command("export")
 def truth_export(
     ctx: typer.Context,
-    label: Annotated[str | None, typer.Option(metavar="LABEL", help="Only this label's rows.")] = None,
+    label: Annotated[str | None, label_option("--label", help="Only this label's rows.")] = None,
     under: Under = None,
     db: Db = None,
 ) -> None:
@@ -85,7 +95,7 @@ def report_command(
     ] = False,
     calibration: Annotated[bool, typer.Option("--calibration", help="Is a score of 0.8 right 8 times in 10?")] = False,
     label: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="Which label; without, the one that you know something of.")
+        str | None, label_option("--label", help="Which label; without, the one that you know something of.")
     ] = None,
     under: Under = None,
     model: OneModel = None,
@@ -223,7 +233,7 @@ def _calibration_lines(calibration: dict[str, Any]) -> list[str]:
 @app.command("sample")
 def sample_command(
     ctx: typer.Context,
-    label: Annotated[str, typer.Argument(metavar="LABEL", help="What to judge by.")],
+    label: Annotated[str, label_argument(help="What to judge by.")],
     n: Annotated[int, typer.Option("-n", metavar="N", min=4, max=10_000, help="How many photos.")] = 60,
     to: Annotated[str | None, path_option("--to", metavar="DIR", help="A new folder; default: sample-LABEL.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Another number draws other photos.")] = 0,
@@ -262,7 +272,7 @@ def sample_command(
 @app.command("judge")
 def judge_command(
     ctx: typer.Context,
-    label: Annotated[str, typer.Argument(metavar="LABEL", help="The label that the sample was drawn for.")],
+    label: Annotated[str, label_argument(help="The label that the sample was drawn for.")],
     numbers: Annotated[
         list[str] | None, typer.Argument(metavar="NUMBERS", help="On the sheet, those that show it: 3 7 12-15.")
     ] = None,

@@ -1,5 +1,6 @@
 """What all commands share: the group that turns errors into a line, options of one meaning, which library is meant."""
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -99,7 +100,36 @@ def path_argument(*, help: str, metavar: str) -> Any:
 
 def model_option(*names: str, help: str) -> Any:
     """An option whose value is a model: a name, or a file."""
-    return typer.Option(*names, parser=_expand, metavar="NAME", help=help)
+    return typer.Option(*names, parser=_expand, metavar="NAME", help=help, autocompletion=complete_model)
+
+
+def model_argument(*, help: str) -> Any:
+    return typer.Argument(parser=_expand, metavar="NAME", help=help, autocompletion=complete_model)
+
+
+def label_option(*names: str, help: str) -> Any:
+    return typer.Option(*names, metavar="LABEL", help=help, autocompletion=complete_label)
+
+
+def label_argument(*, help: str, metavar: str = "LABEL") -> Any:
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete_label)
+
+
+def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The labels of the library that begin so, for a shell that asks; none where it can't be read."""
+    with contextlib.suppress(PhotosearchError, OSError), open_library(ctx, ctx.params.get("db")) as library:
+        names = dict.fromkeys(label.name for label in library.labels())
+        return [name for name in names if name.startswith(incomplete)]
+    return []
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """The models that begin so, by name; a shell that gets none offers files."""
+    from photosearch.models.catalog import added, shipped
+
+    with contextlib.suppress(OSError):
+        return [name for name in (*shipped(), *added()) if name.startswith(incomplete)]
+    return []
 
 
 Db = Annotated[

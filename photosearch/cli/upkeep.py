@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from photosearch.cli.output import note, print_table, say_count
-from photosearch.cli.root import App, AsJson, Db, app, library_path, model_option, open_library, path_argument
+from photosearch.cli.root import (
+    App,
+    AsJson,
+    Db,
+    app,
+    library_path,
+    model_argument,
+    model_option,
+    open_library,
+    path_argument,
+)
 from photosearch.errors import InputError
 
 models_app = App(invoke_without_command=True, help="The models that can be used, and their cards.")
@@ -96,7 +106,7 @@ def models_command(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 @models_app.command("show")
-def models_show(name: Annotated[str, path_argument(metavar="NAME", help="A model's name or an .onnx file.")]) -> None:
+def models_show(name: Annotated[str, model_argument(help="A model's name or an .onnx file.")]) -> None:
     """Print a model's card, as JSON.
 
     It says what the model was taught with, and how good it was found to be.
@@ -109,7 +119,7 @@ def models_show(name: Annotated[str, path_argument(metavar="NAME", help="A model
 @models_app.command("use")
 def models_use(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model that has looked at photos here.")],
+    name: Annotated[str, model_argument(help="A model that has looked at photos here.")],
     db: Db = None,
 ) -> None:
     """Let this model answer from now on, in find, sample and report."""
@@ -160,7 +170,7 @@ def models_pull(
 
 @models_app.command("remove")
 def models_remove(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model that was added or pulled.")],
+    name: Annotated[str, model_argument(help="A model that was added or pulled.")],
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
 ) -> None:
     """Delete a model that was added. What it said of your photos stays in the library."""

@@ -1,6 +1,9 @@
 """What a command says of itself, and what it says where it is called wrongly."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -78,3 +81,25 @@ def test_a_command_that_is_written_wrongly_exits_2_and_prints_no_result(desk: De
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "Error: " in result.stderr
+
+
+def complete(desk: Desk, *words: str) -> list[str]:
+    """What a shell offers for the last word, as bash asks for it."""
+    asked = {"_PHOTOSEARCH_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(("photosearch", *words)),
+             "COMP_CWORD": str(len(words)), "PHOTOSEARCH_DB": str(desk.library)}  # fmt: skip
+    program = "from photosearch.cli.app import main; main()"
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **asked})
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_a_shell_completes_labels_models_and_commands(desk: Desk) -> None:
+    assert complete(desk, "labels", "") == [], "no library, no labels, and no word of it"
+    assert complete(desk, "labels", "--model", "si") == ["sight"]
+    desk.index()
+    assert complete(desk, "labels", "re") == complete(desk, "find", "not", "re") == ["red"]
+    assert complete(desk, "mark", "a.jpg", "--is", "") == ["red", "green", "blue"]
+    assert complete(desk, "lab") == ["labels", "label"]
+    desk.library.write_bytes(b"damaged")
+    assert complete(desk, "labels", "re") == []
