@@ -2,11 +2,12 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photosearch.cli.output import note, print_table, say_count
+from photosearch.cli.output import escape, note, print_table, say_count
 from photosearch.cli.root import (
     App,
     AsJson,
@@ -19,6 +20,13 @@ from photosearch.cli.root import (
     path_argument,
 )
 from photosearch.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from photosearch.models.card import Card, TextCard
+
+NAMED_LABELS = 12  # of a model's labels, at most, that `models show` names
 
 models_app = App(invoke_without_command=True, help="The models that can be used, and their cards.")
 app.add_typer(models_app, name="models")
@@ -106,14 +114,56 @@ def models_command(ctx: typer.Context, as_json: AsJson = False) -> None:
 
 
 @models_app.command("show")
-def models_show(name: Annotated[str, model_argument(help="A model's name or an .onnx file.")]) -> None:
-    """Print a model's card, as JSON.
+def models_show(
+    name: Annotated[str, model_argument(help="A model's name or an .onnx file.")], as_json: AsJson = False
+) -> None:
+    """Say what a model gives, what it was taught with, and how good it was found to be.
 
-    It says what the model was taught with, and how good it was found to be.
+    With --json, its whole card.
     """
     from photosearch.models.catalog import read_card, resolve
 
-    typer.echo(json.dumps(json.loads(read_card(resolve(name)).to_json()), indent=1))
+    path = resolve(name)
+    card = read_card(path)
+    typer.echo(json.dumps(json.loads(card.to_json()), indent=1) if as_json else escape(_describe_card(path, card)))
+
+
+def _describe_card(path: "Path", card: "Card | TextCard") -> str:
+    """What a person asks of a model, in that order: what it gives, how it looks, what made it, how good it is."""
+    from photosearch.models.card import Card
+
+    rows = [("model", f"{card.name}, version {card.version}"), ("file", str(path))]
+    if isinstance(card, Card):
+        some = ", ".join(card.labels[:NAMED_LABELS]) + (", ..." if len(card.labels) > NAMED_LABELS else "")
+        rows += [("labels", f"{len(card.labels):,}: {some}")] if card.labels else []
+        rows += [("keeps", f"scores from {card.floor:.4f} on")] if card.floor else []
+        how = "squashed into" if card.fit == "squash" else "whose middle is cut to"
+        rows += [("looks at", f"the photo, {how} {card.input_size}x{card.input_size} pixels"),
+                 ("tiles", ", ".join(["0", *sorted(card.pooling, key=int)]))]  # fmt: skip
+    rows += [("vectors", f"{card.dimensions} numbers, in the space {card.space}")] if card.space else []
+    told = {**card.details, "taught with": card.trained_on, "licence": card.licence}
+    rows += [(key.replace("_", " "), str(told[key])) for key in ("taught with", "command", "chosen_on",
+             "thresholds_are", "licence", "history") if told.get(key)]  # fmt: skip
+    lines = [f"{key:15} {value}" for key, value in rows]
+    return "\n".join([*lines, *_draw_measured(card)])
+
+
+def _draw_measured(card: "Card | TextCard") -> list[str]:
+    """The figures that a card states, as a table."""
+    rows = getattr(card, "measured", ())
+    if not rows:
+        return []
+
+    def show(row: Mapping[str, Any], key: str) -> str:
+        value = row.get(key)
+        return f"{value:.3f}" if isinstance(value, float) else str("" if value is None else value)
+
+    keys = {"split": 28, "label": 18, "n": 8, "positives": 10, "threshold": 10, "precision": 10, "recall": 8,
+            "average_precision": 18}  # fmt: skip
+    head = "".join(f"{key.replace('_', ' '):{'<' if key in ('split', 'label') else '>'}{n}}" for key, n in keys.items())
+    cells = ["".join(f"{show(row, key):{'<' if key in ('split', 'label') else '>'}{n}}" for key, n in keys.items())
+             for row in rows]  # fmt: skip
+    return ["", head, *cells]
 
 
 @models_app.command("use")

@@ -37,10 +37,12 @@ def precision_recall(path: Path, judged: Sequence[report.Judged], threshold: flo
     with _figure(path, (6.4, 5.6)) as figure:
         axes = figure.add_subplot()
         # Between two points the precision is that of the one further on: as average precision counts the area.
-        axes.step(np.append(0, curve.recall), np.append(curve.precision[0], curve.precision), where="pre", color=BLUE)
+        axes.step(np.append(0, curve.recall), np.append(curve.precision[0], curve.precision), where="pre", color=BLUE,
+                  label="by every threshold")  # fmt: skip
         everything = 1 - (counts.always_no_accuracy or 0)
-        axes.axhline(everything, color=GREY, linestyle="--", linewidth=1)
+        axes.axhline(everything, color=GREY, linestyle="--", linewidth=1, label="by taking all photos")
         _point(axes, counts, threshold)
+        axes.legend(loc="lower left")
         _shares(axes, "recall", "precision")
         there, area = counts.tp + counts.fn, curve.average_precision
         _title(axes, f"{label}: {counts.n:,} photos, {there:,} show it, average precision {area:.3f}")
@@ -61,9 +63,12 @@ def reliability(path: Path, judged: Sequence[report.Judged], threshold: float, l
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         ends = np.array([b.interval for b in bins]).T
         reach = np.maximum([shares - ends[0], ends[1] - shares], 0)
-        above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
-        above.errorbar(scores, shares, reach, fmt="o-", color=BLUE, linewidth=1, capsize=3)
-        above.axvline(threshold, color=RED, linestyle=":")
+        above.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="scores as they should be")
+        above.errorbar(
+            scores, shares, reach, fmt="o-", color=BLUE, linewidth=1, capsize=3, label="these, with 95 % intervals"
+        )
+        above.axvline(threshold, color=RED, linestyle=":", label=f"the threshold, {threshold:.3f}")
+        above.legend(loc="upper left")
         _shares(above, "", "share that shows it")
         _title(above, f"{label}: {len(judged):,} photos, expected calibration error {error:.3f}")
         below.bar([b.low for b in bins], [b.n for b in bins], [b.high - b.low for b in bins], align="edge",
@@ -112,7 +117,6 @@ def _point(axes: "Axes", counts: report.Counts, threshold: float) -> None:
         color=RED,
         label=f"from {threshold:.3f} on: precision {precision:.3f}, recall {recall:.3f}",
     )
-    axes.legend(loc="lower left")
 
 
 def _title(axes: "Axes", text: str) -> None:

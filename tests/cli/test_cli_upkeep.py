@@ -48,12 +48,31 @@ def test_status_tells_what_there_is(desk: Desk) -> None:
 
 
 def test_a_models_card_is_shown_whole(desk: Desk) -> None:
-    card = json.loads(desk.run("models", "show", desk.model).stdout)
+    card = json.loads(desk.run("models", "show", desk.model, "--json").stdout)
     assert card == json.loads(toy_card().to_json())
-    assert json.loads(desk.run("models", "show", DEFAULT).stdout)["name"] == DEFAULT
+    assert json.loads(desk.run("models", "show", DEFAULT, "--json").stdout)["name"] == DEFAULT
     result = desk.run("models", "show", "nothing")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (f"photosearch: no model 'nothing': give an .onnx file, or one of {', '.join(shipped())}\n")
+
+
+def test_a_model_is_described_to_a_person(desk: Desk) -> None:
+    pooled = {"4": dict.fromkeys("abc", (1.0, 0.0, 0.0))}
+    measured = ({"split": "test", "label": "a", "n": 10, "precision": 0.5, "recall": None},)
+    card = toy_card(name="mine", labels=tuple("abc"), pooling=pooled, trained_on="red \x1b[1m squares",
+                    measured=measured, details={"history": "long"})  # fmt: skip
+    path = write_toy(desk.folder / "mine.onnx", card)
+    lines = desk.run("models", "show", path).stdout.splitlines()
+    assert lines[:5] == [
+        "model           mine, version 1",
+        f"file            {path}",
+        "labels          3: a, b, c",
+        "looks at        the photo, squashed into 8x8 pixels",
+        "tiles           0, 4",
+    ]
+    assert "taught with     red \\x1b[1m squares" in lines
+    assert lines.index("history         long") < next(i for i, line in enumerate(lines) if line.startswith("split"))
+    assert lines[-1].split() == ["test", "a", "10", "0.500"]
 
 
 def test_the_models_are_listed_without_being_started(desk: Desk) -> None:
