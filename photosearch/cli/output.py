@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -83,6 +84,11 @@ def note(text: str) -> None:
     """A line on stderr."""
     with contextlib.suppress(OSError):  # there is nowhere else to say it
         typer.echo(escape(text), err=True)
+
+
+def say_when(utc: str) -> str:
+    """2026-11-27T15:58:00Z as the clock on the wall had it: 2026-11-27 16:58."""
+    return f"{datetime.fromisoformat(utc).astimezone():%Y-%m-%d %H:%M}"
 
 
 def say_count(n: int, one: str, many: str | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photosearch.cli.output import escape, note, print_table, say_count
+from photosearch.cli.output import escape, note, print_table, say_count, say_when
 from photosearch.cli.root import (
     App,
     AsJson,
@@ -71,6 +71,10 @@ def _print_status(known: dict[str, Any]) -> None:
         tiles = f", {model['tiles']} tiles" if model["tiles"] else ""
         rows.append(("model", f"{model['name']} {model['version']}{tiles}: looked at "
                               f"{say_count(model['images'], 'picture')}"))  # fmt: skip
+    if run := known.get("last_run"):
+        ended = "" if run["finished_at"] is None else f", ended {say_when(run['finished_at'])}"
+        rows.append(("last run", f"begun {say_when(run['started_at'])}{ended}: {' and '.join(run['models'])} on "
+                                 f"{run['provider']}"))  # fmt: skip
     rows += [("comes along", name) for name in known["shipped"]]
     rows += [("provider", f"{name}: {state}") for name, state in known["providers"].items()]
     print_table(("", ""), rows)
@@ -84,7 +88,7 @@ def errors_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -
     if as_json:
         typer.echo(json.dumps([dict(zip(("path", "reason", "since"), row, strict=True)) for row in rows], indent=1))
     elif rows:
-        print_table(("path", "reason", "since"), rows)
+        print_table(("path", "reason", "since"), [(path, reason, say_when(since)) for path, reason, since in rows])
     else:
         note("every photo could be read")
 

@@ -1,14 +1,17 @@
 """`status`, `errors`, `models`, `forget`, `rebuild`, `doctor` as a user types them."""
 
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from desk import Desk, names, said
 from toy import toy_card, write_toy
 
+from photosearch.cli.output import say_when
 from photosearch.models.catalog import DEFAULT, shipped
 
 
@@ -22,7 +25,18 @@ def test_errors_say_why_and_since_when(desk: Desk) -> None:
     assert row["path"] == str(desk.photos / "broken.jpg")
     assert row["reason"] == "not a photo in a format that is known"
     assert row["since"][:2] == "20"
+    assert row["since"].endswith("Z"), "for programs"
+    row["since"] = say_when(row["since"])  # for people, the time on their wall
     assert desk.run("errors").stdout == "\t".join(row.values()) + "\n"
+
+
+def test_a_time_is_said_as_the_clock_on_the_wall_had_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    told = say_when("2026-11-27T20:58:00Z")
+    monkeypatch.undo()
+    time.tzset()
+    assert told == "2026-11-28 02:28"
 
 
 def test_status_tells_what_there_is(desk: Desk) -> None:
@@ -43,6 +57,9 @@ def test_status_tells_what_there_is(desk: Desk) -> None:
     assert "answers\ttoy" in lines
     assert "model\ttoy 1: looked at 2 pictures" in lines
     assert f"comes along\t{DEFAULT}" in lines
+    assert [
+        line for line in lines if re.fullmatch(r"last run\tbegun [\d-]{10} [\d:]{5}, ended .{16}: toy on cpu", line)
+    ]
     desk.photos.rename(desk.folder / "away")
     assert f"folder\t{desk.photos}: 2 photos, away" in desk.run("status").stdout.splitlines()
 
