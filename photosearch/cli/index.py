@@ -121,7 +121,7 @@ def index_command(
             typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3), "provider": told.get("provider"),
                                    "models": told.get("models")}))  # fmt: skip
         if not quiet:
-            for line in run.lines(seconds, how):
+            for line in run.lines(seconds, how, stopped=stop.is_set()):
                 note(line)
             looked = told.get("models", [])
             if before is not None and looked and before not in looked:
@@ -145,12 +145,13 @@ class _Counts:
         self.why: Counter[str] = Counter()
         self.passed_over: Counter[str] = Counter()
         self.unlisted: set[str] = set()
+        self.total: int | None = None  # photos in the folders, where they were counted
 
     def to_json(self) -> dict[str, Any]:
         told = {word.replace(" ", "_"): self.kinds[kind] for kind, word in KINDS.items()}
         return {**told, "why": dict(self.why), "passed_over": dict(self.passed_over)}
 
-    def lines(self, seconds: float, how: str) -> Iterator[str]:
+    def lines(self, seconds: float, how: str, *, stopped: bool) -> Iterator[str]:
         there = sum(n for kind, n in self.kinds.items() if kind in KINDS and kind not in LEFT)
         told = []
         for kind, word in KINDS.items():
@@ -160,7 +161,10 @@ class _Counts:
         opened = sum(self.kinds[kind] for kind in ("New", "Changed", "ScoredAgain"))
         speed = opened / max(seconds, 1e-9)
         rate = f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {how}" if opened else ""
-        yield f"{say_count(there, 'photo')}: {', '.join(told)}; {seconds:.1f} s{rate}"
+        photos = say_count(there, "photo")
+        if stopped and self.total is not None:
+            photos = f"{there:,} of {say_count(self.total, 'photo')}"
+        yield f"{photos}: {', '.join(told)}; {seconds:.1f} s{rate}"
         if self.kinds["CouldNotRead"]:
             yield "`photosearch errors` says why photos were unreadable."
         if self.passed_over:
@@ -184,7 +188,8 @@ def _follow(events: "Iterator[Event]", library: "Library", named: list[str], *, 
     from photosearch.index import events as happened
 
     run = _Counts()
-    with show_progress(lambda: library.count_files(named), quiet) as (advance, say):
+    with show_progress(lambda: library.count_files(named), quiet) as progress:
+        say = progress.say
         for event in events:
             kind = type(event).__name__
             run.kinds[kind] += 1
@@ -206,7 +211,8 @@ def _follow(events: "Iterator[Event]", library: "Library", named: list[str], *, 
                     say(f"{path}: {gone:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
                         "If they are gone for good: index --prune")  # fmt: skip
             if kind in KINDS and kind not in LEFT:
-                advance()
+                progress.advance()
+    run.total = progress.total
     return run
 
 

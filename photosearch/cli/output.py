@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -130,36 +131,34 @@ def print_paths(found: "Sequence[Found]", end: bytes) -> None:
     typer.echo(b"".join(os.fsencode(f.path) + end for f in found), nl=False)
 
 
+@dataclass(slots=True)
+class Progress:
+    """advance: by one photo. say: a line beside the bar. total: how many photos there are, once they are counted."""
+
+    advance: Callable[[], None]
+    say: Callable[[str], None]
+    total: int | None = None
+
+
 @contextlib.contextmanager
 def show_progress(
     count: Callable[[], int], quiet: bool, clock: Callable[[], float] = time.monotonic
-) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """-> (advance by one photo, say a line). A bar only where stderr is a terminal; its total comes when counted.
-
-    For a log, a line a minute.
-    """
+) -> Iterator[Progress]:
+    """A bar where stderr is a terminal, whose total comes when counted. For a log, a line a minute."""
     if quiet:
-        yield (lambda: None), (lambda text: None)
+        yield Progress(lambda: None, lambda text: None)
         return
     if not sys.stderr.isatty():
-        yield _log_progress(clock), note
+        yield Progress(_log_progress(clock), note)
         return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich import progress as shown_by
 
     columns = (
-        BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TextColumn("left:"), TimeRemainingColumn(),
+        shown_by.BarColumn(), shown_by.TaskProgressColumn(), shown_by.MofNCompleteColumn(),
+        shown_by.TextColumn("{task.fields[rate]}"), shown_by.TextColumn("left:"), shown_by.TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=_console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None, rate="")
-        threading.Thread(target=lambda: progress.update(task, total=count()), daemon=True).start()
+    with shown_by.Progress(*columns, console=_console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, rate="")
         start, done, shown = time.monotonic(), 0, 0.0
 
         def advance() -> None:
@@ -168,9 +167,16 @@ def show_progress(
             now = time.monotonic()
             if now - shown > 0.1:
                 shown = now
-                progress.update(task, completed=done, rate=f"{done / max(now - start, 1e-9):,.0f} photos/s")
+                bar.update(task, completed=done, rate=f"{done / max(now - start, 1e-9):,.0f} photos/s")
 
-        yield advance, lambda text: progress.console.print(escape(text))
+        progress = Progress(advance, lambda text: bar.console.print(escape(text)))
+
+        def count_all() -> None:
+            progress.total = count()
+            bar.update(task, total=progress.total)
+
+        threading.Thread(target=count_all, daemon=True).start()
+        yield progress
 
 
 def _log_progress(clock: Callable[[], float]) -> Callable[[], None]:

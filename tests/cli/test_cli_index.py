@@ -1,8 +1,12 @@
 """`index` and `folders` as a user types them: what is printed, where, and with which exit code."""
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -334,6 +338,24 @@ def test_ctrl_c_finishes_the_batch_says_how_to_go_on_and_exits_130(desk: Desk) -
     new = json.loads(out)["new"]
     assert 0 < new < 303
     assert counts(desk.index("--json")) == {**COUNTS, "new": 303 - new, "unchanged": new}
+
+
+def test_at_a_terminal_ctrl_c_says_how_far_it_came(desk: Desk) -> None:
+    for i in range(300):
+        photo(desk.photos / f"{i}.png", "red", size=(i + 1, 600))
+    screen, stderr = pty.openpty()
+    program = ("index", desk.photos, "--model", desk.model, "--batch-size", 4, "--workers", 1)
+    run = photosearch(*program, stdout=subprocess.DEVNULL, stderr=stderr)
+    os.close(stderr)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while more := os.read(screen, 65536):
+            shown += more
+            if b"/303" in shown and b"Finishing" not in shown:
+                run.send_signal(signal.SIGINT)
+    os.close(screen)
+    assert run.wait() == 130
+    assert re.search(rb"\d+ of 303 photos: \d+ new; ", shown), shown
 
 
 def status_photos(desk: Desk) -> int:

@@ -367,7 +367,7 @@ def test_a_report_on_few_photos_says_that_they_are_too_few(desk: Desk) -> None:
 
 def test_a_log_gets_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter(range(0, 10_000, 7))
-    with show_progress(lambda: 0, False, lambda: next(times)) as (advance, _):
+    with show_progress(lambda: 0, False, lambda: next(times)) as progress:
         for _ in range(20):
-            advance()
+            progress.advance()
     assert capsys.readouterr().err == "9 photos so far\n18 photos so far\n"
