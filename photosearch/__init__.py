@@ -14,6 +14,7 @@ the method that needs it, so that `import photosearch` costs a few milliseconds.
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from photosearch.index.events import Event
     from photosearch.judging.compare import Compared
     from photosearch.judging.judge import Answered
+    from photosearch.judging.queue import Kind, Queue
     from photosearch.library.answers import Label
     from photosearch.library.marks import Sample, Truth
+    from photosearch.library.pictures import Picture
     from photosearch.models.session import Model
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer, Question
@@ -66,6 +69,16 @@ class Library:
 
     def close(self) -> None:
         self._db.close()
+
+    @property
+    def thumbnails(self) -> Path:
+        """The folder in which thumbnails are kept, beside the library: derived, and may be deleted."""
+        return self.path.with_name(f"{self.path.name}.thumbnails")
+
+    @property
+    def opened_page(self) -> Path:
+        """The page that `find --open` wrote last, beside the library."""
+        return self.path.with_name(f"{self.path.name}.found.html")
 
     # ---- looking at photos
 
@@ -233,6 +246,8 @@ class Library:
         with only_one(self._db):
             for derived in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
                 derived.unlink(missing_ok=True)  # it would keep what it knows of them until it is made anew
+            shutil.rmtree(self.thumbnails, ignore_errors=True)
+            self.opened_page.unlink(missing_ok=True)
             if paths is None:
                 return places.forget_all(self._db)
             return places.forget(self._db, [places.as_stored(self._db, os.fspath(path)) for path in paths])
@@ -307,6 +322,25 @@ class Library:
 
         return list_labels(self._db, model)
 
+    def complete(self, text: str) -> list[str]:
+        """How a query that is being typed may go on: whole texts, the word at the end made a label; likeliest first."""
+        from photosearch.search.complete import complete
+        from photosearch.search.words import read_synonyms
+
+        return complete(text, (label.name for label in self.labels()), read_synonyms())
+
+    def picture(self, image_id: int) -> "Picture | None":
+        """All that is known of one picture; None where no photo in the library shows it."""
+        from photosearch.library import pictures
+
+        return pictures.picture(self._db, image_id)
+
+    def find_files(self, image_id: int) -> tuple[bytes, list[str]] | None:
+        """(the hash of a picture's bytes, the photos that show it), or None where none in the library does."""
+        from photosearch.library import pictures
+
+        return pictures.find_files(self._db, image_id)
+
     # ---- likeness
 
     def add_label(self, name: str, text: str, *, model: str | None = None) -> "Label":
@@ -369,6 +403,30 @@ class Library:
         from photosearch.judging.judge import unmark
 
         return unmark(self._db, [os.fspath(path) for path in paths], labels)
+
+    def mark_picture(self, image_id: int, label: str, present: bool | None) -> "tuple[Label, bool | None]":
+        """Tell what you know of a picture, None: take it back -> (the label that is meant, what you said before).
+
+        image_id: as `find` gives it. Raises InputError, QueryError.
+        """
+        from photosearch.judging.judge import mark_picture
+
+        return mark_picture(self._db, image_id, label, present)
+
+    def said(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
+        """Which of these pictures you said show a label, or don't; the others are left out."""
+        from photosearch.library import pictures
+
+        return pictures.said(self._db, label, image_ids)
+
+    def list_next(self, label: str, kind: "Kind" = "near", *, n: int = 60, model: str | None = None) -> "Queue":
+        """The photos to judge next: 'near' the threshold, where two models 'disagree', or of the last 'sample'.
+
+        Raises QueryError, InputError.
+        """
+        from photosearch.judging.queue import list_next
+
+        return list_next(self._db, label, kind, n=n, model=model)
 
     def truth(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Truth]":
         """What you know of your photos, a row for each photo and label."""
@@ -443,6 +501,30 @@ class Library:
         from photosearch.library import answers
 
         return answers.last_run(self._db)
+
+    def list_folders(self, most: int = 2000) -> list[str]:
+        """The folders that hold photos, and those above them up to the roots, by path.
+
+        most: where there are more, the deepest are left out, level by level.
+        """
+        from photosearch.library import places
+
+        return places.list_folders(self._db, most)
+
+    def progress(self) -> dict[str, Any]:
+        """What an index has done that may run beside: running, started_at, models, photos, unreadable, looked.
+
+        photos: known by now. looked: pictures that the run's models have looked at, in this run or before.
+        """
+        from photosearch.library import answers, places
+
+        run, counts = answers.last_run(self._db), places.counts(self._db)
+        models = run["models"] if run else []
+        looked = max((m["images"] for m in answers.models(self._db) if m["name"] in models), default=0)
+        return {
+            "running": run is not None and answers.is_running(run), "started_at": run and run["started_at"],
+            "models": models, "photos": counts["photos"], "unreadable": counts["unreadable"], "looked": looked,
+        }  # fmt: skip
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """(path, reason, since when) of each photo that could not be read."""

@@ -49,7 +49,7 @@ def compare(
     truths = marks.truth(db, chosen.name, scored=chosen, under=under and check_folder(db, under))
     pictures = {t.image_id: t for t in reversed(truths)}  # copies of one picture count once, as the first of them
     scored = [t for t in truths if t.score is not None and pictures[t.image_id] is t]
-    judged = [Judged(t.path, t.score, t.present) for t in scored if t.score is not None]
+    judged = [Judged(t.path, t.score, t.present, t.image_id) for t in scored if t.score is not None]
     if not judged:
         raise InputError(_how_to_tell(chosen.name, len(truths)))
     sample = marks.sample(db, chosen) if under is None else None

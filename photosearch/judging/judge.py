@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from photosearch.errors import InputError
 from photosearch.judging import sampling
-from photosearch.library import answers, marks, places
+from photosearch.library import answers, marks, pictures, places
 from photosearch.library.answers import Label
 from photosearch.library.database import Database
 from photosearch.library.marks import Sample
@@ -54,6 +54,22 @@ def unmark(db: Database, paths: Sequence[str], names: Sequence[str]) -> int:
             raise InputError(f"{path}: not in the library, or not readable; index its folder first")
         rows += [(label, image_id) for label in labels]
     return marks.delete_truth(db, rows)
+
+
+def mark_picture(db: Database, image_id: int, name: str, present: bool | None) -> tuple[Label, bool | None]:
+    """Keep what is said of one picture; None takes it back -> (the label that is meant, what was said before).
+
+    So that what was said before can be said again. Raises InputError, QueryError.
+    """
+    label = choose_labels(db, [name])[name]
+    known = pictures.picture(db, image_id)
+    if known is None:
+        raise InputError(f"no photo in the library shows picture {image_id}; it was forgotten, or has been removed")
+    if present is None:
+        marks.delete_truth(db, [(label.name, image_id)])
+    else:
+        marks.put_truth(db, [(label.name, image_id, present)])
+    return label, known.said.get(label.name)
 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:

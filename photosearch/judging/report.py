@@ -16,7 +16,7 @@ Sources:
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -30,11 +30,12 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A photo whose truth is known: its score, 0..1, and whether it shows the label."""
+    """A photo whose truth is known: its score, 0..1, and whether it shows the label; of which picture in a library."""
 
     path: str
     score: float
     present: bool
+    image_id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

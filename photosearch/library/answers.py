@@ -7,6 +7,7 @@ each image one of them answers, and the others wait aside. The scores of a model
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -361,6 +362,24 @@ def last_run(db: Database) -> dict[str, Any] | None:
         return None
     told = dict(zip(names.split(", "), row, strict=True))
     return {**told, "models": json.loads(told["models"]), "summary": json.loads(told["summary"] or "null")}
+
+
+def is_running(run: Mapping[str, Any]) -> bool:
+    """Whether a run that has not ended is at work: its process lives. On another machine, or Windows: who knows, yes.
+
+    Only looked at: whoever tried the library's lock would hold it for a moment, and turn a run away that begins.
+    """
+    if run["finished_at"] is not None:
+        return False
+    if run["host"] != socket.gethostname() or sys.platform == "win32":
+        return True
+    try:
+        os.kill(run["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 # ---- vectors

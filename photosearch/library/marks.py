@@ -120,6 +120,47 @@ def scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
     return [(image_id, score) for image_id, score in rows]
 
 
+def nearest_unjudged(db: Database, label: Label, n: int) -> list[tuple[int, float]]:
+    """(image id, score) of the n images whose scores are nearest to a label's threshold and that nobody has judged."""
+    half = """
+        SELECT s.image_id, s.score FROM scores s INDEXED BY scores_best
+        WHERE s.label_id = ? AND s.score {} ? AND EXISTS (
+            SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.gone IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM truth t WHERE t.label = ? AND t.image_id = s.image_id)
+        ORDER BY s.score {} LIMIT ?
+    """
+    values = [label.id, label.threshold, label.name, n]
+    both = [row for way in ((">=", "ASC"), ("<", "DESC")) for row in db.rows(half.format(*way), values)]
+    return sorted(both, key=lambda row: (abs(row[1] - label.threshold), row[0]))[:n]
+
+
+def disagreeing(db: Database, label: Label, other: Label, n: int) -> list[tuple[int, float, float]]:
+    """(image id, score, the other's score) of images that one label finds and the other, of another model, doesn't.
+
+    Those that both are surest of come first. Both models have looked, and nobody has judged.
+    """
+    sides = """
+        SELECT s.image_id, {scores} FROM scores s INDEXED BY scores_best
+        LEFT JOIN scores o ON o.image_id = s.image_id AND o.label_id = :no
+        WHERE s.label_id = :yes AND s.score >= :from AND coalesce(o.score, 0.0) < :below
+        AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.gone IS NULL)
+        AND EXISTS (SELECT 1 FROM knows w JOIN scored k ON k.model_id = w.model_id AND k.image_id = s.image_id
+                    AND k.answers WHERE w.label_id = :no)
+        AND NOT EXISTS (SELECT 1 FROM truth t WHERE t.label = :name AND t.image_id = s.image_id)
+        ORDER BY min(s.score - :from, :below - coalesce(o.score, 0.0)) DESC, s.image_id LIMIT :n
+    """
+    found = []
+    for yes, no, scores in ((label, other, "s.score, coalesce(o.score, 0.0)"),
+                            (other, label, "coalesce(o.score, 0.0), s.score")):  # fmt: skip
+        values = {"yes": yes.id, "no": no.id, "from": yes.threshold, "below": no.threshold, "name": label.name, "n": n}
+        found += db.rows(sides.format(scores=scores), values)
+
+    def doubt(row: tuple[int, float, float]) -> float:
+        return -min(abs(row[1] - label.threshold), abs(row[2] - other.threshold))
+
+    return sorted(found, key=lambda row: (doubt(row), row[0]))[:n]
+
+
 def put_sample(
     db: Database, label: Label, threshold: float, seed: int, drawn: Iterable[tuple[int, float, int, int]]
 ) -> Sample:

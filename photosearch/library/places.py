@@ -200,6 +200,20 @@ def folders(db: Database, scope: Scope) -> list[tuple[int, str]]:
     return [(folder_id, os.path.join(scope.root, to_path(p)) if p else scope.root) for folder_id, p in rows]
 
 
+def list_folders(db: Database, most: int) -> list[str]:
+    """The folders that hold photos, and those above them up to their roots; the deepest levels left out past `most`."""
+    found: set[str] = set()
+    for root in roots(db):
+        for path, photos in db.rows("SELECT path, photos FROM folders WHERE root_id = ?", [root.root_id]):
+            parts = list(filter(None, to_path(path).split("/"))) if photos else []
+            found |= {os.path.join(root.root, *parts[:depth]) for depth in range(len(parts) + 1)}
+    by_depth = sorted(found, key=lambda path: (path.count(os.sep), path))
+    if len(by_depth) > most:
+        deepest = by_depth[most].count(os.sep)
+        by_depth = [path for path in by_depth if path.count(os.sep) < deepest]
+    return sorted(by_depth)
+
+
 def below(scope: Scope) -> tuple[str, list[Any]]:
     """The condition for folders `f` at or below a scope. Compared as bytes: a folder's path may be TEXT or BLOB."""
     if not scope.below:

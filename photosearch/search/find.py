@@ -31,7 +31,7 @@ class Answer:
 
     more: whether the limit left some out. by: what the scores are, 'label' scores of 0..1 or 'similarity' of -1..1.
     similar: False where the best is no more like it than photos are like descriptions of nothing here; then nothing is
-    found. explained: how the question was read, line by line.
+    found. explained: how the question was read, line by line. labels: those that were asked for, in order.
     """
 
     asked: str
@@ -41,6 +41,7 @@ class Answer:
     by: Literal["label", "similarity"] = "label"
     similar: bool = True
     explained: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ def find(db: Database, asked: Question, read_picture: ReadPicture) -> Answer:
     name = next(iter(understood.labels.values())).name if is_label else asked.words
     shown = _sort(found, asked.sort)
     more = asked.limit is not None and len(shown) > asked.limit
-    return Answer(name, models, tuple(shown[: asked.limit]), more, explained=_explain(understood, asked))
+    explained = _explain(understood, asked)
+    return Answer(name, models, tuple(shown[: asked.limit]), more, explained=explained, labels=_names(understood))
 
 
 def count(db: Database, asked: Question, most: int) -> int | None:
@@ -214,7 +216,7 @@ def _find_similar(
     explained = _explain(understood, asked, meaning)
     if among is not None and found:
         explained += (f"of those that may be shown: the best {found[0].score:.3f}",)
-    return Answer(whole, (name,), tuple(shown), more, "similarity", enough, explained)
+    return Answer(whole, (name,), tuple(shown), more, "similarity", enough, explained, _names(understood))
 
 
 def _nearest(
@@ -234,6 +236,10 @@ def _nearest(
 
 def _sort(found: Sequence[Found], order: str) -> list[Found]:
     return sorted(found, key=lambda f: f.taken, reverse=True) if order == "date" else list(found)
+
+
+def _names(understood: _Understood) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(label.name for label in understood.labels.values()))
 
 
 def _explain(understood: _Understood, asked: Question, meaning: Any = None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ same sum of its similarities to each of them. What is unlike has a negative weig
 """
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -132,7 +133,8 @@ class Likeness:
     def read_texts(self, texts: Sequence[str]) -> Floats:
         """Texts -> [N, D]. Raises InputError, ModelError where no text model reads for these photos."""
         if self._text is None:
-            self._text = TextModel(text_model_for(self.space.name))
+            path = text_model_for(self.space.name)
+            self._text = _open_text_model(path, path.stat().st_mtime_ns)
         read: Floats = self._text.embed(texts)
         return read
 
@@ -162,6 +164,12 @@ class Likeness:
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
         return best if then <= GROWN * still and len(self.map) <= GROWN * then and best.ndim == 1 else None
+
+
+@functools.lru_cache(maxsize=1)
+def _open_text_model(path: Path, mtime_ns: int) -> TextModel:
+    """Opening one takes longer than asking it; whoever asks again in the same program has it already."""
+    return TextModel(path)
 
 
 def read_weight(text: str) -> tuple[float, str]:
