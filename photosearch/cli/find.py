@@ -2,15 +2,23 @@
 
 import json
 import shlex
-from typing import Annotated, Any
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photosearch.cli.output import escape, note, print_csv, print_paths, print_table, say_count
+from photosearch.cli.preview import check_terminal, draw_photos
 from photosearch.cli.root import App, AsJson, Db, OneModel, Under, app, label_argument, open_library, path_option
 from photosearch.errors import InputError
 
+if TYPE_CHECKING:
+    from photosearch import Library
+    from photosearch.search.find import Answer
+
 SHOWN = 100  # rows of `find`'s table of a label, where --limit doesn't say
+PREVIEWED = 12  # photos that --preview draws, where --limit doesn't say
 SHOWN_SIMILAR = 20  # the same for a description
 EVERYTHING = 10**9
 NAMED = 20  # missing photos, at most, that are named one by one
@@ -57,6 +65,11 @@ def find_command(
     link_to: Annotated[
         str | None, path_option("--link-to", metavar="DIR", help="Link to the photos from this folder.")
     ] = None,
+    html: Annotated[
+        str | None, path_option("--html", metavar="FILE", help="Write one page of them, pictures and all: 25 MB.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show them in the browser, as such a page.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Draw them here, in the terminal.")] = False,
     model: OneModel = None,
     db: Db = None,
 ) -> None:
@@ -65,7 +78,7 @@ def find_command(
 
     if sum((paths, null, as_json, as_csv)) > 1:
         raise InputError("--paths, -0, --json and --csv exclude one another; choose one")
-    plain = not (paths or null or as_json or as_csv or copy_to or link_to)
+    plain = not (paths or null or as_json or as_csv or copy_to or link_to or html or open_ or preview)
     if text and label:
         raise InputError("--text and --label exclude one another; choose one")
     if sort not in ("best", "date"):
@@ -73,7 +86,9 @@ def find_command(
     if not (words or like or unlike):
         raise typer.BadParameter('say what to find; for example: bird, or "a cat asleep"', param_hint="WORDS")
     asked = " ".join(words or ())
-    most = SHOWN if limit is None and plain else limit or None
+    if preview:
+        check_terminal()
+    most = SHOWN if limit is None and plain else PREVIEWED if limit is None and preview else limit or None
     similar = SHOWN_SIMILAR if limit is None else limit or EVERYTHING
     with open_library(ctx, db) as library:
         options: dict[str, Any] = {
@@ -85,6 +100,12 @@ def find_command(
         labelled = answer.by == "label"
         unseen = library.find_unseen([f.path for f in answer.found]) if plain or as_json else {}
         of = library.count(asked, COUNTED + 1, **options) if labelled and answer.more and limit is None else 0
+        if preview:
+            draw_photos(library, answer.found)
+        if html is not None:
+            _write_page(library, answer, Path(html))
+        if open_:
+            _open_page(library, answer)
     if explain:
         for line in answer.explained:
             note(line)
@@ -126,6 +147,20 @@ def find_command(
             missing = missing or bool(filled.missing)
     if missing:
         raise typer.Exit(1)
+
+
+def _write_page(library: "Library", answer: "Answer", path: Path) -> None:
+    from photosearch.web.page import write_found
+
+    written = write_found(library, answer, path)
+    more = f"; {written.left_out:,} more found no room" if written.left_out else ""
+    note(f"{path}: {say_count(written.photos, 'photo')}, {written.size_bytes / 1e6:.1f} MB{more}")
+
+
+def _open_page(library: "Library", answer: "Answer") -> None:
+    _write_page(library, answer, library.opened_page)
+    if not webbrowser.open(library.opened_page.absolute().as_uri()):
+        raise InputError(f"no browser can be opened here; the page is {library.opened_page}")
 
 
 def describe_found(shown: int, of: int, by: str, first: str = "best") -> str:

@@ -115,6 +115,9 @@ def report_command(
         path_option("--retrieval", metavar="FILE.csv", help="How well descriptions find photos: columns query, path."),
     ] = None,
     plot: Annotated[str | None, path_option("--plot", metavar="FILE.png", help="Draw the curve.")] = None,
+    html: Annotated[
+        str | None, path_option("--html", metavar="FILE", help="Write a page of it, with the mistakes as pictures.")
+    ] = None,
     as_json: AsJson = False,
     db: Db = None,
 ) -> None:
@@ -125,7 +128,7 @@ def report_command(
     if retrieval is not None:
         others = {"--precision-recall": precision_recall, "--calibration": calibration, "--label": label,
                   "--under": under, "--threshold": threshold, "--at-precision": at_precision,
-                  "--at-recall": at_recall, "--save": save, "--plot": plot}  # fmt: skip
+                  "--at-recall": at_recall, "--save": save, "--plot": plot, "--html": html}  # fmt: skip
         if given := [name for name, value in others.items() if value not in (None, False)]:
             raise InputError(f"--retrieval judges all descriptions of a file at once; leave out {', '.join(given)}")
         with open_library(ctx, db) as library:
@@ -150,6 +153,11 @@ def report_command(
         if save:
             library.save_threshold(compared.label, compared.threshold)
             note(f"find {compared.label.name} now takes {compared.threshold:.4f}")
+        if html is not None:
+            from photosearch.web.page import write_report
+
+            written = write_report(library, compared, Path(html))
+            note(f"{html}: {say_count(written.photos, 'mistake')} as pictures, {written.size_bytes / 1e6:.1f} MB")
     if plot is not None:
         from photosearch.judging import plot as drawing
 

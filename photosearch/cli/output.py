@@ -113,7 +113,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(name, justify="right" if name in ("score", "similarity") else "left")
     for row in rows:
         table.add_row(*(Text(quote(cell, HARMFUL)) for cell in row))
-    _console(width=100_000).print(table, soft_wrap=False)  # a path that is folded can't be copied
+    open_console(width=100_000).print(table, soft_wrap=False)  # a path that is folded can't be copied
 
 
 def print_csv(rows: Iterable[Sequence[object]]) -> None:
@@ -157,7 +157,7 @@ def show_progress(
         shown_by.BarColumn(), shown_by.TaskProgressColumn(), shown_by.MofNCompleteColumn(),
         shown_by.TextColumn("{task.fields[rate]}"), shown_by.TextColumn("left:"), shown_by.TimeRemainingColumn(),
     )  # fmt: skip
-    with shown_by.Progress(*columns, console=_console(stderr=True), transient=True) as bar:
+    with shown_by.Progress(*columns, console=open_console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, rate="")
         start, done, shown = time.monotonic(), 0, 0.0
 
@@ -193,7 +193,7 @@ def _log_progress(clock: Callable[[], float]) -> Callable[[], None]:
     return advance
 
 
-def _console(*, stderr: bool = False, width: int | None = None) -> Any:
+def open_console(*, stderr: bool = False, width: int | None = None) -> Any:
     from rich.console import Console
 
     height = None if width is None else 25  # rich takes a width only with a height, where a terminal is dumb

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 ORDER = (  # of the commands in the help: as a person comes to need them
-    "index", "folders", "find", "labels", "label", "duplicates", "report", "mark", "truth", "sample", "judge", "models",
-    "status", "errors", "forget", "rebuild", "doctor",
+    "index", "folders", "find", "browse", "labels", "label", "duplicates", "report", "mark", "truth", "sample",
+    "judge", "models", "status", "errors", "forget", "rebuild", "doctor",
 )  # fmt: skip
 
 
