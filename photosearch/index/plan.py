@@ -99,12 +99,12 @@ def plan(
         for photo in folder.photos:
             if stop():
                 return
-            yield _decide(photo, folder_id, known.pop(os.path.basename(photo.path), None), step.readings, why, options)
+            yield decide(photo, folder_id, known.pop(os.path.basename(photo.path), None), step.readings, why, options)
         if folder.reason is None:
             step.gone += [(k.photo_id, os.path.join(folder.path, name)) for name, k in known.items() if not k.gone]
 
 
-def _decide(
+def decide(
     photo: Photo,
     folder_id: int,
     known: Known | None,
@@ -112,6 +112,7 @@ def _decide(
     why: Mapping[int, str],
     options: PlanOptions,
 ) -> Todo | Settle | Event:
+    """What is to be done about one photo, by what the library knows of its file."""
     wanted = tuple(readings)
     if known is None or (known.size_bytes, known.mtime_ns) != (photo.size_bytes, photo.mtime_ns):
         return Todo(photo, folder_id, known, wanted, "")

@@ -2,9 +2,10 @@
 
     folder -> Todo | Settle | Event -> Looked -> rows, one transaction a batch
 
-Yields what happened and prints nothing: the command line makes a progress bar of it, a test makes a list. Batches are
-committed in the order in which their photos were found, so that a run that was interrupted and taken up again ends in
-the same rows.
+Who looks is the one seam: an Engine makes batches of what the plan asks for. `Here` is the engine of this machine;
+engines/ holds those that spread the work. Yields what happened and prints nothing: the command line makes a progress
+bar of it, a test makes a list. Here, batches are committed in the order in which their photos were found, so that a
+run that was interrupted and taken up again ends in the same rows.
 """
 
 import os
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from photosearch.errors import InputError, ModelError
 from photosearch.index.commit import Committer, StoredReading, find_moved_root
@@ -30,6 +32,7 @@ NOTHING_SAID = FolderSettings()
 SAME_ROOT = 0.9  # of the photos that are looked at, so that a folder counts as a known one that was moved
 
 Load = Callable[[str | None], Model]
+Batch = Sequence[tuple[Todo, Looked] | Settle]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,28 @@ class RunOptions:
     prune: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an engine needs to know of a run.
+
+    readings: those that look, in the order in which `Looked.said` counts them. ids: theirs in the library, as
+    `Todo.readings` names them. wanted: (photo, hash of its bytes) -> indexes of the readings that are still to look at
+    that content; it may be asked from any thread.
+    """
+
+    readings: Sequence[Reading]
+    ids: Sequence[int]
+    wanted: Callable[[Todo, bytes], list[int]]
+    options: RunOptions
+    stop: Callable[[], bool]
+
+
+class Engine(Protocol):
+    """Who looks at photos: what the plan asks for -> batches, each of which becomes one transaction."""
+
+    def look(self, items: Iterator[Todo | Settle | Event], work: Work) -> Iterator[Batch | Event]: ...
+
+
 def index(
     db: Database,
     folders: Sequence[str],
@@ -57,17 +82,18 @@ def index(
     options: RunOptions | None = None,
     stop: Callable[[], bool] = lambda: False,
     decoders: Callable[[int, DecodeOptions], OpensPhotos] = Decoders,
+    engine: Engine | None = None,
 ) -> Iterator[Event]:
     """Bring the library up to date with these folders, and give each event once its rows are committed.
 
     load: a model's name or file, None for the tool's default -> the model. settings: what is said of all these folders
     now; they remember it. stop: asked before each folder and each photo; once true, the batch at hand is committed and
-    the run ends, with nothing removed. Raises InputError, ModelError or StoreError; the batches that were committed
-    before stay.
+    the run ends, with nothing removed. engine: who looks; None is this machine, by `decoders`. Raises InputError,
+    ModelError or StoreError; the batches that were committed before stay.
     """
     for folder in folders:  # now, and not after hours with the folders before it
         check_exists(db, folder)
-    run = _Run(db, load, settings, options or RunOptions(), stop)
+    run = Run(db, load, settings, options or RunOptions(), stop)
     scopes: list[Scope] = []
     for folder in folders:
         scope, moved = place(db, folder)
@@ -78,7 +104,7 @@ def index(
     run.prepare(scopes)
     run_id = answers.begin_run(db, run.names, run.provider)
     counts: Counter[str] = Counter()
-    for event in run.events(decoders):
+    for event in run.events(engine or Here(decoders)):
         counts[type(event).__name__] += 1
         yield event
     answers.end_run(db, run_id, {**counts, "stopped": stop()})
@@ -122,7 +148,7 @@ def _follow_links(db: Database, scope: Scope) -> RootMoved | None:
     return moved
 
 
-class _Run:
+class Run:
     """One run: which readings look at which folders, and the way from the walks to the rows."""
 
     def __init__(
@@ -248,36 +274,59 @@ class _Run:
         except (ModelError, OSError):
             return False
 
-    def events(self, decoders: Callable[[int, DecodeOptions], OpensPhotos]) -> Iterator[Event]:
+    def events(self, engine: Engine) -> Iterator[Event]:
         """Walk, look, commit; then mark what is gone."""
         committer = Committer(self.db, self.stored)
-        todo: dict[str, Todo] = {}
-        ids = [stored.id for stored in self.stored]
+        for item in engine.look(self._plan(committer), self.work()):
+            if isinstance(item, Sequence):
+                yield from committer.commit(item)
+            else:
+                yield item
+        if not self.stop():
+            yield from committer.remove(self.options.prune)
+
+    def _plan(self, committer: Committer) -> Iterator[Todo | Settle | Event]:
         options = PlanOptions(self.options.force, self.options.retry)
+        for step in self.steps:
+            committer.walks.append(step)
+            yield from plan(self.db, step, self.why, options, self.stop)
+            if self.stop():
+                return
 
-        def wanted(photo: Photo, content_hash: bytes) -> list[int]:
-            asked = todo[photo.path].readings
-            seen = set() if self.options.force else answers.looked(self.db, content_hash, asked)
-            return [i for i, reading in enumerate(ids) if reading in asked and reading not in seen]
+    def work(self) -> Work:
+        ids = [stored.id for stored in self.stored]
 
-        def items() -> Iterator[Photo | Settle | Event]:
-            for step in self.steps:
-                committer.walks.append(step)
-                for item in plan(self.db, step, self.why, options, self.stop):
-                    if isinstance(item, Todo):
-                        todo[item.photo.path] = item
-                        yield item.photo
-                    else:
-                        yield item
-                if self.stop():
-                    return
+        def wanted(todo: Todo, content_hash: bytes) -> list[int]:
+            seen = set() if self.options.force else answers.looked(self.db, content_hash, todo.readings)
+            return [i for i, reading in enumerate(ids) if reading in todo.readings and reading not in seen]
 
-        batch_size = choose_batch_size(self.readings, self.options.batch_size)
+        return Work(self.readings, ids, wanted, self.options, self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The engine of this machine: child processes open photos, this process asks the models."""
+
+    decoders: Callable[[int, DecodeOptions], OpensPhotos] = Decoders
+
+    def look(self, items: Iterator[Todo | Settle | Event], work: Work) -> Iterator[Batch | Event]:
+        todo: dict[str, Todo] = {}
+
+        def photos() -> Iterator[Photo | Settle | Event]:
+            for item in items:
+                if isinstance(item, Todo):
+                    todo[item.photo.path] = item
+                    yield item.photo
+                else:
+                    yield item
+
+        batch_size = choose_batch_size(work.readings, work.options.batch_size)
         batch: list[tuple[Todo, Looked] | Settle] = []
         decoded = 0
         looked: Iterator[Looked | Settle | Event] = look(
-            items(), self.readings, wanted=wanted, workers=self.options.workers, batch_size=batch_size,
-            max_pixels=self.options.max_pixels, stop=self.stop, decoders=decoders,
+            photos(), work.readings, wanted=lambda photo, content: work.wanted(todo[photo.path], content),
+            workers=work.options.workers, batch_size=batch_size, max_pixels=work.options.max_pixels, stop=work.stop,
+            decoders=self.decoders,
         )  # fmt: skip
         for item in looked:
             if isinstance(item, Looked):
@@ -289,11 +338,9 @@ class _Run:
                 yield item
                 continue
             if decoded >= batch_size or len(batch) >= HELD:
-                yield from committer.commit(batch)
+                yield batch
                 batch, decoded = [], 0
-        yield from committer.commit(batch)
-        if not self.stop():
-            yield from committer.remove(self.options.prune)
+        yield batch
 
 
 def count_files(path: Path, folders: Sequence[str]) -> int:
