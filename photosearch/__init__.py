@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from photosearch.index.events import Event
+    from photosearch.index.run import Engine
     from photosearch.judging.compare import Compared
     from photosearch.judging.judge import Answered
     from photosearch.judging.queue import Kind, Queue
@@ -98,13 +99,15 @@ class Library:
         retry: bool = False,
         prune: bool = False,
         stop: Callable[[], bool] = lambda: False,
+        engine: "Engine | None" = None,
     ) -> "Iterator[Event]":
         """Look at all photos in folders, without any: in all that are known. Gives each event once it is committed.
 
         models: by name or file, in place of what the folders remember. tiles: look at so many parts of each photo too.
         exclude, include: patterns as in git's ignore files. The folders remember these. workers: photos opened at
-        once. stop: asked now and then; once true, the run ends with what it has. Holds the library: a second run says
-        who has it. Raises InputError, ModelError, StoreError.
+        once. stop: asked now and then; once true, the run ends with what it has. engine: who looks, None for this
+        machine: see `open_ray`. Holds the library: a second run says who has it. Raises InputError, ModelError,
+        StoreError.
         """
         from photosearch.errors import InputError
         from photosearch.index.run import RunOptions, index
@@ -120,9 +123,62 @@ class Library:
             if not named:
                 raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
             yield from index(
-                self._db, named, lambda name: self.load(name, provider), settings=settings, options=options, stop=stop
-            )
+                self._db, named, lambda name: self.load(name, provider), settings=settings, options=options, stop=stop,
+                engine=engine,
+            )  # fmt: skip
             self._learn()
+
+    def open_ray(
+        self,
+        *,
+        address: str | None = None,
+        shards: str | Path | None = None,
+        photos: int | None = None,
+        cpus: int | None = None,
+        gpus: float = 0.0,
+        provider: str = "auto",
+    ) -> "Engine":
+        """An engine for `index`: Ray's actors look, on the machines of a cluster. Needs the extra `ray`.
+
+        address: the cluster's HOST:PORT; None starts Ray here for the run. shards: a folder or address that all
+        machines see, where Parquet files stay; None: beside the library, for one machine. photos: in a shard, about.
+        cpus, gpus: of each actor. provider: of the models there. Raises InputError.
+        """
+        from photosearch.engines.ray import RayOptions, open_engine
+
+        options = RayOptions(address, cpus, gpus, provider)
+        return open_engine(None if shards is None else os.fspath(shards), self.path, options, photos)
+
+    def merge(
+        self,
+        *shards: str | Path,
+        roots: Mapping[str, str] | None = None,
+        models: Sequence[str] = (),
+        tiles: int | None = None,
+        provider: str = "auto",
+        stop: Callable[[], bool] = lambda: False,
+    ) -> "Iterator[Event]":
+        """Take in what an engine's workers saw: shards by name, or in folders. Gives each event once it is committed.
+
+        roots: the folder as the workers know it -> as it is here, where those differ. models, tiles: as for `index`.
+        What has changed since is dropped. Raises InputError, ModelError, StoreError.
+        """
+        from photosearch.engines.merge import find_files, merge
+        from photosearch.library.lock import only_one
+        from photosearch.library.places import FolderSettings
+
+        with only_one(self._db):
+            yield from merge(
+                self._db, find_files([os.fspath(one) for one in shards]), lambda name: self.load(name, provider),
+                roots=roots, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
+            )  # fmt: skip
+            self._learn()
+
+    def count_rows(self, shards: Sequence[str | Path]) -> int:
+        """How many photos shards speak of."""
+        from photosearch.engines.merge import find_files
+
+        return sum(file.read_head().rows for file in find_files([os.fspath(one) for one in shards]))
 
     def _learn(self) -> None:
         """After a run: score new photos by the user's descriptions, and learn what similarities mean now.

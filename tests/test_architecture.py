@@ -32,6 +32,9 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "uvicorn": {"web"},
     "textual_image": {"cli/preview.py"},
     "webbrowser": {"cli"},
+    "ray": {"engines/ray.py"},
+    "pyarrow": {"engines"},
+    "fsspec": {"photos/remote.py"},
     "torch": set(),
     "onnx": set(),
     "train": set(),
@@ -44,7 +47,7 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "http": set(),
 }
 # Each room knows those that stand left of it, and none to its right.
-ORDER = ["errors.py", "photos", "models", "library", "search", "judging", "index", "album.py", "doctor.py",
+ORDER = ["errors.py", "photos", "models", "library", "search", "judging", "index", "engines", "album.py", "doctor.py",
          "__init__.py", "web", "cli", "__main__.py"]  # fmt: skip
 
 # What everybody may know: the version, and a query as a tree, which the library turns into SQL.

@@ -7,17 +7,26 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photosearch.cli.output import note, print_table, say_count, show_progress
-from photosearch.cli.root import App, AsJson, Db, app, library_path, model_option, open_library, path_argument
+from photosearch.cli.root import (
+    App,
+    AsJson,
+    Db,
+    app,
+    library_path,
+    model_option,
+    open_library,
+    path_argument,
+    path_option,
+)
 from photosearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from photosearch import Library
     from photosearch.index.events import Event
 
 folders_app = App(invoke_without_command=True, help="The folders that are known, and how each of them is indexed.")
@@ -73,6 +82,18 @@ def index_command(
     prune: Annotated[bool, typer.Option("--prune", help="Believe it when most of a folder is gone.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each unreadable photo.")] = False,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="Who looks: local, or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a Ray cluster; without, this machine alone.")
+    ] = None,
+    shards: Annotated[
+        str | None, path_option("--shards", metavar="DIR", help="Where Ray's workers put what they saw.")
+    ] = None,
+    shard_size: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=2000, help="Photos in one of these, about.")
+    ] = None,
+    cpus_per_actor: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores of each worker.")] = None,
+    gpus_per_actor: Annotated[float, typer.Option(metavar="N", min=0, help="GPUs of each worker.")] = 0.0,
     as_json: AsJson = False,
     db: Db = None,
 ) -> None:
@@ -81,6 +102,10 @@ def index_command(
     The folders remember --model, --tiles, --exclude, --include and --follow-symlinks: later runs keep to them.
     """
     named = folders or []
+    if engine not in ("local", "ray"):
+        raise typer.BadParameter(f"{engine} is no engine; there are local and ray", param_hint="--engine")
+    if engine == "local" and (address or shards or shard_size or cpus_per_actor or gpus_per_actor):
+        raise typer.BadParameter("belongs to --engine ray", param_hint="--address, --shards or --...-per-actor")
     for folder in named:
         if os.path.isfile(folder):
             raise InputError(f"{folder}: is a file; name its folder")
@@ -111,9 +136,13 @@ def index_command(
             follow_symlinks=follow_symlinks, provider=provider, batch_size=batch_size, workers=workers,
             max_pixels=max_megapixels and max_megapixels * 1_000_000, force=force, retry=retry, prune=prune,
             stop=stop.is_set,
+            engine=None if engine == "local" else library.open_ray(
+                address=address, shards=shards, photos=shard_size, cpus=cpus_per_actor, gpus=gpus_per_actor,
+                provider=provider,
+            ),
         )  # fmt: skip
         start = time.perf_counter()
-        run = _follow(events, library, named, quiet=quiet, verbose=verbose)
+        run = _follow(events, lambda: library.count_files(named), quiet=quiet, verbose=verbose)
         seconds = time.perf_counter() - start
         told = library.last_run() or {}
         how = f"{' and '.join(told.get('models', []))} on {told.get('provider')}"
@@ -133,8 +162,57 @@ def index_command(
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
         raise typer.Exit(stop.exit_code)
-    if empty or any(os.path.realpath(folder) in run.unlisted for folder in named):
+    if empty or run.kinds["NotLooked"] or any(os.path.realpath(folder) in run.unlisted for folder in named):
         raise typer.Exit(1)
+
+
+@app.command("merge")
+def merge_command(
+    ctx: typer.Context,
+    shards: Annotated[
+        list[str], path_argument(metavar="SHARDS", help="Shards, or folders of them: what index --shards was given.")
+    ],
+    root: Annotated[
+        list[str] | None, typer.Option(metavar="FROM=TO", help="The workers' folder, and where it is here.")
+    ] = None,
+    model: Models = None,
+    tiles: Tiles = None,
+    provider: Annotated[str, typer.Option(metavar="NAME", help="auto, cuda, coreml, directml, cpu, ...")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each row that is dropped.")] = False,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Take into the library what the workers of an engine saw.
+
+    Rows of photos that have changed since are dropped; the next `photosearch index` looks at those, and finds what was
+    moved or is gone.
+    """
+    with open_library(ctx, db, create=True) as library, _stopping() as stop:
+        roots = dict(map(_split_root, root or ()))
+        events = library.merge(
+            *shards, roots=roots, models=model or (), tiles=tiles, provider=provider, stop=stop.is_set
+        )  # fmt: skip
+        start = time.perf_counter()
+        run = _follow(events, lambda: library.count_rows(shards), quiet=quiet, verbose=verbose)
+        seconds = time.perf_counter() - start
+        if as_json:
+            typer.echo(json.dumps({**run.to_json(), "dropped": run.kinds["Dropped"], "seconds": round(seconds, 3)}))
+        if not quiet:
+            for line in run.lines(seconds, "from shards"):
+                note(line)
+            if dropped := run.kinds["Dropped"]:
+                note(f"{say_count(dropped, 'row')} dropped: photos that have changed; the next index looks at them")
+    if stop.is_set():
+        note("Stopped. What was done is kept: the same command goes on from here.")
+        raise typer.Exit(stop.exit_code)
+
+
+def _split_root(text: str) -> tuple[str, str]:
+    before, equals, ours = text.partition("=")
+    if not (before and equals and ours):
+        raise typer.BadParameter(f"{text}: say it as FROM=TO", param_hint="--root")
+    return before.rstrip("/") or "/", ours if "://" in ours else os.path.abspath(os.path.expanduser(ours))
 
 
 class _Counts:
@@ -183,12 +261,12 @@ def _describe_passed_over(files: Counter[str]) -> str:
     return f"passed over: {', '.join(told)}{reader}"
 
 
-def _follow(events: "Iterator[Event]", library: "Library", named: list[str], *, quiet: bool, verbose: bool) -> _Counts:
+def _follow(events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool, verbose: bool) -> _Counts:
     """Run the index to its end behind a progress bar, and say what isn't ordinary."""
     from photosearch.index import events as happened
 
     run = _Counts()
-    with show_progress(lambda: library.count_files(named), quiet) as progress:
+    with show_progress(count, quiet) as progress:
         say = progress.say
         for event in events:
             kind = type(event).__name__
@@ -207,6 +285,12 @@ def _follow(events: "Iterator[Event]", library: "Library", named: list[str], *, 
                     say(f"{before} is now {path}: its photos moved along")
                 case happened.Remembered(path, what):
                     say(f"{path} is indexed so from now on: {what}")
+                case happened.Dropped(path, why) if verbose:
+                    say(f"{path}: dropped: {why}")
+                case happened.WorkerDied(path, photos, reason):
+                    say(f"{path} and the {say_count(photos, 'photo')} of its shard: {reason}; tried again")
+                case happened.NotLooked(path, _, reason):
+                    say(f"{path}: not looked at: {reason}; run the same command again")
                 case happened.KeptAll(path, gone, known):
                     say(f"{path}: {gone:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
                         "If they are gone for good: index --prune")  # fmt: skip

@@ -102,7 +102,33 @@ class Remembered:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A row of a shard that does not count, and why; the next index looks at the photo itself."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """A worker was lost, with the photos that it had in hand; they are tried again. path: of the first of them."""
+
+    path: str
+    photos: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotLooked:
+    """So many photos, the first of them at `path`, could not be looked at. What is known of them stays."""
+
+    path: str
+    photos: int
+    reason: str
+
+
 Event = (
     New | Changed | ScoredAgain | Unchanged | Moved | Returned | CouldNotRead | Excluded | Removed
-    | PassedOver | CouldNotList | RootMoved | KeptAll | Remembered
+    | PassedOver | CouldNotList | RootMoved | KeptAll | Remembered | Dropped | WorkerDied | NotLooked
 )  # fmt: skip

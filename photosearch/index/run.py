@@ -57,7 +57,8 @@ class Work:
 
     readings: those that look, in the order in which `Looked.said` counts them. ids: theirs in the library, as
     `Todo.readings` names them. wanted: (photo, hash of its bytes) -> indexes of the readings that are still to look at
-    that content; it may be asked from any thread.
+    that content; it may be asked from any thread. roots: of the folders that are walked. unless: of a photo whose
+    content all its readings know already, as long as it is that: its hash.
     """
 
     readings: Sequence[Reading]
@@ -65,6 +66,8 @@ class Work:
     wanted: Callable[[Todo, bytes], list[int]]
     options: RunOptions
     stop: Callable[[], bool]
+    roots: Sequence[str] = ()
+    unless: Callable[[Todo], bytes | None] = lambda todo: None
 
 
 class Engine(Protocol):
@@ -300,7 +303,14 @@ class Run:
             seen = set() if self.options.force else answers.looked(self.db, content_hash, todo.readings)
             return [i for i, reading in enumerate(ids) if reading in todo.readings and reading not in seen]
 
-        return Work(self.readings, ids, wanted, self.options, self.stop)
+        def unless(todo: Todo) -> bytes | None:
+            if todo.known is None or todo.known.image_id is None:
+                return None
+            content_hash = places.content_hash(self.db, todo.known.image_id)
+            return None if wanted(todo, content_hash) else content_hash
+
+        roots = tuple(dict.fromkeys(step.scope.root for step in self.steps))
+        return Work(self.readings, ids, wanted, self.options, self.stop, roots, unless)
 
 
 @dataclass(frozen=True, slots=True)

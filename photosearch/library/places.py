@@ -336,6 +336,10 @@ def image_id(db: Database, content_hash: bytes) -> int | None:
     return row[0] if row else None
 
 
+def content_hash(db: Database, image_id: int) -> bytes:
+    return bytes(db.one("SELECT hash FROM images WHERE id = ?", [image_id])[0])
+
+
 def standing(db: Database, image_id: int, limit: int) -> list[tuple[int, str, str]]:
     """Where the first `limit` of an image's photos are, then were: (photo id, its root, its path)."""
     rows = db.rows(

@@ -21,7 +21,7 @@ from blake3 import blake3
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from photosearch.photos import dates, formats
+from photosearch.photos import dates, formats, remote
 from photosearch.photos.colours import profile_of, rgb, to_srgb
 from photosearch.photos.mend import mended
 from photosearch.photos.walk import RAW
@@ -110,6 +110,8 @@ class TakesTooMuch(Unreadable):
 
 def read(path: str) -> bytes:
     """The whole file, read once, or Unreadable. Never blocks on a pipe and never reads past the size it began with."""
+    if remote.is_address(path):
+        return _read_remote(path)
     try:
         # O_NONBLOCK: a named pipe that took the photo's place since the walk must not hang us.
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -129,6 +131,18 @@ def read(path: str) -> bytes:
         raise Unreadable((error.strerror or str(error)).lower(), passing=True) from None
     if len(data) < status.st_size:
         raise Unreadable("the file shrank while it was read", passing=True)
+    return data
+
+
+def _read_remote(address: str) -> bytes:
+    try:
+        data = remote.read(address, MAX_BYTES)
+    except OSError as error:
+        raise Unreadable((error.strerror or str(error)).lower(), passing=True) from None
+    if not data:
+        raise Unreadable("the file is empty")
+    if len(data) > MAX_BYTES:
+        raise Unreadable(f"the file is longer than {MAX_BYTES >> 20} MiB")
     return data
 
 

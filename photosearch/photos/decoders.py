@@ -78,9 +78,10 @@ class Decoders:
     is opened while no other such photo is, with up to a quarter of the memory.
     """
 
-    def __init__(self, n: int, options: DecodeOptions, *, seconds: float = SECONDS):
+    def __init__(self, n: int, options: DecodeOptions, *, seconds: float = SECONDS, sharing: int = 1):
+        """sharing: how many such walls stand on this machine, and share its memory."""
         self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
-        memory = _memory_here()
+        memory = _memory_here() // sharing
         options = replace(options, max_bytes=min(options.max_bytes, max(memory // 4, LEAST_ALONE)))
         share, alone = min(options.max_bytes, max(memory // 8 // n, LEAST_EACH)), threading.Lock()
         self._all = [_Decoder(options, share, alone, seconds) for _ in range(n)]

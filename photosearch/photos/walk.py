@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from photosearch.errors import InputError
+from photosearch.photos import remote
 
 RAW = importlib.util.find_spec("rawpy") is not None  # the extra `raw`
 JXL = importlib.util.find_spec("pillow_jxl") is not None  # the extra `jxl`
@@ -214,12 +215,44 @@ def walk(
     its reason.
     """
     root = top if root is None else root
+    if remote.is_address(top):
+        yield from _walk_address(top, root, exclusions or Exclusions(options, root))
+        return
     walker = _Walker(top, root, exclusions or Exclusions(options, root), options.follow_symlinks)
     todo = [top]
     while todo:
         folder, below = walker.look_into(todo.pop())
         yield folder
         todo.extend(reversed(below))
+
+
+def _walk_address(top: str, root: str, exclusions: Exclusions) -> Iterator[Folder]:
+    """The same in a bucket: a listing a folder, and no links."""
+    todo = [top]
+    while todo:
+        path = todo.pop()
+        prefix = "" if path == root else path.removeprefix(root + "/") + "/"
+        photos: list[Photo] = []
+        below: list[str] = []
+        passed_over: Counter[str] = Counter()
+        reason = None
+        try:
+            for name, is_folder, size_bytes, mtime_ns in remote.look_into(path):
+                extension = os.path.splitext(name)[1].lower()
+                if is_folder:
+                    if not exclusions.excludes_folder(prefix, name):
+                        below.append(f"{path}/{name}")
+                elif exclusions.excludes_file(prefix, name):
+                    continue
+                elif extension in EXTENSIONS:
+                    photos.append(Photo(f"{path}/{name}", size_bytes, mtime_ns))
+                else:
+                    passed_over[extension] += 1
+        except OSError as error:
+            reason = error.strerror or str(error)
+        photos.sort(key=lambda photo: photo.path)
+        yield Folder(path, tuple(photos), reason, dict(passed_over))
+        todo.extend(sorted(below, reverse=True))
 
 
 class _Walker:
@@ -286,6 +319,15 @@ class _Walker:
             if os.path.splitext(real)[1].lower() in EXTENSIONS and not self._exclusions.excludes(own):
                 return True
         return self._is_seen(status)
+
+
+def find_photo(path: str, *, follow_symlinks: bool = False) -> Photo | None:
+    """One file as a walk would find it; None where no regular file stands there."""
+    try:
+        status = os.stat(path, follow_symlinks=follow_symlinks)
+    except (OSError, ValueError):
+        return None
+    return _photo(path, status) if stat.S_ISREG(status.st_mode) else None
 
 
 def _photo(path: str, status: os.stat_result) -> Photo:

@@ -1,0 +1,138 @@
+"""`merge`: what workers saw comes into a library once, as a plain index would have written it, or not at all."""
+
+import os
+import shutil
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="shards need pyarrow")
+
+from collections import defaultdict
+
+from library import InThisProcess, Untouched, make
+from spread import Spread, all_rows, several
+from toy import toy_card, write_toy
+
+from photosearch import Library
+from photosearch.errors import InputError, StoreError
+from photosearch.library.lock import only_one
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Photos that workers have looked at: their shards, and a library that knows all."""
+    library = make(tmp_path)
+    with library.db:
+        several(library, 20)
+        several(library, 6, "sub")
+        library.path("broken.jpg").write_bytes(b"no photo")
+        library.index(engine=Spread(tmp_path / "shards").driver())
+        os.unlink(tmp_path / "shards" / "probe")
+        yield library
+
+
+@pytest.fixture
+def other(made, tmp_path):
+    library = made.another("other.db")
+    with library.db:
+        yield library
+
+
+def merge(library, *shards, **options):
+    """-> what happened, as Library.index tells it."""
+    told = defaultdict(list)
+    with Library(library.db.path) as whole:
+        for event in whole.merge(*(shards or (library.db.path.parent / "shards",)), provider="cpu",
+                                 **{"models": (str(library.model.path),), **options}):  # fmt: skip
+            told[type(event).__name__].append(library.below(event.path))
+    return {kind: sorted(paths) for kind, paths in told.items()}
+
+
+def test_a_merge_ends_in_the_rows_of_an_index_and_leaves_it_nothing_to_do(made, other):
+    told = merge(other)
+    assert (len(told["New"]), told["CouldNotRead"]) == (26, ["broken.jpg"])
+    assert all_rows(other) == all_rows(made)
+    assert other.index(decoders=Untouched) == made.index(decoders=Untouched)
+
+
+def test_a_merge_done_twice_changes_nothing(made, other):
+    merge(other)
+    before = all_rows(other)
+    assert set(merge(other)) == {"Unchanged", "CouldNotRead"}
+    assert all_rows(other) == before
+
+
+def test_a_merge_that_was_stopped_is_taken_up(made, other):
+    seen = []
+    with Library(other.db.path) as whole:
+        shards = other.db.path.parent / "shards"
+        for event in whole.merge(shards, models=(str(other.model.path),), stop=lambda: len(seen) > 3):
+            seen.append(event)
+    assert 0 < len(seen) < 27
+    merge(other)
+    assert all_rows(other) == all_rows(made)
+
+
+def test_what_has_changed_since_is_dropped_and_the_next_index_looks_at_it(made, other):
+    made.photo("001.png", "white")
+    made.path("002.png").unlink()
+    made.path("003.png").rename(made.path("moved.png"))
+    assert merge(other)["Dropped"] == ["001.png", "002.png", "003.png"]
+    told = other.index(decoders=InThisProcess)
+    assert told["New"] == ["001.png", "moved.png"]
+
+
+def test_photos_that_stand_elsewhere_here_come_by_another_root(made, tmp_path):
+    away = tmp_path / "elsewhere"
+    shutil.copytree(made.folder, away)
+    library = made.another("other.db")
+    library.folder = away
+    with library.db:
+        told = merge(library, roots={str(made.folder): str(away)})
+        assert len(told["New"]) == 26
+        assert set(library.index(decoders=Untouched)) == {"Unchanged", "CouldNotRead"}
+
+
+def test_a_shard_of_another_root_is_refused_before_anything_is_written(made, other):
+    with pytest.raises(InputError, match=f"a shard of {made.folder}, of which nothing was said; add --root"):
+        merge(other, roots={"/srv": "/mnt"})
+    made.folder.rename(made.folder.with_name("gone"))
+    with pytest.raises(InputError, match="no such folder"):
+        merge(other)
+    assert all_rows(other) == []
+
+
+@pytest.mark.parametrize("how", ["another model", "other tiles"])
+def test_what_another_model_saw_is_refused(made, other, tmp_path, how):
+    said = {"models": (str(write_toy(tmp_path / "new.onnx", toy_card(version="2"), scale=1 / 300)),)}
+    with pytest.raises(InputError, match=r"looked at by toy 1 \(\w{8}\), and here toy .* is asked; name the same"):
+        merge(other, **(said if how == "another model" else {"tiles": 4}))
+    assert all_rows(other) == []
+
+
+def test_a_damaged_shard_among_others_is_refused_before_anything_is_written(made, other, tmp_path):
+    names = sorted(os.listdir(tmp_path / "shards"))
+    os.truncate(tmp_path / "shards" / names[-1], 200)
+    with pytest.raises(InputError, match=f"{names[-1]}: damaged, cut short, or no shard"):
+        merge(other)
+    assert all_rows(other) == []
+
+
+def test_a_folder_without_shards_and_one_that_is_not_there_are_told(made, other, tmp_path):
+    with pytest.raises(InputError, match="holds no shard"):
+        merge(other, tmp_path / "photos")
+    with pytest.raises(InputError, match="no such folder of shards"):
+        merge(other, tmp_path / "nowhere")
+
+
+def test_a_merge_waits_for_no_index_but_says_who_runs(made, other):
+    with only_one(other.db), pytest.raises(StoreError, match="is being indexed by"):
+        merge(other)
+
+
+def test_what_is_excluded_here_stays_out(made, other):
+    other.index("sub", decoders=InThisProcess, exclude=("00[0-4].png",))
+    before = all_rows(other)
+    told = merge(other)
+    assert len(before) == 1
+    assert [path for path in told["Dropped"] if path.startswith("sub/")] == [f"sub/00{i}.png" for i in range(5)]
