@@ -25,6 +25,7 @@ from photosearch.cli.root import (
     path_option,
 )
 from photosearch.errors import InputError, ModelError
+from photosearch.photos.remote import absolute_path, is_folder, real_path
 
 if TYPE_CHECKING:
     from photosearch.index.events import Event
@@ -111,7 +112,7 @@ def index_command(
             raise InputError(f"{folder}: is a file; name its folder")
     if not library_path(ctx, db).exists():  # and none is made for nothing
         for folder in named:
-            if not os.path.isdir(folder):
+            if not is_folder(folder):
                 raise InputError(f"{folder}: no such folder")
         if not named:
             raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
@@ -157,12 +158,12 @@ def index_command(
                 note(f"find still uses {before}; `photosearch models use {looked[0]}` switches")
         empty = [f for f in named if not stop.is_set() and not library.count_known(f)]
     for folder in empty:
-        if os.path.realpath(folder) not in run.unlisted:  # that was said already
+        if real_path(folder) not in run.unlisted:  # that was said already
             note(f"{folder}: holds no photo that can be read here")
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
         raise typer.Exit(stop.exit_code)
-    if empty or run.kinds["NotLooked"] or any(os.path.realpath(folder) in run.unlisted for folder in named):
+    if empty or run.kinds["NotLooked"] or any(real_path(folder) in run.unlisted for folder in named):
         raise typer.Exit(1)
 
 
@@ -212,7 +213,7 @@ def _split_root(text: str) -> tuple[str, str]:
     before, equals, ours = text.partition("=")
     if not (before and equals and ours):
         raise typer.BadParameter(f"{text}: say it as FROM=TO", param_hint="--root")
-    return before.rstrip("/") or "/", ours if "://" in ours else os.path.abspath(os.path.expanduser(ours))
+    return before.rstrip("/") or "/", absolute_path(os.path.expanduser(ours))
 
 
 class _Counts:
@@ -401,7 +402,7 @@ def folders_drop(
     from photosearch.cli.upkeep import confirm
 
     with open_library(ctx, db) as library:
-        rows = [row for row in library.folders() if row["path"] in (os.path.abspath(folder), os.path.realpath(folder))]
+        rows = [row for row in library.folders() if row["path"] in (absolute_path(folder), real_path(folder))]
         if not rows:
             known = ", ".join(row["path"] for row in library.folders()) or "none"
             raise InputError(f"{folder}: not a folder that is known; known are {known}")

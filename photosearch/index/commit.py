@@ -22,6 +22,7 @@ from photosearch.index.plan import Settle, Todo, Walk, file_of, is_gone
 from photosearch.library import answers, places
 from photosearch.library.database import Database, is_below
 from photosearch.library.places import Scope
+from photosearch.photos import remote
 from photosearch.photos.decode import Unreadable, content_hash, read
 
 HASHED = 8  # photos that are read to see whether a folder is a copy of a known one that lost its dates
@@ -83,7 +84,7 @@ class Committer:
         assert looked.content_hash is not None
         image_id = places.image_id(self.db, looked.content_hash)
         same = todo.known is not None and todo.known.image_id == image_id and image_id is not None
-        moved = None if image_id is None or same else self._moved_from(image_id)
+        moved = None if image_id is None or same else self._moved_from(image_id, photo.path)
         if looked.decoded:
             assert looked.width is not None
             assert looked.height is not None
@@ -119,9 +120,11 @@ class Committer:
             for reading_id in answers.aside(self.db, image_id, silent):
                 answers.let_answer(self.db, image_id, reading_id)
 
-    def _moved_from(self, image_id: int) -> tuple[int, str] | None:
+    def _moved_from(self, image_id: int, path: str) -> tuple[int, str] | None:
         """The photo that this content was known as, if its file is gone from where it was: (photo id, path)."""
         for photo_id, root, before in places.standing(self.db, image_id, PLACES):
+            if remote.is_address(before) != remote.is_address(path):
+                continue  # a folder of this machine is indexed without asking a network
             if not places.is_away(root) and (is_gone(before) or self._is_linked_away(before)):
                 return photo_id, before
         return None
@@ -172,6 +175,8 @@ def find_moved_root(db: Database, path: str, same: float, n: int = 64) -> Scope 
     content of a few of them decides.
     """
     for root in places.roots(db):
+        if remote.is_address(root.root) or remote.is_address(path):
+            continue
         if places.is_linked(root.root) and os.path.realpath(root.root) == path:
             return root
         if places.is_away(root.root) and _holds(path, places.some_photos(db, root, n), same):

@@ -12,6 +12,7 @@ from photosearch.index.events import CouldNotList, CouldNotRead, Event, PassedOv
 from photosearch.library import places
 from photosearch.library.database import Database, is_below
 from photosearch.library.places import File, Known, Scope
+from photosearch.photos import remote
 from photosearch.photos.dates import date_in_name
 from photosearch.photos.walk import Exclusions, Photo, WalkOptions, walk
 
@@ -143,6 +144,8 @@ def file_of(photo: Photo) -> File:
 
 def is_gone(path: str) -> bool:
     """Whether nothing stands there. A folder that may not be entered says nothing of what is in it."""
+    if remote.is_address(path):
+        return remote.stands(path) is False
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -26,6 +26,7 @@ from photosearch.library.database import Database, is_below, to_relative
 from photosearch.library.places import FolderSettings, Scope
 from photosearch.models.session import Model
 from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.remote import is_folder, real_path
 from photosearch.photos.walk import Exclusions, Photo, walk
 
 NOTHING_SAID = FolderSettings()
@@ -130,21 +131,21 @@ def check_exists(db: Database, folder: str) -> None:
     """Raises InputError where there is no such folder, neither on the disk nor in the library."""
     path = _find_place(db, folder)
     scope = places.scope(db, path)
-    if not os.path.isdir(path) and (scope is None or not places.folders(db, scope)):
+    if not is_folder(path) and (scope is None or not places.folders(db, scope)):
         raise InputError(f"{folder}: " + ("is a file; name its folder" if os.path.exists(path) else "no such folder"))
 
 
 def _find_place(db: Database, folder: str) -> str:
     """Where a folder that was named lies, without links; as the library knows it where nothing is there now."""
-    path = os.path.realpath(folder)
-    return path if os.path.isdir(path) else places.as_stored(db, folder)
+    path = real_path(folder)
+    return path if is_folder(path) else places.as_stored(db, folder)
 
 
 def _follow_links(db: Database, scope: Scope) -> RootMoved | None:
     """Roots that links have replaced are the folders that these lead to, where those lie in this one."""
     moved = None
     for root in places.roots(db):
-        path = os.path.realpath(root.root)
+        path = real_path(root.root)
         if path != root.root and os.path.isdir(path) and (path == scope.path or is_below(path, scope.path)):
             places.absorb_root(db, root, Scope(scope.root_id, scope.root, to_relative(path, scope.root)))
             moved = RootMoved(root.root, path)
@@ -358,8 +359,8 @@ def count_files(path: Path, folders: Sequence[str]) -> int:
     with Database(path) as db:
         total = 0
         for folder in folders or [root.root for root in places.roots(db)]:
-            scope = places.scope(db, os.path.realpath(folder))
+            scope = places.scope(db, real_path(folder))
             options = to_walk_options(FolderSettings() if scope is None else places.settings(db, scope))
-            folders_there = walk(os.path.realpath(folder), options, root=None if scope is None else scope.root)
+            folders_there = walk(real_path(folder), options, root=None if scope is None else scope.root)
             total += sum(len(found.photos) for found in folders_there)
         return total

@@ -10,6 +10,7 @@ from photosearch.library import answers, places
 from photosearch.library.database import Database
 from photosearch.library.places import FolderSettings
 from photosearch.models.card import Card
+from photosearch.photos.remote import is_folder
 from photosearch.photos.walk import WalkOptions
 
 
@@ -88,7 +89,7 @@ def set_folder(
     """
     path = places.as_stored(db, folder)
     scope = places.scope(db, path)
-    if scope is None or not (os.path.isdir(path) or places.folders(db, scope)):
+    if scope is None or not (is_folder(path) or places.folders(db, scope)):
         known = ", ".join(root.root for root in places.roots(db)) or "none"
         raise InputError(f"{folder}: not in a folder that is known; known are {known}")
     own = FolderSettings() if reset else places.own_settings(db, scope)

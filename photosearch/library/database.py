@@ -232,6 +232,8 @@ def join(root: str | bytes, folder: str | bytes, name: str | bytes) -> str:
 
 def to_relative(path: str, root: str) -> str:
     """An absolute path as it is stored below its root: with /, and '' for the root itself."""
+    if is_below(path, root):  # an address is no path, and would be normalised
+        return path[len(root.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
     below = os.path.relpath(path, root).replace(os.sep, "/")
     return "" if below == "." else below
 

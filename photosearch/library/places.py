@@ -13,6 +13,7 @@ from typing import Any
 from photosearch.errors import StoreError
 from photosearch.library import database
 from photosearch.library.database import Database, is_below, join, to_path, to_relative, to_sql
+from photosearch.photos.remote import absolute_path, is_address, real_path, stands
 
 _ANY = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE 1"
 _LIVE = f"{_ANY} AND p.gone IS NULL"
@@ -432,8 +433,8 @@ def put_gone(db: Database, photo_ids: Sequence[int], state: str) -> None:
 
 def to_real(path: str) -> str:
     """A photo's path as the library spells it: its folder without links, its own name as it stands."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.join(os.path.realpath(folder), name)
+    folder, name = os.path.split(absolute_path(path))
+    return os.path.join(real_path(folder), name)
 
 
 def as_stored(db: Database, path: str) -> str:
@@ -441,20 +442,23 @@ def as_stored(db: Database, path: str) -> str:
 
     A link may have taken the place of a folder that is known by that path.
     """
-    absolute = os.path.abspath(path)
+    absolute = absolute_path(path)
+    if is_address(absolute):
+        return absolute
     for root in roots(db):
         if absolute == root.root or is_below(absolute, root.root) or is_below(root.root, absolute):
             return absolute
-    return os.path.realpath(path) if os.path.isdir(path) else to_real(path)
+    return real_path(path) if os.path.isdir(path) else to_real(path)
 
 
 def is_linked(path: str) -> bool:
     """Whether a link stands where a folder is known, or one above it: roots are stored without links."""
-    return os.path.realpath(path) != path
+    return real_path(path) != path
 
 
 def is_there(scope: Scope) -> bool:
-    return os.path.isdir(scope.path) and not is_linked(scope.root)
+    """Whether a folder can be seen now. Of an address, which only an index asks, nothing else is said."""
+    return is_address(scope.path) or (os.path.isdir(scope.path) and not is_linked(scope.root))
 
 
 def is_away(root: str) -> bool:
@@ -462,6 +466,8 @@ def is_away(root: str) -> bool:
 
     What a system puts in a folder by itself, hidden or lost+found, does not count: a mount point may hold it.
     """
+    if is_address(root):
+        return stands(root) is not True
     if is_linked(root):
         return True
     try:
@@ -472,8 +478,12 @@ def is_away(root: str) -> bool:
 
 
 def find_unseen(db: Database, paths: Sequence[str]) -> dict[str, str]:
-    """Which of these photos, as the library spells them, are 'away' with their root, or 'missing' from it."""
-    known = roots(db)
+    """Which of these photos, as the library spells them, are 'away' with their root, or 'missing' from it.
+
+    No network is asked: what has an address counts as there.
+    """
+    known = [root for root in roots(db) if not is_address(root.root)]
+    paths = [path for path in paths if not is_address(path)]
     away = {root.root: is_away(root.root) for root in known}
     unseen = {}
     for path in paths:
@@ -489,7 +499,7 @@ def image_of(db: Database, path: str) -> int | None:
     """The image of a photo at a path as a person gives it; None where the library has no such photo, or could not
     read it.
     """
-    image_id = _image_at(db, os.path.abspath(path))
+    image_id = _image_at(db, absolute_path(path))
     return _image_at(db, to_real(path)) if image_id is None else image_id
 
 

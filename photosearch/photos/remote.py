@@ -7,6 +7,7 @@ fsspec: https://filesystem-spec.readthedocs.io/
 
 import contextlib
 import functools
+import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,23 @@ LOCAL = ("file", "local")
 
 def is_address(path: str) -> bool:
     return _ADDRESS.match(path) is not None
+
+
+def real_path(path: str) -> str:
+    """A path without links; an address as it is, but for a / at its end."""
+    return path.rstrip("/") if is_address(path) else os.path.realpath(path)
+
+
+def absolute_path(path: str) -> str:
+    return path.rstrip("/") if is_address(path) else os.path.abspath(path)
+
+
+def is_folder(path: str) -> bool:
+    """Whether a folder is there, or anything below an address. Raises InputError where its storage can't be asked."""
+    if not is_address(path):
+        return os.path.isdir(path)
+    with in_words(path):
+        return bool(open_files(path).exists(path.rstrip("/")))
 
 
 def open_files(address: str) -> Any:

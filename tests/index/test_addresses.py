@@ -1,0 +1,191 @@
+"""Photos in object storage: listed, read and found by their addresses, by this machine and by an engine's workers.
+
+fsspec's own storage in memory stands for a bucket; the same through a real S3 server is at the end, and slow.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+fsspec = pytest.importorskip("fsspec", reason="addresses need fsspec")
+
+from library import InThisProcess, Library, Untouched, make  # noqa: E402
+from toy import photo, write_toy  # noqa: E402
+
+from photosearch.errors import InputError  # noqa: E402
+from photosearch.library import places  # noqa: E402
+from photosearch.photos import decode, remote, walk  # noqa: E402
+
+ROOT = "memory://bucket/photos"
+MAIN = "from photosearch.cli.app import main; main()"
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    """A bucket with four photos, one of them broken, and other files."""
+    files = fsspec.filesystem("memory")
+    for name, colour in {"red.png": "red", "2024/blue.png": "blue", "2024/a b?#*[1].png": "green"}.items():
+        files.pipe_file(f"{ROOT}/{name}", photo(tmp_path / "own" / name, colour).read_bytes())
+    files.pipe_file(f"{ROOT}/broken.jpg", b"no photo")
+    files.pipe_file(f"{ROOT}/empty.jpg", b"")
+    files.pipe_file(f"{ROOT}/film.mp4", b"film")
+    files.pipe_file(f"{ROOT}/.trash/red.png", b"hidden")
+    yield files
+    files.rm("memory://bucket", recursive=True)
+
+
+@pytest.fixture
+def library(tmp_path):
+    made = make(tmp_path)
+    with made.db:
+        yield made
+
+
+def index(library: Library, **options: object) -> dict[str, list[str]]:
+    told: dict[str, list[str]] = {}
+    for event in library.events(ROOT, **{"decoders": InThisProcess, **options}):
+        told.setdefault(type(event).__name__, []).append(event.path)
+    return {kind: sorted(found) for kind, found in told.items()}
+
+
+@pytest.fixture(autouse=True)
+def _paths(monkeypatch):
+    monkeypatch.setattr(Library, "path", lambda self, name: Path(name) if "://" not in name else name)
+
+
+def test_what_is_an_address_and_what_a_path():
+    assert [remote.is_address(text) for text in ("s3://b/a", "gs://b", "/s3://b", "c:/a", "s3:///a", "a.jpg")] == [
+        True, True, False, False, False, False,
+    ]  # fmt: skip
+
+
+def test_a_buckets_photos_are_listed_with_size_and_date(bucket):
+    folders = list(walk.walk(ROOT))
+    assert [folder.path for folder in folders] == [ROOT, f"{ROOT}/2024"]
+    found = {os.path.basename(p.path): p for folder in folders for p in folder.photos}
+    assert sorted(found) == ["a b?#*[1].png", "blue.png", "broken.jpg", "empty.jpg", "red.png"]
+    assert found["broken.jpg"].size_bytes == 8
+    assert abs(found["broken.jpg"].mtime_ns / 1e9 - time.time()) < 600
+    assert folders[0].passed_over == {".mp4": 1}
+
+
+def test_photos_at_addresses_are_indexed_and_found(bucket, library):
+    told = index(library)
+    assert told["New"] == [f"{ROOT}/2024/a b?#*[1].png", f"{ROOT}/2024/blue.png", f"{ROOT}/red.png"]
+    assert told["CouldNotRead"] == [f"{ROOT}/broken.jpg", f"{ROOT}/empty.jpg"]
+    assert [found.path for found in library._found("red")] == [f"{ROOT}/red.png"]
+    assert [root.root for root in places.roots(library.db)] == [ROOT]
+    assert "New" not in index(library, decoders=Untouched)
+
+
+def test_what_changes_in_a_bucket_is_noticed(bucket, library):
+    index(library)
+    bucket.mv(f"{ROOT}/red.png", f"{ROOT}/2024/rot.png")
+    bucket.rm_file(f"{ROOT}/2024/blue.png")
+    told = index(library)
+    assert told["Moved"] == [f"{ROOT}/2024/rot.png"]
+    assert told["Removed"] == [f"{ROOT}/2024/blue.png"]
+
+
+def test_a_bucket_that_does_not_answer_removes_nothing(bucket, library, monkeypatch):
+    index(library)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the network is down")
+
+    monkeypatch.setattr(type(bucket), "ls", fail)
+    told = index(library)
+    assert told == {"CouldNotList": [ROOT]}
+    assert places.counts(library.db)["photos"] == 5
+
+
+def test_what_looks_at_a_library_asks_no_network(bucket, library, monkeypatch):
+    index(library)
+    monkeypatch.setattr(remote, "_open", lambda protocol: pytest.fail("a network was asked"))
+    paths = [found.path for found in library._found("red")]
+    assert places.find_unseen(library.db, paths) == {}
+    (root,) = places.roots(library.db)
+    assert places.is_there(root)
+
+
+def test_an_object_that_is_gone_or_too_long_is_told_like_a_file(bucket, monkeypatch):
+    with pytest.raises(decode.Unreadable) as gone:
+        decode.read(f"{ROOT}/nowhere.jpg")
+    assert (gone.value.reason, gone.value.passing) == ("no such file or directory", True)
+    monkeypatch.setattr(decode, "MAX_BYTES", 5)
+    with pytest.raises(decode.Unreadable) as long:
+        decode.read(f"{ROOT}/broken.jpg")
+    assert long.value.reason.startswith("the file is longer than")
+    assert not long.value.passing
+
+
+def test_an_address_that_leads_nowhere_is_told_in_a_line(library):
+    for address, line in {
+        "memory://nowhere/photos": "memory://nowhere/photos: no such folder",
+        "file://tmp/photos": "file://tmp/photos: a folder of this machine; name its path",
+        "nonsense://bucket": "nonsense://: fsspec can't read from there: Protocol not known: nonsense",
+    }.items():
+        with pytest.raises(InputError) as told:
+            list(library.events(address))
+        assert str(told.value) == line
+
+
+def test_dates_are_read_however_a_storage_spells_them():
+    ns = remote._mtime_ns
+    noon = datetime(2024, 1, 2, 12, tzinfo=UTC)
+    assert ns({"LastModified": noon}) == ns({"mtime": noon.timestamp()}) == ns({"updated": "2024-01-02T12:00:00Z"})
+    assert ns({"created": datetime(2024, 1, 2, 12)}) == ns({"LastModified": noon}) == 1704196800 * 10**9
+    assert ns({}) == ns({"mtime": None}) == ns({"updated": "yesterday"}) == 0
+
+
+# ---- a real S3 server
+
+
+@pytest.fixture
+def s3(tmp_path, monkeypatch):
+    pytest.importorskip("s3fs", reason="s3:// needs s3fs")
+    pytest.importorskip("moto", reason="an S3 server on loopback needs moto")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path),
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    remote._open.cache_clear()
+    files = remote.open_files("s3://photos")
+    files.mkdir("photos")
+    yield files
+    server.stop()
+    remote._open.cache_clear()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of the server's libraries
+def test_photos_in_a_real_bucket_are_indexed_by_the_real_command(s3, tmp_path):
+    for name, colour in {"red.png": "red", "2024/blue.png": "blue"}.items():
+        s3.pipe_file(f"s3://photos/{name}", photo(tmp_path / name, colour).read_bytes())
+    s3.pipe_file("s3://photos/broken.jpg", b"no photo")
+    model, db = write_toy(tmp_path / "toy.onnx"), tmp_path / "library.db"
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-P", "-c", MAIN, *map(str, arguments), "--db", str(db)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    done = run("index", "s3://photos", "--model", model, "--provider", "cpu", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {k: v for k, v in json.loads(done.stdout).items() if v and k in ("new", "unreadable")} == {
+        "new": 2, "unreadable": 1,
+    }  # fmt: skip
+    assert run("find", "red", "--paths").stdout == "s3://photos/red.png\n"
+    again = json.loads(run("index", "--json").stdout)
+    assert (again["unchanged"], again["unreadable"], again["new"]) == (2, 1, 0)
