@@ -155,6 +155,20 @@ def duplicates(
 
 
 @app.command()
+def spread(work: Work = HERE, rows: int = 1_000_000, merged: int = 20_000) -> None:
+    """A run on 200 made-up actors: the real driver, the real merge. Prints figures for docs/scale.md."""
+    from benchmarks.spread import Costs, measure_merge, simulate, table
+
+    print(json.dumps(measure_merge(work / "merge", rows=merged), indent=1))
+    figures = simulate(work / "spread", rows=rows)
+    print(json.dumps(figures, indent=1))
+    costs = Costs(
+        merge_seconds=figures["seconds"] / rows, library_bytes=figures["library_bytes_a_row"]
+    )  # fmt: skip
+    print(costs, table(costs), sep="\n")
+
+
+@app.command()
 def page(results: Results = RESULTS) -> None:
     """Write the page anew from the figures that are there."""
     print(write(results))

@@ -37,6 +37,7 @@ SETTINGS = {  # for each process that imports ray, before it does
     "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",  # nobody listens there: Ray may report all the same
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_BACKEND_LOG_LEVEL": "error",  # its warnings go to our stderr, and speak of its insides
 }
 BOOTSTRAP = "ray_bootstrap_config.yaml"  # in HOME: a cluster whose kind is known asks no cloud's metadata address
 OBJECTS_BYTES = 100_000_000  # of shared memory: shards are lists of names, and nothing else goes through Ray
@@ -252,6 +253,8 @@ def _cluster(options: RayOptions, workers: int | None) -> Iterator[tuple[Any, st
             except Exception as error:  # ConnectionError, RuntimeError, ValueError, ...: Ray has no tree for it
                 raise InputError(_describe(options.address, error)) from None
         stack.callback(ray.shutdown)
+        # Else Ray tells stdout, where results belong, of each worker that dies, whatever log_to_driver says; we tell.
+        ray._private.worker._worker_logs_enabled = False
         yield ray, home if options.address is None else None
 
 

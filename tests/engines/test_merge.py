@@ -1,5 +1,6 @@
 """`merge`: what workers saw comes into a library once, as a plain index would have written it, or not at all."""
 
+import json
 import os
 import shutil
 
@@ -12,8 +13,10 @@ from collections import defaultdict
 from library import InThisProcess, Untouched, make
 from spread import Spread, all_rows, several
 from toy import toy_card, write_toy
+from typer.testing import CliRunner
 
 from photosearch import Library
+from photosearch.cli.app import app
 from photosearch.errors import InputError, StoreError
 from photosearch.library.lock import only_one
 
@@ -136,3 +139,39 @@ def test_what_is_excluded_here_stays_out(made, other):
     told = merge(other)
     assert len(before) == 1
     assert [path for path in told["Dropped"] if path.startswith("sub/")] == [f"sub/00{i}.png" for i in range(5)]
+
+
+# ---- as a person types it
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def test_the_command_counts_what_it_took_in(made, other, tmp_path):
+    made.photo("001.png", "white")
+    result = run("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--json", "-v")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["new"], told["unreadable"], told["dropped"]) == (25, 1, 1)
+    assert f"{made.path('001.png')}: dropped: it has changed since" in result.stderr
+    assert "1 row dropped: photos that have changed; the next index looks at them" in result.stderr
+
+
+def test_the_command_maps_roots_and_says_what_it_was_not_told(made, tmp_path):
+    made.folder.rename(tmp_path / "here")
+    db = tmp_path / "new.db"
+    options = ("--model", made.model.path, "--db", db)
+    result = run("merge", tmp_path / "shards", "--root", f"{made.folder}={tmp_path}/here", *options)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("27 photos: 26 new, 1 unreadable; ")
+    assert run("merge", tmp_path / "shards", "--root", "nonsense", *options).exit_code == 2
+    wrong = run("merge", tmp_path / "shards", "--root", "/a=/b", *options)
+    assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "options", [("--engine", "spark"), ("--address", "h:1"), ("--shards", "x"), ("--gpus-per-actor", 1)]
+)
+def test_an_engines_options_without_it_are_a_wrong_usage(made, options):
+    assert run("index", made.folder, "--db", made.db.path, *options).exit_code == 2

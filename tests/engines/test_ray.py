@@ -1,0 +1,143 @@
+"""Real Ray, on this machine: the rows of a plain index, through killed actors too; and a plain index that knows no Ray.
+
+Starting Ray takes seconds: these tests are slow, and are left out where it is not installed.
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from library import InThisProcess, make
+from spread import all_rows, several
+from toy import photo, write_toy
+
+from photosearch.errors import InputError
+
+MAIN = "from photosearch.cli.app import main; main()"
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
+
+
+@pytest.fixture
+def library(tmp_path):
+    made = make(tmp_path)
+    with made.db:
+        yield made
+
+
+def start(library, db: Path, *more: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-P", "-c", MAIN, "index", library.folder, "--model", library.model.path, "--db", db,
+               "--engine", "ray", "--workers", 2, "--shard-size", 5, "--json", *more]  # fmt: skip
+    return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def below(pid: int) -> dict[int, str]:
+    """The processes that descend from one, and what each calls itself."""
+    parents, names = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (entry / "stat").read_text()
+            names[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+        parents[int(entry.name)] = int(status.rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {one: names[one] for one in found if one in names}
+
+
+def test_a_plain_index_imports_no_ray(tmp_path):
+    photo(tmp_path / "photos" / "red.png")
+    command = f"index {tmp_path}/photos --model {write_toy(tmp_path / 'toy.onnx')} --db {tmp_path}/l.db --provider cpu"
+    code = (
+        "import sys; from photosearch.cli.app import app; app(sys.argv[1].split(), standalone_mode=False); "
+        "print(sorted({'ray', 'pyarrow', 'fsspec', 'photosearch.engines'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code, command], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.slow
+@needs_ray
+def test_ray_ends_in_the_rows_of_a_plain_index_though_an_actor_is_killed(library, tmp_path):
+    several(library, 60)
+    library.path("broken.jpg").write_bytes(b"no photo")
+    running = start(library, tmp_path / "ray.db", "--shards", tmp_path / "shards")
+    deadline = time.monotonic() + 120
+    killed = None
+    while killed is None and time.monotonic() < deadline and running.poll() is None:
+        if any((tmp_path / "shards").glob("*.parquet")):
+            actors = [pid for pid, name in below(running.pid).items() if name.startswith("ray::_Actor")]
+            if actors:
+                killed = actors[0]
+                os.kill(killed, signal.SIGKILL)
+        time.sleep(0.02)
+    children = set(below(running.pid)) - {running.pid}
+    out, err = running.communicate(timeout=200)
+    assert running.returncode == 0, err
+    assert (json.loads(out)["new"], json.loads(out)["unreadable"]) == (60, 1)
+    library.index(decoders=InThisProcess)
+    other = make_like(library, tmp_path / "ray.db")
+    with other.db:
+        assert all_rows(other) == all_rows(library)
+    gone = time.monotonic() + 30
+    while (left := {pid for pid in children if is_alive(pid)}) and time.monotonic() < gone:
+        time.sleep(0.1)
+    assert not left, "nothing of Ray stays behind"
+
+
+@pytest.mark.slow
+@needs_ray
+def test_a_cluster_that_does_not_answer_and_one_without_a_token_are_told_in_a_line(library, tmp_path, monkeypatch):
+    several(library, 1)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    told = start(library, tmp_path / "a.db", "--address", "127.0.0.1:1", "--shards", tmp_path / "s").communicate()[1]
+    assert told.splitlines()[-1].startswith("photosearch: 127.0.0.1:1: no token for this cluster; set RAY_AUTH_TOKEN")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+    running = start(library, tmp_path / "b.db", "--address", "127.0.0.1:1", "--shards", tmp_path / "s")
+    told = running.communicate()[1]
+    assert running.returncode == 1
+    assert told.splitlines()[-1].startswith("photosearch: 127.0.0.1:1: no Ray cluster answers there;")
+
+
+def make_like(library, path: Path):
+    from photosearch.library.database import Database
+
+    return type(library)(library.folder, Database(path), library.model)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_without_ray_it_is_said_how_to_get_it(tmp_path, monkeypatch):
+    from photosearch.engines import ray
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"--engine ray needs Ray: pip install 'photosearch\[ray\]'"):
+        ray.open_engine(None, tmp_path / "l.db", ray.RayOptions())
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "n"),
+    [
+        ({"CPU": 16.0}, 1, 0, 16), ({"CPU": 16.0}, 3, 0, 5), ({"CPU": 16.0}, 1, 1, 0), ({}, 1, 0, 0),
+        ({"CPU": 16.0, "GPU": 4.0}, 4, 1, 4), ({"CPU": 16.0, "GPU": 4.0}, 8, 1, 2),
+        ({"CPU": 16.0, "GPU": 1.0}, 4, 0.5, 2),
+    ],
+)  # fmt: skip
+def test_a_machine_has_room_for_so_many_workers(node, cpus, gpus, n):
+    from photosearch.engines.ray import _fits
+
+    assert _fits(node, cpus, gpus) == n
