@@ -200,7 +200,7 @@ def merge_command(
         if as_json:
             typer.echo(json.dumps({**run.to_json(), "dropped": run.kinds["Dropped"], "seconds": round(seconds, 3)}))
         if not quiet:
-            for line in run.lines(seconds, "from shards"):
+            for line in run.lines(seconds, "from shards", stopped=stop.is_set()):
                 note(line)
             if dropped := run.kinds["Dropped"]:
                 note(f"{say_count(dropped, 'row')} dropped: photos that have changed; the next index looks at them")
