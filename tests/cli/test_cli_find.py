@@ -33,6 +33,7 @@ def test_find_takes_a_query_with_and_without_quotes(desk: Desk) -> None:
     assert names(desk.run("find", "(red", "or", "blue)", "and", "not", "green", "--json")) == ["blue.webp", "red.jpg"]
 
 
+@pytest.mark.option("find --json")
 def test_finds_json_has_stable_keys(desk: Desk) -> None:
     desk.index()
     os.utime(desk.photos / "red.jpg", (0, 0))
@@ -46,6 +47,7 @@ def test_finds_json_has_stable_keys(desk: Desk) -> None:
     assert json.loads(desk.run("find", "RED", "--json").stdout)[0]["label"] == "red"
 
 
+@pytest.mark.option("find --csv", "find --null")
 def test_finds_csv_and_paths(desk: Desk) -> None:
     odd = photo(desk.photos / 'a,b "c"\nd.png', "red")
     desk.index()
@@ -81,6 +83,9 @@ def test_a_terminals_commands_in_a_name_are_not_obeyed(desk: Desk) -> None:
     assert "x\\x1b[31m[bold]y.png" in out
 
 
+@pytest.mark.option(
+    "find --since", "find --until", "find --file-dates", "find --under", "find --min-score", "find --limit"
+)  # fmt: skip
 def test_find_by_date_place_score_and_number(desk: Desk) -> None:
     for name, year in (("red.jpg", 2001), ("2019/white.png", 2019), ("2019/blue.webp", 2020)):
         noon = time.mktime((year, 6, 15, 12, 0, 0, 0, 0, -1))
@@ -135,6 +140,7 @@ def test_nothing_found_is_no_error(desk: Desk) -> None:
     assert desk.run("find", "green and not red").stdout == ""
 
 
+@pytest.mark.option("find --copy-to", "find --link-to")
 def test_an_album_is_made_and_nothing_is_printed_but_what_was_done(desk: Desk) -> None:
     desk.index()
     album = desk.folder / "album"
@@ -146,6 +152,7 @@ def test_an_album_is_made_and_nothing_is_printed_but_what_was_done(desk: Desk) -
     assert (links / "red.jpg").is_symlink()
 
 
+@pytest.mark.option("find --model")
 def test_the_model_that_is_named_answers_in_place_of_the_librarys_own(desk: Desk) -> None:
     desk.index()
     desk.run("index", desk.photos / "2019", "--model", desk.other)
@@ -200,6 +207,7 @@ def test_a_query_before_anything_was_indexed_says_what_to_do(desk: Desk) -> None
     )
 
 
+@pytest.mark.option("labels --json")
 def test_labels_tell_what_can_be_asked(desk: Desk) -> None:
     desk.index()
     rows = json.loads(desk.run("labels", "--json").stdout)

@@ -51,6 +51,7 @@ def test_the_commands_stand_in_the_order_in_which_a_person_needs_them(desk: Desk
     assert sorted(listed) == sorted(words[0] for words in commands() if len(words) == 1)
 
 
+@pytest.mark.option("--version")
 def test_the_version(desk: Desk) -> None:
     assert desk.run("--version").stdout == desk.run("-V").stdout == f"photosearch {__version__}\n"
 

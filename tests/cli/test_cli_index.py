@@ -15,6 +15,7 @@ from desk import COUNTS, Desk, counts, names, photosearch, said
 from toy import photo
 
 
+@pytest.mark.option("index --json")
 def test_an_index_counts_what_it_saw_and_says_what_ran(desk: Desk) -> None:
     result = desk.index("--json", "--provider", "cpu")
     summary = json.loads(result.stdout)
@@ -43,6 +44,7 @@ def test_counts_add_up_over_moves_losses_and_broken_files(desk: Desk) -> None:
     assert counts(desk.index("--json")) == {**COUNTS, "unchanged": 2, "back": 1, "changed": 1, "unreadable": 1}
 
 
+@pytest.mark.option("index --force")
 def test_what_is_scored_again_is_said_and_why(desk: Desk) -> None:
     desk.index()
 
@@ -89,6 +91,7 @@ def test_one_photo_is_one_photo(desk: Desk) -> None:
     assert desk.run("find", "red").stderr == "1 photo by toy\n"
 
 
+@pytest.mark.option("index --quiet", "index --verbose", "index --retry")
 def test_quiet_says_nothing_and_verbose_names_what_could_not_be_read(desk: Desk) -> None:
     (desk.photos / "broken.jpg").write_bytes(b"no photo")
     quiet = desk.index("--quiet")
@@ -131,6 +134,7 @@ def test_a_file_is_no_folder(desk: Desk, known: bool) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.option("index --require-gpu", "index --provider")
 def test_a_gpu_that_is_required_and_is_not_there_is_an_error(desk: Desk) -> None:
     result = desk.index("--require-gpu", "--provider", "cpu")
     assert result.exit_code == 1
@@ -189,6 +193,7 @@ def test_tiles_then_plainly_then_another_model_then_a_switch(desk: Desk) -> None
     assert said(desk.run("models", "use", "toy")) == ["find uses toy from now on; it has looked at 3 of 3 pictures"]
 
 
+@pytest.mark.option("index --tiles")
 def test_tile_scores_and_plain_scores_live_side_by_side(desk: Desk) -> None:
     desk.index("--tiles", "4")
     assert counts(desk.index("--json", "--tiles", "0")) == {**COUNTS, "scored_again": 3}
@@ -197,6 +202,7 @@ def test_tile_scores_and_plain_scores_live_side_by_side(desk: Desk) -> None:
     assert sorted((m["name"], m["tiles"], m["images"]) for m in models) == [("toy", 0, 3), ("toy", 4, 3)]
 
 
+@pytest.mark.option("index --model")
 def test_two_models_in_one_run(desk: Desk) -> None:
     result = desk.index("--model", desk.other, "--json")
     assert json.loads(result.stdout)["models"] == ["toy", "other"]
@@ -211,6 +217,7 @@ def test_a_model_that_looked_from_a_file_is_known_by_its_name(desk: Desk) -> Non
     assert counts(desk.run("index", desk.photos, "--model", "toy", "--json")) == {**COUNTS, "unchanged": 3}
 
 
+@pytest.mark.option("index --include")
 def test_exclude_index_include_index(desk: Desk) -> None:
     """The transcript of issue 18: excluded photos leave find at once, and come back unopened."""
     desk.index()
@@ -228,6 +235,7 @@ def test_exclude_index_include_index(desk: Desk) -> None:
     assert said(desk.run("index")) == ["3 photos: 0 new, 3 unchanged; S"]
 
 
+@pytest.mark.option("index --prune")
 def test_a_drive_that_is_away_empties_nothing(desk: Desk) -> None:
     desk.index()
     away = desk.photos.rename(desk.folder / "away")
@@ -242,6 +250,7 @@ def test_a_drive_that_is_away_empties_nothing(desk: Desk) -> None:
     assert counts(desk.run("index", "--json")) == {**COUNTS, "back": 3}
 
 
+@pytest.mark.option("folders --json")
 def test_folders_are_listed_with_their_counts_and_settings(desk: Desk) -> None:
     assert "no library here yet" in desk.run("folders").stderr
     (desk.photos / "broken.jpg").write_bytes(b"no photo")
@@ -264,6 +273,7 @@ def test_folders_are_listed_with_their_counts_and_settings(desk: Desk) -> None:
     assert desk.run("folders").stdout.splitlines()[0].split("\t")[2] == "away"
 
 
+@pytest.mark.option("folders set --tiles", "folders set --reset")
 def test_a_folders_settings_are_set_and_reset(desk: Desk) -> None:
     desk.index()
     usual = "excluded: nothing more than usual; included: nothing more than usual; links: passed over"
@@ -279,6 +289,7 @@ def test_a_folders_settings_are_set_and_reset(desk: Desk) -> None:
     assert [row["path"] for row in json.loads(desk.run("folders", "--json").stdout)] == [str(desk.photos)]
 
 
+@pytest.mark.option("folders drop --yes")
 def test_a_folder_is_dropped_when_that_is_confirmed(desk: Desk) -> None:
     desk.index()
     desk.run("index", desk.photos / "2019", "--model", desk.other)
@@ -369,3 +380,15 @@ def test_a_relative_folder_is_meant_from_here(desk: Desk, monkeypatch: pytest.Mo
     monkeypatch.chdir(desk.photos)
     assert counts(desk.run("index", ".", "--json")) == {**COUNTS, "unchanged": 3}
     assert Path(json.loads(desk.run("folders", "--json").stdout)[0]["path"]) == Path(os.path.realpath(desk.photos))
+
+
+def test_a_second_ctrl_c_ends_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    from photosearch.cli.index import _stopping
+
+    with _stopping() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        assert capsys.readouterr().err == "\nFinishing the batch; once more to stop at once.\n"
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -37,6 +37,7 @@ def is_red(path: Path) -> bool:
     return red > 200 > green
 
 
+@pytest.mark.option("mark --is", "mark --not", "truth export --label", "truth export --under")
 def test_marks_come_back_in_the_export(desk: Desk) -> None:
     desk.index()
     assert said(desk.run("mark", desk.photos / "red.jpg", "--is", "RED", "--not", "blue")) == ["1 photo marked"]
@@ -52,6 +53,7 @@ def test_marks_come_back_in_the_export(desk: Desk) -> None:
     assert desk.run("truth", "export", "--under", desk.photos / "2019").stdout == "path,label,present\n"
 
 
+@pytest.mark.option("truth import --skip-unknown")
 def test_rows_of_photos_that_are_not_there_can_be_passed_over(desk: Desk) -> None:
     desk.index()
     (desk.photos / "t.csv").write_text("path,label,present\nred.jpg,red,1\nnowhere.jpg,red,0\n")
@@ -62,6 +64,7 @@ def test_rows_of_photos_that_are_not_there_can_be_passed_over(desk: Desk) -> Non
     ]
 
 
+@pytest.mark.option("report --json")
 def test_the_report_has_the_talks_table_in_its_stable_keys(desk: Desk) -> None:
     judged(desk)
     known = json.loads(desk.run("report", "--precision-recall", "--json").stdout)
@@ -77,6 +80,7 @@ def test_the_report_has_the_talks_table_in_its_stable_keys(desk: Desk) -> None:
     assert "library" not in known
 
 
+@pytest.mark.option("report --calibration")
 def test_the_report_reads_as_a_table(desk: Desk) -> None:
     judged(desk)
     lines = desk.run("report", "--calibration").stdout.splitlines()
@@ -96,6 +100,7 @@ def test_precision_and_recall_are_the_usual_report(desk: Desk) -> None:
     assert desk.run("report", "--precision-recall").stdout == desk.run("report").stdout
 
 
+@pytest.mark.option("report --model")
 def test_the_report_is_on_the_model_that_answers_or_the_one_that_is_named(desk: Desk) -> None:
     judged(desk)
     desk.run("index", desk.photos / "2019", "--model", desk.other)
@@ -104,6 +109,7 @@ def test_the_report_is_on_the_model_that_answers_or_the_one_that_is_named(desk: 
     assert "3 more could not be compared: they have no score" in desk.run("report", "--model", "other").stdout
 
 
+@pytest.mark.option("report --at-precision", "report --at-recall", "report --save")
 def test_a_threshold_for_a_precision_is_kept_for_find(desk: Desk) -> None:
     judged(desk)
     (desk.photos / "only.csv").write_text("path,label,present\n2019/white.png,red,1\nred.jpg,red,0\n")
@@ -123,6 +129,7 @@ def test_a_threshold_for_a_precision_is_kept_for_find(desk: Desk) -> None:
     assert json.loads(desk.run("report", "--at-recall", "1", "--json").stdout)["recall"] == 1.0
 
 
+@pytest.mark.option("report --plot")
 def test_a_plot_is_drawn(desk: Desk) -> None:
     pytest.importorskip("matplotlib")
     judged(desk)
@@ -141,6 +148,7 @@ def test_a_report_without_truth_says_how_to_give_some(desk: Desk) -> None:
         assert way in result.stderr
 
 
+@pytest.mark.option("sample -n", "sample --to")
 def test_a_sample_is_judged_by_its_numbers_and_speaks_for_the_library(desk: Desk) -> None:
     for i in range(40):
         photo(desk.photos / f"{i:02}.png", "red" if i % 4 == 0 else "blue", size=(i + 1, 60))
@@ -180,6 +188,7 @@ def test_a_threshold_chosen_on_a_sample_weighs_its_photos(desk: Desk) -> None:
     assert "the 12 judged photos of the sample" in desk.run("report", "--at-recall", "0.5").stderr
 
 
+@pytest.mark.option("judge --none")
 def test_a_photo_that_was_grey_on_the_sheet_stays_unjudged(desk: Desk) -> None:
     desk.index()
     drawn(desk)

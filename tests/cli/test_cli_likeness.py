@@ -111,6 +111,7 @@ def test_words_come_with_and_without_the_shells_quotes(seen):
     assert names(run("find", '"black" and red', "--json", "--min-similarity", "-1")) == ["wine", "red"]
 
 
+@pytest.mark.option("find --text", "find --label")
 def test_text_and_label_insist(seen):
     assert names(run("find", "--text", "red", "--json", "-n", "1", "--min-similarity", "-1")) == ["red"]
     assert "similarity" in run("find", "--text", "red", "--json", "-n", "1", "--min-similarity", "-1").stdout
@@ -118,6 +119,7 @@ def test_text_and_label_insist(seen):
     assert refused(run("find", "--label", "--text", "black")) == "--text and --label exclude one another; choose one"
 
 
+@pytest.mark.option("find --min-similarity", "find --sort")
 def test_bounds_and_order(seen):
     assert names(run("find", "black", "--json", "-n", "2")) == ["20200101_black", "wine"]
     assert len(names(run("find", "black", "--json", "--min-similarity", "-1", "-n", "0"))) == 5
@@ -133,6 +135,7 @@ def test_bounds_and_order(seen):
     assert run("find", "black", "--min-score", "-1").exit_code == 2
 
 
+@pytest.mark.option("find --like", "find --unlike")
 def test_pictures_ask_with_weights_and_words(seen, tmp_path):
     red, green = seen.folder / "red.png", seen.folder / "green.png"
     assert names(run("find", "--like", red, "--json", "-n", "2")) == ["red", "wine"]
@@ -163,6 +166,7 @@ def test_nothing_similar_says_so_and_what_shows_it(seen):
     assert len(names(run("find", "zebra", "--json", "--min-similarity", "-1"))) == 5
 
 
+@pytest.mark.option("find --explain")
 def test_explain_says_how_it_was_read_beside_the_results(seen):
     result = run("find", '"black" and not red', "--explain", "--json")
     assert json.loads(result.stdout)
@@ -204,6 +208,7 @@ def test_a_label_of_two_models_stands_in_the_tree_once(own, tmp_path):
     assert run("labels", "--tree").stdout.splitlines() == ["red", "green", "blue"]
 
 
+@pytest.mark.option("labels --tree")
 def test_labels_lists_and_tells(seen):
     rows = json.loads(run("labels", "--json").stdout)
     assert [row["label"] for row in rows] == ["red", "green", "blue"]
@@ -215,6 +220,7 @@ def test_labels_lists_and_tells(seen):
     assert "no label 'rod'; the nearest are: red" in refused(run("labels", "rod"))
 
 
+@pytest.mark.option("label add --from")
 def test_a_label_of_ones_own_from_a_description_to_a_report(own, monkeypatch):
     monkeypatch.chdir(own.folder.parent)
     added = run("label", "add", "my night", "--from", "black")
@@ -240,6 +246,7 @@ def test_a_label_of_ones_own_from_a_description_to_a_report(own, monkeypatch):
 # ---- duplicates and retrieval
 
 
+@pytest.mark.option("duplicates --json")
 def test_duplicates_come_in_groups_and_stay(own):
     assert run("duplicates").stderr == "no photo is there twice\n"
     (own.folder / "copy.png").write_bytes((own.folder / "red.png").read_bytes())
@@ -255,6 +262,7 @@ def test_duplicates_come_in_groups_and_stay(own):
     assert "in no folder that is known" in refused(run("duplicates", "--under", "/elsewhere"))
 
 
+@pytest.mark.option("report --retrieval")
 def test_a_retrieval_is_reported(seen, tmp_path):
     file = tmp_path / "queries.csv"
     file.write_text(f"query,path\nblack,{seen.folder / '20200101_black.png'}\nblue,{seen.folder / 'blue.png'}\n")
@@ -284,6 +292,7 @@ def desk(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", [transformers_js, immich, rclip])
+@pytest.mark.option("models remove --yes")
 def test_a_model_of_others_is_added_looks_and_finds(desk, layout: Callable[[Path], Path]):
     result = run("models", "add", layout(desk / "clip"))
     assert (result.exit_code, result.stdout) == (0, "")

@@ -15,6 +15,7 @@ from photosearch.cli.output import say_when
 from photosearch.models.catalog import DEFAULT, shipped
 
 
+@pytest.mark.option("errors --json")
 def test_errors_say_why_and_since_when(desk: Desk) -> None:
     assert desk.index().exit_code == 0
     result = desk.run("errors")
@@ -39,6 +40,7 @@ def test_a_time_is_said_as_the_clock_on_the_wall_had_it(monkeypatch: pytest.Monk
     assert told == "2026-11-28 02:28"
 
 
+@pytest.mark.option("status --json")
 def test_status_tells_what_there_is(desk: Desk) -> None:
     assert "not made yet" in desk.run("status").stdout
     assert not desk.library.exists(), "asking makes nothing"
@@ -64,6 +66,7 @@ def test_status_tells_what_there_is(desk: Desk) -> None:
     assert f"folder\t{desk.photos}: 2 photos, away" in desk.run("status").stdout.splitlines()
 
 
+@pytest.mark.option("models show --json")
 def test_a_models_card_is_shown_whole(desk: Desk) -> None:
     card = json.loads(desk.run("models", "show", desk.model, "--json").stdout)
     assert card == json.loads(toy_card().to_json())
@@ -92,6 +95,7 @@ def test_a_model_is_described_to_a_person(desk: Desk) -> None:
     assert lines[-1].split() == ["test", "a", "10", "0.500"]
 
 
+@pytest.mark.option("models --json")
 def test_the_models_are_listed_without_being_started(desk: Desk) -> None:
     (desk.folder / "models").mkdir()
     write_toy(desk.folder / "models" / "mine.onnx", toy_card(name="mine", labels=tuple("abc"), pooling={}))
@@ -124,6 +128,7 @@ def test_another_model_answers_once_it_has_looked(desk: Desk) -> None:
     assert names(desk.run("find", "red", "--json")) == ["white.png"]
 
 
+@pytest.mark.option("forget --all", "forget --yes")
 def test_what_is_forgotten_is_named_and_asked_for(desk: Desk) -> None:
     desk.index()
     desk.run("mark", desk.photos / "red.jpg", "--is", "red")
@@ -165,6 +170,7 @@ def test_forget_needs_either_names_or_all(desk: Desk, arguments: tuple[str, ...]
     assert (result.exit_code, result.stderr) == (1, "photosearch: name photos or folders to forget, or --all\n")
 
 
+@pytest.mark.option("rebuild --force", "rebuild --yes")
 def test_a_library_that_is_sound_is_rebuilt_only_by_force_and_keeps_what_its_user_said(desk: Desk) -> None:
     desk.index()
     desk.run("mark", desk.photos / "red.jpg", "--is", "red")

@@ -293,6 +293,7 @@ def test_a_named_folder_that_can_not_be_listed_is_news(desk: Desk, monkeypatch: 
 # ---- judging
 
 
+@pytest.mark.option("judge --sheet")
 def test_judge_names_its_sheet_and_says_which_marks_it_changes(desk: Desk) -> None:
     for i, folder in enumerate(("first", "second"), 1):
         drawn = desk.run("sample", "red", "-n", 4, "--to", desk.folder / folder)
@@ -304,6 +305,7 @@ def test_judge_names_its_sheet_and_says_which_marks_it_changes(desk: Desk) -> No
     assert "no sheet 9 was drawn for red; there are 1, 2" in desk.run("judge", "red", "--sheet", 9, "1").stderr
 
 
+@pytest.mark.option("mark --forget", "report --reset")
 def test_a_mark_and_a_threshold_can_be_taken_back(desk: Desk) -> None:
     path = desk.photos / "red.png"
     desk.run("mark", path, "--is", "red")
