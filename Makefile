@@ -5,6 +5,7 @@
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
 # make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
 # make coverage                 the tests, and which lines of photosearch/ they run
+# make mutants CHANGES=120      break so many lines on purpose, and see which of them no test notices; takes long
 # Each makes its own .venv and installs what it needs. PYTHON=... chooses the Python (3.11 or newer), VENV=... another
 # place. Where torch has no wheel, EXTRAS=plot,raw,test tests the tool without the training.
 
@@ -13,10 +14,11 @@ VENV ?= .venv
 EXTRAS ?= train,plot,raw,jxl,test
 PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
+CHANGES ?= 120
 BIN = $(VENV)/bin
 BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile  # a file's tests stay together: they share what they set up
 
-.PHONY: run quick test coverage lint docs clean hostile fuzz audit
+.PHONY: run quick test coverage lint docs clean hostile fuzz audit mutants
 
 run: $(VENV)/installed  # a shell that leaves the ~ of PHOTOS=~/Pictures alone is no matter: photosearch expands it
 	$(BIN)/photosearch index "$(PHOTOS)"
@@ -48,6 +50,10 @@ docs: $(VENV)/installed-for-tests
 hostile: $(VENV)/installed-for-tests
 	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 $(BIN)/python -m pytest -s --timeout 7200 \
 		tests/test_hostile.py tests/test_kills.py tests/library/test_migrations.py tests/test_two_at_once.py
+
+mutants: $(VENV)/installed-for-tests
+	$(BIN)/python tests/mutants/mutants.py --options
+	$(BIN)/python tests/mutants/mutants.py --changes $(CHANGES)
 
 fuzz: $(VENV)/installed-for-tests
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
