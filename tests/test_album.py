@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +100,28 @@ def test_a_full_disk_ends_the_album_whichever_file_the_system_names(
     with pytest.raises(InputError, match="No space left on device; 0 photos done before"):
         album.copy_to(tmp_path / "album", [str(path)])
     assert list((tmp_path / "album").iterdir()) == []
+
+
+def test_another_photo_of_the_same_name_size_and_date_is_copied_too(tmp_path: Path) -> None:
+    paths = [tmp_path / folder / "a.jpg" for folder in ("2019", "2020")]
+    for path, data in zip(paths, (b"one", b"two"), strict=True):
+        path.parent.mkdir()
+        path.write_bytes(data)
+        os.utime(path, ns=(10**18, 10**18))
+    assert album.copy_to(tmp_path / "album", map(str, paths)) == Filled(2, 0)
+    assert (tmp_path / "album" / "a (2).jpg").read_bytes() == b"two"
+
+
+def test_what_takes_the_place_of_a_copy_meanwhile_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, place, copy = photo(tmp_path / "a.jpg"), tmp_path / "album" / "a.jpg", shutil.copy2
+
+    def slow(source: str, goal: str) -> None:
+        copy(source, goal)
+        place.write_text("mine")  # as another program might, while a large photo is copied
+
+    monkeypatch.setattr("shutil.copy2", slow)
+    with pytest.raises(InputError, match="File exists; 0 photos done before"):
+        album.copy_to(tmp_path / "album", [str(path)])
+    assert [(p.name, p.read_text()) for p in place.parent.iterdir()] == [("a.jpg", "mine")]

@@ -215,3 +215,8 @@ def test_a_report_of_nothing_is_still_json():
     told = json.loads(json.dumps(report.to_json("bird", [], 0.5, calibration=True), allow_nan=False))
     assert [told[k] for k in ("n", "precision", "recall", "f1", "accuracy", "average_precision")] == [0] + [None] * 5
     assert told["calibration"] == {"expected_calibration_error": None, "equal_mass_error": None, "bins": []}
+
+
+def test_errors_of_both_signs_do_not_cancel_each_other():
+    bins = [report.Bin(0.2, 0.3, 5, 0.2, 0.4, (0, 1)), report.Bin(0.8, 0.9, 5, 0.8, 0.6, (0, 1))]
+    assert report.calibration_error(bins) == pytest.approx(0.2)

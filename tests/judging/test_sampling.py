@@ -221,3 +221,36 @@ def test_the_benchmark_reads_real_scores_from_a_file(tmp_path):
     assert (dog.scores.tolist(), dog.present.tolist()) == ([0.25], [True])
     weighted = cover(bird, 100, 3, 0.5)[0]
     assert (weighted.precision, weighted.recall, weighted.recall_width) == (1, 1, 0)  # all are judged
+
+
+BELOW = [Answer(0.1, 0, 1000, False)] * 10
+
+
+@pytest.mark.parametrize(
+    ("found", "low", "high"),
+    [
+        # 4 of 8, of very many: quantiles of Beta(0.5 + 6/8 * 4, 0.5 + 6/8 * 4), by numeric integration
+        ([(8, 4, 10**6)], 0.1668, 0.8332),
+        # 2 of 4: Beta(1.5, 1.5)
+        ([(4, 2, 10**6)], 0.0608, 0.9392),
+        # 4 of 8 of 10: the two that nobody looked at show it or don't, each far more often than once in 40 times
+        ([(8, 4, 10)], 0.4, 0.6),
+        # all of 10: nothing is left to chance
+        ([(10, 7, 10)], 0.7, 0.7),
+        # 0 of 4 of 100,000 and 4 of 4 of 900,000: 0.1 Beta(0.25, 2.25) + 0.9 Beta(2.25, 0.25), by 4 million draws
+        ([(4, 0, 10**5), (4, 4, 9 * 10**5)], 0.3781, 0.9440),
+    ],
+)
+def test_intervals_are_as_wide_as_they_are_by_hand(found, low, high):
+    answers = list(BELOW)
+    for stratum, (judged, present, population) in enumerate(found, 1):
+        answers += [Answer(0.5 + stratum / 10, stratum, population, i < present) for i in range(judged)]
+    interval = sampling.estimate(answers, 0.5).intervals["precision"]
+    assert interval == pytest.approx((low, high), abs=0.02)
+
+
+def test_a_parted_stratum_is_as_uncertain_as_it_is_by_hand():
+    """Ten of 1,000 that all show it, half of them on each side: mostly, how many lie on which side is uncertain."""
+    answers = [Answer(0.6, 1, 1000, True)] * 5 + [Answer(0.8, 1, 1000, True)] * 5
+    recall = sampling.estimate(answers, 0.7).intervals["recall"]
+    assert recall == pytest.approx((0.2019, 0.7985), abs=0.02)  # by 4 million draws

@@ -1,5 +1,7 @@
 """Contact sheets: each photo under its number, whole, in its own shape; a gap for one that can't be opened."""
 
+import signal
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -106,3 +108,20 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     with pytest.raises(InputError, match=r"sheet-1\.jpg: can't be written: No such file or directory"):
         sheet.write(tmp_path / "no", [(1, path)])
+
+
+def test_a_sheet_that_can_not_be_written_whole_leaves_the_old_one(tmp_path):
+    resource = pytest.importorskip("resource", reason="a disk that is full, by a limit on the length of files")
+    red = photo(tmp_path / "red.png", (40, 40), RED)
+    (tmp_path / "sheet-1.jpg").write_bytes(b"the old one")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"sheet-1\.jpg: can't be written: File too large"):
+            sheet.write(tmp_path, [(1, red)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert (tmp_path / "sheet-1.jpg").read_bytes() == b"the old one"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["red.png", "sheet-1.jpg"]

@@ -108,3 +108,14 @@ def test_a_bad_row_imports_nothing(tmp_path: Path, library: Library, rows: str, 
 def test_unknown_photos_can_be_passed_over(tmp_path: Path, library: Library) -> None:
     path = csv(tmp_path, "path,label,present\nnowhere.jpg,red,1\na.jpg,red,1\n")
     assert imported(library, path, skip_unknown=True) == (1, 1)
+
+
+def test_a_cell_may_be_padded_and_a_path_need_not_be_utf8(library: Library) -> None:
+    odd = os.fsdecode(b"r\xff.jpg")
+    library.path("b.jpg").rename(library.path(odd))
+    library.index()
+    path = csv(library.folder.parent, "")
+    path.write_bytes(b"path , Label,present\na.jpg, red , 1 \nr\xff.jpg,red,\t0\n")
+    assert imported(library, path) == (2, 0)
+    told = [(library.below(t.path), t.present) for t in marks.truth(library.db, "red")]
+    assert told == [("a.jpg", True), (odd, False), ("copy of a.jpg", True)]

@@ -191,3 +191,20 @@ def test_the_digest_is_of_the_whole_file(tmp_path):
     a, b, c = (Model(path, provider="cpu").digest for path in files)
     assert a == b != c
     assert len(a) == 16
+
+
+def test_a_score_that_rounding_put_a_little_above_1_counts_as_1(tmp_path):
+    white = squares("white")
+    a_little = Model(write_toy(tmp_path / "a.onnx", scale=(1 + 5e-7) / 255), provider="cpu")
+    assert a_little.score(white).tolist() == [[1, 1, 1]]
+    more = Model(write_toy(tmp_path / "b.onnx", scale=(1 + 1e-5) / 255), provider="cpu")
+    with pytest.raises(ModelError, match=r"not in 0\.\.1"):
+        more.score(white)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")  # as ONNX Runtime says of what it then leaves out
+def test_a_provider_that_does_not_start_is_told_with_the_one_that_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("photosearch.models.session.choose_provider", lambda wanted: ("rocm", None))
+    model = Model(write_toy(tmp_path / "toy.onnx"))
+    assert (model.provider, model.fallback) == ("cpu", "rocm did not start")
+    assert model.score(squares("red")).tolist() == [[1, 0, 0]]

@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -284,3 +285,13 @@ def test_what_can_not_be_read_says_why_and_whether_that_may_pass(as_nobody):
 def test_the_hash_is_the_contents():
     assert decoding.content_hash(b"").hex() == "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
     assert decoding.content_hash(bytearray(b"abc")) == decoding.content_hash(b"abc") != decoding.content_hash(b"abd")
+
+
+SHORT = Path("/sys/devices/system/cpu/online")  # Linux says of such a file that it is 4096 bytes long
+
+
+@pytest.mark.skipif(not SHORT.exists(), reason="a file of Linux's")
+def test_a_file_that_holds_less_than_it_said_is_tried_again_another_time():
+    with pytest.raises(Unreadable, match="the file shrank while it was read") as error:
+        decoding.read(str(SHORT))
+    assert error.value.passing

@@ -1,6 +1,10 @@
 """Photos opened in processes of their own: what comes back. What happens when one dies: test_hostile.py."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -190,3 +194,72 @@ def test_closed_decoders_open_nothing_and_leave_no_process_or_thread(tmp_path):
     with pytest.raises(Unreadable, match="the run was ended") as error:
         decoders.open(at(tmp_path / "a.png"), wanted)
     assert error.value.passing
+
+
+def test_ctrl_c_to_the_whole_group_leaves_a_decoder_to_finish_its_photo(tmp_path):
+    photo(tmp_path / "a.png")
+    program = f"""
+import os, signal
+from photosearch.photos.decode import Need
+from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.walk import Photo
+signal.signal(signal.SIGINT, lambda *_: None)
+
+def wanted(content):
+    os.killpg(0, signal.SIGINT)
+    return (0,)
+
+decoders = Decoders(1, DecodeOptions((Need(8),)))
+print(decoders.open(Photo({str(tmp_path / "a.png")!r}, 0, 0), wanted).opened.width)
+decoders.close()
+"""
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, capture_output=True, text=True, start_new_session=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (0, "64\n"), ran.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux, whose processes tell their limits")
+def test_a_decoder_may_take_so_much_memory_and_leaves_no_core(tmp_path):
+    import resource
+
+    limits = []
+
+    def look(_: bytes) -> tuple[int, ...]:
+        (child,) = [d._child for d in decoders._all if d._child is not None]
+        limits.extend(resource.prlimit(child.pid, kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_CORE))
+        return (0,)
+
+    photo(tmp_path / "a.png")
+    decoders = Decoders(1, DecodeOptions((Need(8),), max_pixels=10**8))
+    decoders.open(at(tmp_path / "a.png"), look)
+    decoders.close()
+    assert limits == [decoders_module.MEMORY_BYTES + 12 * 10**8, 0]
+
+
+def in_the_child(folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
+    """Let each child that is started do this first."""
+    (folder / "sitecustomize.py").write_text("import os, time\nfrom photosearch.photos import decode\n" + does)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))))
+
+
+def test_what_a_library_prints_in_a_decoder_is_no_answer(tmp_path, monkeypatch, decoders):
+    photo(tmp_path / "a.png")
+    loud = """
+quiet = decode.decode
+def loud(*a, **k):
+    os.write(1, b"TIFFReadDirectory: Warning, unknown field")
+    print("and more", flush=True)
+    return quiet(*a, **k)
+decode.decode = loud
+"""
+    in_the_child(tmp_path, monkeypatch, loud)
+    assert decoders.open(at(tmp_path / "a.png"), wanted).opened.width == 64
+
+
+def test_a_decoder_that_hangs_in_reading_ends_itself_where_its_parent_is_gone(tmp_path, monkeypatch):
+    in_the_child(tmp_path, monkeypatch, "decode.read = lambda path: time.sleep(60)\n")
+    command = [sys.executable, "-P", "-m", "photosearch.photos.decoders", OPTIONS.to_json(), str(2**30), "1"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as child:
+        asked = json.dumps({"path": "a.png"}).encode()
+        child.stdin.write(len(asked).to_bytes(8, "little") + asked)
+        assert child.wait(30) == -signal.SIGALRM

@@ -119,3 +119,8 @@ def test_a_file_that_only_begins_like_a_cameras_says_that_it_is_broken(rawpy):
     for begin in (b"IIRO\x08\0\0\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1"):
         with pytest.raises(Unreadable, match="a raw file that LibRaw can't open"):
             decode.decode(begin.ljust(500, b"\0"), [Need(8)])
+
+
+def test_a_preview_that_is_long_and_too_thin_is_not_blown_up(rawpy):
+    opened = decode.decode(dng(preview=(640, 20), sensor=(640, 480), orientation=1), [Need(32)])
+    assert (opened.width, opened.height) == (320, 240)

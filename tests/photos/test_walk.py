@@ -2,6 +2,8 @@
 
 import os
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -220,3 +222,33 @@ def test_a_folder_that_can_not_be_looked_into_comes_with_its_reason(as_nobody):
     assert list(walking.walk(str(as_nobody / "none"))) == [
         Folder(str(as_nobody / "none"), (), "No such file or directory")
     ]
+
+
+def test_a_file_of_the_year_33658_is_found_with_a_date_that_a_database_can_hold(tmp_path):
+    folder = next((f for f in (tmp_path, Path("/dev/shm")) if f.is_dir() and _takes_any_date(f)), None)
+    if folder is None:
+        pytest.skip("no file system here takes such a date")
+    with tempfile.TemporaryDirectory(dir=folder) as far:
+        tree(Path(far), "a.jpg")
+        os.utime(Path(far, "a.jpg"), (0, 10**12))
+        ((photo,),) = [f.photos for f in walking.walk(far)]
+    assert photo.mtime_ns == 2**63 - 1
+
+
+def _takes_any_date(folder: Path) -> bool:
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        os.utime(file.name, (0, 10**12))
+        return os.stat(file.name).st_mtime == 10**12
+
+
+def test_every_pattern_of_what_is_passed_over_is_needed(tmp_path):
+    """Without any one of them, something that it means is found."""
+    tree(tmp_path, *(p.replace(":", " ") for p in MADE_BY_SYSTEMS), *PASSED_OVER)
+    for pattern in walking.EXCLUDED:
+        assert found(tmp_path, include=(pattern,)), pattern
+
+
+PASSED_OVER = """
+@tmp/a.jpg Mac.photoslibrary/scopes/a.jpg Old.photolibrary/resources/a.jpg Old.aplibrary/Thumbnails/a.jpg
+x.cocatalogdb/a.jpg x.dtMipmaps/a.jpg Thumbs.db/a.jpg desktop.ini/a.jpg
+""".split()
