@@ -97,7 +97,7 @@ def try_all(changes: Sequence[Change], jobs: int, suite: bool) -> Iterator[Tried
         for room in dict.fromkeys(c.room for c in changes):
             tree = trees.get()
             began = time.monotonic()
-            if run_tests(tree, list_tests(room), 1800) != 0:
+            if run_tests(tree, list_tests(tree, room), 1800) != 0:
                 sys.exit(f"the tests of {room} fail unbroken")
             limits[room] = 60 + 4 * jobs * (time.monotonic() - began)
             trees.put(tree)
@@ -111,7 +111,7 @@ def _try(change: Change, trees: "queue.SimpleQueue[Path]", limit: float, suite: 
     data = path.read_bytes()
     path.write_bytes(change.apply(data))
     try:
-        by = "room" if run_tests(tree, list_tests(change.room, path.stem), limit) != 0 else ""
+        by = "room" if run_tests(tree, list_tests(tree, change.room, path.stem), limit) != 0 else ""
         if not by and suite:
             by = "suite" if run_tests(tree, ["tests", "--numprocesses", "auto", "--dist", "loadfile"], 3600, "") else ""
     finally:
@@ -120,12 +120,13 @@ def _try(change: Change, trees: "queue.SimpleQueue[Path]", limit: float, suite: 
     return Tried(change, change.show(data), by, time.monotonic() - began)
 
 
-def list_tests(room: str, module: str = "") -> list[str]:
-    """A room's tests, those ahead that name the module."""
-    here = [ROOT / "tests" / room] if (ROOT / "tests" / room).is_dir() else [ROOT / one for one in OF_TOP]
-    files = [f for place in here for f in ([place] if place.is_file() else sorted(place.glob("test_*.py")))]
-    first = sorted(files, key=lambda f: (module not in f.stem.split("_"), f"{module}" not in f.read_text()))
-    return [str(f.relative_to(ROOT)) for f in first]
+def list_tests(tree: Path, room: str, module: str = "") -> list[str]:
+    """A room's tests; ahead of the others those that are the module's, then those that name it."""
+    own = tree / "tests" / room
+    places = [own] if own.is_dir() else [tree / one for one in OF_TOP]
+    files = [f for place in places for f in ([place] if place.is_file() else sorted(place.glob("test_*.py")))]
+    first = sorted(files, key=lambda f: (module not in f.stem.split("_"), module not in f.read_text()))
+    return [str(f.relative_to(tree)) for f in first]
 
 
 def run_tests(tree: Path, tests: Sequence[str], limit: float, only: str = QUICK, **environment: str) -> int:
