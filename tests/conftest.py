@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 OF_TRAINING = ["train/*", "test_docs.py", "test_benchmarks.py"]
 collect_ignore_glob = [] if importlib.util.find_spec("torch") else OF_TRAINING
@@ -15,6 +16,10 @@ collect_ignore_glob = [] if importlib.util.find_spec("torch") else OF_TRAINING
 
 def pytest_report_header() -> str | None:
     return f"no torch here, so not run: {', '.join(OF_TRAINING)}" if collect_ignore_glob else None
+
+
+settings.register_profile("whatever the machine does beside", deadline=None)
+settings.load_profile("whatever the machine does beside")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers

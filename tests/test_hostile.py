@@ -248,7 +248,7 @@ def test_a_decoder_that_hangs_is_ended_after_its_time(tmp_path, decoders):
     start = time.monotonic()
     with pytest.raises(Unreadable) as death:
         decoders.open(red, stopped)
-    assert 1.4 < time.monotonic() - start < 10
+    assert 1.4 < time.monotonic() - start < 60
     assert (death.value.reason, death.value.passing) == ("opening it took longer than 1.5 s", False)
     assert decoders.open(blue, lambda _: (0,)).opened is not None
 

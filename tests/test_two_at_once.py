@@ -96,7 +96,7 @@ def test_a_killed_index_lets_go_of_the_library(folder: Path) -> None:
     with Database(folder / "s.db") as db, pytest.raises(StoreError, match="is being indexed by"), only_one(db):
         pass
     running.kill()
-    running.communicate()
+    running.communicate(timeout=60)
     assert ended(start("index", folder / "photos", "--model", folder / "toy.onnx"))[0] == 0
     with Database(folder / "s.db") as db:
         assert places.counts(db)["photos"] == 100
@@ -132,7 +132,7 @@ def test_five_hundred_short_writes_from_twenty_processes_all_arrive(folder: Path
     make_library(folder)
     begun = time.monotonic()
     each = [subprocess.Popen([sys.executable, "-c", MARKER, str(folder / "s.db"), str(n)]) for n in range(MARKERS)]
-    assert [one.wait() for one in each] == [0] * MARKERS
+    assert [one.wait(timeout=120) for one in each] == [0] * MARKERS
     seconds = time.monotonic() - begun
     with Database(folder / "s.db") as db:
         assert places.counts(db)["truth"] == MARKERS * 25

@@ -221,4 +221,4 @@ def test_results_can_be_piped_into_a_program_that_stops_reading(desk: Desk) -> N
     find.stdout.close()
     assert "Traceback" not in find.stderr.read()
     find.stderr.close()
-    find.wait()
+    find.wait(timeout=60)

@@ -342,7 +342,7 @@ def test_ctrl_c_finishes_the_batch_says_how_to_go_on_and_exits_130(desk: Desk) -
     while run.poll() is None and not status_photos(desk):
         time.sleep(0.01)
     run.send_signal(signal.SIGINT)
-    out, err = run.communicate()
+    out, err = run.communicate(timeout=120)
     assert run.returncode == 130, err
     assert "Finishing the batch; once more to stop at once." in err
     assert "the same command goes on from here" in err

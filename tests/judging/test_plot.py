@@ -65,6 +65,9 @@ def test_a_label_is_text_and_no_formula(tmp_path, label):
 def test_one_photo_is_enough_for_a_picture(tmp_path):
     for drawing in (plot.precision_recall, plot.reliability):
         drawing(tmp_path / "p.png", [report.Judged("a.jpg", 1.0, True)], 0.5, "bird")
+        across, down = reds(tmp_path / "p.png")  # the point and the threshold are there
+        assert 0 < across < 1
+        assert 0 < down < 1
 
 
 def test_what_cannot_be_drawn_is_said(tmp_path):

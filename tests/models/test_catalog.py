@@ -114,13 +114,13 @@ def test_a_file_is_refused_with_one_line_where_it(what, tmp_path):
     data, said = FILES[what]
     path = tmp_path / "m.onnx"
     path.write_bytes(data)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ModelError) as refused:
         read_card(path)
     assert said in str(refused.value)
     assert str(refused.value).startswith(f"{path}: ")
     assert "\n" not in str(refused.value)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_what_is_no_file_is_refused(tmp_path):

@@ -139,7 +139,7 @@ def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path, m
         with pytest.raises(Unreadable, match="1500x1300 pixels, which take 16 MiB to decode: too much here"):
             decoders.open(path["too large"], wanted)
         with pytest.raises(TimeoutError):
-            large.result(timeout=2)
+            large.result(timeout=0.3)
         decoders._all[0]._alone.release()
         assert large.result().opened.width == 1000
         both = list(threads.map(lambda name: decoders.open(path[name], wanted).opened.width, ("large", "another")))
