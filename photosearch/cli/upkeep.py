@@ -121,7 +121,7 @@ def models_command(ctx: typer.Context, as_json: AsJson = False) -> None:
 def models_show(
     name: Annotated[str, model_argument(help="A model's name or an .onnx file.")], as_json: AsJson = False
 ) -> None:
-    """Say what a model gives, what it was taught with, and how good it was found to be.
+    """Say what a model gives, and how good it is.
 
     With --json, its whole card.
     """

@@ -25,7 +25,7 @@ PHOTOS = (Photo("/photos/b.png", 10, 1), Photo(STRANGE, 20, -2), Photo("/photos/
 SHARD = Shard("/photos", (SEEN, replace(SEEN, name="other")), PHOTOS, (None, None, b"h" * 32))
 SCORE = float(np.float32(0.1234567))
 LOOKED = (
-    Looked(PHOTOS[0], b"a" * 32, 4, 3, "2024-01-02T03:04:05", "name", 2**64 - 1,
+    Looked(PHOTOS[0], b"a" * 32, 4, 3, "2024-01-02T03:04:05", "xmp", 2**64 - 1,
            {0: Said({"red": SCORE, "blue": 1.0}), 1: Said({}, b"\0\1" * 4)}),
     Looked(PHOTOS[1], reason="the file is empty", passing=True),
     Looked(PHOTOS[2], b"h" * 32),

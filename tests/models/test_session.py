@@ -139,7 +139,7 @@ def test_a_gpu_is_given_few_sizes_of_batches_and_the_filling_is_not_told(sight, 
         given = sight.look(np.full((n, 1, 8, 8, 3), 255, np.uint8))
         assert given.scores.tolist() == [[1, 1, 1]] * n
         assert given.vectors.shape == (n, 4)
-    assert sizes == [16, 16, 64, 64, 64, 16]
+    assert (sizes[:4], sorted(sizes[4:])) == ([16, 16, 64, 64], [16, 64]), "the last two run beside each other"
 
 
 # ---- tiles
