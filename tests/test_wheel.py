@@ -48,7 +48,10 @@ def test_the_wheel_holds_the_package_and_its_models_only(wheel: Path) -> None:
     words = {
         f"photosearch/search/{name}" for name in "labels.csv synonyms.csv descriptions.txt WORDNET-LICENSE.txt".split()
     }
-    assert rest == {"photosearch/py.typed", *tokenizers, *words}
+    web = ROOT / "photosearch" / "web"
+    pages = {str(p.relative_to(ROOT)) for p in (*web.glob("templates/*.html"), *web.glob("static/*.*"))}
+    assert {p.rpartition(".")[2] for p in pages} == {"html", "css", "js", "svg"}
+    assert rest == {"photosearch/py.typed", *tokenizers, *words, *pages}
 
 
 def test_the_checkout_keeps_the_model_that_is_not_shipped() -> None:
