@@ -169,6 +169,16 @@ def spread(work: Work = HERE, rows: int = 1_000_000, merged: int = 20_000) -> No
 
 
 @app.command()
+def browse(
+    work: Work = HERE, n: int = 50_000, n_large: int = 40, repeats: int = 10, results: Results = RESULTS
+) -> None:
+    """A library in the browser: how soon a page, a question, a thumbnail is there; memory."""
+    from benchmarks.browse import browse
+
+    _keep("browse", browse(work, n=n, n_large=n_large, repeats=repeats), results)
+
+
+@app.command()
 def page(results: Results = RESULTS) -> None:
     """Write the page anew from the figures that are there."""
     print(write(results))

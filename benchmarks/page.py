@@ -45,6 +45,7 @@ def page(parts: Mapping[str, Part]) -> str:
         "migration": _migration,
         "vectors": _vectors,
         "duplicates": _duplicates,
+        "browse": _browse,
         "networks": _networks,
         "oversampling": _oversampling,
         "teaching": _teaching,
@@ -234,6 +235,43 @@ def _duplicates(p: Part) -> Iterable[str]:
     rows = [[f"{r['n']:,}", r["vectors"], f"{r['core_seconds']:.1f}", f"{r['more_mb']:.0f}"] for r in p["speed"]]
     yield "How long it takes, a tenth of the photos being changed ones:\n"
     yield _table(("photos", "vectors", "core-seconds", "MB beside them"), rows)
+
+
+def _browse(p: Part) -> Iterable[str]:
+    server, made, b = p["server"], p["thumbnails"], p["browser"]
+    yield "## In the browser\n"
+    yield f"    python -m benchmarks browse --n {p['n']}\n"
+    yield (
+        f"`photosearch browse` on {p['n']:,} photos is ready {server['started_ms']:.0f} ms after the command. Medians "
+        f"of {p['repeats']}; *first*: the first 120 photos over HTTP, which is what a page waits for; *Python*: the "
+        "same by `Library.find`; *all*: until it is known how many there are, once.\n"
+    )
+    rows = [
+        [f"`{q['question']}`", f"{q['found']:,}", f"{q['ms']:.1f}", f"{q['python_ms']:.1f}",
+         f"{q['ms'] / q['python_ms']:.2f}", f"{q['whole_ms']:.0f}"]
+        for q in server["questions"]
+    ]  # fmt: skip
+    yield _table(("question", "found", "first: ms", "Python: ms", "ratio", "all: ms"), rows)
+    rate = made["a_second"]
+    yield (
+        f"Thumbnails of {made['n']} photos of 12 megapixels, {p['at_once']} at once: {rate['made']:.1f} a second are "
+        f"made, {rate['kept']:.0f} a second served once they are kept, {made['bytes'] / 1000:.0f} kB each. Pillow in "
+        f"one process, without a wall around it, makes {rate['plain']:.1f} a second: "
+        f"{rate['made'] / rate['plain']:.2f} times as many are made behind it.\n"
+    )
+    yield (
+        f"The server takes {server['at_rest_mb']:.0f} MB at rest and {server['after_mb']:.0f} MB after these "
+        f"questions; with its decoders at most {made['peak_mb']:.0f} MB while it makes thumbnails.\n"
+    )
+    if b:
+        weights = [f"{w['heap_mb']:.1f} MB and {w['nodes']:,.0f} nodes" for w in (b["before"], b["after"])]
+        yield (
+            "In Chromium, a window of 1280x860: the first page with all its pictures is there after "
+            f"{b['first_cold_ms']:.0f} ms with no thumbnail kept, after {b['first_ms']:.0f} ms with all kept; the "
+            f"answer to a new question after {b['asked_ms']:.0f} ms, at most {b['asked_most_ms']:.0f}. Before "
+            f"scrolling the page holds {weights[0]}; at the end of {p['results']:,} photos (place {int(b['end']):,}), "
+            f"{weights[1]}, {b['tiles']} tiles among them.\n"
+        )
 
 
 def _networks(p: Part) -> Iterable[str]:

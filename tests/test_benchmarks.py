@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import (
+    browse,
     clip,
     contestants,
     formats,
@@ -146,6 +147,20 @@ def test_the_network_of_clips_size_runs_at_any_batch_size(tmp_path):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (embeddings,) = session.run(None, {"photos": np.zeros((3, 64, 64, 3), np.uint8)})
     assert embeddings.shape == (3, 512)
+
+
+def test_the_browser_benchmark_asks_the_command_and_its_page_says_what_it_found(tmp_path, monkeypatch):
+    small = {name: pictures.Kind("JPEG", (64, 48), scenes=1) for name in ("small", "12mp")}
+    monkeypatch.setattr(pictures, "KINDS", small)
+    monkeypatch.setattr(browse, "CHROMIUM", None)
+    figures = browse.browse(tmp_path, n=200, n_large=2, repeats=1)
+    found = {row["question"]: row["found"] for row in figures["server"]["questions"]}
+    assert found["bird"] == figures["results"] == 40
+    assert found["not bird"] == 160
+    assert figures["thumbnails"]["n"] == 2
+    text = page.page({"browse": {**figures, "measured_on": "2026-01-02", "machine": measure.machine()}})
+    assert "| `bird` | 40 |" in text
+    assert "In Chromium" not in text, "there was none"
 
 
 def test_clips_size_is_88_million_parameters():

@@ -234,11 +234,14 @@ label.addEventListener("change", () => { if (answer) find({label: label.value});
 addEventListener("popstate", () => { fromAddress(); find(); });
 
 attempt(async () => {
+  const within = new URLSearchParams(location.search).has("under"); // only then must the folders be known first
+  fromAddress();
+  const found = within ? null : find();
+  if (!location.search) words.focus();
   const [known, folders] = await Promise.all([listLabels(), ask("folders")]);
   label.replaceChildren(...[...new Set(known.map((each) => each.label))].map((name) => make("option", {value: name}, name)));
-  label.selectedIndex = -1;
+  label.value = answer?.label ?? "";
   form.elements.under.append(...folders.map((each) => make("option", {value: each.id}, each.path)));
-  fromAddress();
-  await find();
-  if (!location.search) words.focus();
+  if (within) fromAddress();
+  await (within ? find() : found);
 });
