@@ -289,7 +289,7 @@ def _follow(events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool,
                 case happened.Dropped(path, why) if verbose:
                     say(f"{path}: dropped: {why}")
                 case happened.WorkerDied(path, photos, reason):
-                    say(f"{path} and the {say_count(photos, 'photo')} of its shard: {reason}; tried again")
+                    say(f"{reason}, with {say_count(photos, 'photo')} in hand, from {path} on")
                 case happened.NotLooked(path, _, reason):
                     say(f"{path}: not looked at: {reason}; run the same command again")
                 case happened.KeptAll(path, gone, known):

@@ -37,7 +37,6 @@ SETTINGS = {  # for each process that imports ray, before it does
     "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9/",  # nobody listens there: Ray may report all the same
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_BACKEND_LOG_LEVEL": "error",  # its warnings go to our stderr, and speak of its insides
 }
 BOOTSTRAP = "ray_bootstrap_config.yaml"  # in HOME: a cluster whose kind is known asks no cloud's metadata address
 OBJECTS_BYTES = 100_000_000  # of shared memory: shards are lists of names, and nothing else goes through Ray
@@ -110,6 +109,8 @@ class RayWorkers:
     _busy: dict[Any, _Hand] = field(default_factory=dict)
     _idle: list[_Hand] = field(default_factory=list)
     _looked: float = -1e9
+    _room: int = 0
+    _started: bool = False
     _begun: float = 0.0
     _failures: int = 0
     _remote: Any = None
@@ -176,28 +177,24 @@ class RayWorkers:
             hand.host, wrong = answer
             if wrong:
                 raise InputError(wrong)
-            self._failures = 0
+            self._failures, self._started = 0, True
         self._idle.append(hand)
 
     def _grow(self) -> None:
         """As many actors as the machines have room for, those that joined since and those that came back too."""
-        now = time.monotonic()
-        have = len(self._busy) + len(self._idle)
-        if have and now - self._looked < LOOK_SECONDS and have >= self._room:
-            return
-        self._looked = now
+        now, have = time.monotonic(), len(self._busy) + len(self._idle)
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked, self._room = now, self._count_room()
         for _ in range(self._room - have):
             actor = self._remote()
             self._busy[actor.begin.remote()] = _Hand(actor)
-        started = any(hand.host for hand in [*self._busy.values(), *self._idle])
-        if not started and now - self._begun > START_SECONDS:
+        if not self._started and now - self._begun > START_SECONDS:
             raise InputError(
                 f"no worker could start within {START_SECONDS:.0f} s: the cluster has no machine with room for it, or "
                 "others hold it"
             )
 
-    @property
-    def _room(self) -> int:
+    def _count_room(self) -> int:
         """Actors that the machines have room for, all that runs on them left aside."""
         assert self._job is not None
         return sum(_fits(node, self._job.threads, self.options.gpus) for node in self._nodes())
@@ -247,7 +244,7 @@ def _cluster(options: RayOptions, workers: int | None) -> Iterator[tuple[Any, st
         stack.enter_context(_environment(settings))
         import ray
 
-        with _signals_kept():
+        with _signals_kept(), _on_loopback() if options.address is None else contextlib.nullcontext():
             try:
                 ray.init(log_to_driver=False, logging_level=logging.ERROR, **how)
             except Exception as error:  # ConnectionError, RuntimeError, ValueError, ...: Ray has no tree for it
@@ -294,6 +291,19 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Ray takes 127.0.0.1 for this machine's address in its network, and would then listen on all that it has."""
+    from ray._private import services
+
+    before = services.resolve_ip_for_localhost
+    services.resolve_ip_for_localhost = lambda host: host
+    try:
+        yield
+    finally:
+        services.resolve_ip_for_localhost = before
 
 
 @contextlib.contextmanager
