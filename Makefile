@@ -7,7 +7,8 @@
 # make coverage                 the tests, and which lines of photosearch/ they run
 # make mutants CHANGES=120      break so many lines on purpose, and see which of them no test notices; takes long
 # Each makes its own .venv and installs what it needs. PYTHON=... chooses the Python (3.11 or newer), VENV=... another
-# place. Where torch has no wheel, EXTRAS=plot,raw,test tests the tool without the training.
+# place. Where torch has no wheel, EXTRAS=plot,raw,test tests the tool without the training; with ray,fsspec,test-cluster
+# added to these, Ray and S3 are tested as well.
 
 PYTHON ?= python3
 VENV ?= .venv
