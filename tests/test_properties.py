@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -417,6 +418,7 @@ def reasons(library: Library) -> dict[str, str]:
     return {library.below(path): why for path, why, _ in places.unreadable(library.db)}
 
 
+@pytest.mark.slow
 def test_the_library_knows_what_a_fresh_one_would_whatever_was_done_in_between():
     with kept_decoders():
         run_state_machine_as_test(LivingFolder, settings=looking(60, stateful_step_count=30))

@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 TURNED = {
@@ -36,10 +36,14 @@ UNTESTED |= {"figsize", "dpi", "layout", "color", "linewidth", "linestyle", "edg
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """path: relative to the tree. start, end: bytes of the file that `text` takes the place of."""
+    """path: relative to the tree. start, end: bytes of the file that `text` takes the place of.
+
+    statement: the first and last line of the statement that it stands in, without what that statement holds.
+    """
 
     path: str
     line: int
+    statement: tuple[int, int]
     kind: str
     start: int
     end: int
@@ -73,26 +77,33 @@ def choose(tree: Path, n: int, seed: int, rooms: set[str] | None = None) -> list
         if rooms is None or change.room in rooms:
             by_room[change.room].setdefault((change.path, change.line), change)
     places = sum(map(len, by_room.values()))
-    shares = {room: max(4, round(n * len(found) / places)) for room, found in sorted(by_room.items())}
-    return [change for room, share in shares.items() for change in list(by_room[room].values())[:share]]
+    chosen: list[Change] = []
+    for _, found in sorted(by_room.items()):
+        can_be = (c for c in found.values() if _compiles(c, (tree / c.path).read_bytes()))
+        chosen += islice(can_be, max(4, round(n * len(found) / places)))
+    return chosen
+
+
+def _compiles(change: Change, data: bytes) -> bool:
+    try:
+        compile(change.apply(data), change.path, "exec")
+    except SyntaxError:
+        return False
+    return True
 
 
 def find(path: Path, tree: Path) -> Iterator[Change]:
-    """Every change of one file."""
+    """Every change of one file; a few make no program."""
     data = path.read_bytes()
     finder = _Finder(str(path.relative_to(tree)), data)
     finder.visit(ast.parse(data))
-    for change in finder.found:
-        try:
-            compile(change.apply(data), change.path, "exec")
-        except SyntaxError:
-            continue
-        yield change
+    yield from finder.found
 
 
 class _Finder(ast.NodeVisitor):
     def __init__(self, path: str, data: bytes):
         self.path, self.data, self.found = path, data, list[Change]()
+        self._statement = (1, 1)
         self._lines = [0]
         for line in data.splitlines(keepends=True):
             self._lines.append(self._lines[-1] + len(line))
@@ -105,7 +116,16 @@ class _Finder(ast.NodeVisitor):
 
     def _add(self, kind: str, start: int, end: int, text: str) -> None:
         line = self.data.count(b"\n", 0, start) + 1
-        self.found.append(Change(self.path, line, kind, start, end, text))
+        self.found.append(Change(self.path, line, self._statement, kind, start, end, text))
+
+    def visit(self, node: ast.AST) -> None:
+        before = self._statement
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+            self._statement = (node.lineno, max(node.lineno, last))
+        super().visit(node)
+        self._statement = before
 
     def _between(self, kind: str, left: ast.AST, right: ast.AST, words: dict[str, str]) -> None:
         """Put another operator between two operands."""

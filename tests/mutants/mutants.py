@@ -4,9 +4,9 @@
     python tests/mutants/mutants.py --again mutants.json   only those that nobody noticed the last time
     python tests/mutants/mutants.py --options              ignore each option of the command in turn
 
-Each change is made in a copy of the checkout. The tests of its room run first, those that name its file ahead of the
-others; what they let pass meets the whole suite, unless --room says not to. A run that takes several times what the
-tests take unbroken is ended, and counts as noticed.
+Each change is made in a copy of the checkout. `coverage` finds which quick tests run its line: first come those of its
+room, then the others; what they let pass meets the whole suite, the slow tests too, unless --quick says not to. A run
+that takes twice what all quick tests take unbroken is ended, and counts as noticed.
 """
 
 import argparse
@@ -28,14 +28,22 @@ from pathlib import Path
 from changes import Change, choose
 
 ROOT = Path(__file__).parents[2]
+MOST = 200  # other tests that run a line, before the whole suite does
 QUICK = "not slow and not hostile and not data"
-OF_TOP = ["tests/test_album.py", "tests/cli", "tests/test_examples.py"]  # for the files above the rooms
+RULES = """[run]
+data_file = {}
+source = photosearch
+parallel = true
+patch = subprocess
+dynamic_context = test_function
+disable_warnings = no-data-collected, module-not-measured
+"""
 LEAVE = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".coverage*", ".hypothesis", "dist")
 
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """by: 'room', 'suite' or '' where nobody noticed. shown: the line before and after."""
+    """by: 'room', 'others' or '' where nobody noticed. shown: the line before and after."""
 
     change: Change
     shown: str
@@ -48,7 +56,7 @@ def main() -> None:
     read.add_argument("--changes", type=int, default=100, metavar="N")
     read.add_argument("--seed", type=int, default=1, metavar="N")
     read.add_argument("--rooms", metavar="A,B", help="only these; 'top' is what lies above them")
-    read.add_argument("--room", action="store_true", help="leave the whole suite out")
+    read.add_argument("--quick", action="store_true", help="leave the slow tests out")
     read.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2), metavar="N")
     read.add_argument("--out", type=Path, default=Path("mutants.json"), metavar="FILE")
     read.add_argument("--again", type=Path, metavar="FILE")
@@ -59,7 +67,7 @@ def main() -> None:
     rooms = set(said.rooms.split(",")) if said.rooms else None
     changes = read_survivors(said.again) if said.again else choose(ROOT, said.changes, said.seed, rooms)
     start, tried = time.monotonic(), list[Tried]()
-    for one in try_all(changes, said.jobs, not said.room):
+    for one in try_all(changes, said.jobs, not said.quick):
         tried.append(one)
         print(f"{len(tried)}/{len(changes)} {one.by or 'NOBODY':6} {one.seconds:4.0f} s  "
               f"{one.change.path}:{one.change.line}: {one.shown}", flush=True)  # fmt: skip
@@ -74,7 +82,7 @@ def describe(tried: Sequence[Tried], seconds: float, seed: int) -> Iterator[str]
     yield "|---|---|---|---|---|"
     for room in [*sorted({t.change.room for t in tried}), "all"]:
         of = [t for t in tried if room in (t.change.room, "all")]
-        own, others = (sum(t.by == by for t in of) for by in ("room", "suite"))
+        own, others = (sum(t.by == by for t in of) for by in ("room", "others"))
         yield f"| {room} | {len(of)} | {own} | {others} | {100 * (own + others) / max(1, len(of)):.0f} % |"
     yield f"\nseed {seed}, {seconds / 60:.0f} minutes. Nobody noticed:"
     yield from (f"- {t.change.path}:{t.change.line} ({t.change.kind}): {t.shown}" for t in tried if not t.by)
@@ -83,7 +91,9 @@ def describe(tried: Sequence[Tried], seconds: float, seed: int) -> Iterator[str]
 def read_survivors(path: Path) -> list[Change]:
     """The changes that nobody noticed, as far as their files are what they were."""
     rows = [row for row in json.loads(path.read_text()) if not row["by"]]
-    changes = [(Change(**row["change"]), row["shown"]) for row in rows]
+    changes = [
+        (Change(**{**row["change"], "statement": tuple(row["change"]["statement"])}), row["shown"]) for row in rows
+    ]
     return [c for c, shown in changes if c.show((ROOT / c.path).read_bytes()) == shown]
 
 
@@ -93,45 +103,92 @@ def try_all(changes: Sequence[Change], jobs: int, suite: bool) -> Iterator[Tried
         for _ in range(jobs):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
             trees.put(Path(shutil.copytree(ROOT, Path(folder, "tree"), ignore=LEAVE)))
-        limits = {}
-        for room in dict.fromkeys(c.room for c in changes):
-            tree = trees.get()
-            began = time.monotonic()
-            if run_tests(tree, list_tests(tree, room), 1800) != 0:
-                sys.exit(f"the tests of {room} fail unbroken")
-            limits[room] = 60 + 4 * jobs * (time.monotonic() - began)
-            trees.put(tree)
-        with ThreadPoolExecutor(jobs) as pool:
-            yield from pool.map(lambda c: _try(c, trees, limits[c.room], suite), changes)
+        tree = trees.get()
+        reached = find_reached(tree, jobs)
+        trees.put(tree)
+        pool = stack.enter_context(ThreadPoolExecutor(jobs))
+        yield from pool.map(lambda change: _try(change, trees, reached, suite), changes)
 
 
-def _try(change: Change, trees: "queue.SimpleQueue[Path]", limit: float, suite: bool) -> Tried:
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Which quick tests run a line: tests[path, line], as pytest names them. seconds: what all of them took.
+
+    None among them: the line runs before any test does, or outside of them, so that each may depend on it.
+    """
+
+    files: tuple[str, ...]
+    tests: dict[tuple[str, int], set[str | None]]
+    seconds: float
+
+    def choose(self, change: Change) -> tuple[list[str], list[str]]:
+        """The tests that may notice: those of the change's room, its own module's first; the others."""
+        lines = range(change.statement[0], change.statement[1] + 1)
+        found = {test for line in lines for test in self.tests.get((change.path, line), ())}
+        chosen = set(self.files) if found == {None} else found - {None}
+        module, room = Path(change.path).stem, f"tests/{change.room}/"
+        first = sorted(filter(None, chosen), key=lambda test: (f"_{module}.py" not in test, test))
+        own = [t for t in first if t.startswith(room) or (change.room == "top" and t.count("/") == 1)]
+        others = sorted(set(first) - set(own))
+        return own, others[:: 1 + len(others) // MOST]
+
+
+def find_reached(tree: Path, jobs: int) -> Reached:
+    """Run the quick tests once, unbroken, and see which lines each of them runs."""
+    import coverage
+
+    began, rules = time.monotonic(), tree.parent / "rules"
+    rules.write_text(RULES.format(tree.parent / "lines"))
+    beside = ("tests", "--numprocesses", str(jobs), "--dist", "loadfile")
+    if run_tests(tree, beside, 7200, begin=("coverage", "run", f"--rcfile={rules}", "-m"), end=()) not in (0, 1):
+        sys.exit("the tests don't run")
+    measured = coverage.Coverage(config_file=str(rules))
+    measured.combine()
+    files = {path.stem: str(path.relative_to(tree)) for path in sorted((tree / "tests").rglob("test_*.py"))}
+    reached = {}
+    for path in measured.get_data().measured_files():
+        for line, contexts in measured.get_data().contexts_by_lineno(path).items():
+            reached[os.path.relpath(path, tree), line] = {_to_test(context, files) for context in contexts}
+    return Reached(tuple(files.values()), reached, time.monotonic() - began)
+
+
+def _to_test(context: str, files: dict[str, str]) -> str | None:
+    """test_places.test_a_root_... -> tests/library/test_places.py::test_a_root_..."""
+    module, _, name = context.rpartition(".")
+    return f"{files[module]}::{name}" if module in files else None
+
+
+def _try(change: Change, trees: "queue.SimpleQueue[Path]", reached: Reached, suite: bool) -> Tried:
     tree, began = trees.get(), time.monotonic()
     path = tree / change.path
     data = path.read_bytes()
     path.write_bytes(change.apply(data))
     try:
-        by = "room" if run_tests(tree, list_tests(tree, change.room, path.stem), limit) != 0 else ""
+        by = ""
+        for who, tests in zip(("room", "others"), reached.choose(change), strict=True):
+            if not by and tests and run_tests(tree, tests, 60 + 2 * reached.seconds) != 0:
+                by = who
         if not by and suite:
-            by = "suite" if run_tests(tree, ["tests", "--numprocesses", "auto", "--dist", "loadfile"], 3600, "") else ""
+            everything = ("tests", "--numprocesses", "auto", "--dist", "loadfile")
+            by = "others" if run_tests(tree, everything, 7200, only="") != 0 else ""
     finally:
         path.write_bytes(data)
         trees.put(tree)
     return Tried(change, change.show(data), by, time.monotonic() - began)
 
 
-def list_tests(tree: Path, room: str, module: str = "") -> list[str]:
-    """A room's tests; ahead of the others those that are the module's, then those that name it."""
-    own = tree / "tests" / room
-    places = [own] if own.is_dir() else [tree / one for one in OF_TOP]
-    files = [f for place in places for f in ([place] if place.is_file() else sorted(place.glob("test_*.py")))]
-    first = sorted(files, key=lambda f: (module not in f.stem.split("_"), module not in f.read_text()))
-    return [str(f.relative_to(tree)) for f in first]
-
-
-def run_tests(tree: Path, tests: Sequence[str], limit: float, only: str = QUICK, **environment: str) -> int:
+def run_tests(
+    tree: Path,
+    tests: Sequence[str],
+    limit: float,
+    *,
+    only: str = QUICK,
+    begin: Sequence[str] = (),
+    end: Sequence[str] = ("-x",),
+    **environment: str,
+) -> int:
     """-> pytest's exit code, 0 where all pass; -1 where it took too long, and was ended with all that it started."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "120", *tests]
+    command = [sys.executable, "-m", *begin, "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "120", *tests, *end]
     command += ["-m", only] if only else []
     # PYTHONPATH: ahead of the checkout that the environment was installed from, in child processes too.
     path = os.pathsep.join((str(tree), str(ROOT / "tests" / "mutants")))
@@ -155,7 +212,7 @@ def ignore_options(jobs: int) -> int:
 
     def notice(claim: tuple[str, list[str]]) -> bool:
         option, tests = claim
-        return run_tests(ROOT, [*tests, "-p", "ignore_option"], 300, "", IGNORED_OPTION=option) != 0
+        return run_tests(ROOT, [*tests, "-p", "ignore_option"], 300, only="", IGNORED_OPTION=option) != 0
 
     known = claims()
     with ThreadPoolExecutor(jobs) as pool:

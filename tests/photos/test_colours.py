@@ -1,5 +1,6 @@
 """What a person sees in a viewer is what the network sees: colours of wide profiles, 12 bits, floats with holes."""
 
+import functools
 import io
 import struct
 from fractions import Fraction
@@ -167,6 +168,7 @@ def test_a_broken_avif_says_that_it_is_one():
 # ---- thumbnails in HEIC
 
 
+@functools.cache
 def heic(size: tuple[int, int] = (1600, 1200), thumbnail: int = 320) -> bytes:
     """Red, with a blue thumbnail, so that one can tell which was decoded."""
     return encoded(Image.new("RGB", size, (220, 20, 20)), format="HEIF", quality=60, thumbnails=[thumbnail])
