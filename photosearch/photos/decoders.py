@@ -78,12 +78,24 @@ class Decoders:
     is opened while no other such photo is, with up to a quarter of the memory.
     """
 
-    def __init__(self, n: int, options: DecodeOptions, *, seconds: float = SECONDS, sharing: int = 1):
-        """sharing: how many such walls stand on this machine, and share its memory."""
+    def __init__(
+        self,
+        n: int,
+        options: DecodeOptions,
+        *,
+        seconds: float = SECONDS,
+        sharing: int = 1,
+        memory_bytes: int | None = None,
+        least_bytes: tuple[int, int] = (LEAST_EACH, LEAST_ALONE),
+    ):
+        """sharing: how many such walls stand on this machine, and share its memory.
+
+        memory_bytes: of the machine, None: as it says. least_bytes: of pixels, for each child and for one alone.
+        """
         self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
-        memory = _memory_here() // sharing
-        options = replace(options, max_bytes=min(options.max_bytes, max(memory // 4, LEAST_ALONE)))
-        share, alone = min(options.max_bytes, max(memory // 8 // n, LEAST_EACH)), threading.Lock()
+        memory, (each, lone) = (memory_bytes or _memory_here()) // sharing, least_bytes
+        options = replace(options, max_bytes=min(options.max_bytes, max(memory // 4, lone)))
+        share, alone = min(options.max_bytes, max(memory // 8 // n, each)), threading.Lock()
         self._all = [_Decoder(options, share, alone, seconds) for _ in range(n)]
         for decoder in self._all:
             self._idle.put(decoder)

@@ -15,9 +15,8 @@ from PIL import Image
 from toy import photo
 
 from photosearch.photos import decode
-from photosearch.photos import decoders as decoders_module
 from photosearch.photos.decode import Need, Unreadable
-from photosearch.photos.decoders import DecodeOptions, Decoders, Read
+from photosearch.photos.decoders import MEMORY_BYTES, DecodeOptions, Decoders, Read
 from photosearch.photos.walk import Photo
 
 OPTIONS = DecodeOptions((Need(16),))
@@ -123,15 +122,12 @@ def test_the_limit_on_pixels_holds_in_the_decoder(tmp_path):
     decoders.close()
 
 
-def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoders_module, "_memory_here", lambda: 64_000_000)  # 4 MB for each of two, and 16 for one
-    monkeypatch.setattr(decoders_module, "LEAST_EACH", 0)
-    monkeypatch.setattr(decoders_module, "LEAST_ALONE", 0)
+def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path):
     sizes = {"small": (600, 500), "large": (1000, 900), "another": (900, 1000), "too large": (1500, 1300)}
     for name, size in sizes.items():
         photo(tmp_path / f"{name}.png", size=size)
     path = {name: at(tmp_path / f"{name}.png") for name in sizes}
-    decoders = Decoders(2, OPTIONS)
+    decoders = Decoders(2, OPTIONS, memory_bytes=64_000_000, least_bytes=(0, 0))  # 4 MB for each of two, 16 for one
     decoders._all[0]._alone.acquire()  # as if a large one were being opened
     with ThreadPoolExecutor(2) as threads:
         large = threads.submit(decoders.open, path["large"], wanted)
@@ -147,10 +143,9 @@ def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path, m
     decoders.close()
 
 
-def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoders_module, "_memory_here", lambda: 16 * 2**30)
+def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path):
     Image.new("L", (8192, 6144)).save(tmp_path / "a.jpg")
-    decoders = Decoders(8, DecodeOptions((Need(224),)))
+    decoders = Decoders(8, DecodeOptions((Need(224),)), memory_bytes=16 * 2**30)
     opened = decoders.open(at(tmp_path / "a.jpg"), wanted).opened
     decoders.close()
     assert (opened.width, opened.height) == (8192, 6144)
@@ -233,7 +228,7 @@ def test_a_decoder_may_take_so_much_memory_and_leaves_no_core(tmp_path):
     decoders = Decoders(1, DecodeOptions((Need(8),), max_pixels=10**8))
     decoders.open(at(tmp_path / "a.png"), look)
     decoders.close()
-    assert limits == [decoders_module.MEMORY_BYTES + 12 * 10**8, 0]
+    assert limits == [MEMORY_BYTES + 12 * 10**8, 0]
 
 
 def in_the_child(folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
