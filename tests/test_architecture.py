@@ -1,6 +1,7 @@
 """Which room may know what: read from the sources, and from what an import really brings along."""
 
 import ast
+import functools
 import json
 import os
 import subprocess
@@ -58,6 +59,7 @@ def room_of(path: Path) -> str:
     return str(path) if len(path.parts) == 1 else path.parts[0]
 
 
+@functools.cache
 def imports(path: Path, *, at_top: bool = False) -> set[str]:
     """The names that a file imports, in full; at_top: only what the import of the file itself brings along."""
     tree = ast.parse(path.read_text())

@@ -246,12 +246,12 @@ def test_judging_goes_wrong_in_one_line(desk: Desk, arguments: tuple[str, ...], 
     assert message in result.stderr
 
 
-@pytest.mark.parametrize("numbers", ["0", "4", "2-1", "x", "1-", "²"])
-def test_numbers_that_are_not_on_the_sheet_are_refused(desk: Desk, numbers: str) -> None:
+def test_numbers_that_are_not_on_the_sheet_are_refused(desk: Desk) -> None:
     desk.index()
     drawn(desk)
-    result = desk.run("judge", "red", "--", numbers)
-    assert result.exit_code == 1
-    assert result.stderr == (
-        f"photosearch: {numbers} is not a number on this sheet, nor a range such as 3-5; they go from 1 to 3\n"
-    )
+    for numbers in ("0", "4", "2-1", "x", "1-", "²"):
+        result = desk.run("judge", "red", "--", numbers)
+        assert result.exit_code == 1
+        assert result.stderr == (
+            f"photosearch: {numbers} is not a number on this sheet, nor a range such as 3-5; they go from 1 to 3\n"
+        )

@@ -1,6 +1,7 @@
 """What goes wrong around the command: photos and folders that are not there, output that can't be written."""
 
 import csv
+import functools
 import io
 import json
 import os
@@ -20,6 +21,7 @@ from typer.testing import CliRunner, Result
 from photosearch import default_path
 from photosearch.cli.app import app
 from photosearch.cli.output import CONTROLS, HARMFUL, escape, quote, show_progress, to_csv
+from photosearch.index import run
 from photosearch.library.database import Database
 from photosearch.library.home import is_ours
 from photosearch.models.catalog import models_folder
@@ -37,18 +39,19 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoders: object) -> Desk:
     monkeypatch.setenv("PHOTOSEARCH_DB", str(tmp_path / "data" / "library.db"))
+    monkeypatch.setattr(run, "index", functools.partial(run.index, decoders=decoders))
     photos = tmp_path / "photos"
     photo(photos / "red.png", "red")
     photo(photos / "sub" / "rot.png", "red", size=(64, 50))
 
-    def run(*arguments: object, **options: object) -> Result:
+    def call(*arguments: object, **options: object) -> Result:
         return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, **options)
 
     model = write_toy(tmp_path / "toy.onnx")
-    assert run("index", photos, "--model", model, "--workers", 1).exit_code == 0
-    return Desk(tmp_path, photos, model, run)
+    assert call("index", photos, "--model", model, "--workers", 1).exit_code == 0
+    return Desk(tmp_path, photos, model, call)
 
 
 def test_a_missing_photo_is_named_and_the_album_is_made_of_the_others(desk: Desk) -> None:

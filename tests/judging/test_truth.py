@@ -6,12 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from library import Library, make
+from library import Library, kept_decoders, make
 
 from photosearch.errors import InputError
 from photosearch.judging import truth
 from photosearch.library import marks, places
 from photosearch.library.marks import Truth
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _decoders() -> Iterator[None]:
+    with kept_decoders():
+        yield
 
 
 @pytest.fixture

@@ -140,8 +140,9 @@ def find_reached(tree: Path, jobs: int) -> Reached:
     began, rules = time.monotonic(), tree.parent / "rules"
     rules.write_text(RULES.format(tree.parent / "lines"))
     beside = ("tests", "--numprocesses", str(jobs), "--dist", "loadfile")
-    if run_tests(tree, beside, 7200, begin=("coverage", "run", f"--rcfile={rules}", "-m"), end=()) not in (0, 1):
-        sys.exit("the tests don't run")
+    code = run_tests(tree, beside, 7200, begin=("coverage", "run", f"--rcfile={rules}", "-m"), end=())
+    if code not in (0, 1):
+        sys.exit(f"the tests don't run unbroken: pytest ends with {code}")
     measured = coverage.Coverage(config_file=str(rules))
     measured.combine()
     files = {path.stem: str(path.relative_to(tree)) for path in sorted((tree / "tests").rglob("test_*.py"))}
