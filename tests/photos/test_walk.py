@@ -244,6 +244,7 @@ def _takes_any_date(folder: Path) -> bool:
 def test_every_pattern_of_what_is_passed_over_is_needed(tmp_path):
     """Without any one of them, something that it means is found."""
     tree(tmp_path, *(p.replace(":", " ") for p in MADE_BY_SYSTEMS), *PASSED_OVER)
+    assert found(tmp_path) == []
     for pattern in walking.EXCLUDED:
         assert found(tmp_path, include=(pattern,)), pattern
 
