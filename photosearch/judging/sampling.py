@@ -15,6 +15,12 @@ quantiles of these libraries. Two things make them hold the truth as often as th
   Beta distribution of n - 2 answers; small strata need it. Rao and Wu shrink their bootstrap likewise, "Resampling
   inference with complex survey data", JASA 83 (1988).
 `python -m benchmarks.coverage` shows how often they do.
+
+Several samples of one library, drawn one after another, each without regard to the others, count together: each is an
+unbiased estimate of the same totals by itself, so that their mean is one too, with weights that the answers have no
+part in (Hartley's composite estimator, "Multiple frame surveys", 1962). The weights are the shares of the photos
+judged, for what is found and for what is not apart, which is best where the samples were drawn alike; and as they don't
+depend on one another, a library of one is averaged with any of the other's. A photo drawn twice counts in each.
 """
 
 from collections import defaultdict
@@ -127,7 +133,7 @@ def draw(scores: npt.ArrayLike, n: int, threshold: float, *, seed: int = 0) -> l
 
 
 def estimate(answers: Sequence[Answer], threshold: float, *, seed: int = 0) -> Estimate:
-    """What the answers say of the whole library that they were drawn from.
+    """What the answers of one sample say of the whole library that they were drawn from.
 
     answers: every photo that was drawn. One that is not judged hands its weight to those of its stratum that are, each
     of which then stands for N / judged photos; a stratum without any, to the nearest stratum on its side of the
@@ -135,18 +141,35 @@ def estimate(answers: Sequence[Answer], threshold: float, *, seed: int = 0) -> E
     what depends on it is None. The threshold need not be the one that was drawn for: where it parts the photos of a
     stratum, the parts' sizes are estimated too and the intervals grow. Raises InputError where strata contradict.
     """
+    return estimate_together([answers], threshold, seed=seed)
+
+
+def estimate_together(samples: Sequence[Sequence[Answer]], threshold: float, *, seed: int = 0) -> Estimate:
+    """What several samples of one library say of it together, as the docstring above derives it.
+
+    The samples must be of the same photos, or nearly: the numbers of photos are means of theirs. Raises InputError.
+    """
     rng = np.random.default_rng(seed)
-    strata = _by_stratum(answers)
-    missed, found = _sides(strata, threshold, rng)
-    (tp, fp), (fn, tn) = _expected(found), _expected(missed)
+    parted = []
+    for answers in samples:
+        strata = _by_stratum(answers)
+        parted.append((strata, *_sides(strata, threshold, rng)))
+    found = [side for _, _, side in parted]
+    missed = [side for _, side, _ in parted]
+    (tp, fp), (fn, tn) = (
+        _mean([_expected(side) for side in found], found),
+        _mean([_expected(side) for side in missed], missed),
+    )
     values = {name: _value(x[0]) for name, x in _measures(*(np.array([x]) for x in (tp, fp, fn, tn))).items()}
-    (tps, fps), (fns, tns) = _posterior(found, rng), _posterior(missed, rng)
+    (tps, fps), (fns, tns) = (_mean([_posterior(side, rng) for side in sides], sides) for sides in (found, missed))
     libraries = _measures(tps, fps, fns, tns)
+    populations = [sum(rows[0].population for rows in strata) for strata, _, _ in parted]
+    everything = [a for answers in samples for a in answers]
     return Estimate(
         threshold=threshold,
-        population=sum(rows[0].population for rows in strata),
-        drawn=len(answers),
-        judged=sum(a.present is not None for a in answers),
+        population=round(float(np.mean(populations))) if populations else 0,
+        drawn=len(everything),
+        judged=sum(a.present is not None for a in everything),
         tp=_value(tp),
         fp=_value(fp),
         fn=_value(fn),
@@ -161,15 +184,19 @@ def estimate(answers: Sequence[Answer], threshold: float, *, seed: int = 0) -> E
     )
 
 
-def weights(answers: Sequence[Answer]) -> list[float]:
+def weights(*samples: Sequence[Answer]) -> list[float]:
     """For each answer that is judged, in order, how many photos of the library it stands for: N / judged.
 
-    For report.curve and the thresholds that are chosen with it. Adds up to the library, less the strata of which no
-    photo is judged.
+    Of several samples each counts by its share of the photos judged. For report.curve and the thresholds that are
+    chosen with it. Adds up to the library, less the strata of which no photo is judged.
     """
-    judged = [a for a in answers if a.present is not None]
-    number = {rows[0].stratum: len(rows) for rows in _by_stratum(judged)}
-    return [a.population / number[a.stratum] for a in judged]
+    weighed: list[float] = []
+    judged = [[a for a in answers if a.present is not None] for answers in samples]
+    for answers in judged:
+        number = {rows[0].stratum: len(rows) for rows in _by_stratum(answers)}
+        share = len(answers) / sum(map(len, judged)) if answers else 0.0
+        weighed += [share * a.population / number[a.stratum] for a in answers]
+    return weighed
 
 
 def to_json(label: str, estimate: Estimate) -> dict[str, Any]:
@@ -273,6 +300,21 @@ def _expected(side: Sequence[_Part]) -> tuple[float, float]:
         sum(part.size * part.present / part.judged for part in side),
         sum(part.size * (part.judged - part.present) / part.judged for part in side),
     )
+
+
+def _mean(totals: Sequence[tuple[Any, Any]], sides: Sequence[Sequence[_Part]]) -> tuple[Any, Any]:
+    """The mean of the samples' totals (of photos that show the label, and that don't) on one side of the threshold.
+
+    Each counts by its photos that are judged there; one that has none there doesn't count, unless none has.
+    """
+    judged = np.array([float(sum(part.judged for part in side)) for side in sides])
+    if len(sides) == 1 or not judged.any():
+        return totals[0] if totals else (0.0, 0.0)
+    shares = judged / judged.sum()
+    present, absent = (
+        sum(share * total[i] for share, total in zip(shares, totals, strict=True) if share) for i in (0, 1)
+    )
+    return present, absent
 
 
 def _posterior(side: Sequence[_Part], rng: np.random.Generator) -> tuple[Floats, Floats]:
