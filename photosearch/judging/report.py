@@ -125,13 +125,14 @@ def curve(judged: Sequence[Judged], weights: Sequence[float] | None = None) -> C
     weights: how many photos each stands for (sampling.weights); 1 without.
     """
     scores, present = _arrays(judged)
-    weight = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
-    order = np.argsort(-scores, kind="stable")
-    scores, hits, all_ = scores[order], np.cumsum((weight * present)[order]), np.cumsum(weight[order])
-    last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.array([], int)
-    if not present.any():
-        return Curve(np.array([]), np.array([]), np.array([]))
-    return Curve(scores[last], hits[last] / all_[last], hits[last] / hits[-1])
+    return _curve(scores, present, np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64))
+
+
+def average_precision(
+    scores: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]
+) -> float | None:
+    """That of a curve, from arrays [n]."""
+    return _curve(scores, present, weights).average_precision
 
 
 def threshold_at_precision(
@@ -239,6 +240,15 @@ def _arrays(judged: Sequence[Judged]) -> tuple[npt.NDArray[np.float64], npt.NDAr
         np.fromiter((j.score for j in judged), np.float64, n),
         np.fromiter((j.present for j in judged), np.bool_, n),
     )
+
+
+def _curve(scores: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64]) -> Curve:
+    order = np.argsort(-scores, kind="stable")
+    scores, hits, all_ = scores[order], np.cumsum((weight * present)[order]), np.cumsum(weight[order])
+    last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.array([], int)
+    if not present.any():
+        return Curve(np.array([]), np.array([]), np.array([]))
+    return Curve(scores[last], hits[last] / all_[last], hits[last] / hits[-1])
 
 
 def _best(
