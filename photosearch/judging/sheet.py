@@ -1,4 +1,4 @@
-"""Contact sheets: numbered thumbnails, sixty to a page, so that a sample is judged at a glance.
+"""Contact sheets: numbered thumbnails, thirty to a page, so that a sample is judged at a glance, small birds too.
 
 Each photo is shown whole and in its own shape, under its number; one that can't be opened leaves a grey square and
 its number, so that the numbers go on. Photos are opened as an index opens them, by decoders of their own.
@@ -18,8 +18,8 @@ from photosearch.photos.decode import Need, Opened, Unreadable
 from photosearch.photos.decoders import DecodeOptions, Decoders
 from photosearch.photos.walk import Photo
 
-COLUMNS, PER_PAGE = 10, 60
-SIDE, STRIP, GAP = 160, 34, 8  # pixels: a thumbnail's longer side, the number above it, the space around them
+COLUMNS, PER_PAGE = 6, 30
+SIDE, STRIP, GAP = 320, 34, 8  # pixels: a thumbnail's longer side, the number above it, the space around them
 NUMBER, NOTE = 28, 14  # pixels: heights of letters
 PAPER, INK, HOLE = "#ebebeb", "black", "#b0b0b0"  # grey, so that a picture on white has an edge
 OPENED = 2 * SIDE  # pixels: what photos are opened at, to be shrunk once more with their own shape
@@ -56,7 +56,7 @@ def write(folder: Path, numbered: Sequence[tuple[int, str]], title: str = "") ->
 
 
 def page(thumbnails: Sequence[Thumbnail], title: str = "") -> Image.Image:
-    """One page, ten to a row, in the order given; the title at its foot."""
+    """One page, six to a row, in the order given; the title at its foot."""
     across, down = min(COLUMNS, len(thumbnails)), -(-len(thumbnails) // COLUMNS)
     step_x, step_y = SIDE + GAP, STRIP + SIDE + GAP
     foot = STRIP if title else 0

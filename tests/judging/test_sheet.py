@@ -8,7 +8,7 @@ from PIL import Image
 
 from photosearch.errors import InputError
 from photosearch.judging import sheet
-from photosearch.judging.sheet import GAP, SIDE, STRIP
+from photosearch.judging.sheet import COLUMNS, GAP, PER_PAGE, SIDE, STRIP
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 
@@ -26,7 +26,7 @@ def photo(path, size, left, right=None, orientation=None):
 
 def cell(pixels, place):
     """The pixels of a thumbnail's square, and those of the strip above it; place: from 0."""
-    x, y = GAP + place % 10 * (SIDE + GAP), GAP + place // 10 * (STRIP + SIDE + GAP)
+    x, y = GAP + place % COLUMNS * (SIDE + GAP), GAP + place // COLUMNS * (STRIP + SIDE + GAP)
     return pixels[y + STRIP : y + STRIP + SIDE, x : x + SIDE], pixels[y : y + STRIP, x : x + SIDE]
 
 
@@ -48,13 +48,13 @@ def test_photos_stand_in_order_whole_and_in_their_own_shape(tmp_path):
     turned = photo(tmp_path / "turned.jpg", (640, 320), RED, BLUE, orientation=6)  # to be turned right by 90 degrees
     (page,) = written(sheet.write(tmp_path, [(1, wide), (2, high), (3, turned)]))
     first, second, third = (cell(page, i)[0] for i in range(3))
-    assert like(first[4:76, 4:76], RED).all()
-    assert like(first[4:76, 84:156], BLUE).all()
-    assert not (like(first[84:], RED) | like(first[84:], BLUE)).any()
-    assert like(second[4:156, 4:36], BLUE).all()
-    assert not like(second[:, 44:], BLUE).any()
-    assert like(third[4:76, 4:76], RED).all()
-    assert like(third[84:156, 4:76], BLUE).all()
+    assert like(first[4:156, 4:156], RED).all()
+    assert like(first[4:156, 164:316], BLUE).all()
+    assert not (like(first[164:], RED) | like(first[164:], BLUE)).any()
+    assert like(second[4:316, 4:76], BLUE).all()
+    assert not like(second[:, 84:], BLUE).any()
+    assert like(third[4:156, 4:156], RED).all()
+    assert like(third[164:316, 4:156], BLUE).all()
 
 
 def test_the_numbers_are_large_and_are_those_given(tmp_path):
@@ -82,17 +82,17 @@ def test_a_photo_that_cannot_be_opened_leaves_its_number_and_a_gap(tmp_path):
     assert like(cell(page, 2)[0][4:156, 4:156], RED).all()
 
 
-def test_sixty_photos_fill_a_page(tmp_path):
+def test_thirty_photos_fill_a_page(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     one, two = (tmp_path / name for name in ("one", "two"))
     one.mkdir(), two.mkdir()
-    assert [x.name for x in sheet.write(one, [(i, path) for i in range(1, 61)])] == ["sheet-1.jpg"]
-    pages = sheet.write(two, [(i, path) for i in range(1, 62)])
+    assert [x.name for x in sheet.write(one, [(i, path) for i in range(1, PER_PAGE + 1)])] == ["sheet-1.jpg"]
+    pages = sheet.write(two, [(i, path) for i in range(1, PER_PAGE + 2)])
     assert sorted(two.iterdir()) == pages == [two / "sheet-1.jpg", two / "sheet-2.jpg"]
     full, rest = written(pages)
-    assert full.shape == (GAP + 6 * (STRIP + SIDE + GAP), GAP + 10 * (SIDE + GAP), 3)
+    assert full.shape == (GAP + 5 * (STRIP + SIDE + GAP), GAP + 6 * (SIDE + GAP), 3)
     assert rest.shape == (2 * GAP + STRIP + SIDE, 2 * GAP + SIDE, 3)
-    assert like(cell(full, 59)[0][4:156, 4:156], RED).all()
+    assert like(cell(full, 29)[0][4:156, 4:156], RED).all()
     assert sheet.write(two, []) == []
 
 
