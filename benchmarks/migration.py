@@ -163,7 +163,7 @@ def _put_marks(conn: sqlite3.Connection, rng: random.Random) -> None:
 
 
 def _put_samples(conn: sqlite3.Connection, rng: random.Random) -> None:
-    """Two for bird, of which the last counts, one for dog, one for the other model's bird; two thirds judged."""
+    """Two for bird, which count together, one for dog, one for the other model's bird; two thirds judged."""
     drawn_for = (("bird-photo", "bird", 0.7), ("bird-photo", "bird", 0.62), ("bird-photo", "dog", 0.5),
                  ("classic", "bird", 0.5))  # fmt: skip
     for model, name, threshold in drawn_for:
@@ -250,7 +250,7 @@ class OldLibrary:
                 "photos": len(live), "unreadable": len(self.unreadable), "removed": len(rows) - len(live),
                 "excluded": 0, "images": images, "truth": len(self.marks),
             }  # fmt: skip
-            self.samples = {label.id: self._read_sample(conn, label) for label in self.labels}
+            self.samples = {label.id: self._read_samples(conn, label) for label in self.labels}
             self.runs = conn.execute(
                 """
                 SELECT r.started_at, r.finished_at, r.host, r.pid, m.name, r.provider, r.summary
@@ -279,18 +279,16 @@ class OldLibrary:
                 found.append(Label(label_id, model, name, threshold, own is not None))
         return sorted(found, key=lambda label: -completed.get(label.model, 0))
 
-    def _read_sample(self, conn: sqlite3.Connection, label: Label) -> tuple[Any, ...] | None:
-        """(threshold, seed, when it was drawn, its rows) of the sample that was drawn last."""
-        last = "SELECT id, threshold, seed, drawn_at FROM samples WHERE label_id = ? ORDER BY id DESC LIMIT 1"
-        head = conn.execute(last, [label.id]).fetchone()
-        if head is None:
-            return None
+    def _read_samples(self, conn: sqlite3.Connection, label: Label) -> list[tuple[Any, ...]]:
+        """(number, threshold, seed, when it was drawn, its rows) of each sample, as they were drawn."""
+        every = "SELECT id, threshold, seed, drawn_at FROM samples WHERE label_id = ? ORDER BY id"
         drawn = "SELECT image_id, score, stratum, population FROM sample_photos WHERE sample_id = ? ORDER BY 1"
-        return (*head[1:], conn.execute(drawn, [head[0]]).fetchall())
+        heads = conn.execute(every, [label.id]).fetchall()
+        return [(*head, conn.execute(drawn, [head[0]]).fetchall()) for head in heads]
 
     def sizes(self) -> tuple[int, int, int, int, int]:
         scores = sum(map(len, self.scores.values()))
-        samples = sum(sample is not None for sample in self.samples.values())
+        samples = sum(bool(some) for some in self.samples.values())
         return self.counts["photos"], self.counts["images"], scores, self.counts["truth"], samples
 
     def by_name(self) -> dict[str, Label]:
@@ -315,17 +313,15 @@ class OldLibrary:
             for p in there
         ]  # fmt: skip
 
-    def sample(self, label: Label) -> tuple[Any, ...] | None:
-        head = self.samples[label.id]
-        if head is None:
-            return None
-        *said, drawn = head
+    def sample(self, label: Label) -> list[tuple[Any, ...]]:
         path = {photo.image: photo.path for photo in reversed(self.photos)}
-        rows = [
-            (i, path.get(i), self.scores[label.id].get(i, s), stratum, size, self.known.get((label.name, i)))
-            for i, s, stratum, size in drawn
-        ]
-        return (*said, rows)
+        return [
+            (*said, [
+                (i, path.get(i), self.scores[label.id].get(i, s), stratum, size, self.known.get((label.name, i)))
+                for i, s, stratum, size in drawn
+            ])
+            for *said, drawn in self.samples[label.id]
+        ]  # fmt: skip
 
     def report(self, label: Label, at_precision: float | None) -> dict[str, Any] | None:
         truths = self.truth(label)
@@ -335,12 +331,12 @@ class OldLibrary:
         if not judged:
             return None
         drawn = self.sample(label)
-        said = [sampling.Answer(*row[2:]) for row in drawn[3]] if drawn else []
-        any_judged = [a for a in said if a.present is not None]
+        said = [[sampling.Answer(*row[2:]) for row in rows] for *_, rows in drawn]
+        any_judged = [a for some in said for a in some if a.present is not None]
         threshold: float | None = label.threshold
         if at_precision is not None and any_judged:
             grounds = [Judged("", a.score, a.present) for a in any_judged]
-            threshold = report.threshold_at_precision(grounds, at_precision, sampling.weights(said))
+            threshold = report.threshold_at_precision(grounds, at_precision, sampling.weights(*said))
         elif at_precision is not None:
             threshold = report.threshold_at_precision(judged, at_precision)
         if threshold is None:
@@ -348,9 +344,12 @@ class OldLibrary:
         told = report.to_json(label.name, judged, threshold)
         told |= {
             "model": label.model, "not_scored": len(firsts) - len(judged), "copies": len(truths) - len(firsts),
+            "taught": 0,
         }  # fmt: skip
-        if drawn and any_judged:
-            told["library"] = sampling.to_json(label.name, sampling.estimate(said, threshold, seed=drawn[1]))
+        if any_judged:
+            estimate = sampling.estimate_together(said, threshold, seed=drawn[-1][2])
+            sheets = {"sheets": [number for number, *_ in drawn], "sheets_left_out": []}
+            told["library"] = sampling.to_json(label.name, estimate) | sheets
         return told
 
     def draw(self, label: Label) -> list[Any] | None:
@@ -413,12 +412,14 @@ def _report(db: Database, label: Label, at_precision: float | None) -> dict[str,
         return None
 
 
-def _sample(db: Database, label: Label) -> tuple[Any, ...] | None:
-    kept = marks.sample(db, label)
-    if kept is None:
-        return None
-    rows = [(p.image_id, p.path, p.score, p.stratum, p.population, p.present) for p in kept.photos]
-    return kept.threshold, kept.seed, kept.drawn_at, rows
+def _sample(db: Database, label: Label) -> list[tuple[Any, ...]]:
+    told = []
+    for number in marks.samples(db, label):
+        kept = marks.sample(db, label, number)
+        assert kept is not None
+        rows = [(p.image_id, p.path, p.score, p.stratum, p.population, p.present) for p in kept.photos]
+        told.append((kept.id, kept.threshold, kept.seed, kept.drawn_at, rows))
+    return told
 
 
 def _draw(db: Database, label: Label) -> list[Any] | None:
@@ -426,7 +427,7 @@ def _draw(db: Database, label: Label) -> list[Any] | None:
         _, kept = judge.draw_sample(db, label.name, JUDGED, seed=3, model=label.model)
     except InputError:
         return None
-    return [(p.image_id, p.score, p.stratum, p.population) for p in kept.photos]
+    return sorted((p.image_id, p.score, p.stratum, p.population) for p in kept.photos)
 
 
 def _runs(db: Database) -> Iterator[tuple[Any, ...]]:

@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
     from photosearch.judging.compare import Compared
-    from photosearch.judging.judge import Answered
+    from photosearch.judging.judge import Answered, Undone
+    from photosearch.judging.learn import Learned
     from photosearch.judging.queue import Kind, Queue
-    from photosearch.library.answers import Label
+    from photosearch.library.answers import Label, Space
     from photosearch.library.marks import Sample, Truth
     from photosearch.library.pictures import Picture
     from photosearch.models.session import Model
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer, Question
     from photosearch.search.similar import Likeness
+    from photosearch.search.vectors import VectorMap
 
 __version__ = "0.1.0"
 __all__ = ["Library", "__version__", "default_path"]
@@ -186,16 +188,23 @@ class Library:
         Both cost a question less: it would wait for them otherwise.
         """
         from photosearch.errors import ModelError
-        from photosearch.library import answers
+        from photosearch.library import answers, heads
 
         if answers.descriptions(self._db, answers.YOURS):
-            from photosearch.search.described import update
+            self._describe()
+        if heads.heads(self._db):
+            from photosearch.judging.learn import update
 
-            update(self._db, self._open_likeness)
+            update(self._db, self._open_vectors)
         own = self.answers
         if own is not None and answers.space_of(self._db, own) is not None:
             with contextlib.suppress(ModelError), self._open_likeness() as likeness:  # no text model: pictures alone
                 likeness.learn_descriptions()
+
+    def _describe(self) -> None:
+        from photosearch.search.described import update
+
+        update(self._db, self._open_likeness)
 
     def load(self, name: str | None = None, provider: str = "auto") -> "Model":
         """A model by its name or file, None for the tool's default; kept for the next time. Raises ModelError."""
@@ -438,21 +447,32 @@ class Library:
         if space is None:
             raise QueryError(f"{name} gives no vectors, so likeness can't be asked for; index with another model")
         return Likeness(
-            self._db, space, lambda path: self._read_vector(path, name),
+            self._db, name, space, lambda path: self._read_vector(path, name),
             lambda path: places.image_of(self._db, path),
         )  # fmt: skip
 
+    @contextlib.contextmanager
+    def _open_vectors(self, model: str) -> "Iterator[tuple[Space, VectorMap]]":
+        with self._open_likeness(model) as likeness:
+            yield likeness.space, likeness.map
+
     # ---- judging
 
-    def mark(self, path: str | Path, label: str, present: bool) -> None:
-        """Tell what you know of a photo. Raises InputError."""
-        self.mark_many([path], [(label, present)])
+    def mark(self, path: str | Path, label: str, present: bool, *, new: bool = False) -> None:
+        """Tell what you know of a photo. new: the label may be one that nobody knows yet. Raises InputError."""
+        self.mark_many([path], [(label, present)], new=new)
 
-    def mark_many(self, paths: Sequence[str | Path], said: Sequence[tuple[str, bool]]) -> int:
+    def mark_many(self, paths: Sequence[str | Path], said: Sequence[tuple[str, bool]], *, new: bool = False) -> int:
         """Tell the same of several photos: all of (label, present) -> how many photos. Raises InputError."""
         from photosearch.judging.judge import mark
 
-        return mark(self._db, [os.fspath(path) for path in paths], said)
+        return mark(self._db, [os.fspath(path) for path in paths], said, new=new)
+
+    def undo_marks(self) -> "list[Undone]":
+        """Take back what was marked last, in one go -> each mark, and what is known there again."""
+        from photosearch.judging.judge import undo
+
+        return undo(self._db)
 
     def unmark(self, paths: Sequence[str | Path], labels: Sequence[str]) -> int:
         """Take back what you said of photos -> how many marks went. Raises InputError, QueryError."""
@@ -536,6 +556,30 @@ class Library:
         from photosearch.library import answers
 
         answers.save_threshold(self._db, label, threshold)
+
+    def undo_threshold(self, label: "Label") -> bool:
+        """Go back to what held before a threshold was saved last -> whether one was."""
+        from photosearch.library import answers
+
+        return answers.undo_threshold(self._db, label)
+
+    # ---- learning
+
+    def learn(self, label: str, *, model: str | None = None, seed: int = 0) -> "Learned":
+        """Learn a label from your marks; the better of it and what stood by that name is kept. Raises InputError.
+
+        model: whose vectors to learn on, in place of those of the model that answers.
+        """
+        from photosearch.judging.learn import learn
+
+        with self._open_likeness(model) as likeness:
+            return learn(self._db, likeness.space, likeness.map, likeness.model, label, seed=seed)
+
+    def undo_learning(self, label: str) -> "Label | None":
+        """Take back what was learned last -> the label that answers by that name now, if any. Raises QueryError."""
+        from photosearch.judging.learn import undo
+
+        return undo(self._db, label, self._open_vectors, self._describe)
 
     # ---- what there is
 

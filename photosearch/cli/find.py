@@ -199,7 +199,9 @@ def labels_command(
 
 def _describe_label(told: dict[str, Any]) -> str:
     lines = [f"{told['label']}: a label of {told['model']}, found from a score of {told['threshold']:.3f} on"]
-    if told["rests_on"] is not None:
+    if told["learned"] is not None:
+        lines.append(f"learned from your marks: {told['rests_on']}")
+    elif told["rests_on"] is not None:
         lines.append(f"that threshold rests on: {told['rests_on']}")
     if told["text"] is not None:
         lines.append(f"it is the description: {told['text']}")
@@ -227,7 +229,7 @@ def _draw_tree(names: list[str]) -> list[str]:
     return lines
 
 
-label_app = App(no_args_is_help=True, help="Descriptions as labels of your own.")
+label_app = App(no_args_is_help=True, help="Labels of your own: descriptions, and what was learned.")
 app.add_typer(label_app, name="label")
 
 
@@ -252,7 +254,7 @@ def label_add(
 def label_remove(
     ctx: typer.Context, name: Annotated[str, label_argument(metavar="NAME", help="Its name.")], db: Db = None
 ) -> None:
-    """Forget a label that is a description. What you marked stays."""
+    """Forget a label of your own: a description, or what was learned. What you marked stays."""
     with open_library(ctx, db) as library:
         library.remove_label(name)
     note(f"{name} is no label any more")

@@ -1,4 +1,4 @@
-"""`mark`, `truth`, `sample`, `judge`, `report`: what you know, and how right the models are."""
+"""`mark`, `truth`, `sample`, `judge`, `learn`, `report`: what you know, and how right the models are."""
 
 import io
 import json
@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,10 @@ from photosearch.cli.root import (
 )
 from photosearch.errors import InputError
 
+if TYPE_CHECKING:
+    from photosearch.judging.judge import Undone
+
+NAMED = 20  # marks, at most, that are named one by one
 TOO_FEW = 0.5  # an interval that is wider says next to nothing
 SHARES = ("precision", "recall", "f1", "accuracy")
 
@@ -36,10 +40,12 @@ app.add_typer(truth_app, name="truth")
 @app.command("mark")
 def mark_command(
     ctx: typer.Context,
-    paths: Annotated[list[str], path_argument(metavar="PHOTO", help="Photos in the library.")],
+    paths: Annotated[list[str] | None, path_argument(metavar="PHOTO", help="Photos in the library.")] = None,
     is_: Annotated[list[str] | None, label_option("--is", help="They show this.")] = None,
     not_: Annotated[list[str] | None, label_option("--not", help="They don't show this.")] = None,
     forget: Annotated[list[str] | None, label_option("--forget", help="Take back such a mark.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="The label is a new one of your own, to learn.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was marked or judged last.")] = False,
     db: Db = None,
 ) -> None:
     """Tell what you know of photos.
@@ -47,14 +53,77 @@ def mark_command(
     `report` compares it with what the model said.
     """
     said = [(name, True) for name in is_ or []] + [(name, False) for name in not_ or []]
+    if undo:
+        if said or forget or paths:
+            raise InputError("--undo takes back what was marked last, whatever that was; give it alone")
+        with open_library(ctx, db) as library:
+            _say_undone(library.undo_marks())
+        return
+    if not paths:
+        raise InputError("say which photos to mark")
     if bool(said) == bool(forget):
         raise InputError("say what they show, --is LABEL or --not LABEL; or take a mark back: --forget LABEL")
     with open_library(ctx, db) as library:
         if forget:
             note(f"{say_count(library.unmark(paths, forget), 'mark')} taken back")
             return
-        n = library.mark_many(paths, said)
+        n = library.mark_many(paths, said, new=new)
     note(f"{say_count(n, 'photo')} marked")
+
+
+def _say_undone(undone: "Sequence[Undone]") -> None:
+    if not undone:
+        raise InputError("nothing was marked that could be taken back")
+    for mark in undone[:NAMED]:
+        now = {None: "not marked", True: f"marked as {mark.label}", False: f"marked as not {mark.label}"}[mark.present]
+        note(f"{mark.path or 'a photo that has left'}: {now} again")
+    note(f"{say_count(len(undone), 'mark')} taken back")
+
+
+@app.command("learn")
+def learn_command(
+    ctx: typer.Context,
+    label: Annotated[str, label_argument(help="One that you marked photos with.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Go back to what was there before.")] = False,
+    model: OneModel = None,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Learn a label from your marks: a new one, or a better one.
+
+    Some twenty photos marked each way will do. Nothing is looked at anew, and a label that is better already is kept.
+    """
+    with open_library(ctx, db) as library:
+        if undo:
+            now = library.undo_learning(label)
+            note(f"{label} is no label any more" if now is None else f"{now.name} is answered by {now.model} again")
+            return
+        learned = library.learn(label, model=model)
+    typer.echo(json.dumps(learned.told, indent=1) if as_json else escape(_describe_learned(learned.told)))
+    name = shlex.quote(learned.label.name)
+    if learned.kept == "learned":
+        note(f"find {name} takes what was learned; to go back: photosearch learn {name} --undo")
+    if not learned.told["of_the_library"]:
+        note(f"to know how right it is on the whole library: photosearch sample {name} -n 60")
+
+
+def _describe_learned(told: dict[str, Any]) -> str:
+    corrects = "" if told["corrects"] is None else f", on top of what {told['corrects']} says"
+    lines = [f"{told['label']}, learned on the vectors of {told['vectors_of']}{corrects}", ""]
+    lines += [f"cross-validated; of {told['rests_on']}"]
+    lines += [_figure(name, told[name], told["intervals"][name]) for name in ("precision", "recall")]
+    lines.append(f"finds {told['found']:,} of {say_count(told['pictures'], 'picture')}")
+    if told["expected_present"] is not None:
+        lines.append(
+            f"about {told['expected_present']:,.0f} are expected to show it, if your marks are like the others"
+        )
+    if "before" in told:
+        before = told["before"]
+        lines += ["", f"what stood, by {before['model']}, on the same marks:"]
+        lines += [_figure(name, before[name], before["intervals"][name]) for name in ("precision", "recall")]
+        lines.append(f"finds {before['found']:,}")
+    kept = {"learned": "kept: what was learned", "before": "kept: the label that stood"}[told["kept"]]
+    return "\n".join([*lines, "", f"{kept}; {told['why']}"])
 
 
 @truth_app.command("import")
@@ -110,6 +179,7 @@ def report_command(
     ] = None,
     save: Annotated[bool, typer.Option("--save", help="Keep the threshold, for find.")] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Go back from a kept threshold to the model's own.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Go back to the threshold before the last --save.")] = False,
     retrieval: Annotated[
         str | None,
         path_option("--retrieval", metavar="FILE.csv", help="How well descriptions find photos: columns query, path."),
@@ -134,6 +204,15 @@ def report_command(
         with open_library(ctx, db) as library:
             told = library.judge_retrieval(retrieval, model=model)
         typer.echo(json.dumps(told, indent=1) if as_json else _describe_retrieval(told))
+        return
+    if undo:
+        if label is None:
+            raise InputError("say of which label to take the threshold back: --label LABEL")
+        with open_library(ctx, db) as library:
+            if not library.undo_threshold(library.find_label(label, model)):
+                raise InputError(f"no threshold of {label} was saved")
+            own = library.find_label(label, model)
+        note(f"find {own.name} takes {own.threshold:.4f} again")
         return
     if reset:
         if label is None:
@@ -191,6 +270,8 @@ def _describe(known: dict[str, Any]) -> str:
     ]
     lines += [_figure(name, known[name], known["intervals"][name]) for name in SHARES]
     lines.append(f"{'always no':12}{100 * known['always_no_accuracy']:6.2f} % accuracy")
+    if known["taught"]:
+        lines.append(f"{known['taught']:,} of them it learned from; they count as they were said before they were seen")
     if known["not_scored"]:
         lines.append(f"{known['not_scored']:,} more could not be compared: they have no score")
     if known["copies"]:
@@ -207,9 +288,12 @@ def _library_lines(known: dict[str, Any]) -> list[str]:
     if "library" not in known:
         return []
     lib = known["library"]
-    lines = [
-        f"The whole library, {lib['population']:,} pictures, by {lib['judged']:,} judged of {lib['drawn']:,} drawn:"
-    ]
+    sheets = f" on {len(lib['sheets'])} sheets" if len(lib["sheets"]) > 1 else ""
+    drawn = f"{lib['judged']:,} judged of {lib['drawn']:,} drawn{sheets}"
+    lines = [f"The whole library, {lib['population']:,} pictures, by {drawn}:"]
+    if lib["sheets_left_out"]:
+        numbers = ", ".join(map(str, lib["sheets_left_out"]))
+        lines.append(f"(left out, drawn when the library held other photos: sheet {numbers})")
     lines += ["", *(_figure(name, lib[name], lib["intervals"][name]) for name in SHARES)]
     if lib["intervals"]["present"] is not None:
         low, high = lib["intervals"]["present"]
@@ -264,11 +348,11 @@ def sample_command(
         folder.mkdir(parents=True)
     except OSError as error:
         raise InputError(f"{folder}: can't be made: {error.strerror}; name another with --to") from None
-    numbered = [(i, p.path) for i, p in enumerate(kept.photos, 1) if p.path is not None]
+    numbered = [(p.number, p.path) for p in kept.photos if p.path is not None]
     cells = [(kept.id, i, os.path.relpath(path, folder), name, "") for i, path in numbered]
     (folder / "sample.csv").write_bytes(to_csv([("sheet", "number", "path", "label", "present"), *cells]))
     csv_file = shlex.quote(str(folder / "sample.csv"))
-    sheets = sheet.write(folder, numbered, f"sheet {kept.id}: {name}")
+    sheets = sheet.write(folder, numbered, f"sheet {kept.id}: {name}, drawn {kept.drawn_at[:10]}")
     note(
         f"{folder}: {say_count(len(numbered), 'photo')} on {', '.join(s.name for s in sheets)}. See which show {name}; "
         f"the others count as not:\n  photosearch judge {shlex.quote(name)} --sheet {kept.id} 3 7 12-15\n"
@@ -289,7 +373,7 @@ def judge_command(
         list[str] | None, typer.Option(metavar="NUMBERS", help="Leave these unjudged; may be repeated.")
     ] = None,
     sheet: Annotated[
-        int | None, typer.Option("--sheet", metavar="N", help="Which sheet; without, the one that was drawn last.")
+        int | None, typer.Option("--sheet", metavar="N", help="Which sheet; may be left out where only one was drawn.")
     ] = None,
     model: OneModel = None,
     db: Db = None,

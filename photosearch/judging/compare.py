@@ -1,17 +1,19 @@
 """What the models said against what the user knows: the report on one label of a library."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from photosearch.errors import InputError
 from photosearch.judging import report, sampling
 from photosearch.judging.report import Judged
-from photosearch.library import marks
+from photosearch.library import heads, marks
 from photosearch.library.answers import Label
 from photosearch.library.database import Database
-from photosearch.library.marks import Sample
+from photosearch.library.marks import Sample, SamplePhoto
 from photosearch.search.find import check_folder, choose_labels, list_labels
+
+GROWN = 0.1  # of its photos a library may have gained or lost between two samples that count together
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +50,27 @@ def compare(
     chosen = choose_label(db, label, model)
     truths = marks.truth(db, chosen.name, scored=chosen, under=under and check_folder(db, under))
     pictures = {t.image_id: t for t in reversed(truths)}  # copies of one picture count once, as the first of them
-    scored = [t for t in truths if t.score is not None and pictures[t.image_id] is t]
-    judged = [Judged(t.path, t.score, t.present, t.image_id) for t in scored if t.score is not None]
+    taught = heads.taught(db, chosen)  # a head knows the marks that it learned from: others speak for those
+    known = {t.image_id: taught[t.image_id][1] if t.image_id in taught else t.score for t in pictures.values()}
+    scored = [(t, score) for t in truths if pictures[t.image_id] is t and (score := known[t.image_id]) is not None]
+    judged = [Judged(t.path, score, t.present, t.image_id) for t, score in scored]
     if not judged:
         raise InputError(_how_to_tell(chosen.name, len(truths)))
-    sample = marks.sample(db, chosen) if under is None else None
-    grounds, weights = (sample and _weigh(sample)) or (judged, None)
+    samples, left_out = _read_samples(db, chosen, known) if under is None else ([], [])
+    grounds, weights = _weigh(samples) or (judged, None)
     at, chosen_on = chosen.threshold if threshold is None else threshold, None
     if at_precision is not None or at_recall is not None:
         at = _choose_threshold(grounds, weights, at_precision, at_recall)
-        chosen_on = "these same photos" if weights is None else f"the {len(grounds):,} judged photos of the sample"
+        sample = "the sample" if len(samples) == 1 else f"{len(samples)} samples"
+        chosen_on = "these same photos" if weights is None else f"the {len(grounds):,} judged photos of {sample}"
     told = report.to_json(chosen.name, judged, at, calibration=calibration)
     told |= {"model": chosen.model, "not_scored": len(pictures) - len(judged), "copies": len(truths) - len(pictures)}
-    if sample is not None and any(p.present is not None for p in sample.photos):
-        estimate = sampling.estimate(to_answers(sample), at, seed=sample.seed)
-        told["library"] = sampling.to_json(chosen.name, estimate)
+    told["taught"] = sum(t.image_id in taught for t, _ in scored)
+    if any(p.present is not None for sample in samples for p in sample.photos):
+        estimate = sampling.estimate_together([to_answers(s) for s in samples], at, seed=samples[-1].seed)
+        told["library"] = sampling.to_json(chosen.name, estimate) | {
+            "sheets": [s.id for s in samples], "sheets_left_out": left_out,
+        }  # fmt: skip
     return Compared(chosen, at, tuple(judged), told, chosen_on)
 
 
@@ -78,13 +86,39 @@ def choose_label(db: Database, name: str | None, model: str | None) -> Label:
 
 
 def to_answers(sample: Sample) -> list[sampling.Answer]:
-    return [sampling.Answer(p.score, p.stratum, p.population, p.present) for p in sample.photos]
+    return [sampling.Answer(p.score or 0.0, p.stratum, p.population, p.present) for p in sample.photos]
 
 
-def _weigh(sample: Sample) -> tuple[list[Judged], list[float]] | None:
-    """The photos of a sample that are judged, and how many of the library's each stands for; None where none is."""
-    judged = [Judged(p.path or "", p.score, p.present) for p in sample.photos if p.present is not None]
-    return (judged, sampling.weights(to_answers(sample))) if judged else None
+def _read_samples(db: Database, label: Label, known: Mapping[int, float | None]) -> tuple[list[Sample], list[int]]:
+    """-> (the samples that count together, those that are left out): numbers of sheets, as they were drawn.
+
+    Together count those with a judged photo, whose photos all have a score, drawn from about as many photos as the last
+    of them: an older one speaks of a library that is no more. known: image id -> the score to go by, if not its own.
+    """
+    drawn = [s for number in marks.samples(db, label) if (s := marks.sample(db, label, number)) is not None]
+    judged = [s for s in drawn if any(p.present is not None for p in s.photos)]
+    whole = [s for s in judged if all(p.score is not None for p in s.photos)]
+    sizes = [_population(s) for s in whole]
+    kept = [s for s, size in zip(whole, sizes, strict=True) if abs(size - sizes[-1]) <= GROWN * sizes[-1]]
+    replaced = [replace(s, photos=tuple(_with_score(p, known) for p in s.photos)) for s in kept]
+    return replaced, [s.id for s in judged if s not in kept]
+
+
+def _population(sample: Sample) -> int:
+    return sum({p.stratum: p.population for p in sample.photos}.values())
+
+
+def _with_score(photo: SamplePhoto, known: Mapping[int, float | None]) -> SamplePhoto:
+    score = known.get(photo.image_id)
+    return photo if score is None else replace(photo, score=score)
+
+
+def _weigh(samples: Sequence[Sample]) -> tuple[list[Judged], list[float]] | None:
+    """The photos of samples that are judged, and how many of the library's each stands for; None where none is."""
+    judged = [
+        Judged(p.path or "", p.score or 0.0, p.present) for s in samples for p in s.photos if p.present is not None
+    ]
+    return (judged, sampling.weights(*map(to_answers, samples))) if judged else None
 
 
 def _how_to_tell(label: str, not_scored: int) -> str:

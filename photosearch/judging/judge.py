@@ -4,20 +4,22 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, QueryError
 from photosearch.judging import sampling
 from photosearch.library import answers, marks, pictures, places
 from photosearch.library.answers import Label
 from photosearch.library.database import Database
 from photosearch.library.marks import Sample
+from photosearch.search.described import check_name
 from photosearch.search.find import choose_labels, resolve
+from photosearch.search.words import find_label
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """How many photos of a sample were judged, how many of them show the label, how many can't be opened.
 
-    sheet: the sample's number. changed: what was said otherwise before, as "4 yes" or "7 no".
+    sheet: the sample's number. changed: what was said otherwise before, as "4 yes" or "7 no": as it is now.
     """
 
     judged: int
@@ -27,10 +29,22 @@ class Answered:
     changed: tuple[str, ...] = ()
 
 
-def mark(db: Database, paths: Sequence[str], said: Sequence[tuple[str, bool]]) -> int:
-    """Keep what is said of photos: for each of them all of (label, present) -> how many photos. Raises InputError."""
-    known = [label.name for label in answers.labels(db)]
-    labels = {(resolve(name, known), present) for name, present in said}
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A mark that was taken back. path: None where the photo has left. present: what is known again, None: nothing."""
+
+    path: str | None
+    label: str
+    present: bool | None
+
+
+def mark(db: Database, paths: Sequence[str], said: Sequence[tuple[str, bool]], *, new: bool = False) -> int:
+    """Keep what is said of photos: for each of them all of (label, present) -> how many photos. Raises InputError.
+
+    new: a label that nobody knows may be said, to learn it; without, only one that is known or was marked before.
+    """
+    known = list(dict.fromkeys([label.name for label in answers.labels(db)] + marks.marked_labels(db)))
+    labels = {(_name(name, known, new), present) for name, present in said}
     if len({name for name, _ in labels}) < len(labels):
         raise InputError("a photo can't both show a label and not show it")
     rows = []
@@ -43,9 +57,26 @@ def mark(db: Database, paths: Sequence[str], said: Sequence[tuple[str, bool]]) -
     return len(paths)
 
 
+def _name(name: str, known: Sequence[str], new: bool) -> str:
+    """The label that is meant, or a new one's name. Raises InputError, QueryError."""
+    if not new or find_label(name, known) is not None:
+        try:
+            return resolve(name, known)
+        except QueryError as error:
+            raise QueryError(f"{error}; for a label of your own that is new, add --new") from None
+    return check_name(name)
+
+
+def undo(db: Database) -> list[Undone]:
+    """Take back the last step of marks."""
+    rows = marks.undo(db)
+    paths = places.paths_of(db, [image_id for _, image_id, _ in rows])
+    return [Undone(paths.get(image_id), label, present) for label, image_id, present in rows]
+
+
 def unmark(db: Database, paths: Sequence[str], names: Sequence[str]) -> int:
     """Take back what was said of photos -> how many marks went. Raises InputError, QueryError."""
-    known = dict.fromkeys([t.label for t in marks.truth(db)] + [label.name for label in answers.labels(db)])
+    known = dict.fromkeys(marks.marked_labels(db) + [label.name for label in answers.labels(db)])
     labels = [resolve(name, known) for name in names]
     rows = []
     for path in paths:
@@ -94,21 +125,30 @@ def judge(
 ) -> tuple[Label, Answered]:
     """Judge a sample by its numbers, as typed: 3 7 12-15. Raises InputError.
 
-    yes: they show the label. unsure: they stay open. All others don't show it. sheet: the sample's own number, None:
-    the one that was drawn last.
+    yes: they show the label. unsure: they stay open. All others don't show it. sheet: the sample's own number; it may
+    be None where only one was drawn.
 
     A photo that is not where it was when the sample was drawn was grey on the sheet, and is left unjudged.
     """
     label = choose_labels(db, [name], model)[name]
+    drawn = marks.samples(db, label)
+    numbers = ", ".join(map(str, drawn))
+    if sheet is None and len(drawn) > 1:
+        raise InputError(
+            f"several sheets were drawn for {label.name}: {numbers}; say which you judge: --sheet {drawn[-1]}"
+        )
+    if sheet is not None and drawn and sheet not in drawn:
+        raise InputError(f"no sheet {sheet} was drawn for {label.name}; there are {numbers}")
     kept = marks.sample(db, label, sheet)
-    if kept is None and (others := marks.samples(db, label)):
-        raise InputError(f"no sheet {sheet} was drawn for {label.name}; there are {', '.join(map(str, others))}")
     if kept is None:
         raise InputError(f"no sample was drawn for {label.name} yet: photosearch sample {label.name} -n 60")
-    most = len(kept.photos)
+    by_number = {p.number: p for p in kept.photos}
+    most = max(by_number)
     shown, skip = read_numbers(yes, most), read_numbers(unsure, most)
-    gone = {i for i, p in enumerate(kept.photos, 1) if p.path is None or not os.path.exists(p.path)} - shown
-    judged = [(i, p) for i, p in enumerate(kept.photos, 1) if i not in skip | gone]
+    if forgotten := sorted(shown - by_number.keys()):
+        raise InputError(f"{forgotten[0]}: this photo was forgotten since sheet {kept.id} was drawn")
+    gone = {i for i, p in by_number.items() if p.path is None or not os.path.exists(p.path)} - shown
+    judged = [(i, p) for i, p in by_number.items() if i not in skip | gone]
     marks.put_truth(db, ((label.name, p.image_id, i in shown) for i, p in judged))
     changed = [(i, i in shown) for i, p in judged if p.present is not None and p.present != (i in shown)]
     told = tuple(f"{i} {'yes' if present else 'no'}" for i, present in changed)

@@ -59,5 +59,6 @@ def list_next(db: Database, name: str, kind: Kind, *, n: int = 60, model: str | 
     sample = marks.sample(db, label)
     if sample is None:
         return Queue(label, kind, ())
-    open_ = [p for p in sample.photos if p.present is None and p.path is not None]
-    return Queue(label, kind, tuple(Asked(p.image_id, p.score) for p in open_[:n]), left=len(open_))
+    waiting = [p for p in sample.photos if p.present is None and p.path is not None]
+    asked = [Asked(p.image_id, p.score) for p in waiting if p.score is not None]
+    return Queue(label, kind, tuple(asked[:n]), left=len(asked))

@@ -29,7 +29,7 @@ class Label:
     saved: bool
 
 
-YOURS = "yours"  # the model whose labels are descriptions
+YOURS = "yours"  # the model whose labels are the user's own: descriptions, and what was learned from marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,45 +236,56 @@ def _put_aside(db: Database, image_id: int, model_id: int) -> None:
 
 
 def labels(db: Database, model: str | None = None) -> list[Label]:
-    """Every label that may be asked for. model: only that model's. Those of the model that answers come first."""
+    """Every label that may be asked for. model: only that model's.
+
+    Those that were learned come first, then those of the model that answers.
+    """
     rows = db.rows(
         """
         SELECT l.id, l.model, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL
         FROM labels l WHERE (? IS NULL OR l.model = ?)
             AND (l.current OR EXISTS (SELECT 1 FROM scores s INDEXED BY scores_best WHERE s.label_id = l.id))
-        ORDER BY l.model IS (SELECT value FROM library WHERE name = 'model') DESC, l.id
+        ORDER BY l.id IN (SELECT label_id FROM heads) DESC,
+            l.model IS (SELECT value FROM library WHERE name = 'model') DESC, l.id
         """,
         [model, model],
     )
     return [Label(i, m, name, threshold, bool(saved)) for i, m, name, threshold, saved in rows]
 
 
-def put_description(db: Database, model: str, space: Space, name: str, text: str, threshold: float) -> Label:
-    """A label that is a description: its reading is `model`, over the vectors of a space. In a transaction.
+def put_description(db: Database, space: Space, name: str, text: str, threshold: float) -> Label:
+    """A label that is a description. In a transaction. threshold: of a new one; one that is there keeps its own."""
+    label = put_own(db, space, name, threshold)
+    db.write("UPDATE labels SET text = ? WHERE id = ?", [text, label.id])
+    return label
+
+
+def put_own(db: Database, space: Space, name: str, threshold: float) -> Label:
+    """A label of the user's own: its reading is YOURS, over the vectors of a space. In a transaction.
 
     threshold: of a new one; one that is there keeps its own.
     """
-    key = [f"{model} {space.digest}", 0]
+    key = [f"{YOURS} {space.digest}", 0]
     db.write(
         "INSERT INTO models(name, version, digest, tiles, card, floor) VALUES (?, '1', ?, ?, '{}', 0) "
         "ON CONFLICT(digest, tiles) DO NOTHING",
-        [model, *key],
+        [YOURS, *key],
     )
     (model_id,) = db.one("SELECT id FROM models WHERE digest = ? AND tiles = ?", key)
     (label_id,) = db.one(
         """
-        INSERT INTO labels(model, name, card_threshold, text) VALUES (?, ?, ?, ?)
-        ON CONFLICT(model, name) DO UPDATE SET current = 1, text = excluded.text RETURNING id
+        INSERT INTO labels(model, name, card_threshold) VALUES (?, ?, ?)
+        ON CONFLICT(model, name) DO UPDATE SET current = 1 RETURNING id
         """,
-        [model, name, threshold, text],
+        [YOURS, name, threshold],
     )
     db.write("DELETE FROM knows WHERE label_id = ? AND model_id <> ?", [label_id, model_id])  # of an older file
     db.write("INSERT INTO knows(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING", [model_id, label_id])
-    return Label(label_id, model, name, threshold, False)
+    return Label(label_id, YOURS, name, threshold, False)
 
 
 def seen_by(db: Database, label: Label) -> str | None:
-    """The model over whose vectors a label that is a description stands; None where it is none."""
+    """The model over whose vectors a label of the user's own stands; None where it is none."""
     row = db.row(
         """
         SELECT m.name FROM knows k JOIN models y ON y.id = k.model_id
@@ -296,12 +307,12 @@ def descriptions(db: Database, model: str) -> list[tuple[Label, str]]:
     return [(Label(i, model, name, threshold, bool(saved)), text) for i, name, threshold, saved, text in rows]
 
 
-def put_similarities(db: Database, model: str, space: Space, label: Label, rows: Iterable[tuple[int, float]]) -> None:
+def put_own_scores(db: Database, space: Space, label: Label, rows: Iterable[tuple[int, float]]) -> None:
     """rows: (image id, score 0..1) of each image that has a vector. Replaces what was there. In a transaction.
 
     An image that went meanwhile is passed over; one that has no vector any more is unknown from now on.
     """
-    (model_id,) = db.one("SELECT id FROM models WHERE digest = ? AND tiles = 0", [f"{model} {space.digest}"])
+    (model_id,) = db.one("SELECT id FROM models WHERE digest = ? AND tiles = 0", [f"{YOURS} {space.digest}"])
     there = {image_id for (image_id,) in db.rows("SELECT image_id FROM vectors WHERE model_id = ?", [space.model_id])}
     kept = [(image_id, score) for image_id, score in rows if image_id in there]
     db.write("DELETE FROM scores WHERE label_id = ?", [label.id])
@@ -322,8 +333,30 @@ def drop_label(db: Database, label: Label) -> None:
         db.write("DELETE FROM labels WHERE id = ?", [label.id])
 
 
+def scores_of(db: Database, label: Label) -> tuple[list[int], list[float]]:
+    """(image ids, scores) of all images that have a score for a label, above its model's floor."""
+    rows = db.rows("SELECT image_id, score FROM scores WHERE label_id = ? ORDER BY image_id", [label.id])
+    return [image_id for image_id, _ in rows], [score for _, score in rows]
+
+
 def save_threshold(db: Database, label: Label, threshold: float | None) -> None:
-    db.write("UPDATE labels SET threshold = ? WHERE id = ?", [threshold, label.id])
+    """From now on the label holds from this score on; None: from its card's. What was saved before is remembered."""
+    with db.transaction():
+        db.write(
+            "INSERT INTO steps(at, label_id, threshold) SELECT ?, id, threshold FROM labels WHERE id = ?",
+            [database.now(), label.id],
+        )
+        db.write("UPDATE labels SET threshold = ? WHERE id = ?", [threshold, label.id])
+
+
+def undo_threshold(db: Database, label: Label) -> bool:
+    """Go back to the threshold that held before the last one was saved -> whether there was one."""
+    with db.transaction():
+        last = db.row("SELECT id, threshold FROM steps WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
+        if last is not None:
+            db.write("UPDATE labels SET threshold = ? WHERE id = ?", [last[1], label.id])
+            db.write("DELETE FROM steps WHERE id = ?", [last[0]])
+    return last is not None
 
 
 def card_of(db: Database, model: str) -> Card:

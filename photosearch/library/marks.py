@@ -1,4 +1,4 @@
-"""What the user knows: truth, and the samples that were drawn to judge by."""
+"""What the user knows: truth, the steps in which it was said, and the samples that were drawn to judge by."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,14 +26,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class SamplePhoto:
-    """One photo that was drawn. path: None where it has left the library since.
+    """One photo that was drawn. number: on its sheet. path: None where it has left the library since.
 
-    score: as it is now. population: how many photos its stratum held when it was drawn. present: None: not judged.
+    score: as it is now; None where the label that is asked about knows nothing of it, and another's sample drew it.
+    population: how many photos its stratum held when it was drawn. present: None: not judged.
     """
 
+    number: int
     image_id: int
     path: str | None
-    score: float
+    score: float | None
     stratum: int
     population: int
     present: bool | None
@@ -41,7 +43,7 @@ class SamplePhoto:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Photos drawn to judge a label by, in the library's order: it tells nothing of their scores."""
+    """Photos drawn to judge a label by, in the drawn order: it tells nothing of their scores, nor of their folders."""
 
     id: int
     threshold: float
@@ -49,6 +51,8 @@ class Sample:
     drawn_at: str
     photos: tuple[SamplePhoto, ...]
 
+
+STEPS = 100  # of marks, that can be taken back
 
 # An image's score for a label: what is stored, else 0.0 where its model has looked, else NULL.
 _SCORE = """
@@ -60,15 +64,51 @@ _SCORE = """
 
 
 def put_truth(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
-    """rows: (label, image id, present). All or none; what was known before is replaced."""
+    """rows: (label, image id, present). All or none; what was known before is replaced, and comes back by an undo."""
+    kept = list(rows)
     with db.transaction():
+        _put_step(db, [(label, image_id) for label, image_id, _ in kept])
         db.write_many(
             """
             INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)
             ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, at = excluded.at
             """,
-            [(label, image_id, int(present), database.now()) for label, image_id, present in rows],
+            [(label, image_id, int(present), database.now()) for label, image_id, present in kept],
         )
+
+
+def _put_step(db: Database, keys: Sequence[tuple[str, int]]) -> None:
+    """Remember what is known of these (label, image id), for an undo. In a transaction."""
+    (step_id,) = db.one("INSERT INTO steps(at) VALUES (?) RETURNING id", [database.now()])
+    db.write_many(
+        """
+        INSERT OR IGNORE INTO step_marks(step_id, label, image_id, present)
+        SELECT ?1, ?2, i.id, (SELECT present FROM truth t WHERE t.label = ?2 AND t.image_id = i.id)
+        FROM images i WHERE i.id = ?3
+        """,
+        [(step_id, label, image_id) for label, image_id in keys],
+    )
+    db.write(
+        "DELETE FROM steps WHERE id <= (SELECT id FROM steps WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?) "
+        "AND label_id IS NULL",
+        [STEPS],
+    )
+
+
+def undo(db: Database) -> list[tuple[str, int, bool | None]]:
+    """Take the last step of marks back -> (label, image id, what is known of it again, or None), each."""
+    with db.transaction():
+        last = db.row("SELECT max(id) FROM steps WHERE label_id IS NULL")
+        if last is None or last[0] is None:
+            return []
+        before = db.rows(
+            "SELECT label, image_id, present FROM step_marks WHERE step_id = ? ORDER BY label, image_id", last
+        )
+        db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", [row[:2] for row in before])
+        known = [(*row, database.now()) for row in before if row[2] is not None]
+        db.write_many("INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)", known)
+        db.write("DELETE FROM steps WHERE id = ?", last)
+    return [(label, image_id, None if present is None else bool(present)) for label, image_id, present in before]
 
 
 def truth(
@@ -91,9 +131,15 @@ def truth(
     return [Truth(join(r, f, n), lab, bool(yes), score, i) for r, f, n, lab, yes, score, i in db.rows(sql, values)]
 
 
+def marked_labels(db: Database) -> list[str]:
+    """The labels of which anything is known."""
+    return [label for (label,) in db.rows("SELECT DISTINCT label FROM truth ORDER BY label")]
+
+
 def delete_truth(db: Database, rows: Sequence[tuple[str, int]]) -> int:
     """rows: (label, image id) -> how many marks there were."""
     with db.transaction():
+        _put_step(db, rows)
         (before,) = db.one("SELECT count(*) FROM truth")
         db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", rows)
         (after,) = db.one("SELECT count(*) FROM truth")
@@ -101,8 +147,14 @@ def delete_truth(db: Database, rows: Sequence[tuple[str, int]]) -> int:
 
 
 def samples(db: Database, label: Label) -> list[int]:
-    """The numbers of the samples that were drawn for a label."""
-    return [i for (i,) in db.rows("SELECT id FROM samples WHERE label_id = ? ORDER BY id", [label.id])]
+    """The numbers of the samples that were drawn for a label; for one that was learned, by whichever model's scores."""
+    return [i for (i,) in db.rows(f"SELECT s.id {_ITS_SAMPLES} ORDER BY s.id", [label.name, label.id])]
+
+
+_ITS_SAMPLES = """
+    FROM labels x JOIN samples s ON s.label_id = x.id
+    WHERE x.name = ?1 AND (x.id = ?2 OR EXISTS (SELECT 1 FROM heads h WHERE h.label_id = ?2))
+"""
 
 
 def scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
@@ -164,15 +216,16 @@ def disagreeing(db: Database, label: Label, other: Label, n: int) -> list[tuple[
 def put_sample(
     db: Database, label: Label, threshold: float, seed: int, drawn: Iterable[tuple[int, float, int, int]]
 ) -> Sample:
-    """drawn: (image id, score, stratum, population of the stratum)."""
+    """drawn: (image id, score, stratum, population of the stratum), in the order in which they are shown."""
     with db.transaction():
         (sample_id,) = db.one(
             "INSERT INTO samples(label_id, threshold, seed, drawn_at) VALUES (?, ?, ?, ?) RETURNING id",
             [label.id, threshold, seed, database.now()],
         )
         db.write_many(
-            "INSERT INTO sample_photos(sample_id, image_id, score, stratum, population) VALUES (?, ?, ?, ?, ?)",
-            [(sample_id, image, float(score), int(s), int(n)) for image, score, s, n in drawn],
+            "INSERT INTO sample_photos(sample_id, image_id, score, stratum, population, number) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            [(sample_id, image, float(x), int(s), int(n), i) for i, (image, x, s, n) in enumerate(drawn, 1)],
         )
     kept = sample(db, label)
     assert kept is not None
@@ -180,32 +233,37 @@ def put_sample(
 
 
 def sample(db: Database, label: Label, number: int | None = None) -> Sample | None:
-    """A label's sample, None: the one that was drawn last, with what the user has judged of it since."""
+    """A label's sample, None: the one that was drawn last, with what the user has judged of it since.
+
+    Of a label that was learned it may have been drawn by another's scores: those that are given are this label's.
+    """
     head = db.row(
-        "SELECT id, threshold, seed, drawn_at FROM samples WHERE label_id = ? AND id = coalesce(?, id) "
-        "ORDER BY id DESC LIMIT 1",
-        [label.id, number],
+        f"SELECT s.id, s.threshold, s.seed, s.drawn_at {_ITS_SAMPLES} AND s.id = coalesce(?3, s.id) "
+        "ORDER BY s.id DESC LIMIT 1",
+        [label.name, label.id, number],
     )
     if head is None:
         return None
     rows = db.rows(
         f"""
-        SELECT d.image_id, r.path, f.path, p.name, coalesce({_SCORE.format(image="d.image_id")}, d.score), d.stratum,
-               d.population, t.present
-        FROM sample_photos d JOIN labels l ON l.id = ?
+        SELECT d.number, d.image_id, r.path, f.path, p.name,
+               coalesce({_SCORE.format(image="d.image_id")}, iif(s.label_id = l.id, d.score, NULL)),
+               d.stratum, d.population, t.present
+        FROM sample_photos d JOIN samples s ON s.id = d.sample_id JOIN labels l ON l.id = ?
         LEFT JOIN photos p ON p.id = (
             SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.gone IS NULL)
         LEFT JOIN folders f ON f.id = p.folder_id LEFT JOIN roots r ON r.id = f.root_id
         LEFT JOIN truth t ON t.image_id = d.image_id AND t.label = ?
-        WHERE d.sample_id = ? ORDER BY d.image_id
+        WHERE d.sample_id = ? ORDER BY d.number
         """,
         [label.id, label.name, head[0]],
     )
     photos = tuple(
         SamplePhoto(
-            image_id, None if r is None else join(r, f, n), score, stratum, size, None if yes is None else bool(yes)
+            number, image_id, None if r is None else join(r, f, n), score, stratum, size,
+            None if yes is None else bool(yes),
         )
-        for image_id, r, f, n, score, stratum, size, yes in rows
-    )
+        for number, image_id, r, f, n, score, stratum, size, yes in rows
+    )  # fmt: skip
     sample_id, threshold, seed, drawn_at = head
     return Sample(sample_id, threshold, seed, drawn_at, photos)

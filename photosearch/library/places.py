@@ -503,6 +503,18 @@ def image_of(db: Database, path: str) -> int | None:
     return _image_at(db, to_real(path)) if image_id is None else image_id
 
 
+def paths_of(db: Database, image_ids: Sequence[int]) -> dict[int, str]:
+    """image id -> the path of a photo that shows it and is not gone, for those that have one."""
+    rows = db.rows(
+        """
+        SELECT p.image_id, r.path, f.path, p.name FROM json_each(?) j JOIN photos p ON p.image_id = j.value
+        JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE p.gone IS NULL ORDER BY p.id DESC
+        """,
+        [json.dumps(list(image_ids))],
+    )
+    return {image_id: join(root, folder, name) for image_id, root, folder, name in rows}
+
+
 def _image_at(db: Database, path: str) -> int | None:
     inside = scope(db, os.path.dirname(path))
     if inside is None:
@@ -574,9 +586,10 @@ def forget(db: Database, paths: Sequence[str]) -> int:
         photo_ids = {photo_id for path in paths for photo_id in _at(db, path)}
         db.write_many("DELETE FROM photos WHERE id = ?", [(photo_id,) for photo_id in photo_ids])
         db.write("DELETE FROM images WHERE id NOT IN (SELECT image_id FROM photos WHERE image_id IS NOT NULL)")
-        for table in ("scores", "scores_aside", "scored", "vectors", "truth", "sample_photos"):
+        for table in ("scores", "scores_aside", "scored", "vectors", "truth", "sample_photos", "taught", "step_marks"):
             db.write(f"DELETE FROM {table} WHERE image_id NOT IN (SELECT id FROM images)")
         db.write("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
+        db.write("DELETE FROM steps WHERE label_id IS NULL AND id NOT IN (SELECT step_id FROM step_marks)")
         db.write("DELETE FROM folders WHERE id NOT IN (SELECT folder_id FROM photos)")
         for folder, _ in all_settings(db):
             if any(folder.path == path or is_below(folder.path, path) for path in paths):
@@ -593,8 +606,8 @@ def forget_all(db: Database) -> int:
     """Delete every row, and the copies that migrations and `rebuild` put aside -> photos forgotten."""
     (photos,) = db.one("SELECT count(*) FROM photos")
     tables = (
-        "sample_photos samples truth scores scores_aside scored vectors knows labels runs models photos images "
-        "folder_settings folders roots library"
+        "sample_photos samples step_marks steps taught heads truth scores scores_aside scored vectors knows labels "
+        "runs models photos images folder_settings folders roots library"
     )
     with db.unchecked(), db.transaction():
         for table in tables.split():

@@ -1,11 +1,14 @@
 """The tables of each version, and how a library comes from one to the next.
 
-    roots ─< folders ─< photos >─ images ─< scores >─ labels      models ─< scored, vectors      truth, samples, runs
+    roots ─< folders ─< photos >─ images ─< scores >─ labels ─< heads      models ─< scored, vectors
+    truth, samples, steps, runs
 
 A photo is a file; an image is its content, known by its hash. What models and users say belongs to the image: a photo
 that moves, or is copied, brings it along. A row of `models` is a reading: one file, with so many tiles. `scored` says
 who has looked at what; a label without a row in `scores` lies below the model's floor. Of several readings by models
 of one name, one `answers`, and its scores stand in `scores`; those of the others wait in `scores_aside`.
+A row of `heads` is what a label of the user's own learned from marks: the last one counts, the others wait for an undo.
+A row of `steps` is one thing the user said, with what stood there before: marks, or a label's threshold.
 The folders and `counts` keep counters, by triggers, so that nobody has to count a million rows.
 """
 
@@ -14,7 +17,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-VERSION = 2  # of the schema: the number of the last migration
+VERSION = 3  # of the schema: the number of the last migration
 MIGRATIONS_TABLE = "_sqlite_migrations"
 
 SCHEMA_1 = """
@@ -243,6 +246,46 @@ CREATE TRIGGER scored_deleted AFTER DELETE ON scored BEGIN
 END;
 """
 
+BEFORE_3 = """
+CREATE TABLE heads (
+    id INTEGER PRIMARY KEY,
+    label_id INTEGER NOT NULL REFERENCES labels(id) ON DELETE CASCADE,
+    digest TEXT NOT NULL,  -- of the file whose vectors it is for
+    base_id INTEGER REFERENCES labels(id),  -- the label whose scores it corrects, if any
+    weights BLOB NOT NULL,  -- float32
+    bias REAL NOT NULL,
+    threshold REAL NOT NULL,
+    saved REAL,  -- the threshold that the user had saved before
+    told TEXT NOT NULL,  -- JSON: its figures, and what they rest on
+    at TEXT NOT NULL
+) STRICT;
+CREATE INDEX heads_label ON heads(label_id);
+CREATE TABLE taught (  -- the marks that a head learned from
+    head_id INTEGER NOT NULL REFERENCES heads(id) ON DELETE CASCADE,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    present INTEGER NOT NULL CHECK (present IN (0, 1)),
+    score REAL NOT NULL CHECK (score BETWEEN 0 AND 1),  -- by heads that had not seen it
+    PRIMARY KEY (head_id, image_id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE steps (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    label_id INTEGER REFERENCES labels(id) ON DELETE CASCADE,  -- NULL: a step of marks
+    threshold REAL  -- the label's own before; NULL: its card's
+) STRICT;
+CREATE TABLE step_marks (
+    step_id INTEGER NOT NULL REFERENCES steps(id) ON DELETE CASCADE,
+    label TEXT NOT NULL,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    present INTEGER CHECK (present IN (0, 1)),  -- before; NULL: there was no mark
+    PRIMARY KEY (step_id, label, image_id)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE sample_photos ADD COLUMN number INTEGER NOT NULL DEFAULT 0;  -- on the sheet, from 1: the drawn order
+UPDATE sample_photos SET number = (
+    SELECT count(*) FROM sample_photos o
+    WHERE o.sample_id = sample_photos.sample_id AND o.image_id <= sample_photos.image_id);
+"""
+
 
 def migrate(conn: sqlite3.Connection) -> None:
     """Bring a library's tables up to date, inside the transaction that the caller has opened, foreign keys off."""
@@ -268,6 +311,10 @@ def declare() -> Any:
         _read_cards(db.conn, cards)
         if last is not None:
             db.execute("INSERT INTO library VALUES ('model', ?)", [last])
+
+    @migrations(name="3")
+    def _let_labels_be_learned(db: Database) -> None:
+        _run(db.conn, BEFORE_3)
 
     return migrations
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from photosearch.errors import InputError, ModelError, QueryError
-from photosearch.library import answers
+from photosearch.library import answers, heads
 from photosearch.library.answers import Label
 from photosearch.library.database import Database
 from photosearch.search.similar import Floats, Likeness, Term
@@ -24,9 +24,7 @@ def add_label(db: Database, likeness: Likeness, name: str, text: str) -> Label:
 
     Raises InputError where there is such a label already, or the name or text is no text.
     """
-    name, text = " ".join(name.split()), " ".join(text.split())
-    if not name or not name.isprintable() or len(name) > LONGEST:
-        raise InputError(f"{name!r} can't be a label's name: give it up to {LONGEST} printable characters")
+    name, text = check_name(name), " ".join(text.split())
     taken = next((label for label in answers.labels(db) if label.name.casefold() == name.casefold()), None)
     if taken is not None:
         raise InputError(f"{taken.name} is a label of {taken.model} already; give another name")
@@ -35,35 +33,45 @@ def add_label(db: Database, likeness: Likeness, name: str, text: str) -> Label:
     # Similar enough is what exceeds the least, and a label holds from its threshold on.
     least = to_score(meaning.best) if meaning.least is None else min(1.0, math.nextafter(to_score(meaning.least), 2.0))
     with db.transaction():
-        label = answers.put_description(db, answers.YOURS, likeness.space, name, text, least)
+        label = answers.put_description(db, likeness.space, name, text, least)
         _put(db, likeness, label, unit)
     return label
 
 
+def check_name(name: str) -> str:
+    """A name that a label of one's own may have, blanks tidied. Raises InputError."""
+    name = " ".join(name.split())
+    if not name or not name.isprintable() or len(name) > LONGEST:
+        raise InputError(f"{name!r} can't be a label's name: give it up to {LONGEST} printable characters")
+    return name
+
+
 def remove_label(db: Database, name: str) -> None:
-    """Raises QueryError where no description has this name."""
-    for label, _ in answers.descriptions(db, answers.YOURS):
+    """Raises QueryError where no label of the user's own has this name."""
+    for label in answers.labels(db, answers.YOURS):
         if label.name.casefold() == name.casefold():
             return answers.drop_label(db, label)
-    known = ", ".join(label.name for label, _ in answers.descriptions(db, answers.YOURS)) or "none"
-    raise QueryError(f"no description is called {name!r}; known are {known}")
+    known = ", ".join(label.name for label in answers.labels(db, answers.YOURS)) or "none"
+    raise QueryError(f"no label of your own is called {name!r}; known are {known}")
 
 
 def update(db: Database, open_likeness: Callable[[str], Likeness]) -> None:
     """Score every photo by every description again, each over the vectors of the model that it was made with.
 
-    open_likeness: a model's name -> how its vectors are asked. Where its files are gone, what is known stays.
+    Those that were learned since are passed over. open_likeness: a model's name -> how its vectors are asked. Where its
+    files are gone, what is known stays.
     """
     by_model: dict[str, list[tuple[Label, str]]] = defaultdict(list)
+    learned = {head.label.id for head in heads.heads(db)}
     for label, text in answers.descriptions(db, answers.YOURS):
-        if (model := answers.seen_by(db, label)) is not None:
+        if label.id not in learned and (model := answers.seen_by(db, label)) is not None:
             by_model[model].append((label, text))
     for model, known in by_model.items():
         with contextlib.suppress(ModelError, QueryError), open_likeness(model) as likeness:
             units = likeness.read_texts([text for _, text in known])
             with db.transaction():
                 for (label, text), unit in zip(known, units, strict=True):
-                    answers.put_description(db, answers.YOURS, likeness.space, label.name, text, label.threshold)
+                    answers.put_description(db, likeness.space, label.name, text, label.threshold)
                     _put(db, likeness, label, unit)
 
 
@@ -76,4 +84,4 @@ def _put(db: Database, likeness: Likeness, label: Label, unit: Floats) -> None:
     ids = likeness.map.ids
     similarities = likeness.map.similarity(ids, unit)
     rows = [(int(i), to_score(float(s))) for i, s in zip(ids, similarities, strict=True)]
-    answers.put_similarities(db, answers.YOURS, likeness.space, label, rows)
+    answers.put_own_scores(db, likeness.space, label, rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from photosearch.errors import InputError, QueryError
-from photosearch.library import answers, places, ranking
+from photosearch.library import answers, heads, places, ranking
 from photosearch.library.answers import Label
 from photosearch.library.database import Database, is_below
 from photosearch.library.ranking import Found
@@ -198,7 +198,7 @@ def _find_similar(
             terms.append(similar.Term(sign * weight, picture=path))
     limit = asked.most_similar
     with similar.Likeness(
-        db, space, lambda path: read_picture(path, name), lambda path: places.image_of(db, path)
+        db, name, space, lambda path: read_picture(path, name), lambda path: places.image_of(db, path)
     ) as likeness:
         unit = likeness.combine(terms, filtered=understood.wanted is not None)
         among = None
@@ -312,10 +312,13 @@ def describe_label(db: Database, name: str, model: str | None = None) -> dict[st
     known = {other.name for other in answers.labels(db, label.model)}
     texts = {own.name: text for own, text in answers.descriptions(db, label.model)}
     told: dict[str, Any] = {"label": label.name, "model": label.model, "threshold": label.threshold,
-                            "saved": label.saved, "rests_on": None, "text": texts.get(label.name), "measured": [],
+                            "saved": label.saved, "rests_on": None, "text": texts.get(label.name), "learned": None,
+                            "measured": [],
                             "above": words.list_above(label.name, known), "below": words.list_below(label.name, known),
                             "synonyms": [w for w, of in words.read_synonyms().items() if of == label.name]}  # fmt: skip
-    if told["text"] is None:
+    if (head := heads.head_of(db, label)) is not None:
+        told["rests_on"], told["learned"] = head.told["rests_on"], head.told
+    elif told["text"] is None:
         card = answers.card_of(db, label.model)
         told["rests_on"] = "your own choice" if label.saved else card.thresholds_rest_on.get(label.name)
         told["measured"] = [dict(row) for row in card.measured if row.get("label") == label.name]

@@ -79,11 +79,14 @@ def open_map(db: Database, space: Space) -> VectorMap:
 class Likeness:
     """Asks a library by likeness. Owns the map; a context manager.
 
-    read_picture: a photo's file that the library does not hold -> its vector.
+    model: whose vectors these are. read_picture: a photo's file that the library does not hold -> its vector.
     """
 
-    def __init__(self, db: Database, space: Space, read_picture: ReadPicture, image_of: Callable[[str], int | None]):
-        self.db, self.space = db, space
+    def __init__(
+        self, db: Database, model: str, space: Space, read_picture: ReadPicture,
+        image_of: Callable[[str], int | None],
+    ):  # fmt: skip
+        self.db, self.model, self.space = db, model, space
         self._read_picture, self._image_of = read_picture, image_of
         self._text: TextModel | None = None
         self.map = open_map(db, space)

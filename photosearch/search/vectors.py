@@ -145,6 +145,33 @@ class VectorMap:
         found: Floats = self._scan(unit[None])[0]
         return found
 
+    def products(self, weights: npt.ArrayLike) -> Floats:
+        """The products of several weights [H, D] with every vector [N], as [H, N], in the order of `ids`; exact.
+
+        One pass for all of them; beside the answer, a few hundred vectors are held at a time.
+        """
+        columns = np.asarray(weights, np.float32).T
+        found = np.empty((columns.shape[1], len(self)), np.float32)
+        for first in range(0, len(self), PIECE):
+            vectors = self._units(first, min(first + PIECE, len(self)))
+            found[:, first : first + PIECE] = (vectors @ columns).T
+        return found
+
+    def some_units(self, most: int) -> Floats:
+        """Up to so many of the vectors [n, D], evenly spaced, each of unit length."""
+        rows = np.unique(np.linspace(0, max(0, len(self) - 1), min(most, len(self))).astype(np.intp))
+        return (
+            self._unit(self._vectors[rows // BLOCK, rows % BLOCK])
+            if len(rows)
+            else np.empty((0, self.dimensions), np.float32)
+        )
+
+    def _units(self, first: int, end: int) -> Floats:
+        """The vectors of these rows, all of one block, each of unit length."""
+        vectors: Floats = self._vectors[first // BLOCK, first % BLOCK : first % BLOCK + end - first].astype(np.float32)
+        vectors /= np.sqrt(np.vecdot(vectors, vectors))[:, None]
+        return vectors
+
     def vector(self, image_id: int) -> Floats | None:
         """The vector of an image [D], of unit length; None where it has none."""
         rows, _ = self._places(np.array([image_id], np.int64))

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from desk import Desk, names, said
 from PIL import Image
-from toy import photo
+from toy import photo, sight_card, write_toy
+
+import photosearch
+from photosearch.library import marks
 
 
 def judged(desk: Desk) -> None:
@@ -255,3 +258,101 @@ def test_numbers_that_are_not_on_the_sheet_are_refused(desk: Desk) -> None:
         assert result.stderr == (
             f"photosearch: {numbers} is not a number on this sheet, nor a range such as 3-5; they go from 1 to 3\n"
         )
+
+
+def test_a_label_of_ones_own_is_marked_learned_found_and_undone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_toy(desk.model, sight_card())
+    for i in range(8):
+        photo(desk.photos / f"green{i}.png", "green", size=(20 + i, 20))
+        photo(desk.photos / f"blue{i}.png", "blue", size=(20 + i, 20))
+    desk.index()
+    greens, blues = ([desk.photos / f"{colour}{i}.png" for i in range(6)] for colour in ("green", "blue"))
+    typo = desk.run("mark", *greens, "--is", "my lawn")
+    assert (typo.exit_code, "for a label of your own that is new, add --new" in typo.stderr) == (1, True)
+    assert said(desk.run("mark", *greens, "--is", "my lawn", "--new")) == ["6 photos marked"]
+    few = desk.run("learn", "my lawn")
+    assert (few.exit_code, few.stdout) == (1, "")
+    assert few.stderr.startswith("photosearch: my lawn: 6 marked yes and 0 no")
+    desk.run("mark", *blues, "--not", "my lawn")
+    learned = desk.run("learn", "my lawn")
+    assert learned.exit_code == 0
+    lines = learned.stdout.splitlines()
+    assert lines[0] == "my lawn, learned on the vectors of toy"
+    assert "cross-validated; of 6 marked yes and 6 no, none of them drawn by `sample`" in learned.stdout
+    assert lines[-1] == "kept: what was learned; no label of that name was there before"
+    assert learned.stderr.splitlines() == [
+        "find 'my lawn' takes what was learned; to go back: photosearch learn 'my lawn' --undo",
+        "to know how right it is on the whole library: photosearch sample 'my lawn' -n 60",
+    ]
+    assert {name[:5] for name in names(desk.run("find", "my lawn", "--json"))} == {"green"}
+    assert "learned from your marks: 6 marked yes" in desk.run("labels", "my lawn").stdout
+    assert "12 of them it learned from" in desk.run("report", "--label", "my lawn").stdout
+    told = json.loads(desk.run("learn", "my lawn", "--json").stdout)
+    assert (told["kept"], told["before"]["model"]) == ("before", "yours")
+    assert said(desk.run("learn", "my lawn", "--undo")) == ["my lawn is no label any more"]
+    assert desk.run("learn", "my lawn", "--undo").exit_code == 1
+
+
+def test_marks_are_taken_back_step_by_step(desk: Desk) -> None:
+    desk.index()
+    red, white = desk.photos / "red.jpg", desk.photos / "2019" / "white.png"
+    desk.run("mark", red, white, "--is", "red")
+    desk.run("mark", white, "--not", "red")
+    desk.run("mark", red, "--forget", "red")
+    assert said(desk.run("mark", "--undo")) == [f"{red}: marked as red again", "1 mark taken back"]
+    assert said(desk.run("mark", "--undo")) == [f"{white}: marked as red again", "1 mark taken back"]
+    assert desk.run("truth", "export").stdout.count(",1\n") == 2
+    assert said(desk.run("mark", "--undo"))[-1] == "2 marks taken back"
+    nothing = desk.run("mark", "--undo")
+    assert (nothing.exit_code, nothing.stderr) == (1, "photosearch: nothing was marked that could be taken back\n")
+    assert desk.run("mark", red, "--undo").exit_code == 1
+
+
+def test_a_saved_threshold_goes_back_to_the_one_before(desk: Desk) -> None:
+    judged(desk)
+    for threshold in ("0.3", "0.7"):
+        desk.run("report", "--threshold", threshold, "--save")
+    for now in ("0.3000", "0.5000"):
+        assert said(desk.run("report", "--label", "red", "--undo")) == [f"find red takes {now} again"]
+    assert desk.run("report", "--label", "red", "--undo").stderr == "photosearch: no threshold of red was saved\n"
+
+
+def test_of_several_sheets_the_one_that_is_judged_is_named_and_all_count(desk: Desk) -> None:
+    for i in range(40):
+        photo(desk.photos / f"{i:02}.png", "red" if i % 4 == 0 else "blue", size=(i + 1, 60))
+    desk.index()
+    for seed in ("0", "1"):
+        desk.run("sample", "red", "-n", "12", "--seed", seed, "--to", desk.folder / f"sample{seed}")
+    vague = desk.run("judge", "red", "1")
+    assert (vague.exit_code, vague.stderr) == (
+        1, "photosearch: several sheets were drawn for red: 1, 2; say which you judge: --sheet 2\n",
+    )  # fmt: skip
+    wrong = desk.run("judge", "red", "1", "--sheet", "7")
+    assert wrong.stderr == "photosearch: no sheet 7 was drawn for red; there are 1, 2\n"
+    for sheet in ("1", "2"):
+        text = (desk.folder / f"sample{int(sheet) - 1}" / "sample.csv").read_text()
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert {row["sheet"] for row in rows} == {sheet}
+        show_it = [r["number"] for r in rows if is_red(desk.folder / f"sample{int(sheet) - 1}" / r["path"])]
+        assert said(desk.run("judge", "red", *show_it, "--sheet", sheet))[-1].startswith(f"sheet {sheet}: 12 judged")
+    known = json.loads(desk.run("report", "--json").stdout)["library"]
+    assert (known["population"], known["drawn"], known["judged"], known["sheets"]) == (43, 24, 24, [1, 2])
+    assert "24 judged of 24 drawn on 2 sheets" in desk.run("report").stdout
+    changed = desk.run("judge", "red", "--none", "--sheet", "2").stderr
+    assert "marks changed:" in changed
+
+
+def test_a_sheet_is_in_the_drawn_order_and_tells_its_label_and_date(desk: Desk) -> None:
+    for i in range(20):
+        photo(desk.photos / f"{i:02}.png", "red" if i % 4 == 0 else "blue", size=(i + 1, 60))
+    desk.index()
+    rows = drawn(desk, 20)
+    order = [Path(row["path"]).name for row in rows]
+    assert sorted(order) != order
+    with photosearch.Library(desk.library) as library:
+        (number,) = {row["sheet"] for row in rows}
+        label = library.find_label("red")
+        kept = marks.sample(library._db, label, int(number))
+    assert kept is not None
+    assert [os.path.basename(p.path or "") for p in kept.photos] == order
+    assert [p.number for p in kept.photos] == list(range(1, 21))

@@ -237,7 +237,8 @@ WITH_DB = [name for name, command in commands() if any("--db" in p.opts for p in
 ARGUMENTS = {  # what a command needs before it opens the library
     "": ("errors",), "duplicates": (), "find": ("red",), "folders drop": ("x",), "folders set": ("x",),
     "forget": ("x",), "judge": ("red", "1"), "label add": ("x", "--from", "red"), "label remove": ("x",),
-    "merge": ("x",), "mark": ("x", "--is", "red"), "models use": ("toy",), "sample": ("red",), "truth import": ("x.csv",),
+    "learn": ("red",), "merge": ("x",), "mark": ("x", "--is", "red"), "models use": ("toy",), "sample": ("red",),
+    "truth import": ("x.csv",),
 }  # fmt: skip
 
 

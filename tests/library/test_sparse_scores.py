@@ -165,7 +165,7 @@ def draw(db: Database, memory: Memory, label: Label, seed: int) -> list[tuple[in
             judge.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
         return None
     meant = sampling.draw([score for _, score in scored], DRAWN, label.threshold, seed=seed)
-    rows = sorted((*scored[d.index], d.stratum, d.population) for d in meant)
+    rows = [(*scored[d.index], d.stratum, d.population) for d in meant]
     _, kept = judge.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
     assert [(p.image_id, p.score, p.stratum, p.population) for p in kept.photos] == rows
     return rows
@@ -188,7 +188,8 @@ def check_report(
             compare(db, label.name, model=label.model)
         return
     meant = report.to_json(label.name, judged, label.threshold)
-    meant |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures)}
+    meant |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures),
+              "taught": 0}  # fmt: skip
     said = [
         sampling.Answer(before if (now := memory.score(i, label)) is None else now, stratum, size,
                         memory.truth.get((label.name, i)))
@@ -198,6 +199,7 @@ def check_report(
         kept = marks.sample(db, label)
         assert kept is not None
         meant["library"] = sampling.to_json(label.name, sampling.estimate(said, label.threshold, seed=kept.seed))
+        meant["library"] |= {"sheets": [kept.id], "sheets_left_out": []}
     assert compare(db, label.name, model=label.model).told == meant
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from photosearch.library import answers, database, marks, places, schema
+from photosearch.library import answers, database, heads, marks, places, schema
 from photosearch.library.answers import Label
 from photosearch.library.database import Database
 from photosearch.library.places import File, FolderSettings
@@ -54,6 +54,13 @@ def fill(path: Path) -> None:
         bird = Label(labels["bird"], "old", "bird", 0.6, False)
         answers.save_threshold(db, bird, 0.5)
         marks.put_sample(db, bird, 0.5, 7, [(1, 0.9, 0, 1), (4, 0.1, 1, 3)])
+        marks.put_truth(db, [("my dog", 1, True), ("my dog", 4, False)])
+        space = answers.space_of(db, "sight")
+        assert space is not None
+        weights, told = np.array([1, 0, 0, -1], "<f4").tobytes(), {"rests_on": "2 marks"}
+        with db.transaction():
+            label = heads.put(db, "my dog", space, None, weights, 0.25, 0.5, told, [(1, True, 0.75), (4, False, 0.25)])
+            answers.put_own_scores(db, space, label, [(1, 0.75), (2, 0.5), (3, 0.5), (4, 0.25)])
         answers.end_run(db, answers.begin_run(db, ["old"], "cpu"), {"New": 4, "stopped": False})
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("UPDATE runs SET host = 'host', pid = 1")

@@ -45,7 +45,7 @@ def test_a_description_becomes_a_label_that_find_filters_by(seen):
     assert seen.find("my night and red", min_score=0.4) == ["wine.png", "red.png"]
     assert seen.asks.describe_label("my night") | {"threshold": 0} == {
         "label": "my night", "model": "yours", "threshold": 0, "saved": False, "rests_on": None, "text": "black",
-        "measured": [], "above": [], "below": [], "synonyms": [],
+        "learned": None, "measured": [], "above": [], "below": [], "synonyms": [],
     }  # fmt: skip
 
 
@@ -181,11 +181,11 @@ def test_a_removed_label_is_gone_and_the_truth_stays(seen):
     assert seen.asks.report("night")["tp"] == 1
 
 
-def test_only_a_description_is_removed(seen):
-    with pytest.raises(QueryError, match="no description is called 'red'; known are none"):
+def test_only_a_label_of_ones_own_is_removed(seen):
+    with pytest.raises(QueryError, match="no label of your own is called 'red'; known are none"):
         seen.asks.remove_label("red")
     seen.asks.add_label("night", "black")
-    with pytest.raises(QueryError, match="no description is called 'day'; known are night"):
+    with pytest.raises(QueryError, match="no label of your own is called 'day'; known are night"):
         seen.asks.remove_label("day")
     assert "red" in [label.name for label in seen.asks.labels()]
 

@@ -1,0 +1,102 @@
+"""Labels of the user's own that were learned from marks: the heads on stored vectors, the marks, and the way back.
+
+A label of `yours` may be a description before it is learned, and is one again once that is undone. One that was learned
+comes before every model's label of the same name.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from photosearch.library import answers, database
+from photosearch.library.answers import YOURS, Label, Space
+from photosearch.library.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHead:
+    """weights: float32, as many as a vector has. base_id: the label whose scores it corrects. told: its figures."""
+
+    label: Label
+    digest: str
+    base_id: int | None
+    weights: bytes
+    bias: float
+    told: Mapping[str, Any]
+
+
+_LAST = "h.id = (SELECT max(o.id) FROM heads o WHERE o.label_id = h.label_id)"
+
+
+def put(
+    db: Database, name: str, space: Space, base: Label | None, weights: bytes, bias: float, threshold: float,
+    told: Mapping[str, Any], taught: Iterable[tuple[int, bool, float]],
+) -> Label:  # fmt: skip
+    """Let a label of yours be a head from now on, over the vectors of a space -> the label. In a transaction.
+
+    taught: (image id, present, score of a head that had not seen it) of each mark. A threshold that was saved belongs
+    to what was there before, and goes with it.
+    """
+    label = answers.put_own(db, space, name, threshold)
+    (saved,) = db.one("SELECT threshold FROM labels WHERE id = ?", [label.id])
+    values = [label.id, space.digest, base and base.id, weights, bias, threshold, saved, json.dumps(told)]
+    (head_id,) = db.one(
+        """
+        INSERT INTO heads(label_id, digest, base_id, weights, bias, threshold, saved, told, at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+        """,
+        [*values, database.now()],
+    )
+    rows = [(head_id, image_id, int(present), score) for image_id, present, score in taught]
+    db.write_many("INSERT INTO taught(head_id, image_id, present, score) VALUES (?, ?, ?, ?)", rows)
+    db.write("UPDATE labels SET threshold = NULL, card_threshold = ? WHERE id = ?", [threshold, label.id])
+    db.write("DELETE FROM steps WHERE label_id = ?", [label.id])  # thresholds of other scores
+    return Label(label.id, YOURS, name, threshold, False)
+
+
+def heads(db: Database) -> list[StoredHead]:
+    """The head of each label that was learned: the last one."""
+    rows = db.rows(
+        f"""
+        SELECT l.id, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL, h.digest, h.base_id,
+               h.weights, h.bias, h.told
+        FROM heads h JOIN labels l ON l.id = h.label_id WHERE {_LAST} ORDER BY l.id
+        """
+    )
+    return [
+        StoredHead(Label(i, YOURS, name, threshold, bool(saved)), digest, base, weights, bias, json.loads(told))
+        for i, name, threshold, saved, digest, base, weights, bias, told in rows
+    ]
+
+
+def head_of(db: Database, label: Label) -> StoredHead | None:
+    return next((head for head in heads(db) if head.label.id == label.id), None)
+
+
+def taught(db: Database, label: Label) -> dict[int, tuple[bool, float]]:
+    """image id -> (present, score) of the marks a label learned from; the scores are by heads without that mark."""
+    rows = db.rows(
+        f"SELECT t.image_id, t.present, t.score FROM heads h JOIN taught t ON t.head_id = h.id "
+        f"WHERE h.label_id = ? AND {_LAST}",
+        [label.id],
+    )
+    return {image_id: (bool(present), score) for image_id, present, score in rows}
+
+
+def drop_last(db: Database, label: Label) -> bool:
+    """Take a label's last head away -> whether another is the last now. In a transaction.
+
+    Without any, a label that was a description is one again, with its threshold; any other is gone. The scores are
+    still the head's: whoever calls sees to them.
+    """
+    head_id, saved = db.one("SELECT id, saved FROM heads WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
+    db.write("DELETE FROM heads WHERE id = ?", [head_id])
+    db.write("DELETE FROM steps WHERE label_id = ?", [label.id])
+    db.write("UPDATE labels SET threshold = ? WHERE id = ?", [saved, label.id])
+    before = db.row("SELECT threshold FROM heads WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
+    if before is not None:
+        db.write("UPDATE labels SET card_threshold = ? WHERE id = ?", [before[0], label.id])
+        return True
+    db.write("DELETE FROM labels WHERE id = ? AND text IS NULL", [label.id])
+    return False
