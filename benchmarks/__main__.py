@@ -179,6 +179,15 @@ def browse(
 
 
 @app.command()
+def screenshots(to: Annotated[Path, typer.Option(help="Where the pictures go.")] = DOCS / "images") -> None:
+    """Pictures of the tool at work, for the README, of photographs that may be shown."""
+    from benchmarks.screenshots import screenshots
+
+    for path in screenshots(to):
+        print(path)
+
+
+@app.command()
 def page(results: Results = RESULTS) -> None:
     """Write the page anew from the figures that are there."""
     print(write(results))

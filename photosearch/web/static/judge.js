@@ -39,7 +39,7 @@ function show() {
 function why() {
   if (kind.value === "sample") return told.left === null ? "No sample was drawn yet." : "All of the sample is judged: the report speaks for the whole library now.";
   if (kind.value === "disagree") return told.other ? `${told.model} and ${told.other} agree on all that you have not judged.` : "Only one model knows this label.";
-  return "You have judged every photo that has a score.";
+  return "You have judged every photo to which the model gives a score.";
 }
 
 async function answer(present) {

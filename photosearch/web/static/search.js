@@ -123,7 +123,7 @@ function show(given) {
   answer = given;
   at("tools").hidden = !given?.rows.length;
   at("explained").hidden = !given?.explained.length;
-  if (given?.label && [...label.options].some((each) => each.value === given.label)) label.value = given.label;
+  if (given) label.value = given.label ?? "";
   at("explained").querySelector("ul").replaceChildren(...(given?.explained ?? []).map((line) => make("li", {}, line)));
   scrollTo(0, 0);
   grid.show(given?.rows ?? [], given ? given.total ?? given.rows.length : 0);
@@ -239,7 +239,8 @@ attempt(async () => {
   const found = within ? null : find();
   if (!location.search) words.focus();
   const [known, folders] = await Promise.all([listLabels(), ask("folders")]);
-  label.replaceChildren(...[...new Set(known.map((each) => each.label))].map((name) => make("option", {value: name}, name)));
+  const names = [...new Set(known.map((each) => each.label))];
+  label.replaceChildren(make("option", {value: ""}, "choose a label"), ...names.map((name) => make("option", {value: name}, name)));
   label.value = answer?.label ?? "";
   form.elements.under.append(...folders.map((each) => make("option", {value: each.id}, each.path)));
   if (within) fromAddress();
