@@ -35,11 +35,13 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A photo on a page. picture: its thumbnail as a data URL, None where it can't be opened: then why says so."""
+    """A photo on a page. source: what says when it was taken. picture: its thumbnail as a data URL, None where it can't
+    be opened: then why says so."""
 
     path: str
     score: float
     taken: str
+    source: str
     picture: str | None
     why: str = ""
 
@@ -67,7 +69,7 @@ def write_found(library: Library, answer: Answer, path: Path, *, most_bytes: int
     most_bytes: of the pictures; the best come first, and the rest is left out. Raises InputError where the file can't
     be written.
     """
-    wanted = [(f.image_id, f.path, f.score, f.taken.replace("T", " ")) for f in answer.found]
+    wanted = [(f.image_id, f.path, f.score, f.taken.replace("T", " "), f.taken_from) for f in answer.found]
     with Thumbnails(library.thumbnails) as thumbnails:
         shown = _take(_show(library, thumbnails, wanted), most_bytes)
     size = _write(path, "found.html", answer=answer, shown=shown, left_out=len(wanted) - len(shown))
@@ -78,7 +80,7 @@ def write_report(library: Library, compared: Compared, path: Path) -> Written:
     """The report on a label as a page: its counts, shares, curve and calibration, and its mistakes as pictures."""
     wrong, missed = report.mistakes(compared.judged, compared.threshold, MISTAKES)
     with Thumbnails(library.thumbnails) as thumbnails:
-        pictures = [list(_show(library, thumbnails, [(j.image_id, j.path, j.score, "") for j in kind]))
+        pictures = [list(_show(library, thumbnails, [(j.image_id, j.path, j.score, "", "") for j in kind]))
                     for kind in (wrong, missed)]  # fmt: skip
     bins = report.reliability(compared.judged)
     size = _write(path, "report.html", told=compared.told, chosen_on=compared.chosen_on, wrong=pictures[0],
@@ -87,17 +89,19 @@ def write_report(library: Library, compared: Compared, path: Path) -> Written:
     return Written(sum(map(len, pictures)), 0, size)
 
 
-def _show(library: Library, thumbnails: Thumbnails, wanted: Sequence[tuple[int, str, float, str]]) -> Iterator[Shown]:
+def _show(
+    library: Library, thumbnails: Thumbnails, wanted: Sequence[tuple[int, str, float, str, str]]
+) -> Iterator[Shown]:
     """The photos with their pictures, in order; some are opened ahead of the one that is asked for."""
 
-    def open_one(files: tuple[bytes, list[str]] | None, path: str, score: float, taken: str) -> Shown:
+    def open_one(files: tuple[bytes, list[str]] | None, path: str, score: float, taken: str, source: str) -> Shown:
         if files is None:
-            return Shown(path, score, taken, None, "it is in no folder any more")
+            return Shown(path, score, taken, source, None, "it is in no folder any more")
         try:
             data = thumbnails.read([path, *files[1]], files[0])
         except Unreadable as error:
-            return Shown(path, score, taken, None, error.reason)
-        return Shown(path, score, taken, f"data:image/jpeg;base64,{b64encode(data).decode()}")
+            return Shown(path, score, taken, source, None, error.reason)
+        return Shown(path, score, taken, source, f"data:image/jpeg;base64,{b64encode(data).decode()}")
 
     rest = iter(wanted)
     with ThreadPoolExecutor(WORKERS) as pool:

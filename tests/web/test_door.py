@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,16 @@ from visitor import Answer, Visitor, browsing
 import photosearch as package
 from photosearch import Library
 
+WATCH = """
+import os, sys
+def watch(event, arguments):
+    if event.startswith("socket."):
+        with open(os.environ["SAID"], "a") as said:
+            print(event, arguments[1] if event == "socket.bind" else "", file=said)
+sys.addaudithook(watch)
+with open(os.environ["SAID"], "a") as said:
+    print("watched", file=said)
+"""
 STRANGERS = ("http://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", "https://127.0.0.1:{port}", None)
 PAGES = ("/", "/judge", "/duplicates", "/unreadable", "/static/search.js", "/api/find?words=red", "/thumbnails/1")
 
@@ -191,6 +202,25 @@ def test_only_this_machine_can_reach_it(visitor: Visitor) -> None:
     assert listening == [f"0100007F:{visitor.port:04X}"]
 
 
+def test_nothing_leaves_this_machine(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python tells a hook of every socket that is made, bound or connected and of every name that is looked up."""
+    (tmp_path / "sitecustomize.py").write_text(WATCH)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(package.__file__).parents[1])]))
+    monkeypatch.setenv("SAID", str(tmp_path / "said"))
+    shutil.rmtree(desk.library.with_name("library.db.thumbnails"), ignore_errors=True)  # decoders must be at work too
+    with browsing(desk.library, "--albums", tmp_path / "albums") as visitor:
+        for target in (*PAGES, "/api/find?words=black&min_similarity=-1", "/api/duplicates", "/api/picture?id=1"):
+            assert visitor.send("GET", target).status == 200
+        result = visitor.ask("find?words=red")["result"]
+        visitor.change("album", result=result, places=[0], name="one", how="copy")
+        visitor.change("mark", image=1, label="red", present=True)
+        visitor.change("undo")
+    said = (tmp_path / "said").read_text().splitlines()
+    assert said.count("watched") > 1, "the decoders were watched too"
+    assert [line for line in said if line.startswith("socket.bind")] == ["socket.bind ('127.0.0.1', 0)"]
+    assert {line.split()[0] for line in said} <= {"watched", "socket.__new__", "socket.bind", "socket.gethostname"}
+
+
 def test_a_second_browse_has_a_port_and_keys_of_its_own(desk: Desk, visitor: Visitor) -> None:
     with browsing(desk.library) as second:
         assert second.port != visitor.port
@@ -212,8 +242,9 @@ def test_a_library_that_is_written_meanwhile_goes_on_answering(desk: Desk, visit
     for i in range(30):
         photo(desk.photos / "later" / f"{i}.png", "red", size=(50 + i, 40))
     run = photosearch("index", desk.photos, "--quiet")
-    asked = 0
+    asked, running = 0, False
     while run.poll() is None or not asked:
+        running = running or visitor.ask("status")["running"]
         given = visitor.send("GET", "/api/find?words=red")
         assert given.status == 200
         assert before <= len(given.json["rows"]) <= before + 30
@@ -221,6 +252,8 @@ def test_a_library_that_is_written_meanwhile_goes_on_answering(desk: Desk, visit
         assert told["present"] is True
         asked += 1
     assert run.communicate()[1] == ""
+    assert running, "the page could tell that an index runs beside"
+    assert not visitor.ask("status")["running"]
     assert len(visitor.ask("find?words=red")["rows"]) == before + 30
     visitor.change("mark", image=1, label="red", present=None)
 

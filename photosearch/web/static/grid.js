@@ -5,9 +5,9 @@ import {make, picture} from "./api.js";
 const PART = 100, PARTS = 24, BEYOND = 2, LINE = 42, SETTLED = 70; // the last in ms
 
 export class Grid {
-  // fetch(from, n) -> rows; open(place), mark(place, present): what a click asks for.
-  constructor(root, {fetch, open, mark}) {
-    Object.assign(this, {root, fetch, open, mark, total: 0, current: 0, tiles: new Map(), parts: new Map(), run: 0});
+  // fetch(from, n) -> rows; open(place), mark(place, present), like(id): what a click asks for.
+  constructor(root, {fetch, open, mark, like}) {
+    Object.assign(this, {root, fetch, open, mark, like, total: 0, current: 0, tiles: new Map(), parts: new Map(), run: 0});
     this.images = true;
     addEventListener("scroll", () => this.scrolled(), {passive: true});
     new ResizeObserver(() => this.layout()).observe(root);
@@ -95,6 +95,8 @@ export class Grid {
       const mark = (present) => this.mark(place, tile.row.present === present ? null : present);
       tile.append(make("div", {className: "line"},
         make("span", {title: row.path}, row.score.toFixed(3)),
+        make("button", {type: "button", className: "alike", tabIndex: -1, title: "Like this", "aria-label": `Like ${row.name}`,
+          onclick: () => this.like(row.image_id)}, "≈"),
         make("button", {type: "button", className: "right", tabIndex: -1, onclick: () => mark(true)}, "✓"),
         make("button", {type: "button", className: "wrong", tabIndex: -1, onclick: () => mark(false)}, "✗")));
       this.tell(tile);

@@ -20,6 +20,7 @@ const grid = new Grid(at("grid"), {
   },
   open: (place) => open(place),
   mark: (place, present) => mark(place, present),
+  like: (id) => alike(id, 1),
 });
 
 const large = new Large({
@@ -192,7 +193,7 @@ words.addEventListener("blur", closeOffers);
 // ---- albums
 
 at("album").addEventListener("click", () => {
-  at("album-count").textContent = `All ${count(answer.total ?? answer.rows.length, "photo")} of this answer.`;
+  at("album-count").textContent = `This answer has ${count(answer.total ?? answer.rows.length, "photo")}.`;
   at("album-name").value = (answer.asked || "like this").replace(/[/\\:*?"<>|]/g, " ").slice(0, 60);
   at("make-album").showModal();
 });
@@ -200,7 +201,9 @@ at("album-cancel").addEventListener("click", () => at("make-album").close());
 at("album-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const how = new FormData(event.target).get("how");
-  const told = await attempt(() => change("album", {result: answer.result, places: null, name: at("album-name").value, how}));
+  const first = Number(at("album-first").value); // 0 where it is left empty: all
+  const places = first ? [...Array(Math.min(first, answer.total ?? first)).keys()] : null;
+  const told = await attempt(() => change("album", {result: answer.result, places, name: at("album-name").value, how}));
   if (!told) return;
   at("make-album").close();
   const more = `${told.there ? `, ${told.there} were there already` : ""}${told.missing ? `, ${told.missing} missing` : ""}`;
