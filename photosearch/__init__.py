@@ -489,6 +489,12 @@ class Library:
 
         return mark_picture(self._db, image_id, label, present)
 
+    def undo_picture(self, image_id: int, label: str, before: bool | None) -> None:
+        """Take a mark of a picture back to what mark_picture gave as said before. Raises InputError, QueryError."""
+        from photosearch.judging.judge import undo_picture
+
+        undo_picture(self._db, image_id, label, before)
+
     def said(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """Which of these pictures you said show a label, or don't; the others are left out."""
         from photosearch.library import pictures

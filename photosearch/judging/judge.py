@@ -74,6 +74,17 @@ def undo(db: Database) -> list[Undone]:
     return [Undone(paths.get(image_id), label, present) for label, image_id, present in rows]
 
 
+def undo_picture(db: Database, image_id: int, label: str, before: bool | None) -> None:
+    """Say of a picture again what was said before mark_picture. An undo of that step, if nothing was said since.
+
+    So that two undos, here and at the command line, take back two things and not one there and back.
+    """
+    if marks.last_step(db) == [(label, image_id)]:
+        marks.undo(db)
+    else:
+        mark_picture(db, image_id, label, before)
+
+
 def unmark(db: Database, paths: Sequence[str], names: Sequence[str]) -> int:
     """Take back what was said of photos -> how many marks went. Raises InputError, QueryError."""
     known = dict.fromkeys(marks.marked_labels(db) + [label.name for label in answers.labels(db)])

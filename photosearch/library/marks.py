@@ -95,6 +95,14 @@ def _put_step(db: Database, keys: Sequence[tuple[str, int]]) -> None:
     )
 
 
+def last_step(db: Database) -> list[tuple[str, int]]:
+    """The (label, image id) that the last step of marks was about; what an undo would take back."""
+    rows = db.rows(
+        "SELECT label, image_id FROM step_marks WHERE step_id = (SELECT max(id) FROM steps WHERE label_id IS NULL)"
+    )
+    return [(label, image_id) for label, image_id in rows]
+
+
 def undo(db: Database) -> list[tuple[str, int, bool | None]]:
     """Take the last step of marks back -> (label, image id, what is known of it again, or None), each."""
     with db.transaction():

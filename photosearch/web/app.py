@@ -303,7 +303,7 @@ class Browse:
             last = self.marks.pop()
         except IndexError:
             raise InputError("there is nothing to undo") from None
-        library.mark_picture(last.image_id, last.label, last.before)
+        library.undo_picture(last.image_id, last.label, last.before)
         return {"image": last.image_id, "label": last.label, "present": last.before, "undo": len(self.marks)}
 
     def draw_sample(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:

@@ -97,6 +97,19 @@ def test_what_is_said_of_a_picture_can_be_taken_back_to_what_was_said_before(lib
         library.mark_picture(99, "bird", True)
 
 
+def test_an_undo_takes_back_one_picture_and_leaves_no_step_of_its_own(library):
+    library.mark_picture(1, "bird", True)
+    library.mark_picture(2, "bird", True)
+    library.undo_picture(2, "bird", None)
+    assert library.said("bird", [1, 2]) == {1: True}
+    assert [(u.label, u.present) for u in library.undo_marks()] == [("bird", None)], "the first"
+    assert library.said("bird", [1, 2]) == {}
+    library.mark_picture(1, "bird", True)
+    library.mark_picture(2, "bird", False)
+    library.undo_picture(1, "bird", None)
+    assert library.said("bird", [1, 2]) == {2: False}, "somebody marked another meanwhile: that one stays"
+
+
 def test_all_that_is_known_of_a_picture(library):
     library.mark_picture(4, "cat", False)
     known = library.picture(4)

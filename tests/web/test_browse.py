@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from visitor import Visitor
+from visitor import Visitor, browsing
 
 from photosearch import Library
 
@@ -131,6 +131,36 @@ def test_thumbnails_are_small_jpegs_kept_beside_the_library(desk: Desk, visitor:
         assert {"320.jpg", "1600.jpg"} <= set(kept)
 
 
+@pytest.mark.option("browse --cache-mb")
+def test_thumbnails_keep_to_the_room_that_they_were_given(desk: Desk) -> None:
+    folder = desk.library.with_name("library.db.thumbnails")
+    with Library(desk.library) as library:
+        content, _ = library.find_files(1) or (b"", [])
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for i in range(5):
+        (folder / f"{i:064x}-320.jpg").write_bytes(bytes(400_000))
+        os.utime(folder / f"{i:064x}-320.jpg", ns=(i, i))
+    (folder / f"{content.hex()}-320.jpg").unlink(missing_ok=True)
+    with browsing(desk.library, "--cache-mb", 1) as visitor:
+        assert visitor.send("GET", "/thumbnails/1").status == 200
+    assert sum(f.stat().st_size for f in folder.iterdir()) <= 1_000_000
+    assert (folder / f"{4:064x}-320.jpg").exists(), "the newest stay"
+
+
+@pytest.mark.option("browse --no-open")
+def test_the_address_is_opened_unless_it_is_not_wanted(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "opener").write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    (tmp_path / "opener").chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BROWSER", str(tmp_path / "opener"))
+        with browsing(desk.library) as visitor:
+            assert visitor.send("GET", "/").status == 200
+        assert not (tmp_path / "opened").exists()
+        with browsing(desk.library, opens=True) as visitor:
+            assert visitor.send("GET", "/").status == 200
+    assert (tmp_path / "opened").read_text() == f"{visitor.address}\n"
+
+
 def test_a_picture_whose_file_is_gone_says_why(desk: Desk, visitor: Visitor) -> None:
     blue = picture_of(visitor, "IMG_20200503_120000.png")
     path = desk.photos / "2020" / "IMG_20200503_120000.png"
@@ -197,6 +227,7 @@ def test_the_queue_near_the_threshold_and_where_models_disagree(visitor: Visitor
     assert "no such queue" in visitor.send("GET", "/api/queue?label=red&kind=x").error
 
 
+@pytest.mark.option("browse --albums")
 def test_an_album_holds_the_chosen_photos_or_all(desk: Desk, visitor: Visitor) -> None:
     told = visitor.ask("find?words=blue")
     made = visitor.change("album", result=told["result"], places=[0], name="one & only", how="copy")

@@ -221,6 +221,7 @@ def test_nothing_leaves_this_machine(desk: Desk, tmp_path: Path, monkeypatch: py
     assert {line.split()[0] for line in said} <= {"watched", "socket.__new__", "socket.bind", "socket.gethostname"}
 
 
+@pytest.mark.option("browse --port", "browse --db")
 def test_a_second_browse_has_a_port_and_keys_of_its_own(desk: Desk, visitor: Visitor) -> None:
     with browsing(desk.library) as second:
         assert second.port != visitor.port

@@ -23,6 +23,7 @@ def here(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.option("find --html")
 def test_a_page_holds_every_photo_that_find_finds_with_its_picture(desk: Desk, here: Path) -> None:
     result = desk.run("find", "blue", "--html", "blue.html")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -106,6 +107,7 @@ def test_a_page_that_cant_be_written_says_so_and_leaves_the_old_one(desk: Desk, 
     assert os.listdir(here) == ["folder"]
 
 
+@pytest.mark.option("report --html")
 def test_a_report_is_a_page_with_its_table_its_curve_and_its_mistakes_as_pictures(desk: Desk, here: Path) -> None:
     names = {"red.jpg": True, "2019/white.png": False, "2019/blue.webp": True, "2020/IMG_20200502_120000.png": False}
     for name, present in names.items():
@@ -126,6 +128,7 @@ def test_a_report_is_a_page_with_its_table_its_curve_and_its_mistakes_as_picture
     assert '<polyline class="curve" points="0.0,400.0 0.0,400.0 ' in text
 
 
+@pytest.mark.option("find --open")
 def test_open_writes_a_page_beside_the_library_and_shows_it(desk: Desk, here: Path) -> None:
     (here / "opener").write_text('#!/bin/sh\necho "$1" > opened\n')
     (here / "opener").chmod(0o700)
@@ -163,6 +166,7 @@ def drawn_on_a_terminal(columns: int, *arguments: str) -> str:
     return drawn.decode()
 
 
+@pytest.mark.option("find --preview")
 def test_preview_draws_on_a_terminal_and_nowhere_else(desk: Desk, here: Path) -> None:
     result = desk.run("find", "blue", "--preview")
     assert result.exit_code == 1

@@ -82,9 +82,9 @@ class Visitor:
 
 
 @contextmanager
-def browsing(library: Path, *arguments: object, enter: bool = True) -> Iterator[Visitor]:
+def browsing(library: Path, *arguments: object, enter: bool = True, opens: bool = False) -> Iterator[Visitor]:
     """`photosearch browse` in a process of its own, ended by Ctrl-C, as a person ends it."""
-    process = photosearch("browse", "--no-open", "--db", library, *arguments)
+    process = photosearch("browse", *["--no-open"] * (not opens), "--db", library, *arguments)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
