@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import queue
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -308,7 +309,8 @@ class Browse:
 
     def draw_sample(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:
         label = library.find_label(str(said.get("label")))
-        drawn = library.draw_sample(label.name, _integer(said.get("n", 60)))
+        # Not the command's 0: who draws again, from a button, wants other photos, so that more of them count together.
+        drawn = library.draw_sample(label.name, _integer(said.get("n", 60)), seed=secrets.randbelow(2**31))
         return {"label": label.name, "sample": drawn.id, "photos": len(drawn.photos)}
 
     def save_threshold(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:
