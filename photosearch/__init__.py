@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from photosearch.index.run import Engine
     from photosearch.judging.compare import Compared
     from photosearch.judging.judge import Answered, Undone
+    from photosearch.judging.keywords import Exported, Imported
     from photosearch.judging.learn import Learned
     from photosearch.judging.queue import Kind, Queue
     from photosearch.library.answers import Label, Space
@@ -523,6 +524,24 @@ class Library:
 
         rows = truth.read_rows(file)
         return truth.import_rows(self._db, rows, os.fspath(file), skip_unknown=skip_unknown)
+
+    def import_keywords(self, **options: Any) -> "Imported":
+        """Keep keywords and ratings in side-cars, or in the photos themselves, as marks. Raises InputError, QueryError.
+
+        options: under, new, complete, rated, as in judging/keywords.py.
+        """
+        from photosearch.judging.keywords import import_keywords
+
+        return import_keywords(self._db, **options)
+
+    def export_keywords(self, labels: Sequence[str], **options: Any) -> "Exported":
+        """Write labels as keywords to side-cars, .xmp; photos are left alone. Raises InputError, QueryError.
+
+        options: under, model, marked, short, dry_run, as in judging/keywords.py.
+        """
+        from photosearch.judging.keywords import export
+
+        return export(self._db, labels, **options)
 
     def draw_sample(self, label: str, n: int, *, seed: int = 0, model: str | None = None) -> "Sample":
         """Draw n photos to judge a label by. Raises InputError."""

@@ -5,12 +5,13 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photosearch.cli.output import escape, note, say_count, to_bytes, to_csv
+from photosearch.cli.output import escape, note, print_table, say_count, to_bytes, to_csv
 from photosearch.cli.root import (
     App,
     AsJson,
@@ -129,14 +130,105 @@ def _describe_learned(told: dict[str, Any]) -> str:
 @truth_app.command("import")
 def truth_import(
     ctx: typer.Context,
-    file: Annotated[str, path_argument(metavar="FILE.csv", help="Columns path, label, present (1 or 0); - is stdin.")],
+    file: Annotated[
+        str | None, path_argument(metavar="FILE.csv", help="Columns path, label, present (1 or 0); - is stdin.")
+    ] = None,
     skip_unknown: Annotated[bool, typer.Option("--skip-unknown", help="Pass over photos not in the library.")] = False,
+    xmp: Annotated[
+        bool, typer.Option("--xmp", help="Read keywords: from side-cars, else from the photos themselves.")
+    ] = False,
+    under: Under = None,
+    new: Annotated[
+        list[str] | None, typer.Option("--new", metavar="KEYWORD", help="With --xmp: a new label of your own.")
+    ] = None,
+    complete: Annotated[
+        list[str] | None,
+        typer.Option("--complete", metavar="LABEL", help="With --xmp: photos with other keywords only don't show it."),
+    ] = None,
+    rated: Annotated[
+        list[str] | None,
+        typer.Option("--rated", metavar="LABEL=STARS", help="With --xmp: shown from so many stars on, not below."),
+    ] = None,
     db: Db = None,
 ) -> None:
-    """Read what you know from a CSV file: all of it, or nothing."""
+    """Read what you know from CSV, or from keywords.
+
+    Of a CSV file all rows are kept, or none.
+    """
+    if not xmp:
+        others = {"--under": under, "--new": new, "--complete": complete, "--rated": rated}
+        if given := [name for name, value in others.items() if value]:
+            raise InputError(f"{', '.join(given)}: for --xmp only")
+        if file is None:
+            raise InputError("say which CSV file to read, or --xmp")
+        with open_library(ctx, db) as library:
+            kept, passed = library.import_truth(file, skip_unknown=skip_unknown)
+        note(f"{say_count(kept, 'row')} kept" + (f", {passed:,} passed over: not in the library" if passed else ""))
+        return
+    if file is not None or skip_unknown:
+        raise InputError("--xmp reads beside the photos of the library: leave out the CSV file, or say --under DIR")
     with open_library(ctx, db) as library:
-        kept, passed = library.import_truth(file, skip_unknown=skip_unknown)
-    note(f"{say_count(kept, 'row')} kept" + (f", {passed:,} passed over: not in the library" if passed else ""))
+        told = library.import_keywords(
+            under=under, new=new or (), complete=complete or (), rated=dict(map(_read_rated, rated or ()))
+        )
+    for path, why in told.left_alone[:NAMED]:
+        note(f"{path}: not read: {why}")
+    for keyword, n in told.unknown.most_common(NAMED):
+        note(f"{keyword}: no label of that name, on {say_count(n, 'photo')}; --new {shlex.quote(keyword)} makes it one")
+    note(f"{say_count(told.marks, 'mark')} kept, of {say_count(told.photos, 'photo')} with keywords or a rating")
+
+
+def _read_rated(text: str) -> tuple[str, float]:
+    """keeper=4 -> (keeper, 4.0)."""
+    name, equals, stars = text.rpartition("=")
+    try:
+        least = float(stars)
+    except ValueError:
+        least = 0.0
+    if not equals or not name.strip() or not 1 <= least <= 5:
+        raise InputError(f"--rated {text}: give a label and a number of stars from 1 to 5, such as keeper=4")
+    return name.strip(), least
+
+
+@app.command("export")
+def export_command(
+    ctx: typer.Context,
+    labels: Annotated[list[str], typer.Argument(metavar="LABEL", help="What to write as keywords.")],
+    xmp: Annotated[bool, typer.Option("--xmp", help="To side-cars, beside the photos: photo.jpg.xmp.")] = False,
+    marked: Annotated[bool, typer.Option("--marked", help="Only what you marked, not what is found.")] = False,
+    short: Annotated[
+        bool, typer.Option("--short", help="To photo.xmp, as Lightroom reads it beside a camera's raw file.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, and write nothing.")] = False,
+    under: Under = None,
+    model: OneModel = None,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Write labels as keywords for other programs.
+
+    To side-cars, which darktable and digiKam read, and Lightroom beside raw files (--short). Photos are never touched.
+    What is in a side-car already stays; one that can't be understood is left alone.
+    """
+    if not xmp:
+        raise InputError("say how: --xmp writes side-cars beside the photos, and leaves the photos alone")
+    with open_library(ctx, db) as library:
+        told = library.export_keywords(labels, under=under, model=model, marked=marked, short=short, dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps(asdict(told), indent=1))
+    else:
+        changes = [[*(f"+{k}" for k in w.put), *(f"-{k}" for k in w.taken)] for w in told.written]
+        rows = [(w.path, "new" if w.new else "merged", " ".join(c)) for w, c in zip(told.written, changes, strict=True)]
+        print_table(("side-car", "", "keywords"), rows)
+    for path, why in told.left_alone[:NAMED]:
+        note(f"{path}: left alone: {why}")
+    if told.absent:
+        note(f"{say_count(told.absent, 'photo')} passed over: not there now")
+    done = "would be written" if dry_run else "written"
+    alone = f", {len(told.left_alone):,} left alone" if told.left_alone else ""
+    note(f"{say_count(len(told.written), 'side-car')} {done}, {told.same:,} said so already{alone}")
+    if told.left_alone:
+        raise typer.Exit(1)
 
 
 @truth_app.command("export")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ORDER = (  # of the commands in the help: as a person comes to need them
     "index", "folders", "find", "browse", "labels", "label", "duplicates", "report", "mark", "truth", "sample",
-    "judge", "learn", "models", "merge", "status", "errors", "forget", "rebuild", "doctor",
+    "judge", "learn", "export", "models", "merge", "status", "errors", "forget", "rebuild", "doctor",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ its drive is away is not stored: that is asked of the disk.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -501,6 +501,20 @@ def image_of(db: Database, path: str) -> int | None:
     """
     image_id = _image_at(db, absolute_path(path))
     return _image_at(db, to_real(path)) if image_id is None else image_id
+
+
+def live(db: Database, folder: str | None = None) -> Iterator[tuple[str, int]]:
+    """(path, image id) of each readable photo in the library, or below a folder, folder by folder."""
+    where, values = ("1", []) if folder is None else under(db, folder)
+    rows = db.rows(
+        f"""
+        SELECT r.path, f.path, p.name, p.image_id FROM photos p JOIN folders f ON f.id = p.folder_id
+        JOIN roots r ON r.id = f.root_id WHERE p.gone IS NULL AND p.image_id IS NOT NULL AND ({where})
+        ORDER BY f.id, p.name
+        """,
+        values,
+    )
+    return ((join(root, folder, name), image_id) for root, folder, name, image_id in rows)
 
 
 def paths_of(db: Database, image_ids: Sequence[int]) -> dict[int, str]:

@@ -19,12 +19,12 @@ from photosearch.photos import remote
 
 RAW = importlib.util.find_spec("rawpy") is not None  # the extra `raw`
 JXL = importlib.util.find_spec("pillow_jxl") is not None  # the extra `jxl`
-_RAW_EXTENSIONS = ".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .pef".split()
+RAW_EXTENSIONS = ".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .pef".split()
 # In lower case. An .insp, of a camera that sees all around, is a JPEG.
 _ALWAYS = ".jpg .jpeg .jpe .jfif .mpo .insp .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif".split()
-EXTENSIONS = frozenset((*_ALWAYS, *(_RAW_EXTENSIONS if RAW else ()), *((".jxl",) if JXL else ())))
+EXTENSIONS = frozenset((*_ALWAYS, *(RAW_EXTENSIONS if RAW else ()), *((".jxl",) if JXL else ())))
 READ_BY: Mapping[str, str] = MappingProxyType(  # what would read an extension that may be passed over
-    {**dict.fromkeys(_RAW_EXTENSIONS, "pip install 'photosearch[raw]'"), ".jxl": "pip install 'photosearch[jxl]'"}
+    {**dict.fromkeys(RAW_EXTENSIONS, "pip install 'photosearch[raw]'"), ".jxl": "pip install 'photosearch[jxl]'"}
 )
 EXCLUDED = (  # patterns of git's ignore files: what systems and programs make for themselves
     ".*",  # hidden, and so .Trash, .Trashes, .Trash-1000, .zfs, .snapshots, .@__thumb, .thumbnails, ._a.jpg of macOS

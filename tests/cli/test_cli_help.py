@@ -41,7 +41,7 @@ def test_an_argument_is_named_by_its_word_and_an_optional_one_stands_in_brackets
     assert usage("find") == "[WORDS...]"
     assert usage("mark") == "[PHOTO...]"
     assert usage("judge") == "LABEL [NUMBERS...]"
-    assert usage("truth", "import") == "FILE.csv"
+    assert usage("truth", "import") == "[FILE.csv]"
     assert "\nArguments:\n  DIR  Folders of photos; without, all that are known.\n" in desk.run("index", "-h").stdout
 
 

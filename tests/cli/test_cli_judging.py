@@ -13,6 +13,7 @@ from toy import photo, sight_card, write_toy
 
 import photosearch
 from photosearch.library import marks
+from photosearch.photos import sidecar
 
 
 def judged(desk: Desk) -> None:
@@ -356,3 +357,37 @@ def test_a_sheet_is_in_the_drawn_order_and_tells_its_label_and_date(desk: Desk) 
     assert kept is not None
     assert [os.path.basename(p.path or "") for p in kept.photos] == order
     assert [p.number for p in kept.photos] == list(range(1, 21))
+
+
+def test_keywords_go_out_to_side_cars_and_come_in_as_marks(desk: Desk) -> None:
+    desk.index()
+    red, white = desk.photos / "red.jpg", desk.photos / "2019" / "white.png"
+    dry = desk.run("export", "red", "--xmp", "--dry-run")
+    assert said(dry) == ["2 side-cars would be written, 0 said so already"]
+    done = desk.run("export", "red", "--xmp")
+    assert sorted(done.stdout.splitlines()) == sorted(f"{p}.xmp\tnew\t+red" for p in (red, white))
+    assert dry.stdout == done.stdout
+    assert said(desk.run("export", "red", "--xmp")) == ["0 side-cars written, 2 said so already"]
+    Path(f"{red}.xmp").write_bytes(b"")
+    bad = desk.run("export", "red", "--xmp", "--json")
+    assert (bad.exit_code, f"{red}.xmp: left alone: not XML" in bad.stderr) == (1, True)
+    assert desk.run("export", "red").stderr.startswith("photosearch: say how: --xmp")
+    typed, _, _ = sidecar.write(None, {"blue": "blue", "Sun": "Sun"}, [])
+    rated = b'rdf:about="" xmlns:x="http://ns.adobe.com/xap/1.0/" x:Rating="5"'
+    typed = typed.replace(b"urn:photosearch:1.0/", b"urn:another/").replace(b'rdf:about=""', rated)
+    Path(f"{white}.xmp").write_bytes(typed)
+    told = said(desk.run("truth", "import", "--xmp", "--rated", "keeper=4"))
+    assert told == [
+        f"{red}.xmp: not read: not XML: no element found, line 1",
+        "Sun: no label of that name, on 1 photo; --new Sun makes it one",
+        "2 marks kept, of 1 photo with keywords or a rating",
+    ]
+    for wrong in (
+        [],
+        ["--rated", "a=4"],
+        ["x.csv", "--xmp"],
+        ["--xmp", "--rated", "keeper"],
+        ["--xmp", "--rated", "a=9"],
+    ):
+        result = desk.run("truth", "import", *wrong)
+        assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
