@@ -12,6 +12,7 @@ from desk import Desk, names, said
 from toy import toy_card, write_toy
 
 from photosearch.cli.output import say_when
+from photosearch.doctor import Check
 from photosearch.models.catalog import DEFAULT, shipped
 
 
@@ -195,3 +196,13 @@ def test_the_doctor_says_what_works(desk: Desk) -> None:
     checks = json.loads(desk.run("doctor", "--model", desk.model, "--json").stdout)
     assert [c["name"] for c in checks] == ["decoding", "provider auto", "provider cpu", "storing"]
     assert all(c["works"] and c["milliseconds"] > 0 for c in checks)
+
+
+def test_the_doctor_says_in_a_table_what_works_and_what_does_not(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = [Check("decoding", True, "a 12-megapixel JPEG", 20.125), Check("provider x", False, "not here")]
+    monkeypatch.setattr("photosearch.doctor.examine", lambda path, providers: checks)  # which takes a second
+    result = desk.run("doctor")
+    assert result.stdout == (
+        "decoding\tworks\t20.12 ms a photo\ta 12-megapixel JPEG\nprovider x\tFAILS\t\tnot here\n"
+    )  # fmt: skip
+    assert result.exit_code == 1

@@ -145,15 +145,14 @@ class Named:
     seconds: float = 900
 
     def choose(self, change: Change) -> tuple[list[str], list[str]]:
-        """The files of the change's room that name its module, its own first; those elsewhere."""
+        """The files of the change's room that name its module, its own first, or else all; those elsewhere."""
         module = Path(change.path).stem
         word = re.compile(rf"\b{module}\b" if module != "__init__" else r"\bLibrary\(")
         named = sorted(
             (f for f in self.texts if word.search(self.texts[f])), key=lambda f: (f"_{module}.py" not in f, f)
         )
-        own = [
-            f for f in named if f.startswith(f"tests/{change.room}/") or (change.room == "top" and f.count("/") == 1)
-        ]
+        room = [f for f in self.texts if f.startswith(f"tests/{change.room}/")]
+        own = [f for f in named if f in room or (change.room == "top" and f.count("/") == 1)] or room
         imports = re.compile(rf"photosearch\.{change.room}(\.| import .*\b){module}\b")
         return own, [f for f in named if f not in own and imports.search(self.texts[f])]
 
@@ -247,10 +246,11 @@ def ignore_options(jobs: int) -> int:
 
     def notice(claim: tuple[str, list[str]]) -> bool:
         option, tests = claim
-        return run_tests(ROOT, [*tests, "-p", "ignore_option"], 300, only="", IGNORED_OPTION=option) != 0
+        return run_tests(tree, [*tests, "-p", "ignore_option"], 300, only="", IGNORED_OPTION=option) != 0
 
     known = claims()
-    with ThreadPoolExecutor(jobs) as pool:
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
+        tree = Path(shutil.copytree(ROOT, Path(folder, "tree"), ignore=LEAVE))  # what ignores --to writes where it is
         passed = [option for option, noticed in zip(known, pool.map(notice, known.items()), strict=True) if not noticed]
     print(f"{len(known)} options, each ignored in turn: {len(known) - len(passed)} noticed")
     print("\n".join(f"- {option}: passes {', '.join(known[option])}" for option in passed))
