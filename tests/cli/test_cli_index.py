@@ -385,10 +385,11 @@ def test_a_relative_folder_is_meant_from_here(desk: Desk, monkeypatch: pytest.Mo
 def test_a_second_ctrl_c_ends_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     from photosearch.cli.index import _stopping
 
+    before = signal.getsignal(signal.SIGINT)
     with _stopping() as stop:
         signal.raise_signal(signal.SIGINT)
         assert stop.is_set()
         assert capsys.readouterr().err == "\nFinishing the batch; once more to stop at once.\n"
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before

@@ -299,3 +299,20 @@ def test_a_parted_stratum_is_as_uncertain_as_it_is_by_hand():
     answers = [Answer(0.6, 1, 1000, True)] * 5 + [Answer(0.8, 1, 1000, True)] * 5
     recall = sampling.estimate(answers, 0.7).intervals["recall"]
     assert recall == pytest.approx((0.2019, 0.7985), abs=0.02)  # by 4 million draws
+
+
+def test_strata_of_photos_that_score_alike_are_of_one_size():
+    drawn = sampling.draw([0.9] * 80, 56, 0.5)
+    sizes = {d.stratum: d.population for d in drawn}
+    assert len(sizes) == 8
+    assert sum(sizes.values()) == 80
+    assert all(9 <= size <= 11 for size in sizes.values())  # a sum of many floats may miss a border by one
+
+
+def test_a_stratum_of_photos_that_are_in_doubt_is_the_smaller_one():
+    """With DOUBT, sqrt(p (1 - p)) of 0.5 is 0.5, and of 0.98 it is 0.17: 83 such photos are as uncertain as 28."""
+    drawn = sampling.draw([0.5] * 28 + [0.98] * 83, 14, 0.5)
+    low, high = ({d.population for d in drawn if d.stratum == stratum} for stratum in (0, 1))
+    assert (len(low), len(high)) == (1, 1)
+    assert 26 <= min(low) <= 30
+    assert min(low) + min(high) == 111
