@@ -135,6 +135,7 @@ def test_what_does_not_match_scores_the_rest_of_what_matches(q, given_scores):
     assert query.matches(q, given_scores, halves) != query.matches(Not(q), given_scores, halves)
 
 
+@pytest.mark.slow
 @looking(60)
 @given(
     st.lists(images, max_size=14),

@@ -184,6 +184,7 @@ def start(desk: Desk, command: str, **environment: str) -> subprocess.CompletedP
     return subprocess.run(["sh", "-c", command.replace("P ", program + " ")], env=environment, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 @pytest.mark.parametrize("command", ["find red", "find red --json", "find red --paths", "find red --csv", "status"])
 @pytest.mark.parametrize("to", ["> /dev/full", ">&-"])
@@ -199,6 +200,7 @@ def test_what_prints_nothing_needs_no_stdout(desk: Desk) -> None:
     assert start(desk, f"P mark {desk.photos / 'red.png'} --is red >&-").returncode == 0
 
 
+@pytest.mark.slow
 def test_an_encoding_that_lacks_a_name_is_no_error(desk: Desk) -> None:
     path = photo(desk.photos / "鳥.png", "red", size=(64, 51))
     desk.run("index", desk.photos)
@@ -341,6 +343,7 @@ def test_a_first_index_that_fails_leaves_no_empty_library(desk: Desk) -> None:
         assert not (desk.folder / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_polite_kill_ends_with_143(desk: Desk) -> None:
     for i in range(8):
         photo(desk.photos / "more" / f"{i}.png", "red", size=(64, 80 + i))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Counting
 from PIL import Image
-from seen import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, open_seen
+from seen import BLACK, BLUE, GREEN, RED, WHITE, WINE, Seen, card, open_seen
 from toy import toy_card, write_toy
 
 import photosearch
@@ -32,10 +32,30 @@ def seen(tmp_path, monkeypatch):
 @pytest.fixture
 def few(seen):
     """Five photos of one colour each."""
+    return fill(seen)
+
+
+def fill(seen: Seen) -> Seen:
     for name, colour in {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE, "black": BLACK}.items():
         seen.photo(f"{name}.png", colour)
     seen.index()
     return seen
+
+
+@pytest.fixture(scope="module")
+def _kept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        with open_seen(folder) as seen:
+            yield fill(seen)
+
+
+@pytest.fixture
+def kept_few(_kept, monkeypatch):
+    """The same five, for tests that only ask."""
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(_kept.folder.parent))
+    return _kept
 
 
 # ---- how words are read
@@ -68,8 +88,8 @@ def few(seen):
         ("鳥 と 犬", [], [("鳥 と 犬", True)]),
     ],
 )
-def test_a_known_label_is_a_label_and_all_else_a_description(few, words, labels, texts):
-    read = understand(few.under.db, Question(words))
+def test_a_known_label_is_a_label_and_all_else_a_description(kept_few, words, labels, texts):
+    read = understand(kept_few.under.db, Question(words))
     assert [label.name for label in read.labels.values()] == labels
     assert list(read.texts) == texts
 
@@ -90,9 +110,9 @@ def test_a_known_label_is_a_label_and_all_else_a_description(few, words, labels,
         ("x" * 2001, "2001 characters, more than 2000"),
     ],
 )
-def test_what_makes_no_question_is_refused_in_one_line(few, words, said):
+def test_what_makes_no_question_is_refused_in_one_line(kept_few, words, said):
     with pytest.raises(QueryError) as error:
-        few.ask(words)
+        kept_few.ask(words)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -113,10 +133,10 @@ def test_what_makes_no_question_is_refused_in_one_line(few, words, said):
     ],
 )
 @pytest.mark.parametrize("reading", [None, "text"])
-def test_any_words_get_an_answer_or_one_line(few, words, reading):
+def test_any_words_get_an_answer_or_one_line(kept_few, words, reading):
     said = ""
     try:
-        assert few.ask(words, reading=reading).by == "similarity"
+        assert kept_few.ask(words, reading=reading).by == "similarity"
     except PhotosearchError as error:
         said = str(error)
     assert "\n" not in said
