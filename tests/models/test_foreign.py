@@ -100,6 +100,23 @@ def test_rclips_own_folder_has_the_towers_below_and_clips_list_of_pairs(there):
     np.testing.assert_allclose(read("clip", " RED "), [unit(0.5, 1, 0, 1)], atol=1e-6)
 
 
+def test_of_clips_list_as_many_pairs_are_used_as_clip_uses(tmp_path):
+    """The file goes on: its 49,408 tokens are 2 x 256 bytes, the first 48,894 pairs and two marks."""
+    import gzip
+    import itertools
+
+    import tokenizers
+
+    from photosearch.models.layouts import _byte_letters, build_clip_tokenizer
+
+    letters = _byte_letters()
+    pairs = itertools.islice(itertools.product(letters, [f"{x}</w>" for x in letters]), 50_000)
+    with gzip.open(tmp_path / "pairs.gz", "wt") as file:
+        file.write("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in pairs))
+    tokenizer = tokenizers.Tokenizer.from_str(build_clip_tokenizer(tmp_path / "pairs.gz"))
+    assert tokenizer.get_vocab_size() == 49_408
+
+
 # ---- pictures
 
 

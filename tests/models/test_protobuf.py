@@ -82,3 +82,21 @@ def test_a_model_with_one_byte_changed_is_read_or_refused_in_words(at, byte):
     data = bytearray(WHOLE)
     data[at] = byte
     test_any_bytes_are_read_or_refused_in_words.hypothesis.inner_test(bytes(data))
+
+
+def test_numbers_of_a_fixed_width_are_passed_over_and_groups_are_refused():
+    """onnx writes no such fields into a model's top; another program may."""
+    fixed64, fixed32, group = (_tag(100, kind) for kind in (1, 5, 3))
+    data = fixed64 + bytes(8) + fixed32 + bytes(4) + WHOLE
+    assert read_metadata(io.BytesIO(data), CARD_KEY) == toy_card().to_json()
+    for cut in (fixed64 + bytes(4), fixed32 + bytes(3)):
+        with pytest.raises(ValueError, match="it was cut"):
+            read_metadata(io.BytesIO(cut), CARD_KEY)
+    with pytest.raises(ValueError, match=r"it is not an \.onnx file"):
+        read_metadata(io.BytesIO(group + bytes(4) + WHOLE), CARD_KEY)
+
+
+def _tag(number: int, kind: int) -> bytes:
+    """Of two bytes: number below 2048."""
+    value = number << 3 | kind
+    return bytes([value & 127 | 128, value >> 7])
