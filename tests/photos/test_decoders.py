@@ -225,9 +225,14 @@ def test_a_decoder_may_take_so_much_memory_and_leaves_no_core(tmp_path):
         return (0,)
 
     photo(tmp_path / "a.png")
-    decoders = Decoders(1, DecodeOptions((Need(8),), max_pixels=10**8))
-    decoders.open(at(tmp_path / "a.png"), look)
-    decoders.close()
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    try:
+        decoders = Decoders(1, DecodeOptions((Need(8),), max_pixels=10**8))
+        decoders.open(at(tmp_path / "a.png"), look)
+        decoders.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
     assert limits == [MEMORY_BYTES + 12 * 10**8, 0]
 
 
