@@ -89,3 +89,14 @@ def test_a_run_that_was_stopped_says_so_and_removes_nothing_of_the_folders_that_
     assert last is not None
     assert last["summary"]["stopped"] is True
     assert library.index(decoders=Untouched)["Removed"] == ["b/00.png"]
+
+
+def test_a_folder_below_a_root_that_is_named_and_is_gone_loses_its_photos_where_that_is_believed(
+    library: Library,
+) -> None:
+    several(library, 3, "a")
+    names = several(library, 2, "b")
+    library.index()
+    shutil.rmtree(library.path("b"))
+    assert library.index("b") == {"KeptAll": ["b"]}
+    assert library.index("b", prune=True) == {"Removed": names}
