@@ -148,9 +148,9 @@ class Named:
         """The files of the change's room that name its module, its own first, or else all; those elsewhere."""
         module = Path(change.path).stem
         word = re.compile(rf"\b{module}\b" if module != "__init__" else r"\bLibrary\(")
-        named = sorted(
-            (f for f in self.texts if word.search(self.texts[f])), key=lambda f: (f"_{module}.py" not in f, f)
-        )
+        own_file = f"_{module}.py"
+        named = [f for f in self.texts if own_file in f or word.search(self.texts[f])]
+        named.sort(key=lambda f: (own_file not in f, f))
         room = [f for f in self.texts if f.startswith(f"tests/{change.room}/")]
         own = [f for f in named if f in room or (change.room == "top" and f.count("/") == 1)] or room
         imports = re.compile(rf"photosearch\.{change.room}(\.| import .*\b){module}\b")
