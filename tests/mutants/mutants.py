@@ -151,8 +151,9 @@ class Named:
         own_file = f"_{module}.py"
         named = [f for f in self.texts if own_file in f or word.search(self.texts[f])]
         named.sort(key=lambda f: (own_file not in f, f))
-        room = [f for f in self.texts if f.startswith(f"tests/{change.room}/")]
-        own = [f for f in named if f in room or (change.room == "top" and f.count("/") == 1)] or room
+        of_room = ("tests/cli/", "tests/test_") if change.room == "top" else f"tests/{change.room}/"
+        room = [f for f in self.texts if f.startswith(of_room)]
+        own = [f for f in named if f in room] or room
         imports = re.compile(rf"photosearch\.{change.room}(\.| import .*\b){module}\b")
         return own, [f for f in named if f not in own and imports.search(self.texts[f])]
 
