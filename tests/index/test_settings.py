@@ -1,8 +1,21 @@
 """How what is said of a folder adds up with what it remembers, and what that means in words."""
 
-import pytest
+from collections.abc import Iterator
+from pathlib import Path
 
-from photosearch.index.settings import describe_change, describe_settings, merge_settings, to_walk_options
+import pytest
+from library import InThisProcess, Library, make
+from toy import toy_card
+
+from photosearch.errors import InputError
+from photosearch.index.settings import (
+    describe_change,
+    describe_folders,
+    describe_settings,
+    merge_settings,
+    set_folder,
+    to_walk_options,
+)
 from photosearch.library.places import FolderSettings
 from photosearch.photos.walk import WalkOptions
 
@@ -80,3 +93,44 @@ def test_a_walk_goes_by_them():
     assert to_walk_options(OPEN) == WalkOptions()
     said = FolderSettings(exclude=("a",), include=("b",), follow_symlinks=True)
     assert to_walk_options(said) == WalkOptions(("a",), ("b",), True)
+
+
+# ---- set, without an index
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    made = make(tmp_path)
+    made.photo("2019/a.png")
+    with made.db:
+        made.index(decoders=InThisProcess)
+        yield made
+
+
+def put(library: Library, folder: str, said: FolderSettings, **options: bool) -> str:
+    cards = {"toy": library.model.card, "other": toy_card(name="other", pooling={})}
+    return set_folder(library.db, str(library.path(folder)), said, cards.__getitem__, **options)
+
+
+def test_each_thing_that_is_said_takes_the_place_of_what_was_said_before(library: Library) -> None:
+    put(library, "", FolderSettings(exclude=("a",), tiles=4))
+    told = put(library, "2019", FolderSettings(("toy", "other"), exclude=("b",)))
+    assert told.startswith("models: the library's own, other; tiles: 4; excluded: b; ")
+    assert put(library, "2019", FolderSettings(exclude=("c",))).startswith("models: the library's own, other; ")
+    assert "excluded: a;" in put(library, "2019", OPEN, reset=True)
+    rows = {library.below(row["path"]): row["settings"] for row in describe_folders(library.db)}
+    assert rows == {"": {"exclude": ("a",), "tiles": 4}}
+
+
+def test_tiles_are_refused_that_a_model_is_not_calibrated_for(library: Library) -> None:
+    assert "tiles: 4" in put(library, "", FolderSettings(tiles=4))
+    with pytest.raises(InputError, match="toy is not calibrated for 9 tiles"):
+        put(library, "", FolderSettings(tiles=9))
+    with pytest.raises(InputError, match="other is not calibrated for 4 tiles"):
+        put(library, "", FolderSettings(("other",), tiles=4))
+
+
+def test_a_folder_that_no_root_holds_is_refused_with_those_that_are_known(library: Library) -> None:
+    for folder in ("..", "nowhere"):
+        with pytest.raises(InputError, match=f"not in a folder that is known; known are {library.folder}"):
+            put(library, folder, OPEN)
