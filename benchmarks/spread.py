@@ -183,7 +183,7 @@ def size_of(db: Path) -> int:
 class Costs:
     """What one photo costs each part of a run, and what there is of each. The defaults are in docs/scale.md."""
 
-    core_seconds: float = 0.038  # decode and look, of one core
+    core_seconds: float = 0.05  # decode and look, of one core, with what Ray takes
     photo_bytes: float = 2_600_000  # 12 megapixels
     link_bytes_a_second: float = 1.25e9  # of the file server: 10 Gbit/s, all machines together
     machine_bytes_a_second: float = 1.25e8  # of each machine: 1 Gbit/s

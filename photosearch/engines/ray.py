@@ -120,7 +120,7 @@ class RayWorkers:
         try:
             self._ray, home = self._cluster.enter_context(_cluster(self.options, self.work.options.workers))
             self._begun = time.monotonic()
-            cpus, here = self._size()
+            cpus, here = choose_size(self._nodes(), self.options)
             probe = f"probe-{secrets.token_hex(8)}"
             self.store.put(probe, b"of a driver")
             self._cluster.callback(self.store.remove, probe)
@@ -202,19 +202,22 @@ class RayWorkers:
     def _nodes(self) -> list[Mapping[str, float]]:
         return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
 
-    def _size(self) -> tuple[int, int]:
-        """-> (cores of each actor, actors on the fullest machine). Raises InputError where none has room for one."""
-        nodes, gpus = self._nodes(), self.options.gpus
-        cpus = self.options.cpus
-        if cpus is None:
-            cpus = 1
-            if gpus:  # a GPU's actor takes its part of the machine's cores: decoders must keep up with it
-                cpus = min((int(n["CPU"] * gpus // n["GPU"]) for n in nodes if n.get("GPU", 0) >= gpus), default=1) or 1
-        most = max((_fits(node, cpus, gpus) for node in nodes), default=0)
-        if not most:
-            wanted = f"{cpus} CPU{'s' if cpus > 1 else ''}" + (f" and {gpus:g} GPU" if gpus else "")
-            raise InputError(f"no machine of the cluster has {wanted} for a worker")
-        return cpus, most
+
+def choose_size(nodes: Sequence[Mapping[str, float]], options: RayOptions) -> tuple[int, int]:
+    """-> (cores of each actor, actors on the fullest machine). nodes: the resources of each, as Ray names them.
+
+    Raises InputError where none has room for one.
+    """
+    cpus, gpus = options.cpus, options.gpus
+    if cpus is None:
+        cpus = 1
+        if gpus:  # a GPU's actor takes its part of the machine's cores: decoders must keep up with it
+            cpus = min((int(n["CPU"] * gpus // n["GPU"]) for n in nodes if n.get("GPU", 0) >= gpus), default=1) or 1
+    most = max((_fits(node, cpus, gpus) for node in nodes), default=0)
+    if not most:
+        wanted = f"{cpus} CPU{'s' if cpus > 1 else ''}" + (f" and {gpus:g} GPU" if gpus else "")
+        raise InputError(f"no machine of the cluster has {wanted} for a worker")
+    return cpus, most
 
 
 def _fits(node: Mapping[str, float], cpus: int, gpus: float) -> int:

@@ -141,3 +141,24 @@ def test_a_machine_has_room_for_so_many_workers(node, cpus, gpus, n):
     from photosearch.engines.ray import _fits
 
     assert _fits(node, cpus, gpus) == n
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [
+        ({}, (1, 16)), ({"cpus": 4}, (4, 4)), ({"gpus": 1}, (8, 2)), ({"gpus": 0.5}, (4, 4)),
+        ({"cpus": 2, "gpus": 1}, (2, 2)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_worker_with_a_gpu_takes_its_part_of_the_cores(asked, size):
+    from photosearch.engines.ray import RayOptions, choose_size
+
+    assert choose_size([{"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}], RayOptions(**asked)) == size
+
+
+def test_a_cluster_without_room_for_a_worker_says_so():
+    from photosearch.engines.ray import RayOptions, choose_size
+
+    with pytest.raises(InputError, match="no machine of the cluster has 1 CPU and 1 GPU for a worker"):
+        choose_size([{"CPU": 4.0}], RayOptions(gpus=1))
