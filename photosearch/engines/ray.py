@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ SETTINGS = {  # for each process that imports ray, before it does
 BOOTSTRAP = "ray_bootstrap_config.yaml"  # in HOME: a cluster whose kind is known asks no cloud's metadata address
 OBJECTS_BYTES = 100_000_000  # of shared memory: shards are lists of names, and nothing else goes through Ray
 LOOK_SECONDS = 10.0  # between looks for machines that have joined
+ANSWER_SECONDS = 10.0  # that a cluster may take to let us connect
 START_SECONDS = 300.0  # that the first worker may take
 START_FAILURES = 3  # one after another
 
@@ -243,6 +245,7 @@ def _cluster(options: RayOptions, workers: int | None) -> Iterator[tuple[Any, st
             }  # fmt: skip
         else:
             _check_token(options.address)
+            _check_answers(options.address)
             how = {"address": options.address}
         stack.enter_context(_environment(settings))
         import ray
@@ -274,11 +277,22 @@ def _check_token(address: str) -> None:
         )
 
 
+def _check_answers(address: str) -> None:
+    """Raises InputError where nobody listens: Ray itself would go on asking for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise InputError(f"{address}: no address of a Ray cluster; give it as HOST:PORT, the port is 6379 as a rule")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"{address}: no Ray cluster answers there ({error}); is `ray start --head` running?") from None
+
+
 def _describe(address: str | None, error: Exception) -> str:
     where = "Ray on this machine" if address is None else address
     text = " ".join(str(error).split())[:300] or type(error).__name__
     if address is not None and isinstance(error, ConnectionError | TimeoutError):
-        return f"{where}: no Ray cluster answers there; is `ray start --head` running, and the token the same?"
+        return f"{where}: no Ray cluster answers there; is the token the same?"
     return f"{where}: {text}"
 
 
