@@ -119,6 +119,16 @@ class Decoders:
         finally:
             self._idle.put(decoder)
 
+    def start(self) -> None:
+        """Start the children now, and not with the first photos, for whom somebody may wait. From any thread."""
+        for _ in self._all:
+            with contextlib.suppress(queue.Empty, Unreadable):
+                decoder = self._idle.get_nowait()
+                try:
+                    decoder.start()
+                finally:
+                    self._idle.put(decoder)
+
     def _watch(self) -> None:
         while not self._closed.wait(0.2):
             for decoder in self._all:
@@ -194,6 +204,9 @@ class _Decoder:
         self._deadline = time.monotonic() + self._seconds
         _send(child.stdin, b"go on")
         return _answer(child.stdout)
+
+    def start(self) -> None:
+        self._alive()
 
     def close(self) -> None:
         self._closed = True

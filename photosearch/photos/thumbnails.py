@@ -34,8 +34,9 @@ class Thumbnails:
     written. max_bytes: of the files in it together.
     """
 
-    def __init__(self, folder: Path | None, *, max_bytes: int = MAX_BYTES, workers: int = WORKERS):
+    def __init__(self, folder: Path | None, *, max_bytes: int = MAX_BYTES, workers: int | None = None):
         self.folder, self._max_bytes = folder, max_bytes
+        workers = min(WORKERS, os.cpu_count() or 1) if workers is None else workers
         self._decoders = Decoders(workers, DecodeOptions(tuple(Need(side) for side in QUALITY)))
         self._lock = threading.Lock()
         self._bytes: int | None = None  # of all files in the folder; None: not counted yet
@@ -45,6 +46,10 @@ class Thumbnails:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def start(self) -> None:
+        """Start the decoders before the first thumbnail is asked for: that takes longer than the thumbnail does."""
+        self._decoders.start()
 
     def close(self) -> None:
         self._decoders.close()

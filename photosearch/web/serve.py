@@ -34,6 +34,7 @@ def serve(
     with Library(path, create=False) as library:
         folder = library.thumbnails
     with _listen(port) as listening, Thumbnails(folder, max_bytes=cache_bytes) as thumbnails:
+        thumbnails.start()
         keys = Keys(listening.getsockname()[1])
         browse = Browse(path, thumbnails, albums)
         app = Door(browse.app(), keys, lambda: render("entrance.html"))

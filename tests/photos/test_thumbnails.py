@@ -89,6 +89,18 @@ def test_what_is_kept_is_not_opened_again(tmp_path):
     assert oct(file.parent.stat().st_mode & 0o777) == "0o700"
 
 
+def test_decoders_can_be_started_before_anybody_waits_for_them(tmp_path):
+    path = photo(tmp_path / "a.png", "red")
+    with Thumbnails(None, workers=2) as thumbnails:
+        thumbnails.start()
+        children = [decoder._child for decoder in thumbnails._decoders._all]
+        assert None not in children
+        thumbnails.start()
+        assert thumbnails.read([str(path)], hashed(path))
+        assert [decoder._child for decoder in thumbnails._decoders._all] == children, "they are the ones that open"
+    assert [child.poll() is not None for child in children] == [True, True]
+
+
 def test_the_folder_keeps_to_its_size_and_what_was_asked_for_longest_ago_goes_first(tmp_path):
     paths = [photo(tmp_path / f"{i}.png", "red", size=(200 + i, 100)) for i in range(12)]
     folder = tmp_path / "kept"
