@@ -14,7 +14,6 @@ the method that needs it, so that `import photosearch` costs a few milliseconds.
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -305,6 +304,7 @@ class Library:
     def forget(self, paths: Sequence[str | Path] | None) -> int:
         """Delete what is known of photos and folders, None: of all -> photos forgotten. Photos are left alone."""
         import glob
+        import shutil
 
         from photosearch.library import places
         from photosearch.library.lock import only_one

@@ -1,7 +1,6 @@
 """`browse`: the same search in a browser."""
 
 import os
-import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +29,8 @@ def browse_command(
 
     Only this machine can reach the page, and only with the address that is printed: it works once. Ctrl-C ends it.
     """
+    import webbrowser
+
     from photosearch.web.serve import serve
 
     def ready(address: str) -> None:

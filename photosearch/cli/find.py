@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -158,6 +157,8 @@ def _write_page(library: "Library", answer: "Answer", path: Path) -> None:
 
 
 def _open_page(library: "Library", answer: "Answer") -> None:
+    import webbrowser
+
     _write_page(library, answer, library.opened_page)
     if not webbrowser.open(library.opened_page.absolute().as_uri()):
         raise InputError(f"no browser can be opened here; the page is {library.opened_page}")

@@ -3,12 +3,9 @@
 The package textual-image asks the terminal which of them it knows, and draws.
 """
 
-import io
-import logging
 import os
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from photosearch.cli.output import HARMFUL, open_console, quote
@@ -32,6 +29,10 @@ def check_terminal() -> None:
 
 def draw_photos(library: "Library", found: "Sequence[Found]") -> None:
     """Rows of pictures, each above its score, its date and its path."""
+    import io
+    import logging
+    from concurrent.futures import ThreadPoolExecutor
+
     from rich.table import Table
     from rich.text import Text
 
