@@ -207,9 +207,9 @@ class Browse:
 
     def read_result(self, library: Library, asked: QueryParams) -> dict[str, Any]:
         result, first = self._get_result(asked), _integer(asked.get("from", "0"))
-        if first + 1 > len(result.found):
-            result.complete(library)
         n = min(_integer(asked.get("n", "100")), PAGE)
+        if first + n > len(result.found):
+            result.complete(library)
         return {"from": first, "rows": _rows(library, result, first, n, asked.get("label"))}
 
     def count_result(self, library: Library, asked: QueryParams) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 from desk import Desk
 from visitor import Visitor, browsing
 
+from benchmarks.library import build
 from photosearch import Library
 
 
@@ -96,6 +97,17 @@ def test_an_answer_is_fetched_in_parts_by_its_places(visitor: Visitor) -> None:
     assert [row for part in parts for row in part] == whole
     assert visitor.ask(f"total?result={told['result']}") == {"total": len(whole)}
     assert visitor.send("GET", "/api/results?result=nothing").error == "this answer is no longer kept; ask again"
+
+
+def test_a_part_that_the_first_answer_holds_only_a_piece_of_is_whole_all_the_same(tmp_path: Path) -> None:
+    with browsing(build(tmp_path / "many.db", 300)) as visitor:
+        told = visitor.ask("find?words=bird+or+not+bird")
+        assert (len(told["rows"]), told["total"]) == (120, None)
+        part = visitor.ask(f"results?result={told['result']}&from=100&n=100")["rows"]
+        assert len(part) == 100
+        assert part[:20] == told["rows"][100:]
+        assert visitor.ask(f"total?result={told['result']}") == {"total": 300}
+        assert len(visitor.ask(f"results?result={told['result']}&from=250&n=100")["rows"]) == 50
 
 
 def test_labels_are_offered_as_one_types(visitor: Visitor) -> None:
