@@ -576,6 +576,15 @@ class Library:
         """What `compare` finds, ready for JSON: counts, shares, intervals, mistakes."""
         return self.compare(label, **options).told
 
+    def report_labels(self, **options: Any) -> dict[str, Any]:
+        """The same of every label that you marked, with averages, and what each is confused with. Raises InputError.
+
+        options: model, under.
+        """
+        from photosearch.judging.compare import compare_labels
+
+        return compare_labels(self._db, **options)
+
     def save_threshold(self, label: "Label", threshold: float | None) -> None:
         """From now on the label holds from this score on; None: from its card's."""
         from photosearch.library import answers

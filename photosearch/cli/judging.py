@@ -276,6 +276,9 @@ def report_command(
         str | None,
         path_option("--retrieval", metavar="FILE.csv", help="How well descriptions find photos: columns query, path."),
     ] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels", help="A line for each label that you marked, and averages.")
+    ] = False,
     plot: Annotated[str | None, path_option("--plot", metavar="FILE.png", help="Draw the curve.")] = None,
     html: Annotated[
         str | None, path_option("--html", metavar="FILE", help="Write a page of it, with the mistakes as pictures.")
@@ -296,6 +299,18 @@ def report_command(
         with open_library(ctx, db) as library:
             told = library.judge_retrieval(retrieval, model=model)
         typer.echo(json.dumps(told, indent=1) if as_json else _describe_retrieval(told))
+        return
+    if labels:
+        others = {"--label": label, "--calibration": calibration, "--threshold": threshold, "--save": save,
+                  "--at-precision": at_precision, "--at-recall": at_recall, "--plot": plot}  # fmt: skip
+        if given := [name for name, value in others.items() if value not in (None, False)]:
+            raise InputError(f"--labels tells of all of them, each at its own threshold; leave out {', '.join(given)}")
+        with open_library(ctx, db) as library:
+            told = library.report_labels(model=model, under=under)
+        if as_json:
+            typer.echo(json.dumps(told, indent=1))
+        else:
+            _print_labels(told)
         return
     if undo:
         if label is None:
@@ -336,6 +351,35 @@ def report_command(
         draw(Path(plot), compared.judged, compared.threshold, compared.label.name)
         note(f"{plot}: drawn")
     typer.echo(json.dumps(compared.told, indent=1) if as_json else _describe(compared.told))
+
+
+def _print_labels(told: dict[str, Any]) -> None:
+    head = ("label", "show it", "of", "precision", "95 %", "recall", "95 %", "average", "confused with")
+    rows = []
+    for row in told["labels"]:
+        confused = ", ".join(f"{c['label']} {c['n']:,}" for c in row["confused_with"][:3])
+        average = _share(row["average_precision"])
+        rows.append((row["label"], f"{row['present']:,}", f"{row['n']:,}", *_shares(row), average, confused))
+    micro, macro = told["micro"], told["macro"]
+    total = (f"{micro['tp'] + micro['fn']:,}", f"{sum(micro[k] for k in ('tp', 'fp', 'fn', 'tn')):,}")
+    rows.append(("all, added up", *total, *_shares(micro), "", ""))
+    means = [_share(macro[name]["value"]) for name in ("precision", "recall", "average_precision")]
+    rows.append((f"mean of {len(told['labels'])} labels", "", "", means[0], "", means[1], "", means[2], ""))
+    print_table(head, rows)
+    if told["unknown"]:
+        note(f"marked, and no label yet: {', '.join(told['unknown'][:NAMED])}; photosearch learn makes it one")
+
+
+def _shares(row: dict[str, Any]) -> list[str]:
+    cells = []
+    for name in ("precision", "recall"):
+        interval = row["intervals"][name]
+        cells += [_share(row[name]), "" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"]
+    return cells
+
+
+def _share(value: float | None) -> str:
+    return "no value" if value is None else f"{100 * value:.1f} %"
 
 
 def _describe_retrieval(told: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """What the models said against what the user knows: the report on one label of a library."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from photosearch.errors import InputError
@@ -13,6 +14,7 @@ from photosearch.library.database import Database
 from photosearch.library.marks import Sample, SamplePhoto
 from photosearch.search.find import check_folder, choose_labels, list_labels
 
+SHARES = ("precision", "recall", "f1", "accuracy")
 GROWN = 0.1  # of its photos a library may have gained or lost between two samples that count together
 
 
@@ -72,6 +74,47 @@ def compare(
             "sheets": [s.id for s in samples], "sheets_left_out": left_out,
         }  # fmt: skip
     return Compared(chosen, at, tuple(judged), told, chosen_on)
+
+
+def compare_labels(db: Database, *, model: str | None = None, under: str | None = None) -> dict[str, Any]:
+    """The report on every label that something is known of, ready for JSON. Raises InputError where there is none.
+
+    labels: a row each, at its own threshold, those that most photos show first. confused_with: of what is found and
+    wrong, which labels it is known to show. micro: all counts added up, a picture once for each label; macro: the means
+    over the labels that have a value, and how many those are. unknown: what was marked and is no label of a model's.
+    """
+    known = {label.name for label in list_labels(db, model)}
+    marked = marks.marked_labels(db)
+    shown = {(t.label, t.path) for t in marks.truth(db) if t.present}
+    rows = []
+    for name in marked:
+        if name in known:
+            with contextlib.suppress(InputError):  # nothing of it is scored, or in this folder
+                rows.append(_row(compare(db, name, model=model, under=under), marked, shown))
+    if not rows:
+        raise InputError("nothing is known yet of any label; say what you know: photosearch mark PHOTO --is LABEL")
+    rows.sort(key=lambda row: (-row["present"], row["label"]))
+    total = report.Counts(*(sum(row[key] for row in rows) for key in ("tp", "fp", "fn", "tn")))
+    micro = {**asdict(total), **{name: getattr(total, name) for name in SHARES}, "intervals": total.intervals()}
+    macro = {name: _mean([row[name] for row in rows]) for name in (*SHARES, "average_precision")}
+    return {"labels": rows, "micro": micro, "macro": macro, "unknown": [name for name in marked if name not in known]}
+
+
+def _row(compared: Compared, names: Sequence[str], shown: set[tuple[str, str]]) -> dict[str, Any]:
+    told = compared.told
+    wrong = [j.path for j in compared.judged if j.score >= compared.threshold and not j.present]
+    confused = [(sum((name, path) in shown for path in wrong), name) for name in names if name != told["label"]]
+    left_out = ("mistakes", "library", "always_no_accuracy")
+    return {
+        **{key: value for key, value in told.items() if key not in left_out},
+        "present": told["tp"] + told["fn"],
+        "confused_with": [{"label": name, "n": n} for n, name in sorted(confused, key=lambda c: (-c[0], c[1])) if n],
+    }
+
+
+def _mean(values: Sequence[float | None]) -> dict[str, Any]:
+    there = [value for value in values if value is not None]
+    return {"value": sum(there) / len(there) if there else None, "labels": len(there)}
 
 
 def choose_label(db: Database, name: str | None, model: str | None) -> Label:

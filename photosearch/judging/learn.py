@@ -10,7 +10,7 @@ Photos that are indexed already need no new look, and new ones get their scores 
 import contextlib
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -171,8 +171,10 @@ def _fit(db: Database, vectors: VectorMap, model: str, name: str, seed: int) -> 
     margins = _apply(vectors, [head])[0] + (0 if offset is None else offset)
     found = None if offset is None or base is None else int((offset >= linear.logit(np.array([base.threshold]))).sum())
     every = np.ones(len(marked.ids), bool)
-    threshold, expected = _choose(validated.margins, margins, marked, every, found)
-    without = np.array([_choose(validated.margins, margins, marked, validated.fold != f, found)[0]
+    fair = margins.copy()  # the marks by heads that had not seen them, or they would stand too high among the others
+    fair[_find_rows(vectors.ids, marked.ids)] = validated.margins
+    threshold, expected = _choose(validated.margins, fair, marked, every, found)
+    without = np.array([_choose(validated.margins, fair, marked, validated.fold != f, found)[0]
                         for f in range(validated.fold.max() + 1)])[validated.fold]  # fmt: skip
     told = {
         "label": name, "model": answers.YOURS, "vectors_of": model, "corrects": None if base is None else base.model,
@@ -321,12 +323,18 @@ def _compare(db: Database, fitted: _Fitted, standing: Label, seed: int) -> tuple
         **_measure(marked, before, before >= standing.threshold), "model": standing.model,
         "threshold": standing.threshold, "found": _count_found(db, standing), "new_is_better_in": better,
     }  # fmt: skip
+    f1, old_f1 = _f1(fitted.told), _f1(told)
     why = (
         f"average precision on the same marks: {own:.3f}, against {former:.3f} of the label that stood, by "
-        f"{standing.model}; the new one is better in {100 * better:.0f} of 100 redraws of the marks, and "
-        f"{100 * SURE:.0f} are asked for"
+        f"{standing.model}; better in {100 * better:.0f} of 100 redraws of the marks, and {100 * SURE:.0f} are asked "
+        f"for; F1 {f1:.3f} against {old_f1:.3f}, and no less is"
     )
-    return told, why, own > former and better >= SURE
+    return told, why, own > former and better >= SURE and f1 >= old_f1
+
+
+def _f1(told: Mapping[str, Any]) -> float:
+    precision, recall = told["precision"] or 0.0, told["recall"] or 0.0
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def _count_found(db: Database, label: Label) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 from toy import photo, sight_card, write_toy
 
 import photosearch
+from photosearch.judging import report
 from photosearch.library import marks
 from photosearch.photos import sidecar
 
@@ -391,3 +392,42 @@ def test_keywords_go_out_to_side_cars_and_come_in_as_marks(desk: Desk) -> None:
     ):
         result = desk.run("truth", "import", *wrong)
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+
+
+def test_all_labels_are_told_of_in_a_table_with_averages_and_confusions(desk: Desk) -> None:
+    judged(desk)  # red.jpg and green.png are red, white.png is found and not; blue.webp and black.png neither
+    desk.run("mark", desk.photos / "2019" / "white.png", "--is", "green", "--is", "snow", "--new")
+    desk.run("mark", desk.photos / "green.png", "--is", "green")
+    desk.run("mark", desk.photos / "red.jpg", "--not", "green")
+    told = json.loads(desk.run("report", "--labels", "--json").stdout)
+    rows = {row["label"]: row for row in told["labels"]}
+    assert list(rows) == ["green", "red"]
+    assert [[rows[x][k] for k in ("tp", "fp", "fn", "tn", "present")] for x in rows] == [
+        [2, 0, 0, 1, 2],
+        [1, 1, 1, 2, 2],
+    ]
+    assert rows["red"]["confused_with"] == [{"label": "green", "n": 1}, {"label": "snow", "n": 1}]
+    assert rows["green"]["confused_with"] == []
+    assert [told["micro"][k] for k in ("tp", "fp", "fn", "tn", "precision", "recall")] == [3, 1, 1, 3, 0.75, 0.75]
+    assert told["micro"]["intervals"]["precision"] == pytest.approx(report.wilson(3, 4))
+    assert told["macro"]["precision"] == {"value": 0.75, "labels": 2}
+    assert told["unknown"] == ["snow"]
+    result = desk.run("report", "--labels")
+    lines = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [line[0] for line in lines] == ["green", "red", "all, added up", "mean of 2 labels"]
+    assert lines[1][-1] == "green 1, snow 1"
+    assert lines[2][3] == "75.0 %"
+    assert result.stderr == "marked, and no label yet: snow; photosearch learn makes it one\n"
+    wrong = desk.run("report", "--labels", "--label", "red")
+    assert (wrong.exit_code, "leave out --label" in wrong.stderr) == (1, True)
+
+
+def test_copies_of_one_marked_picture_count_once(desk: Desk) -> None:
+    for name in ("a", "b"):
+        (desk.photos / f"{name}.jpg").write_bytes((desk.photos / "red.jpg").read_bytes())
+    desk.index()
+    desk.run("mark", *(desk.photos / f"{name}.jpg" for name in ("red", "a", "b")), "--is", "red")
+    told = json.loads(desk.run("report", "--json").stdout)
+    assert (told["n"], told["tp"], told["copies"]) == (1, 1, 2)
+    assert "2 photos more show the same pictures: each picture counts once" in desk.run("report").stdout
+    assert json.loads(desk.run("report", "--labels", "--json").stdout)["micro"]["tp"] == 1

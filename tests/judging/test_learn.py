@@ -75,7 +75,8 @@ def test_a_label_that_errs_is_corrected_and_comes_before_the_models_own(seen):
     assert learned.kept == "learned"
     assert learned.told["corrects"] == "toy"
     assert learned.told["before"]["average_precision"] < learned.told["average_precision"]
-    assert learned.told["found"] == learned.told["before"]["found"] == 2 * N, "as many as before, better ranked"
+    assert learned.told["before"]["found"] == 2 * N
+    assert abs(learned.told["found"] - 2 * N) <= 2, "about as many as before, better ranked"
     right = [sum("red" in name for name in seen.find("red", limit=N, model=m)) for m in (None, "toy")]
     assert right[0] > right[1]
     assert seen.ask("red").models == ("yours",)
