@@ -334,3 +334,21 @@ def test_an_open_map_goes_on_answering_while_another_takes_its_place(tmp_path):
 def test_the_room_is_entered_without_numpy():
     code = "import sys, photosearch.search; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("block", [1, 64, 4096])
+def test_several_weights_are_multiplied_with_every_vector_in_one_pass(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(vectors, "BLOCK", block)
+    monkeypatch.setattr(vectors, "PIECE", min(block, 32))
+    rows = make_rows(150)
+    weights = np.random.default_rng(1).standard_normal((3, D))
+    with open_map(tmp_path / "map", rows) as held:
+        found = held.products(weights)
+        stored = np.stack([np.frombuffer(blob, np.float16) for _, blob in rows]).astype(np.float64)
+        units = stored / np.linalg.norm(stored, axis=1, keepdims=True)
+        np.testing.assert_allclose(found, weights @ units.T, atol=1e-5)
+        assert found.shape == (3, 150)
+        np.testing.assert_allclose(held.some_units(1000), units, atol=1e-6)
+        assert held.some_units(10).shape == (10, D)
+    with open_map(tmp_path / "none", []) as held:
+        assert (held.products(weights).shape, held.some_units(5).shape) == ((3, 0), (0, D))
