@@ -188,6 +188,19 @@ def screenshots(to: Annotated[Path, typer.Option(help="Where the pictures go.")]
 
 
 @app.command()
+def learn(
+    data: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", help="Caltech-101, tiny-imagenet.")] = Path(".data"),
+    work: Work = HERE,
+    seeds: int = 5,
+    results: Results = RESULTS,
+) -> None:
+    """Labels learned from a few marks, on all the photos that were not marked."""
+    from benchmarks.learn import learn
+
+    _keep("learn", learn(data, work, seeds=seeds), results)
+
+
+@app.command()
 def page(results: Results = RESULTS) -> None:
     """Write the page anew from the figures that are there."""
     print(write(results))

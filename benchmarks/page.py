@@ -46,6 +46,7 @@ def page(parts: Mapping[str, Part]) -> str:
         "vectors": _vectors,
         "duplicates": _duplicates,
         "browse": _browse,
+        "learn": _learn,
         "networks": _networks,
         "oversampling": _oversampling,
         "teaching": _teaching,
@@ -312,6 +313,42 @@ def _oversampling(p: Part) -> Iterable[str]:
         for r in p["rows"]
     ]
     yield _table(head, rows)
+
+
+def _learn(p: Part) -> Iterable[str]:
+    yield "## Labels learned from marks\n"
+    yield "    python -m benchmarks learn\n"
+    yield (
+        f"`photosearch learn` on the vectors of {p['model']}. Figures are of the pictures that were not marked, with "
+        f"95 % intervals. New labels: {p['each']} of Caltech-101's 3,736 pictures marked each way, drawn at random; "
+        f"two classes under {p['seeds']} seeds, and once all {p['unknown']} classes that no label or synonym names. "
+        f"A label took {p['core_seconds']:.1f} core-seconds, {p['seconds']:.1f} by the clock, scores of all pictures "
+        "included. Twins among the classes, such as Faces and Faces_easy, count as false alarms.\n"
+    )
+    rows = [[f"{name}, seed {seed}", *_shares(row)] for name, runs in p["two"].items() for seed, row in enumerate(runs)]
+    rows.append([f"all {p['unknown']}, together", *_shares(p["every"])])
+    yield _table(("label", "show it", "precision", "recall"), rows)
+    yield (
+        "A label that errs: bird, sixty marks, the nearest to its threshold (near) or a `sample`, judged. "
+        "tiny-imagenet's pictures are 64 pixels wide; its 200 birds and 1,800 others. Whole: the marked ones too, by "
+        "heads that had not seen them.\n"
+    )
+    rows = []
+    for b in p["bird"]:
+        for when in ("before", "after"):
+            marks, kept = f"{b['how']}: {b['yes']} yes, {b['no']} no", b["kept"] if when == "after" else ""
+            rows.append([b["library"], marks, when, *_shares(b[when]), *_shares(b["whole"][when])[1:], kept])
+    yield _table(("library", "marks", "", "show it", "precision", "recall", "whole: precision", "recall", "kept"), rows)
+
+
+def _shares(row: Mapping[str, Any]) -> list[str]:
+    """How many show it; precision and recall with their intervals."""
+    cells = [f"{row['tp'] + row['fn']:,}"]
+    for name, of in (("precision", row["tp"] + row["fp"]), ("recall", row["tp"] + row["fn"])):
+        low, high = row["intervals"][name] or (0.0, 1.0)
+        value = "none found" if row[name] is None else f"{row[name]:.3f}"
+        cells.append(f"{value} ({low:.3f} to {high:.3f}, of {of:,})")
+    return cells
 
 
 def _teaching(p: Part) -> Iterable[str]:
