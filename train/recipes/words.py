@@ -26,12 +26,14 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from train.data import wordnet
 from train.networks import heads, minilm, untouched
 from train.recipes import frozen, labels, sight, truths
 from train.recipes.frozen import Features
 
 NAME = "sight-text"
 RANKS = (1, 5, 10)
+GLOSS = 0.5  # how much a class's gloss counts beside its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--to", required=True, type=Path, help="the text tower's file")
     parser.add_argument("--head", type=Path, default=Path(".runs/words.npz"), help="the linear layer's, for sight")
     parser.add_argument("--cache", type=Path, default=Path(".runs/sight"))
+    parser.add_argument("--wordnet", default="/usr/share/wordnet", help="the folder of data.noun")
     args = parser.parse_args(arguments)
     settings, sees = Settings(), sight.Settings()
     network = sight.see(sees, args.data, args.cache)
@@ -72,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     features = sight.features_of(network, pictures, sees, args.cache)
     texts = embed([c for p in pictures for c in p.captions], args.cache).reshape(len(pictures), -1, minilm.WIDTH)
     rows, _ = labels.read(sight.TABLES)
-    names = name_vectors([r.name for r in rows if r.index is not None], args.cache)
+    names = name_vectors([r for r in rows if r.index is not None], args.wordnet, args.cache)
     weight, bias = sight.classifier(sees.backbone)
     head = teach(features, texts, combine(features @ weight.T + bias, names), settings)
     args.head.parent.mkdir(parents=True, exist_ok=True)
@@ -92,17 +95,21 @@ def embed(texts: Sequence[str], cache: Path) -> Features:
     return np.load(path)
 
 
-def name_vectors(names: Sequence[str], cache: Path) -> Features:
-    """The class names' text vectors, [C, D], less their mean: what all names share tells nothing apart."""
-    vectors = embed(names, cache)
+def name_vectors(classes: Sequence[labels.Label], folder: str | Path, cache: Path) -> Features:
+    """The vectors that ConSE mixes, one for each class, [C, D]: of "a photo of a pug", and to GLOSS of what WordNet
+    says that it is. Less their mean: what all names share tells nothing apart. folder: WordNet's."""
+    nouns = wordnet.synsets(folder)
+    photos = embed([f"a photo of a {c.name}" for c in classes], cache)
+    glosses = embed([f"{c.name}: {nouns[c.wnid].gloss.split(';')[0].strip()}" for c in classes], cache)
+    vectors = photos + GLOSS * glosses
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors - vectors.mean(0)
 
 
-def combine(logits: Features, names: Features, top: int = 50, softness: float = 2.0) -> Features:
+def combine(logits: Features, names: Features) -> Features:
     """ConSE as train/networks/heads.py has it, [N, D]."""
     none = torch.zeros(1, 1)
     head = heads.Heads(none, none[0], [], none[0], none[0], torch.from_numpy(names), none, none[0], mix=0.0)
-    head.top, head.softness = top, softness
     with torch.inference_mode():
         return head.conse(torch.from_numpy(logits)).numpy()
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import onnx
 from PIL import Image, ImageDraw
 
+from train import looks
 from train.networks import heads, minilm
 from train.recipes import frozen, labels, sight, truths, words
 from train.recipes.frozen import Features
@@ -29,6 +30,7 @@ QUERIES = (
     "a woman with an umbrella; two dogs fighting; a girl on a swing; rock climbing; a motorcycle race; "
     "someone surfing a wave; a crowd at night in the city; a baby eating; playing guitar; a red car"
 ).split("; ")
+DESCRIBED = "sight, by description"  # in the ledger of looks
 WORST = 12
 TOP = 10
 
@@ -45,7 +47,8 @@ def main() -> None:
     space = Space(args.models, args.cache)
     rows, synonyms = labels.read(sight.TABLES)
     tables = truths.prepare(rows, synonyms)
-    result: dict[str, Any] = {"model": "sight", "on": "words", "tiles": 0, "looked_at": 1}
+    looked = {on: looks.count(args.models / "sight.onnx", DESCRIBED, on) for on in ("flickr8k", *args.on)}
+    result: dict[str, Any] = {"model": "sight", "on": "words", "tiles": 0, "looked_at": looked}
     photos = frozen.pictures(args.data, "flickr8k", "test")
     vectors, untaught = space.see(photos)
     captions = space.read([c for p in photos for c in p.captions])
@@ -109,7 +112,7 @@ class Space:
         chances = np.clip(scores[:, :classes].astype(np.float64), 1e-12, 1 - 1e-7)
         logits = (np.log(chances / (1 - chances)) - shift) / slope
         weights = (1 / (1 + np.exp(-np.clip(logits, *_limits())))) ** 0.5
-        least = np.sort(weights, axis=1)[:, -50][:, None]
+        least = np.sort(weights, axis=1)[:, -heads.TOP][:, None]
         mixed = (weights * (weights >= least)) @ self.names
         return (mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)
 
