@@ -148,6 +148,34 @@ def _list_labels(folder: Path) -> Iterator[str]:
     if "words" in parts:
         yield from ("", "Descriptions: Flickr8k's test part, 5,000 captions to 1,000 photographs.", "")
         yield from _list_figures(parts["words"]["flickr8k, test"])
+    if "tries" in parts:
+        yield from _list_tries(parts["tries"])
+    if "small-birds" in parts:
+        yield from _list_ways(parts["small-birds"])
+
+
+def _list_tries(told: Mapping[str, Any]) -> Iterator[str]:
+    """What was tried on development parts, and what came of it: tables under a heading each."""
+    for table in told["tables"]:
+        yield from ("", table["title"], "")
+        yield from make_table(table["columns"], ([_cell(value) for value in row] for row in table["rows"]))
+        yield from ("", table["found"])
+
+
+def _list_ways(told: Mapping[str, Any]) -> Iterator[str]:
+    """What `python -m train.recipes.small_birds` wrote."""
+    precisions = list(told["rows"][0]["recall_at_precision"])
+    yield from ("", f"A small bird in one pass, or by tiles, on {told['scenes']} scenes composed of validation parts, "
+                f"{told['birds']} with a bird; the backbone of sight in float32. Nothing of it ships.", "")  # fmt: skip
+    yield from make_table(
+        ("the largest chance of", "AP", *(f"recall at precision {p}" for p in precisions)),
+        (
+            [r["way"], _cell(r["average_precision"]), *map(_cell, r["recall_at_precision"].values())]
+            for r in told["rows"]
+        ),
+    )
+    yield from ("", "Core-milliseconds of the network for a photo: "
+                + ", ".join(f"{way} {ms:.0f}" for way, ms in told["core_ms_a_photo"].items()) + ".")  # fmt: skip
 
 
 def _list_figures(told: Mapping[str, Any], title: str = "") -> Iterator[str]:
