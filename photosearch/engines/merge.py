@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from photosearch.engines.shards import END, Head, Kept, Seen, check_said, read, read_head
 from photosearch.engines.store import Store, open_store
-from photosearch.errors import InputError
+from photosearch.errors import InputError, PhotosearchError
 from photosearch.index.commit import Committer
 from photosearch.index.events import Dropped, Event
 from photosearch.index.look import Looked
@@ -19,7 +19,7 @@ from photosearch.index.plan import PlanOptions, Settle, Todo, Walk, decide
 from photosearch.index.run import Load, Run, RunOptions, Work, check_exists, place
 from photosearch.library import answers, places
 from photosearch.library.database import Database, is_below
-from photosearch.library.places import FolderSettings
+from photosearch.library.places import FolderSettings, Scope
 from photosearch.photos.remote import is_address, look_into
 from photosearch.photos.walk import Photo, find_photo
 
@@ -85,16 +85,23 @@ def merge(
     for ours in known.values():
         check_exists(db, ours)
     run = Run(db, load, settings, RunOptions(), stop)
-    scopes = []
+    before: dict[Scope, FolderSettings] = {}
+    remembered: list[Event] = []
     for ours in dict.fromkeys(known.values()):
         scope, moved = place(db, ours)
         if moved is not None:
             yield moved
-        scopes.append(scope)
-        yield from run.remember(scope)
-    run.prepare(scopes)
-    for one, file in seen.items():
-        _reading_of(run, one, file.path)
+        before[scope] = places.own_settings(db, scope)
+        remembered += run.remember(scope)
+    try:
+        run.prepare(list(before))
+        for one, file in seen.items():
+            _reading_of(run, one, file.path)
+    except PhotosearchError:  # what was refused is not remembered either
+        for scope, own in before.items():
+            places.put_settings(db, scope, own)
+        raise
+    yield from remembered
     work = run.work()
     run_id = answers.begin_run(db, run.names, "shards")
     counts: Counter[str] = Counter()

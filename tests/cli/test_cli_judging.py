@@ -262,6 +262,7 @@ def test_numbers_that_are_not_on_the_sheet_are_refused(desk: Desk) -> None:
         )
 
 
+@pytest.mark.option("learn --json", "learn --undo", "mark --new")
 def test_a_label_of_ones_own_is_marked_learned_found_and_undone(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     write_toy(desk.model, sight_card())
     for i in range(8):
@@ -295,6 +296,7 @@ def test_a_label_of_ones_own_is_marked_learned_found_and_undone(desk: Desk, monk
     assert desk.run("learn", "my lawn", "--undo").exit_code == 1
 
 
+@pytest.mark.option("mark --undo")
 def test_marks_are_taken_back_step_by_step(desk: Desk) -> None:
     desk.index()
     red, white = desk.photos / "red.jpg", desk.photos / "2019" / "white.png"
@@ -310,6 +312,7 @@ def test_marks_are_taken_back_step_by_step(desk: Desk) -> None:
     assert desk.run("mark", red, "--undo").exit_code == 1
 
 
+@pytest.mark.option("report --undo")
 def test_a_saved_threshold_goes_back_to_the_one_before(desk: Desk) -> None:
     judged(desk)
     for threshold in ("0.3", "0.7"):
@@ -360,6 +363,7 @@ def test_a_sheet_is_in_the_drawn_order_and_tells_its_label_and_date(desk: Desk) 
     assert [p.number for p in kept.photos] == list(range(1, 21))
 
 
+@pytest.mark.option("export --xmp", "export --dry-run", "truth import --xmp", "truth import --rated")
 def test_keywords_go_out_to_side_cars_and_come_in_as_marks(desk: Desk) -> None:
     desk.index()
     red, white = desk.photos / "red.jpg", desk.photos / "2019" / "white.png"
@@ -394,6 +398,7 @@ def test_keywords_go_out_to_side_cars_and_come_in_as_marks(desk: Desk) -> None:
         assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
 
 
+@pytest.mark.option("report --labels")
 def test_all_labels_are_told_of_in_a_table_with_averages_and_confusions(desk: Desk) -> None:
     judged(desk)  # red.jpg and green.png are red, white.png is found and not; blue.webp and black.png neither
     desk.run("mark", desk.photos / "2019" / "white.png", "--is", "green", "--is", "snow", "--new")

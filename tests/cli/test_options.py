@@ -21,11 +21,14 @@ from PIL import Image
 from toy import photo, toy_card, write_toy
 from two_towers import transformers_js
 
+from photosearch import Library
+from photosearch.errors import InputError
 from photosearch.index import run
 from photosearch.index.look import OpensPhotos
 from photosearch.library.database import Database
 from photosearch.library.schema import VERSION
 from photosearch.models import hub
+from photosearch.photos import sidecar
 from photosearch.photos.decoders import DecodeOptions
 
 # ---- find, labels, duplicates
@@ -61,6 +64,79 @@ def test_duplicates_can_be_byte_for_byte_alone_or_of_one_folder(desk: Desk) -> N
     assert groups() == [{"a.png", "a.bmp", "a.tif", "copy.png"}]
     assert groups("--exact") == [{"a.png", "copy.png"}]
     assert groups("--under", desk.photos / "2019") == []
+
+
+# ---- export, truth import, learn
+
+
+@pytest.mark.option("export --json", "export --marked", "export --model", "export --short", "export --under")
+def test_what_goes_out_to_side_cars_can_be_chosen(desk: Desk) -> None:
+    desk.index()
+    desk.run("mark", desk.photos / "2019" / "white.png", "--is", "red")
+
+    def written(*more: object) -> list[str]:
+        told = json.loads(desk.run("export", "red", "--xmp", "--dry-run", "--json", *more).stdout)
+        return sorted(os.path.basename(row["path"]) for row in told["written"])
+
+    assert written() == ["red.jpg.xmp", "white.png.xmp"]
+    assert written("--marked") == ["white.png.xmp"]
+    assert written("--short") == ["red.xmp", "white.xmp"]
+    assert written("--under", desk.photos / "2019") == ["white.png.xmp"]
+    wrong = desk.run("export", "red", "--xmp", "--model", "nope")
+    assert (wrong.exit_code, "nope has looked at no photo here" in wrong.stderr) == (1, True)
+
+
+@pytest.mark.option("truth import --new", "truth import --complete", "truth import --under")
+def test_what_comes_in_from_keywords_can_be_chosen(desk: Desk) -> None:
+    desk.index()
+    for path, keyword in (("red.jpg", "holiday"), ("2019/white.png", "red"), ("2019/blue.webp", "blue")):
+        data, _, _ = sidecar.write(None, {keyword: keyword}, [])
+        (desk.photos / f"{path}.xmp").write_bytes(data.replace(b"urn:photosearch:1.0/", b"urn:another/"))
+
+    def known() -> list[str]:
+        rows = csv.DictReader(desk.run("truth", "export").stdout.splitlines())
+        return sorted(f"{os.path.basename(row['path'])} {row['label']} {row['present']}" for row in rows)
+
+    desk.run("truth", "import", "--xmp", "--under", desk.photos / "2019")
+    assert known() == ["blue.webp blue 1", "white.png red 1"]
+    desk.run("truth", "import", "--xmp", "--new", "holiday")
+    assert known() == ["blue.webp blue 1", "red.jpg holiday 1", "white.png red 1"]
+    desk.run("truth", "import", "--xmp", "--complete", "red")
+    assert known() == [
+        "blue.webp blue 1", "blue.webp red 0", "red.jpg holiday 1", "red.jpg red 0", "white.png red 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.option("learn --model")
+def test_a_label_is_learned_on_the_vectors_of_the_model_that_is_named(desk: Desk) -> None:
+    desk.index()
+    desk.run("mark", desk.photos / "red.jpg", "--is", "rose", "--new")
+    wrong = desk.run("learn", "rose", "--model", "nope")
+    assert (wrong.exit_code, "nope" in wrong.stderr) == (1, True)
+
+
+# ---- index through an engine
+
+
+@pytest.mark.option(
+    "index --engine", "index --address", "index --shards", "index --shard-size", "index --cpus-per-actor",
+    "index --gpus-per-actor",
+)  # fmt: skip
+def test_an_engine_is_opened_as_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[dict[str, object]] = []
+
+    def open_ray(_: Library, **options: object) -> None:
+        opened.append(options)
+        raise InputError("no engine here")
+
+    monkeypatch.setattr(Library, "open_ray", open_ray)
+    told = ("--engine", "ray", "--address", "head:6379", "--shards", desk.folder / "s", "--shard-size", 70,
+            "--cpus-per-actor", 3, "--gpus-per-actor", 0.5)  # fmt: skip
+    assert desk.index(*told).stderr == "photosearch: no engine here\n"
+    assert opened == [
+        {"address": "head:6379", "shards": str(desk.folder / "s"), "photos": 70, "cpus": 3, "gpus": 0.5,
+         "provider": "auto"}
+    ]  # fmt: skip
 
 
 # ---- index, folders set
@@ -235,10 +311,10 @@ def test_the_doctor_tries_what_is_named_and_exits_with_1_where_that_fails(desk: 
 
 WITH_DB = [name for name, command in commands() if any("--db" in p.opts for p in command.params)]
 ARGUMENTS = {  # what a command needs before it opens the library
-    "": ("errors",), "duplicates": (), "find": ("red",), "folders drop": ("x",), "folders set": ("x",),
-    "forget": ("x",), "judge": ("red", "1"), "label add": ("x", "--from", "red"), "label remove": ("x",),
-    "learn": ("red",), "merge": ("x",), "mark": ("x", "--is", "red"), "models use": ("toy",), "sample": ("red",),
-    "truth import": ("x.csv",),
+    "": ("errors",), "duplicates": (), "export": ("red", "--xmp"), "find": ("red",), "folders drop": ("x",),
+    "folders set": ("x",), "forget": ("x",), "judge": ("red", "1"), "label add": ("x", "--from", "red"),
+    "label remove": ("x",), "learn": ("red",), "merge": ("x",), "mark": ("x", "--is", "red"), "models use": ("toy",),
+    "sample": ("red",), "truth import": ("x.csv",),
 }  # fmt: skip
 
 

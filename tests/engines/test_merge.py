@@ -148,6 +148,7 @@ def run(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
 
 
+@pytest.mark.option("merge --json", "merge --model", "merge --verbose")
 def test_the_command_counts_what_it_took_in(made, other, tmp_path):
     made.photo("001.png", "white")
     result = run("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--json", "-v")
@@ -158,6 +159,7 @@ def test_the_command_counts_what_it_took_in(made, other, tmp_path):
     assert "1 row dropped: photos that have changed; the next index looks at them" in result.stderr
 
 
+@pytest.mark.option("merge --root")
 def test_the_command_maps_roots_and_says_what_it_was_not_told(made, tmp_path):
     made.folder.rename(tmp_path / "here")
     db = tmp_path / "new.db"
@@ -168,6 +170,16 @@ def test_the_command_maps_roots_and_says_what_it_was_not_told(made, tmp_path):
     assert run("merge", tmp_path / "shards", "--root", "nonsense", *options).exit_code == 2
     wrong = run("merge", tmp_path / "shards", "--root", "/a=/b", *options)
     assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (1, 1)
+
+
+@pytest.mark.option("merge --quiet", "merge --tiles", "merge --provider")
+def test_the_command_says_nothing_or_refuses_other_tiles_and_unknown_providers(made, other, tmp_path):
+    command = ("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path)
+    for option, said in (("--tiles", 4), "with 4 tiles is asked"), (("--provider", "abacus"), "no provider 'abacus'"):
+        wrong = run(*command, *option)
+        assert (wrong.exit_code, said in wrong.stderr) == (1, True)
+    done = run(*command, "--quiet")
+    assert (done.exit_code, done.output) == (0, "")
 
 
 @pytest.mark.parametrize(
