@@ -280,6 +280,7 @@ LIES = {
     "a hash that is none": b'{"hash": "xyz"}',
     "a hash that is a number": b'{"hash": 7}',
 }
+PIXELS = 8 * 8 * 3  # bytes that OPTIONS' one need wants
 SAID = {"width": 8, "height": 8, "taken": None, "taken_from": None, "fingerprint": 0}
 AFTER = {
     "text for a side": {**SAID, "width": "8"},
@@ -299,8 +300,24 @@ AFTER = {
 
 @pytest.mark.parametrize("lie", [*LIES, *AFTER])
 def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
-    frames = [LIES[lie]] if lie in LIES else [b'{"hash": "00"}', json.dumps(AFTER[lie]).encode(), bytes(7)]
-    raw = lie in ("nothing", "half a length", "a length of 2^60")
+    pixels = bytes(7 if lie == "too few pixels" else PIXELS)
+    frames = [LIES[lie]] if lie in LIES else [b'{"hash": "00"}', json.dumps(AFTER[lie]).encode(), pixels]
+    decoders = talking(tmp_path, monkeypatch, frames, raw=lie in ("nothing", "half a length", "a length of 2^60"))
+    with pytest.raises(Unreadable, match=r"the decoder died of it|longer than"):
+        decoders.open(a_photo(tmp_path), lambda _: (0,))
+    decoders.close()
+
+
+def test_a_decoder_that_says_what_can_be_is_believed(tmp_path, monkeypatch):
+    said = {**SAID, "taken": "2019-07-20T11:22:33", "taken_from": "DateTime", "fingerprint": 2**64 - 1}
+    decoders = talking(tmp_path, monkeypatch, [b'{"hash": "00"}', json.dumps(said).encode(), bytes(PIXELS)])
+    opened = decoders.open(a_photo(tmp_path), lambda _: (0,)).opened
+    decoders.close()
+    assert (opened.width, opened.taken, opened.fingerprint) == (8, "2019-07-20T11:22:33", 2**64 - 1)
+
+
+def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: list[bytes], *, raw: bool = False) -> Decoders:
+    """Decoders whose child is a program that says this, whatever it is asked; raw: without the frames' lengths."""
     answers = b"".join(f if raw else len(f).to_bytes(8, "little") + f for f in frames)
     liar = tmp_path / "liar"
     liar.write_text(
@@ -309,10 +326,7 @@ def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
     )
     liar.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(liar))
-    decoders = Decoders(1, OPTIONS, seconds=5)
-    with pytest.raises(Unreadable, match=r"the decoder died of it|longer than"):
-        decoders.open(a_photo(tmp_path), lambda _: (0,))
-    decoders.close()
+    return Decoders(1, OPTIONS, seconds=5)
 
 
 def test_a_decoder_whose_parent_is_gone_ends_itself(tmp_path):
