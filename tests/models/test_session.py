@@ -135,11 +135,12 @@ def test_a_gpu_is_given_few_sizes_of_batches_and_the_filling_is_not_told(sight, 
     monkeypatch.setattr(sight, "_session", Session())
     monkeypatch.setattr(sight, "provider", "cuda")
     monkeypatch.setattr(sight, "_runs", 1)
-    for n in (1, 16, 17, 64, 65):
+    for n, parts in {1: [16], 16: [16], 17: [64], 64: [64], 65: [16, 64]}.items():
+        sizes.clear()
         given = sight.look(np.full((n, 1, 8, 8, 3), 255, np.uint8))
+        assert sorted(sizes) == parts  # two threads may take them in either order
         assert given.scores.tolist() == [[1, 1, 1]] * n
         assert given.vectors.shape == (n, 4)
-    assert (sizes[:4], sorted(sizes[4:])) == ([16, 16, 64, 64], [16, 64]), "the last two run beside each other"
 
 
 # ---- tiles

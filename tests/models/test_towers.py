@@ -106,6 +106,16 @@ def test_what_is_no_card_is_refused_in_one_line(data: bytes, tmp_path: Path) -> 
         read_towers(tmp_path)
 
 
+def test_a_card_may_be_16_mib_long_and_no_longer(tmp_path: Path) -> None:
+    write_towers(towers(tmp_path))
+    path = tmp_path / CARD_FILE
+    path.write_bytes(path.read_bytes().ljust(2**24))
+    assert read_towers(tmp_path) == towers(tmp_path)
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ModelError, match="is not a card that `photosearch models add` wrote"):
+        read_towers(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a", "a.onnx", "onnx/a.onnx", "a b/ć.onnx", "...", "x" * 1000])
 def test_a_name_of_a_file_below_the_folder_is_one(name: str) -> None:
     assert is_below(name)
