@@ -66,6 +66,7 @@ export function make(tag, values = {}, ...children) {
 
 export const thumbnail = (id, large = false) => `/thumbnails/${id}${large ? "?size=large" : ""}`;
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+export const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 export const percent = (share) => (share === null ? "no value" : `${(100 * share).toFixed(1)} %`);
 export const spread = (ends) => (ends ? `${(100 * ends[0]).toFixed(1)} to ${(100 * ends[1]).toFixed(1)}` : "–");
 export const isTyping = (target) => target.closest("input:not([type=checkbox], [type=radio], [type=range]), select, textarea") !== null;

@@ -1,5 +1,5 @@
 // Groups of photos side by side, some at a time.
-import {ask, attempt, count, make, picture} from "./api.js";
+import {ask, attempt, count, make, picture, size} from "./api.js";
 import {Large} from "./large.js";
 
 const at = (name) => document.querySelector(`#${name}`);
@@ -9,7 +9,7 @@ let shown = 0;
 async function more() {
   const given = await attempt(() => ask("duplicates", {from: shown, near: at("near").checked ? "yes" : "no"}));
   if (!given) { at("told").textContent = ""; return; }
-  at("told").textContent = given.total ? `${count(given.total, "group")}; ${(given.spare_bytes / 1e6).toLocaleString("en", {maximumFractionDigits: 1})} MB besides the ones to keep` : "No photo is there twice.";
+  at("told").textContent = given.total ? `${count(given.total, "group")}; ${size(given.spare_bytes)} besides the ones to keep` : "No photo is there twice.";
   at("groups").append(...given.groups.map((members, i) => make("section", {className: "group", "aria-label": `Group ${shown + i + 1}`}, ...members.map(draw))));
   shown += given.groups.length;
   at("more").hidden = shown >= given.total;
@@ -20,7 +20,7 @@ function draw(each) {
   return make("div", {className: "member"},
     make("button", {type: "button", "aria-label": `Open ${name} large`, onclick: () => large.show(each.image_id, [])}, picture(each.image_id)),
     make("b", {}, {kept: "the one to keep", "same content": "the same, byte for byte", near: "the same picture"}[each.how]),
-    `${each.width} × ${each.height}, ${(each.size_bytes / 1e6).toLocaleString("en", {maximumFractionDigits: 2})} MB`,
+    `${each.width} × ${each.height}, ${size(each.size_bytes)}`,
     make("br"), make("bdi", {}, each.path));
 }
 

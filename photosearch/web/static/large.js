@@ -1,5 +1,5 @@
 // One photo, large: what the models see in it, right or wrong about each label, where it lies, what is known of it.
-import {ask, attempt, change, isTyping, make, say, thumbnail} from "./api.js";
+import {ask, attempt, change, isTyping, make, say, size, thumbnail} from "./api.js";
 
 const at = (name) => document.querySelector(`#large-${name}`);
 const dialog = document.querySelector("#large");
@@ -39,11 +39,10 @@ export class Large {
     this.tellLabels();
     at("where").replaceChildren(...known.photos.map((each) => make("li", {},
       make("bdi", {}, each.path), each.unseen ? ` (${each.unseen})` : "")));
-    const size = (first.size_bytes / 1e6).toLocaleString("en", {maximumFractionDigits: 2});
     const changed = new Date(first.mtime_ns / 1e6).toLocaleString("sv");
     const facts = {
       taken: known.taken ? `${known.taken.replace("T", " ")}, by ${known.taken_from}` : "not said in the photo",
-      size: `${known.width} × ${known.height} pixels, ${size} MB`, "file changed": changed,
+      size: `${known.width} × ${known.height} pixels, ${size(first.size_bytes)}`, "file changed": changed,
     };
     at("facts").replaceChildren(...Object.entries(facts).flatMap(([key, value]) => [make("dt", {}, key), make("dd", {}, value)]));
     if (!dialog.open) dialog.showModal();

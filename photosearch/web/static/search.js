@@ -241,7 +241,8 @@ attempt(async () => {
   fromAddress();
   const found = within ? null : find();
   if (!location.search) words.focus();
-  const [known, folders] = await Promise.all([listLabels(), ask("folders")]);
+  const [known, folders, status] = await Promise.all([listLabels(), ask("folders"), ask("status")]);
+  at("undo").disabled = !status.undo;
   const names = [...new Set(known.map((each) => each.label))];
   label.replaceChildren(make("option", {value: ""}, "choose a label"), ...names.map((name) => make("option", {value: name}, name)));
   label.value = answer?.label ?? "";
