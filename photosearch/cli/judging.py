@@ -302,7 +302,8 @@ def report_command(
         return
     if labels:
         others = {"--label": label, "--calibration": calibration, "--threshold": threshold, "--save": save,
-                  "--at-precision": at_precision, "--at-recall": at_recall, "--plot": plot}  # fmt: skip
+                  "--at-precision": at_precision, "--at-recall": at_recall, "--plot": plot,
+                  "--html": html}  # fmt: skip
         if given := [name for name, value in others.items() if value not in (None, False)]:
             raise InputError(f"--labels tells of all of them, each at its own threshold; leave out {', '.join(given)}")
         with open_library(ctx, db) as library:

@@ -143,6 +143,14 @@ def test_open_writes_a_page_beside_the_library_and_shows_it(desk: Desk, here: Pa
     assert not desk.library.with_name("library.db.thumbnails").exists()
 
 
+@pytest.mark.parametrize("other", [("--labels",), ("--retrieval", "queries.csv")])
+def test_a_page_is_a_report_on_one_label_and_no_other_report_takes_no_notice(desk: Desk, here: Path, other) -> None:
+    result = desk.run("report", *other, "--html", "red.html")
+    assert result.exit_code == 1
+    assert "leave out --html" in result.stderr
+    assert list(here.iterdir()) == []
+
+
 def drawn_on_a_terminal(columns: int, *arguments: str) -> str:
     """What the command draws on one that answers no question."""
     import pty
