@@ -5,6 +5,7 @@ new, or gone, changes its own shard, and the shards after it stay what they were
 A. Muthitacharoen et al., "A Low-Bandwidth Network File System", 2001, https://pdos.csail.mit.edu/papers/lbfs:sosp01/
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
@@ -48,7 +49,7 @@ def cut(
                 yield _make(todos, work)
                 todos = []
             todos.append(item)
-            if len(todos) >= 4 * photos or (len(todos) * 4 >= photos and _ends(item, photos)):
+            if len(todos) >= 4 * photos or (len(todos) * 4 >= photos and _ends(item, work, photos)):
                 yield _make(todos, work)
                 todos = []
     if settled:
@@ -57,9 +58,9 @@ def cut(
         yield _make(todos, work)
 
 
-def _ends(todo: Todo, photos: int) -> bool:
-    """Whether a shard ends after this photo: one in `photos` does."""
-    return crc32(todo.photo.path.encode(errors="surrogateescape")) % photos == 0
+def _ends(todo: Todo, work: Work, photos: int) -> bool:
+    """Whether a shard ends after this photo: one in `photos` does. Wherever the root stands, it is the same ones."""
+    return crc32(os.fsencode(todo.photo.path[len(_root(todo, work)) :])) % photos == 0
 
 
 def _root(todo: Todo, work: Work) -> str:

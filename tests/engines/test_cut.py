@@ -71,3 +71,9 @@ def test_what_needs_no_look_passes_by(tmp_path: Path):
     assert told[0] == Unchanged("/photos/a")
     assert told[1] == [settle, settle]
     assert isinstance(told[2], Cut)
+
+
+def test_the_same_photos_below_another_root_are_cut_at_the_same_places():
+    elsewhere = [todo(item.photo.path.replace("/photos/", "/other/")) for item in todos()]
+    moved = [tuple(path.replace("/other/", "/photos/") for path in shard) for shard in paths(shards(elsewhere))]
+    assert moved == paths(shards(todos()))

@@ -111,7 +111,9 @@ def test_a_worker_that_dies_costs_nothing(library, plain, tmp_path):
 def test_a_photo_that_kills_every_worker_costs_one_row(library, tmp_path):
     several(library, 20)
     killer = str(library.path("007.png"))
-    spread = Spread(tmp_path / "shards", kills=lambda shard: killer in [photo.path for photo in shard.photos])
+    spread = Spread(
+        tmp_path / "shards", photos=20, kills=lambda shard: killer in [photo.path for photo in shard.photos]
+    )
     told = index(library, spread)
     assert told["CouldNotRead"] == ["007.png"]
     assert len(told["New"]) == 19
@@ -125,7 +127,7 @@ def test_a_photo_that_kills_every_worker_costs_one_row(library, tmp_path):
 
 def test_where_no_worker_lives_no_photo_is_blamed(library, tmp_path):
     several(library, 20)
-    spread = Spread(tmp_path / "shards", photos=20, kills=lambda shard: True)
+    spread = Spread(tmp_path / "shards", photos=100, kills=lambda shard: True)  # all in one shard
     events = list(library.events(engine=spread.driver()))
     told = [event for event in events if isinstance(event, NotLooked)]
     assert len(told) + driver.KILLERS - 1 == 20
