@@ -518,12 +518,15 @@ class Library:
 
         return marks.truth(self._db, label, under=None if under is None else check_folder(self._db, os.fspath(under)))
 
-    def import_truth(self, file: str | Path, *, skip_unknown: bool = False) -> tuple[int, int]:
-        """Read what you know from a CSV file, all or nothing -> (rows kept, rows passed over). Raises InputError."""
+    def import_truth(self, file: str | Path, *, skip_unknown: bool = False, new: Sequence[str] = ()) -> tuple[int, int]:
+        """Read what you know from a CSV file, all or nothing -> (rows kept, rows passed over). Raises InputError.
+
+        new: labels in it that nobody knows yet.
+        """
         from photosearch.judging import truth
 
         rows = truth.read_rows(file)
-        return truth.import_rows(self._db, rows, os.fspath(file), skip_unknown=skip_unknown)
+        return truth.import_rows(self._db, rows, os.fspath(file), skip_unknown=skip_unknown, new=new)
 
     def import_keywords(self, **options: Any) -> "Imported":
         """Keep keywords and ratings in side-cars, or in the photos themselves, as marks. Raises InputError, QueryError.

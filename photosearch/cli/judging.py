@@ -139,7 +139,7 @@ def truth_import(
     ] = False,
     under: Under = None,
     new: Annotated[
-        list[str] | None, typer.Option("--new", metavar="KEYWORD", help="With --xmp: a new label of your own.")
+        list[str] | None, typer.Option("--new", metavar="LABEL", help="One that is a new label of your own.")
     ] = None,
     complete: Annotated[
         list[str] | None,
@@ -156,13 +156,13 @@ def truth_import(
     Of a CSV file all rows are kept, or none.
     """
     if not xmp:
-        others = {"--under": under, "--new": new, "--complete": complete, "--rated": rated}
+        others = {"--under": under, "--complete": complete, "--rated": rated}
         if given := [name for name, value in others.items() if value]:
             raise InputError(f"{', '.join(given)}: for --xmp only")
         if file is None:
             raise InputError("say which CSV file to read, or --xmp")
         with open_library(ctx, db) as library:
-            kept, passed = library.import_truth(file, skip_unknown=skip_unknown)
+            kept, passed = library.import_truth(file, skip_unknown=skip_unknown, new=new or ())
         note(f"{say_count(kept, 'row')} kept" + (f", {passed:,} passed over: not in the library" if passed else ""))
         return
     if file is not None or skip_unknown:

@@ -31,6 +31,7 @@ DRAWN = 10  # marks of each kind from samples, from which on those alone decide
 SURE = 0.9  # of the redraws in which the new one must be better, to take the place of the old
 REDRAWS = 1000
 HOLDS_FROM = 0.5  # each head's scores are moved so that its threshold lies there
+AT_ONCE = 1 << 24  # margins that are held at a time: 128 MiB
 SPREAD = 20_000  # vectors by which the library's spread is measured
 
 OpenMap = Callable[[str], contextlib.AbstractContextManager[tuple[Space, VectorMap]]]
@@ -347,12 +348,15 @@ def _put_scores(db: Database, space: Space, vectors: VectorMap, label_ids: Seque
     if not known:
         return
     bases = {label.id: label for label in answers.labels(db)}
-    ids = vectors.ids
-    margins = _apply(vectors, [linear.Head(np.frombuffer(h.weights, "<f4").astype(np.float64), h.bias) for h in known])
-    for head, own in zip(known, margins, strict=True):
-        if head.base_id is not None:
-            own = own + linear.logit(_read_scores(db, bases[head.base_id], ids))
-        answers.put_own_scores(db, space, head.label, zip(ids.tolist(), linear.sigmoid(own).tolist(), strict=True))
+    ids, step = vectors.ids, max(1, AT_ONCE // max(1, len(vectors)))
+    for first in range(0, len(known), step):
+        some = known[first : first + step]
+        parts = [linear.Head(np.frombuffer(h.weights, "<f4").astype(np.float64), h.bias) for h in some]
+        for head, own in zip(some, _apply(vectors, parts), strict=True):
+            if head.base_id is not None:
+                own = own + linear.logit(_read_scores(db, bases[head.base_id], ids))
+            scores = zip(ids.tolist(), linear.sigmoid(own).tolist(), strict=True)
+            answers.put_own_scores(db, space, head.label, scores)
 
 
 def _learn_again(db: Database, space: Space, vectors: VectorMap, model: str, name: str) -> None:

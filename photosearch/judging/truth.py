@@ -22,6 +22,7 @@ from photosearch.errors import InputError, QueryError
 from photosearch.library import answers, marks, places
 from photosearch.library.database import Database
 from photosearch.library.marks import Truth
+from photosearch.search.described import check_name
 from photosearch.search.find import resolve
 
 COLUMNS = ("path", "label", "present")
@@ -53,12 +54,15 @@ def read_rows(path: str | Path) -> list[Row]:
         raise InputError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def import_rows(db: Database, rows: Iterable[Row], source: str, *, skip_unknown: bool = False) -> tuple[int, int]:
+def import_rows(
+    db: Database, rows: Iterable[Row], source: str, *, skip_unknown: bool = False, new: Sequence[str] = ()
+) -> tuple[int, int]:
     """Keep what the rows say, all or nothing -> (rows kept, rows passed over).
 
-    skip_unknown: pass over photos that the library doesn't hold, instead of refusing the file. Raises InputError.
+    skip_unknown: pass over photos that the library doesn't hold, instead of refusing the file. new: labels that nobody
+    knows yet. Raises InputError.
     """
-    known = [label.name for label in answers.labels(db)]
+    known = [label.name for label in answers.labels(db)] + marks.marked_labels(db) + list(map(check_name, new))
     kept: dict[tuple[str, int], Row] = {}
     passed = 0
     for row in rows:

@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from library import Library, kept_decoders, make
@@ -37,7 +38,7 @@ def csv(folder: Path, text: str) -> Path:
     return path
 
 
-def imported(library: Library, path: Path, **options: bool) -> tuple[int, int]:
+def imported(library: Library, path: Path, **options: Any) -> tuple[int, int]:
     return truth.import_rows(library.db, truth.read_rows(path), "truth.csv", **options)
 
 
@@ -125,3 +126,13 @@ def test_a_cell_may_be_padded_and_a_path_need_not_be_utf8(library: Library) -> N
     assert imported(library, path) == (2, 0)
     told = [(library.below(t.path), t.present) for t in marks.truth(library.db, "red")]
     assert told == [("a.jpg", True), (odd, False), ("copy of a.jpg", True)]
+
+
+def test_a_new_label_comes_in_where_it_is_named_and_again_once_it_was_marked(tmp_path: Path, library: Library) -> None:
+    path = csv(tmp_path, "path,label,present\na.jpg,my dog,1\n")
+    with pytest.raises(InputError, match="line 2: no label 'my dog'"):
+        imported(library, path)
+    assert imported(library, path, new=["my  dog"]) == (1, 0)
+    assert imported(library, path) == (1, 0)
+    with pytest.raises(InputError, match="can't be a label's name"):
+        imported(library, path, new=[""])
