@@ -155,7 +155,11 @@ def update(db: Database, open_map: OpenMap) -> None:
 def find_name(db: Database, name: str) -> str:
     """The label that is meant: one that is known, or that was only marked. Raises QueryError."""
     known = dict.fromkeys([label.name for label in answers.labels(db)] + marks.marked_labels(db))
-    return resolve(" ".join(name.split()), known)
+    try:
+        return resolve(" ".join(name.split()), known)
+    except QueryError as error:
+        said = f"photosearch mark PHOTO --is {shlex.quote(name)} --new"
+        raise QueryError(f"{error}; a new one is marked first: {said}") from None
 
 
 def _fit(db: Database, vectors: VectorMap, model: str, name: str, seed: int) -> _Fitted:

@@ -187,7 +187,10 @@ def test_too_few_marks_are_refused_and_it_is_said_how_to_make_more(seen, yes, no
 
 
 def test_what_was_never_marked_is_no_label(seen):
-    with pytest.raises(QueryError, match="no label 'my nigth'"):
+    with pytest.raises(
+        QueryError,
+        match=r"no label 'my nigth'.*a new one is marked first: photosearch mark PHOTO --is 'my nigth' --new",
+    ):
         seen.asks.learn("my nigth")
     with pytest.raises(QueryError, match="for a label of your own that is new, add --new"):
         seen.asks.mark(seen.folder / "red00.png", "my night", True)
