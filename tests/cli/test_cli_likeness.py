@@ -240,7 +240,7 @@ def test_a_label_of_ones_own_from_a_description_to_a_report(own, monkeypatch):
     assert "labels\tyours, from descriptions, over 5 pictures\n" in run("status").stdout
     removed = run("label", "remove", "my night")
     assert (removed.exit_code, removed.stderr) == (0, "my night is no label any more\n")
-    assert refused(run("label", "remove", "my night")) == "no description is called 'my night'; known are none"
+    assert refused(run("label", "remove", "my night")) == "no label of your own is called 'my night'; known are none"
 
 
 # ---- duplicates and retrieval

@@ -305,7 +305,8 @@ def test_judge_names_its_sheet_and_says_which_marks_it_changes(desk: Desk) -> No
         assert f"photosearch judge red --sheet {i} 3 7 12-15" in drawn.stderr
         assert (desk.folder / folder / "sample.csv").read_text().splitlines()[1].startswith(f"{i},1,")
     assert desk.run("judge", "red", "--sheet", 1, "1-2").stderr.startswith("sheet 1: 2 judged, 2 of them red")
-    again = desk.run("judge", "red", "2").stderr.splitlines()
+    assert "several sheets were drawn for red: 1, 2; say which you judge" in desk.run("judge", "red", "2").stderr
+    again = desk.run("judge", "red", "--sheet", 2, "2").stderr.splitlines()
     assert again == ["1 mark changed: 1 no", "sheet 2: 2 judged, 1 of them red; now: photosearch report"]
     assert "no sheet 9 was drawn for red; there are 1, 2" in desk.run("judge", "red", "--sheet", 9, "1").stderr
 
