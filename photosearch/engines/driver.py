@@ -112,6 +112,8 @@ class Driver:
                     yield from self._end(ended, work)
         finally:
             workers.close()
+            if not self.keep:
+                self.store.drop_if_empty()
 
     def _give(self, one: _Try, workers: Workers) -> None:
         self._hand[one.name] = one

@@ -31,6 +31,8 @@ class Store(Protocol):
 
     def names(self) -> Iterator[str]: ...
 
+    def drop_if_empty(self) -> None: ...
+
 
 def open_store(place: str, *, create: bool = True) -> Store:
     """Raises InputError where nothing can stand there."""
@@ -81,6 +83,10 @@ class Folder:
             found = os.listdir(self.place)
         yield from sorted(name for name in found if name.endswith(END) and not name.startswith("."))
 
+    def drop_if_empty(self) -> None:
+        with contextlib.suppress(OSError):
+            Path(self.place).rmdir()
+
     def _path(self, name: str) -> str:
         return os.path.join(self.place, name)
 
@@ -125,3 +131,6 @@ class Bucket:
         with remote.in_words(self.place):
             found = self._files.ls(self.place, detail=False)
         yield from sorted(name for path in found if (name := path.rsplit("/", 1)[-1]).endswith(END))
+
+    def drop_if_empty(self) -> None:
+        """A bucket has no folders that could stay behind."""

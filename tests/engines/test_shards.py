@@ -162,9 +162,13 @@ def test_a_file_in_a_store_is_whole_or_not_there(tmp_path):
     assert os.listdir(store.place) == ["a.parquet"]
     with store.open("a.parquet") as file:
         assert file.read() == b"whole"
+    store.drop_if_empty()
+    assert store.has("a.parquet")
     store.remove("a.parquet")
     store.remove("a.parquet")
+    store.drop_if_empty()
     assert not store.has("a.parquet")
+    assert not (tmp_path / "shards").exists()
 
 
 def test_a_full_disk_leaves_no_part_of_a_shard(tmp_path):
