@@ -54,7 +54,7 @@ hostile: $(VENV)/installed-for-tests
 
 mutants: $(VENV)/installed-for-tests
 	$(BIN)/python tests/mutants/mutants.py --options
-	$(BIN)/python tests/mutants/mutants.py --by-name --changes $(CHANGES)
+	$(BIN)/python tests/mutants/mutants.py --changes $(CHANGES)
 
 fuzz: $(VENV)/installed-for-tests
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'

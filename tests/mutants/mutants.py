@@ -4,9 +4,9 @@
     python tests/mutants/mutants.py --again mutants.json   only those that nobody noticed the last time
     python tests/mutants/mutants.py --options              ignore each option of the command in turn
 
-Each change is made in a copy of the checkout. `coverage` finds which quick tests run its line: first come those of its
-room, then the others; what they let pass meets the whole suite, the slow tests too, unless --quick says not to. A run
-that takes twice what all quick tests take unbroken is ended, and counts as noticed.
+Each change is made in a copy of the checkout. The quick tests that name its module come first, those of its room before
+the others; what they let pass meets the whole suite, the slow tests too, unless --quick says not to. A run of some
+tests that takes half an hour is ended, and counts as noticed.
 """
 
 import argparse
@@ -29,16 +29,8 @@ from pathlib import Path
 from changes import Change, choose
 
 ROOT = Path(__file__).parents[2]
-MOST = 200  # other tests that run a line, before the whole suite does
+LIMIT, LIMIT_OF_ALL = 1800, 7200  # seconds of a run
 QUICK = "not slow and not hostile and not data"
-RULES = """[run]
-data_file = {}
-source = photosearch
-parallel = true
-patch = subprocess
-dynamic_context = test_function
-disable_warnings = no-data-collected, module-not-measured
-"""
 LEAVE = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".coverage*", ".hypothesis", "dist")
 
 
@@ -58,9 +50,6 @@ def main() -> None:
     read.add_argument("--seed", type=int, default=1, metavar="N")
     read.add_argument("--rooms", metavar="A,B", help="only these; 'top' is what lies above them")
     read.add_argument("--quick", action="store_true", help="leave the slow tests out")
-    read.add_argument(
-        "--by-name", action="store_true", help="choose tests by the module's name: nothing to measure first"
-    )
     read.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2), metavar="N")
     read.add_argument("--out", type=Path, default=Path("mutants.json"), metavar="FILE")
     read.add_argument("--again", type=Path, metavar="FILE")
@@ -71,7 +60,7 @@ def main() -> None:
     rooms = set(said.rooms.split(",")) if said.rooms else None
     changes = read_survivors(said.again) if said.again else choose(ROOT, said.changes, said.seed, rooms)
     start, tried = time.monotonic(), list[Tried]()
-    for one in try_all(changes, said.jobs, not said.quick, said.by_name):
+    for one in try_all(changes, said.jobs, not said.quick):
         tried.append(one)
         print(f"{len(tried)}/{len(changes)} {one.by or 'NOBODY':6} {one.seconds:4.0f} s  "
               f"{one.change.path}:{one.change.line}: {one.shown}", flush=True)  # fmt: skip
@@ -101,40 +90,15 @@ def read_survivors(path: Path) -> list[Change]:
     return [c for c, shown in changes if c.show((ROOT / c.path).read_bytes()) == shown]
 
 
-def try_all(changes: Sequence[Change], jobs: int, suite: bool, by_name: bool) -> Iterator[Tried]:
+def try_all(changes: Sequence[Change], jobs: int, suite: bool) -> Iterator[Tried]:
     with contextlib.ExitStack() as stack:
         trees = queue.SimpleQueue[Path]()
         for _ in range(jobs):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
             trees.put(Path(shutil.copytree(ROOT, Path(folder, "tree"), ignore=LEAVE)))
-        tree = trees.get()
-        reached = find_named(tree) if by_name else find_reached(tree, jobs)
-        trees.put(tree)
+        named = find_named(ROOT)
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
-        yield from pool.map(lambda change: _try(change, trees, reached, suite), changes)
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """Which quick tests run a line: tests[path, line], as pytest names them. seconds: what all of them took.
-
-    None among them: the line runs before any test does, or outside of them, so that each may depend on it.
-    """
-
-    files: tuple[str, ...]
-    tests: dict[tuple[str, int], set[str | None]]
-    seconds: float
-
-    def choose(self, change: Change) -> tuple[list[str], list[str]]:
-        """The tests that may notice: those of the change's room, its own module's first; the others."""
-        lines = range(change.statement[0], change.statement[1] + 1)
-        found = {test for line in lines for test in self.tests.get((change.path, line), ())}
-        chosen = set(self.files) if found == {None} else found - {None}
-        module, room = Path(change.path).stem, f"tests/{change.room}/"
-        first = sorted(filter(None, chosen), key=lambda test: (f"_{module}.py" not in test, test))
-        own = [t for t in first if t.startswith(room) or (change.room == "top" and t.count("/") == 1)]
-        others = sorted(set(first) - set(own))
-        return own, others[:: 1 + len(others) // MOST]
+        yield from pool.map(lambda change: _try(change, trees, named, suite), changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +106,6 @@ class Named:
     """Which files of tests name a module: a guess that costs nothing."""
 
     texts: dict[str, str]
-    seconds: float = 900
 
     def choose(self, change: Change) -> tuple[list[str], list[str]]:
         """The files of the change's room that name its module, its own first, or else all; those elsewhere."""
@@ -163,73 +126,35 @@ def find_named(tree: Path) -> Named:
     return Named({str(f.relative_to(tree)): f.read_text() for f in files if "train" not in f.parts})
 
 
-def find_reached(tree: Path, jobs: int) -> Reached:
-    """Run the quick tests once, unbroken, and see which lines each of them runs."""
-    import coverage
-
-    began, rules, lines = time.monotonic(), tree.parent / "rules", tree.parent / "lines"
-    lines.mkdir(mode=0o777)
-    for folder in (lines, tree.parent):
-        folder.chmod(0o777)
-    rules.write_text(RULES.format(lines / "run"))
-    beside = ("tests", "--numprocesses", str(jobs), "--dist", "loadfile")
-    code = run_tests(tree, beside, 7200, begin=("coverage", "run", f"--rcfile={rules}", "-m"), end=())
-    if code not in (0, 1):
-        sys.exit(f"the tests don't run unbroken: pytest ends with {code}")
-    measured = coverage.Coverage(config_file=str(rules))
-    measured.combine()
-    files = {path.stem: str(path.relative_to(tree)) for path in sorted((tree / "tests").rglob("test_*.py"))}
-    reached = {}
-    for path in measured.get_data().measured_files():
-        for line, contexts in measured.get_data().contexts_by_lineno(path).items():
-            reached[os.path.relpath(path, tree), line] = {_to_test(context, files) for context in contexts}
-    return Reached(tuple(files.values()), reached, time.monotonic() - began)
-
-
-def _to_test(context: str, files: dict[str, str]) -> str | None:
-    """test_places.test_a_root_... -> tests/library/test_places.py::test_a_root_..."""
-    module, _, name = context.rpartition(".")
-    return f"{files[module]}::{name}" if module in files else None
-
-
-def _try(change: Change, trees: "queue.SimpleQueue[Path]", reached: Reached | Named, suite: bool) -> Tried:
+def _try(change: Change, trees: "queue.SimpleQueue[Path]", named: Named, suite: bool) -> Tried:
     tree, began = trees.get(), time.monotonic()
     path = tree / change.path
     data = path.read_bytes()
     path.write_bytes(change.apply(data))
     try:
         by = ""
-        for who, tests in zip(("room", "others"), reached.choose(change), strict=True):
-            if not by and tests and run_tests(tree, tests, 60 + 2 * reached.seconds) != 0:
+        for who, tests in zip(("room", "others"), named.choose(change), strict=True):
+            if not by and tests and run_tests(tree, tests, LIMIT) != 0:
                 by = who
         if not by and suite:
             everything = ("tests", "--numprocesses", "auto", "--dist", "loadfile")
-            by = "others" if run_tests(tree, everything, 7200, only="") != 0 else ""
+            by = "others" if run_tests(tree, everything, LIMIT_OF_ALL, only="") != 0 else ""
     finally:
         path.write_bytes(data)
         trees.put(tree)
     return Tried(change, change.show(data), by, time.monotonic() - began)
 
 
-def run_tests(
-    tree: Path,
-    tests: Sequence[str],
-    limit: float,
-    *,
-    only: str = QUICK,
-    begin: Sequence[str] = (),
-    end: Sequence[str] = ("-x",),
-    **environment: str,
-) -> int:
+def run_tests(tree: Path, tests: Sequence[str], limit: float, *, only: str = QUICK, **environment: str) -> int:
     """-> pytest's exit code, 0 where all pass; -1 where it took too long, and was ended with all that it started."""
-    command = [sys.executable, "-m", *begin, "pytest", "-q", "-p", "no:cacheprovider", "--timeout", "120", *tests, *end]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout", "120", *tests]
     command += ["-m", only] if only else []
     # PYTHONPATH: ahead of the checkout that the environment was installed from, in child processes too.
     path = os.pathsep.join((str(tree), str(ROOT / "tests" / "mutants")))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **environment}
     with subprocess.Popen(
         command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True, umask=0 if begin else -1,  # some tests run as another user, who is measured too
+        start_new_session=True,
     ) as run:  # fmt: skip
         try:
             return run.wait(limit)
