@@ -72,6 +72,9 @@ class Client:
         self.host, self.cookie = home.removeprefix("http://"), cookie
         self._connection = http.client.HTTPConnection(self.host, timeout=120)
 
+    def close(self) -> None:
+        self._connection.close()
+
     def get(self, target: str) -> bytes:
         self._connection.request("GET", target, headers={"Cookie": self.cookie})
         given = self._connection.getresponse()
@@ -156,8 +159,12 @@ def come_in(server: Server) -> str:
 
 def measure_server(db: Path, repeats: int) -> dict[str, Any]:
     """What each question takes over HTTP and, in turn with it, by the Python interface alone."""
-    with serving(db) as server, Library(db) as library:
-        client, rows = Client(server.home, come_in(server)), []
+    with (
+        serving(db) as server,
+        Library(db) as library,
+        contextlib.closing(Client(server.home, come_in(server))) as client,
+    ):
+        rows: list[dict[str, Any]] = []
         at_rest = server.resident_mb()
         for words in QUESTIONS:
             target = f"/api/find?words={words.replace(' ', '+')}"
@@ -189,12 +196,12 @@ def measure_thumbnails(work: Path, large: Sequence[Path]) -> dict[str, Any]:
         cookie = come_in(server)
         with ThreadPoolExecutor(AT_ONCE) as pool:
 
+            def fetch_one(i: int) -> int:
+                with contextlib.closing(Client(server.home, cookie)) as client:
+                    return len(client.get(f"/thumbnails/{i}"))
+
             def fetch() -> None:
-                list(
-                    pool.map(
-                        lambda i: len(Client(server.home, cookie).get(f"/thumbnails/{i}")), range(1, len(large) + 1)
-                    )
-                )
+                list(pool.map(fetch_one, range(1, len(large) + 1)))
 
             made, kept = milliseconds(fetch), milliseconds(fetch)
         peak = server.peak_mb()

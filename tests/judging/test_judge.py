@@ -7,7 +7,6 @@ import pytest
 from library import InThisProcess, Library, make
 
 from photosearch.errors import InputError
-from photosearch.judging.compare import compare
 from photosearch.judging.judge import Answered, draw_sample, judge, mark, read_numbers, unmark
 from photosearch.library import marks
 
@@ -65,11 +64,3 @@ def test_marks_are_kept_for_each_photo_and_taken_back(library: Library) -> None:
     assert [(t.path, t.label) for t in marks.truth(library.db)] == [(paths[1], "blue")]
     with pytest.raises(InputError, match="can't both show a label and not show it"):
         mark(library.db, paths, [("red", True), ("RED", False)])
-
-
-def test_a_report_speaks_by_the_sample_that_was_drawn_last(library: Library) -> None:
-    for n in (6, 4):
-        draw_sample(library.db, "red", n)
-    judge(library.db, "red", ["1"])
-    told = compare(library.db, "red").told["library"]
-    assert (told["population"], told["drawn"], told["judged"]) == (6, 4, 4)
