@@ -203,7 +203,9 @@ def _describe_label(told: dict[str, Any]) -> str:
     if told["learned"] is not None:
         lines.append(f"learned from your marks: {told['rests_on']}")
     elif told["rests_on"] is not None:
-        lines.append(f"that threshold rests on: {told['rests_on']}")
+        n = told["rests_on"]
+        rests_on = f"{say_count(n, 'validation picture')} that show it" if isinstance(n, int) else n
+        lines.append(f"that threshold rests on: {rests_on}")
     if told["text"] is not None:
         lines.append(f"it is the description: {told['text']}")
     for key, title in (("above", "above it"), ("below", "below it"), ("synonyms", "also found by")):

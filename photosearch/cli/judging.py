@@ -76,8 +76,9 @@ def _say_undone(undone: "Sequence[Undone]") -> None:
     if not undone:
         raise InputError("nothing was marked that could be taken back")
     for mark in undone[:NAMED]:
-        now = {None: "not marked", True: f"marked as {mark.label}", False: f"marked as not {mark.label}"}[mark.present]
-        note(f"{mark.path or 'a photo that has left'}: {now} again")
+        now = {None: f"not marked for {mark.label} any more", True: f"marked as {mark.label} again",
+               False: f"marked as not {mark.label} again"}[mark.present]  # fmt: skip
+        note(f"{mark.path or 'a photo that has left'}: {now}")
     note(f"{say_count(len(undone), 'mark')} taken back")
 
 
@@ -365,7 +366,9 @@ def _print_labels(told: dict[str, Any]) -> None:
     total = (f"{micro['tp'] + micro['fn']:,}", f"{sum(micro[k] for k in ('tp', 'fp', 'fn', 'tn')):,}")
     rows.append(("all, added up", *total, *_shares(micro), "", ""))
     means = [_share(macro[name]["value"]) for name in ("precision", "recall", "average_precision")]
-    rows.append((f"mean of {len(told['labels'])} labels", "", "", means[0], "", means[1], "", means[2], ""))
+    rows.append(
+        (f"mean of {say_count(len(told['labels']), 'label')}", "", "", means[0], "", means[1], "", means[2], "")
+    )
     print_table(head, rows)
     if told["unknown"]:
         note(f"marked, and no label yet: {', '.join(told['unknown'][:NAMED])}; photosearch learn makes it one")
