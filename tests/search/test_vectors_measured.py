@@ -28,7 +28,7 @@ def test_changes_are_found_and_strangers_are_not(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         small = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
         small.resize((160, 120), Image.Resampling.BICUBIC).save(folder / "a.jpg")
-    monkeypatch.setattr(duplicates, "features", lambda images: np.ones((len(images), 1), np.float32))
+    monkeypatch.setattr(duplicates, "embed", lambda images: np.ones((len(images), 1), np.float32))
     monkeypatch.setattr(duplicates, "SIZES", (200,))
     monkeypatch.setattr(duplicates, "NEAR", duplicates.NEAR[:1])
     figures = duplicates.duplicates(tmp_path, strangers=12, changed=4)
