@@ -190,21 +190,22 @@ class Library:
         from photosearch.errors import ModelError
         from photosearch.library import answers, heads
 
-        if answers.descriptions(self._db, answers.YOURS):
-            self._describe()
-        if heads.heads(self._db):
+        state = heads.state_of_own(self._db)
+        if state and state != answers.recall(self._db, "own labels"):  # else nothing came, and nothing went
             from photosearch.judging.learn import update
 
-            update(self._db, self._open_vectors)
+            described = not answers.descriptions(self._db, answers.YOURS) or self._describe()
+            if update(self._db, self._open_vectors) and described:
+                answers.remember(self._db, "own labels", heads.state_of_own(self._db))
         own = self.answers
         if own is not None and answers.space_of(self._db, own) is not None:
             with contextlib.suppress(ModelError), self._open_likeness() as likeness:  # no text model: pictures alone
                 likeness.learn_descriptions()
 
-    def _describe(self) -> None:
+    def _describe(self) -> bool:
         from photosearch.search.described import update
 
-        update(self._db, self._open_likeness)
+        return update(self._db, self._open_likeness)
 
     def load(self, name: str | None = None, provider: str = "auto") -> "Model":
         """A model by its name or file, None for the tool's default; kept for the next time. Raises ModelError."""

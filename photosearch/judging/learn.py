@@ -117,7 +117,7 @@ def learn(db: Database, space: Space, vectors: VectorMap, model: str, name: str,
     return Learned(label, "learned", why, fitted.told)
 
 
-def undo(db: Database, name: str, open_map: OpenMap, describe: Callable[[], None]) -> Label | None:
+def undo(db: Database, name: str, open_map: OpenMap, describe: Callable[[], bool]) -> Label | None:
     """Take back what was learned last of a label -> the label that answers by that name now. Raises QueryError.
 
     describe: scores photos by descriptions again, for a label that is one.
@@ -133,8 +133,10 @@ def undo(db: Database, name: str, open_map: OpenMap, describe: Callable[[], None
     return next((label for label in answers.labels(db) if label.name == wanted), None)
 
 
-def update(db: Database, open_map: OpenMap) -> None:
-    """Score every picture by every head again, all heads of a space in one pass. open_map: a model's name -> its map.
+def update(db: Database, open_map: OpenMap) -> bool:
+    """Score every picture by every head again, all heads of a space in one pass -> whether all could be.
+
+    open_map: a model's name -> its map.
 
     Where a model's vectors are of a newer file by now, what was learned is learned again from the same marks.
     """
@@ -142,14 +144,19 @@ def update(db: Database, open_map: OpenMap) -> None:
     for head in heads.heads(db):
         if (model := answers.seen_by(db, head.label)) is not None:
             by_model[model].append(head)
+    whole = True
     for model, known in by_model.items():
-        with contextlib.suppress(QueryError), open_map(model) as (space, vectors):
-            for head in known:
-                if head.digest != space.digest:
-                    _learn_again(db, space, vectors, model, head.label.name)
-            current = [head.label.id for head in heads.heads(db) if head.digest == space.digest]
-            with db.transaction():
-                _put_scores(db, space, vectors, current)
+        try:
+            with open_map(model) as (space, vectors):
+                for head in known:
+                    if head.digest != space.digest:
+                        _learn_again(db, space, vectors, model, head.label.name)
+                current = [head.label.id for head in heads.heads(db) if head.digest == space.digest]
+                with db.transaction():
+                    _put_scores(db, space, vectors, current)
+        except QueryError:
+            whole = False
+    return whole
 
 
 def find_name(db: Database, name: str) -> str:

@@ -55,6 +55,18 @@ def put(
     return Label(label.id, YOURS, name, threshold, False)
 
 
+def state_of_own(db: Database) -> str:
+    """What the scores of your own labels hang on: which there are, vectors, what models looked at; "" without any."""
+    own = answers.labels(db, YOURS)
+    if not own:
+        return ""
+    seen = sorted({model for label in own if (model := answers.seen_by(db, label)) is not None})
+    spaces = [space for model in seen if (space := answers.space_of(db, model)) is not None]
+    looked = [[m["digest"], m["tiles"], m["images"]] for m in answers.models(db) if m["name"] in seen]
+    stamps = [[space.digest, answers.stamp_of(db, space)] for space in spaces]
+    return json.dumps([[label.id for label in own], stamps, looked])
+
+
 def heads(db: Database) -> list[StoredHead]:
     """The head of each label that was learned: the last one."""
     rows = db.rows(

@@ -5,7 +5,6 @@ Such labels belong to the model `yours`. A score is (similarity + 1) / 2: it ran
 get theirs at the end of each index run.
 """
 
-import contextlib
 import math
 from collections import defaultdict
 from collections.abc import Callable
@@ -55,24 +54,29 @@ def remove_label(db: Database, name: str) -> None:
     raise QueryError(f"no label of your own is called {name!r}; known are {known}")
 
 
-def update(db: Database, open_likeness: Callable[[str], Likeness]) -> None:
+def update(db: Database, open_likeness: Callable[[str], Likeness]) -> bool:
     """Score every photo by every description again, each over the vectors of the model that it was made with.
 
     Those that were learned since are passed over. open_likeness: a model's name -> how its vectors are asked. Where its
-    files are gone, what is known stays.
+    files are gone, what is known stays, and False is returned.
     """
     by_model: dict[str, list[tuple[Label, str]]] = defaultdict(list)
     learned = {head.label.id for head in heads.heads(db)}
     for label, text in answers.descriptions(db, answers.YOURS):
         if label.id not in learned and (model := answers.seen_by(db, label)) is not None:
             by_model[model].append((label, text))
+    whole = True
     for model, known in by_model.items():
-        with contextlib.suppress(ModelError, QueryError), open_likeness(model) as likeness:
-            units = likeness.read_texts([text for _, text in known])
-            with db.transaction():
-                for (label, text), unit in zip(known, units, strict=True):
-                    answers.put_description(db, likeness.space, label.name, text, label.threshold)
-                    _put(db, likeness, label, unit)
+        try:
+            with open_likeness(model) as likeness:
+                units = likeness.read_texts([text for _, text in known])
+                with db.transaction():
+                    for (label, text), unit in zip(known, units, strict=True):
+                        answers.put_description(db, likeness.space, label.name, text, label.threshold)
+                        _put(db, likeness, label, unit)
+        except (ModelError, QueryError):
+            whole = False
+    return whole
 
 
 def to_score(similarity: float) -> float:

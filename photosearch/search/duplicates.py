@@ -26,8 +26,8 @@ import numpy.typing as npt
 
 PLAIN = 0  # the fingerprint of a picture that holds nothing to tell it by; as photos/fingerprint.py has it
 # (Fingerprints differ in at most so many bits, the vectors' cosine is at least this), and the bits where one of the two
-# photos has no vector. Chosen so that of 1,000 different photographs no two are called the same, drawings of one sign
-# and two grand pianos included: `python -m benchmarks duplicates`.
+# photos has no vector. Chosen so that of 1,000 different pictures no two photographs are called the same; a drawing of
+# an anchor in two colours is, and a sign drawn twice: `python -m benchmarks duplicates`.
 NEAR = ((8, 0.5), (18, 0.93))
 ALONE = 4
 # Sketches of vectors at a cosine of 0.93 hardly ever differ in more: 64 * acos(0.93) / pi is 7.7, and twice that where

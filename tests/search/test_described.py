@@ -49,6 +49,18 @@ def test_a_description_becomes_a_label_that_find_filters_by(seen):
     }  # fmt: skip
 
 
+def test_a_run_that_finds_nothing_new_scores_nothing_again(seen):
+    seen.asks.add_label("my night", "black")
+    list(seen.asks.index(seen.folder, provider="cpu"))
+    with seen.under.db.transaction():
+        seen.under.db.write("DELETE FROM scores WHERE label_id IN (SELECT id FROM labels WHERE name = 'my night')")
+    list(seen.asks.index(seen.folder, provider="cpu"))
+    assert scores(seen, "my night") == dict.fromkeys(scores(seen, "my night"), 0.0), "as it was left"
+    seen.photo("dark.png", (1, 1, 1))
+    list(seen.asks.index(seen.folder, provider="cpu"))
+    assert scores(seen, "my night")["black.png"] == scores(seen, "my night")["dark.png"] == 1.0
+
+
 def test_its_threshold_is_what_is_similar_enough_here(seen):
     with seen.asks._open_likeness() as likeness:
         least = likeness.learn(likeness.read_texts(["black"])[0]).least
