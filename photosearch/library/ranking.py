@@ -140,6 +140,8 @@ class Ranking:
         if self.only.photos is None or self.only.photos > SOME:
             source, values = self._find_source()
             source += " CROSS JOIN photos p ON p.image_id = c.value"
+            if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
+                joins, where, more = "", [], []  # the source holds just those for which it holds
         conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
         sql = f"SELECT 1 FROM {source}{joins} WHERE {' AND '.join(conditions)} LIMIT ?"
         return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *more, *self.only.values, most])[0])
