@@ -83,10 +83,10 @@ def _put_step(db: Database, keys: Sequence[tuple[str, int]]) -> None:
     db.write_many(
         """
         INSERT OR IGNORE INTO step_marks(step_id, label, image_id, present)
-        SELECT ?1, ?2, i.id, (SELECT present FROM truth t WHERE t.label = ?2 AND t.image_id = i.id)
-        FROM images i WHERE i.id = ?3
+        SELECT ?, ?, i.id, (SELECT present FROM truth t WHERE t.label = ? AND t.image_id = i.id)
+        FROM images i WHERE i.id = ?
         """,
-        [(step_id, label, image_id) for label, image_id in keys],
+        [(step_id, label, label, image_id) for label, image_id in keys],
     )
     db.write(
         "DELETE FROM steps WHERE id <= (SELECT id FROM steps WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?) "
@@ -156,12 +156,12 @@ def delete_truth(db: Database, rows: Sequence[tuple[str, int]]) -> int:
 
 def samples(db: Database, label: Label) -> list[int]:
     """The numbers of the samples that were drawn for a label; for one that was learned, by whichever model's scores."""
-    return [i for (i,) in db.rows(f"SELECT s.id {_ITS_SAMPLES} ORDER BY s.id", [label.name, label.id])]
+    return [i for (i,) in db.rows(f"SELECT s.id {_ITS_SAMPLES} ORDER BY s.id", [label.name, label.id, label.id])]
 
 
 _ITS_SAMPLES = """
     FROM labels x JOIN samples s ON s.label_id = x.id
-    WHERE x.name = ?1 AND (x.id = ?2 OR EXISTS (SELECT 1 FROM heads h WHERE h.label_id = ?2))
+    WHERE x.name = ? AND (x.id = ? OR EXISTS (SELECT 1 FROM heads h WHERE h.label_id = ?))
 """
 
 
@@ -246,9 +246,9 @@ def sample(db: Database, label: Label, number: int | None = None) -> Sample | No
     Of a label that was learned it may have been drawn by another's scores: those that are given are this label's.
     """
     head = db.row(
-        f"SELECT s.id, s.threshold, s.seed, s.drawn_at {_ITS_SAMPLES} AND s.id = coalesce(?3, s.id) "
+        f"SELECT s.id, s.threshold, s.seed, s.drawn_at {_ITS_SAMPLES} AND s.id = coalesce(?, s.id) "
         "ORDER BY s.id DESC LIMIT 1",
-        [label.name, label.id, number],
+        [label.name, label.id, label.id, number],
     )
     if head is None:
         return None
