@@ -1,5 +1,6 @@
 """What tests share: the folder of the real data sets; a user whom permissions bind. Without torch, the tool alone."""
 
+import importlib
 import importlib.util
 import os
 import shutil
@@ -48,6 +49,8 @@ def data():
 @pytest.fixture
 def as_nobody() -> Iterator[Path]:
     """A folder of one's own, and a user whom permissions bind: root, whom CI often is, passes them all."""
+    for name in ("numpy.random", "photosearch.judging.judge"):  # now: nobody may not read all that Python is made of
+        importlib.import_module(name)
     folder = Path(tempfile.mkdtemp())
     root = os.geteuid() == 0
     if root:
