@@ -4,13 +4,14 @@ A photo is of one colour, and its vector (red, green, blue, darkness), as toy.py
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import library
+import pytest
 from library import InThisProcess
 from PIL import Image
 from toy import sight_card, write_toy_text
@@ -67,3 +68,20 @@ def open_seen(folder: Path, its: Card | None = None, *, reads: bool = True) -> I
     under = library.make(folder, its or card())
     with under.db, photosearch.Library(under.db.path) as asks:
         yield Seen(under, asks)
+
+
+def fill(seen: Seen, colours: Mapping[str, tuple[int, int, int]]) -> Seen:
+    """A photo of each colour, by its name, looked at."""
+    for name, colour in colours.items():
+        seen.photo(f"{name}.png", colour)
+    seen.index()
+    return seen
+
+
+@contextmanager
+def open_filled(folder: Path, colours: Mapping[str, tuple[int, int, int]]) -> Iterator[Seen]:
+    """The same in a library of its own, for all tests of a file that only ask."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        with open_seen(folder) as seen:
+            yield fill(seen, colours)

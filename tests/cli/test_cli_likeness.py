@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from library import Counting
 from PIL import Image
-from seen import BLACK, BLUE, GREEN, RED, WINE, Seen, open_seen
+from seen import BLACK, BLUE, GREEN, RED, WINE, fill, open_filled, open_seen
 from toy import toy_card, write_toy
 from two_towers import immich, put, rclip, sees, transformers_js
 from typer.testing import CliRunner, Result
@@ -44,21 +44,11 @@ def refused(result: Result) -> str:
     return line.removeprefix("photosearch: ")
 
 
-def fill(seen: Seen) -> Seen:
-    for name, colour in COLOURS.items():
-        seen.photo(f"{name}.png", colour)
-    seen.index()
-    return seen
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """A library that no test changes."""
-    folder = tmp_path_factory.mktemp("kept")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        with open_seen(folder) as seen:
-            yield fill(seen)
+    with open_filled(tmp_path_factory.mktemp("kept"), COLOURS) as seen:
+        yield seen
 
 
 @pytest.fixture
@@ -74,7 +64,7 @@ def own(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
     monkeypatch.setenv("PHOTOSEARCH_DB", str(tmp_path / "library.db"))
     with open_seen(tmp_path) as seen:
-        yield fill(seen)
+        yield fill(seen, COLOURS)
 
 
 # ---- find

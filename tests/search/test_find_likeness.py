@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Counting
 from PIL import Image
-from seen import BLACK, BLUE, GREEN, RED, WHITE, WINE, Seen, card, open_seen
+from seen import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, fill, open_filled, open_seen
 from toy import toy_card, write_toy
 
 import photosearch
@@ -20,6 +20,8 @@ from photosearch.errors import InputError, ModelError, PhotosearchError, QueryEr
 from photosearch.search import similar
 from photosearch.search.find import Question, understand
 from photosearch.search.similar import read_weight
+
+FIVE = {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE, "black": BLACK}
 
 
 @pytest.fixture
@@ -32,23 +34,13 @@ def seen(tmp_path, monkeypatch):
 @pytest.fixture
 def few(seen):
     """Five photos of one colour each."""
-    return fill(seen)
-
-
-def fill(seen: Seen) -> Seen:
-    for name, colour in {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE, "black": BLACK}.items():
-        seen.photo(f"{name}.png", colour)
-    seen.index()
-    return seen
+    return fill(seen, FIVE)
 
 
 @pytest.fixture(scope="module")
 def _kept(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kept")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        with open_seen(folder) as seen:
-            yield fill(seen)
+    with open_filled(tmp_path_factory.mktemp("kept"), FIVE) as seen:
+        yield seen
 
 
 @pytest.fixture
