@@ -15,7 +15,7 @@ import typer
 from benchmarks import pictures
 from benchmarks.measure import machine
 from benchmarks.page import write
-from photosearch.models.catalog import DEFAULT, resolve
+from photosearch.models.catalog import DEFAULT_MODEL, resolve
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 DOCS = Path(__file__).parent.parent / "docs"
@@ -220,7 +220,7 @@ def everything(data: Data = None, work: Work = HERE, model: Models = None, resul
 
 
 def _models(names: list[str] | None) -> dict[str, Path]:
-    paths = map(resolve, names or dict.fromkeys(("bird-classic", DEFAULT)))
+    paths = map(resolve, names or dict.fromkeys(("bird-classic", DEFAULT_MODEL)))
     return {path.stem: path for path in paths}
 
 

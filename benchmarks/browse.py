@@ -31,9 +31,12 @@ from benchmarks import pictures
 from benchmarks.library import CARD
 from benchmarks.measure import _family, _high_water
 from photosearch import Library
-from photosearch.library import answers, places
 from photosearch.library.database import Database
-from photosearch.library.places import File
+from photosearch.library.folders import add_root, put_folder
+from photosearch.library.models import put_model, set_default_model
+from photosearch.library.photos import FileRecord, put_image, put_photo
+from photosearch.library.runs import begin_run, end_run
+from photosearch.library.scores import put_prediction
 from photosearch.photos.decode import content_hash
 
 REAL = 400  # photos that exist, the best for `bird`
@@ -107,10 +110,10 @@ def build(db: Path, n: int, real: Sequence[Path], *, seed: int = 1) -> Path:
     aside.unlink(missing_ok=True)
     rng, birds = random.Random(seed), min(RESULTS, n // 5)
     with Database(aside, create=True) as store:
-        model_id, labels = answers.put_model(store, CARD, "0" * 16, 0)
-        answers.use(store, CARD.name)
-        answers.end_run(store, answers.begin_run(store, [CARD.name], "cpu"), {})
-        made_up, there = places.add_root(store, "/photos"), places.add_root(store, str(real[0].parents[1]))
+        model_id, labels = put_model(store, CARD, "0" * 16, 0)
+        set_default_model(store, CARD.name)
+        end_run(store, begin_run(store, [CARD.name], "cpu"), {})
+        made_up, there = add_root(store, "/photos"), add_root(store, str(real[0].parents[1]))
         for first in range(0, n, 1000):
             with store.transaction():
                 for i in range(first, min(first + 1000, n)):
@@ -118,11 +121,11 @@ def build(db: Path, n: int, real: Sequence[Path], *, seed: int = 1) -> Path:
                     path = real[i] if exists else Path(f"/photos/{i // 1000:04d}/IMG_{i:07d}.jpg")
                     hashed = content_hash(path.read_bytes()) if exists else rng.randbytes(32)
                     taken = f"2026-{i % 12 + 1:02d}-{i % 28 + 1:02d}T12:00:00"
-                    image = places.put_image(store, hashed, 640, 480, taken, "DateTimeOriginal", i)
-                    folder = places.folder_id(store, there if exists else made_up, str(path.parent))
-                    places.put_photo(store, folder, path.name, File(200_000, i, i, 1, i), image)
+                    image = put_image(store, hashed, 640, 480, taken, "DateTimeOriginal", i)
+                    folder = put_folder(store, there if exists else made_up, str(path.parent))
+                    put_photo(store, folder, path.name, FileRecord(200_000, i, i, 1, i), image)
                     bird = 1 - i / (4 * birds) if i < birds else 0.4 * rng.random()
-                    answers.put_said(store, image, model_id, labels, {"bird": bird, "dog": rng.random() ** 6.58})
+                    put_prediction(store, image, model_id, labels, {"bird": bird, "dog": rng.random() ** 6.58})
     aside.replace(db)
     return db
 

@@ -25,12 +25,12 @@ import pillow_heif
 from PIL import Image
 
 from benchmarks.measure import Cost, afresh, cost
-from photosearch.index.events import PassedOver
+from photosearch.index.events import FilesSkipped
 from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.models.session import Model
 from photosearch.photos import decode, walk
-from photosearch.photos.decoders import DecodeOptions, Decoders, Read, Wanted
+from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult, Wanted
 from photosearch.photos.walk import Photo
 
 
@@ -71,7 +71,7 @@ def plain(files: list[Path], score: Callable[[npt.NDArray[np.uint8]], object], s
 def photosearch(folder: Path, model: Model, db: Path, decoders: Callable[[int, DecodeOptions], Any]) -> int:
     with Database(db, create=True) as store:
         events = index(store, [str(folder)], lambda name: model, decoders=decoders)
-        return sum(1 for event in events if not isinstance(event, PassedOver))
+        return sum(1 for event in events if not isinstance(event, FilesSkipped))
 
 
 class InThreads:
@@ -80,13 +80,13 @@ class InThreads:
     def __init__(self, n: int, options: DecodeOptions):
         self._options = options
 
-    def open(self, photo: Photo, wanted: Wanted) -> Read:
+    def open(self, photo: Photo, wanted: Wanted) -> OpenResult:
         data = decode.read(photo.path)
         content_hash = decode.content_hash(data)
         asked = tuple(wanted(content_hash))
         needs = [self._options.needs[i] for i in asked]
         opened = decode.decode(data, needs, max_pixels=self._options.max_pixels) if needs else None
-        return Read(photo, content_hash, opened, asked)
+        return OpenResult(photo, content_hash, opened, asked)
 
     def close(self) -> None:
         pass
@@ -103,7 +103,7 @@ def main(way: str, folder: str, model: str | None, n: int | None, db: str | None
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         (taken,) = session.get_inputs()
         return cost(lambda: plain(files, lambda x: session.run(None, {taken.name: x}), taken.shape[1]))
-    decoders: Callable[[int, DecodeOptions], Any] = InThreads if way == "threads" else Decoders
+    decoders: Callable[[int, DecodeOptions], Any] = InThreads if way == "threads" else DecoderPool
     with tempfile.TemporaryDirectory() as folder_of_db:
         loaded = Model(model)
         return cost(lambda: photosearch(Path(folder), loaded, Path(db or f"{folder_of_db}/library.db"), decoders))

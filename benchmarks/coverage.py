@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 import numpy as np
 import typer
 
-from photosearch.judging import report, sampling
+from photosearch.judging import metrics, sampling
 
 Mixture = tuple[tuple[float, float, float], ...]  # (share, alpha, beta) of each Beta distribution
 
@@ -149,11 +149,11 @@ def _mixture(mixture: Mixture, n: int, rng: np.random.Generator) -> sampling.Flo
     return rng.beta(alphas[part], betas[part])
 
 
-def _intervals(library: Library, n: int, threshold: float, seed: int) -> list[tuple[report.Interval | None, ...]]:
+def _intervals(library: Library, n: int, threshold: float, seed: int) -> list[tuple[metrics.Interval | None, ...]]:
     """(precision's, recall's) of each way, on one draw."""
-    drawn = sampling.draw(library.scores, n, threshold, seed=seed)
+    drawn = sampling.draw_photos(library.scores, n, threshold, seed=seed)
     answers = [
-        sampling.Answer(float(library.scores[d.index]), d.stratum, d.population, bool(library.present[d.index]))
+        sampling.JudgedPhoto(float(library.scores[d.index]), d.stratum, d.population, bool(library.present[d.index]))
         for d in drawn
     ]
     weighted = sampling.estimate(answers, threshold, seed=seed).intervals
@@ -165,13 +165,13 @@ def _intervals(library: Library, n: int, threshold: float, seed: int) -> list[tu
     ]
 
 
-def _wilson(library: Library, chosen: np.ndarray, threshold: float) -> tuple[report.Interval | None, ...]:
+def _wilson(library: Library, chosen: np.ndarray, threshold: float) -> tuple[metrics.Interval | None, ...]:
     found, present = library.scores[chosen] >= threshold, library.present[chosen]
     right = int((found & present).sum())
-    return report.wilson(right, int(found.sum())), report.wilson(right, int(present.sum()))
+    return metrics.wilson(right, int(found.sum())), metrics.wilson(right, int(present.sum()))
 
 
-def _covers(intervals: Iterable[report.Interval | None], truth: float | None) -> tuple[float, float]:
+def _covers(intervals: Iterable[metrics.Interval | None], truth: float | None) -> tuple[float, float]:
     """(share of the intervals that hold the truth, their median width); NaN where there is no truth."""
     if truth is None:
         return np.nan, np.nan

@@ -17,8 +17,8 @@ import numpy as np
 
 from benchmarks.measure import core_seconds
 from photosearch import Library
-from photosearch.judging.report import Counts
-from photosearch.search import words
+from photosearch.judging.metrics import ConfusionMatrix
+from photosearch.search import hierarchy
 
 CALTECH, TINY = "101_ObjectCategories", "tiny-imagenet-200"
 BIRDS = {"emu", "flamingo", "flamingo_head", "ibis", "pigeon", "rooster"}
@@ -38,7 +38,7 @@ def learn(data: Path, work: Path, *, seeds: int = 5, model: str = "sight") -> di
     tiny = read_tiny(data, work)
     with open_library(work / "learn-caltech.db", [data / CALTECH], model) as library:
         known = [label.name for label in library.labels()]
-        unknown = [k for k in sorted(set(kind.values())) if words.find_label(k.replace("_", " "), known) is None]
+        unknown = [k for k in sorted(set(kind.values())) if hierarchy.find_label(k.replace("_", " "), known) is None]
         two = {name: [new_label(library, {p: kind[p] == name for p in pictures}, seed) for seed in range(seeds)]
                for name in TWO}  # fmt: skip
         every = [new_label(library, {p: kind[p] == name for p in pictures}, 0) for name in unknown]
@@ -135,14 +135,16 @@ def count(library: Library, label: str, truth: Truth) -> dict[str, Any]:
     """What `find` gives, on these photos."""
     found = {f.path for f in library.find(label).found}
     cells = [(path in found, shows) for path, shows in truth.items()]
-    counts = Counts(*(cells.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))))
+    counts = ConfusionMatrix(
+        *(cells.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False)))
+    )
     intervals = counts.intervals()
     return {**asdict(counts), "precision": counts.precision, "recall": counts.recall,
             "intervals": {k: intervals[k] for k in ("precision", "recall")}}  # fmt: skip
 
 
 def _sum(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    counts = Counts(*(sum(row[key] for row in rows) for key in ("tp", "fp", "fn", "tn")))
+    counts = ConfusionMatrix(*(sum(row[key] for row in rows) for key in ("tp", "fp", "fn", "tn")))
     intervals = counts.intervals()
     return {**asdict(counts), "precision": counts.precision, "recall": counts.recall,
             "intervals": {k: intervals[k] for k in ("precision", "recall")}}  # fmt: skip

@@ -13,11 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import core_seconds
-from photosearch.library import answers, places, ranking
+from photosearch import query
+from photosearch.library import matching
 from photosearch.library.database import Database
-from photosearch.library.places import File
+from photosearch.library.folders import add_root, put_folder
+from photosearch.library.labels import read_labels
+from photosearch.library.models import put_model, set_default_model
+from photosearch.library.photos import FileRecord, put_image, put_photo
+from photosearch.library.runs import begin_run, end_run
+from photosearch.library.scores import put_prediction
 from photosearch.models.card import Card
-from photosearch.search import query
 
 CARD = Card(name="made-up", version="1", labels=("bird", "dog"), input_size=224)
 QUESTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -61,18 +66,18 @@ def build(db: Path, n: int, *, seed: int = 1) -> Path:
     aside.unlink(missing_ok=True)
     rng = random.Random(seed)
     with Database(aside, create=True) as store:
-        model_id, labels = answers.put_model(store, CARD, "0" * 16, 0)
-        answers.use(store, CARD.name)
-        answers.end_run(store, answers.begin_run(store, [CARD.name], "cpu"), {})
-        scope = places.add_root(store, "/photos")
+        model_id, labels = put_model(store, CARD, "0" * 16, 0)
+        set_default_model(store, CARD.name)
+        end_run(store, begin_run(store, [CARD.name], "cpu"), {})
+        scope = add_root(store, "/photos")
         for first in range(0, n, 1000):
             with store.transaction():
-                folder = places.folder_id(store, scope, f"/photos/{first // 1000:04d}")
+                folder = put_folder(store, scope, f"/photos/{first // 1000:04d}")
                 for i in range(first, min(first + 1000, n)):
                     taken = f"2026-{i % 12 + 1:02d}-{i % 28 + 1:02d}T12:00:00"
-                    image = places.put_image(store, rng.randbytes(32), 4000, 3000, taken, "DateTimeOriginal", i)
-                    places.put_photo(store, folder, f"IMG_{i:07d}.jpg", File(2_600_000, i, i, 1, i), image)
-                    answers.put_said(store, image, model_id, labels, {name: rng.random() ** 6.58 for name in labels})
+                    image = put_image(store, rng.randbytes(32), 4000, 3000, taken, "DateTimeOriginal", i)
+                    put_photo(store, folder, f"IMG_{i:07d}.jpg", FileRecord(2_600_000, i, i, 1, i), image)
+                    put_prediction(store, image, model_id, labels, {name: rng.random() ** 6.58 for name in labels})
     aside.replace(db)
     return db
 
@@ -86,17 +91,17 @@ def store_many_labels(db: Path, *, n: int = 10_000, labels: int = 1_000, kept: i
         ({name: rng.uniform(0.02, 1) for name in rng.sample(card.labels, kept)}, rng.randbytes(768)) for _ in range(n)
     ]
     with Database(db, create=True) as store:
-        model_id, ids = answers.put_model(store, card, "1" * 16, 0)
-        scope = places.add_root(store, "/photos")
+        model_id, ids = put_model(store, card, "1" * 16, 0)
+        scope = add_root(store, "/photos")
         begun = core_seconds()
         for first in range(0, n, 16):  # a batch of `index`
             with store.transaction():
-                folder = places.folder_id(store, scope, f"/photos/{first // 1000:04d}")
+                folder = put_folder(store, scope, f"/photos/{first // 1000:04d}")
                 for i, (scores, vector) in enumerate(said[first : first + 16], first):
                     taken = f"2026-{i % 12 + 1:02d}-{i % 28 + 1:02d}T12:00:00"
-                    image = places.put_image(store, rng.randbytes(32), 4000, 3000, taken, "DateTimeOriginal", i)
-                    places.put_photo(store, folder, f"IMG_{i:07d}.jpg", File(2_600_000, i, i, 1, i), image)
-                    answers.put_said(store, image, model_id, ids, scores, vector)
+                    image = put_image(store, rng.randbytes(32), 4000, 3000, taken, "DateTimeOriginal", i)
+                    put_photo(store, folder, f"IMG_{i:07d}.jpg", FileRecord(2_600_000, i, i, 1, i), image)
+                    put_prediction(store, image, model_id, ids, scores, vector)
         core_ms = 1000 * (core_seconds() - begun) / n
     size = db.stat().st_size / n
     db.unlink()
@@ -113,11 +118,13 @@ def _milliseconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def _question(store: Database, text: str, options: Mapping[str, Any], repeats: int) -> dict[str, Any]:
-    wanted, labels = query.parse(text.split(" --")[0]), {label.name: label for label in answers.labels(store)}
+    wanted, labels = query.parse(text.split(" --")[0]), {label.name: label for label in read_labels(store)}
 
-    def ask() -> list[ranking.Found]:
+    def ask() -> list[matching.Match]:
         bounds = {"under": None, "since": None, "until": None, **{k: v for k, v in options.items() if k != "limit"}}
-        return ranking.find(store, wanted, labels, limit=options["limit"], only=ranking.choose_photos(store, **bounds))
+        return matching.find_matches(
+            store, wanted, labels, limit=options["limit"], only=matching.filter_photos(store, **bounds)
+        )
 
     return {"question": text, "limit": options["limit"], "found": len(ask()), "ms": _milliseconds(ask, repeats)}
 

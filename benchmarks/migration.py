@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from photosearch import query
 from photosearch.errors import InputError
-from photosearch.judging import compare, judge, report, sampling
-from photosearch.judging.report import Judged
-from photosearch.library import answers, marks, places, ranking, schema
-from photosearch.library.answers import Label
+from photosearch.judging import marking, metrics, report, sampling
+from photosearch.judging.metrics import LabeledScore
+from photosearch.library import marks, matching, schema
 from photosearch.library.database import Database, join
-from photosearch.library.marks import Truth
-from photosearch.search import query
+from photosearch.library.labels import read_labels
+from photosearch.library.marks import Mark
+from photosearch.library.models import list_models
+from photosearch.library.photos import list_unreadable, read_counts
+from photosearch.library.records import Label
 
 AT = "2026-11-23T12:00:00Z"
 PER_FOLDER = 60
@@ -175,7 +178,7 @@ def _put_samples(conn: sqlite3.Connection, rng: random.Random) -> None:
             """,
             [label_id],
         ).fetchall()
-        drawn = sampling.draw([score for _, score in rows], JUDGED, threshold, seed=label_id)
+        drawn = sampling.draw_photos([score for _, score in rows], JUDGED, threshold, seed=label_id)
         values = [label_id, threshold, label_id, AT]
         sample = conn.execute(
             "INSERT INTO samples(label_id, threshold, seed, drawn_at) VALUES (?, ?, ?, ?)", values
@@ -296,7 +299,7 @@ class OldLibrary:
 
     def find(self, words: str) -> list[tuple[str, float, str]]:
         wanted, labels = query.parse(words), self.by_name()
-        names = query.labels(wanted)
+        names = query.list_labels(wanted)
         thresholds = {name: labels[name].threshold for name in names}
         rows = []
         for photo in self.photos:
@@ -305,11 +308,11 @@ class OldLibrary:
                 rows.append((-query.score(wanted, given), photo.image, photo.id, photo.path, photo.taken))
         return [(path, -score, taken) for score, _, _, path, taken in sorted(rows)]
 
-    def truth(self, label: Label) -> list[Truth]:
+    def truth(self, label: Label) -> list[Mark]:
         scores = self.scores[label.id]
         there = [photo for photo in self.photos if (label.name, photo.image) in self.known]
         return [
-            Truth(p.path, label.name, self.known[label.name, p.image], scores.get(p.image or 0), p.image or 0)
+            Mark(p.path, label.name, self.known[label.name, p.image], scores.get(p.image or 0), p.image or 0)
             for p in there
         ]  # fmt: skip
 
@@ -327,21 +330,21 @@ class OldLibrary:
         truths = self.truth(label)
         pictures = {t.image_id: t for t in reversed(truths)}  # copies of one picture count once
         firsts = [t for t in truths if pictures[t.image_id] is t]
-        judged = [Judged(t.path, t.score, t.present) for t in firsts if t.score is not None]
+        judged = [LabeledScore(t.path, t.score, t.present) for t in firsts if t.score is not None]
         if not judged:
             return None
         drawn = self.sample(label)
-        said = [[sampling.Answer(*row[2:]) for row in rows] for *_, rows in drawn]
+        said = [[sampling.JudgedPhoto(*row[2:]) for row in rows] for *_, rows in drawn]
         any_judged = [a for some in said for a in some if a.present is not None]
         threshold: float | None = label.threshold
         if at_precision is not None and any_judged:
-            grounds = [Judged("", a.score, a.present) for a in any_judged]
-            threshold = report.threshold_at_precision(grounds, at_precision, sampling.weights(*said))
+            grounds = [LabeledScore("", a.score, a.present) for a in any_judged]
+            threshold = metrics.threshold_at_precision(grounds, at_precision, sampling.weights(*said))
         elif at_precision is not None:
-            threshold = report.threshold_at_precision(judged, at_precision)
+            threshold = metrics.threshold_at_precision(judged, at_precision)
         if threshold is None:
             return None
-        told = report.to_json(label.name, judged, threshold)
+        told = metrics.to_json(label.name, judged, threshold)
         told |= {
             "model": label.model, "not_scored": len(firsts) - len(judged), "copies": len(truths) - len(firsts),
             "taught": 0,
@@ -358,7 +361,7 @@ class OldLibrary:
         images = [image for image in sorted(scores) if image in self.seen]
         if not images:
             return None
-        drawn = sampling.draw([scores[image] for image in images], JUDGED, label.threshold, seed=3)
+        drawn = sampling.draw_photos([scores[image] for image in images], JUDGED, label.threshold, seed=3)
         return sorted((images[d.index], scores[images[d.index]], d.stratum, d.population) for d in drawn)
 
     def answers(self) -> dict[str, Any]:
@@ -383,39 +386,39 @@ class OldLibrary:
 
 def ask(db: Database) -> dict[str, Any]:
     """The same of a library that is open."""
-    labels = answers.labels(db)
+    labels = read_labels(db)
     by_name = {label.name: label for label in reversed(labels)}
     truth = db.rows("SELECT label, image_id, present FROM truth")
     return {
         "find": {words: _find(db, words, by_name) for words in QUERIES},
         "labels": labels,
-        "truth": [marks.truth(db, label.name, scored=label) for label in labels],
+        "truth": [marks.list_marks(db, label.name, scored=label) for label in labels],
         "report": [_report(db, label, at) for label in labels for at in (None, 0.6)],
         "sample": [_sample(db, label) for label in labels],
-        "unreadable": places.unreadable(db),
-        "counts": places.counts(db),
+        "unreadable": list_unreadable(db),
+        "counts": read_counts(db),
         "runs": list(_runs(db)),
-        "models": {(m["name"], m["version"], m["tiles"]): m["images"] for m in answers.models(db)},
+        "models": {(m["name"], m["version"], m["tiles"]): m["images"] for m in list_models(db)},
         "known": {(label, image): bool(present) for label, image, present in truth},
         "draw": [_draw(db, label) for label in labels],  # the last: it is kept as a sample
     }
 
 
 def _find(db: Database, words: str, labels: Mapping[str, Label]) -> list[tuple[str, float, str]]:
-    return [(f.path, f.score, f.taken) for f in ranking.find(db, query.parse(words), labels)]
+    return [(f.path, f.score, f.taken) for f in matching.find_matches(db, query.parse(words), labels)]
 
 
 def _report(db: Database, label: Label, at_precision: float | None) -> dict[str, Any] | None:
     try:
-        return compare.compare(db, label.name, model=label.model, at_precision=at_precision).told
+        return report.report_label(db, label.name, model=label.model, at_precision=at_precision).told
     except InputError:  # nothing is known of it, or no threshold is so precise
         return None
 
 
 def _sample(db: Database, label: Label) -> list[tuple[Any, ...]]:
     told = []
-    for number in marks.samples(db, label):
-        kept = marks.sample(db, label, number)
+    for number in marks.list_samples(db, label):
+        kept = marks.find_sample(db, label, number)
         assert kept is not None
         rows = [(p.image_id, p.path, p.score, p.stratum, p.population, p.present) for p in kept.photos]
         told.append((kept.id, kept.threshold, kept.seed, kept.drawn_at, rows))
@@ -424,7 +427,7 @@ def _sample(db: Database, label: Label) -> list[tuple[Any, ...]]:
 
 def _draw(db: Database, label: Label) -> list[Any] | None:
     try:
-        _, kept = judge.draw_sample(db, label.name, JUDGED, seed=3, model=label.model)
+        _, kept = marking.draw_sample(db, label.name, JUDGED, seed=3, model=label.model)
     except InputError:
         return None
     return sorted((p.image_id, p.score, p.stratum, p.population) for p in kept.photos)

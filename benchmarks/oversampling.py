@@ -71,7 +71,7 @@ def _enlarged(paths: list[Path], seed: int) -> Iterator[bytes]:
 
 
 def _views(jpeg: bytes, card: Card) -> decode.Pixels:
-    return decode.decode(jpeg, [decode.Need(card.input_size, card.fit, card.tiles)]).views[0]
+    return decode.decode(jpeg, [decode.ViewSpec(card.input_size, card.fit, card.tiles)]).views[0]
 
 
 def _figures(

@@ -100,7 +100,7 @@ def profile(files: list[Path], path: Path, whole: Cost) -> list[dict[str, Any]]:
     model = Model(path, provider="cpu", threads=1)
     card = model.card
     read = [decode.read(str(f)) for f in files]
-    need = decode.Need(card.input_size, card.fit, card.tiles)
+    need = decode.ViewSpec(card.input_size, card.fit, card.tiles)
     views = [decode.decode(data, [need]).views[0] for data in read]
     opening = _core_ms(lambda: [decode.decode(d, [need]) for d in read], files)
     floor = _core_ms(lambda: [contestants.eighth(f) for f in files], files)

@@ -24,18 +24,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import core_seconds
-from photosearch.engines.driver import Driver, Ended
+from photosearch.engines.driver import Driver, ShardOutcome
 from photosearch.engines.merge import find_files, merge
 from photosearch.engines.shards import Shard, write
-from photosearch.engines.store import Folder
+from photosearch.engines.store import FolderStore
 from photosearch.index.commit import Committer
 from photosearch.index.events import Event
-from photosearch.index.look import Looked, Reading, Said
-from photosearch.index.plan import Todo
+from photosearch.index.infer import PhotoResult, Prediction, Scorer
+from photosearch.index.plan import PendingPhoto
 from photosearch.index.run import Run, RunOptions
-from photosearch.library import places
 from photosearch.library.database import Database
-from photosearch.library.places import FolderSettings
+from photosearch.library.folders import FolderSettings, Scope, add_root, put_folder
+from photosearch.library.photos import read_counts
 from photosearch.models.catalog import resolve
 from photosearch.models.session import Model
 from photosearch.photos.walk import Photo
@@ -52,7 +52,7 @@ DEATHS = 0.01  # of the shards that are begun kill their actor
 class Made:
     """Workers that make up what they see. now: seconds on their own clock. Each ends its shard in its own time."""
 
-    store: Folder
+    store: FolderStore
     model: Model
     rng: random.Random
     now: float = 0.0
@@ -70,27 +70,27 @@ class Made:
         heapq.heappush(self._ends, (self.now + seconds, self.begun, shard))
         self.most = max(self.most, len(self._ends))
 
-    def wait(self, seconds: float) -> Sequence[Ended]:
+    def wait(self, seconds: float) -> Sequence[ShardOutcome]:
         self.now, _, shard = heapq.heappop(self._ends)
         if self.rng.random() < DEATHS:
             self.deaths += 1
-            return [Ended(shard.name, "died", "made up")]
+            return [ShardOutcome(shard.name, "died", "made up")]
         self.store.put(shard.name, write(shard, make_up(shard, self.model, self.rng)))
-        return [Ended(shard.name)]
+        return [ShardOutcome(shard.name)]
 
     def close(self) -> None:
         pass
 
 
-def make_up(shard: Shard, model: Model, rng: random.Random) -> Iterator[Looked]:
+def make_up(shard: Shard, model: Model, rng: random.Random) -> Iterator[PhotoResult]:
     """One row for each photo: its own content, some scores, a vector where the model has one."""
     labels, width = model.card.labels, model.card.dimensions if "vectors" in model.card.heads else 0
     for photo in shard.photos:
         scores = {labels[rng.randrange(len(labels))]: float(np.float32(rng.uniform(0.04, 1))) for _ in range(KEPT)}
         vector = rng.randbytes(2 * width) if width else None
-        yield Looked(
+        yield PhotoResult(
             photo, rng.randbytes(32), 4000, 3000, "2026-01-02T12:00:00", "DateTimeOriginal", rng.getrandbits(64),
-            {0: Said(scores, vector)},
+            {0: Prediction(scores, vector)},
         )  # fmt: skip
 
 
@@ -99,13 +99,13 @@ def simulate(to: Path, *, rows: int, model: str = "sight", seed: int = 1) -> dic
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
     loaded = Model(resolve(model), provider="cpu", threads=1)
-    store = Folder(str(to / "shards"))
+    store = FolderStore(str(to / "shards"))
     workers = Made(store, loaded, random.Random(seed))
     tenths: list[dict[str, float]] = []
     counts: Counter[str] = Counter()
     with Database(to / "library.db", create=True) as db:
         run = Run(db, lambda name: loaded, FolderSettings(), RunOptions(), lambda: False)
-        scope = places.add_root(db, "/photos")
+        scope = add_root(db, "/photos")
         run.prepare([scope])
         committer = Committer(db, run.stored)
         driver = Driver(store, lambda work: workers, keep=False)
@@ -121,7 +121,7 @@ def simulate(to: Path, *, rows: int, model: str = "sight", seed: int = 1) -> dic
                 tenths.append({"rows": done, "seconds": now - since, "library_bytes": size_of(to / "library.db")})
                 since = now
         seconds = time.perf_counter() - began
-        looked = places.counts(db)["photos"]
+        looked = read_counts(db)["photos"]
     peak = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x).split()[1]) * 1024
     return {
         "rows": rows, "in_the_library": looked, "shards": workers.begun - workers.deaths, "deaths": workers.deaths,
@@ -131,21 +131,21 @@ def simulate(to: Path, *, rows: int, model: str = "sight", seed: int = 1) -> dic
     }  # fmt: skip
 
 
-def photos(run: Run, db: Database, scope: places.Scope, rows: int) -> Iterator[Todo | Event]:
+def photos(run: Run, db: Database, scope: Scope, rows: int) -> Iterator[PendingPhoto | Event]:
     """What a plan would ask for, of photos that are nowhere."""
     readings = tuple(stored.id for stored in run.stored)
     for i in range(rows):
         folder = f"/photos/{i // FOLDER:06}"
         if i % FOLDER == 0:
-            folder_id = places.folder_id(db, scope, folder)
-        yield Todo(Photo(f"{folder}/IMG_{i:09}.jpg", 2_600_000 + i, i, i, 1, i), folder_id, None, readings, "")
+            folder_id = put_folder(db, scope, folder)
+        yield PendingPhoto(Photo(f"{folder}/IMG_{i:09}.jpg", 2_600_000 + i, i, i, 1, i), folder_id, None, readings, "")
 
 
 def measure_merge(to: Path, *, rows: int, model: str = "sight", seed: int = 2) -> dict[str, Any]:
     """`merge` over shards of files that are there, and empty -> what a row costs."""
     shutil.rmtree(to, ignore_errors=True)
     loaded = Model(resolve(model), provider="cpu", threads=1)
-    rng, store = random.Random(seed), Folder(str(to / "shards"))
+    rng, store = random.Random(seed), FolderStore(str(to / "shards"))
     root = os.path.realpath(to / "photos")
     for first in range(0, rows, FOLDER // 2):
         folder = Path(root, f"{first // FOLDER:06}")
@@ -169,9 +169,9 @@ def measure_merge(to: Path, *, rows: int, model: str = "sight", seed: int = 2) -
 
 
 def _seen(model: Model) -> Any:
-    from photosearch.engines.shards import Seen
+    from photosearch.engines.shards import ModelRef
 
-    return Seen.by(Reading(model))
+    return ModelRef.by(Scorer(model))
 
 
 def size_of(db: Path) -> int:

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
-    from photosearch.judging.compare import Compared
-    from photosearch.judging.judge import Answered, Undone
-    from photosearch.judging.keywords import Exported, Imported
-    from photosearch.judging.learn import Learned
-    from photosearch.judging.queue import Kind, Queue
-    from photosearch.library.answers import Label, Space
-    from photosearch.library.marks import Sample, Truth
-    from photosearch.library.pictures import Picture
+    from photosearch.judging.marking import JudgeResult, UndoneMark
+    from photosearch.judging.report import LabelReport
+    from photosearch.judging.review_queue import Kind, ReviewQueue
+    from photosearch.keywords import ExportResult, ImportResult
+    from photosearch.learning.learn import LearnResult
+    from photosearch.library.images import ImageDetails
+    from photosearch.library.marks import Mark, Sample
+    from photosearch.library.records import Label, VectorSpace
     from photosearch.models.session import Model
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer, Question
-    from photosearch.search.similar import Likeness
+    from photosearch.search.similar import SimilaritySearch
     from photosearch.search.vectors import VectorMap
 
 __version__ = "0.1.0"
@@ -47,10 +47,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 def default_path() -> Path:
     """Where a user's own library lies, if nobody says otherwise: PHOTOSEARCH_DB, else in the user's data folder."""
-    from photosearch.library.home import own_path
+    from photosearch.library.location import default_library_path
 
     named = os.environ.get("PHOTOSEARCH_DB")
-    return Path(named).expanduser() if named else own_path()
+    return Path(named).expanduser() if named else default_library_path()
 
 
 class Library:
@@ -113,15 +113,14 @@ class Library:
         """
         from photosearch.errors import InputError
         from photosearch.index.run import RunOptions, index
-        from photosearch.library import places
+        from photosearch.library.folders import FolderSettings, list_roots
         from photosearch.library.lock import only_one
-        from photosearch.library.places import FolderSettings
 
         settings = FolderSettings(tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None,
                                   follow_symlinks)  # fmt: skip
         options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
         with only_one(self._db):
-            named = [os.fspath(folder) for folder in folders] or [root.root for root in places.roots(self._db)]
+            named = [os.fspath(folder) for folder in folders] or [root.root for root in list_roots(self._db)]
             if not named:
                 raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
             yield from index(
@@ -166,8 +165,8 @@ class Library:
         What has changed since is dropped. Raises InputError, ModelError, StoreError.
         """
         from photosearch.engines.merge import find_files, merge
+        from photosearch.library.folders import FolderSettings
         from photosearch.library.lock import only_one
-        from photosearch.library.places import FolderSettings
 
         with only_one(self._db):
             yield from merge(
@@ -188,29 +187,33 @@ class Library:
         Both cost a question less: it would wait for them otherwise.
         """
         from photosearch.errors import ModelError
-        from photosearch.library import answers, heads
+        from photosearch.library import classifiers
+        from photosearch.library.labels import list_described_labels
+        from photosearch.library.records import USER_MODEL
+        from photosearch.library.runs import read_value, write_value
+        from photosearch.library.vectors import find_space
 
-        state = heads.state_of_own(self._db)
-        if state and state != answers.recall(self._db, "own labels"):  # else nothing came, and nothing went
-            from photosearch.judging.learn import update
+        state = classifiers.read_user_labels_state(self._db)
+        if state and state != read_value(self._db, "own labels"):  # else nothing came, and nothing went
+            from photosearch.learning.learn import update_learned
 
-            described = not answers.descriptions(self._db, answers.YOURS) or self._describe()
-            if update(self._db, self._open_vectors) and described:
-                answers.remember(self._db, "own labels", heads.state_of_own(self._db))
+            described = not list_described_labels(self._db, USER_MODEL) or self._describe()
+            if update_learned(self._db, self._open_vectors) and described:
+                write_value(self._db, "own labels", classifiers.read_user_labels_state(self._db))
         own = self.answers
-        if own is not None and answers.space_of(self._db, own) is not None:
+        if own is not None and find_space(self._db, own) is not None:
             with contextlib.suppress(ModelError), self._open_likeness() as likeness:  # no text model: pictures alone
                 likeness.learn_descriptions()
 
     def _describe(self) -> bool:
-        from photosearch.search.described import update
+        from photosearch.search.user_labels import update_described
 
-        return update(self._db, self._open_likeness)
+        return update_described(self._db, self._open_likeness)
 
     def load(self, name: str | None = None, provider: str = "auto") -> "Model":
         """A model by its name or file, None for the tool's default; kept for the next time. Raises ModelError."""
         from photosearch.errors import ModelError
-        from photosearch.library import answers
+        from photosearch.library.models import read_model_path
         from photosearch.models.catalog import resolve
         from photosearch.models.session import Model
 
@@ -218,7 +221,7 @@ class Library:
             try:
                 path = resolve(name)
             except ModelError:  # a file that has looked here before is known by its name too
-                known = name and answers.model_path(self._db, name)
+                known = name and read_model_path(self._db, name)
                 if not known:
                     raise
                 path = Path(known)
@@ -241,12 +244,12 @@ class Library:
         import numpy as np
 
         from photosearch.errors import InputError
-        from photosearch.index.look import Reading
+        from photosearch.index.infer import Scorer
         from photosearch.photos import decode
 
-        need = Reading(model).need
+        need = Scorer(model).need
         if not isinstance(photo, str | Path):
-            return np.expand_dims(decode.views(photo, need.size, fit=need.fit), 0)
+            return np.expand_dims(decode.make_views(photo, need.size, fit=need.fit), 0)
         try:
             return np.expand_dims(decode.decode(decode.read(os.fspath(photo)), [need]).views[0], 0)
         except decode.Unreadable as error:
@@ -254,10 +257,10 @@ class Library:
 
     def load_own(self, name: str | None = None, provider: str = "auto") -> "Model":
         """A model by its name or file; None: the one that answers here, else the tool's default. Raises ModelError."""
-        from photosearch.library import answers
+        from photosearch.library.models import read_model_path
 
         if name is None and (own := self.answers) is not None:
-            name = answers.model_path(self._db, own) or own
+            name = read_model_path(self._db, own) or own
         return self.load(name, provider)
 
     def count_files(self, folders: Sequence[str | Path] = ()) -> int:
@@ -268,16 +271,16 @@ class Library:
 
     def count_known(self, folder: str | Path) -> int:
         """How many photos the library knows in a folder, those that are gone left out."""
-        from photosearch.library import places
+        from photosearch.library.folders import count_photos, find_scope, to_stored_path
 
-        inside = places.scope(self._db, places.as_stored(self._db, os.fspath(folder)))
-        return 0 if inside is None else places.count(self._db, inside).photos
+        inside = find_scope(self._db, to_stored_path(self._db, os.fspath(folder)))
+        return 0 if inside is None else count_photos(self._db, inside).photos
 
     # ---- how folders are indexed
 
     def folders(self) -> list[dict[str, Any]]:
         """The folders that are known: path, counts of photos, whether it is there, its settings, and those in words."""
-        from photosearch.index.settings import describe_folders
+        from photosearch.index.folder_settings import describe_folders
 
         return describe_folders(self._db)
 
@@ -293,8 +296,8 @@ class Library:
         reset: bool = False,
     ) -> str:
         """Say how a folder is indexed from now on -> that, in words. reset: forget what was said. Raises InputError."""
-        from photosearch.index.settings import set_folder
-        from photosearch.library.places import FolderSettings
+        from photosearch.index.folder_settings import set_folder
+        from photosearch.library.folders import FolderSettings
 
         said = FolderSettings(
             None if models is None else tuple(models), tiles, None if exclude is None else tuple(exclude),
@@ -307,7 +310,8 @@ class Library:
         import glob
         import shutil
 
-        from photosearch.library import places
+        from photosearch.library.folders import to_stored_path
+        from photosearch.library.forget import forget_all, forget_photos
         from photosearch.library.lock import only_one
 
         with only_one(self._db):
@@ -316,8 +320,8 @@ class Library:
             shutil.rmtree(self.thumbnails, ignore_errors=True)
             self.opened_page.unlink(missing_ok=True)
             if paths is None:
-                return places.forget_all(self._db)
-            return places.forget(self._db, [places.as_stored(self._db, os.fspath(path)) for path in paths])
+                return forget_all(self._db)
+            return forget_photos(self._db, [to_stored_path(self._db, os.fspath(path)) for path in paths])
 
     # ---- asking
 
@@ -346,16 +350,16 @@ class Library:
 
     def find_unseen(self, paths: Sequence[str]) -> dict[str, str]:
         """Which of these photos can't be seen now: 'away' with their drive, or 'missing'."""
-        from photosearch.library import places
+        from photosearch.library.photos import find_missing
 
-        return places.find_unseen(self._db, paths)
+        return find_missing(self._db, paths)
 
     def _read_vector(self, picture: str, model: str) -> Any:
         """The vector of a photo's file that the library does not hold. Raises InputError, ModelError."""
         from photosearch.errors import ModelError
-        from photosearch.library import answers
+        from photosearch.library.models import read_model_path
 
-        loaded = self.load(answers.model_path(self._db, model) or model)
+        loaded = self.load(read_model_path(self._db, model) or model)
         outputs = loaded.look(self._read_views(picture, loaded))
         if outputs.vectors is None:
             raise ModelError(f"{model} gives no vectors")
@@ -373,9 +377,9 @@ class Library:
 
     def find_label(self, name: str, model: str | None = None) -> "Label":
         """The label that a word means. Raises QueryError, which lists the nearest; InputError."""
-        from photosearch.search.find import choose_labels
+        from photosearch.search.find import find_labels
 
-        return choose_labels(self._db, [name], model)[name]
+        return find_labels(self._db, [name], model)[name]
 
     def describe_label(self, name: str, model: str | None = None) -> dict[str, Any]:
         """A label's model, threshold and what that rests on, what lies above and below it, synonyms, figures."""
@@ -391,43 +395,43 @@ class Library:
 
     def complete(self, text: str) -> list[str]:
         """How a query that is being typed may go on: whole texts, the word at the end made a label; likeliest first."""
-        from photosearch.search.complete import complete
-        from photosearch.search.words import read_synonyms
+        from photosearch.search.complete import complete_query
+        from photosearch.search.hierarchy import read_synonyms
 
-        return complete(text, (label.name for label in self.labels()), read_synonyms())
+        return complete_query(text, (label.name for label in self.labels()), read_synonyms())
 
-    def picture(self, image_id: int) -> "Picture | None":
+    def picture(self, image_id: int) -> "ImageDetails | None":
         """All that is known of one picture; None where no photo in the library shows it."""
-        from photosearch.library import pictures
+        from photosearch.library import images
 
-        return pictures.picture(self._db, image_id)
+        return images.read_details(self._db, image_id)
 
     def find_files(self, image_id: int) -> tuple[bytes, list[str]] | None:
         """(the hash of a picture's bytes, the photos that show it), or None where none in the library does."""
-        from photosearch.library import pictures
+        from photosearch.library import images
 
-        return pictures.find_files(self._db, image_id)
+        return images.find_image_files(self._db, image_id)
 
     # ---- likeness
 
     def add_label(self, name: str, text: str, *, model: str | None = None) -> "Label":
         """Make a description a label, to sample, judge and report on like any other. Raises InputError, QueryError."""
-        from photosearch.search.described import add_label
+        from photosearch.search.user_labels import add_label
 
         with self._open_likeness(model) as likeness:
             return add_label(self._db, likeness, name, text)
 
     def remove_label(self, name: str) -> None:
         """Forget a label that is a description. Raises QueryError."""
-        from photosearch.search.described import remove_label
+        from photosearch.search.user_labels import remove_label
 
         remove_label(self._db, name)
 
     def find_duplicates(self, *, near: bool = True, under: str | Path | None = None) -> "list[Group]":
         """Photos that are there more than once, in groups: the same content; near: the same picture otherwise."""
-        from photosearch.search.copies import find_copies
+        from photosearch.search.copies import find_duplicates_in_library
 
-        return find_copies(self._db, near=near, under=None if under is None else os.fspath(under))
+        return find_duplicates_in_library(self._db, near=near, under=None if under is None else os.fspath(under))
 
     def judge_retrieval(self, file: str | Path, *, model: str | None = None) -> dict[str, Any]:
         """How well descriptions find the photos that a CSV file (query,path) says they should. Raises InputError."""
@@ -436,25 +440,26 @@ class Library:
         with self._open_likeness(model) as likeness:
             return judge_retrieval(self._db, likeness, file)
 
-    def _open_likeness(self, model: str | None = None) -> "Likeness":
+    def _open_likeness(self, model: str | None = None) -> "SimilaritySearch":
         from photosearch.errors import QueryError
-        from photosearch.library import answers, places
+        from photosearch.library.photos import find_image_at
+        from photosearch.library.vectors import find_space
         from photosearch.search.find import model_name
-        from photosearch.search.similar import Likeness
+        from photosearch.search.similar import SimilaritySearch
 
         name = model_name(self._db, model)
-        space = None if name is None else answers.space_of(self._db, name)
+        space = None if name is None else find_space(self._db, name)
         if name is None:
             raise QueryError("nothing is indexed yet; run `photosearch index FOLDER`")
         if space is None:
             raise QueryError(f"{name} gives no vectors, so likeness can't be asked for; index with another model")
-        return Likeness(
+        return SimilaritySearch(
             self._db, name, space, lambda path: self._read_vector(path, name),
-            lambda path: places.image_of(self._db, path),
+            lambda path: find_image_at(self._db, path),
         )  # fmt: skip
 
     @contextlib.contextmanager
-    def _open_vectors(self, model: str) -> "Iterator[tuple[Space, VectorMap]]":
+    def _open_vectors(self, model: str) -> "Iterator[tuple[VectorSpace, VectorMap]]":
         with self._open_likeness(model) as likeness:
             yield likeness.space, likeness.map
 
@@ -466,58 +471,60 @@ class Library:
 
     def mark_many(self, paths: Sequence[str | Path], said: Sequence[tuple[str, bool]], *, new: bool = False) -> int:
         """Tell the same of several photos: all of (label, present) -> how many photos. Raises InputError."""
-        from photosearch.judging.judge import mark
+        from photosearch.judging.marking import mark_photos
 
-        return mark(self._db, [os.fspath(path) for path in paths], said, new=new)
+        return mark_photos(self._db, [os.fspath(path) for path in paths], said, new=new)
 
-    def undo_marks(self) -> "list[Undone]":
+    def undo_marks(self) -> "list[UndoneMark]":
         """Take back what was marked last, in one go -> each mark, and what is known there again."""
-        from photosearch.judging.judge import undo
+        from photosearch.judging.marking import undo_last
 
-        return undo(self._db)
+        return undo_last(self._db)
 
     def unmark(self, paths: Sequence[str | Path], labels: Sequence[str]) -> int:
         """Take back what you said of photos -> how many marks went. Raises InputError, QueryError."""
-        from photosearch.judging.judge import unmark
+        from photosearch.judging.marking import unmark_photos
 
-        return unmark(self._db, [os.fspath(path) for path in paths], labels)
+        return unmark_photos(self._db, [os.fspath(path) for path in paths], labels)
 
     def mark_picture(self, image_id: int, label: str, present: bool | None) -> "tuple[Label, bool | None]":
         """Tell what you know of a picture, None: take it back -> (the label that is meant, what you said before).
 
         image_id: as `find` gives it. Raises InputError, QueryError.
         """
-        from photosearch.judging.judge import mark_picture
+        from photosearch.judging.marking import mark_image
 
-        return mark_picture(self._db, image_id, label, present)
+        return mark_image(self._db, image_id, label, present)
 
     def undo_picture(self, image_id: int, label: str, before: bool | None) -> None:
         """Take a mark of a picture back to what mark_picture gave as said before. Raises InputError, QueryError."""
-        from photosearch.judging.judge import undo_picture
+        from photosearch.judging.marking import undo_image
 
-        undo_picture(self._db, image_id, label, before)
+        undo_image(self._db, image_id, label, before)
 
     def said(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """Which of these pictures you said show a label, or don't; the others are left out."""
-        from photosearch.library import pictures
+        from photosearch.library import images
 
-        return pictures.said(self._db, label, image_ids)
+        return images.read_marks(self._db, label, image_ids)
 
-    def list_next(self, label: str, kind: "Kind" = "near", *, n: int = 60, model: str | None = None) -> "Queue":
+    def list_next(self, label: str, kind: "Kind" = "near", *, n: int = 60, model: str | None = None) -> "ReviewQueue":
         """The photos to judge next: 'near' the threshold, where two models 'disagree', or of the last 'sample'.
 
         Raises QueryError, InputError.
         """
-        from photosearch.judging.queue import list_next
+        from photosearch.judging.review_queue import build_queue
 
-        return list_next(self._db, label, kind, n=n, model=model)
+        return build_queue(self._db, label, kind, n=n, model=model)
 
-    def truth(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Truth]":
+    def truth(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Mark]":
         """What you know of your photos, a row for each photo and label."""
         from photosearch.library import marks
         from photosearch.search.find import check_folder
 
-        return marks.truth(self._db, label, under=None if under is None else check_folder(self._db, os.fspath(under)))
+        return marks.list_marks(
+            self._db, label, under=None if under is None else check_folder(self._db, os.fspath(under))
+        )
 
     def import_truth(self, file: str | Path, *, skip_unknown: bool = False, new: Sequence[str] = ()) -> tuple[int, int]:
         """Read what you know from a CSV file, all or nothing -> (rows kept, rows passed over). Raises InputError.
@@ -529,27 +536,27 @@ class Library:
         rows = truth.read_rows(file)
         return truth.import_rows(self._db, rows, os.fspath(file), skip_unknown=skip_unknown, new=new)
 
-    def import_keywords(self, **options: Any) -> "Imported":
+    def import_keywords(self, **options: Any) -> "ImportResult":
         """Keep keywords and ratings in side-cars, or in the photos themselves, as marks. Raises InputError, QueryError.
 
-        options: under, new, complete, rated, as in judging/keywords.py.
+        options: under, new, complete, rated, as in keywords.py.
         """
-        from photosearch.judging.keywords import import_keywords
+        from photosearch.keywords import import_keywords
 
         return import_keywords(self._db, **options)
 
-    def export_keywords(self, labels: Sequence[str], **options: Any) -> "Exported":
+    def export_keywords(self, labels: Sequence[str], **options: Any) -> "ExportResult":
         """Write labels as keywords to side-cars, .xmp; photos are left alone. Raises InputError, QueryError.
 
-        options: under, model, marked, short, dry_run, as in judging/keywords.py.
+        options: under, model, marked, short, dry_run, as in keywords.py.
         """
-        from photosearch.judging.keywords import export
+        from photosearch.keywords import export_keywords
 
-        return export(self._db, labels, **options)
+        return export_keywords(self._db, labels, **options)
 
     def draw_sample(self, label: str, n: int, *, seed: int = 0, model: str | None = None) -> "Sample":
         """Draw n photos to judge a label by. Raises InputError."""
-        from photosearch.judging.judge import draw_sample
+        from photosearch.judging.marking import draw_sample
 
         return draw_sample(self._db, label, n, seed=seed, model=model)[1]
 
@@ -561,20 +568,20 @@ class Library:
         *,
         model: str | None = None,
         sheet: int | None = None,
-    ) -> "tuple[Label, Answered]":
+    ) -> "tuple[Label, JudgeResult]":
         """Judge a sample by its numbers as typed: 3 7 12-15; sheet: its own, None: the last's. Raises InputError."""
-        from photosearch.judging.judge import judge
+        from photosearch.judging.marking import judge_sample
 
-        return judge(self._db, label, yes, unsure, model=model, sheet=sheet)
+        return judge_sample(self._db, label, yes, unsure, model=model, sheet=sheet)
 
-    def compare(self, label: str | None = None, **options: Any) -> "Compared":
+    def compare(self, label: str | None = None, **options: Any) -> "LabelReport":
         """How right the model is on a label, on the photos that you marked. Raises InputError.
 
-        options: model, under, threshold, at_precision, at_recall, calibration, as in judging/compare.py.
+        options: model, under, threshold, at_precision, at_recall, calibration, as in judging/report.py.
         """
-        from photosearch.judging.compare import compare
+        from photosearch.judging.report import report_label
 
-        return compare(self._db, label, **options)
+        return report_label(self._db, label, **options)
 
     def report(self, label: str | None = None, **options: Any) -> dict[str, Any]:
         """What `compare` finds, ready for JSON: counts, shares, intervals, mistakes."""
@@ -585,104 +592,110 @@ class Library:
 
         options: model, under.
         """
-        from photosearch.judging.compare import compare_labels
+        from photosearch.judging.report import report_labels
 
-        return compare_labels(self._db, **options)
+        return report_labels(self._db, **options)
 
     def save_threshold(self, label: "Label", threshold: float | None) -> None:
         """From now on the label holds from this score on; None: from its card's."""
-        from photosearch.library import answers
+        from photosearch.library.labels import save_threshold
 
-        answers.save_threshold(self._db, label, threshold)
+        save_threshold(self._db, label, threshold)
 
     def undo_threshold(self, label: "Label") -> bool:
         """Go back to what held before a threshold was saved last -> whether one was."""
-        from photosearch.library import answers
+        from photosearch.library.labels import undo_threshold
 
-        return answers.undo_threshold(self._db, label)
+        return undo_threshold(self._db, label)
 
     # ---- learning
 
-    def learn(self, label: str, *, model: str | None = None, seed: int = 0) -> "Learned":
+    def learn(self, label: str, *, model: str | None = None, seed: int = 0) -> "LearnResult":
         """Learn a label from your marks; the better of it and what stood by that name is kept. Raises InputError.
 
         model: whose vectors to learn on, in place of those of the model that answers.
         """
-        from photosearch.judging.learn import learn
+        from photosearch.learning.learn import learn_label
 
         with self._open_likeness(model) as likeness:
-            return learn(self._db, likeness.space, likeness.map, likeness.model, label, seed=seed)
+            return learn_label(self._db, likeness.space, likeness.map, likeness.model, label, seed=seed)
 
     def undo_learning(self, label: str) -> "Label | None":
         """Take back what was learned last -> the label that answers by that name now, if any. Raises QueryError."""
-        from photosearch.judging.learn import undo
+        from photosearch.learning.learn import undo_learning
 
-        return undo(self._db, label, self._open_vectors, self._describe)
+        return undo_learning(self._db, label, self._open_vectors, self._describe)
 
     # ---- what there is
 
     def status(self) -> dict[str, Any]:
         """The library in numbers: photos, unreadable, removed, excluded, images, truth, roots, models, last run."""
-        from photosearch.library import answers, places
+        from photosearch.library.folders import count_photos, is_present, list_roots
+        from photosearch.library.models import list_models, read_default_model
+        from photosearch.library.photos import read_counts
+        from photosearch.library.runs import read_last_run
 
         roots = [
-            {"path": r.root, "photos": places.count(self._db, r).photos, "there": places.is_there(r)}
-            for r in places.roots(self._db)
+            {"path": r.root, "photos": count_photos(self._db, r).photos, "there": is_present(r)}
+            for r in list_roots(self._db)
         ]
         return {
-            "roots": roots, **places.counts(self._db), "answers": answers.answering(self._db),
-            "models": answers.models(self._db), "last_run": answers.last_run(self._db),
+            "roots": roots, **read_counts(self._db), "answers": read_default_model(self._db),
+            "models": list_models(self._db), "last_run": read_last_run(self._db),
         }  # fmt: skip
 
     def last_run(self) -> dict[str, Any] | None:
         """started_at, finished_at, host, pid, models, provider and summary of the run that began last; None: none."""
-        from photosearch.library import answers
+        from photosearch.library.runs import read_last_run
 
-        return answers.last_run(self._db)
+        return read_last_run(self._db)
 
     def list_folders(self, most: int = 2000) -> list[str]:
         """The folders that hold photos, and those above them up to the roots, by path.
 
         most: where there are more, the deepest are left out, level by level.
         """
-        from photosearch.library import places
+        from photosearch.library.folders import list_folder_paths
 
-        return places.list_folders(self._db, most)
+        return list_folder_paths(self._db, most)
 
     def progress(self) -> dict[str, Any]:
         """What an index has done that may run beside: running, started_at, models, photos, unreadable, looked.
 
         photos: known by now. looked: pictures that the run's models have looked at, in this run or before.
         """
-        from photosearch.library import answers, places
+        from photosearch.library.models import list_models
+        from photosearch.library.photos import read_counts
+        from photosearch.library.runs import is_running, read_last_run
 
-        run, counts = answers.last_run(self._db), places.counts(self._db)
+        run, counts = read_last_run(self._db), read_counts(self._db)
         models = run["models"] if run else []
-        looked = max((m["images"] for m in answers.models(self._db) if m["name"] in models), default=0)
+        looked = max((m["images"] for m in list_models(self._db) if m["name"] in models), default=0)
         return {
-            "running": run is not None and answers.is_running(run), "started_at": run and run["started_at"],
+            "running": run is not None and is_running(run), "started_at": run and run["started_at"],
             "models": models, "photos": counts["photos"], "unreadable": counts["unreadable"], "looked": looked,
         }  # fmt: skip
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """(path, reason, since when) of each photo that could not be read."""
-        from photosearch.library import places
+        from photosearch.library.photos import list_unreadable
 
-        return places.unreadable(self._db)
+        return list_unreadable(self._db)
 
     @property
     def answers(self) -> str | None:
         """The name of the model that answers; None where nothing was indexed yet."""
-        from photosearch.library import answers
+        from photosearch.library.models import read_default_model
 
-        return answers.answering(self._db)
+        return read_default_model(self._db)
 
     def use(self, model: str) -> tuple[int, int]:
         """From now on this model answers -> (pictures that it has looked at, all pictures).
 
         Raises StoreError where it has looked at nothing here.
         """
-        from photosearch.library import answers, places
+        from photosearch.library.models import count_active, set_default_model
+        from photosearch.library.photos import read_counts
 
-        answers.use(self._db, model)
-        return answers.count_answered(self._db, model), places.counts(self._db)["images"]
+        set_default_model(self._db, model)
+        return count_active(self._db, model), read_counts(self._db)["images"]

@@ -19,7 +19,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of the album's 
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class AlbumResult:
     """made: copies or links. there: photos that the folder held already. missing: (photo, why it can't be read)."""
 
     made: int
@@ -27,19 +27,19 @@ class Filled:
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def copy_to(folder: str | Path, paths: Iterable[str]) -> Filled:
+def copy_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
     """Dates come along. Raises InputError where the folder can't be written; what was copied before stays."""
     return _fill(folder, paths, _copy, lambda photo, there: filecmp.cmp(photo, there, shallow=False))
 
 
-def link_to(folder: str | Path, paths: Iterable[str]) -> Filled:
+def link_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
     """The same with symbolic links."""
     return _fill(folder, paths, os.symlink, os.path.samefile)
 
 
 def _fill(
     folder: str | Path, paths: Iterable[str], put: Callable[[str, str], object], same: Callable[[str, str], bool]
-) -> Filled:
+) -> AlbumResult:
     made = there = 0
     missing: list[tuple[str, str]] = []
     try:
@@ -59,7 +59,7 @@ def _fill(
                 made += place is not None
     except OSError as error:
         raise InputError(f"{error.filename or folder}: {error.strerror or error}; {made} photos done before") from None
-    return Filled(made, there, tuple(missing))
+    return AlbumResult(made, there, tuple(missing))
 
 
 def _free_place(folder: str | Path, photo: str, same: Callable[[str, str], bool]) -> str | None:

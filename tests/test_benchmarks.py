@@ -57,7 +57,7 @@ def test_a_numbered_photo_has_other_bytes_and_the_same_pixels(suffix):
     numbered = pictures.numbered(plain, 7)
     assert decode.content_hash(numbered) != decode.content_hash(plain)
     assert (
-        decode.decode(numbered, [decode.Need(32)]).views[0] == decode.decode(plain, [decode.Need(32)]).views[0]
+        decode.decode(numbered, [decode.ViewSpec(32)]).views[0] == decode.decode(plain, [decode.ViewSpec(32)]).views[0]
     ).all()
 
 

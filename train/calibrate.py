@@ -13,7 +13,7 @@ from scipy.stats import beta, chi2
 from sklearn.linear_model import LogisticRegression
 
 from train.data.talk import Pictures
-from train.tool import logit, report
+from train.tool import logit, metrics
 
 PENALTY = 1e-3  # of the squared weights, beside the mean loss: a line through few pictures must not be a step
 GRID = np.round(np.arange(1, 10_000) / 10_000, 4)  # of thresholds
@@ -72,8 +72,8 @@ def fit_pooling(z: Floats, truth: Truth, small: Truth, prior: float, threshold: 
 
 def choose_at_precision(scores: Floats, truth: Truth, weights: Floats, precision: float) -> float:
     """Of the scores from which the precision is reached, the one that finds most; 0.5 where none does."""
-    judged = [report.Judged("", float(s), bool(t)) for s, t in zip(scores, truth, strict=True)]
-    threshold = report.threshold_at_precision(judged, precision, list(weights))
+    judged = [metrics.LabeledScore("", float(s), bool(t)) for s, t in zip(scores, truth, strict=True)]
+    threshold = metrics.threshold_at_precision(judged, precision, list(weights))
     return 0.5 if threshold is None else threshold
 
 

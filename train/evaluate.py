@@ -1,6 +1,6 @@
 """How good a model is on a test split: the talk's table, and everything one would ask next.
 
-Each picture goes the way that `photosearch index` goes, and what is counted comes from photosearch.judging.report, so
+Each picture goes the way that `photosearch index` goes, and what is counted comes from photosearch.judging.metrics, so
 that the numbers here are those of `index` and `report`, to the digit. Only
 test parts are looked at: nothing may be chosen by what this prints.
 
@@ -28,7 +28,7 @@ from photosearch.errors import InputError
 from train import looks, measure
 from train.data import caltech101, cifar10, cub, scenes, tiny_imagenet
 from train.fit import Tell
-from train.tool import Card, Model, decode, find_model, report, see, walk
+from train.tool import Card, Model, decode, find_model, metrics, see, walk
 
 BATCH = 32  # photos
 SMALL_SCENES = 200  # scenes with a small bird, and as many without one
@@ -149,16 +149,16 @@ def evaluate(
     threshold = model.card.threshold(label)
     got = score(model, pictures, tiles=tiles, tell=tell)
     seconds = time.monotonic() - started
-    judged = [report.Judged(p.path, float(score), p.bird) for p, score in zip(pictures, got, strict=True)]
+    judged = [metrics.LabeledScore(p.path, float(score), p.bird) for p, score in zip(pictures, got, strict=True)]
     found = {name: [0, 0] for name in dict.fromkeys(p.name for p in pictures)}
     for picture, one in zip(pictures, judged, strict=True):
         found[picture.name][0] += one.score >= threshold
         found[picture.name][1] += 1
     birds = {p.name for p in pictures if p.bird}
-    result = report.to_json(label, judged, threshold, calibration=True)
+    result = metrics.to_json(label, judged, threshold, calibration=True)
     truth = np.array([p.bird for p in pictures])
     result["intervals"]["average_precision"] = measure.bootstrap_average_precision(got, truth)
-    curve = report.curve(judged)
+    curve = metrics.curve(judged)
     result["recall_at_precision"] = {
         str(p): float(curve.recall[curve.precision >= p].max(initial=0.0)) for p in PRECISIONS
     }

@@ -1,6 +1,6 @@
 """How good scores are, in figures: one way to count, which is that of `photosearch report`.
 
-Average precision is scikit-learn's; the counts, the shares and the calibration error are photosearch.judging.report's.
+Average precision is scikit-learn's; the counts, the shares and the calibration error are photosearch.judging.metrics's.
 tests/train/test_train_measure.py holds the tool's own, which know neither scikit-learn nor scipy, against both.
 """
 
@@ -20,7 +20,7 @@ from train import looks
 from train.data import talk
 from train.fit import device
 from train.networks.bird32 import Scorer, compute_logits, split
-from train.tool import Model, report
+from train.tool import Model, metrics
 
 RESAMPLES = 1000  # of the bootstrap
 INTERVAL = (2.5, 97.5)  # percentiles: 95 %
@@ -61,11 +61,11 @@ def make_row(
     scores: npt.NDArray[Any], truth: Truth, threshold: float, split: str, label: str = "bird"
 ) -> dict[str, Any]:
     """One row of a card's table: the four counts of a label at a threshold, and what follows from them."""
-    judged = [report.Judged("", float(s), bool(t)) for s, t in zip(scores, truth, strict=True)]
-    counts = report.count(judged, threshold)
+    judged = [metrics.LabeledScore("", float(s), bool(t)) for s, t in zip(scores, truth, strict=True)]
+    counts = metrics.count(judged, threshold)
     figures = {name: getattr(counts, name) for name in ("precision", "recall", "f1", "accuracy", "always_no_accuracy")}
     figures["average_precision"] = average_precision(scores, truth)
-    figures["calibration_error"] = report.calibration_error(report.reliability(judged))
+    figures["calibration_error"] = metrics.calibration_error(metrics.reliability(judged))
     return {
         "split": split, "label": label, "n": counts.n, "positives": counts.tp + counts.fn, "threshold": threshold,
         "tp": counts.tp, "fp": counts.fp, "fn": counts.fn, "tn": counts.tn,

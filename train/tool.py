@@ -11,22 +11,37 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from photosearch.judging import report
+from photosearch.judging import metrics
 from photosearch.models import catalog
 from photosearch.models.card import CARD_KEY, Card
 from photosearch.models.session import Model, logit
 from photosearch.photos import decode, walk
 
-__all__ = ["CARD_KEY", "SHIPPED", "Card", "Model", "decode", "find_model", "list_models", "logit", "read_card",
-           "report", "see", "see_file", "see_image", "to_rgb", "walk"]  # fmt: skip
+__all__ = [
+    "CARD_KEY",
+    "SHIPPED",
+    "Card",
+    "Model",
+    "decode",
+    "find_model",
+    "list_models",
+    "logit",
+    "metrics",
+    "read_card",
+    "see",
+    "see_file",
+    "see_image",
+    "to_rgb",
+    "walk",
+]  # fmt: skip
 
-SHIPPED = frozenset(catalog.shipped())  # the names of the models that the wheel holds
+SHIPPED = frozenset(catalog.list_shipped())  # the names of the models that the wheel holds
 OWN = Path(__file__).parent / "models"  # those that the repository keeps and the wheel does not
 
 
 def see(content: bytes, size: int, *, fit: decode.Fit = "squash", tiles: int = 0) -> npt.NDArray[np.uint8]:
     """A file's bytes -> uint8 [1 + tiles, size, size, 3] RGB, as in search. Raises decode.Unreadable."""
-    return decode.decode(content, [decode.Need(size, fit, tiles)]).views[0]
+    return decode.decode(content, [decode.ViewSpec(size, fit, tiles)]).views[0]
 
 
 def see_file(path: str | Path, size: int, **how: Any) -> npt.NDArray[np.uint8]:
@@ -36,7 +51,7 @@ def see_file(path: str | Path, size: int, **how: Any) -> npt.NDArray[np.uint8]:
 
 def see_image(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
     """An upright RGB image -> uint8 [size, size, 3], squashed as in search."""
-    return decode.views(image, size)[0]
+    return decode.make_views(image, size)[0]
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -46,7 +61,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 def list_models() -> dict[str, Path]:
     """Those that ship, then those that only the repository keeps: name -> file."""
-    return {**catalog.shipped(), **{p.stem: p for p in sorted(OWN.glob("*.onnx"))}}
+    return {**catalog.list_shipped(), **{p.stem: p for p in sorted(OWN.glob("*.onnx"))}}
 
 
 def find_model(name: str) -> Path:

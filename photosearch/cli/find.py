@@ -149,9 +149,9 @@ def find_command(
 
 
 def _write_page(library: "Library", answer: "Answer", path: Path) -> None:
-    from photosearch.web.page import write_found
+    from photosearch.web.html_export import export_found
 
-    written = write_found(library, answer, path)
+    written = export_found(library, answer, path)
     more = f"; {written.left_out:,} more found no room" if written.left_out else ""
     note(f"{path}: {say_count(written.photos, 'photo')}, {written.size_bytes / 1e6:.1f} MB{more}")
 
@@ -217,17 +217,17 @@ def _describe_label(told: dict[str, Any]) -> str:
 
 
 def _draw_tree(names: list[str]) -> list[str]:
-    from photosearch.search import words
+    from photosearch.search import hierarchy
 
     known, lines = set(names), []
 
     def draw(name: str, depth: int) -> None:
         lines.append("  " * depth + name)
-        for below in words.list_below(name, known):
+        for below in hierarchy.list_below(name, known):
             draw(below, depth + 1)
 
     for name in names:
-        if not words.list_above(name, known):
+        if not hierarchy.list_above(name, known):
             draw(name, 0)
     return lines
 

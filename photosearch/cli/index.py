@@ -36,11 +36,11 @@ app.add_typer(folders_app, name="folders")
 KINDS = {  # events that count photos -> the word in the summary
     "New": "new",
     "Changed": "changed",
-    "ScoredAgain": "scored again",
+    "Rescored": "scored again",
     "Unchanged": "unchanged",
     "Moved": "moved",
     "Returned": "back",
-    "CouldNotRead": "unreadable",
+    "ReadFailed": "unreadable",
     "Excluded": "excluded",
     "Removed": "removed",
 }
@@ -163,7 +163,7 @@ def index_command(
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
         raise typer.Exit(stop.exit_code)
-    if empty or run.kinds["NotLooked"] or any(real_path(folder) in run.unlisted for folder in named):
+    if empty or run.kinds["NotScored"] or any(real_path(folder) in run.unlisted for folder in named):
         raise typer.Exit(1)
 
 
@@ -198,11 +198,13 @@ def merge_command(
         run = _follow(events, lambda: library.count_rows(shards), quiet=quiet, verbose=verbose)
         seconds = time.perf_counter() - start
         if as_json:
-            typer.echo(json.dumps({**run.to_json(), "dropped": run.kinds["Dropped"], "seconds": round(seconds, 3)}))
+            typer.echo(
+                json.dumps({**run.to_json(), "dropped": run.kinds["ShardRowSkipped"], "seconds": round(seconds, 3)})
+            )
         if not quiet:
             for line in run.lines(seconds, "from shards", stopped=stop.is_set()):
                 note(line)
-            if dropped := run.kinds["Dropped"]:
+            if dropped := run.kinds["ShardRowSkipped"]:
                 note(f"{say_count(dropped, 'row')} dropped: photos that have changed; the next index looks at them")
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
@@ -235,16 +237,16 @@ class _Counts:
         told = []
         for kind, word in KINDS.items():
             if (n := self.kinds[kind]) or kind == "New":
-                why = f" ({', '.join(self.why)})" if kind == "ScoredAgain" and self.why else ""
+                why = f" ({', '.join(self.why)})" if kind == "Rescored" and self.why else ""
                 told.append(f"{n:,} {word}{why}")
-        opened = sum(self.kinds[kind] for kind in ("New", "Changed", "ScoredAgain"))
+        opened = sum(self.kinds[kind] for kind in ("New", "Changed", "Rescored"))
         speed = opened / max(seconds, 1e-9)
         rate = f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {how}" if opened else ""
         photos = say_count(there, "photo")
         if stopped and self.total is not None:
             photos = f"{there:,} of {say_count(self.total, 'photo')}"
         yield f"{photos}: {', '.join(told)}; {seconds:.1f} s{rate}"
-        if self.kinds["CouldNotRead"]:
+        if self.kinds["ReadFailed"]:
             yield "`photosearch errors` says why photos were unreadable."
         if self.passed_over:
             yield _describe_passed_over(self.passed_over)
@@ -273,26 +275,26 @@ def _follow(events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool,
             kind = type(event).__name__
             run.kinds[kind] += 1
             match event:
-                case happened.ScoredAgain(_, why):
+                case happened.Rescored(_, why):
                     run.why[why] += 1
-                case happened.CouldNotRead(path, reason, remembered) if verbose and not remembered:
+                case happened.ReadFailed(path, reason, remembered) if verbose and not remembered:
                     say(f"{path}: {reason}")
-                case happened.PassedOver(_, files):
+                case happened.FilesSkipped(_, files):
                     run.passed_over.update(files)
-                case happened.CouldNotList(path, reason):
+                case happened.ListFailed(path, reason):
                     run.unlisted.add(path)
                     say(f"{path}: can't be listed: {reason}; what is known of it stays")
                 case happened.RootMoved(before, path):
                     say(f"{before} is now {path}: its photos moved along")
-                case happened.Remembered(path, what):
+                case happened.SettingsSaved(path, what):
                     say(f"{path} is indexed so from now on: {what}")
-                case happened.Dropped(path, why) if verbose:
+                case happened.ShardRowSkipped(path, why) if verbose:
                     say(f"{path}: dropped: {why}")
                 case happened.WorkerDied(path, photos, reason):
                     say(f"{reason}, with {say_count(photos, 'photo')} in hand, from {path} on")
-                case happened.NotLooked(path, _, reason):
+                case happened.NotScored(path, _, reason):
                     say(f"{path}: not looked at: {reason}; run the same command again")
-                case happened.KeptAll(path, gone, known):
+                case happened.RemovalRefused(path, gone, known):
                     say(f"{path}: {gone:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
                         "If they are gone for good: index --prune")  # fmt: skip
             if kind in KINDS and kind not in LEFT:
@@ -399,7 +401,7 @@ def folders_drop(
 
     Your marks on them go as well. The photos themselves are left alone.
     """
-    from photosearch.cli.upkeep import confirm
+    from photosearch.cli.maintenance import confirm
 
     with open_library(ctx, db) as library:
         rows = [row for row in library.folders() if row["path"] in (absolute_path(folder), real_path(folder))]

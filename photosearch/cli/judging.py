@@ -28,7 +28,7 @@ from photosearch.cli.root import (
 from photosearch.errors import InputError
 
 if TYPE_CHECKING:
-    from photosearch.judging.judge import Undone
+    from photosearch.judging.marking import UndoneMark
 
 NAMED = 20  # marks, at most, that are named one by one
 TOO_FEW = 0.5  # an interval that is wider says next to nothing
@@ -72,7 +72,7 @@ def mark_command(
     note(f"{say_count(n, 'photo')} marked")
 
 
-def _say_undone(undone: "Sequence[Undone]") -> None:
+def _say_undone(undone: "Sequence[UndoneMark]") -> None:
     if not undone:
         raise InputError("nothing was marked that could be taken back")
     for mark in undone[:NAMED]:
@@ -342,9 +342,9 @@ def report_command(
             library.save_threshold(compared.label, compared.threshold)
             note(f"find {compared.label.name} now takes {compared.threshold:.4f}")
         if html is not None:
-            from photosearch.web.page import write_report
+            from photosearch.web.html_export import export_report
 
-            written = write_report(library, compared, Path(html))
+            written = export_report(library, compared, Path(html))
             note(f"{html}: {say_count(written.photos, 'mistake')} as pictures, {written.size_bytes / 1e6:.1f} MB")
     if plot is not None:
         from photosearch.judging import plot as drawing
@@ -492,7 +492,7 @@ def sample_command(
     cells = [(kept.id, i, os.path.relpath(path, folder), name, "") for i, path in numbered]
     (folder / "sample.csv").write_bytes(to_csv([("sheet", "number", "path", "label", "present"), *cells]))
     csv_file = shlex.quote(str(folder / "sample.csv"))
-    sheets = sheet.write(folder, numbered, f"sheet {kept.id}: {name}, drawn {kept.drawn_at[:10]}")
+    sheets = sheet.write_sheet(folder, numbered, f"sheet {kept.id}: {name}, drawn {kept.drawn_at[:10]}")
     note(
         f"{folder}: {say_count(len(numbered), 'photo')} on {', '.join(s.name for s in sheets)}. See which show {name}; "
         f"the others count as not:\n  photosearch judge {shlex.quote(name)} --sheet {kept.id} 3 7 12-15\n"

@@ -125,10 +125,10 @@ def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_model(incomplete: str) -> list[str]:
     """The models that begin so, by name; a shell that gets none offers files."""
-    from photosearch.models.catalog import added, shipped
+    from photosearch.models.catalog import list_added, list_shipped
 
     with contextlib.suppress(OSError):
-        return [name for name in (*shipped(), *added()) if name.startswith(incomplete)]
+        return [name for name in (*list_shipped(), *list_added()) if name.startswith(incomplete)]
     return []
 
 

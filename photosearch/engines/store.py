@@ -36,10 +36,10 @@ class Store(Protocol):
 
 def open_store(place: str, *, create: bool = True) -> Store:
     """Raises InputError where nothing can stand there."""
-    return Bucket(place) if remote.is_address(place) else Folder(place, create=create)
+    return BucketStore(place) if remote.is_address(place) else FolderStore(place, create=create)
 
 
-class Folder:
+class FolderStore:
     """Shards in a folder."""
 
     def __init__(self, place: str, *, create: bool = True):
@@ -101,7 +101,7 @@ class Folder:
             ) from None
 
 
-class Bucket:
+class BucketStore:
     """Shards below an address, through fsspec."""
 
     def __init__(self, place: str):

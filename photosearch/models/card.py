@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from photosearch.errors import ModelError
 
 if TYPE_CHECKING:
-    from photosearch.photos.decode import Fit  # brings numpy and Pillow along
+    from photosearch.photos.decode import Fit
 
 CARD_KEY = "photosearch.card"
-HEADS = ("scores", "vectors")  # what a graph may give, by the names of its outputs
+OUTPUTS = ("scores", "vectors")  # what a graph may give, by the names of its outputs
 MAX_CARD_CHARACTERS = 10_000_000
 MAX_DEPTH = 20  # of lists in lists in a card
 MAX_DIMENSIONS = 16_384
 TILES = (4, 9, 16, 25)  # how many tiles a card may pool beside the whole photo
-FORMS = ("plain", "spaces", "lower", "canonical")
+TEXT_NORMALIZATIONS = ("plain", "spaces", "lower", "canonical")
 
-Form = Literal["plain", "spaces", "lower", "canonical"]
+TextNormalization = Literal["plain", "spaces", "lower", "canonical"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class TextCard:
     _: KW_ONLY
     pad_id: int = 0
     pad_to: int = 0
-    form: Form = "plain"
+    form: TextNormalization = "plain"
     tokenizer_sha256: str = ""
     trained_on: str = ""
     licence: str = ""
@@ -199,9 +199,9 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_heads(heads: object, labels: object, values: Mapping[str, Any]) -> None:
-    _expect(isinstance(heads, list) and 0 < len(heads) <= len(HEADS), "heads must be scores, vectors or both")
+    _expect(isinstance(heads, list) and 0 < len(heads) <= len(OUTPUTS), "heads must be scores, vectors or both")
     assert isinstance(heads, list)
-    _expect(all(head in HEADS for head in heads), "heads must be scores, vectors or both")
+    _expect(all(head in OUTPUTS for head in heads), "heads must be scores, vectors or both")
     _expect(len(set(heads)) == len(heads), "a head stands there twice")
     _expect(isinstance(labels, list) and len(labels) <= 100_000, "labels must be a list")
     assert isinstance(labels, list)
@@ -229,7 +229,7 @@ def _checked_text(values: dict[str, Any]) -> dict[str, Any]:
     _expect(_is_integer(values["context"], 1, 100_000), "context must be 1 to 100000")
     _expect(_is_integer(values.get("pad_id", 0), 0, 2**31 - 1), "pad_id must be a token's number")
     _expect(_is_integer(values.get("pad_to", 0), 0, values["context"]), "pad_to must be 0 to context")
-    _expect(values.get("form", "plain") in FORMS, f"form must be one of {', '.join(FORMS)}")
+    _expect(values.get("form", "plain") in TEXT_NORMALIZATIONS, f"form must be one of {', '.join(TEXT_NORMALIZATIONS)}")
     _expect(isinstance(values.get("details", {}), dict), "details must be an object")
     return values
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from photosearch.errors import ModelError
-from photosearch.models.card import Form
+from photosearch.models.card import TextNormalization
 from photosearch.models.session import first_line
 
 PRECISIONS = ("", "_fp16", "_quantized", "_int8", "_uint8", "_q4f16", "_q4", "_bnb4")  # transformers.js: best first
@@ -233,7 +233,7 @@ def read_context(found: Layout, siglip: bool) -> int:
     return next(usable, SIGLIP_CONTEXT if siglip else CLIP_CONTEXT)
 
 
-def read_form(found: Layout, siglip: bool) -> Form:
+def read_form(found: Layout, siglip: bool) -> TextNormalization:
     clean = _part(_text_settings(found), "tokenizer_kwargs").get("clean")
     if clean == "canonicalize" or str(found.words.get("tokenizer_class")).startswith("SiglipTokenizer"):
         return "canonical"

@@ -21,9 +21,9 @@ import numpy.typing as npt
 
 from photosearch.errors import ModelError
 from photosearch.models.card import CARD_KEY, Card, check_tiles
+from photosearch.models.encoders import ImageEncoder, TwoTowerModel, read_encoders
 from photosearch.models.protobuf import read_metadata
 from photosearch.models.providers import PROVIDERS, choose_provider
-from photosearch.models.towers import ImageTower, Towers, read_towers
 
 # Images in one run. More of them are no faster on the CPU, and a run keeps so much less between its layers. On a GPU 64
 # are 96 % as fast as 256, in a quarter of its memory: docs/performance.md, `bash benchmarks/gpu.sh`.
@@ -58,7 +58,7 @@ class Model:
         Raises ModelError.
         """
         self.path = Path(path)
-        towers = read_towers(self.path) if self.path.is_dir() else None
+        towers = read_encoders(self.path) if self.path.is_dir() else None
         self._tower = towers.image if towers else None
         file = self.path / towers.image.file if towers else self.path
         if towers:
@@ -209,7 +209,7 @@ def start_session(path: Path, data: bytes, provider: str, *, threads: int, besid
         raise ModelError(f"{path}: ONNX Runtime can't load this model: {first_line(error)}") from None
 
 
-def prepare(images: npt.NDArray[np.uint8], tower: ImageTower) -> npt.NDArray[Any]:
+def prepare(images: npt.NDArray[np.uint8], tower: ImageEncoder) -> npt.NDArray[Any]:
     """uint8 [N, R, R, 3] -> what a foreign tower wants, of the size S <= R that it wants: cut out of the middle."""
     left = (images.shape[1] - tower.size) // 2
     images = images[:, left : left + tower.size, left : left + tower.size]
@@ -257,7 +257,7 @@ def logit(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return logits
 
 
-def _digest(data: bytes, towers: Towers | None) -> str:
+def _digest(data: bytes, towers: TwoTowerModel | None) -> str:
     """Of a file; of a foreign model, of its towers and of what is done before them."""
     if towers is None:
         return hashlib.blake2b(data, digest_size=8).hexdigest()

@@ -23,7 +23,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from photosearch.photos import dates, formats, remote
 from photosearch.photos.colours import profile_of, rgb, to_srgb
-from photosearch.photos.mend import mended
+from photosearch.photos.repair import repair
 from photosearch.photos.walk import RAW
 
 VERSION = 2  # of the decoder: raised when the same file comes out in other pixels than before
@@ -56,7 +56,7 @@ LOW = 8  # of its frequencies in each direction that count
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class ViewSpec:
     """How one network sees a photo: in a square of `size` pixels, fitted by `fit`, with `tiles` parts beside it."""
 
     size: int
@@ -71,7 +71,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class DecodedPhoto:
     """A photo's pixels, and what is known of it.
 
     views: one array [1 + tiles, size, size, 3] uint8 RGB for each need, in order: the whole photo, then its tiles.
@@ -151,7 +151,9 @@ def content_hash(data: bytes) -> bytes:
     return blake3(data).digest()
 
 
-def decode(data: bytes, needs: Sequence[Need], *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_DECODED) -> Opened:
+def decode(
+    data: bytes, needs: Sequence[ViewSpec], *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_DECODED
+) -> DecodedPhoto:
     """A file's bytes -> upright pixels, decoded once for all needs, at the scale of the largest; or Unreadable.
 
     max_bytes: the memory that decoding may take; TakesTooMuch where it would be more.
@@ -162,7 +164,7 @@ def decode(data: bytes, needs: Sequence[Need], *, max_pixels: int = MAX_PIXELS, 
         except (Unreadable, MemoryError):
             raise
         except Exception:
-            better = mended(data, lambda image: _check_memory(image, image.size, max_bytes))
+            better = repair(data, lambda image: _check_memory(image, image.size, max_bytes))
             if better is None:
                 raise
         return _decode(better, needs, max_pixels, max_bytes)
@@ -174,7 +176,7 @@ def decode(data: bytes, needs: Sequence[Need], *, max_pixels: int = MAX_PIXELS, 
         raise Unreadable(_reason(error)) from None
 
 
-def _decode(data: bytes, needs: Sequence[Need], max_pixels: int, max_bytes: int) -> Opened:
+def _decode(data: bytes, needs: Sequence[ViewSpec], max_pixels: int, max_bytes: int) -> DecodedPhoto:
     least = max((need.least for need in needs), default=HASHED)
     with _open_raw(data, least, max_pixels) if RAW and formats.is_raw(data) else formats.open_image(data) as image:
         if image.width * image.height > max_pixels:
@@ -195,13 +197,13 @@ def _decode(data: bytes, needs: Sequence[Need], max_pixels: int, max_bytes: int)
         upright = rgb(part if turn is None else part.transpose(turn))
         if turn in SIDEWAYS:
             width, height = height, width
-        seen = tuple(views(upright, need.size, fit=need.fit, tiles=need.tiles) for need in needs)
+        seen = tuple(make_views(upright, need.size, fit=need.fit, tiles=need.tiles) for need in needs)
         if profile is not None:  # of the few pixels that are left
             seen = tuple(to_srgb(view, profile) for view in seen)
         # A squashed view is the whole photo too, and smaller: its fingerprint takes half the time.
         squashed = [v[0] for v, need in zip(seen, needs, strict=True) if need.fit == "squash"]
         small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * HASHED]
-        return Opened(seen, width, height, taken, taken_from, fingerprint(small[0] if small else upright))
+        return DecodedPhoto(seen, width, height, taken, taken_from, fingerprint(small[0] if small else upright))
 
 
 def _check_memory(image: Image.Image, size: tuple[int, int], max_bytes: int) -> None:
@@ -236,7 +238,7 @@ def fingerprint(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(strength > np.median(strength)).tobytes(), "big")
 
 
-def views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0) -> Pixels:
+def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0) -> Pixels:
     """An upright image -> uint8 [1 + tiles, size, size, 3], RGB: the whole photo first, then its tiles row by row.
 
     fit: "squash" keeps the whole photo and not its shape, "crop" keeps the shape and the largest centred square.

@@ -31,7 +31,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from photosearch.photos import dates, decode
-from photosearch.photos.decode import Need, Opened, TakesTooMuch, Unreadable
+from photosearch.photos.decode import DecodedPhoto, TakesTooMuch, Unreadable, ViewSpec
 from photosearch.photos.walk import Photo
 
 SECONDS = 60.0  # for one photo; 48 megapixels take about a tenth of a second
@@ -45,7 +45,7 @@ MEMORY_UNKNOWN = 8 * 2**30
 class DecodeOptions:
     """How photos are opened, the same for all photos of a run. needs: of all networks that may look at one."""
 
-    needs: tuple[Need, ...]
+    needs: tuple[ViewSpec, ...]
     max_pixels: int = decode.MAX_PIXELS
     max_bytes: int = decode.MAX_DECODED  # at most, of a photo that is opened alone
 
@@ -55,11 +55,11 @@ class DecodeOptions:
     @classmethod
     def from_json(cls, text: str) -> "DecodeOptions":
         said = json.loads(text)
-        return cls(tuple(Need(**need) for need in said["needs"]), said["max_pixels"], said["max_bytes"])
+        return cls(tuple(ViewSpec(**need) for need in said["needs"]), said["max_pixels"], said["max_bytes"])
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class OpenResult:
     """What came of one photo: the hash of its bytes and, where it was wanted, what is in it.
 
     needs: the indexes of the needs that `opened.views` answers, in the same order.
@@ -67,11 +67,11 @@ class Read:
 
     photo: Photo
     content_hash: bytes
-    opened: Opened | None
+    opened: DecodedPhoto | None
     needs: tuple[int, ...] = ()
 
 
-class Decoders:
+class DecoderPool:
     """`n` child processes that open photos. `open` may be called from `n` threads at once.
 
     All together take about an eighth of the machine's memory for pixels. A photo that takes more than its child's share
@@ -108,7 +108,7 @@ class Decoders:
         for decoder in self._all:
             decoder.close()
 
-    def open(self, photo: Photo, wanted: Wanted) -> Read:
+    def open(self, photo: Photo, wanted: Wanted) -> OpenResult:
         """Read a photo and decode it for the needs that `wanted(content hash)` names by index, if any.
 
         Raises Unreadable.
@@ -152,7 +152,7 @@ class _Decoder:
         self._deadline: float | None = None
         self._closed = False
 
-    def open(self, photo: Photo, wanted: Wanted) -> Read:
+    def open(self, photo: Photo, wanted: Wanted) -> OpenResult:
         if self._child is not None:
             # It has opened other photos before, and its death may be their fault: only a new child's word counts.
             with contextlib.suppress(_Died):
@@ -162,7 +162,7 @@ class _Decoder:
         except _Died as death:
             raise Unreadable(death.cause, passing=death.passing) from None
 
-    def _open(self, photo: Photo, wanted: Wanted) -> Read:
+    def _open(self, photo: Photo, wanted: Wanted) -> OpenResult:
         child = self._alive()
         content_hash = None
         try:
@@ -176,13 +176,13 @@ class _Decoder:
                 self._deadline = time.monotonic() + self._seconds
             _send(child.stdin, json.dumps(asked).encode())
             if not needs:
-                return Read(photo, content_hash, None)
+                return OpenResult(photo, content_hash, None)
             said = _answer(child.stdout)
             self._deadline = None if "bytes" in said else self._deadline
             with self._alone if "bytes" in said else contextlib.nullcontext():
                 said = self._go_on(child) if "bytes" in said else said
                 opened = _opened(said, [_receive(child.stdout) for _ in needs], needs)
-            return Read(photo, content_hash, opened, asked)
+            return OpenResult(photo, content_hash, opened, asked)
         except Unreadable:
             raise
         except (EOFError, OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -258,7 +258,7 @@ class _Decoder:
         return f"the decoder died of it (signal {-code})" if code and code < 0 else "the decoder died of it"
 
 
-def _opened(said: dict[str, Any], pixels: Sequence[bytes], needs: Sequence[Need]) -> Opened:
+def _opened(said: dict[str, Any], pixels: Sequence[bytes], needs: Sequence[ViewSpec]) -> DecodedPhoto:
     """What a child said, if it can be true; else ValueError, KeyError, TypeError. It may be a photo's puppet."""
     width, height, fingerprint = said["width"], said["height"], said["fingerprint"]
     if not all(type(side) is int and 0 < side < 2**31 for side in (width, height)):
@@ -272,7 +272,7 @@ def _opened(said: dict[str, Any], pixels: Sequence[bytes], needs: Sequence[Need]
         raise ValueError("no date stands there")
     shapes = [(1 + need.tiles, need.size, need.size, 3) for need in needs]
     views = tuple(np.frombuffer(p, np.uint8).reshape(shape) for p, shape in zip(pixels, shapes, strict=True))
-    return Opened(views, width, height, taken, taken_from, fingerprint)
+    return DecodedPhoto(views, width, height, taken, taken_from, fingerprint)
 
 
 def serve(options: DecodeOptions, share: int, seconds: int, requests: BinaryIO, answers: BinaryIO) -> None:

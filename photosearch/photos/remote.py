@@ -87,7 +87,7 @@ def read(address: str, most: int) -> bytes:
         raise OSError(5, _first(error)) from None
 
 
-def stands(address: str) -> bool | None:
+def exists(address: str) -> bool | None:
     """Whether anything is at an address; None where it can't be asked."""
     try:
         return bool(open_files(address).exists(address))
@@ -95,7 +95,7 @@ def stands(address: str) -> bool | None:
         return None
 
 
-def look_into(address: str) -> Iterator[tuple[str, bool, int, int]]:
+def list_folder(address: str) -> Iterator[tuple[str, bool, int, int]]:
     """What lies in one folder of a bucket: (name, whether it is a folder, size in bytes, mtime_ns); mtime 0: unknown.
 
     Raises OSError with a strerror.

@@ -16,8 +16,8 @@ from typing import Self
 
 from PIL import Image
 
-from photosearch.photos.decode import Need, Opened, Unreadable
-from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
+from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
 
 SMALL, LARGE = 320, 1600  # pixels of the longer side: in a grid, and alone on a screen
@@ -37,7 +37,7 @@ class Thumbnails:
     def __init__(self, folder: Path | None, *, max_bytes: int = MAX_BYTES, workers: int | None = None):
         self.folder, self._max_bytes = folder, max_bytes
         workers = min(WORKERS, os.cpu_count() or 1) if workers is None else workers
-        self._decoders = Decoders(workers, DecodeOptions(tuple(Need(side) for side in QUALITY)))
+        self._decoders = DecoderPool(workers, DecodeOptions(tuple(ViewSpec(side) for side in QUALITY)))
         self._lock = threading.Lock()
         self._bytes: int | None = None  # of all files in the folder; None: not counted yet
 
@@ -68,7 +68,7 @@ class Thumbnails:
                 self._keep(kept, data)
         return data
 
-    def _open(self, paths: Iterable[str], content_hash: bytes, side: int) -> Opened:
+    def _open(self, paths: Iterable[str], content_hash: bytes, side: int) -> DecodedPhoto:
         need, why = list(QUALITY).index(side), Unreadable("it is in no folder any more")
         for path in paths:
             try:
@@ -133,7 +133,7 @@ def _read_kept(path: Path) -> bytes | None:
     return data
 
 
-def _to_jpeg(opened: Opened, side: int) -> bytes:
+def _to_jpeg(opened: DecodedPhoto, side: int) -> bytes:
     """A squashed view -> a JPEG in the photo's own shape."""
     (view,) = opened.views
     image, size = Image.fromarray(view[0]), fit_inside(opened.width, opened.height, side)

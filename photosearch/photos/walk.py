@@ -82,7 +82,7 @@ class WalkOptions:
 
 _Meets = Callable[[str], object]
 ANYWHERE = "^(?:.+/)?"  # how pathspec begins a pattern that may meet at any depth
-FIELD = 2**63  # beyond it, SQLite holds no integer
+MAX_FIELD = 2**63  # beyond it, SQLite holds no integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ def _walk_address(top: str, root: str, exclusions: Exclusions) -> Iterator[Folde
         passed_over: Counter[str] = Counter()
         reason = None
         try:
-            for name, is_folder, size_bytes, mtime_ns in remote.look_into(path):
+            for name, is_folder, size_bytes, mtime_ns in remote.list_folder(path):
                 extension = os.path.splitext(name)[1].lower()
                 if is_folder:
                     if not exclusions.excludes_folder(prefix, name):
@@ -332,11 +332,13 @@ def find_photo(path: str, *, follow_symlinks: bool = False) -> Photo | None:
 
 def _photo(path: str, status: os.stat_result) -> Photo:
     mtime_ns, ctime_ns, device, inode = status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino
-    if not (-FIELD <= mtime_ns < FIELD > ctime_ns >= -FIELD and device < FIELD > inode):  # a file may claim year 36,000
-        mtime_ns, ctime_ns = (max(-FIELD, min(ns, FIELD - 1)) for ns in (mtime_ns, ctime_ns))
+    if not (
+        -MAX_FIELD <= mtime_ns < MAX_FIELD > ctime_ns >= -MAX_FIELD and device < MAX_FIELD > inode
+    ):  # a file may claim year 36,000
+        mtime_ns, ctime_ns = (max(-MAX_FIELD, min(ns, MAX_FIELD - 1)) for ns in (mtime_ns, ctime_ns))
         device, inode = _signed(device), _signed(inode)
     return Photo(path, status.st_size, mtime_ns, ctime_ns, device, inode)
 
 
 def _signed(number: int) -> int:
-    return number if number < FIELD else (number + FIELD) % (2 * FIELD) - FIELD
+    return number if number < MAX_FIELD else (number + MAX_FIELD) % (2 * MAX_FIELD) - MAX_FIELD

@@ -28,19 +28,19 @@ from starlette.routing import Route
 
 from photosearch import Library, album
 from photosearch.errors import InputError, PhotosearchError
-from photosearch.judging.queue import KINDS
+from photosearch.judging.review_queue import KINDS
 from photosearch.photos.decode import Unreadable
 from photosearch.photos.thumbnails import LARGE, SMALL, Thumbnails
 from photosearch.search.duplicates import Group
-from photosearch.web.markup import render
+from photosearch.web.rendering import render
 from photosearch.web.results import Result, Results
 
 LIBRARIES = 4  # connections at once; a browser asks six things of one server at most
-MOST_BODY = 1 << 20  # bytes that a browser may send: the places of 100,000 photos that were chosen
+MAX_BODY_BYTES = 1 << 20  # bytes that a browser may send: the places of 100,000 photos that were chosen
 PAGE = 500  # photos in one part of an answer, at most
 UNDONE = 1000  # marks that can be taken back, one after the other
-LARGEST = 2**63  # the first integer that SQLite does not hold
-MOST_LABELS = 24  # of a picture, that are told
+MAX_SIDE = 2**63  # the first integer that SQLite does not hold
+MAX_LABELS = 24  # of a picture, that are told
 KINDS_OF_PAGE = {"search.html": "/", "judge.html": "/judge", "duplicates.html": "/duplicates",
                  "unreadable.html": "/unreadable"}  # fmt: skip
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -58,7 +58,7 @@ class Json(Response):
         return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
-class Libraries:
+class LibraryPool:
     """Connections to one library, each lent to one thread at a time."""
 
     def __init__(self, path: Path, most: int = LIBRARIES):
@@ -84,7 +84,7 @@ class Libraries:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class MarkStep:
     """What was said of a picture before it was said otherwise."""
 
     image_id: int
@@ -97,9 +97,9 @@ class Browse:
 
     def __init__(self, path: Path, thumbnails: Thumbnails, albums: Path):
         """path: the library's. albums: the folder in which albums are made."""
-        self.libraries, self.thumbnails, self.albums = Libraries(path), thumbnails, albums
+        self.libraries, self.thumbnails, self.albums = LibraryPool(path), thumbnails, albums
         self.results = Results()
-        self.marks: deque[Mark] = deque(maxlen=UNDONE)
+        self.marks: deque[MarkStep] = deque(maxlen=UNDONE)
         self.groups: list[Group] = []
         self.static = {
             entry.name: (entry.read_bytes(), TYPES[os.path.splitext(entry.name)[1]])
@@ -171,7 +171,7 @@ class Browse:
         side = LARGE if request.query_params.get("size") == "large" else SMALL
         image_id = request.path_params["image_id"]
         with self.libraries.lend() as library:
-            known = library.find_files(image_id) if image_id < LARGEST else None
+            known = library.find_files(image_id) if image_id < MAX_SIDE else None
         if known is None:
             return PlainTextResponse("No photo in the library shows it.", 404)
         data = self.thumbnails.read(known[1], known[0], side)  # with no connection held: this may take a second
@@ -245,7 +245,7 @@ class Browse:
         if known is None:
             raise InputError("no photo in the library shows this any more; it was removed or forgotten")
         unseen, wanted = library.find_unseen(known.paths), set(asked.getlist("label")) | set(known.said)
-        scores = [s for i, s in enumerate(known.scores) if i < MOST_LABELS or s.label in wanted]
+        scores = [s for i, s in enumerate(known.scores) if i < MAX_LABELS or s.label in wanted]
         return {
             "image_id": known.image_id, "width": known.width, "height": known.height, "taken": known.taken,
             "taken_from": known.taken_from, "scores": [asdict(s) for s in scores], "said": known.said,
@@ -296,7 +296,7 @@ class Browse:
         if present not in (True, False, None):
             raise InputError("present is true, false or null")
         label, before = library.mark_picture(image_id, str(said.get("label")), present)
-        self.marks.append(Mark(image_id, label.name, before))
+        self.marks.append(MarkStep(image_id, label.name, before))
         return {"image": image_id, "label": label.name, "present": present, "undo": len(self.marks)}
 
     def undo(self, library: Library, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -370,7 +370,7 @@ def _folder_id(path: str) -> str:
 
 def _integer(value: object) -> int:
     """Raises InputError where it is none that SQLite could hold."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_SIDE:
         return value
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
         return int(value)
@@ -398,7 +398,7 @@ async def _read_json(request: Request) -> Mapping[str, Any]:
     data = b""
     async for part in request.stream():
         data += part
-        if len(data) > MOST_BODY:
+        if len(data) > MAX_BODY_BYTES:
             raise InputError("too much at once")
     try:
         said = json.loads(data or b"{}")

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from desk import COUNTS, Desk, counts, names, photosearch, said
+from cli_env import COUNTS, Desk, counts, names, photosearch, said
 from toy import photo
 
 

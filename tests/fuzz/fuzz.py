@@ -25,12 +25,12 @@ with atheris.instrument_imports(include=["photosearch", "PIL"] if "photo" in sys
     import corpus
     import numpy as np
 
+    from photosearch import query
     from photosearch.errors import InputError, QueryError
     from photosearch.judging import truth
     from photosearch.models.card import Card, TextCard, parse_card
     from photosearch.models.session import pool
     from photosearch.photos import decode
-    from photosearch.search import query
 
 # In memory where there is such a place: the CSV reader takes a file, and a disk gives it 8 a second.
 SCRATCH = Path(tempfile.mkdtemp(prefix="photosearch-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
@@ -49,7 +49,7 @@ def fuzz_query(data: bytes) -> None:
     except QueryError as error:
         hold("\n" not in str(error) or "\n" in text)
         return
-    names = query.labels(tree)
+    names = query.list_labels(tree)
     hold(0 < len(names) <= query.MAX_LABELS)
     zeros, ones, halves = (dict.fromkeys(names, x) for x in (0.0, 1.0, 0.5))
     hold(query.matches(tree, ones, halves) in (True, False))
@@ -95,7 +95,7 @@ def fuzz_card(data: bytes) -> None:
 
 def fuzz_photo(data: bytes) -> None:
     try:
-        opened = decode.decode(data, [decode.Need(SIZE, tiles=4)], max_pixels=1_000_000)
+        opened = decode.decode(data, [decode.ViewSpec(SIZE, tiles=4)], max_pixels=1_000_000)
     except decode.Unreadable as why:
         hold(0 < len(why.reason) <= 200)
         return

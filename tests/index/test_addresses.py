@@ -19,7 +19,8 @@ from library import InThisProcess, Library, Untouched, make  # noqa: E402
 from toy import photo, write_toy  # noqa: E402
 
 from photosearch.errors import InputError  # noqa: E402
-from photosearch.library import places  # noqa: E402
+from photosearch.library.folders import is_present, list_roots  # noqa: E402
+from photosearch.library.photos import find_missing, read_counts  # noqa: E402
 from photosearch.photos import decode, remote, walk  # noqa: E402
 
 ROOT = "memory://bucket/photos"
@@ -78,9 +79,9 @@ def test_a_buckets_photos_are_listed_with_size_and_date(bucket):
 def test_photos_at_addresses_are_indexed_and_found(bucket, library):
     told = index(library)
     assert told["New"] == [f"{ROOT}/2024/a b?#*[1].png", f"{ROOT}/2024/blue.png", f"{ROOT}/red.png"]
-    assert told["CouldNotRead"] == [f"{ROOT}/broken.jpg", f"{ROOT}/empty.jpg"]
+    assert told["ReadFailed"] == [f"{ROOT}/broken.jpg", f"{ROOT}/empty.jpg"]
     assert [found.path for found in library._found("red")] == [f"{ROOT}/red.png"]
-    assert [root.root for root in places.roots(library.db)] == [ROOT]
+    assert [root.root for root in list_roots(library.db)] == [ROOT]
     assert "New" not in index(library, decoders=Untouched)
 
 
@@ -101,17 +102,17 @@ def test_a_bucket_that_does_not_answer_removes_nothing(bucket, library, monkeypa
 
     monkeypatch.setattr(type(bucket), "ls", fail)
     told = index(library)
-    assert told == {"CouldNotList": [ROOT]}
-    assert places.counts(library.db)["photos"] == 5
+    assert told == {"ListFailed": [ROOT]}
+    assert read_counts(library.db)["photos"] == 5
 
 
 def test_what_looks_at_a_library_asks_no_network(bucket, library, monkeypatch):
     index(library)
     monkeypatch.setattr(remote, "_open", lambda protocol: pytest.fail("a network was asked"))
     paths = [found.path for found in library._found("red")]
-    assert places.find_unseen(library.db, paths) == {}
-    (root,) = places.roots(library.db)
-    assert places.is_there(root)
+    assert find_missing(library.db, paths) == {}
+    (root,) = list_roots(library.db)
+    assert is_present(root)
 
 
 def test_an_object_that_is_gone_or_too_long_is_told_like_a_file(bucket, monkeypatch):

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from seen import BLACK, BLUE, GREEN, RED, open_seen
+from embedding_library import BLACK, BLUE, GREEN, RED, open_seen
 from toy import toy_card
 
 from photosearch.errors import InputError, QueryError

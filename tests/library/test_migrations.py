@@ -24,13 +24,18 @@ from sqlite_utils import Migrations
 
 from benchmarks import migration, page
 from benchmarks.measure import machine
+from photosearch import query
 from photosearch.errors import StoreError
-from photosearch.library import answers, heads, marks, places, ranking, schema
+from photosearch.library import classifiers, marks, matching, schema
 from photosearch.library.database import Database
-from photosearch.library.marks import Truth
-from photosearch.library.places import FolderSettings
+from photosearch.library.folders import FolderSettings, list_roots, read_settings
+from photosearch.library.labels import read_labels, undo_threshold
+from photosearch.library.marks import Mark
+from photosearch.library.models import list_models, read_default_model
+from photosearch.library.photos import list_unreadable, read_counts, read_folder
 from photosearch.library.rebuild import rebuild
-from photosearch.search import query
+from photosearch.library.runs import read_last_run
+from photosearch.library.scores import activate
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "5"))
@@ -74,32 +79,32 @@ def test_every_schema_since_the_first_is_kept() -> None:
 def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, tmp_path: Path) -> None:
     path = kept(version, tmp_path)
     with Database(path) as db:
-        labels = {label.name: label for label in answers.labels(db)}
-        found = ranking.find(db, query.parse("bird"), labels)
+        labels = {label.name: label for label in read_labels(db)}
+        found = matching.find_matches(db, query.parse("bird"), labels)
         assert [(f.path, f.score) for f in found] == [
             ("/photos/0.jpg", 0.9), ("/photos/copy of 0.jpg", 0.9), ("/photos/2.jpg", 0.55),
         ]  # fmt: skip
         assert found[2].taken == "2019-07-20T12:34:56"
         assert found[2].taken_from == ("exif" if version == 1 else "DateTimeOriginal")
         assert (labels["bird"].threshold, labels["bird"].saved, labels["dog"].saved) == (0.5, True, False)
-        assert marks.truth(db, "bird", scored=labels["bird"]) == [
-            Truth("/photos/0.jpg", "bird", True, 0.9),
-            Truth("/photos/2.jpg", "bird", True, 0.55),
-            Truth(STRANGE, "bird", False, 0.1),
-            Truth("/photos/copy of 0.jpg", "bird", True, 0.9),
+        assert marks.list_marks(db, "bird", scored=labels["bird"]) == [
+            Mark("/photos/0.jpg", "bird", True, 0.9),
+            Mark("/photos/2.jpg", "bird", True, 0.55),
+            Mark(STRANGE, "bird", False, 0.1),
+            Mark("/photos/copy of 0.jpg", "bird", True, 0.9),
         ]
-        assert places.unreadable(db) == [("/photos/broken.jpg", "image file is truncated", "2026-11-23T12:00:00Z")]
-        assert places.counts(db) == {
+        assert list_unreadable(db) == [("/photos/broken.jpg", "image file is truncated", "2026-11-23T12:00:00Z")]
+        assert read_counts(db) == {
             "photos": 5, "unreadable": 1, "removed": 1, "excluded": int(version > 1), "images": 4,
             "truth": 6 if version > 2 else 4,
         }  # fmt: skip
-        sample = marks.sample(db, labels["bird"])
+        sample = marks.find_sample(db, labels["bird"])
         assert sample is not None
         assert [(p.path, p.score, p.present) for p in sample.photos] == [
             ("/photos/0.jpg", 0.9, True), (STRANGE, 0.1, False),
         ]  # fmt: skip
-        assert answers.answering(db) == "old"
-        last = answers.last_run(db)
+        assert read_default_model(db) == "old"
+        last = read_last_run(db)
         assert last is not None
         assert (last["models"], last["started_at"], last["host"]) == (["old"], "2026-11-23T12:00:00Z", "host")
     assert path.with_name(f"library.db.schema{version}").exists() == (version < schema.VERSION)
@@ -108,9 +113,9 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
 @pytest.mark.parametrize("version", range(2, schema.VERSION + 1))
 def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> None:
     with Database(kept(version, tmp_path)) as db:
-        (scope,) = places.roots(db)
-        assert places.settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
-        of_files = [m for m in answers.models(db) if m["name"] != "yours"]
+        (scope,) = list_roots(db)
+        assert read_settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
+        of_files = [m for m in list_models(db) if m["name"] != "yours"]
         assert [(m["name"], m["tiles"], m["images"], m["path"]) for m in of_files] == [
             ("old", 0, 4, None), ("old", 4, 1, None), ("sight", 0, 4, "/models/sight.onnx"),
         ]  # fmt: skip
@@ -118,28 +123,28 @@ def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> 
         assert [(i, np.frombuffer(v, np.float16).tolist()) for i, v in vectors] == list(
             enumerate(np.eye(4).tolist(), 1)
         )
-        (known,) = [k for k in places.known(db, scope, "/photos", [1, 2]).values() if k.photo_id == 1]
+        (known,) = [k for k in read_folder(db, scope, "/photos", [1, 2]).values() if k.photo_id == 1]
         assert known.readings == {1: False, 2: True}
         with db.transaction():
-            answers.let_answer(db, 1, 1)
-        labels = {label.name: label for label in answers.labels(db)}
-        assert ranking.find(db, query.parse("bird"), labels, limit=1)[0].score == 0.95
+            activate(db, 1, 1)
+        labels = {label.name: label for label in read_labels(db)}
+        assert matching.find_matches(db, query.parse("bird"), labels, limit=1)[0].score == 0.95
 
 
 def test_what_schema_3_can_hold_is_there_still(tmp_path: Path) -> None:
     with Database(kept(3, tmp_path)) as db:
-        (head,) = heads.heads(db)
+        (head,) = classifiers.list_classifiers(db)
         assert (head.label.name, head.label.model, head.digest, head.base_id) == (
             "my dog", "yours", "fedcba9876543210", None,
         )  # fmt: skip
         assert (np.frombuffer(head.weights, "<f4").tolist(), head.bias, head.told) == (
             [1, 0, 0, -1], 0.25, {"rests_on": "2 marks"},
         )  # fmt: skip
-        assert heads.taught(db, head.label) == {1: (True, 0.75), 4: (False, 0.25)}
-        assert marks.undo(db) == [("my dog", 1, None), ("my dog", 4, None)]
-        labels = {label.name: label for label in answers.labels(db)}
-        assert answers.undo_threshold(db, labels["bird"])
-        assert {label.name: label for label in answers.labels(db)}["bird"].threshold == 0.6
+        assert classifiers.read_training_marks(db, head.label) == {1: (True, 0.75), 4: (False, 0.25)}
+        assert marks.undo_marks(db) == [("my dog", 1, None), ("my dog", 4, None)]
+        labels = {label.name: label for label in read_labels(db)}
+        assert undo_threshold(db, labels["bird"])
+        assert {label.name: label for label in read_labels(db)}["bird"].threshold == 0.6
 
 
 def test_a_library_that_was_migrated_is_like_one_made_today(tmp_path: Path) -> None:
@@ -170,7 +175,7 @@ def test_all_answers_of_a_library_of_schema_1_are_what_they_were(first: Path, tm
     before = old.answers()
     with Database(path) as db:
         after = migration.ask(db)
-        assert answers.answering(db) == "bird-photo", "whose run was completed last"
+        assert read_default_model(db) == "bird-photo", "whose run was completed last"
     for kind in before:
         assert after[kind] == before[kind], kind
     found = {words: len(answer) for words, answer in before["find"].items()}
@@ -197,7 +202,7 @@ def test_thresholds_are_those_of_the_file_that_ran_last(first: Path, tmp_path: P
         conn.commit()
     before = migration.OldLibrary(path).answers()
     with Database(path) as db:
-        assert answers.labels(db) == before["labels"]
+        assert read_labels(db) == before["labels"]
         assert [label.threshold for label in before["labels"] if label.name == "horse"] == [0.8]
         assert migration.ask(db) == before
 
@@ -209,8 +214,8 @@ def test_a_photo_that_no_model_has_looked_at_is_unknown_still(first: Path, tmp_p
     unseen = {photo.image for photo in old.photos if photo.image} - old.scores[label.id].keys()
     assert len(unseen) > 100
     with Database(path) as db:
-        assert not unseen & {image for image, _ in marks.scored_images(db, label)}
-        everything = ranking.find(db, query.parse("bird or not bird"), {"bird": label})
+        assert not unseen & {image for image, _ in marks.list_scored_images(db, label)}
+        everything = matching.find_matches(db, query.parse("bird or not bird"), {"bird": label})
         assert not unseen & {found.image_id for found in everything}
 
 
@@ -330,7 +335,7 @@ def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version
         db.execute("DELETE FROM truth")
 
     with Database(path) as db:
-        assert places.counts(db)["truth"] == 0
+        assert read_counts(db)["truth"] == 0
     aside = path.with_name(f"library.db.schema{schema.VERSION - 1}")
     assert rows(aside) == before
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -358,7 +363,7 @@ def test_a_migration_that_fails_leaves_the_library_as_it_was(
     assert rows(path) == before
     monkeypatch.undo()
     with Database(path) as db:
-        assert places.counts(db)["photos"] == 5
+        assert read_counts(db)["photos"] == 5
 
 
 def wait_until_blocked(n: int) -> None:

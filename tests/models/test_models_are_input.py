@@ -276,7 +276,7 @@ def test_a_file_that_is_no_model_is_refused(content, tmp_path):
 
 
 def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_path):
-    from photosearch.index.run import index  # nothing else here knows of an index
+    from photosearch.index.run import index
     from photosearch.library.database import Database
 
     for i in range(6):

@@ -10,7 +10,7 @@ from toy import COLOURS, sight_card, toy_card, toy_graph, write_toy
 
 from photosearch.errors import ModelError
 from photosearch.models.card import CARD_KEY, Card, check_tiles
-from photosearch.models.catalog import shipped
+from photosearch.models.catalog import list_shipped
 from photosearch.models.session import Model, logit, pool
 
 
@@ -38,9 +38,9 @@ def test_any_number_of_photos_may_be_scored_at_once(toy, n):
     np.testing.assert_allclose(scores, images.mean(axis=(1, 2)).reshape(n, 3) / 255, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(list_shipped()))
 def test_what_a_photo_scores_does_not_depend_on_the_photos_beside_it(name):
-    one = Model(shipped()[name], provider="cpu")
+    one = Model(list_shipped()[name], provider="cpu")
     size = one.card.input_size
     views = np.random.default_rng(0).integers(0, 256, (8, 1, size, size, 3), np.uint8)
     alone = [one.look(view[None]) for view in views]

@@ -15,16 +15,16 @@ from PIL import Image
 from toy import photo
 
 from photosearch.photos import decode
-from photosearch.photos.decode import Need, Unreadable
-from photosearch.photos.decoders import MEMORY_BYTES, DecodeOptions, Decoders, Read
+from photosearch.photos.decode import Unreadable, ViewSpec
+from photosearch.photos.decoders import MEMORY_BYTES, DecodeOptions, DecoderPool, OpenResult
 from photosearch.photos.walk import Photo
 
-OPTIONS = DecodeOptions((Need(16),))
+OPTIONS = DecodeOptions((ViewSpec(16),))
 
 
 @pytest.fixture
 def decoders():
-    made = Decoders(2, OPTIONS)
+    made = DecoderPool(2, OPTIONS)
     yield made
     made.close()
 
@@ -42,7 +42,7 @@ def noise(path: Path, seed: int = 0) -> Photo:
     return at(path)
 
 
-def same(read: Read, data: bytes, options: DecodeOptions = OPTIONS) -> bool:
+def same(read: OpenResult, data: bytes, options: DecodeOptions = OPTIONS) -> bool:
     """Whether a decoder gave what opening these bytes here gives."""
     here = decode.decode(data, [options.needs[i] for i in read.needs])
     there = read.opened
@@ -62,8 +62,8 @@ def test_a_decoder_gives_what_opening_the_photo_here_gives_for_the_needs_that_ar
     path = tmp_path / "a.png"
     noise(path)
     Image.open(path).save(path, exif=exif)
-    options = DecodeOptions((Need(16), Need(7, "crop"), Need(9, "squash", 4)))
-    decoders = Decoders(1, options)
+    options = DecodeOptions((ViewSpec(16), ViewSpec(7, "crop"), ViewSpec(9, "squash", 4)))
+    decoders = DecoderPool(1, options)
     read = decoders.open(at(path), lambda _: asked)
     decoders.close()
     assert same(read, path.read_bytes(), options)
@@ -89,7 +89,7 @@ def test_what_is_not_wanted_is_read_and_not_decoded(tmp_path, decoders):
     asked = []
     for _ in range(3):
         read = decoders.open(at(text), lambda content_hash: asked.append(content_hash) or ())
-        assert read == Read(at(text), decode.content_hash(b"no photo"), None)
+        assert read == OpenResult(at(text), decode.content_hash(b"no photo"), None)
     assert asked == [decode.content_hash(b"no photo")] * 3
     photo(tmp_path / "b.png")
     assert same(decoders.open(at(tmp_path / "b.png"), wanted), (tmp_path / "b.png").read_bytes())
@@ -113,7 +113,7 @@ def test_what_can_not_be_opened_says_why_and_the_decoder_goes_on(tmp_path, decod
 
 
 def test_the_limit_on_pixels_holds_in_the_decoder(tmp_path):
-    decoders = Decoders(1, DecodeOptions((Need(16),), max_pixels=100))
+    decoders = DecoderPool(1, DecodeOptions((ViewSpec(16),), max_pixels=100))
     photo(tmp_path / "a.png", size=(11, 10))
     photo(tmp_path / "b.png", size=(10, 10))
     with pytest.raises(Unreadable, match="11x10 pixels, more than the limit of 100"):
@@ -127,7 +127,7 @@ def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path):
     for name, size in sizes.items():
         photo(tmp_path / f"{name}.png", size=size)
     path = {name: at(tmp_path / f"{name}.png") for name in sizes}
-    decoders = Decoders(2, OPTIONS, memory_bytes=64_000_000, least_bytes=(0, 0))  # 4 MB for each of two, 16 for one
+    decoders = DecoderPool(2, OPTIONS, memory_bytes=64_000_000, least_bytes=(0, 0))  # 4 MB for each of two, 16 for one
     decoders._all[0]._alone.acquire()  # as if a large one were being opened
     with ThreadPoolExecutor(2) as threads:
         large = threads.submit(decoders.open, path["large"], wanted)
@@ -145,7 +145,7 @@ def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path):
 
 def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path):
     Image.new("L", (8192, 6144)).save(tmp_path / "a.jpg")
-    decoders = Decoders(8, DecodeOptions((Need(224),)), memory_bytes=16 * 2**30)
+    decoders = DecoderPool(8, DecodeOptions((ViewSpec(224),)), memory_bytes=16 * 2**30)
     opened = decoders.open(at(tmp_path / "a.jpg"), wanted).opened
     decoders.close()
     assert (opened.width, opened.height) == (8192, 6144)
@@ -153,7 +153,7 @@ def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path):
 
 def test_many_threads_get_each_their_own_photo(tmp_path):
     every = [noise(tmp_path / f"{i}.png", i) for i in range(40)]
-    decoders = Decoders(3, OPTIONS)
+    decoders = DecoderPool(3, OPTIONS)
     with ThreadPoolExecutor(3) as threads:
         reads = list(threads.map(lambda p: decoders.open(p, wanted), every))
     decoders.close()
@@ -178,7 +178,7 @@ def test_a_decoder_imports_nothing_from_the_folder_that_the_user_stands_in(tmp_p
 def test_closed_decoders_open_nothing_and_leave_no_process_or_thread(tmp_path):
     photo(tmp_path / "a.png")
     threads = set(threading.enumerate())
-    decoders = Decoders(2, OPTIONS)
+    decoders = DecoderPool(2, OPTIONS)
     (watch,) = set(threading.enumerate()) - threads
     decoders.open(at(tmp_path / "a.png"), wanted)
     (child,) = [d._child for d in decoders._all if d._child is not None]  # one was needed, and one was started
@@ -195,8 +195,8 @@ def test_ctrl_c_to_the_whole_group_leaves_a_decoder_to_finish_its_photo(tmp_path
     photo(tmp_path / "a.png")
     program = f"""
 import os, signal
-from photosearch.photos.decode import Need
-from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.decode import ViewSpec
+from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
 signal.signal(signal.SIGINT, lambda *_: None)
 
@@ -204,7 +204,7 @@ def wanted(content):
     os.killpg(0, signal.SIGINT)
     return (0,)
 
-decoders = Decoders(1, DecodeOptions((Need(8),)))
+decoders = DecoderPool(1, DecodeOptions((ViewSpec(8),)))
 print(decoders.open(Photo({str(tmp_path / "a.png")!r}, 0, 0), wanted).opened.width)
 decoders.close()
 """
@@ -228,7 +228,7 @@ def test_a_decoder_may_take_so_much_memory_and_leaves_no_core(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     try:
-        decoders = Decoders(1, DecodeOptions((Need(8),), max_pixels=10**8))
+        decoders = DecoderPool(1, DecodeOptions((ViewSpec(8),), max_pixels=10**8))
         decoders.open(at(tmp_path / "a.png"), look)
         decoders.close()
     finally:

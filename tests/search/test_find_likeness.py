@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from embedding_library import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, fill, open_filled, open_seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Counting
 from PIL import Image
-from seen import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, fill, open_filled, open_seen
 from toy import toy_card, write_toy
 
 import photosearch
@@ -581,5 +581,5 @@ def test_the_map_is_closed_when_a_question_fails(few, monkeypatch):
 
 
 def test_a_label_needs_no_map(few, monkeypatch):
-    monkeypatch.setattr(similar, "open_map", lambda *_: pytest.fail("a label needs no map"))
+    monkeypatch.setattr(similar, "open_vector_map", lambda *_: pytest.fail("a label needs no map"))
     assert few.find("red") == ["red.png", "wine.png"]

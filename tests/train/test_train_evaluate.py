@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 from train import evaluate, looks, measure, pages
 from train.__main__ import app
 from train.data import caltech101
-from train.tool import read_card, report
+from train.tool import metrics, read_card
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def test_average_precision_lies_within_its_interval_and_narrows_with_more_pictur
         present = rng.random(n) < 0.3
         scores = np.clip(0.35 * present + rng.random(n) * 0.6, 0, 1).round(2)
         pairs = zip(scores, present, strict=True)
-        judged = [report.Judged(str(i), float(s), bool(p)) for i, (s, p) in enumerate(pairs)]
+        judged = [metrics.LabeledScore(str(i), float(s), bool(p)) for i, (s, p) in enumerate(pairs)]
         low, high = measure.bootstrap_average_precision(scores, present)
-        assert low < report.curve(judged).average_precision < high
+        assert low < metrics.curve(judged).average_precision < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 3
 

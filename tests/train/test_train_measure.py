@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, confusion_matrix
 
 from train import measure
-from train.tool import report
+from train.tool import metrics
 
 
 def test_average_precision_agrees_with_a_count_by_hand():
@@ -24,13 +24,15 @@ def test_what_the_tool_counts_without_scikit_learn_and_scipy_is_what_they_count(
     for n in (30, 500):
         truth = rng.random(n) < 0.3
         scores = np.clip(0.35 * truth + rng.random(n) * 0.6, 0, 1).round(2)
-        judged = [report.Judged(str(i), float(s), bool(t)) for i, (s, t) in enumerate(zip(scores, truth, strict=True))]
-        assert report.curve(judged).average_precision == pytest.approx(average_precision_score(truth, scores))
-        counts = report.count(judged, 0.5)
+        judged = [
+            metrics.LabeledScore(str(i), float(s), bool(t)) for i, (s, t) in enumerate(zip(scores, truth, strict=True))
+        ]
+        assert metrics.curve(judged).average_precision == pytest.approx(average_precision_score(truth, scores))
+        counts = metrics.count(judged, 0.5)
         (tn, fp), (fn, tp) = confusion_matrix(truth, scores >= 0.5)
         assert (counts.tp, counts.fp, counts.fn, counts.tn) == (tp, fp, fn, tn)
         interval = binomtest(tp, tp + fp).proportion_ci(method="wilson")
-        assert report.wilson(counts.tp, counts.tp + counts.fp) == pytest.approx((interval.low, interval.high))
+        assert metrics.wilson(counts.tp, counts.tp + counts.fp) == pytest.approx((interval.low, interval.high))
 
 
 def test_a_row_of_the_table_counts_what_it_says():

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from desk import Desk
-from visitor import Visitor, browsing
+from cli_env import Desk
+from http_client import Visitor, browsing
 
 from benchmarks.library import build
 from photosearch import Library

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Desk
-from visitor import browsing
+from cli_env import Desk
+from http_client import browsing
 
 from benchmarks.library import build
 from photosearch import Library
-from photosearch.web.page import write_found, write_report
+from photosearch.web.html_export import export_found, export_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -267,8 +267,8 @@ def test_pages_that_are_kept_are_open_to_everybody_without_a_network(
     with Library(desk.library) as library:
         for name, present in marks.items():
             library.mark(desk.photos / name, "red", present)
-        write_found(library, library.find("blue"), tmp_path / "found.html")
-        write_report(library, library.compare("red"), tmp_path / "report.html")
+        export_found(library, library.find("blue"), tmp_path / "found.html")
+        export_report(library, library.compare("red"), tmp_path / "report.html")
         for name in marks:
             library.unmark([desk.photos / name], ["red"])
     context = chromium.new_context(color_scheme=scheme, offline=True, **DEVICES[device])

@@ -2,7 +2,8 @@
 
 Flickr8k's development pictures play the library: a caption of each is a question that one of them answers, and NOTHING
 holds questions that none does. For each quantile of what photosearch/search/descriptions.txt reaches here: the share
-of captions that it would refuse, and of NOTHING that it would let pass. photosearch/search/background.py has QUANTILE.
+of captions that it would refuse, and of NOTHING that it would let pass. QUANTILE is in
+photosearch/search/similarity_cutoff.py.
 
     python -m train.recipes.similar_enough --data DIR
 """
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from photosearch.models.catalog import DEFAULT, resolve, text_model_for
+from photosearch.models.catalog import DEFAULT_MODEL, resolve, text_model_for
 from photosearch.models.text import TextModel
 from photosearch.search.similar import DESCRIPTIONS
 from train.recipes import frozen
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pictures = frozen.pictures(args.data, "flickr8k", "validation")
     random.Random(1).shuffle(pictures)
     pictures = pictures[:PICTURES]
-    model = Model(resolve(DEFAULT), provider="cpu")
+    model = Model(resolve(DEFAULT_MODEL), provider="cpu")
     words = TextModel(text_model_for(model.card.space))
     paths = [picture.path for picture in pictures]
     batches = frozen.prepare(paths, model.card.input_size, model.card.fit)
