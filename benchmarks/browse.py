@@ -93,7 +93,7 @@ def browse(work: Path, *, n: int = 50_000, n_large: int = 40, repeats: int = 10)
     db = build(work / f"browse-{n}.db", n, sorted(real.rglob("*.jpg")))
     large = sorted(pictures.write(work, "12mp", n_large).rglob("*.jpg"))
     with Library(db) as library:
-        shutil.rmtree(library.thumbnails, ignore_errors=True)
+        shutil.rmtree(library.thumbnails_folder, ignore_errors=True)
     return {
         "n": n, "results": min(RESULTS, n // 5), "repeats": repeats, "at_once": AT_ONCE,
         "server": measure_server(db, repeats), "thumbnails": measure_thumbnails(work, large),
@@ -269,7 +269,7 @@ def measure_browser(db: Path, repeats: int) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
     with Library(db) as library:
-        shutil.rmtree(library.thumbnails, ignore_errors=True)
+        shutil.rmtree(library.thumbnails_folder, ignore_errors=True)
     with serving(db) as server, sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=[] if os.geteuid() else ["--no-sandbox"])
         context = chromium.new_context(viewport={"width": 1280, "height": 860})

@@ -37,7 +37,7 @@ def learn(data: Path, work: Path, *, seeds: int = 5, model: str = "sight") -> di
     kind = {path: Path(path).parent.name for path in pictures}
     tiny = read_tiny(data, work)
     with open_library(work / "learn-caltech.db", [data / CALTECH], model) as library:
-        known = [label.name for label in library.labels()]
+        known = [label.name for label in library.labels.list()]
         unknown = [k for k in sorted(set(kind.values())) if hierarchy.find_label(k.replace("_", " "), known) is None]
         two = {name: [new_label(library, {p: kind[p] == name for p in pictures}, seed) for seed in range(seeds)]
                for name in TWO}  # fmt: skip
@@ -87,15 +87,15 @@ def new_label(library: Library, truth: Truth, seed: int) -> dict[str, Any]:
     sides = [[path for path, shows in truth.items() if shows == side] for side in (True, False)]
     marked = [[side[i] for i in rng.permutation(len(side))[:EACH]] for side in sides]
     for paths, present in zip(marked, (True, False), strict=True):
-        library.mark_many(paths, [("a new one", present)], new=True)
+        library.marks.add(paths, **{"positive" if present else "negative": ["a new one"]}, new=True)
     clock, cores = time.perf_counter(), core_seconds()
-    learned = library.learn("a new one")
+    learned = library.labels.learn("a new one")
     seconds, spent = time.perf_counter() - clock, core_seconds() - cores
     rest = truth.keys() - set(itertools.chain(*marked))
     told = count(library, "a new one", {path: truth[path] for path in rest})
-    library.undo_learning("a new one")
+    library.labels.undo_learning("a new one")
     for paths in marked:
-        library.unmark(paths, ["a new one"])
+        library.marks.remove(paths, ["a new one"])
     return {**told, "said": {k: learned.told[k] for k in ("precision", "recall", "expected_present", "found")},
             "seconds": seconds, "core_seconds": spent}  # fmt: skip
 
@@ -105,27 +105,28 @@ def better_bird(library: Library, name: str, truth: Truth, how: str, n: int = 60
 
     whole: the rest and the marks, these by heads that had not seen them.
     """
-    label = library.find_label("bird")
+    label = library.labels.get("bird")
     if how == "near":
         found = library.find("bird", min_score=0.0).found
         near = sorted(found, key=lambda f: abs(_logit(f.score) - _logit(label.threshold)))[:n]
         marked = [f.path for f in near]
         for present in (True, False):
-            library.mark_many([p for p in marked if truth[p] == present], [("bird", present)])
+            chosen = [p for p in marked if truth[p] == present]
+            library.marks.add(chosen, **{"positive" if present else "negative": ["bird"]})
     else:
-        sample = library.draw_sample("bird", n)
+        sample = library.samples.draw("bird", n)
         marked = [p.path for p in sample.photos if p.path is not None]
         shown = [str(p.number) for p in sample.photos if p.path is not None and truth[p.path]]
-        library.judge("bird", shown, sheet=sample.id)
+        library.samples.judge("bird", shown, sheet=sample.id)
     rest = {path: shows for path, shows in truth.items() if path not in set(marked)}
     before = count(library, "bird", rest)
-    learned = library.learn("bird")
+    learned = library.labels.learn("bird")
     after = count(library, "bird", rest)
     new, old = learned.told, learned.told["before"]
     whole = {"before": _sum([before, old]), "after": _sum([after, new if learned.kept == "learned" else old])}
     if learned.kept == "learned":
-        library.undo_learning("bird")
-    library.unmark(marked, ["bird"])
+        library.labels.undo_learning("bird")
+    library.marks.remove(marked, ["bird"])
     return {"library": name, "how": how, "yes": sum(truth[p] for p in marked), "no": sum(not truth[p] for p in marked),
             "kept": learned.kept, "why": learned.why, "before": before, "after": after,
             "whole": whole}  # fmt: skip

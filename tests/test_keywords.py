@@ -44,9 +44,9 @@ def short(told):
 
 
 def test_what_is_found_and_what_was_marked_goes_out(seen):
-    seen.asks.mark(seen.folder / "wine.png", "bird", False)
-    seen.asks.mark(seen.folder / "black.png", "bird", True)
-    told = seen.asks.export_keywords(["bird", "robin", "dog"])
+    seen.asks.marks.add(seen.folder / "wine.png", negative=["bird"])
+    seen.asks.marks.add(seen.folder / "black.png", positive=["bird"])
+    told = seen.asks.marks.export_keywords(["bird", "robin", "dog"])
     assert sorted(short(told)) == [
         ("black.png.xmp", True, ("bird",), ()), ("blue.png.xmp", True, ("dog",), ()),
         ("lake.png.xmp", True, ("robin", "dog"), ()), ("red.png.xmp", True, ("bird",), ()),
@@ -55,46 +55,46 @@ def test_what_is_found_and_what_was_marked_goes_out(seen):
         ["robin", "songbird"], ["dog", "mammal"],
     ]  # fmt: skip
     assert not (seen.folder / "wine.png.xmp").exists()
-    again = seen.asks.export_keywords(["bird", "robin", "dog"])
+    again = seen.asks.marks.export_keywords(["bird", "robin", "dog"])
     assert (again.written, again.same) == ([], 4)
 
 
 def test_a_correction_takes_out_what_was_written_and_nothing_else(seen):
-    seen.asks.export_keywords(["bird", "dog"])
+    seen.asks.marks.export_keywords(["bird", "dog"])
     path = seen.folder / "red.png.xmp"
     path.write_bytes(
         path.read_bytes().replace(b"<rdf:li>bird</rdf:li>", b"<rdf:li>bird</rdf:li><rdf:li>Me</rdf:li>", 1)
     )
-    seen.asks.mark(seen.folder / "red.png", "bird", False)
-    told = seen.asks.export_keywords(["bird"])
+    seen.asks.marks.add(seen.folder / "red.png", negative=["bird"])
+    told = seen.asks.marks.export_keywords(["bird"])
     assert short(told) == [("red.png.xmp", False, (), ("bird",))]
     assert (keywords(seen, "red.png.xmp").keywords, keywords(seen, "blue.png.xmp").keywords) == (("Me",), ("dog",))
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(seen):
-    dry = seen.asks.export_keywords(["bird"], dry_run=True)
+    dry = seen.asks.marks.export_keywords(["bird"], dry_run=True)
     assert not list(seen.folder.rglob("*.xmp"))
-    assert dry == seen.asks.export_keywords(["bird"])
+    assert dry == seen.asks.marks.export_keywords(["bird"])
     assert len(dry.written) == 2
 
 
 def test_only_marks_and_only_a_folder_can_be_asked_for(seen):
-    seen.asks.mark(seen.folder / "black.png", "dog", True)
-    assert short(seen.asks.export_keywords(["dog"], marked=True)) == [("black.png.xmp", True, ("dog",), ())]
-    assert short(seen.asks.export_keywords(["dog"], under=str(seen.folder / "sub"))) == [
+    seen.asks.marks.add(seen.folder / "black.png", positive=["dog"])
+    assert short(seen.asks.marks.export_keywords(["dog"], marked=True)) == [("black.png.xmp", True, ("dog",), ())]
+    assert short(seen.asks.marks.export_keywords(["dog"], under=str(seen.folder / "sub"))) == [
         ("lake.png.xmp", True, ("dog",), ()),
     ]  # fmt: skip
     with pytest.raises(QueryError, match="no label 'dgo'"):
-        seen.asks.export_keywords(["dgo"])
+        seen.asks.marks.export_keywords(["dgo"])
     with pytest.raises(InputError, match="say which labels"):
-        seen.asks.export_keywords([])
+        seen.asks.marks.export_keywords([])
 
 
 def test_one_that_cannot_be_understood_is_left_alone_and_named_and_the_others_are_written(seen):
     (seen.folder / "red.png.xmp").write_bytes(b"<html>")
     (seen.folder / "blue.png.xmp").symlink_to(seen.folder / "black.png")
     (seen.folder / "wine.png.xmp").mkdir()
-    told = seen.asks.export_keywords(["bird", "dog"])
+    told = seen.asks.marks.export_keywords(["bird", "dog"])
     assert short(told) == [("lake.png.xmp", True, ("dog",), ())]
     assert sorted((os.path.basename(path), why) for path, why in told.left_alone) == [
         ("blue.png.xmp", "it is a link, or no file"),
@@ -106,14 +106,14 @@ def test_one_that_cannot_be_understood_is_left_alone_and_named_and_the_others_ar
 
 
 def test_a_mode_stays_and_what_a_killed_run_left_is_not_overwritten(seen):
-    seen.asks.export_keywords(["bird"])
+    seen.asks.marks.export_keywords(["bird"])
     path = seen.folder / "red.png.xmp"
     path.chmod(0o640)
-    seen.asks.mark(seen.folder / "red.png", "dog", True)
+    seen.asks.marks.add(seen.folder / "red.png", positive=["dog"])
     left = seen.folder / "wine.png.xmp.part"
     left.write_bytes(b"half")
-    seen.asks.mark(seen.folder / "wine.png", "dog", True)
-    told = seen.asks.export_keywords(["bird", "dog"])
+    seen.asks.marks.add(seen.folder / "wine.png", positive=["dog"])
+    told = seen.asks.marks.export_keywords(["bird", "dog"])
     assert path.stat().st_mode & 0o777 == 0o640
     assert [os.path.basename(path) for path, _ in told.left_alone] == ["wine.png.xmp"]
     assert left.read_bytes() == b"half"
@@ -122,7 +122,7 @@ def test_a_mode_stays_and_what_a_killed_run_left_is_not_overwritten(seen):
 
 def test_a_photo_that_is_not_there_gets_none(seen):
     (seen.folder / "red.png").rename(seen.folder / "elsewhere")
-    told = seen.asks.export_keywords(["bird"])
+    told = seen.asks.marks.export_keywords(["bird"])
     assert (short(told), told.absent) == ([("wine.png.xmp", True, ("bird",), ())], 1)
     (seen.folder / "elsewhere").rename(seen.folder / "red.png")
 
@@ -130,7 +130,7 @@ def test_a_photo_that_is_not_there_gets_none(seen):
 def test_a_short_name_that_two_photos_share_is_nobodys(seen):
     seen.photo("red.jpg", (250, 5, 5))
     seen.index()
-    told = seen.asks.export_keywords(["bird"], short=True)
+    told = seen.asks.marks.export_keywords(["bird"], short=True)
     assert short(told) == [("wine.xmp", True, ("bird",), ())]
     assert told.left_alone == [(str(seen.folder / "red.xmp"), "it would belong to 2 photos of that name")]
     (seen.folder / "red.jpg").unlink()
@@ -151,25 +151,27 @@ def write(path: Path, *names: str, rating: int | None = None) -> None:
 def test_keywords_come_in_as_marks_and_what_is_no_label_is_counted(seen):
     write(seen.folder / "red.png.xmp", "Birds", "holiday")
     write(seen.folder / "wine.xmp", "places|holiday")
-    told = seen.asks.import_keywords()
+    told = seen.asks.marks.import_keywords()
     assert (told.marks, told.photos, dict(told.unknown)) == (1, 2, {"holiday": 2})
-    assert [(os.path.basename(t.path), t.label, t.present) for t in seen.asks.truth()] == [("red.png", "bird", True)]
-    assert seen.asks.import_keywords(new=["holiday"]).marks >= 2
-    assert ("red.png", "holiday") in {(os.path.basename(t.path), t.label) for t in seen.asks.truth()}
+    assert [(os.path.basename(t.path), t.label, t.present) for t in seen.asks.marks.list()] == [
+        ("red.png", "bird", True)
+    ]
+    assert seen.asks.marks.import_keywords(new=["holiday"]).marks >= 2
+    assert ("red.png", "holiday") in {(os.path.basename(t.path), t.label) for t in seen.asks.marks.list()}
 
 
 def test_what_the_tool_wrote_is_no_truth(seen):
-    seen.asks.export_keywords(["bird", "dog"])
-    told = seen.asks.import_keywords()
-    assert (told.marks, seen.asks.truth()) == (0, [])
+    seen.asks.marks.export_keywords(["bird", "dog"])
+    told = seen.asks.marks.import_keywords()
+    assert (told.marks, seen.asks.marks.list()) == (0, [])
 
 
 def test_a_complete_keyword_says_no_by_its_absence(seen):
     write(seen.folder / "red.png.xmp", "bird")
     write(seen.folder / "blue.png.xmp", "lake")
     write(seen.folder / "wine.png.xmp")
-    seen.asks.import_keywords(complete=["bird"])
-    assert sorted((os.path.basename(t.path), t.present) for t in seen.asks.truth("bird")) == [
+    seen.asks.marks.import_keywords(complete=["bird"])
+    assert sorted((os.path.basename(t.path), t.present) for t in seen.asks.marks.list("bird")) == [
         ("blue.png", False), ("red.png", True),
     ]  # fmt: skip
 
@@ -177,9 +179,9 @@ def test_a_complete_keyword_says_no_by_its_absence(seen):
 def test_ratings_become_a_label_of_ones_own(seen):
     for name, rating in (("red", 5), ("wine", 3), ("blue", -1), ("black", 0)):
         write(seen.folder / f"{name}.png.xmp", rating=rating)
-    told = seen.asks.import_keywords(rated={"keeper": 4})
+    told = seen.asks.marks.import_keywords(rated={"keeper": 4})
     assert told.marks == 3
-    assert sorted((os.path.basename(t.path), t.present) for t in seen.asks.truth("keeper")) == [
+    assert sorted((os.path.basename(t.path), t.present) for t in seen.asks.marks.list("keeper")) == [
         ("blue.png", False), ("red.png", True), ("wine.png", False),
     ]  # fmt: skip
 
@@ -192,15 +194,15 @@ def test_keywords_in_the_photo_itself_are_read_where_there_is_no_side_car(seen):
     path = seen.folder / "inside.jpg"
     Image.new("RGB", (16, 16), (3, 3, 3)).save(path, xmp=packet)
     seen.index()
-    assert seen.asks.import_keywords().marks == 1
-    assert [os.path.basename(t.path) for t in seen.asks.truth("bird")] == ["inside.jpg"]
+    assert seen.asks.marks.import_keywords().marks == 1
+    assert [os.path.basename(t.path) for t in seen.asks.marks.list("bird")] == ["inside.jpg"]
     path.unlink()
 
 
 def test_a_side_car_that_cannot_be_read_is_named_and_costs_nothing_else(seen):
     (seen.folder / "red.png.xmp").write_bytes(b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")
     write(seen.folder / "blue.png.xmp", "dog")
-    told = seen.asks.import_keywords()
+    told = seen.asks.marks.import_keywords()
     assert told.marks == 1
     assert [(os.path.basename(path), why) for path, why in told.left_alone] == [
         ("red.png.xmp", "it has a document type, which no side-car has"),
@@ -209,7 +211,7 @@ def test_a_side_car_that_cannot_be_read_is_named_and_costs_nothing_else(seen):
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="no exiftool here")
 def test_exiftool_finds_the_keywords_beside_the_photo(seen):
-    seen.asks.export_keywords(["bird"])
+    seen.asks.marks.export_keywords(["bird"])
     command = ["exiftool", "-s3", "-srcfile", "%d%f.%e.xmp", "-XMP-dc:Subject", str(seen.folder / "red.png")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "bird\n"
 

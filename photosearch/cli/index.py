@@ -122,7 +122,7 @@ def index_command(
             read_card(resolve(name))
     with open_library(ctx, db, create=True) as library, _stopping() as stop:
         for name in (*(model or ()),) or (None,):
-            loaded = library.load_own(name, provider)
+            loaded = library.models.load(name, provider)
             if require_gpu and loaded.provider == "cpu":
                 raise ModelError(f"no GPU can be used: {loaded.fallback or 'the CPU was asked for'}")
             if (
@@ -131,19 +131,19 @@ def index_command(
                 and (verbose or provider != "auto" or "no NVIDIA driver" not in loaded.fallback)
             ):
                 note(f"on the CPU; {loaded.fallback}" if loaded.provider == "cpu" else loaded.fallback)
-        before = library.answers
+        before = library.models.default
         events = library.index(
             *named, models=model or (), tiles=tiles, exclude=exclude or (), include=include or (),
             follow_symlinks=follow_symlinks, provider=provider, batch_size=batch_size, workers=workers,
             max_pixels=max_megapixels and max_megapixels * 1_000_000, force=force, retry=retry, prune=prune,
             stop=stop.is_set,
             engine=None if engine == "local" else library.open_ray(
-                address=address, shards=shards, photos=shard_size, cpus=cpus_per_actor, gpus=gpus_per_actor,
+                address=address, shards=shards, photos_per_shard=shard_size, cpus=cpus_per_actor, gpus=gpus_per_actor,
                 provider=provider,
             ),
         )  # fmt: skip
         start = time.perf_counter()
-        run = _follow(events, lambda: library.count_files(named), quiet=quiet, verbose=verbose)
+        run = _follow(events, lambda: library.folders.count_files(named), quiet=quiet, verbose=verbose)
         seconds = time.perf_counter() - start
         told = library.last_run() or {}
         how = f"{' and '.join(told.get('models', []))} on {told.get('provider')}"
@@ -156,7 +156,7 @@ def index_command(
             looked = told.get("models", [])
             if before is not None and looked and before not in looked:
                 note(f"find still uses {before}; `photosearch models use {looked[0]}` switches")
-        empty = [f for f in named if not stop.is_set() and not library.count_known(f)]
+        empty = [f for f in named if not stop.is_set() and not library.folders.count_photos(f)]
     for folder in empty:
         if real_path(folder) not in run.unlisted:  # that was said already
             note(f"{folder}: holds no photo that can be read here")
@@ -339,7 +339,7 @@ def folders_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) 
     if ctx.invoked_subcommand is not None:
         return
     with open_library(ctx, db) as library:
-        rows = library.folders()
+        rows = library.folders.list()
     if as_json:
         words = ("described", "usual")
         typer.echo(json.dumps([{k: v for k, v in row.items() if k not in words} for row in rows], indent=1))
@@ -383,7 +383,7 @@ def folders_set(
     Each option takes the place of what was said by it before; the next `photosearch index` goes by it.
     """
     with open_library(ctx, db) as library:
-        what = library.set_folder(
+        what = library.folders.set(
             folder, models=model, tiles=tiles, exclude=exclude, include=include,
             follow_symlinks=follow_symlinks, reset=reset,
         )  # fmt: skip
@@ -404,9 +404,9 @@ def folders_drop(
     from photosearch.cli.maintenance import confirm
 
     with open_library(ctx, db) as library:
-        rows = [row for row in library.folders() if row["path"] in (absolute_path(folder), real_path(folder))]
+        rows = [row for row in library.folders.list() if row["path"] in (absolute_path(folder), real_path(folder))]
         if not rows:
-            known = ", ".join(row["path"] for row in library.folders()) or "none"
+            known = ", ".join(row["path"] for row in library.folders.list()) or "none"
             raise InputError(f"{folder}: not a folder that is known; known are {known}")
         confirm(f"forget {rows[0]['path']}: {say_count(rows[0]['photos'], 'photo')} and your marks on them", yes)
         n = library.forget([rows[0]["path"]])

@@ -56,13 +56,13 @@ def _print_status(known: dict[str, Any]) -> None:
     size = known["size_bytes"]
     rows = [("library", known["database"] + (f" ({size / 1e6:,.1f} MB)" if size is not None else " (not made yet)"))]
     for root in known.get("roots", []):
-        away = "" if root["there"] else ", away"
+        away = "" if root["present"] else ", away"
         rows.append(("folder", f"{root['path']}: {say_count(root['photos'], 'photo')}{away}"))
     if "photos" in known:
         kinds = [f"{known[kind]:,} {kind}" for kind in ("unreadable", "removed", "excluded") if known[kind]]
         rows.append(("photos", ", ".join([f"{known['photos']:,}", *kinds])))
         rows.append(("known to you", say_count(known["truth"], "mark")))
-        rows.append(("answers", known["answers"] or "no model yet"))
+        rows.append(("answers", known["default_model"] or "no model yet"))
     for model in known.get("models", []):
         if model["name"] == USER_MODEL:
             seen = say_count(model["images"], "picture")
@@ -180,7 +180,7 @@ def models_use(
 ) -> None:
     """Let this model answer from now on, in find, sample and report."""
     with open_library(ctx, db) as library:
-        looked, images = library.use(name)
+        looked, images = library.models.set_default(name)
     note(f"find uses {name} from now on; it has looked at {looked:,} of {say_count(images, 'picture')}"
          + ("" if looked >= images else "; photosearch index looks at the others"))  # fmt: skip
 

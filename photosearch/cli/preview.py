@@ -51,7 +51,7 @@ def draw_photos(library: "Library", found: "Sequence[Match]") -> None:
         except Unreadable as error:
             return error.reason
 
-    with Thumbnails(library.thumbnails) as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
+    with Thumbnails(library.thumbnails_folder) as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(found), across):
             row = found[first : first + across]
             pictures = pool.map(read, row, [library.find_files(f.image_id) for f in row])

@@ -118,7 +118,7 @@ def label_argument(*, help: str, metavar: str = "LABEL") -> Any:
 def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
     """The labels of the library that begin so, for a shell that asks; none where it can't be read."""
     with contextlib.suppress(PhotosearchError, OSError), open_library(ctx, ctx.params.get("db")) as library:
-        names = dict.fromkeys(label.name for label in library.labels())
+        names = dict.fromkeys(label.name for label in library.labels.list())
         return [name for name in names if name.startswith(incomplete)]
     return []
 

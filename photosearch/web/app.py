@@ -195,7 +195,7 @@ class Browse:
         question |= {key: asked[key] for key in ("since", "until") if asked.get(key)}
         question |= {key: _number(asked[key]) for key in ("min_score", "min_similarity") if asked.get(key)}
         if asked.get("reading") in ("label", "text"):
-            question["reading"] = asked["reading"]
+            question["query_mode"] = asked["reading"]
         if asked.get("sort") == "date":
             question["sort"] = "date"
         if asked.get("under"):
@@ -225,26 +225,26 @@ class Browse:
         return library.complete(asked.get("words", ""))
 
     def list_labels(self, library: Library, _: QueryParams) -> list[dict[str, Any]]:
-        own = library.answers
+        own = library.models.default
         return [
             {"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved, "answers": x.model == own}
-            for x in library.labels()
+            for x in library.labels.list()
         ]
 
     def list_folders(self, library: Library, _: QueryParams) -> list[dict[str, str]]:
-        return [{"id": _folder_id(path), "path": path} for path in library.list_folders()]
+        return [{"id": _folder_id(path), "path": path} for path in library.folders.list_paths()]
 
     def _find_folder(self, library: Library, folder_id: str) -> str:
-        for path in library.list_folders():
+        for path in library.folders.list_paths():
             if _folder_id(path) == folder_id:
                 return path
         raise InputError("this folder is not in the library any more; load the page anew")
 
     def describe_picture(self, library: Library, asked: QueryParams) -> dict[str, Any]:
-        known = library.picture(_integer(asked.get("id", "")))
+        known = library.details(_integer(asked.get("id", "")))
         if known is None:
             raise InputError("no photo in the library shows this any more; it was removed or forgotten")
-        unseen, wanted = library.find_unseen(known.paths), set(asked.getlist("label")) | set(known.said)
+        unseen, wanted = library.find_missing(known.paths), set(asked.getlist("label")) | set(known.said)
         scores = [s for i, s in enumerate(known.scores) if i < MAX_LABELS or s.label in wanted]
         return {
             "image_id": known.image_id, "width": known.width, "height": known.height, "taken": known.taken,
@@ -274,7 +274,7 @@ class Browse:
 
     def list_next(self, library: Library, asked: QueryParams) -> dict[str, Any]:
         kind = asked.get("kind", "near")
-        found = library.list_next(asked.get("label", ""), kind)  # type: ignore[arg-type]  # it refuses what it isn't
+        found = library.samples.queue(asked.get("label", ""), kind)  # type: ignore[arg-type]  # it refuses what it isn't
         return {
             "label": found.label.name, "model": found.label.model, "threshold": found.label.threshold,
             "kind": found.kind, "other": found.other, "left": found.left, "asked": [asdict(a) for a in found.asked],
@@ -282,12 +282,12 @@ class Browse:
 
     def report(self, library: Library, asked: QueryParams) -> dict[str, Any]:
         """What a threshold would do; the label's own where none is given, or where none is marked yet: null."""
-        label = library.find_label(asked.get("label", ""))
+        label = library.labels.get(asked.get("label", ""))
         told: dict[str, Any] = {"label": label.name, "model": label.model, "own": label.threshold, "saved": label.saved}
-        if not library.truth(label.name):
+        if not library.marks.list(label.name):
             return {**told, "report": None, "judged": []}
         at = _number(asked["threshold"]) if asked.get("threshold") else None
-        compared = library.compare(label.name, threshold=at)
+        compared = library.report(label.name, threshold=at)
         return {**told, "report": {k: v for k, v in compared.told.items() if k != "mistakes"},
                 "judged": [(round(j.score, 4), j.present) for j in compared.judged]}  # fmt: skip
 
@@ -295,7 +295,7 @@ class Browse:
         image_id, present = _integer(said.get("image")), said.get("present")
         if present not in (True, False, None):
             raise InputError("present is true, false or null")
-        label, before = library.mark_picture(image_id, str(said.get("label")), present)
+        label, before = library.marks.set_image(image_id, str(said.get("label")), present)
         self.marks.append(MarkStep(image_id, label.name, before))
         return {"image": image_id, "label": label.name, "present": present, "undo": len(self.marks)}
 
@@ -304,19 +304,19 @@ class Browse:
             last = self.marks.pop()
         except IndexError:
             raise InputError("there is nothing to undo") from None
-        library.undo_picture(last.image_id, last.label, last.before)
+        library.marks.restore_image(last.image_id, last.label, last.before)
         return {"image": last.image_id, "label": last.label, "present": last.before, "undo": len(self.marks)}
 
     def draw_sample(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:
-        label = library.find_label(str(said.get("label")))
+        label = library.labels.get(str(said.get("label")))
         # Not the command's 0: who draws again, from a button, wants other photos, so that more of them count together.
-        drawn = library.draw_sample(label.name, _integer(said.get("n", 60)), seed=secrets.randbelow(2**31))
+        drawn = library.samples.draw(label.name, _integer(said.get("n", 60)), seed=secrets.randbelow(2**31))
         return {"label": label.name, "sample": drawn.id, "photos": len(drawn.photos)}
 
     def save_threshold(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:
-        label, threshold = library.find_label(str(said.get("label"))), said.get("threshold")
-        library.save_threshold(label, None if threshold is None else _share(threshold))
-        now = library.find_label(label.name)
+        label, threshold = library.labels.get(str(said.get("label"))), said.get("threshold")
+        library.labels.set_threshold(label, None if threshold is None else _share(threshold))
+        now = library.labels.get(label.name)
         return {"label": now.name, "own": now.threshold, "saved": now.saved}
 
     # ---- albums
@@ -349,7 +349,7 @@ def check_album_name(name: str) -> str:
 
 def _rows(library: Library, result: Result, first: int, n: int, label: str | None) -> list[dict[str, Any]]:
     found = result.found[first : first + n]
-    said = library.said(label, [f.image_id for f in found]) if label else {}
+    said = library.marks.read_images(label, [f.image_id for f in found]) if label else {}
     return [
         {"image_id": f.image_id, "name": os.path.basename(f.path), "path": f.path, "score": round(f.score, 4),
          "taken": f.taken, "taken_from": f.taken_from, "present": said.get(f.image_id)}

@@ -70,7 +70,7 @@ def export_found(library: Library, answer: Answer, path: Path, *, most_bytes: in
     be written.
     """
     wanted = [(f.image_id, f.path, f.score, f.taken.replace("T", " "), f.taken_from) for f in answer.found]
-    with Thumbnails(library.thumbnails) as thumbnails:
+    with Thumbnails(library.thumbnails_folder) as thumbnails:
         shown = _take(_show(library, thumbnails, wanted), most_bytes)
     size = _write(path, "found.html", answer=answer, shown=shown, left_out=len(wanted) - len(shown))
     return HtmlExport(len(shown), len(wanted) - len(shown), size)
@@ -79,7 +79,7 @@ def export_found(library: Library, answer: Answer, path: Path, *, most_bytes: in
 def export_report(library: Library, compared: LabelReport, path: Path) -> HtmlExport:
     """The report on a label as a page: its counts, shares, curve and calibration, and its mistakes as pictures."""
     wrong, missed = metrics.mistakes(compared.judged, compared.threshold, MISTAKES)
-    with Thumbnails(library.thumbnails) as thumbnails:
+    with Thumbnails(library.thumbnails_folder) as thumbnails:
         pictures = [list(_show(library, thumbnails, [(j.image_id, j.path, j.score, "", "") for j in kind]))
                     for kind in (wrong, missed)]  # fmt: skip
     bins = metrics.reliability(compared.judged)

@@ -63,4 +63,4 @@ class Results:
 
 
 def _ask(library: Library, question: Mapping[str, Any], limit: int, most_similar: int) -> Answer:
-    return library.find(**question, limit=limit, most_similar=most_similar)
+    return library.find(**question, limit=limit, max_similar=most_similar)

@@ -32,7 +32,7 @@ def serve(
     the port can't be had, StoreError where there is no such library.
     """
     with Library(path, create=False) as library:
-        folder = library.thumbnails
+        folder = library.thumbnails_folder
     with _listen(port) as listening, Thumbnails(folder, max_bytes=cache_bytes) as thumbnails:
         thumbnails.start()
         keys = Session(listening.getsockname()[1])

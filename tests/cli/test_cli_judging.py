@@ -358,8 +358,8 @@ def test_a_sheet_is_in_the_drawn_order_and_tells_its_label_and_date(desk: Desk) 
     assert sorted(order) != order
     with photosearch.Library(desk.library) as library:
         (number,) = {row["sheet"] for row in rows}
-        label = library.find_label("red")
-        kept = marks.find_sample(library._db, label, int(number))
+        label = library.labels.get("red")
+        kept = marks.find_sample(library._session.db, label, int(number))
     assert kept is not None
     assert [os.path.basename(p.path or "") for p in kept.photos] == order
     assert [p.number for p in kept.photos] == list(range(1, 21))

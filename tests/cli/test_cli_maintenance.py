@@ -47,8 +47,8 @@ def test_status_tells_what_there_is(desk: Desk) -> None:
     assert not desk.library.exists(), "asking makes nothing"
     desk.index("--exclude", "*.webp")
     known = json.loads(desk.run("status", "--json").stdout)
-    assert known["roots"] == [{"path": str(desk.photos), "photos": 2, "there": True}]
-    counts = ("photos", "unreadable", "removed", "excluded", "truth", "answers")
+    assert known["roots"] == [{"path": str(desk.photos), "photos": 2, "present": True}]
+    counts = ("photos", "unreadable", "removed", "excluded", "truth", "default_model")
     assert [known[k] for k in counts] == [2, 0, 0, 0, 0, "toy"]
     assert known["models"][0]["images"] == 2
     assert known["providers"]["cpu"] == "ready"
@@ -127,7 +127,7 @@ def test_another_model_answers_once_it_has_looked(desk: Desk) -> None:
     )
     desk.run("index", desk.photos / "2019", "--model", desk.other)
     assert desk.run("models", "use", "other").stdout == ""
-    assert json.loads(desk.run("status", "--json").stdout)["answers"] == "other"
+    assert json.loads(desk.run("status", "--json").stdout)["default_model"] == "other"
     assert names(desk.run("find", "red", "--json")) == ["white.png"]
 
 
@@ -147,7 +147,7 @@ def test_what_is_forgotten_is_named_and_asked_for(desk: Desk) -> None:
     assert names(desk.run("find", "red", "--json")) == ["white.png"]
     assert said(desk.run("forget", "--all", "--yes")) == ["2 photos forgotten"]
     known = json.loads(desk.run("status", "--json").stdout)
-    assert (known["photos"], known["roots"], known["models"], known["answers"]) == (0, [], [], None)
+    assert (known["photos"], known["roots"], known["models"], known["default_model"]) == (0, [], [], None)
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 3), ("\n", 3)])

@@ -134,7 +134,7 @@ def test_an_engine_is_opened_as_is_said(desk: Desk, monkeypatch: pytest.MonkeyPa
             "--cpus-per-actor", 3, "--gpus-per-actor", 0.5)  # fmt: skip
     assert desk.index(*told).stderr == "photosearch: no engine here\n"
     assert opened == [
-        {"address": "head:6379", "shards": str(desk.folder / "s"), "photos": 70, "cpus": 3, "gpus": 0.5,
+        {"address": "head:6379", "shards": str(desk.folder / "s"), "photos_per_shard": 70, "cpus": 3, "gpus": 0.5,
          "provider": "auto"}
     ]  # fmt: skip
 

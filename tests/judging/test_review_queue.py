@@ -41,91 +41,91 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 
 def asked(library: Library, kind: str, **options: object) -> list[int]:
-    return [a.image_id for a in library.list_next("bird", kind, **options).asked]
+    return [a.image_id for a in library.samples.queue("bird", kind, **options).asked]
 
 
 def test_the_nearest_to_the_threshold_come_first_and_those_that_are_judged_dont_come(library):
     assert asked(library, "near") == [3, 2, 4, 1]
     assert asked(library, "near", n=2) == [3, 2]
-    library.mark_picture(3, "bird", True)
+    library.marks.set_image(3, "bird", True)
     assert asked(library, "near") == [2, 4, 1]
 
 
 def test_the_threshold_is_the_users_own_where_one_was_saved(library):
-    library.save_threshold(library.find_label("bird"), 0.94)
+    library.labels.set_threshold(library.labels.get("bird"), 0.94)
     assert asked(library, "near", n=1) == [4]
 
 
 def test_where_two_models_disagree_the_surest_of_them_come_first(library):
-    queue = library.list_next("bird", "disagree")
+    queue = library.samples.queue("bird", "disagree")
     assert queue.other == "two"
     assert queue.asked == (ReviewItem(1, 0.05, 0.9), ReviewItem(4, 0.95, 0.3), ReviewItem(2, 0.45, 0.6))
-    library.mark_picture(1, "bird", False)
+    library.marks.set_image(1, "bird", False)
     assert asked(library, "disagree") == [4, 2]
 
 
 def test_a_label_that_one_model_alone_knows_has_nobody_to_disagree(library):
-    queue = library.list_next("cat", "disagree")
+    queue = library.samples.queue("cat", "disagree")
     assert (queue.other, queue.asked) == (None, ())
 
 
 def test_of_a_sample_those_come_that_are_not_judged(library):
-    assert library.list_next("bird", "sample").left is None
-    library.draw_sample("bird", 4)
-    assert library.list_next("bird", "sample").left == 4
-    library.mark_picture(2, "bird", False)
-    queue = library.list_next("bird", "sample")
+    assert library.samples.queue("bird", "sample").left is None
+    library.samples.draw("bird", 4)
+    assert library.samples.queue("bird", "sample").left == 4
+    library.marks.set_image(2, "bird", False)
+    queue = library.samples.queue("bird", "sample")
     assert (sorted(a.image_id for a in queue.asked), queue.left) == ([1, 3, 4], 3)
 
 
 def test_a_queue_or_a_label_that_isnt_there_is_named(library):
     with pytest.raises(InputError, match="soon: no such queue; there are near, disagree, sample"):
-        library.list_next("bird", "soon")
+        library.samples.queue("bird", "soon")
     with pytest.raises(QueryError, match="no label 'brid'; the nearest are: bird"):
-        library.list_next("brid")
+        library.samples.queue("brid")
 
 
 def test_what_is_said_of_a_picture_can_be_taken_back_to_what_was_said_before(library):
     def said() -> dict[int, bool]:
-        return library.said("bird", [1, 2, 3, 4, 99])
+        return library.marks.read_images("bird", [1, 2, 3, 4, 99])
 
-    label, before = library.mark_picture(1, "BIRD", True)
+    label, before = library.marks.set_image(1, "BIRD", True)
     assert (label.name, before, said()) == ("bird", None, {1: True})
-    assert library.mark_picture(1, "bird", False)[1] is True
-    assert library.mark_picture(1, "bird", True)[1] is False
-    assert library.mark_picture(1, "bird", None)[1] is True
+    assert library.marks.set_image(1, "bird", False)[1] is True
+    assert library.marks.set_image(1, "bird", True)[1] is False
+    assert library.marks.set_image(1, "bird", None)[1] is True
     assert said() == {}
     with pytest.raises(InputError, match="no photo in the library shows picture 99"):
-        library.mark_picture(99, "bird", True)
+        library.marks.set_image(99, "bird", True)
 
 
 def test_an_undo_takes_back_one_picture_and_leaves_no_step_of_its_own(library):
-    library.mark_picture(1, "bird", True)
-    library.mark_picture(2, "bird", True)
-    library.undo_picture(2, "bird", None)
-    assert library.said("bird", [1, 2]) == {1: True}
-    assert [(u.label, u.present) for u in library.undo_marks()] == [("bird", None)], "the first"
-    assert library.said("bird", [1, 2]) == {}
-    library.mark_picture(1, "bird", True)
-    library.mark_picture(2, "bird", False)
-    library.undo_picture(1, "bird", None)
-    assert library.said("bird", [1, 2]) == {2: False}, "somebody marked another meanwhile: that one stays"
+    library.marks.set_image(1, "bird", True)
+    library.marks.set_image(2, "bird", True)
+    library.marks.restore_image(2, "bird", None)
+    assert library.marks.read_images("bird", [1, 2]) == {1: True}
+    assert [(u.label, u.present) for u in library.marks.undo()] == [("bird", None)], "the first"
+    assert library.marks.read_images("bird", [1, 2]) == {}
+    library.marks.set_image(1, "bird", True)
+    library.marks.set_image(2, "bird", False)
+    library.marks.restore_image(1, "bird", None)
+    assert library.marks.read_images("bird", [1, 2]) == {2: False}, "somebody marked another meanwhile: that one stays"
 
 
 def test_all_that_is_known_of_a_picture(library):
-    library.mark_picture(4, "cat", False)
-    known = library.picture(4)
+    library.marks.set_image(4, "cat", False)
+    known = library.details(4)
     assert known is not None
     assert (known.paths, known.said, known.width, known.taken) == (["/photos/3.jpg"], {"cat": False}, 40, None)
     assert [(s.label, s.model, s.score, s.threshold) for s in known.scores] == [
         ("bird", "one", 0.95, 0.5), ("bird", "two", 0.3, 0.5),
     ]  # fmt: skip
-    assert library.picture(99) is None
+    assert library.details(99) is None
     assert library.find_files(4) == (bytes([3] * 32), ["/photos/3.jpg"])
 
 
 def test_a_picture_whose_photos_are_gone_is_neither_asked_for_nor_told_of(library):
-    mark_absent(library._db, [3], "removed")
+    mark_absent(library._session.db, [3], "removed")
     assert asked(library, "near") == [2, 4, 1]
     assert asked(library, "disagree") == [1, 4, 2]
-    assert library.picture(3) is library.find_files(3) is None
+    assert library.details(3) is library.find_files(3) is None

@@ -175,7 +175,7 @@ def test_all_that_the_pages_load_comes_from_the_package() -> None:
 
 def test_a_name_that_is_a_script_comes_out_as_text(desk: Desk, visitor: Visitor) -> None:
     with Library(desk.library) as library:
-        label = library.add_label("<b>", "a blue thing")
+        label = library.labels.add("<b>", "a blue thing")
     try:
         rows = visitor.ask("find?words=blue")["rows"]
         assert "<script>.jpg" in [row["name"] for row in rows]
@@ -187,7 +187,7 @@ def test_a_name_that_is_a_script_comes_out_as_text(desk: Desk, visitor: Visitor)
             assert b"<script>.jpg" not in visitor.send("GET", f"{target}?label=<b>&words=<script>").body
     finally:
         with Library(desk.library) as library:
-            library.remove_label("<b>")
+            library.labels.remove("<b>")
 
 
 def test_only_this_machine_can_reach_it(visitor: Visitor) -> None:

@@ -51,11 +51,11 @@ def test_a_page_needs_nothing_from_elsewhere_and_lets_nothing_in(desk: Desk, her
 
 def test_a_label_and_a_name_that_are_html_come_out_as_text(desk: Desk, here: Path) -> None:
     with Library(desk.library) as library:
-        library.add_label("<b>", "a blue thing")
+        library.labels.add("<b>", "a blue thing")
         try:
             export_found(library, library.find('"<b>"', min_score=0.0), here / "b.html")
         finally:
-            library.remove_label("<b>")
+            library.labels.remove("<b>")
     text = (here / "b.html").read_text()
     assert "<h1>&lt;b&gt;</h1>" in text
     assert "<b>" not in re.sub(r"<b>\d\.\d{3}</b>", "", text)
