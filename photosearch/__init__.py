@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from photosearch.judging.marking import UndoneMark
     from photosearch.judging.report import LabelReport
     from photosearch.judging.truth import format_csv
+    from photosearch.keywords import ExportResult
     from photosearch.library.matching import Match
     from photosearch.library.records import USER_MODEL, Label
     from photosearch.models.card import Card, TextCard
@@ -53,19 +54,60 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "DEFAULT_MODEL", "USER_MODEL", "AlbumResult", "Answer", "Card", "Event", "Label", "LabelReport", "Library", "Match",
-    "TextCard", "UndoneMark", "__version__", "add_model", "check_index", "check_installation", "check_rebuild",
-    "default_path", "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
-    "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models", "plot_report",
-    "pull_model", "read_model_card", "rebuild_library", "remove_model",
-]  # fmt: skip
+    "DEFAULT_MODEL",
+    "USER_MODEL",
+    "AlbumResult",
+    "Answer",
+    "Card",
+    "Event",
+    "ExportResult",
+    "Label",
+    "LabelReport",
+    "Library",
+    "Match",
+    "TextCard",
+    "UndoneMark",
+    "__version__",
+    "add_model",
+    "check_index",
+    "check_installation",
+    "check_rebuild",
+    "default_path",
+    "describe_providers",
+    "events",
+    "find_extra",
+    "find_model_offer",
+    "format_csv",
+    "list_added_models",
+    "list_backups",
+    "list_excluded_patterns",
+    "list_included_models",
+    "list_model_offers",
+    "list_models",
+    "plot_report",
+    "pull_model",
+    "read_model_card",
+    "rebuild_library",
+    "remove_model",
+]
 
 _MODULES = {  # all others: api.tools
-    "AlbumResult": "album", "Answer": "search.find", "Card": "models.card", "DEFAULT_MODEL": "models.catalog",
-    "Event": "index.events", "Label": "library.records", "LabelReport": "judging.report", "Library": "api.library",
-    "Match": "library.matching", "TextCard": "models.card", "USER_MODEL": "library.records",
-    "UndoneMark": "judging.marking", "default_path": "api.library", "format_csv": "judging.truth",
-}  # fmt: skip
+    "AlbumResult": "album",
+    "Answer": "search.find",
+    "Card": "models.card",
+    "DEFAULT_MODEL": "models.catalog",
+    "Event": "index.events",
+    "ExportResult": "keywords",
+    "Label": "library.records",
+    "LabelReport": "judging.report",
+    "Library": "api.library",
+    "Match": "library.matching",
+    "TextCard": "models.card",
+    "USER_MODEL": "library.records",
+    "UndoneMark": "judging.marking",
+    "default_path": "api.library",
+    "format_csv": "judging.truth",
+}
 
 # From version 1.29 on, ONNX Runtime reports each session on Linux to its maker: it keeps a number for this machine
 # under ~/.cache and opens connections. It reads this variable when it is imported; for Windows see models/session.py.

@@ -1,0 +1,93 @@
+"""`folders`: the indexed folders and how each is indexed."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from photosearch.cli.confirm import confirm
+from photosearch.cli.index import Exclude, FollowSymlinks, Include, Models, Tiles
+from photosearch.cli.output import format_count, note, print_table
+from photosearch.cli.root import App, AsJson, Db, Yes, app, open_library, path_argument
+
+folders_app = App(invoke_without_command=True, help="List, set or remove indexed folders.")
+app.add_typer(folders_app, name="folders")
+
+JSON_KEYS = {"there": "present"}
+
+
+@folders_app.callback()
+def folders_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -> None:
+    """List the indexed folders with their numbers of photos and settings."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with open_library(ctx, db) as library:
+        rows = library.folders.list()
+    if as_json:
+        typer.echo(json.dumps([_to_json(row) for row in rows], indent=1))
+        return
+    print_table(("folder", "photos", "", "settings"), [_to_cells(row) for row in rows])
+    if not rows:
+        note("No folders yet; add one: photosearch index FOLDER")
+        return
+    from photosearch import list_excluded_patterns
+
+    note(f"Skipped in every folder: {', '.join(list_excluded_patterns())}")
+
+
+def _to_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {JSON_KEYS.get(key, key): value for key, value in row.items() if key not in ("described", "usual")}
+
+
+def _to_cells(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    counts = [format_count(row["photos"], "photo")]
+    counts += [f"{row[kind]:,} {kind}" for kind in ("unreadable", "removed", "excluded") if row[kind]]
+    settings = [row["described"]["models"]]
+    settings += [f"{key}: {row['described'][key]}" for key in ("tiles", "excluded", "included", "links")
+                 if row["described"][key] != row["usual"][key]]  # fmt: skip
+    return row["path"], ", ".join(counts), "" if row["there"] else "away", "; ".join(settings)
+
+
+@folders_app.command("set")
+def folders_set(
+    ctx: typer.Context,
+    folder: Annotated[str, path_argument(metavar="DIR", help="An indexed folder, or one below it.")],
+    model: Models = None,
+    tiles: Tiles = None,
+    exclude: Exclude = None,
+    include: Include = None,
+    follow_symlinks: FollowSymlinks = None,
+    reset: Annotated[bool, typer.Option("--reset", help="First restore the default settings.")] = False,
+    db: Db = None,
+) -> None:
+    """Change how a folder is indexed.
+
+    Each option replaces its old value and applies from the next `photosearch index`.
+    """
+    with open_library(ctx, db) as library:
+        settings = library.folders.set(
+            folder, models=model, tiles=tiles, exclude=exclude, include=include,
+            follow_symlinks=follow_symlinks, reset=reset,
+        )  # fmt: skip
+    note(f"{folder}: settings saved: {settings}")
+    note("To apply them: photosearch index")
+
+
+@folders_app.command("remove")
+def folders_remove(
+    ctx: typer.Context,
+    folder: Annotated[str, path_argument(metavar="DIR", help="An indexed folder.")],
+    yes: Yes = False,
+    db: Db = None,
+) -> None:
+    """Remove a folder, its photos and your marks on them from the library.
+
+    No file in the folder is changed.
+    """
+    with open_library(ctx, db) as library:
+        row = library.folders.find(folder)
+        confirm(f"remove {row['path']} from the library: {format_count(row['photos'], 'photo')} and your marks on them",
+                yes)  # fmt: skip
+        n = library.forget([row["path"]])
+    note(f"Removed {format_count(n, 'photo')} from the library; the files are unchanged.")
