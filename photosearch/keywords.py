@@ -70,7 +70,7 @@ def export_keywords(
     marked: only what was marked, not what is found. short: photo.xmp in place of photo.jpg.xmp. dry_run: write nothing.
     """
     if not names:
-        raise InputError("say which labels to write; for example: photosearch export --xmp bird dog")
+        raise InputError("say which labels to write; for example: photosearch keywords export bird dog")
     labels = list(find_labels(db, names, model).values())
     folder = None if under is None else check_folder(db, under)
     shown = _find_shown(db, labels, folder, marked)

@@ -174,7 +174,7 @@ def _how_to_tell(label: str, not_scored: int) -> str:
         return f"none of the {not_scored:,} photos that you know of has a score for {label}; index them first"
     return (
         f"nothing is known of {label} yet; say what you know: photosearch mark PHOTO --is {label}, or "
-        f"photosearch truth import FILE.csv, or draw a few to judge: photosearch sample {label} -n 60"
+        f"photosearch marks import FILE.csv, or draw a few to judge: photosearch sample {label} -n 60"
     )
 
 
