@@ -35,9 +35,9 @@ def keywords_export(
     as_json: AsJson = False,
     db: Db = None,
 ) -> None:
-    """Write labels as keywords to side-cars (.xmp files) beside the photos.
+    """Write labels as keywords to side-cars.
 
-    Photos are never changed, nor are other keywords in a side-car. Side-cars that can't be read are skipped.
+    Those are .xmp files beside the photos, which darktable, digiKam and Lightroom read. Photos are never changed, nor are other keywords in a side-car. Side-cars that can't be read are skipped.
     """
     with open_library(ctx, db) as library:
         result = library.marks.export_keywords(
@@ -84,7 +84,10 @@ def keywords_import(
     ] = None,
     db: Db = None,
 ) -> None:
-    """Import keywords and ratings as marks, from side-cars or else the photos."""
+    """Import keywords and ratings as marks.
+
+    They are read from side-cars (.xmp files), or else from the photos.
+    """
     with open_library(ctx, db) as library:
         result = library.marks.import_keywords(
             under=under, new=new or (), complete=complete or (), rated=dict(map(_parse_rated, rated or ()))

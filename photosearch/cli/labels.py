@@ -38,7 +38,7 @@ def labels_show(
     as_json: AsJson = False,
     db: Db = None,
 ) -> None:
-    """Describe a label: its threshold, related labels, synonyms and measured accuracy."""
+    """Describe a label: threshold, relatives, synonyms, accuracy."""
     with open_library(ctx, db) as library:
         label = library.labels.describe(name, model)
     if as_json:
@@ -81,11 +81,14 @@ def labels_add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new label.")],
     text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="Description that the label stands for (default: its name).")
+        str | None, typer.Argument(metavar="DESCRIPTION", help="What its photos show (default: the name).")
     ] = None,
     db: Db = None,
 ) -> None:
-    """Add a label from a description, to find, sample, judge and report on."""
+    """Add a label from a description.
+
+    It can be found, sampled, judged and reported on like any other.
+    """
     with open_library(ctx, db) as library:
         label = library.labels.add(name, name if text is None else text)
     note(f"Added the label {label.name} with the threshold {label.threshold:.3f}. To measure it on your photos: "

@@ -108,7 +108,10 @@ def models_default(
     name: Annotated[str, model_argument(help="A model that has indexed photos in this library.")],
     db: Db = None,
 ) -> None:
-    """Make a model the library's default, for `find`, `sample` and `report`."""
+    """Make a model the library's default.
+
+    `find`, `sample` and `report` use it.
+    """
     with open_library(ctx, db) as library:
         indexed, total = library.models.set_default(name)
     rest = "" if indexed >= total else ". To index the others: photosearch index"
@@ -122,9 +125,9 @@ def models_add(
         str | None, typer.Option(metavar="NAME", help="Name for the model (default: the folder's name).")
     ] = None,
 ) -> None:
-    """Add a model that searches by descriptions (an image and a text encoder in ONNX).
+    """Add a model that searches by descriptions.
 
-    The model is checked and copied to your models folder.
+    DIR holds an image and a text encoder in ONNX. The model is checked and copied to your models folder.
     """
     from photosearch import add_model
 

@@ -17,7 +17,10 @@ STATES = {None: "not marked for {}", True: "marked as {} again", False: "marked 
 
 @undo_app.command("marks")
 def undo_marks(ctx: typer.Context, db: Db = None) -> None:
-    """Undo the last `mark`, `judge`, `marks import` or `keywords import`, or a change made in the browser."""
+    """Undo the last change of marks.
+
+    That is the last `mark`, `judge`, `marks import`, `keywords import` or mark in the browser.
+    """
     with open_library(ctx, db) as library:
         undone = library.marks.undo()
     if not undone:
@@ -34,7 +37,7 @@ def undo_threshold(
     model: OneModel = None,
     db: Db = None,
 ) -> None:
-    """Restore a label's threshold before the last `threshold set`."""
+    """Restore the threshold before `threshold set`."""
     with open_library(ctx, db) as library:
         if not library.labels.undo_threshold(library.labels.get(label, model)):
             raise InputError(f"the threshold of {label} was not set")

@@ -29,7 +29,7 @@ from photosearch.search.similar import read_weight
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CliEnv:
     """A folder with red.png and sub/rot.png, indexed by the toy model."""
 
     folder: Path
@@ -39,7 +39,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoders: object) -> Desk:
+def cli_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoders: object) -> CliEnv:
     monkeypatch.setenv("PHOTOSEARCH_DB", str(tmp_path / "data" / "library.db"))
     monkeypatch.setattr(run, "index", functools.partial(run.index, decoders=decoders))
     photos = tmp_path / "photos"
@@ -51,29 +51,32 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoders: object) -> D
 
     model = write_toy(tmp_path / "toy.onnx")
     assert call("index", photos, "--model", model, "--workers", 1).exit_code == 0
-    return Desk(tmp_path, photos, model, call)
+    return CliEnv(tmp_path, photos, model, call)
 
 
-def test_a_missing_photo_is_named_and_the_album_is_made_of_the_others(desk: Desk) -> None:
-    (desk.photos / "red.png").unlink()
+def test_a_missing_photo_is_named_and_the_album_is_made_of_the_others(cli_env: CliEnv) -> None:
+    (cli_env.photos / "red.png").unlink()
     for made in ("1 copied, 1 missing", "0 copied, 1 were there already, 1 missing"):
-        result = desk.run("find", "red", "--copy-to", desk.folder / "album")
+        result = cli_env.run("find", "red", "--copy-to", cli_env.folder / "album")
         assert (result.exit_code, result.stderr.splitlines()[-2:]) == (
             1,
-            [f"{desk.photos / 'red.png'}: not copied: No such file or directory", f"{desk.folder / 'album'}: {made}"],
+            [
+                f"{cli_env.photos / 'red.png'}: not copied: No such file or directory",
+                f"{cli_env.folder / 'album'}: {made}",
+            ],
         )
 
 
-def test_find_says_what_it_can_not_see(desk: Desk) -> None:
-    (desk.photos / "red.png").unlink()
-    assert [line.split("\t")[1:4:2] for line in desk.run("find", "red").stdout.splitlines()] == [
-        [str(desk.photos / "red.png"), "by file, missing"],
-        [str(desk.photos / "sub" / "rot.png"), "by file"],
+def test_find_says_what_it_can_not_see(cli_env: CliEnv) -> None:
+    (cli_env.photos / "red.png").unlink()
+    assert [line.split("\t")[1:4:2] for line in cli_env.run("find", "red").stdout.splitlines()] == [
+        [str(cli_env.photos / "red.png"), "by file, missing"],
+        [str(cli_env.photos / "sub" / "rot.png"), "by file"],
     ]
-    assert [row["there"] for row in json.loads(desk.run("find", "red", "--json").stdout)] == [False, True]
-    shutil.rmtree(desk.photos)
-    desk.photos.mkdir()
-    assert [line.split("\t")[3] for line in desk.run("find", "red").stdout.splitlines()] == ["by file, away"] * 2
+    assert [row["there"] for row in json.loads(cli_env.run("find", "red", "--json").stdout)] == [False, True]
+    shutil.rmtree(cli_env.photos)
+    cli_env.photos.mkdir()
+    assert [line.split("\t")[3] for line in cli_env.run("find", "red").stdout.splitlines()] == ["by file, away"] * 2
 
 
 # ---- files that are not ours
@@ -86,8 +89,8 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("name", [*HARMLESS, "other.db"])
-def test_a_file_that_is_no_library_is_neither_rebuilt_nor_forgotten(desk: Desk, name: str) -> None:
-    precious = desk.folder / "precious" / name
+def test_a_file_that_is_no_library_is_neither_rebuilt_nor_forgotten(cli_env: CliEnv, name: str) -> None:
+    precious = cli_env.folder / "precious" / name
     precious.parent.mkdir()
     if name == "other.db":
         with closing(sqlite3.connect(precious)) as other:
@@ -95,34 +98,34 @@ def test_a_file_that_is_no_library_is_neither_rebuilt_nor_forgotten(desk: Desk, 
     else:
         precious.write_bytes(HARMLESS[name])
     before = precious.read_bytes()
-    for command in (("rebuild", "--force", "--yes"), ("rebuild", "--yes"), ("index", desk.photos)):
+    for command in (("rebuild", "--force", "--yes"), ("rebuild", "--yes"), ("index", cli_env.photos)):
         if command[0] == "index" and name == "empty.txt":
             continue  # an empty file becomes a library
-        result = desk.run(*command, "--db", precious)
+        result = cli_env.run(*command, "--db", precious)
         assert result.exit_code == 1
         assert f"{precious}: another program's " in result.stderr
         assert "no library of photosearch" in result.stderr
         assert precious.read_bytes() == before
         assert [p.name for p in precious.parent.iterdir() if p.suffix != ".lock"] == [name]
     if name != "empty.txt":
-        assert desk.run("forget", "--all", "--yes", "--db", precious).exit_code == 1
+        assert cli_env.run("forget", "--all", "--yes", "--db", precious).exit_code == 1
         assert precious.read_bytes() == before
 
 
-def test_forgetting_all_deletes_what_was_put_aside_of_the_library_and_nothing_else(desk: Desk) -> None:
-    library = desk.folder / "data" / "library.db"
+def test_forgetting_all_deletes_what_was_put_aside_of_the_library_and_nothing_else(cli_env: CliEnv) -> None:
+    library = cli_env.folder / "data" / "library.db"
     like = library.with_name("library.db.damaged-photo.jpg")
     like.write_bytes(HARMLESS["photo.jpg"])
-    assert desk.run("rebuild", "--force", "--yes").exit_code == 0
+    assert cli_env.run("rebuild", "--force", "--yes").exit_code == 0
     assert len(list(library.parent.glob("library.db.damaged-2*"))) == 1
-    assert desk.run("forget", "--all", "--yes").exit_code == 0
+    assert cli_env.run("forget", "--all", "--yes").exit_code == 0
     assert sorted(p.name for p in library.parent.iterdir()) == ["library.db", like.name, "library.db.lock"]
 
 
-def test_rebuild_says_what_it_will_do_and_does_nothing_without_a_yes(desk: Desk) -> None:
-    library = desk.folder / "data" / "library.db"
+def test_rebuild_says_what_it_will_do_and_does_nothing_without_a_yes(cli_env: CliEnv) -> None:
+    library = cli_env.folder / "data" / "library.db"
     before = library.read_bytes()
-    result = desk.run("rebuild", "--force")
+    result = cli_env.run("rebuild", "--force")
     assert result.exit_code == 1
     assert f"this would start {library} anew: all scores go" in result.stderr
     assert library.read_bytes() == before
@@ -135,22 +138,22 @@ def test_a_library_that_is_still_in_its_log_is_one(tmp_path: Path) -> None:
 
 
 def test_whatever_stands_where_the_users_own_library_does_can_be_started_anew(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PHOTOSEARCH_DB")
-    own = desk.folder / "own" / "library.db"
+    own = cli_env.folder / "own" / "library.db"
     monkeypatch.setattr("photosearch.library.location.default_library_path", lambda: own)
     own.parent.mkdir()
     own.write_bytes(b"\0" * 8192)
-    assert desk.run("rebuild", "--yes").exit_code == 0
-    assert desk.run("status").exit_code == 0
+    assert cli_env.run("rebuild", "--yes").exit_code == 0
+    assert cli_env.run("status").exit_code == 0
 
 
 # ---- paths as a person types them
 
 
 def test_a_leading_tilde_is_the_home_folder_wherever_a_path_is_given(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -164,7 +167,7 @@ def test_a_leading_tilde_is_the_home_folder_wherever_a_path_is_given(
         ("models", "show", "~/toy.onnx"),
         ("forget", "~/photos/red.png", "--db", "~/q.db"),
     ):
-        result = desk.run(*command)
+        result = cli_env.run(*command)
         assert result.exit_code == 0, (command, result.output)
     monkeypatch.setenv("PHOTOSEARCH_DB", "~/p.db")
     assert default_path() == tmp_path / "p.db"
@@ -177,7 +180,7 @@ def test_a_leading_tilde_is_the_home_folder_wherever_a_path_is_given(
 # ---- output
 
 
-def start(desk: Desk, command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+def start(cli_env: CliEnv, command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """Run a line of sh; P stands for the program."""
     program = f"{sys.executable} -c 'from photosearch.cli.app import main; main()'"
     environment = {**os.environ, "PYTHONUNBUFFERED": "", **environment}
@@ -188,28 +191,28 @@ def start(desk: Desk, command: str, **environment: str) -> subprocess.CompletedP
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 @pytest.mark.parametrize("command", ["find red", "find red --json", "find red --paths", "find red --csv", "status"])
 @pytest.mark.parametrize("to", ["> /dev/full", ">&-"])
-def test_stdout_that_can_not_be_written_is_told_in_a_line(desk: Desk, command: str, to: str) -> None:
+def test_stdout_that_can_not_be_written_is_told_in_a_line(cli_env: CliEnv, command: str, to: str) -> None:
     why = "No space left on device" if "full" in to else "stdout is closed"
-    ran = start(desk, f"P {command} {to}")
+    ran = start(cli_env, f"P {command} {to}")
     assert (ran.returncode, ran.stderr.decode().splitlines()[-1]) == (1, f"photosearch: can't print: {why}")
     assert b"Traceback" not in ran.stderr
     assert b"Exception" not in ran.stderr
 
 
-def test_what_prints_nothing_needs_no_stdout(desk: Desk) -> None:
-    assert start(desk, f"P mark {desk.photos / 'red.png'} --is red >&-").returncode == 0
+def test_what_prints_nothing_needs_no_stdout(cli_env: CliEnv) -> None:
+    assert start(cli_env, f"P mark {cli_env.photos / 'red.png'} --is red >&-").returncode == 0
 
 
 @pytest.mark.slow
-def test_an_encoding_that_lacks_a_name_is_no_error(desk: Desk) -> None:
-    path = photo(desk.photos / "鳥.png", "red", size=(64, 51))
-    desk.run("index", desk.photos)
-    desk.run("mark", path, "--not", "red")
+def test_an_encoding_that_lacks_a_name_is_no_error(cli_env: CliEnv) -> None:
+    path = photo(cli_env.photos / "鳥.png", "red", size=(64, 51))
+    cli_env.run("index", cli_env.photos)
+    cli_env.run("mark", path, "--not", "red")
     for command in ("find red", "find red --json", "find red --paths", "status", "report"):
-        ran = start(desk, f"P {command}", PYTHONIOENCODING="cp1252")
+        ran = start(cli_env, f"P {command}", PYTHONIOENCODING="cp1252")
         assert (ran.returncode, b"Traceback" in ran.stderr) == (0, False), ran.stderr
     assert b"\\u9ce5.png" in ran.stdout, "report is for people"
-    assert os.fsencode(path) in start(desk, "P find red", PYTHONIOENCODING="cp1252").stdout.split(b"\t")
+    assert os.fsencode(path) in start(cli_env, "P find red", PYTHONIOENCODING="cp1252").stdout.split(b"\t")
 
 
 PLAIN = ["Screen 10.00\u202fAM.png", "a\u3000b.png", "a\u00a0b.png", "\U0001f468\u200d\U0001f469\u200d\U0001f467.png",
@@ -218,17 +221,17 @@ HARM = {"a\tb.png": r"a\tb.png", "a\nb.png": r"a\nb.png", "a\rb.png": r"a\rb.png
         "it's\t\\.png": r"it\'s\t\\.png", "a\x85b.png": r"a\u0085b.png"}  # fmt: skip
 
 
-def test_lines_for_programs_carry_real_names_and_stay_lines(desk: Desk) -> None:
+def test_lines_for_programs_carry_real_names_and_stay_lines(cli_env: CliEnv) -> None:
     names = [*PLAIN, "a\u202eb.png"]
     for i, name in enumerate([*names, *HARM]):
-        photo(desk.photos / "named" / name, "red", size=(64, 60 + i))
-    desk.run("index", desk.photos)
-    lines = desk.run("find", "red", "--under", desk.photos / "named").stdout.split("\n")[:-1]
-    expected = [f"{desk.photos}/named/{name}" for name in names]
-    expected += [f"$'{desk.photos}/named/{name}'" for name in HARM.values()]
+        photo(cli_env.photos / "named" / name, "red", size=(64, 60 + i))
+    cli_env.run("index", cli_env.photos)
+    lines = cli_env.run("find", "red", "--under", cli_env.photos / "named").stdout.split("\n")[:-1]
+    expected = [f"{cli_env.photos}/named/{name}" for name in names]
+    expected += [f"$'{cli_env.photos}/named/{name}'" for name in HARM.values()]
     assert sorted(line.split("\t")[1] for line in lines) == sorted(expected)
     for name in HARM:
-        line = quote(f"{desk.photos}/named/{name}", CONTROLS)
+        line = quote(f"{cli_env.photos}/named/{name}", CONTROLS)
         read = subprocess.run(["bash", "-c", f"test -e {line}"])
         assert read.returncode == 0, "bash reads it as it is"
 
@@ -248,15 +251,20 @@ def test_csv_with_a_carriage_return_is_read_back_whatever_the_python() -> None:
 
 
 @pytest.mark.parametrize("name", ["Geoffroy's cat", "crane (bird)", "dogs'", 'say "x"', "salt and pepper"])
-def test_whatever_labels_shows_can_be_asked_for_as_it_is_shown(desk: Desk, name: str) -> None:
+def test_whatever_labels_shows_can_be_asked_for_as_it_is_shown(cli_env: CliEnv, name: str) -> None:
     card = toy_card(name="odd", labels=(name, "sea", "sky"), pooling={})
-    model = write_toy(desk.folder / "odd.onnx", card)
+    model = write_toy(cli_env.folder / "odd.onnx", card)
     assert (
-        desk.run("index", desk.photos, "--model", model, "--workers", 1, "--db", desk.folder / "odd.db").exit_code == 0
+        cli_env.run(
+            "index", cli_env.photos, "--model", model, "--workers", 1, "--db", cli_env.folder / "odd.db"
+        ).exit_code
+        == 0
     )
-    shown = desk.run("labels", "--db", desk.folder / "odd.db").stdout.splitlines()[0].split("\t")[0]
+    shown = cli_env.run("labels", "--db", cli_env.folder / "odd.db").stdout.splitlines()[0].split("\t")[0]
     assert shown == name
-    assert len(desk.run("find", *shown.split(), "--paths", "--db", desk.folder / "odd.db").stdout.splitlines()) == 2
+    assert (
+        len(cli_env.run("find", *shown.split(), "--paths", "--db", cli_env.folder / "odd.db").stdout.splitlines()) == 2
+    )
 
 
 # ---- folders that hold nothing
@@ -265,92 +273,92 @@ def test_whatever_labels_shows_can_be_asked_for_as_it_is_shown(desk: Desk, name:
 @pytest.mark.parametrize(
     "command", [("report", "--label", "red"), ("truth", "export"), ("find", "red"), ("duplicates",)]
 )
-def test_a_folder_that_is_not_known_is_an_error_that_lists_the_known(desk: Desk, command: tuple[str, ...]) -> None:
-    desk.run("mark", desk.photos / "red.png", "--is", "red")
-    result = desk.run(*command, "--under", "/nosuch")
+def test_a_folder_that_is_not_known_is_an_error_that_lists_the_known(cli_env: CliEnv, command: tuple[str, ...]) -> None:
+    cli_env.run("mark", cli_env.photos / "red.png", "--is", "red")
+    result = cli_env.run(*command, "--under", "/nosuch")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.endswith(f"/nosuch: in no folder that is known; known are {desk.photos}\n")
-    assert desk.run(*command, "--under", desk.photos).exit_code == 0
+    assert result.stderr.endswith(f"/nosuch: in no folder that is known; known are {cli_env.photos}\n")
+    assert cli_env.run(*command, "--under", cli_env.photos).exit_code == 0
 
 
-def test_a_named_folder_without_a_photo_is_news(desk: Desk) -> None:
-    (desk.folder / "empty").mkdir()
-    result = desk.run("index", desk.folder / "empty", desk.photos)
+def test_a_named_folder_without_a_photo_is_news(cli_env: CliEnv) -> None:
+    (cli_env.folder / "empty").mkdir()
+    result = cli_env.run("index", cli_env.folder / "empty", cli_env.photos)
     assert result.exit_code == 1
-    assert f"{desk.folder / 'empty'}: holds no photo that can be read here" in result.stderr
+    assert f"{cli_env.folder / 'empty'}: holds no photo that can be read here" in result.stderr
     assert "2 photos: 0 new, 2 unchanged" in result.stderr
 
 
-def test_a_named_folder_that_can_not_be_listed_is_news(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_folder_that_can_not_be_listed_is_news(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = os.scandir
 
     def scandir(path: str = ".") -> object:
-        if str(path) == str(desk.photos):
+        if str(path) == str(cli_env.photos):
             raise PermissionError(13, "Permission denied", path)
         return listed(path)
 
     monkeypatch.setattr("os.scandir", scandir)
-    result = desk.run("index", desk.photos)
+    result = cli_env.run("index", cli_env.photos)
     assert result.exit_code == 1
-    assert f"{desk.photos}: can't be listed: Permission denied; what is known of it stays" in result.stderr
+    assert f"{cli_env.photos}: can't be listed: Permission denied; what is known of it stays" in result.stderr
 
 
 # ---- judging
 
 
 @pytest.mark.option("judge --sheet")
-def test_judge_names_its_sheet_and_says_which_marks_it_changes(desk: Desk) -> None:
+def test_judge_names_its_sheet_and_says_which_marks_it_changes(cli_env: CliEnv) -> None:
     for i, folder in enumerate(("first", "second"), 1):
-        drawn = desk.run("sample", "red", "-n", 4, "--to", desk.folder / folder)
+        drawn = cli_env.run("sample", "red", "-n", 4, "--to", cli_env.folder / folder)
         assert f"photosearch judge red --sheet {i} 3 7 12-15" in drawn.stderr
-        assert (desk.folder / folder / "sample.csv").read_text().splitlines()[1].startswith(f"{i},1,")
-    assert desk.run("judge", "red", "--sheet", 1, "1-2").stderr.startswith("sheet 1: 2 judged, 2 of them red")
-    assert "several sheets were drawn for red: 1, 2; say which you judge" in desk.run("judge", "red", "2").stderr
-    again = desk.run("judge", "red", "--sheet", 2, "2").stderr.splitlines()
+        assert (cli_env.folder / folder / "sample.csv").read_text().splitlines()[1].startswith(f"{i},1,")
+    assert cli_env.run("judge", "red", "--sheet", 1, "1-2").stderr.startswith("sheet 1: 2 judged, 2 of them red")
+    assert "several sheets were drawn for red: 1, 2; say which you judge" in cli_env.run("judge", "red", "2").stderr
+    again = cli_env.run("judge", "red", "--sheet", 2, "2").stderr.splitlines()
     assert again == ["1 mark changed: 1 no", "sheet 2: 2 judged, 1 of them red; now: photosearch report"]
-    assert "no sheet 9 was drawn for red; there are 1, 2" in desk.run("judge", "red", "--sheet", 9, "1").stderr
+    assert "no sheet 9 was drawn for red; there are 1, 2" in cli_env.run("judge", "red", "--sheet", 9, "1").stderr
 
 
 @pytest.mark.option("mark --forget", "report --reset")
-def test_a_mark_and_a_threshold_can_be_taken_back(desk: Desk) -> None:
-    path = desk.photos / "red.png"
-    desk.run("mark", path, "--is", "red")
-    assert desk.run("mark", path, "--forget", "Red").stderr == "1 mark taken back\n"
-    assert desk.run("truth", "export").stdout == "path,label,present\n"
-    desk.run("mark", path, "--is", "red")
-    own = desk.run("labels", "--json").stdout
-    desk.run("report", "--label", "red", "--threshold", 0.25, "--save")
-    assert desk.run("labels", "--json").stdout != own
-    assert desk.run("report", "--label", "red", "--reset").exit_code == 0
-    assert desk.run("labels", "--json").stdout == own
+def test_a_mark_and_a_threshold_can_be_taken_back(cli_env: CliEnv) -> None:
+    path = cli_env.photos / "red.png"
+    cli_env.run("mark", path, "--is", "red")
+    assert cli_env.run("mark", path, "--forget", "Red").stderr == "1 mark taken back\n"
+    assert cli_env.run("truth", "export").stdout == "path,label,present\n"
+    cli_env.run("mark", path, "--is", "red")
+    own = cli_env.run("labels", "--json").stdout
+    cli_env.run("report", "--label", "red", "--threshold", 0.25, "--save")
+    assert cli_env.run("labels", "--json").stdout != own
+    assert cli_env.run("report", "--label", "red", "--reset").exit_code == 0
+    assert cli_env.run("labels", "--json").stdout == own
 
 
-def test_copies_of_one_picture_count_once_in_a_report(desk: Desk) -> None:
+def test_copies_of_one_picture_count_once_in_a_report(cli_env: CliEnv) -> None:
     for name in ("copy.png", "another.png"):
-        shutil.copy(desk.photos / "red.png", desk.photos / name)
-    desk.run("index", desk.photos)
-    desk.run("mark", desk.photos / "red.png", desk.photos / "sub" / "rot.png", "--is", "red")
-    told = json.loads(desk.run("report", "--json").stdout)
+        shutil.copy(cli_env.photos / "red.png", cli_env.photos / name)
+    cli_env.run("index", cli_env.photos)
+    cli_env.run("mark", cli_env.photos / "red.png", cli_env.photos / "sub" / "rot.png", "--is", "red")
+    told = json.loads(cli_env.run("report", "--json").stdout)
     assert (told["n"], told["tp"], told["copies"]) == (2, 2, 2)
-    assert "2 photos more show the same pictures: each picture counts once" in desk.run("report").stdout
+    assert "2 photos more show the same pictures: each picture counts once" in cli_env.run("report").stdout
 
 
 # ---- polish
 
 
-def test_a_first_index_that_fails_leaves_no_empty_library(desk: Desk) -> None:
-    for command in ((desk.photos, "--model", "nope"), (desk.photos / "red.png",), (desk.folder / "nowhere",)):
-        assert desk.run("index", *command, "--db", desk.folder / "new" / "q.db").exit_code == 1
-        assert not (desk.folder / "new").exists()
+def test_a_first_index_that_fails_leaves_no_empty_library(cli_env: CliEnv) -> None:
+    for command in ((cli_env.photos, "--model", "nope"), (cli_env.photos / "red.png",), (cli_env.folder / "nowhere",)):
+        assert cli_env.run("index", *command, "--db", cli_env.folder / "new" / "q.db").exit_code == 1
+        assert not (cli_env.folder / "new").exists()
 
 
 @pytest.mark.slow
-def test_a_polite_kill_ends_with_143(desk: Desk) -> None:
+def test_a_polite_kill_ends_with_143(cli_env: CliEnv) -> None:
     for i in range(8):
-        photo(desk.photos / "more" / f"{i}.png", "red", size=(64, 80 + i))
+        photo(cli_env.photos / "more" / f"{i}.png", "red", size=(64, 80 + i))
     kill = "import os, signal; from photosearch.cli import index as i; old = i._follow; i._follow = lambda *a, **k: ("
     kill += "os.kill(os.getpid(), signal.SIGTERM), old(*a, **k))[1]; from photosearch.cli.app import main; main()"
-    ran = subprocess.run([sys.executable, "-c", kill, "index", desk.photos], capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", kill, "index", cli_env.photos], capture_output=True, text=True)
     assert (ran.returncode, "Stopped. What was done is kept" in ran.stderr) == (143, True)
 
 
@@ -362,16 +370,16 @@ def test_a_polite_kill_ends_with_143(desk: Desk) -> None:
     ],
 )
 def test_truth_is_read_from_stdin_and_as_spreadsheets_write_it(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, rows: str
+    cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch, rows: str
 ) -> None:
-    monkeypatch.chdir(desk.photos)
-    assert desk.run("truth", "import", "-", input=rows).stderr == "2 rows kept\n"
-    assert [line[-1] for line in desk.run("truth", "export").stdout.splitlines()[1:]] == ["1", "0"]
+    monkeypatch.chdir(cli_env.photos)
+    assert cli_env.run("truth", "import", "-", input=rows).stderr == "2 rows kept\n"
+    assert [line[-1] for line in cli_env.run("truth", "export").stdout.splitlines()[1:]] == ["1", "0"]
 
 
-def test_a_report_on_few_photos_says_that_they_are_too_few(desk: Desk) -> None:
-    desk.run("mark", desk.photos / "red.png", "--is", "red")
-    assert "recall      100.00 %   95 %: 20.65 to 100.00 (too few to say)" in desk.run("report").stdout
+def test_a_report_on_few_photos_says_that_they_are_too_few(cli_env: CliEnv) -> None:
+    cli_env.run("mark", cli_env.photos / "red.png", "--is", "red")
+    assert "recall      100.00 %   95 %: 20.65 to 100.00 (too few to say)" in cli_env.run("report").stdout
 
 
 def test_a_log_gets_a_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:

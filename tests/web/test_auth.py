@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_env import Desk, photosearch
+from cli_env import CliEnv, photosearch
 from http_client import Answer, Visitor, browsing
 from toy import photo
 
@@ -49,8 +49,8 @@ def test_a_wrong_token_opens_nothing(visitor: Visitor, token: str) -> None:
     assert "set-cookie" not in given.headers
 
 
-def test_the_address_works_once_and_the_cookie_is_for_this_server_and_no_script(desk: Desk) -> None:
-    with browsing(desk.library, enter=False) as visitor:
+def test_the_address_works_once_and_the_cookie_is_for_this_server_and_no_script(cli_env: CliEnv) -> None:
+    with browsing(cli_env.library, enter=False) as visitor:
         target = visitor.address.partition(str(visitor.port))[2]
         assert re.fullmatch(r"/enter\?token=[\w-]{43}", target), "256 bits of it"
         given = visitor.enter()
@@ -144,12 +144,12 @@ def test_what_is_no_object_of_json_is_refused_in_a_line(visitor: Visitor, body: 
 
 
 @pytest.mark.parametrize("name", ["", "..", ".hidden", "a/b", "/etc", "C:\\x", "a\0b", "a\nb", "x" * 300, " "])
-def test_an_album_has_a_name_and_no_path(desk: Desk, visitor: Visitor, name: str) -> None:
+def test_an_album_has_a_name_and_no_path(cli_env: CliEnv, visitor: Visitor, name: str) -> None:
     result = visitor.ask("find?words=red")["result"]
     assert "give the album a name of its own" in visitor.refused(
         "album", result=result, places=None, name=name, how="copy"
     )
-    assert not (desk.folder / "albums").exists()
+    assert not (cli_env.folder / "albums").exists()
 
 
 def test_every_answer_tells_the_browser_to_load_nothing_from_elsewhere(visitor: Visitor) -> None:
@@ -173,8 +173,8 @@ def test_all_that_the_pages_load_comes_from_the_package() -> None:
     assert {n for n in named if "www.w3.org/2000/svg" not in n} == set()
 
 
-def test_a_name_that_is_a_script_comes_out_as_text(desk: Desk, visitor: Visitor) -> None:
-    with Library(desk.library) as library:
+def test_a_name_that_is_a_script_comes_out_as_text(cli_env: CliEnv, visitor: Visitor) -> None:
+    with Library(cli_env.library) as library:
         label = library.labels.add("<b>", "a blue thing")
     try:
         rows = visitor.ask("find?words=blue")["rows"]
@@ -186,7 +186,7 @@ def test_a_name_that_is_a_script_comes_out_as_text(desk: Desk, visitor: Visitor)
         for target in PAGES[:4]:
             assert b"<script>.jpg" not in visitor.send("GET", f"{target}?label=<b>&words=<script>").body
     finally:
-        with Library(desk.library) as library:
+        with Library(cli_env.library) as library:
             library.labels.remove("<b>")
 
 
@@ -202,13 +202,13 @@ def test_only_this_machine_can_reach_it(visitor: Visitor) -> None:
     assert listening == [f"0100007F:{visitor.port:04X}"]
 
 
-def test_nothing_leaves_this_machine(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_leaves_this_machine(cli_env: CliEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python tells a hook of every socket that is made, bound or connected and of every name that is looked up."""
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(package.__file__).parents[1])]))
     monkeypatch.setenv("SAID", str(tmp_path / "said"))
-    shutil.rmtree(desk.library.with_name("library.db.thumbnails"), ignore_errors=True)  # decoders must be at work too
-    with browsing(desk.library, "--albums", tmp_path / "albums") as visitor:
+    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # decoders must be at work too
+    with browsing(cli_env.library, "--albums", tmp_path / "albums") as visitor:
         for target in (*PAGES, "/api/find?words=black&min_similarity=-1", "/api/duplicates", "/api/picture?id=1"):
             assert visitor.send("GET", target).status == 200
         result = visitor.ask("find?words=red")["result"]
@@ -222,8 +222,8 @@ def test_nothing_leaves_this_machine(desk: Desk, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.option("browse --port", "browse --db")
-def test_a_second_browse_has_a_port_and_keys_of_its_own(desk: Desk, visitor: Visitor) -> None:
-    with browsing(desk.library) as second:
+def test_a_second_browse_has_a_port_and_keys_of_its_own(cli_env: CliEnv, visitor: Visitor) -> None:
+    with browsing(cli_env.library) as second:
         assert second.port != visitor.port
         assert second.cookie != visitor.cookie
         assert refuses(second.send("GET", "/", cookie=visitor.cookie))
@@ -231,18 +231,18 @@ def test_a_second_browse_has_a_port_and_keys_of_its_own(desk: Desk, visitor: Vis
         assert refuses(second.send("GET", "/", cookie=renamed))
         both = f"{visitor.cookie}; {second.cookie}"
         assert second.send("GET", "/", cookie=both).status == visitor.send("GET", "/", cookie=both).status == 200
-        taken = photosearch("browse", "--no-open", "--db", desk.library, "--port", second.port)
+        taken = photosearch("browse", "--no-open", "--db", cli_env.library, "--port", second.port)
         out, said = taken.communicate(timeout=60)
         assert (taken.returncode, out) == (1, "")
         assert said == (f"photosearch: port {second.port} can't be had: Address already in use; "
                         "leave --port out for a free one\n")  # fmt: skip
 
 
-def test_a_library_that_is_written_meanwhile_goes_on_answering(desk: Desk, visitor: Visitor) -> None:
+def test_a_library_that_is_written_meanwhile_goes_on_answering(cli_env: CliEnv, visitor: Visitor) -> None:
     before = len(visitor.ask("find?words=red")["rows"])
     for i in range(30):
-        photo(desk.photos / "later" / f"{i}.png", "red", size=(50 + i, 40))
-    run = photosearch("index", desk.photos, "--quiet")
+        photo(cli_env.photos / "later" / f"{i}.png", "red", size=(50 + i, 40))
+    run = photosearch("index", cli_env.photos, "--quiet")
     asked, running = 0, False
     while run.poll() is None or not asked:
         running = running or visitor.ask("status")["running"]
@@ -259,13 +259,13 @@ def test_a_library_that_is_written_meanwhile_goes_on_answering(desk: Desk, visit
     visitor.change("mark", image=1, label="red", present=None)
 
 
-def test_a_library_that_another_program_holds_is_read_and_not_written(desk: Desk, visitor: Visitor) -> None:
+def test_a_library_that_another_program_holds_is_read_and_not_written(cli_env: CliEnv, visitor: Visitor) -> None:
     hold = (
         "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN IMMEDIATE'); "
         "print('held', flush=True); sys.stdin.readline()"
     )
     holder = subprocess.Popen(
-        [sys.executable, "-c", hold, desk.library], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", hold, cli_env.library], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert holder.stdout is not None
@@ -277,8 +277,8 @@ def test_a_library_that_another_program_holds_is_read_and_not_written(desk: Desk
         holder.communicate("go\n")
 
 
-def test_who_ends_it_with_control_c_sees_no_traceback(desk: Desk) -> None:
-    with browsing(desk.library) as visitor:
+def test_who_ends_it_with_control_c_sees_no_traceback(cli_env: CliEnv) -> None:
+    with browsing(cli_env.library) as visitor:
         assert visitor.send("GET", "/thumbnails/1").status == 200
     assert visitor.process.returncode == 0
     assert not os.path.exists(f"/proc/{visitor.process.pid}")

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli_env import Desk
+from cli_env import CliEnv
 from http_client import Visitor, browsing
 
 from benchmarks.library import build
@@ -23,22 +23,22 @@ def picture_of(visitor: Visitor, name: str) -> int:
 
 
 @pytest.fixture
-def clean(desk: Desk, visitor: Visitor) -> None:
+def clean(cli_env: CliEnv, visitor: Visitor) -> None:
     """Nothing is marked, drawn or saved."""
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         for known in library.marks.list():
             library.marks.remove([known.path], [known.label])
         library.labels.set_threshold(library.labels.get("red"), None)
     while visitor.ask("status")["undo"]:
         visitor.change("undo")
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         for known in library.marks.list():
             library.marks.remove([known.path], [known.label])
 
 
-def test_a_question_is_answered_as_find_answers_it(desk: Desk, visitor: Visitor) -> None:
+def test_a_question_is_answered_as_find_answers_it(cli_env: CliEnv, visitor: Visitor) -> None:
     told = visitor.ask("find?words=red+and+not+blue")
-    rows = json.loads(desk.run("find", "red and not blue", "--json").stdout)
+    rows = json.loads(cli_env.run("find", "red and not blue", "--json").stdout)
     assert [row["path"] for row in told["rows"]] == [row["path"] for row in rows]
     assert [row["score"] for row in told["rows"]] == [round(row["score"], 4) for row in rows]
     assert (told["by"], told["models"], told["labels"], told["label"]) == ("label", ["toy"], ["red", "blue"], "red")
@@ -61,14 +61,14 @@ def test_like_this_asks_for_a_picture_by_its_id(visitor: Visitor) -> None:
     assert "not a number" in visitor.send("GET", "/api/find?like=/etc/passwd").error
 
 
-def test_dates_and_folders_filter(desk: Desk, visitor: Visitor) -> None:
+def test_dates_and_folders_filter(cli_env: CliEnv, visitor: Visitor) -> None:
     dated = visitor.ask("find?words=red+or+not+red&since=2020-05-02&until=2020-05-03")["rows"]
     assert sorted(names(dated)) == ["IMG_20200502_120000.png", "IMG_20200503_120000.png"]
     folders = {each["path"]: each["id"] for each in visitor.ask("folders")}
-    assert list(folders) == [str(desk.photos), *(str(desk.photos / name) for name in ("2019", "2020"))]
-    inside = visitor.ask(f"find?words=red&under={folders[str(desk.photos / '2019')]}")["rows"]
+    assert list(folders) == [str(cli_env.photos), *(str(cli_env.photos / name) for name in ("2019", "2020"))]
+    inside = visitor.ask(f"find?words=red&under={folders[str(cli_env.photos / '2019')]}")["rows"]
     assert names(inside) == ["white.png"]
-    assert "not in the library any more" in visitor.send("GET", f"/api/find?words=red&under={desk.photos}").error
+    assert "not in the library any more" in visitor.send("GET", f"/api/find?words=red&under={cli_env.photos}").error
     newest = visitor.ask("find?words=red+or+not+red&since=2020&until=2020&sort=date")["rows"]
     assert [row["taken"][:10] for row in newest] == ["2020-05-04", "2020-05-03", "2020-05-02", "2020-05-01"]
 
@@ -116,13 +116,13 @@ def test_labels_are_offered_as_one_types(visitor: Visitor) -> None:
     assert {each["label"] for each in visitor.ask("labels")} == {"red", "green", "blue"}
 
 
-def test_a_picture_tells_all_that_is_known_of_it(desk: Desk, visitor: Visitor, clean: None) -> None:
+def test_a_picture_tells_all_that_is_known_of_it(cli_env: CliEnv, visitor: Visitor, clean: None) -> None:
     white = picture_of(visitor, "white.png")
     visitor.change("mark", image=white, label="red", present=False)
     told = visitor.ask(f"picture?id={white}&label=red")
     assert {p["path"] for p in told["photos"]} == {
-        str(desk.photos / "2019" / "white.png"),
-        str(desk.photos / "copy.png"),
+        str(cli_env.photos / "2019" / "white.png"),
+        str(cli_env.photos / "copy.png"),
     }
     assert {p["unseen"] for p in told["photos"]} == {None}
     assert (told["width"], told["height"], told["taken"], told["said"]) == (64, 48, None, {"red": False})
@@ -132,52 +132,52 @@ def test_a_picture_tells_all_that_is_known_of_it(desk: Desk, visitor: Visitor, c
     }
 
 
-def test_thumbnails_are_small_jpegs_kept_beside_the_library(desk: Desk, visitor: Visitor) -> None:
+def test_thumbnails_are_small_jpegs_kept_beside_the_library(cli_env: CliEnv, visitor: Visitor) -> None:
     red = picture_of(visitor, "IMG_20200501_120000.png")
     small, large = (visitor.send("GET", f"/thumbnails/{red}{size}") for size in ("", "?size=large"))
     assert small.headers["content-type"] == large.headers["content-type"] == "image/jpeg"
     assert small.body[:2] == large.body[:2] == b"\xff\xd8"
     assert len(small.body) < len(large.body) < 50_000
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         kept = sorted(f.name.partition("-")[2] for f in library.thumbnails_folder.iterdir())
         assert {"320.jpg", "1600.jpg"} <= set(kept)
 
 
 @pytest.mark.option("browse --cache-mb")
-def test_thumbnails_keep_to_the_room_that_they_were_given(desk: Desk) -> None:
-    folder = desk.library.with_name("library.db.thumbnails")
-    with Library(desk.library) as library:
+def test_thumbnails_keep_to_the_room_that_they_were_given(cli_env: CliEnv) -> None:
+    folder = cli_env.library.with_name("library.db.thumbnails")
+    with Library(cli_env.library) as library:
         content, _ = library.find_files(1) or (b"", [])
     folder.mkdir(mode=0o700, exist_ok=True)
     for i in range(5):
         (folder / f"{i:064x}-320.jpg").write_bytes(bytes(400_000))
         os.utime(folder / f"{i:064x}-320.jpg", ns=(i, i))
     (folder / f"{content.hex()}-320.jpg").unlink(missing_ok=True)
-    with browsing(desk.library, "--cache-mb", 1) as visitor:
+    with browsing(cli_env.library, "--cache-mb", 1) as visitor:
         assert visitor.send("GET", "/thumbnails/1").status == 200
     assert sum(f.stat().st_size for f in folder.iterdir()) <= 1_000_000
     assert (folder / f"{4:064x}-320.jpg").exists(), "the newest stay"
 
 
 @pytest.mark.option("browse --no-open")
-def test_the_address_is_opened_unless_it_is_not_wanted(desk: Desk, tmp_path: Path) -> None:
+def test_the_address_is_opened_unless_it_is_not_wanted(cli_env: CliEnv, tmp_path: Path) -> None:
     (tmp_path / "opener").write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     (tmp_path / "opener").chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BROWSER", str(tmp_path / "opener"))
-        with browsing(desk.library) as visitor:
+        with browsing(cli_env.library) as visitor:
             assert visitor.send("GET", "/").status == 200
         assert not (tmp_path / "opened").exists()
-        with browsing(desk.library, opens=True) as visitor:
+        with browsing(cli_env.library, opens=True) as visitor:
             assert visitor.send("GET", "/").status == 200
     assert (tmp_path / "opened").read_text() == f"{visitor.address}\n"
 
 
-def test_a_picture_whose_file_is_gone_says_why(desk: Desk, visitor: Visitor) -> None:
+def test_a_picture_whose_file_is_gone_says_why(cli_env: CliEnv, visitor: Visitor) -> None:
     blue = picture_of(visitor, "IMG_20200503_120000.png")
-    path = desk.photos / "2020" / "IMG_20200503_120000.png"
-    shutil.rmtree(desk.library.with_name("library.db.thumbnails"), ignore_errors=True)  # it would be shown from there
-    aside = path.rename(desk.folder / "aside.png")
+    path = cli_env.photos / "2020" / "IMG_20200503_120000.png"
+    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # it would be shown from there
+    aside = path.rename(cli_env.folder / "aside.png")
     try:
         given = visitor.send("GET", f"/thumbnails/{blue}")
         assert (given.status, given.body) == (404, b"no such file or directory")
@@ -202,7 +202,7 @@ def test_marks_change_the_report_and_undo_takes_them_back_one_by_one(visitor: Vi
     assert visitor.ask("report?label=red")["report"] is None
 
 
-def test_a_threshold_shows_what_it_would_do_before_it_is_saved(desk: Desk, visitor: Visitor, clean: None) -> None:
+def test_a_threshold_shows_what_it_would_do_before_it_is_saved(cli_env: CliEnv, visitor: Visitor, clean: None) -> None:
     for name, present in (("red.jpg", True), ("white.png", False), ("blue.webp", False)):
         visitor.change("mark", image=picture_of(visitor, name), label="red", present=present)
     told = visitor.ask("report?label=red")
@@ -211,7 +211,7 @@ def test_a_threshold_shows_what_it_would_do_before_it_is_saved(desk: Desk, visit
     at = visitor.ask("report?label=red&threshold=0.999")["report"]
     assert (at["tp"], at["fp"], at["precision"]) == (0, 1, 0.0)
     assert len(at["intervals"]["precision"]) == 2
-    printed = json.loads(desk.run("report", "--label", "red", "--threshold", "0.999", "--json").stdout)
+    printed = json.loads(cli_env.run("report", "--label", "red", "--threshold", "0.999", "--json").stdout)
     assert {k: v for k, v in printed.items() if k != "mistakes"} == at
     assert visitor.change("threshold", label="red", threshold=0.999) == {"label": "red", "own": 0.999, "saved": True}
     assert sorted(names(visitor.ask("find?words=red")["rows"])) == ["IMG_20200501_120000.png", "copy.png", "white.png"]
@@ -240,10 +240,10 @@ def test_the_queue_near_the_threshold_and_where_models_disagree(visitor: Visitor
 
 
 @pytest.mark.option("browse --albums")
-def test_an_album_holds_the_chosen_photos_or_all(desk: Desk, visitor: Visitor) -> None:
+def test_an_album_holds_the_chosen_photos_or_all(cli_env: CliEnv, visitor: Visitor) -> None:
     told = visitor.ask("find?words=blue")
     made = visitor.change("album", result=told["result"], places=[0], name="one & only", how="copy")
-    folder = desk.folder / "albums" / "one & only"
+    folder = cli_env.folder / "albums" / "one & only"
     assert made == {"folder": str(folder), "made": 1, "there": 0, "missing": 0}
     assert os.listdir(folder) == [told["rows"][0]["name"]]
     linked = visitor.change("album", result=told["result"], places=None, name="all", how="link")
@@ -263,9 +263,9 @@ def test_duplicates_stand_side_by_side(visitor: Visitor) -> None:
     ]  # fmt: skip
 
 
-def test_what_could_not_be_read_is_told_with_its_reason(desk: Desk, visitor: Visitor) -> None:
+def test_what_could_not_be_read_is_told_with_its_reason(cli_env: CliEnv, visitor: Visitor) -> None:
     (row,) = visitor.ask("unreadable")
-    assert (row["path"], row["reason"]) == (str(desk.photos / "broken.jpg"), "not a photo in a format that is known")
+    assert (row["path"], row["reason"]) == (str(cli_env.photos / "broken.jpg"), "not a photo in a format that is known")
 
 
 def test_the_status_says_whether_an_index_runs(visitor: Visitor) -> None:

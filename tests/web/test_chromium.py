@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_env import Desk
+from cli_env import CliEnv
 from http_client import browsing
 
 from benchmarks.library import build
@@ -49,9 +49,9 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def inside(chromium: Any, desk: Desk) -> Iterator[tuple[str, Any]]:
+def inside(chromium: Any, cli_env: CliEnv) -> Iterator[tuple[str, Any]]:
     """(the server's address, what a browser keeps that has come in), by the address that was printed."""
-    with browsing(desk.library, "--albums", desk.folder / "albums", enter=False) as visitor:
+    with browsing(cli_env.library, "--albums", cli_env.folder / "albums", enter=False) as visitor:
         context = chromium.new_context()
         page = context.new_page()
         page.goto(visitor.address)
@@ -132,7 +132,7 @@ def test_every_page_is_open_to_everybody(tab: Any, tmp_path: Path, device: str, 
     assert dark == (scheme == "dark")
 
 
-def test_clicks_and_keys_that_mark_truth_change_the_report_and_undo_takes_them_back(tab: Any, desk: Desk) -> None:
+def test_clicks_and_keys_that_mark_truth_change_the_report_and_undo_takes_them_back(tab: Any, cli_env: CliEnv) -> None:
     one = tab()
     page = one.open("/?words=red", ".tile .right")
     expect(page.locator("#told")).to_have_text("4 photos, by toy")
@@ -146,7 +146,7 @@ def test_clicks_and_keys_that_mark_truth_change_the_report_and_undo_takes_them_b
     page.keyboard.press("n")
     page.wait_for_selector(".wrong[aria-pressed=true]")
     assert "marked wrong" in page.evaluate("document.activeElement.ariaLabel")
-    report = desk.run("report", "--label", "red").stdout
+    report = cli_env.run("report", "--label", "red").stdout
     assert "precision    50.00 %" in report
 
     page = one.open("/judge?label=red", "#shares tr")
@@ -156,7 +156,7 @@ def test_clicks_and_keys_that_mark_truth_change_the_report_and_undo_takes_them_b
     expect(page.locator("#shares td").first).not_to_have_text("50.0 %")
     page.click("#save")
     expect(page.locator("#saved")).to_contain_text("which you saved")
-    assert "1.000 (yours)" in desk.run("labels").stdout
+    assert "1.000 (yours)" in cli_env.run("labels").stdout
     page.click("#reset")
     expect(page.locator("#saved")).to_contain_text("its own")
     before = page.locator("#photo").get_attribute("src")
@@ -169,10 +169,10 @@ def test_clicks_and_keys_that_mark_truth_change_the_report_and_undo_takes_them_b
         page.keyboard.press("u")
     page.wait_for_selector("#undo[disabled]")
     page.wait_for_selector("#unknown:not([hidden])")
-    assert "nothing is known of red yet" in desk.run("report", "--label", "red").stderr
+    assert "nothing is known of red yet" in cli_env.run("report", "--label", "red").stderr
 
 
-def test_a_keyboard_alone_searches_opens_marks_and_asks_for_more_like_it(tab: Any, desk: Desk) -> None:
+def test_a_keyboard_alone_searches_opens_marks_and_asks_for_more_like_it(tab: Any, cli_env: CliEnv) -> None:
     one = tab()
     page = one.open("/", "#words:focus")
     page.keyboard.type("red and not b", delay=20)
@@ -198,8 +198,8 @@ def test_a_keyboard_alone_searches_opens_marks_and_asks_for_more_like_it(tab: An
     expect(page.locator("#words")).to_have_value("red and not blue")
 
 
-def test_names_that_are_scripts_are_text(tab: Any, desk: Desk) -> None:
-    with Library(desk.library) as library:
+def test_names_that_are_scripts_are_text(tab: Any, cli_env: CliEnv) -> None:
+    with Library(cli_env.library) as library:
         library.labels.add("<b>", "a blue thing")
     try:
         one = tab()
@@ -213,7 +213,7 @@ def test_names_that_are_scripts_are_text(tab: Any, desk: Desk) -> None:
         assert page.locator("#label").input_value() == "<b>"
         assert one.count("main b, dialog b, body script:not([src])") == 0
     finally:
-        with Library(desk.library) as library:
+        with Library(cli_env.library) as library:
             library.labels.remove("<b>")
 
 
@@ -228,14 +228,14 @@ def test_a_page_may_run_no_script_that_did_not_come_with_it(chromium: Any, insid
     context.close()
 
 
-def test_an_album_is_made_from_the_page(tab: Any, desk: Desk) -> None:
+def test_an_album_is_made_from_the_page(tab: Any, cli_env: CliEnv) -> None:
     page = tab().open("/?words=blue", ".tile img")
     page.click("#album")
     page.fill("#album-name", "all the blue")
     page.check("input[value=link]")
     page.click("#make-album button[type=submit]")
     page.wait_for_selector("#message:not([hidden])")
-    folder = desk.folder / "albums" / "all the blue"
+    folder = cli_env.folder / "albums" / "all the blue"
     assert page.locator("#message").inner_text() == f"{folder}: {len(list(folder.iterdir()))} links"
 
 
@@ -261,16 +261,16 @@ def test_ten_thousand_photos_weigh_no_more_than_a_screenful(chromium: Any, tmp_p
 
 @pytest.mark.parametrize(("device", "scheme"), LOOKED_INTO)
 def test_pages_that_are_kept_are_open_to_everybody_without_a_network(
-    chromium: Any, desk: Desk, tmp_path: Path, device: str, scheme: str
+    chromium: Any, cli_env: CliEnv, tmp_path: Path, device: str, scheme: str
 ) -> None:
     marks = {"red.jpg": True, "copy.png": False, "2019/blue.webp": True}
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         for name, present in marks.items():
-            library.marks.add(desk.photos / name, **{"positive" if present else "negative": ["red"]})
+            library.marks.add(cli_env.photos / name, **{"positive" if present else "negative": ["red"]})
         export_found(library, library.find("blue"), tmp_path / "found.html")
         export_report(library, library.report("red"), tmp_path / "report.html")
         for name in marks:
-            library.marks.remove([desk.photos / name], ["red"])
+            library.marks.remove([cli_env.photos / name], ["red"])
     context = chromium.new_context(color_scheme=scheme, offline=True, **DEVICES[device])
     page = context.new_page()
     asked: list[str] = []
