@@ -152,9 +152,9 @@ def test_models_add_rejects_broken_folder(folder, change, named):
 
 def test_models_add_and_remove_reject_wrong_names(folder):
     assert "nowhere" in fail(run("models", "add", "nowhere"))
-    assert "can't be a model's name" in fail(run("models", "add", transformers_js(folder / "clip"), "--name", "a/b"))
-    assert "none of that name was added" in fail(run("models", "remove", "nothing", "--yes"))
-    assert "it came with photosearch and stays" in fail(run("models", "remove", catalog.DEFAULT_MODEL, "--yes"))
+    assert "a/b" in fail(run("models", "add", transformers_js(folder / "clip"), "--name", "a/b"))
+    assert "nothing" in fail(run("models", "remove", "nothing", "--yes"))
+    assert catalog.DEFAULT_MODEL in fail(run("models", "remove", catalog.DEFAULT_MODEL, "--yes"))
 
 
 # ---- pull
