@@ -207,7 +207,9 @@ def test_nothing_leaves_this_machine(cli_env: CliEnv, tmp_path: Path, monkeypatc
     (tmp_path / "sitecustomize.py").write_text(WATCH)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(package.__file__).parents[1])]))
     monkeypatch.setenv("SAID", str(tmp_path / "said"))
-    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # decoders must be at work too
+    shutil.rmtree(
+        cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True
+    )  # decoders must be at work too
     with browsing(cli_env.library, "--albums", tmp_path / "albums") as visitor:
         for target in (*PAGES, "/api/find?words=black&min_similarity=-1", "/api/duplicates", "/api/picture?id=1"):
             assert visitor.send("GET", target).status == 200

@@ -176,7 +176,9 @@ def test_the_address_is_opened_unless_it_is_not_wanted(cli_env: CliEnv, tmp_path
 def test_a_picture_whose_file_is_gone_says_why(cli_env: CliEnv, visitor: Visitor) -> None:
     blue = picture_of(visitor, "IMG_20200503_120000.png")
     path = cli_env.photos / "2020" / "IMG_20200503_120000.png"
-    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # it would be shown from there
+    shutil.rmtree(
+        cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True
+    )  # it would be shown from there
     aside = path.rename(cli_env.folder / "aside.png")
     try:
         given = visitor.send("GET", f"/thumbnails/{blue}")

@@ -75,7 +75,9 @@ def test_what_finds_no_room_is_left_out_and_said(cli_env: CliEnv, here: Path) ->
 
 def test_a_photo_that_cant_be_opened_says_why_in_its_place(cli_env: CliEnv, here: Path) -> None:
     path = cli_env.photos / "2019" / "blue.webp"
-    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # it would be shown from there
+    shutil.rmtree(
+        cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True
+    )  # it would be shown from there
     aside = path.rename(here / "aside.webp")
     try:
         cli_env.run("find", "blue", "--html", "blue.html")
@@ -144,7 +146,9 @@ def test_open_writes_a_page_beside_the_library_and_shows_it(cli_env: CliEnv, her
 
 
 @pytest.mark.parametrize("other", [("--labels",), ("--retrieval", "queries.csv")])
-def test_a_page_is_a_report_on_one_label_and_no_other_report_takes_no_notice(cli_env: CliEnv, here: Path, other) -> None:
+def test_a_page_is_a_report_on_one_label_and_no_other_report_takes_no_notice(
+    cli_env: CliEnv, here: Path, other
+) -> None:
     result = cli_env.run("report", *other, "--html", "red.html")
     assert result.exit_code == 1
     assert "leave out --html" in result.stderr
