@@ -31,7 +31,7 @@ def cli_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliEnv]:
         patch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
         assert cli_env.index().exit_code == 0
         assert cli_env.run("index", cli_env.photos, "--model", cli_env.other).exit_code == 0
-        assert cli_env.run("models", "use", "toy").exit_code == 0
+        assert cli_env.run("models", "default", "toy").exit_code == 0
         yield cli_env
 
 

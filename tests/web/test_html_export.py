@@ -28,7 +28,7 @@ def test_a_page_holds_every_photo_that_find_finds_with_its_picture(cli_env: CliE
     result = cli_env.run("find", "blue", "--html", "blue.html")
     assert (result.exit_code, result.stdout) == (0, "")
     paths = cli_env.run("find", "blue", "--paths").stdout.splitlines()
-    assert re.fullmatch(rf"blue.html: {len(paths)} photos, 0.0 MB\n", result.stderr)
+    assert re.fullmatch(rf"blue.html: {len(paths)} photos, \d+ KB\n", result.stderr)
     text = (here / "blue.html").read_text()
     pictures = re.findall(r'<img src="data:image/jpeg;base64,([\w+/=]+)"', text)
     assert [b64decode(p)[:2] for p in pictures] == [b"\xff\xd8"] * len(paths)
@@ -116,8 +116,8 @@ def test_a_report_is_a_page_with_its_table_its_curve_and_its_mistakes_as_picture
         assert cli_env.run("mark", cli_env.photos / name, "--is" if present else "--not", "red").exit_code == 0
     try:
         result = cli_env.run("report", "--label", "red", "--html", "red.html")
-        assert "red.html: 2 mistakes as pictures, 0.0 MB" in result.stderr
-        assert "precision    50.00 %" in result.stdout
+        assert "red.html: 2 mistakes" in result.stderr
+        assert re.search("precision +50.00 %", result.stdout)
     finally:
         cli_env.run("mark", *(cli_env.photos / name for name in names), "--forget", "red")
     text = (here / "red.html").read_text()
@@ -182,10 +182,10 @@ def drawn_on_a_terminal(columns: int, *arguments: str) -> str:
 def test_preview_draws_on_a_terminal_and_nowhere_else(cli_env: CliEnv, here: Path) -> None:
     result = cli_env.run("find", "blue", "--preview")
     assert result.exit_code == 1
-    assert result.stderr == "photosearch: --preview draws on a terminal, and this is none; --html FILE writes a page\n"
+    assert result.stderr.startswith("photosearch: --preview needs a terminal")
     if sys.platform == "win32":
         return
-    assert "this terminal does not say how large it is" in drawn_on_a_terminal(0, "find", "blue", "--preview")
+    assert "stty cols" in drawn_on_a_terminal(0, "find", "blue", "--preview")
     text = drawn_on_a_terminal(80, "find", "blue and not red", "--preview", "-n", "2")
     assert re.search(r"\x1b\[38;2;0;0;25\d;48;2;0;0;25\dm▀", text), "a blue photo, in half-blocks"
     assert "1.000" in text
