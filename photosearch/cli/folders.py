@@ -11,16 +11,30 @@ from photosearch.cli.index import Exclude, FollowSymlinks, Include, Models, Tile
 from photosearch.cli.output import format_count, note, print_table
 from photosearch.cli.root import App, AsJson, Db, Yes, app, open_library, path_argument
 
-folders_app = App(invoke_without_command=True, help="List, set or remove indexed folders.")
+folders_app = App(
+    invoke_without_command=True, help="List, set or remove indexed folders.\n\nWithout a command: list them."
+)
 app.add_typer(folders_app, name="folders")
 
 JSON_KEYS = {"there": "present"}
 
 
 @folders_app.callback()
-def folders_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -> None:
+def folders_command(
+    ctx: typer.Context,
+    skipped: Annotated[
+        bool, typer.Option("--skipped", help="Print the gitignore patterns that are skipped in every folder.")
+    ] = False,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
     """List the indexed folders with their numbers of photos and settings."""
     if ctx.invoked_subcommand is not None:
+        return
+    if skipped:
+        from photosearch import list_excluded_patterns
+
+        typer.echo("\n".join(list_excluded_patterns()))
         return
     with open_library(ctx, db) as library:
         rows = library.folders.list()
@@ -30,10 +44,6 @@ def folders_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) 
     print_table(("folder", "photos", "", "settings"), [_to_cells(row) for row in rows])
     if not rows:
         note("No folders yet; add one: photosearch index FOLDER")
-        return
-    from photosearch import list_excluded_patterns
-
-    note(f"Skipped in every folder: {', '.join(list_excluded_patterns())}")
 
 
 def _to_json(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def keywords_export(
 ) -> None:
     """Write labels as keywords to side-cars.
 
-    Those are .xmp files beside the photos, which darktable, digiKam and Lightroom read. Photos are never changed, nor are other keywords in a side-car. Side-cars that can't be read are skipped.
+    Those are .xmp files beside the photos, which darktable, digiKam and Lightroom read. Photos are never changed, nor
+    are other keywords in a side-car. Side-cars that can't be read are skipped.
     """
     with open_library(ctx, db) as library:
         result = library.marks.export_keywords(

@@ -7,14 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from photosearch.cli.output import escape, format_count, note, print_table
-from photosearch.cli.root import App, AsJson, Db, OneModel, app, label_argument, open_library
+from photosearch.cli.root import App, AsJson, Db, OneModel, app, label_argument, model_option, open_library
 
-labels_app = App(invoke_without_command=True, help="List, show, add or remove labels.")
+OfModel = Annotated[str | None, model_option("--model", help="Only labels of this model.")]
+
+labels_app = App(invoke_without_command=True, help="List, show, add or remove labels.\n\nWithout a command: list them.")
 app.add_typer(labels_app, name="labels")
 
 
 @labels_app.callback()
-def labels_command(ctx: typer.Context, model: OneModel = None, as_json: AsJson = False, db: Db = None) -> None:
+def labels_command(ctx: typer.Context, model: OfModel = None, as_json: AsJson = False, db: Db = None) -> None:
     """List the labels that `find` knows, with their thresholds."""
     if ctx.invoked_subcommand is not None:
         return
@@ -68,7 +70,7 @@ def _format(value: object) -> str:
 
 
 @labels_app.command("tree")
-def labels_tree(ctx: typer.Context, model: OneModel = None, db: Db = None) -> None:
+def labels_tree(ctx: typer.Context, model: OfModel = None, db: Db = None) -> None:
     """Show the label hierarchy."""
     with open_library(ctx, db) as library:
         rows = library.labels.tree(model)

@@ -13,7 +13,9 @@ from photosearch.cli.root import App, AsJson, Db, Yes, app, model_argument, open
 if TYPE_CHECKING:
     from photosearch import Card, TextCard
 
-models_app = App(invoke_without_command=True, help="List, show, choose, add or remove models.")
+models_app = App(
+    invoke_without_command=True, help="List, show, choose, add or remove models.\n\nWithout a command: list them."
+)
 app.add_typer(models_app, name="models")
 
 LISTED_LABELS, SHOWN_LABELS = 8, 12  # of a model, named in `models` and in `models show`

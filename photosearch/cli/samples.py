@@ -83,7 +83,8 @@ def judge_command(
 ) -> None:
     """Judge a sample by the numbers on its sheet.
 
-    Photos that you don't name are marked as not showing the label. Photos that are missing since are left unjudged.
+    Photos that you don't name are marked as not showing the label. Photos whose files are
+    missing by now are left unjudged.
     """
     if bool(numbers) == none:
         raise InputError("give the numbers of the photos that show the label, or --none")

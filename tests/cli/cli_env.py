@@ -28,7 +28,8 @@ class CliEnv:
     library: Path
 
     def run(self, *arguments: object, **options: object) -> Result:
-        return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, **options)
+        words = [str(a) for a in arguments]
+        return CliRunner().invoke(app, words, prog_name="photosearch", catch_exceptions=False, **options)
 
     def index(self, *arguments: object) -> Result:
         return self.run("index", self.photos, "--model", self.model, *arguments)

@@ -20,7 +20,7 @@ def test_help_is_short_and_without_python_types(cli_env: CliEnv, command: str) -
     assert cli_env.run(*command.split(), "-h").stdout == text
     assert re.findall(r"<[^>]*>|\[\[.*|\{[^}]*\}|\blist\b\[|\bBOOLEAN\b|\bTEXT\b|\bINTEGER\b", text) == []
     assert "..." not in text.partition("Commands:")[2], "a sentence is cut off"
-    assert text.startswith(f"Usage: root {command}".rstrip())
+    assert text.startswith(f"Usage: photosearch {command}".rstrip())
     assert max(map(len, text.splitlines())) <= 80
 
 
