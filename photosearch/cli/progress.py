@@ -32,6 +32,12 @@ def show_progress(
     if not sys.stderr.isatty():
         yield Progress(_log_progress(clock), note)
         return
+    with _show_bar(count) as progress:
+        yield progress
+
+
+@contextlib.contextmanager
+def _show_bar(count: Callable[[], int]) -> Iterator[Progress]:
     from rich import progress as rich_progress
 
     columns = (

@@ -83,21 +83,24 @@ def report_command(
             refuse({"--precision-recall": precision_recall, "--labels": labels, "--under": under, **single},
                    "--retrieval measures all descriptions in the file")  # fmt: skip
             _print_retrieval(library.report_retrieval(retrieval, model=model), as_json)
-            return
-        if labels:
+        elif labels:
             refuse(single, "--labels reports on all labels at their own thresholds")
             _print_labels(library.report_labels(model=model, under=under), as_json)
-            return
-        report = library.report(
-            label, model=model, under=under, threshold=threshold, at_precision=at_precision, at_recall=at_recall,
-            calibration=calibration,
-        )  # fmt: skip
-        if report.chosen_on is not None:
-            note(f"Threshold chosen on {report.chosen_on}; other photos may give slightly lower figures.")
-        if html is not None:
-            _write_page(library, report, Path(html))
-    if plot is not None:
-        _draw_plot(report, plot, calibration=calibration and not precision_recall)
+        else:
+            report = library.report(
+                label, model=model, under=under, threshold=threshold, at_precision=at_precision, at_recall=at_recall,
+                calibration=calibration,
+            )  # fmt: skip
+            if html is not None:
+                _write_page(library, report, Path(html))
+            if plot is not None:
+                _draw_plot(report, plot, calibration=calibration and not precision_recall)
+            _print_report(report, as_json)
+
+
+def _print_report(report: "LabelReport", as_json: bool) -> None:
+    if report.chosen_on is not None:
+        note(f"Threshold chosen on {report.chosen_on}; other photos may give slightly lower figures.")
     told = report.told
     typer.echo(json.dumps(told, indent=1) if as_json else escape("\n".join(_describe_report(told))))
 

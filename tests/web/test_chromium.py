@@ -157,7 +157,7 @@ def test_clicks_and_keys_that_mark_truth_change_the_report_and_undo_takes_them_b
     expect(page.locator("#shares td").first).not_to_have_text("50.0 %")
     page.click("#save")
     expect(page.locator("#saved")).to_contain_text("which you saved")
-    assert "1.000 (yours)" in cli_env.run("labels").stdout
+    assert "1.000\tset by you" in cli_env.run("labels").stdout
     page.click("#reset")
     expect(page.locator("#saved")).to_contain_text("its own")
     before = page.locator("#photo").get_attribute("src")
