@@ -18,19 +18,22 @@ PARTS = {"train": "train", "validation": "dev", "test": "test"}  # ours, the pub
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """One photograph and what five people wrote of it."""
+class CaptionedPhoto:
+    """One photograph and its five captions."""
 
     path: Path
     captions: tuple[str, ...]
 
 
-def photographs(data: str | Path, part: str) -> list[Described]:
-    """part: train, validation (the publisher's development part) or test; in the publisher's order. InputError."""
+def photographs(data: str | Path, part: str) -> list[CaptionedPhoto]:
+    """part: train, validation (the publisher's development part) or test, in the publisher's order.
+
+    Raises InputError.
+    """
     folder = need(Path(data) / FOLDER, NAME)
     captions: dict[str, list[str]] = {}
     for line in need(folder / "Flickr8k_text" / "Flickr8k.token.txt", NAME).read_text(encoding="utf-8").splitlines():
         name, _, caption = line.partition("\t")
         captions.setdefault(name.partition("#")[0], []).append(caption.strip())
     names = need(folder / "Flickr8k_text" / f"Flickr_8k.{PARTS[part]}Images.txt", NAME).read_text().split()
-    return [Described(need(folder / "Flicker8k_Dataset" / name, NAME), tuple(captions[name])) for name in names]
+    return [CaptionedPhoto(need(folder / "Flicker8k_Dataset" / name, NAME), tuple(captions[name])) for name in names]

@@ -1,12 +1,10 @@
-"""A thousand short descriptions of photographs, to say what a similarity means: is this one more than any other?
+"""A thousand everyday descriptions of photographs, the background that `find` compares a query's similarities with.
 
-Made of the lists below and of nothing else; no data set's captions are in it. `find` compares a photo's similarity to
-what was asked with its similarities to these.
+    python -m train descriptions --to photosearch/search/descriptions.txt
 
-    python -m train.recipes.descriptions --to photosearch/search/descriptions.txt
+Random combinations of the lists below only: no data set's captions are in them.
 """
 
-import argparse
 import random
 from pathlib import Path
 
@@ -55,22 +53,19 @@ full of notes; a train ticket; a business card; a drawing by a child; a newspape
 poster; a bar chart; a letter; a crossword; a QR code; a sign that says closed; a calendar; a shopping list"""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m train.recipes.descriptions")
-    parser.add_argument("--to", type=Path, default=Path("photosearch/search/descriptions.txt"))
-    args = parser.parse_args()
-    args.to.write_text("\n".join(invent(LINES, SEED)) + "\n", encoding="utf-8")
+def write(to: Path) -> None:
+    to.write_text("\n".join(invent(LINES, SEED)) + "\n", encoding="utf-8")
 
 
 def invent(n: int, seed: int) -> list[str]:
-    """n different descriptions, always the same ones for a seed, in the order of the alphabet."""
+    """n different descriptions, sorted; the same ones for the same seed."""
     rng = random.Random(seed)
     who, does, where, thing, how, scene, when, paper = (
         [part.strip() for part in text.replace("\n", " ").split(";")]
         for text in (WHO, DOES, WHERE, THING, HOW, SCENE, WHEN, PAPER)
     )
     pick = rng.choice
-    ways = (
+    patterns = (
         lambda: f"{pick(who)} {pick(does)}",
         lambda: f"{pick(who)} {pick(does)} {pick(where)}",
         lambda: f"{pick(who)} {pick(where)}",
@@ -82,11 +77,7 @@ def invent(n: int, seed: int) -> list[str]:
         lambda: pick([*thing, *scene, *paper]),
         lambda: f"{pick(paper)} {pick(['on a desk', 'close up', 'on a wall', 'out of focus', 'held in one hand'])}",
     )
-    found: set[str] = set()
-    while len(found) < n:
-        found.add(pick(ways)())
-    return sorted(found)
-
-
-if __name__ == "__main__":
-    main()
+    descriptions: set[str] = set()
+    while len(descriptions) < n:
+        descriptions.add(pick(patterns)())
+    return sorted(descriptions)

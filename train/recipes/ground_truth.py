@@ -1,9 +1,9 @@
-"""Which of the sight model's labels are true of a picture of a data set: 1 yes, 0 no, -1 nobody knows.
+"""The sight model's labels of a data set's pictures: 1 present, 0 absent, -1 unknown.
 
-A set of one class a picture (Caltech-101, CUB, Tiny ImageNet) says yes for the class and all above it; nothing for
-what lies below it (a picture of `bird` may be an ostrich), nor for what stands in the background of any photograph
-(clothes, houses, trees); no for the rest. Flickr8k says yes where two of a photograph's five captions or more name a
-label or a thing below it, else no: people seldom name a chair, so precision by captions is a lower bound.
+In a set with one class per picture (Caltech-101, CUB, Tiny ImageNet) the class and its hypernyms are present. Unknown
+are its hyponyms (a picture of `bird` may be an ostrich) and whatever may be in the background of any photograph
+(clothes, houses, trees). All others are absent. In Flickr8k a label is present if at least two of a photograph's five
+captions name it or a hyponym, else absent: people seldom mention a chair, so precision by captions is a lower bound.
 """
 
 import re
@@ -13,26 +13,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from train.recipes.frozen import Seen
-from train.recipes.labels import Label
+from train.recipes.features import Example
+from train.recipes.vocabulary import Label
 
-CAPTIONS = 2  # so many must agree
-LONGEST = 4  # words of a label in a caption
-# In the background of photographs of something else, or a part of it; a set of one class says nothing of them.
-BACKGROUND = (
+MIN_CAPTIONS = 2  # that name a label
+MAX_WORDS = 4  # of a label in a caption
+# Often in the background of other things, or part of them: unknown in a set with one class per picture.
+BACKGROUND = frozenset(
     "clothing building furniture plant landscape shop roof fence box bag bottle tool toy screen lamp curtain "
-    "weapon appliance sport book cabinet cosmetics computer"
-).split()
-# In captions these are most often something else: the colour, the verb, a tank top.
+    "weapon appliance sport book cabinet cosmetics computer".split()
+)
+# Words that usually mean something else in captions: the colour, the verb, a tank top.
 NOT_IN_CAPTIONS = frozenset(
     "fly flies orange oranges tank tanks iron safe swing swings stole rule seal punch wing wings stage pole poles "
     "paddle paddles hook knot nail screw face mask fan pan slide jean bar cup cups jay robin tick ray rays bow crane "
-    "mouse bug bugs mini plane planes cab pad pads plate plates iris pick ram rams packet switch slot racer racers "
-    "coil chest chime admiral monarch bull bulls calf calves boxer kite auto jet cycle cycles mike desk stretcher "
-    "projector velvet wool cradle plane groom hill".split()
-) - {"plane", "planes", "ram", "desk", "jet"}
+    "mouse bug bugs mini cab pad pads plate plates iris pick rams packet switch slot racer racers coil chest chime "
+    "admiral monarch bull bulls calf calves boxer kite auto cycle cycles mike stretcher projector velvet wool cradle "
+    "groom hill".split()
+)
 
-# Caltech-101's classes -> the label that says most of them; None: of no label here, and so `no` to all but background.
+# Caltech-101's class -> its closest label; None: no label, so all but the background is absent.
 CALTECH: dict[str, str | None] = {
     "airplanes": "airplane", "anchor": None, "bass": "fish", "binocular": "binoculars", "bonsai": "plant",
     "brain": None, "brontosaurus": "animal", "buddha": None, "car_side": "car", "ceiling_fan": None,
@@ -55,7 +55,7 @@ Truth = npt.NDArray[np.int8]
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """labels.csv and synonyms.csv, ready to be asked. above: a label -> all above it, itself too."""
+    """labels.csv and synonyms.csv as lookup tables. above: label -> itself and all its hypernyms."""
 
     labels: tuple[str, ...]
     above: Mapping[str, frozenset[str]]
@@ -64,7 +64,7 @@ class Tables:
     wnids: Mapping[str, str]
 
 
-def prepare(rows: Sequence[Label], synonyms: Mapping[str, str]) -> Tables:
+def make_tables(rows: Sequence[Label], synonyms: Mapping[str, str]) -> Tables:
     parents = {r.name: r.parents for r in rows}
     above: dict[str, frozenset[str]] = {}
 
@@ -81,56 +81,54 @@ def prepare(rows: Sequence[Label], synonyms: Mapping[str, str]) -> Tables:
     return Tables(tuple(parents), above, words, in_captions, wnids)
 
 
-def judge(pictures: Sequence[Seen], tables: Tables) -> Truth:
+def label_examples(examples: Sequence[Example], tables: Tables) -> Truth:
     """int8 [N, L] of 1, 0, -1."""
     column = {name: i for i, name in enumerate(tables.labels)}
-    behind = np.array([bool(tables.above[n] & set(BACKGROUND)) for n in tables.labels])
-    truth = np.zeros((len(pictures), len(tables.labels)), np.int8)
-    of_kind: dict[str, npt.NDArray[np.int8]] = {}
-    for row, picture in enumerate(pictures):
-        if picture.captions:
-            for name in agreed(picture.captions, tables):
-                truth[row, column[name]] = 1
+    truth = np.zeros((len(examples), len(tables.labels)), np.int8)
+    by_class: dict[str, Truth] = {}
+    for row, example in enumerate(examples):
+        if example.captions:
+            truth[row, [column[name] for name in find_agreed(example.captions, tables)]] = 1
             continue
-        if picture.kind not in of_kind:
-            of_kind[picture.kind] = _of_class(label_of(picture.kind, tables), tables, behind)
-        truth[row] = of_kind[picture.kind]
+        if example.class_name not in by_class:
+            by_class[example.class_name] = _label_class(find_label(example.class_name, tables), tables)
+        truth[row] = by_class[example.class_name]
     return truth
 
 
-def label_of(kind: str, tables: Tables) -> str | None:
-    """A set's own name of a class -> a label, or None. Raises KeyError where nobody has said."""
-    if kind in tables.wnids:
-        return tables.wnids[kind]
-    return CALTECH[kind] if kind in CALTECH else tables.words[kind.lower().replace("_", " ")]
+def find_label(class_name: str, tables: Tables) -> str | None:
+    """A set's own class name -> a label or None. Raises KeyError for an unknown class."""
+    if class_name in tables.wnids:
+        return tables.wnids[class_name]
+    return CALTECH[class_name] if class_name in CALTECH else tables.words[class_name.lower().replace("_", " ")]
 
 
-def agreed(captions: Iterable[str], tables: Tables) -> set[str]:
-    """The labels that CAPTIONS of them or more name, or something below."""
+def find_agreed(captions: Iterable[str], tables: Tables) -> set[str]:
+    """The labels that at least MIN_CAPTIONS captions name, themselves or by a hyponym."""
     counts: dict[str, int] = {}
     for caption in captions:
-        for name in named(caption, tables):
+        for name in find_labels(caption, tables):
             counts[name] = counts.get(name, 0) + 1
-    return {name for name, n in counts.items() if n >= CAPTIONS}
+    return {name for name, n in counts.items() if n >= MIN_CAPTIONS}
 
 
-def named(text: str, tables: Tables) -> set[str]:
-    """What one caption names, and all above that. The longest words win: a hot dog is no dog."""
+def find_labels(text: str, tables: Tables) -> set[str]:
+    """The labels in one caption and their hypernyms. The longest match wins: a hot dog is not a dog."""
     words = re.findall(r"[a-z0-9'-]+", text.lower())
-    found: set[str] = set()
+    labels: set[str] = set()
     i = 0
     while i < len(words):
-        for n in range(min(LONGEST, len(words) - i), 0, -1):
+        for n in range(min(MAX_WORDS, len(words) - i), 0, -1):
             label = tables.in_captions.get(" ".join(words[i : i + n]))
             if label or n == 1:
-                found |= tables.above[label] if label else frozenset()
+                labels |= tables.above[label] if label else frozenset()
                 i += n
                 break
-    return found
+    return labels
 
 
-def _of_class(label: str | None, tables: Tables, behind: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
-    row = np.where(behind, -1, 0).astype(np.int8)
+def _label_class(label: str | None, tables: Tables) -> Truth:
+    row = np.array([-1 if tables.above[name] & BACKGROUND else 0 for name in tables.labels], np.int8)
     for i, name in enumerate(tables.labels):
         if label is not None and name in tables.above[label]:
             row[i] = 1
