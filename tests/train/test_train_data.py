@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from photosearch.errors import InputError
-from train.data import cifar10, cub, mnist
+from train.data import cifar10, cub, flickr8k, mnist, wordnet
 
 
 def write_batch(folder, name, records):
@@ -61,6 +61,13 @@ def test_missing_set_names_fetch_command(tmp_path):
     for load, name in ((cifar10.load, "cifar-10"), (mnist.load, "mnist"), (cub.load, "cub")):
         with pytest.raises(InputError, match=f"missing; run `python -m train data --fetch {name} --to DIR`"):
             load(tmp_path, "test")
+
+
+def test_missing_set_without_download_names_archive(tmp_path):
+    with pytest.raises(InputError, match=r"Flickr8k: missing; unpack the publisher's Flickr8k_Dataset\.zip"):
+        flickr8k.photographs(tmp_path, "test")
+    with pytest.raises(InputError, match=r"data\.noun: missing; unpack the publisher's WNdb-3\.0\.tar\.gz"):
+        wordnet.synsets(tmp_path)
 
 
 def encode_idx(values):

@@ -1,6 +1,6 @@
 """The data sets, one file each: its files below the data folder, its parts, its pictures as arrays.
 
-All read the publisher's archive as unpacked. `python -m train data --fetch NAME --to DIR` downloads it.
+All read the publisher's archive as unpacked. `python -m train data --fetch NAME --to DIR` downloads most of them.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,12 @@ class Picture:
     part: str
 
 
-def need(path: Path, name: str) -> Path:
-    """`path`, which belongs to the data set `name`. Raises InputError if it is missing."""
+def need(path: Path, name: str, hint: str = "") -> Path:
+    """`path`, which belongs to the data set `name`. Raises InputError if it is missing.
+
+    hint: how to get the set, if `python -m train data --fetch` can't.
+    """
     if not path.exists():
-        raise InputError(f"{path}: missing; run `python -m train data --fetch {name} --to DIR`, then use --data DIR")
+        hint = hint or f"run `python -m train data --fetch {name} --to DIR`, then use --data DIR"
+        raise InputError(f"{path}: missing; {hint}")
     return path

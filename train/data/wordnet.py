@@ -13,6 +13,7 @@ from pathlib import Path
 from train.data import need
 
 NAME = "wordnet"
+HINT = "unpack the publisher's WNdb-3.0.tar.gz, then use --wordnet with the folder of data.noun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Synset:
 
 def synsets(folder: str | Path) -> dict[str, Synset]:
     """Every noun, by id. Raises InputError."""
-    lines = need(Path(folder) / "data.noun", NAME).read_text(encoding="latin-1").splitlines()
+    lines = need(Path(folder) / "data.noun", NAME, HINT).read_text(encoding="latin-1").splitlines()
     return {s.id: s for s in parse(lines)}
 
 
@@ -49,7 +50,7 @@ def parse(lines: Iterable[str]) -> Iterator[Synset]:
 def senses(folder: str | Path) -> dict[str, tuple[str, ...]]:
     """A word in lower case -> the ids of its senses as a noun, the most frequent one first."""
     found = {}
-    for line in need(Path(folder) / "index.noun", NAME).read_text(encoding="latin-1").splitlines():
+    for line in need(Path(folder) / "index.noun", NAME, HINT).read_text(encoding="latin-1").splitlines():
         if line.startswith("  "):
             continue
         parts = line.split()
@@ -60,7 +61,7 @@ def senses(folder: str | Path) -> dict[str, tuple[str, ...]]:
 def plurals(folder: str | Path) -> dict[str, str]:
     """Irregular plurals: mouse -> mice. Of several, the first in the alphabet."""
     found: dict[str, str] = {}
-    for line in need(Path(folder) / "noun.exc", NAME).read_text(encoding="latin-1").splitlines():
+    for line in need(Path(folder) / "noun.exc", NAME, HINT).read_text(encoding="latin-1").splitlines():
         many, one = line.split()[:2]
         found.setdefault(one.replace("_", " "), many.replace("_", " "))
     return found
