@@ -92,7 +92,7 @@ def crop_around(image: Image.Image, box: Box, rng: np.random.Generator) -> Image
     return image.crop((x0, y0, x1, y1))
 
 
-def crop_beside(image: Image.Image, box: Box, rng: np.random.Generator) -> Image.Image:
+def crop_background(image: Image.Image, box: Box, rng: np.random.Generator) -> Image.Image:
     """A crop without the bird, from the widest strip next to its box."""
     (x0, y0, x1, y1), narrow = find_room(image.size, box)
     side = rng.uniform(0.7, 1) * narrow

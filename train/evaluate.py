@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from photosearch.errors import InputError
 from train import metrics, test_set_ledger
@@ -197,30 +196,10 @@ def score(
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the talk's table and what follows from it."""
-    console = Console(highlight=False)
-    console.print(
-        f"{result['model']} {result['version']} on {result['on']}: {result['n']} pictures, "
-        f"{result['tiles']} tiles, threshold {result['threshold']:.4f}",
-        markup=False,
-    )
-    counts = Table("", "predicted bird", "predicted not bird")
-    counts.add_row("bird", str(result["tp"]), str(result["fn"]))
-    counts.add_row("not bird", str(result["fp"]), str(result["tn"]))
-    console.print(counts)
-    for name in ("precision", "recall", "f1", "accuracy", "always_no_accuracy", "average_precision"):
-        console.print(f"{name:20} {_number(result[name])}{_range(result['intervals'].get(name))}", markup=False)
-    console.print(f"{'calibration error':20} {result['calibration']['expected_calibration_error']:.4f}")
+    """Print the figures and the classes with the most errors."""
+    metrics.show(f"{result['model']} {result['version']} on {result['on']}, {result['tiles']} tiles", result)
     missed = {name: (of - found, of) for name, (found, of) in result["recall_by_class"].items()}
     for title, counted in (("Birds missed", missed), ("False alarms", result["false_alarms_by_class"])):
         rows = sorted(((name, *pair) for name, pair in counted.items() if pair[0]), key=lambda row: (-row[1], row[0]))
         worst = ", ".join(f"{name} {wrong} of {of}" for name, wrong, of in rows[:WORST])
-        console.print(f"{title}: {worst or 'none'}", markup=False)
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
-
-
-def _range(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f"  ({interval[0]:.4f} to {interval[1]:.4f})"
+        Console().print(f"{title}: {worst or 'none'}", markup=False, highlight=False)

@@ -3,11 +3,13 @@
 tests/train/test_train_metrics.py compares those with scikit-learn and scipy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
 
 from train.tool import report, retrieval
 
@@ -104,3 +106,26 @@ def rank_photos(queries: Scores, photos: Scores, own: npt.NDArray[np.int64]) -> 
     result = retrieval.evaluate(ranks[:, None].tolist(), len(photos))
     names = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr")
     return {**{name: getattr(result, name) for name in names}, "median_rank": float(np.median(ranks))}
+
+
+def show(title: str, figures: Mapping[str, Any]) -> None:
+    """Print the talk's 2x2 table of birds and the figures, with intervals if there are any.
+
+    figures: a row of a card's `measured`, or a result of `evaluate`.
+    """
+    console = Console(highlight=False)
+    console.print(f"{title}: {figures['n']:,} pictures, threshold {figures['threshold']:.4f}", markup=False)
+    counts = Table("", "predicted bird", "predicted not bird")
+    counts.add_row("bird", f"{figures['tp']:,}", f"{figures['fn']:,}")
+    counts.add_row("not bird", f"{figures['fp']:,}", f"{figures['tn']:,}")
+    console.print(counts)
+    errors = figures.get("calibration") or {"expected_calibration_error": figures.get("calibration_error")}
+    for name in ("precision", "recall", "f1", "accuracy", "always_no_accuracy", "average_precision"):
+        interval = figures.get("intervals", {}).get(name)
+        between = f"  ({interval[0]:.4f} to {interval[1]:.4f})" if interval else ""
+        console.print(f"{name.replace('_', ' '):20} {_format(figures[name])}{between}", markup=False)
+    console.print(f"{'calibration error':20} {_format(errors['expected_calibration_error'])}")
+
+
+def _format(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"

@@ -108,8 +108,8 @@ def test_bird_command_trains_exports_and_prints_tables(sets, tmp_path):
     assert card.details["command"] == "python -m train bird --net classic --epochs 2"
     assert "all five training batches" in card.trained_on
     assert card.details["settings"]["seed"] == 1
-    assert "cifar-10, test: 40 pictures, 4 birds" in result.stdout
-    assert f"cifar-10 + cub, test: {40 + test_birds} pictures, {4 + test_birds} birds" in result.stdout
+    assert "bird-classic 2 on cifar-10, test: 40 pictures" in result.stdout
+    assert f"bird-classic 2 on cifar-10 + cub, test: {40 + test_birds} pictures" in result.stdout
 
 
 @pytest.mark.slow

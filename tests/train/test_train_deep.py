@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from photosearch.errors import InputError
-from train import metrics
 from train.networks.deep import build
 from train.recipes import deep
 from train.tool import Model, prepare_file
@@ -96,14 +95,6 @@ def test_top_counts_pictures_among_highest_scores():
     targets = np.array([0, 4, 5])
     assert deep.top(scores, targets, 1) == pytest.approx(1 / 3)
     assert deep.top(scores, targets, 5) == pytest.approx(2 / 3)
-
-
-def test_make_row_counts_one_label():
-    scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]], np.float32)
-    row = metrics.make_row(scores[:, 0], np.array([0, 1, 1, 0]) == 0, 0.5, "test", "a")
-    assert {k: row[k] for k in ("tp", "fp", "fn", "tn", "precision", "recall", "positives")} == {
-        "tp": 1, "fp": 1, "fn": 1, "tn": 1, "precision": 0.5, "recall": 0.5, "positives": 2,
-    }  # fmt: skip
 
 
 def test_choose_threshold_maximises_f1_of_all_labels():

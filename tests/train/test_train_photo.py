@@ -46,13 +46,13 @@ def test_paste_small_returns_covered_share() -> None:
         assert abs(reddish - covered) < 0.1 * covered
 
 
-def test_crop_beside_contains_no_bird(tmp_path: Path) -> None:
+def test_crop_background_contains_no_bird(tmp_path: Path) -> None:
     image = Image.new("RGB", (300, 200), BLUE)
     image.paste(Image.new("RGB", (120, 100), RED), (100, 60))
     image.save(tmp_path / "bird.png")
     for seed in range(20):
         view = scenes.View("bare", tmp_path / "bird.png", False, seed, (100.0, 60.0, 120.0, 100.0))
-        part = augment.crop_beside(scenes.open_picture(view.path), view.box, np.random.default_rng(seed))
+        part = augment.crop_background(scenes.open_picture(view.path), view.box, np.random.default_rng(seed))
         assert (np.asarray(part) == BLUE).all()
         assert min(part.size) >= 40
 
@@ -100,15 +100,6 @@ def test_train_network_keeps_stages_before_cut() -> None:
     assert same == [True] * 17 + [False]
     z = photo.compute_logits(after, views.astype(np.float16))[:, 0]
     assert z[::2].min() > z[1::2].max()
-
-
-def test_platt_finds_true_line() -> None:
-    rng = np.random.default_rng(1)
-    z = rng.normal(0, 3, 20_000)
-    targets = rng.random(20_000) < 1 / (1 + np.exp(-(0.5 * z - 1)))
-    slope, shift = calibrate.platt(z, targets)
-    assert abs(slope - 0.5) < 0.03
-    assert abs(shift + 1) < 0.06
 
 
 def test_choose_threshold_weights_others_by_share_of_birds() -> None:

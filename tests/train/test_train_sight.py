@@ -135,8 +135,10 @@ def test_reviewed_tables_cover_the_shipped_labels():
     assert set(vocabulary.read_rules("hypernyms.txt")) == {r.name for r in rows if r.index is None}
     assert set(vocabulary.read_rules("synonyms.txt")) <= labels
     assert {name.lower() for name in vocabulary.read_names().values()} <= labels
-    assert not vocabulary.read_ambiguous() & set(synonyms)
+    assert not vocabulary.read_words("ambiguous.txt") & set(synonyms)
     assert set(label_report.EVERYDAY_LABELS) <= labels
+    tables = ground_truth.make_tables(rows, synonyms)
+    assert set(filter(None, tables.caltech.values())) | tables.background <= labels
 
 
 def test_make_plural_is_english():

@@ -172,7 +172,7 @@ def render(view: View, size: int) -> npt.NDArray[np.uint8]:
     if view.kind == "bird":
         image = augment.crop_around(image, view.box, rng)
     elif view.kind == "bare":
-        image = augment.crop_beside(image, view.box, rng)
+        image = augment.crop_background(image, view.box, rng)
     elif view.kind == "pasted":
         image = _paste_on_scene(image, view, rng)
     else:

@@ -27,9 +27,7 @@ from train.networks.lite import Enlarged
 from train.recipes.bird32 import make_validator, publish
 from train.tool import Card
 
-FIRST_ERROR = (
-    0.08  # assumed of pictures without a bird before they are seen; birds are few, so the first epoch has most
-)
+FIRST_ERROR = 0.08  # assumed of unseen pictures without a bird; birds are few, so the first epoch has nearly all
 CLASS_ORDER = torch.tensor([0, 1, 9, 3, 4, 5, 6, 7, 8, 2])  # CIFAR-10's, with the bird last
 TRAINED_ON = "Tiny ImageNet's training pictures of birds; begun with ImageNet-1k weights of EfficientNet-Lite"
 LICENCE = (

@@ -8,8 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.console import Console
-from rich.table import Table
 from scipy.special import expit
 from torch import nn
 
@@ -95,20 +93,7 @@ def measure_test(path: Path, data: Path) -> list[dict[str, Any]]:
 
 
 def show(path: Path) -> None:
-    """Print the 2x2 table of each split in a card."""
-    card, console = Model(path, provider="cpu").card, Console()
-    console.print(f"\n{card.name} {card.version}: {path}, {path.stat().st_size / 2**20:.1f} MiB", highlight=False)
+    """Print the figures of each split in a card."""
+    card = Model(path, provider="cpu").card
     for row in card.measured:
-        table = Table(title=f"{row['split']}: {row['n']:,} pictures, {row['positives']:,} birds", title_justify="left")
-        table.add_column("")
-        table.add_column("bird", justify="right")
-        table.add_column("not bird", justify="right")
-        table.add_row(f"predicted bird (score >= {row['threshold']})", f"{row['tp']:,}", f"{row['fp']:,}")
-        table.add_row("predicted not bird", f"{row['fn']:,}", f"{row['tn']:,}")
-        console.print(table)
-        console.print(
-            f"precision {row['precision']:.4f}  recall {row['recall']:.4f}  F1 {row['f1']:.4f}  accuracy "
-            f"{row['accuracy']:.4f} (always no: {row['always_no_accuracy']:.4f})\naverage precision "
-            f"{row['average_precision']:.4f}  calibration error {row['calibration_error']:.4f}\n",
-            highlight=False,
-        )
+        metrics.show(f"{card.name} {card.version} on {row['split']}", row)

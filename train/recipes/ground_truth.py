@@ -14,54 +14,30 @@ import numpy as np
 import numpy.typing as npt
 
 from train.recipes.features import Example
-from train.recipes.vocabulary import Label
+from train.recipes.vocabulary import REVIEWED, Label, read_table, read_words
 
 MIN_CAPTIONS = 2  # that name a label
 MAX_WORDS = 4  # of a label in a caption
-# Often in the background of other things, or part of them: unknown in a set with one class per picture.
-BACKGROUND = frozenset(
-    "clothing building furniture plant landscape shop roof fence box bag bottle tool toy screen lamp curtain "
-    "weapon appliance sport book cabinet cosmetics computer".split()
-)
-# Words that usually mean something else in captions: the colour, the verb, a tank top.
-NOT_IN_CAPTIONS = frozenset(
-    "fly flies orange oranges tank tanks iron safe swing swings stole rule seal punch wing wings stage pole poles "
-    "paddle paddles hook knot nail screw face mask fan pan slide jean bar cup cups jay robin tick ray rays bow crane "
-    "mouse bug bugs mini cab pad pads plate plates iris pick rams packet switch slot racer racers coil chest chime "
-    "admiral monarch bull bulls calf calves boxer kite auto cycle cycles mike stretcher projector velvet wool cradle "
-    "groom hill".split()
-)
-
-# Caltech-101's class -> its closest label; None: no label, so all but the background is absent.
-CALTECH: dict[str, str | None] = {
-    "airplanes": "airplane", "anchor": None, "bass": "fish", "binocular": "binoculars", "bonsai": "plant",
-    "brain": None, "brontosaurus": "animal", "buddha": None, "car_side": "car", "ceiling_fan": None,
-    "cellphone": "mobile phone", "chandelier": "lamp", "cougar_body": "cougar", "cougar_face": "cougar",
-    "crocodile_head": "crocodile", "cup": None, "dollar_bill": None, "dolphin": "marine mammal", "emu": "bird",
-    "euphonium": "brass instrument", "ewer": None, "Faces": None, "Faces_easy": None, "ferry": "watercraft",
-    "flamingo_head": "flamingo", "garfield": None, "gerenuk": "antelope", "gramophone": None, "hawksbill": "turtle",
-    "headphone": None, "hedgehog": "mammal", "helicopter": "aircraft", "ibis": "wading bird", "inline_skate": None,
-    "joshua_tree": "plant", "kangaroo": "marsupial", "ketch": "sailboat", "Leopards": "leopard", "lotus": "flower",
-    "mandolin": "stringed instrument", "mayfly": "insect", "menorah": None, "metronome": None, "minaret": "building",
-    "Motorbikes": "motorcycle", "nautilus": "chambered nautilus", "octopus": "mollusc", "okapi": "mammal",
-    "pagoda": "building", "panda": "giant panda", "pigeon": "bird", "pyramid": None, "rhino": "mammal",
-    "scissors": None, "sea_horse": "fish", "snoopy": None, "stapler": None, "stegosaurus": "animal",
-    "stop_sign": "street sign", "sunflower": "flower", "water_lilly": "flower", "wheelchair": None,
-    "wild_cat": "feline", "windsor_chair": "chair", "wrench": "tool", "yin_yang": None,
-}  # fmt: skip
-
 Truth = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """labels.csv and synonyms.csv as lookup tables. above: label -> itself and all its hypernyms."""
+    """labels.csv and synonyms.csv as lookup tables.
+
+    above: label -> itself and all its hypernyms. words: word -> label. in_captions: the same without words that usually
+    mean something else in captions: the colour, the verb, a tank top. wnids: WordNet id -> label. caltech: class of
+    Caltech-101 -> the closest label, None if there is none, so that all but the background is absent. background:
+    labels that are often in the background of other things or part of them.
+    """
 
     labels: tuple[str, ...]
     above: Mapping[str, frozenset[str]]
     words: Mapping[str, str]
     in_captions: Mapping[str, str]
     wnids: Mapping[str, str]
+    caltech: Mapping[str, str | None]
+    background: frozenset[str]
 
 
 def make_tables(rows: Sequence[Label], synonyms: Mapping[str, str]) -> Tables:
@@ -76,9 +52,11 @@ def make_tables(rows: Sequence[Label], synonyms: Mapping[str, str]) -> Tables:
     for name in parents:
         climb(name)
     words = {**synonyms, **{name: name for name in parents}}
-    in_captions = {w: label for w, label in words.items() if w not in NOT_IN_CAPTIONS}
+    excluded = read_words("not_in_captions.txt")
+    in_captions = {w: label for w, label in words.items() if w not in excluded}
     wnids = {r.wnid: r.name for r in rows if r.index is not None}
-    return Tables(tuple(parents), above, words, in_captions, wnids)
+    caltech = {r["class"]: r["label"] or None for r in read_table(REVIEWED / "caltech101.csv")}
+    return Tables(tuple(parents), above, words, in_captions, wnids, caltech, read_words("background.txt"))
 
 
 def label_examples(examples: Sequence[Example], tables: Tables) -> Truth:
@@ -100,7 +78,9 @@ def find_label(class_name: str, tables: Tables) -> str | None:
     """A set's own class name -> a label or None. Raises KeyError for an unknown class."""
     if class_name in tables.wnids:
         return tables.wnids[class_name]
-    return CALTECH[class_name] if class_name in CALTECH else tables.words[class_name.lower().replace("_", " ")]
+    if class_name in tables.caltech:
+        return tables.caltech[class_name]
+    return tables.words[class_name.lower().replace("_", " ")]
 
 
 def find_agreed(captions: Iterable[str], tables: Tables) -> set[str]:
@@ -128,7 +108,7 @@ def find_labels(text: str, tables: Tables) -> set[str]:
 
 
 def _label_class(label: str | None, tables: Tables) -> Truth:
-    row = np.array([-1 if tables.above[name] & BACKGROUND else 0 for name in tables.labels], np.int8)
+    row = np.array([-1 if tables.above[name] & tables.background else 0 for name in tables.labels], np.int8)
     for i, name in enumerate(tables.labels):
         if label is not None and name in tables.above[label]:
             row[i] = 1

@@ -59,7 +59,7 @@ class Scorer:
         self.seconds: dict[str, float] = defaultdict(float)
 
     def compute_maps(self, images: npt.NDArray[np.uint8], task: str) -> npt.NDArray[np.float32]:
-        """The feature maps of square images of one size. task: whose time it is."""
+        """The feature maps of square images of one size. task: to which the time is added."""
         start = time.process_time()
         (maps,) = self._sessions[images.shape[1]].run(None, {"images": images})
         self.seconds[task] += time.process_time() - start

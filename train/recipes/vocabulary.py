@@ -42,7 +42,7 @@ def write(wordnet_folder: str | Path, classes_file: str | Path, to: Path) -> tup
     names, rules = name_classes(classes, read_names()), read_rules("hypernyms.txt")
     rows = make_rows(names, classes, expand_hypernyms(rules, names, classes, nouns), rules)
     senses, plurals = wordnet.senses(wordnet_folder), wordnet.plurals(wordnet_folder)
-    synonyms = collect_synonyms(rows, nouns, senses, plurals, read_rules("synonyms.txt"), read_ambiguous())
+    synonyms = collect_synonyms(rows, nouns, senses, plurals, read_rules("synonyms.txt"), read_words("ambiguous.txt"))
     parents = ((r.name, r.wnid, "" if r.index is None else r.index, ";".join(r.parents)) for r in rows)
     _write_table(to / "labels.csv", ("label", "wordnet", "imagenet", "parents"), parents)
     _write_table(to / "synonyms.csv", ("word", "label"), synonyms.items())
@@ -54,9 +54,9 @@ def read(folder: str | Path) -> tuple[list[Label], dict[str, str]]:
     rows = [
         Label(r["label"], r["wordnet"], int(r["imagenet"]) if r["imagenet"] else None,
               tuple(filter(None, r["parents"].split(";"))))
-        for r in _read_table(Path(folder) / "labels.csv")
+        for r in read_table(Path(folder) / "labels.csv")
     ]  # fmt: skip
-    return rows, {r["word"]: r["label"] for r in _read_table(Path(folder) / "synonyms.csv")}
+    return rows, {r["word"]: r["label"] for r in read_table(Path(folder) / "synonyms.csv")}
 
 
 def read_classes(path: str | Path) -> list[tuple[str, str]]:
@@ -69,7 +69,7 @@ def read_classes(path: str | Path) -> list[tuple[str, str]]:
 
 def read_names() -> dict[str, str]:
     """ImageNet's name of a class, or its index if the name is not unique -> the everyday name."""
-    return {r["imagenet"]: r["label"] for r in _read_table(REVIEWED / "class_names.csv")}
+    return {r["imagenet"]: r["label"] for r in read_table(REVIEWED / "class_names.csv")}
 
 
 def read_rules(file: str) -> dict[str, list[str]]:
@@ -79,9 +79,9 @@ def read_rules(file: str) -> dict[str, list[str]]:
     return {name: [word.strip() for word in words.split(",")] for name, words in pairs}
 
 
-def read_ambiguous() -> frozenset[str]:
-    """Words for two things that people photograph, and so for no label."""
-    return frozenset((REVIEWED / "ambiguous.txt").read_text(encoding="utf-8").split())
+def read_words(file: str) -> frozenset[str]:
+    """One word per line. ambiguous.txt: words for two things that people photograph, and so for no label."""
+    return frozenset((REVIEWED / file).read_text(encoding="utf-8").split())
 
 
 def name_classes(classes: Classes, names: Mapping[str, str]) -> list[str]:
@@ -241,7 +241,8 @@ def list_classes(rows: Sequence[Label]) -> dict[str, frozenset[int]]:
     return {name: frozenset(indexes) for name, indexes in covered.items()}
 
 
-def _read_table(path: Path) -> list[dict[str, str]]:
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
     with path.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 

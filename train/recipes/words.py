@@ -43,7 +43,7 @@ GLOSS = 0.5  # weight of a class's gloss next to its name
 class WordsSettings:
     """A run's parameters, also written into the card.
 
-    steps: of one batch each. batch_size: photographs that are told apart in a step. dropout: of the features.
+    steps: of one batch each. batch_size: photographs to distinguish in a step. dropout: of the features.
     logit_scale: the initial factor of the cosines, trained as well. mix: the layer's share of a vector, in training and
     after it; the rest is ConSE.
     """
