@@ -6,7 +6,7 @@ which reads from top to bottom and uses:
     data/         the data sets: files, train / validation / test parts, pixels
     networks/     the networks, without their training
     augment.py    image augmentation                   fit.py              the one training loop
-    calibrate.py  calibration and thresholds           metrics.py          the figures of all evaluations
+    calibrate.py  calibration and thresholds           figures.py          the figures of all evaluations
     export.py     torch to a compared ONNX file        evaluate.py         a model file on a test part
     prefetch.py   batches loaded in background threads test_set_ledger.py  how often each test part was scored
     atomic.py     whole files or none                  pages.py            docs/model.md

@@ -13,7 +13,7 @@ from scipy.stats import beta, chi2
 from sklearn.linear_model import LogisticRegression
 
 from train.data.talk import Pictures
-from train.metrics import Floats, Truth, pair
+from train.figures import Floats, Truth, pair
 from train.tool import logit, report
 
 PENALTY = 1e-3  # of the squared weights, relative to the mean loss: keeps the line through few pictures from a step

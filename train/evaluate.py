@@ -21,7 +21,7 @@ from PIL import Image
 from rich.console import Console
 
 from photosearch.errors import InputError
-from train import metrics, test_set_ledger
+from train import figures, test_set_ledger
 from train.data import caltech101, cifar10, cub, scenes, tiny_imagenet
 from train.fit import Progress
 from train.prefetch import load_batches
@@ -156,9 +156,9 @@ def evaluate(
         by_class[picture.class_name][0] += bool(value >= threshold)
         by_class[picture.class_name][1] += 1
     birds = {p.class_name for p in pictures if p.bird}
-    pairs = metrics.pair(scores, truth, [p.path for p in pictures])
+    pairs = figures.pair(scores, truth, [p.path for p in pictures])
     result = report.to_json(label, pairs, threshold, calibration=True)
-    result["intervals"]["average_precision"] = metrics.bootstrap_average_precision(scores, truth)
+    result["intervals"]["average_precision"] = figures.bootstrap_average_precision(scores, truth)
     return {
         "model": model.card.name,
         "version": model.card.version,
@@ -168,7 +168,7 @@ def evaluate(
         "provider": model.provider,
         "seconds": round(seconds, 1),
         **result,
-        "recall_at_precision": metrics.recall_at_precision(scores, truth, PRECISIONS),
+        "recall_at_precision": figures.recall_at_precision(scores, truth, PRECISIONS),
         "recall_by_class": {k: v for k, v in by_class.items() if k in birds},
         "false_alarms_by_class": {k: v for k, v in by_class.items() if k not in birds},
     }
@@ -197,7 +197,7 @@ def score(
 
 def show(result: dict[str, Any]) -> None:
     """Print the figures and the classes with the most errors."""
-    metrics.show(f"{result['model']} {result['version']} on {result['on']}, {result['tiles']} tiles", result)
+    figures.show(f"{result['model']} {result['version']} on {result['on']}, {result['tiles']} tiles", result)
     missed = {name: (of - found, of) for name, (found, of) in result["recall_by_class"].items()}
     for title, counted in (("Birds missed", missed), ("False alarms", result["false_alarms_by_class"])):
         rows = sorted(((name, *pair) for name, pair in counted.items() if pair[0]), key=lambda row: (-row[1], row[0]))

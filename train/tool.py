@@ -1,4 +1,4 @@
-"""Everything train uses of photosearch, except its errors: decoding, model files, cards and metrics.
+"""Everything train uses of photosearch, except its errors: decoding, model files, cards and figures.
 
 So that training prepares a photo, opens a model and counts results exactly as the installed tool does.
 """

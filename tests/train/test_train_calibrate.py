@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train import calibrate, metrics
+from train import calibrate, figures
 from train.data import cifar10, talk
 
 
@@ -34,6 +34,6 @@ def test_platt_finds_true_scale_and_bias():
     assert scale == pytest.approx(0.5, abs=0.03)
     assert shift == pytest.approx(-1, abs=0.06)
     scores = 1 / (1 + np.exp(-(scale * logits + shift)))
-    assert metrics.make_row(scores, truth, 0.5, "test")["calibration_error"] < 0.01
-    wrong = metrics.make_row(np.array([0.9, 0.9]), np.array([True, False]), 0.5, "test")
+    assert figures.make_row(scores, truth, 0.5, "test")["calibration_error"] < 0.01
+    wrong = figures.make_row(np.array([0.9, 0.9]), np.array([True, False]), 0.5, "test")
     assert wrong["calibration_error"] == pytest.approx(0.4)

@@ -12,7 +12,7 @@ from photosearch.errors import InputError
 
 pytest.importorskip("torch")
 
-from train import evaluate, metrics, pages, test_set_ledger
+from train import evaluate, figures, pages, test_set_ledger
 from train.__main__ import app
 from train.atomic import write_json
 from train.data import caltech101
@@ -73,15 +73,15 @@ def test_bootstrap_interval_narrows_with_more_pictures() -> None:
     for n in (60, 2000):
         present = rng.random(n) < 0.3
         scores = np.clip(0.35 * present + rng.random(n) * 0.6, 0, 1).round(2)
-        low, high = metrics.bootstrap_average_precision(scores, present)
-        assert low < metrics.average_precision(scores, present) < high
+        low, high = figures.bootstrap_average_precision(scores, present)
+        assert low < figures.average_precision(scores, present) < high
         widths.append(high - low)
     assert widths[1] < widths[0] / 3
 
 
 def test_bootstrap_interval_of_perfect_ranking_is_a_point() -> None:
     scores = np.arange(10) / 10
-    assert metrics.bootstrap_average_precision(scores, scores > 0.4) == (1.0, 1.0)
+    assert figures.bootstrap_average_precision(scores, scores > 0.4) == (1.0, 1.0)
 
 
 def test_list_pictures_takes_test_part_of_caltech(data) -> None:

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from train import metrics
+from train import figures
 from train.export import open_session, round_weights, trace
 from train.networks import minilm
 from train.recipes import vocabulary, words
@@ -78,13 +78,13 @@ def test_train_layer_learns_a_rotation():
     head = words.train_layer(features, texts[:, None], np.zeros_like(texts), settings)
     photos = features @ head.projection + head.offset
     photos /= np.linalg.norm(photos, axis=1, keepdims=True)
-    assert metrics.rank_photos(texts, photos, np.arange(400))["recall_at_1"] > 0.95
+    assert figures.rank_photos(texts, photos, np.arange(400))["recall_at_1"] > 0.95
 
 
 def test_rank_photos_counts_photos_before_the_right_one():
     photos = np.eye(3, dtype=np.float32)
     queries = np.array([[1, 0.5, 0], [0, 0.2, 1]], np.float32)
-    found = metrics.rank_photos(queries, photos, np.array([0, 1]))
+    found = figures.rank_photos(queries, photos, np.array([0, 1]))
     assert found == {
         "recall_at_1": 0.5, "recall_at_5": 1.0, "recall_at_10": 1.0, "mrr": 0.75, "median_rank": 1.5,
     }  # fmt: skip

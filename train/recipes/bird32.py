@@ -11,7 +11,7 @@ import torch
 from scipy.special import expit
 from torch import nn
 
-from train import calibrate, fit, metrics, test_set_ledger
+from train import calibrate, figures, fit, test_set_ledger
 from train.data import talk
 from train.export import export, replace_card
 from train.networks.bird32 import Scorer, compute_logits, split
@@ -34,7 +34,7 @@ def make_validator(validation: talk.Pictures) -> Callable[[nn.Module], float]:
     def validate(network: nn.Module) -> float:
         with torch.autocast(fit.device().type, torch.bfloat16):
             logits = compute_logits(Scorer(network), validation.images[part])
-        return metrics.average_precision(logits, validation.birds[part]) or 0.0
+        return figures.average_precision(logits, validation.birds[part]) or 0.0
 
     return validate
 
@@ -78,8 +78,8 @@ def make_rows(scores: npt.NDArray[Any], pictures: talk.Pictures, threshold: floa
     """Both sets together, then CIFAR-10 alone."""
     cifar = pictures.part(CIFAR)
     return [
-        metrics.make_row(scores, pictures.birds, threshold, f"{BOTH}, {part}"),
-        metrics.make_row(scores[cifar], pictures.birds[cifar], threshold, f"{CIFAR}, {part}"),
+        figures.make_row(scores, pictures.birds, threshold, f"{BOTH}, {part}"),
+        figures.make_row(scores[cifar], pictures.birds[cifar], threshold, f"{CIFAR}, {part}"),
     ]
 
 
@@ -96,4 +96,4 @@ def show(path: Path) -> None:
     """Print the figures of each split in a card."""
     card = Model(path, provider="cpu").card
     for row in card.measured:
-        metrics.show(f"{card.name} {card.version} on {row['split']}", row)
+        figures.show(f"{card.name} {card.version} on {row['split']}", row)

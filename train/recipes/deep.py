@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from photosearch.errors import InputError
-from train import augment, fit, metrics
+from train import augment, figures, fit
 from train.export import export, replace_card
 from train.networks.deep import Scorer, build, normalise
 from train.prefetch import load_batches
@@ -147,7 +147,7 @@ def finish(path: Path, card: Card, parts: dict[str, list[Picture]]) -> None:
     model, labels = Model(path, provider="cpu"), card.labels
     threshold = choose_threshold(*score(model, parts["validation"]))
     scores, targets = score(model, parts["test"])
-    rows = [metrics.make_row(scores[:, i], targets == i, threshold, "test", name) for i, name in enumerate(labels)]
+    rows = [figures.make_row(scores[:, i], targets == i, threshold, "test", name) for i, name in enumerate(labels)]
     test: dict[str, float] = {"n": len(targets)}
     for k in (1, 5):
         test[f"top_{k}"] = round(top(scores, targets, k), 4)
@@ -181,7 +181,7 @@ def choose_threshold(scores: npt.NDArray[np.float32], targets: npt.NDArray[np.in
     present = targets[:, None] == np.arange(scores.shape[1])
     edges = np.append(THRESHOLDS, np.inf)
     positives, negatives = (np.histogram(scores[group], edges)[0] for group in (present, ~present))
-    return metrics.best_f1_threshold(THRESHOLDS, positives, negatives)
+    return figures.best_f1_threshold(THRESHOLDS, positives, negatives)
 
 
 def top(scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], k: int) -> float:

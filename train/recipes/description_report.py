@@ -17,7 +17,7 @@ import onnx
 from PIL import Image, ImageDraw
 from scipy.special import expit, logit
 
-from train import metrics, test_set_ledger
+from train import figures, test_set_ledger
 from train.atomic import write_json
 from train.networks import heads
 from train.recipes import features, ground_truth, sight, vocabulary, words
@@ -93,8 +93,8 @@ def measure_captions(space: Space, photos: Sequence[Example], vectors: Features,
     return {
         "queries": len(own),
         "photos": len(photos),
-        "sight": _round(metrics.rank_photos(captions, vectors, own)),
-        "ConSE alone": _round(metrics.rank_photos(captions, conse, own)),
+        "sight": _round(figures.rank_photos(captions, vectors, own)),
+        "ConSE alone": _round(figures.rank_photos(captions, conse, own)),
         "random": {f"recall_at_{k}": k / len(photos) for k in (1, 5, 10)},
     }
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from train import metrics, test_set_ledger
+from train import figures, test_set_ledger
 from train.atomic import write_json
 from train.export import replace_card
 from train.networks import heads
@@ -49,9 +49,9 @@ def write(data: Path, model: Path, other: Path, sets: Sequence[str], to: Path, c
         result = evaluate(scorer.card, scores, truth, name)
         bird = scorer.card.labels.index("bird")
         birds = truth[:, bird] == 1
-        backbone = metrics.count(scorer.score_birds(examples), birds, threshold)
+        backbone = figures.count(scorer.score_birds(examples), birds, threshold)
         result["bird_compared"] = [
-            {"network": "sight", **metrics.count(scores[:, bird], birds, scorer.card.threshold("bird"))},
+            {"network": "sight", **figures.count(scores[:, bird], birds, scorer.card.threshold("bird"))},
             {"network": "EfficientNet-Lite2, pretrained", **backbone},
             scorer.compare(other, examples, birds, to.parent / f"bird-photo.{name}.json"),
         ]
@@ -109,7 +109,7 @@ class Scorer:
             return {"network": f"{result['model']}, by train evaluate", **{k: result[k] for k in keys}}
         card = read_card(path)
         scores = self._compute(path.read_bytes(), card, examples)[:, 0]
-        return {"network": card.name, **metrics.count(scores, birds, card.threshold(card.labels[0]))}
+        return {"network": card.name, **figures.count(scores, birds, card.threshold(card.labels[0]))}
 
 
 def evaluate(card: Card, scores: npt.NDArray[Any], truth: ground_truth.Truth, name: str) -> dict[str, Any]:
@@ -122,12 +122,12 @@ def evaluate(card: Card, scores: npt.NDArray[Any], truth: ground_truth.Truth, na
         if known.any() and not present.all():
             pooled.append((label_scores, present))
         if present.sum() >= MIN_POSITIVES and (not present.all() or label == "bird"):
-            counts = metrics.count(label_scores, present, card.threshold(label))
+            counts = figures.count(label_scores, present, card.threshold(label))
             rows.append({"label": label, **counts, "threshold": round(counts["threshold"], 5)})
     bird = card.labels.index("bird")
-    errors = {"bird": metrics.calibration_error(scores[:, bird], truth[:, bird] == 1)}
+    errors = {"bird": figures.calibration_error(scores[:, bird], truth[:, bird] == 1)}
     if pooled:
-        errors["everyday labels pooled"] = metrics.calibration_error(*map(np.concatenate, zip(*pooled, strict=True)))
+        errors["everyday labels pooled"] = figures.calibration_error(*map(np.concatenate, zip(*pooled, strict=True)))
     return {
         **next((row for row in rows if row["label"] == "bird"), {}),
         "labels": len(rows),

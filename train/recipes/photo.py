@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
-from train import calibrate, fit, metrics
+from train import calibrate, figures, fit
 from train.data import caltech101, scenes, tiny_imagenet
 from train.data.scenes import View
 from train.export import blank_images, export, open_session, trace
@@ -273,7 +273,7 @@ def calibrate_network(
     return Card(
         name="bird-photo", version="1", labels=(LABEL,), input_size=settings.size, thresholds={LABEL: threshold},
         pooling=pooling, trained_on=TRAINED_ON, licence=LICENCE,
-        measured=(metrics.make_row(scores[caltech], birds[caltech], threshold, f"{caltech101.NAME}, validation"),),
+        measured=(figures.make_row(scores[caltech], birds[caltech], threshold, f"{caltech101.NAME}, validation"),),
         details={"calibration": {"slope": slope, "shift": shift},
                  "validation": {"photos": len(natural), **losses, "scenes_found_by_tiles": counts}},
     )  # fmt: skip

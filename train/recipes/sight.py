@@ -27,7 +27,7 @@ import scipy.special
 import torch
 
 from photosearch.errors import InputError
-from train import metrics
+from train import figures
 from train.export import round_weights, trace, write
 from train.networks import heads
 from train.networks.lite import SIZES, Pretrained
@@ -221,7 +221,7 @@ def fit_line(bins: Scores, start: npt.NDArray[Any], prior: float) -> npt.NDArray
 def choose_threshold(bins: Scores) -> float:
     """The score of the highest F1; 0.5 without a positive."""
     lower = BINS - (BINS[1] - BINS[0]) / 2
-    return metrics.best_f1_threshold(scipy.special.expit(lower), *bins)
+    return figures.best_f1_threshold(scipy.special.expit(lower), *bins)
 
 
 def make_card(

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from train import metrics
+from train import figures
 from train.atomic import write_json
 from train.data import scenes
 from train.export import blank_images, open_session, trace
@@ -110,9 +110,9 @@ def average_windows(places: npt.NDArray[np.float32], side: int) -> npt.NDArray[n
 
 
 def make_row(way: str, scores: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    recall = metrics.recall_at_precision(scores, truth, PRECISIONS)
+    recall = figures.recall_at_precision(scores, truth, PRECISIONS)
     return {
         "way": way,
-        "average_precision": round(metrics.average_precision(scores, truth) or 0.0, 4),
+        "average_precision": round(figures.average_precision(scores, truth) or 0.0, 4),
         "recall_at_precision": {precision: round(value, 4) for precision, value in recall.items()},
     }

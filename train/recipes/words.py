@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
-from train import fit, metrics
+from train import figures, fit
 from train.atomic import replacing
 from train.data import wordnet
 from train.export import round_weights, trace, write
@@ -175,7 +175,7 @@ def info_nce(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
 def measure_average_precision(queries: Features, photos: Features, kinds: Sequence[int]) -> npt.NDArray[np.float64]:
     """queries [K, D], one per kind; kinds [N]: the photos'. -> average precision of each query."""
     truth = np.asarray(kinds)
-    return np.array([metrics.average_precision(photos @ q, truth == k) or 0.0 for k, q in enumerate(queries)])
+    return np.array([figures.average_precision(photos @ q, truth == k) or 0.0 for k, q in enumerate(queries)])
 
 
 def list_class_queries(examples: Sequence[Example], tables: ground_truth.Tables) -> tuple[list[str], list[int]]:
