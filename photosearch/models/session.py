@@ -26,7 +26,7 @@ from photosearch.models.protobuf import read_metadata
 from photosearch.models.providers import PROVIDERS, choose_provider
 
 # Images in one run. More of them are no faster on the CPU, and a run keeps so much less between its layers. On a GPU 64
-# are 96 % as fast as 256, in a quarter of its memory: docs/performance.md, `bash benchmarks/gpu.sh`.
+# are 96 % as fast as 256, in a quarter of its memory: docs/performance.md, `python -m benchmarks gpu-networks`.
 PART, PART_ELSEWHERE = {"cpu": 4}, 64
 # At each new size of a batch cuDNN looks for the best algorithms, for a second or more; so there are few sizes.
 PADDED, SIZES = ("cuda", "tensorrt"), (16, PART_ELSEWHERE)
