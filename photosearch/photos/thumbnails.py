@@ -16,6 +16,7 @@ from typing import Self
 
 from PIL import Image
 
+from photosearch import atomic
 from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
@@ -84,13 +85,7 @@ class Thumbnails:
 
     def _keep(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-        try:
-            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(data)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        atomic.write_bytes(path, data, mode=0o600)
         with self._lock:
             self._bytes = len(data) + self._bytes if self._bytes is not None else self._count()
             if self._bytes > self._max_bytes:
