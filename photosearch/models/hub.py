@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photosearch import __version__
+from photosearch import __version__, atomic
 from photosearch.errors import ModelError
 from photosearch.models import catalog
 from photosearch.models.encoders import is_below, sha256
@@ -216,11 +216,8 @@ def _is_record(record: Any) -> bool:
 
 
 def _write_pulled(to: Path, name: str, record: Mapping[str, Any]) -> None:
-    path, aside = to / PULLED_FILE, to / f".{PULLED_FILE}.{os.getpid()}"
+    path = to / PULLED_FILE
     try:
-        aside.write_text(json.dumps({**_read_pulled(to), name: record}, indent=1, sort_keys=True))
-        aside.replace(path)
+        atomic.write_bytes(path, json.dumps({**_read_pulled(to), name: record}, indent=1, sort_keys=True).encode())
     except OSError as error:
         raise ModelError(f"{path}: can't write this: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
