@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from photosearch import atomic
 from photosearch.errors import InputError
 from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
@@ -93,12 +94,8 @@ def _open(decoders: DecoderPool, number: int, path: str) -> Thumbnail:
 def _save(image: Image.Image, path: Path) -> Path:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=QUALITY)
-    aside = path.with_name(f".{path.name}.part")
     try:
-        aside.write_bytes(data.getvalue())
-        aside.replace(path)
+        atomic.write_bytes(path, data.getvalue())
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
     return path
