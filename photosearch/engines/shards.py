@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, first_line
 from photosearch.index.infer import PhotoResult, Prediction, Scorer
 from photosearch.photos import dates, decode
 from photosearch.photos.walk import MAX_FIELD, Photo
@@ -171,7 +171,7 @@ def _in_words(name: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise InputError(
-            f"{name}: damaged, cut short, or no shard ({_first_line(error)}); delete it, and index again"
+            f"{name}: damaged, cut short, or no shard ({first_line(error)}); delete it, and index again"
         ) from None
 
 
@@ -262,7 +262,3 @@ def _arrow() -> tuple[Any, Any]:
     except ImportError:
         raise InputError(NEEDS) from None
     return pyarrow, parquet
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

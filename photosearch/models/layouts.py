@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photosearch.errors import ModelError
+from photosearch.errors import ModelError, first_line
 from photosearch.models.card import TextNormalization
-from photosearch.models.session import first_line
 
 PRECISIONS = ("", "_fp16", "_quantized", "_int8", "_uint8", "_q4f16", "_q4", "_bnb4")  # transformers.js: best first
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of OpenAI's CLIP, and of most that follow it

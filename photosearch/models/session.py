@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photosearch.errors import ModelError
+from photosearch.errors import ModelError, first_line
 from photosearch.models.card import CARD_KEY, Card, check_tiles
 from photosearch.models.encoders import ImageEncoder, TwoTowerModel, read_encoders
 from photosearch.models.protobuf import read_metadata
@@ -273,9 +273,3 @@ def read_model(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: can't read this model: {error.strerror}") from None
-
-
-def first_line(error: Exception) -> str:
-    """What another library said, as one line that is not too long."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from photosearch.errors import InputError, ModelError
+from photosearch.errors import InputError, ModelError, first_line
 from photosearch.models.card import CARD_KEY, TextCard, TextNormalization, parse_card
 from photosearch.models.encoders import TextEncoder, read_encoders
 from photosearch.models.protobuf import read_metadata
 from photosearch.models.providers import choose_provider
-from photosearch.models.session import Vectors, first_line, read_model, start_session, unit_length
+from photosearch.models.session import Vectors, read_model, start_session, unit_length
 
 PART = 32  # texts in one run: a row is as long as the longest text of its part
 MAX_CHARACTERS = 10_000  # of a text; no context holds more, and cutting a book into tokens takes seconds

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photosearch import atomic
-from photosearch.errors import InputError, ModelError
+from photosearch.errors import InputError, ModelError, first_line
 from photosearch.models import catalog
 from photosearch.models.card import Card, TextCard
 from photosearch.models.encoders import ImageEncoder, TextEncoder, TwoTowerModel, is_below, sha256, write_encoders
@@ -36,7 +36,7 @@ from photosearch.models.layouts import (
     read_pixels,
 )
 from photosearch.models.protobuf import list_external_files
-from photosearch.models.session import Model, first_line, read_model, start_session
+from photosearch.models.session import Model, read_model, start_session
 from photosearch.models.text import Rows, TextModel, open_tokenizer
 
 IMAGE_OUTPUTS = ("image_embeds", "embedding", "output", "pooler_output")

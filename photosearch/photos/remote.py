@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, first_line
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://[^/]")
 LOCAL = ("file", "local")
@@ -59,7 +59,7 @@ def _open(protocol: str) -> Any:
         # Never through an address of a file: there, :: would chain file systems, and a key may hold it.
         return fsspec.filesystem(protocol, use_listings_cache=False)
     except (ImportError, ValueError) as error:
-        raise InputError(f"{protocol}://: fsspec can't read from there: {_first(error)}") from None
+        raise InputError(f"{protocol}://: fsspec can't read from there: {first_line(error)}") from None
 
 
 @contextlib.contextmanager
@@ -70,7 +70,9 @@ def in_words(address: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # each has a tree of its own
-        raise InputError(f"{address}: {_first(error)}; check the address, the network and who you are there") from None
+        raise InputError(
+            f"{address}: {first_line(error)}; check the address, the network and who you are there"
+        ) from None
 
 
 def read(address: str, most: int) -> bytes:
@@ -84,7 +86,7 @@ def read(address: str, most: int) -> bytes:
     except InputError as error:
         raise OSError(5, str(error)) from None
     except Exception as error:
-        raise OSError(5, _first(error)) from None
+        raise OSError(5, first_line(error)) from None
 
 
 def exists(address: str) -> bool | None:
@@ -106,7 +108,7 @@ def list_folder(address: str) -> Iterator[tuple[str, bool, int, int]]:
     except FileNotFoundError:
         raise FileNotFoundError(2, "no such file or directory") from None
     except Exception as error:
-        raise OSError(5, _first(error)) from None
+        raise OSError(5, first_line(error)) from None
     own = files._strip_protocol(address).rstrip("/")
     for info in found:
         name = str(info["name"]).removeprefix(own + "/").rstrip("/")
@@ -125,7 +127,3 @@ def _mtime_ns(info: Mapping[str, Any]) -> int:
     if isinstance(value, datetime):
         value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     return round(value * 1e9) if isinstance(value, int | float) else 0
-
-
-def _first(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
