@@ -85,7 +85,9 @@ def build(db: Path, n: int, *, seed: int = 1) -> Path:
 def store_many_labels(db: Path, *, n: int = 10_000, labels: int = 1_000, kept: int = 10) -> dict[str, Any]:
     """What one photo costs where a model has many labels, few of them above its floor, and a vector of 384 float16."""
     db.unlink(missing_ok=True)
-    card = Card(name="many", version="1", labels=tuple(f"label {i}" for i in range(labels)), input_size=260, floor=0.02)
+    card = Card(
+        name="many", version="1", labels=tuple(f"label {i}" for i in range(labels)), input_size=260, min_score=0.02
+    )
     rng = random.Random(1)
     said = [
         ({name: rng.uniform(0.02, 1) for name in rng.sample(card.labels, kept)}, rng.randbytes(768)) for _ in range(n)

@@ -84,7 +84,7 @@ class Made:
 
 def make_up(shard: Shard, model: Model, rng: random.Random) -> Iterator[PhotoResult]:
     """One row for each photo: its own content, some scores, a vector where the model has one."""
-    labels, width = model.card.labels, model.card.dimensions if "vectors" in model.card.heads else 0
+    labels, width = model.card.labels, model.card.dimensions if "vectors" in model.card.outputs else 0
     for photo in shard.photos:
         scores = {labels[rng.randrange(len(labels))]: float(np.float32(rng.uniform(0.04, 1))) for _ in range(KEPT)}
         vector = rng.randbytes(2 * width) if width else None

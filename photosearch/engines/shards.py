@@ -44,7 +44,7 @@ class ModelRef:
     @classmethod
     def by(cls, reading: Scorer) -> "ModelRef":
         card = reading.model.card
-        return cls(card.name, card.version, reading.model.digest, reading.tiles, float(card.floor))
+        return cls(card.name, card.version, reading.model.digest, reading.tiles, float(card.min_score))
 
     def __str__(self) -> str:
         tiles = f" with {self.tiles} tiles" if self.tiles else ""
@@ -234,7 +234,7 @@ def _to_prediction(said: Mapping[str, Any]) -> Prediction:
 def check_predictions(kept: ShardFile, readings: Sequence[Scorer], name: str) -> None:
     """Raises InputError where a shard says what its models can't: a label, or a vector, that they don't have."""
     labels = [frozenset(reading.model.card.labels) for reading in readings]
-    widths = [2 * r.model.card.dimensions if "vectors" in r.model.card.heads else None for r in readings]
+    widths = [2 * r.model.card.dimensions if "vectors" in r.model.card.outputs else None for r in readings]
     for looked in kept.looked:
         for i, said in looked.said.items():
             width = None if said.vector is None else len(said.vector)

@@ -215,7 +215,7 @@ def _read_predictions(reading: Scorer, views: decode.Pixels) -> Iterator[Predict
         scores = {}
         if outputs.scores is not None:
             row = outputs.scores[n]
-            scores = {card.labels[i]: float(row[i]) for i in np.flatnonzero(row >= card.floor)}
+            scores = {card.labels[i]: float(row[i]) for i in np.flatnonzero(row >= card.min_score)}
         vector = None if outputs.vectors is None else outputs.vectors[n].astype(np.float16).tobytes()
         yield Prediction(scores, vector)
 

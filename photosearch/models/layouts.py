@@ -232,7 +232,7 @@ def read_context(found: Layout, siglip: bool) -> int:
     return next(usable, SIGLIP_CONTEXT if siglip else CLIP_CONTEXT)
 
 
-def read_form(found: Layout, siglip: bool) -> TextNormalization:
+def read_normalization(found: Layout, siglip: bool) -> TextNormalization:
     clean = _part(_text_settings(found), "tokenizer_kwargs").get("clean")
     if clean == "canonicalize" or str(found.words.get("tokenizer_class")).startswith("SiglipTokenizer"):
         return "canonical"

@@ -31,7 +31,7 @@ from photosearch.models.layouts import (
     find_layout,
     is_siglip,
     read_context,
-    read_form,
+    read_normalization,
     read_pad_id,
     read_pixels,
 )
@@ -192,8 +192,8 @@ def _describe(
     space = f"{name}@{files[found.image][:12]}{files[found.text][:12]}"
     version = files[found.image][:12]
     card = Card(
-        name, version, input_size=pixels.resize, fit=pixels.fit, heads=("vectors",), space=space, dimensions=dimensions,
-        licence=licence, details={"layout": found.layout, **source},
+        name, version, input_size=pixels.resize, fit=pixels.fit, outputs=("vectors",), space=space,
+        dimensions=dimensions, licence=licence, details={"layout": found.layout, **source},
     )  # fmt: skip
     text, words = _describe_words(found, read, weights[found.text], aside, files, space, dimensions, licence)
     return TwoTowerModel(aside, card, replace(text, name=f"{name}-text", version=version), image, words, files, source)
@@ -269,8 +269,8 @@ def _describe_words(
     # network doesn't see it; for all others the row is filled up to the length that training had.
     pads = bool(fixed) or siglip or "attention_mask" not in shapes
     card = TextCard(
-        "text", "1", space, dimensions, context, pad_to=context if pads else 0, form=read_form(found, siglip),
-        tokenizer_sha256=files[found.tokenizer], licence=licence,
+        "text", "1", space, dimensions, context, pad_to=context if pads else 0,
+        text_normalization=read_normalization(found, siglip), tokenizer_sha256=files[found.tokenizer], licence=licence,
     )  # fmt: skip
     tokenizer = open_tokenizer(aside / found.tokenizer, card)
     check_vocabulary(found, tokenizer)

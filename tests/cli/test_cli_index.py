@@ -313,7 +313,7 @@ def test_a_folder_is_dropped_when_that_is_confirmed(desk: Desk) -> None:
         (("index", "nowhere"), "nowhere: no such folder"),
         (("index", "--model", "nothing"), "no model 'nothing': give an .onnx file, or one of bird-classic, "),
         (("index", "--provider", "abacus"), "no provider 'abacus'"),
-        (("index", "--tiles", "5"), "not calibrated for --tiles 5"),
+        (("index", "--tiles", "5"), "can't use 5 tiles, only 0, "),
         (("folders", "set", "nowhere", "--tiles", "4"), "nowhere: not in a folder that is known; known are "),
         (("folders", "set", "PHOTOS", "--tiles", "5"), "toy is not calibrated for 5 tiles"),
         (("folders", "set", "PHOTOS", "--model", "nothing"), "no model 'nothing'"),

@@ -103,7 +103,7 @@ def test_the_models_are_listed_without_being_started(desk: Desk) -> None:
     (desk.folder / "models").mkdir()
     write_toy(desk.folder / "models" / "mine.onnx", toy_card(name="mine", labels=tuple("abc"), pooling={}))
     rows = json.loads(desk.run("models", "--json").stdout)
-    keys = ["name", "version", "labels", "heads", "input_size", "default", "path"]
+    keys = ["name", "version", "labels", "outputs", "input_size", "default", "path"]
     assert [list(row) for row in rows] == [keys] * len(rows)
     assert [row["name"] for row in rows] == [*list_shipped(), "mine"]
     assert [row["name"] for row in rows if row["default"]] == [DEFAULT_MODEL]

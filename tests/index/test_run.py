@@ -744,7 +744,7 @@ def test_another_number_of_tiles_scores_again(library):
     assert library.index() == library.index(tiles=4) == {"Unchanged": names}
     assert library.model.scored() == 4
     assert library.scores() == dict.fromkeys(names, 1.0)
-    with pytest.raises(ModelError, match="not calibrated for --tiles 9"):
+    with pytest.raises(ModelError, match="can't use 9 tiles"):
         library.index(tiles=9)
     assert read_settings(library.db, list_roots(library.db)[0]).tiles == 4
 
