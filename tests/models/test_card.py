@@ -29,7 +29,8 @@ def test_missing_fields_of_card_have_defaults():
     assert dataclasses.asdict(card) == {
         "name": "n", "version": "1", "labels": ("a", "b"), "input_size": 32, "fit": "squash",
         "outputs": ("scores",), "min_score": 0.0, "space": "", "dimensions": 0, "thresholds": {},
-        "thresholds_rest_on": {}, "tiles": 0, "pooling": {}, "trained_on": "", "licence": "", "measured": (), "details": {},
+        "thresholds_rest_on": {}, "tiles": 0, "pooling": {}, "trained_on": "", "licence": "",
+        "measured": (), "details": {},
     }  # fmt: skip
     assert (card.threshold("a"), toy_card(thresholds={"red": 0.25}).threshold("red")) == (0.5, 0.25)
 
