@@ -30,7 +30,7 @@ from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.models.session import Model
 from photosearch.photos import decode, walk
-from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult, Wanted
+from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult, SelectViews
 from photosearch.photos.walk import Photo
 
 
@@ -80,11 +80,11 @@ class InThreads:
     def __init__(self, n: int, options: DecodeOptions):
         self._options = options
 
-    def open(self, photo: Photo, wanted: Wanted) -> OpenResult:
+    def open(self, photo: Photo, wanted: SelectViews) -> OpenResult:
         data = decode.read(photo.path)
         content_hash = decode.content_hash(data)
         asked = tuple(wanted(content_hash))
-        needs = [self._options.needs[i] for i in asked]
+        needs = [self._options.view_specs[i] for i in asked]
         opened = decode.decode(data, needs, max_pixels=self._options.max_pixels) if needs else None
         return OpenResult(photo, content_hash, opened, asked)
 

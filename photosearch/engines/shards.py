@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 from photosearch.errors import InputError, first_line
 from photosearch.index.infer import PhotoResult, Prediction, Scorer
 from photosearch.photos import dates, decode
-from photosearch.photos.walk import MAX_FIELD, Photo
+from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 1  # raised when a reader of today's would misread what is written
 KEY = b"photosearch"  # of the metadata
@@ -201,7 +201,7 @@ def _to_result(row: Mapping[str, Any], root: str, n: int) -> PhotoResult:
     if b"\0" in below or any(part in (b"", b".", b"..") for part in below.split(b"/")):
         raise ValueError("a path leads out of its root")
     numbers = [row["size_bytes"], row["mtime_ns"]]
-    if not all(-MAX_FIELD <= number < MAX_FIELD for number in numbers):
+    if not all(-MAX_INTEGER - 1 <= number <= MAX_INTEGER for number in numbers):
         raise ValueError("no file has such a size")
     photo = Photo(f"{root.rstrip('/')}/{os.fsdecode(below)}", *numbers)
     if row["reason"] is not None:

@@ -86,7 +86,7 @@ def _shrunk(opened: DecodedPhoto) -> Image.Image:
 def _open(decoders: DecoderPool, number: int, path: str) -> Thumbnail:
     try:
         # Neither length nor time are asked for: the file is read anew.
-        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: (0,)).opened)
+        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: (0,)).decoded)
     except Unreadable:
         return Thumbnail(number, None)
 

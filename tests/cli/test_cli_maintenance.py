@@ -25,7 +25,7 @@ def test_errors_say_why_and_since_when(desk: Desk) -> None:
     assert "`photosearch errors` says why" in desk.index().stderr
     (row,) = json.loads(desk.run("errors", "--json").stdout)
     assert row["path"] == str(desk.photos / "broken.jpg")
-    assert row["reason"] == "not a photo in a format that is known"
+    assert row["reason"] == "not a photo in a known format"
     assert row["since"][:2] == "20"
     assert row["since"].endswith("Z"), "for programs"
     row["since"] = say_when(row["since"])  # for people, the time on their wall
