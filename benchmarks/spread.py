@@ -84,7 +84,7 @@ class SimulatedWorkers:
 
 def make_results(shard: Shard, model: Model, rng: random.Random) -> Iterator[PhotoResult]:
     """One row for each photo: its own content, some scores, a vector where the model has one."""
-    labels, width = model.card.labels, model.card.dimensions if "vectors" in model.card.heads else 0
+    labels, width = model.card.labels, model.card.dimensions if "vectors" in model.card.outputs else 0
     for photo in shard.photos:
         names = (labels[rng.randrange(len(labels))] for _ in range(SCORES_PER_PHOTO))
         scores = {name: float(np.float32(rng.uniform(0.04, 1))) for name in names}
