@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from benchmarks.measure import _high_water, core_seconds
-from photosearch.models.catalog import DEFAULT, shipped
+from photosearch.models.catalog import DEFAULT_MODEL, list_shipped
 from photosearch.models.session import Model
-from photosearch.photos.decode import views
+from photosearch.photos.decode import make_views
 from photosearch.photos.fingerprint import fingerprint
 from photosearch.search.duplicates import ALONE, NEAR, Photo, find_duplicates, is_near
 
@@ -101,7 +101,7 @@ def duplicates(data: Path, *, strangers: int = 1000, changed: int = 120, seed: i
         "changed": len(picked),
         "steps": [list(step) for step in NEAR],
         "alone": ALONE,
-        "vectors": f"{DEFAULT}'s vectors",
+        "vectors": f"{DEFAULT_MODEL}'s vectors",
         "fingerprint_core_ms": fingerprint_core_ms,
         "rows": rows,
         "strangers_called_near": {
@@ -128,11 +128,11 @@ def fingerprints(images: Sequence[Image.Image]) -> Any:
 
 def embed(images: Sequence[Image.Image]) -> Any:
     """Unit vectors [N, D] of the model that is the default."""
-    model = Model(shipped()[DEFAULT], provider="cpu", threads=1)
+    model = Model(list_shipped()[DEFAULT_MODEL], provider="cpu", threads=1)
     size, fit = model.card.input_size, model.card.fit
     found = []
     for first in range(0, len(images), BATCH):
-        some = np.stack([views(image, size, fit=fit) for image in images[first : first + BATCH]])
+        some = np.stack([make_views(image, size, fit=fit) for image in images[first : first + BATCH]])
         found.append(model.look(some).vectors)
     return np.concatenate(found)
 

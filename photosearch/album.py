@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from photosearch import atomic
 from photosearch.errors import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of the album's disk, whichever file the system names
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class AlbumResult:
     """made: copies or links. there: photos that the folder held already. missing: (photo, why it can't be read)."""
 
     made: int
@@ -27,19 +28,19 @@ class Filled:
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def copy_to(folder: str | Path, paths: Iterable[str]) -> Filled:
+def copy_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
     """Dates come along. Raises InputError where the folder can't be written; what was copied before stays."""
     return _fill(folder, paths, _copy, lambda photo, there: filecmp.cmp(photo, there, shallow=False))
 
 
-def link_to(folder: str | Path, paths: Iterable[str]) -> Filled:
+def link_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
     """The same with symbolic links."""
     return _fill(folder, paths, os.symlink, os.path.samefile)
 
 
 def _fill(
     folder: str | Path, paths: Iterable[str], put: Callable[[str, str], object], same: Callable[[str, str], bool]
-) -> Filled:
+) -> AlbumResult:
     made = there = 0
     missing: list[tuple[str, str]] = []
     try:
@@ -59,7 +60,7 @@ def _fill(
                 made += place is not None
     except OSError as error:
         raise InputError(f"{error.filename or folder}: {error.strerror or error}; {made} photos done before") from None
-    return Filled(made, there, tuple(missing))
+    return AlbumResult(made, there, tuple(missing))
 
 
 def _free_place(folder: str | Path, photo: str, same: Callable[[str, str], bool]) -> str | None:
@@ -76,15 +77,5 @@ def _free_place(folder: str | Path, photo: str, same: Callable[[str, str], bool]
 
 
 def _copy(photo: str, place: str) -> None:
-    part = f"{place}.part"
-    try:
+    with atomic.write_file(place, mode=0o600, overwrite=False) as part:
         shutil.copy2(photo, part)
-        try:
-            os.link(part, place)  # fails where something took the place meanwhile; a rename would overwrite it
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links, as memory cards have
-            os.rename(part, place)
-    finally:
-        if os.path.lexists(part):
-            os.unlink(part)

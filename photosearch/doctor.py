@@ -16,14 +16,16 @@ import numpy as np
 from PIL import Image
 
 from photosearch.errors import PhotosearchError
-from photosearch.library import answers, places
 from photosearch.library.database import Database
-from photosearch.library.places import File
+from photosearch.library.folders import add_root, put_folder
+from photosearch.library.models import put_model
+from photosearch.library.photos import FileRecord, put_image, put_photo
+from photosearch.library.scores import put_prediction
 from photosearch.models.card import Card
 from photosearch.models.catalog import read_card
 from photosearch.models.session import Model
 from photosearch.photos import decode
-from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
 
 MEGAPIXELS_12 = (4000, 3000)
@@ -55,7 +57,7 @@ def _decoding(folder: Path, size: int) -> Check:
     path.write_bytes(_picture())
     status = path.stat()
     photo = Photo(str(path), status.st_size, status.st_mtime_ns)
-    decoders = Decoders(1, DecodeOptions((decode.Need(size),)))
+    decoders = DecoderPool(1, DecodeOptions((decode.ViewSpec(size),)))
     try:
         decoders.open(photo, lambda _: (0,))  # starts the child
         milliseconds = _median_ms(lambda: decoders.open(photo, lambda _: (0,)))
@@ -83,17 +85,17 @@ def _storing(folder: Path, model_path: Path) -> Check:
     card = read_card(model_path)
     assert isinstance(card, Card)
     with Database(folder / "doctor.db", create=True) as db:
-        model_id, label_ids = answers.put_model(db, card, "doctor", 0)
-        scope = places.add_root(db, str(folder))
-        folder_id = places.folder_id(db, scope, str(folder))
+        model_id, label_ids = put_model(db, card, "doctor", 0)
+        scope = add_root(db, str(folder))
+        folder_id = put_folder(db, scope, str(folder))
 
         def put_batch() -> None:
             with db.transaction():
                 for _ in range(BATCH):
                     content_hash = random.randbytes(32)
-                    image_id = places.put_image(db, content_hash, 1, 1)
-                    places.put_photo(db, folder_id, content_hash.hex(), File(1, 1), image_id)
-                    answers.put_said(db, image_id, model_id, label_ids, dict.fromkeys(list(label_ids)[:8], 0.5))
+                    image_id = put_image(db, content_hash, 1, 1)
+                    put_photo(db, folder_id, content_hash.hex(), FileRecord(1, 1), image_id)
+                    put_prediction(db, image_id, model_id, label_ids, dict.fromkeys(list(label_ids)[:8], 0.5))
 
         return Check("storing", True, f"a transaction of {BATCH} photos", _median_ms(put_batch) / BATCH)
 

@@ -17,18 +17,19 @@ import numpy as np
 import numpy.typing as npt
 from toy import photo, write_toy
 
+from photosearch import query
 from photosearch.index.events import Event
 from photosearch.index.run import RunOptions, index
-from photosearch.library import answers, ranking
-from photosearch.library.answers import Label
+from photosearch.library import matching
 from photosearch.library.database import Database
-from photosearch.library.places import FolderSettings
+from photosearch.library.folders import FolderSettings
+from photosearch.library.labels import read_labels
+from photosearch.library.records import Label
 from photosearch.models.card import Card
 from photosearch.models.session import Model, Outputs
 from photosearch.photos import decode
-from photosearch.photos.decoders import DecodeOptions, Decoders, Read, Wanted
+from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult, SelectViews
 from photosearch.photos.walk import Photo
-from photosearch.search import query
 
 ROWS = {
     "roots": "SELECT * FROM roots",
@@ -42,7 +43,7 @@ ROWS = {
 }
 
 
-KEPT: list[Callable[[int, DecodeOptions], Any]] = [Decoders]  # the last one opens the photos
+KEPT: list[Callable[[int, DecodeOptions], Any]] = [DecoderPool]  # the last one opens the photos
 
 
 class Counting(Model):
@@ -64,13 +65,13 @@ class Counting(Model):
 @contextmanager
 def kept_decoders() -> Iterator[None]:
     """Within, decoders outlive the run they were started for, and serve all later ones with the same options."""
-    kept: dict[tuple[int, DecodeOptions], Decoders] = {}
+    kept: dict[tuple[int, DecodeOptions], DecoderPool] = {}
 
-    class Kept(Decoders):
+    class Kept(DecoderPool):
         def close(self) -> None:
             pass
 
-    def decoders(n: int, options: DecodeOptions) -> Decoders:
+    def decoders(n: int, options: DecodeOptions) -> DecoderPool:
         if (n, options) not in kept:  # not setdefault: it would start a thread each time, and never end it
             kept[n, options] = Kept(n, options)
         return kept[n, options]
@@ -81,7 +82,7 @@ def kept_decoders() -> Iterator[None]:
     finally:
         KEPT.pop()
         for one in kept.values():
-            Decoders.close(one)
+            DecoderPool.close(one)
 
 
 class InThisProcess:
@@ -90,12 +91,12 @@ class InThisProcess:
     def __init__(self, n: int, options: DecodeOptions):
         self._options = options
 
-    def open(self, photo: Photo, wanted: Wanted) -> Read:
+    def open(self, photo: Photo, wanted: SelectViews) -> OpenResult:
         data = decode.read(photo.path)
         content_hash = decode.content_hash(data)
         asked = tuple(wanted(content_hash))
-        needs = [self._options.needs[i] for i in asked]
-        return Read(photo, content_hash, decode.decode(data, needs) if needs else None, asked)
+        needs = [self._options.view_specs[i] for i in asked]
+        return OpenResult(photo, content_hash, decode.decode(data, needs) if needs else None, asked)
 
     def close(self) -> None:
         pass
@@ -107,7 +108,7 @@ class Untouched:
     def __init__(self, n: int, options: DecodeOptions):
         pass
 
-    def open(self, photo: Photo, wanted: Wanted) -> Read:
+    def open(self, photo: Photo, wanted: SelectViews) -> OpenResult:
         raise AssertionError(f"{photo.path} was opened")
 
     def close(self) -> None:
@@ -167,18 +168,18 @@ class Library:
         """The photos found, best first."""
         return [self.below(f.path) for f in self._found(text, **options)]
 
-    def _found(self, text: str, **options: Any) -> list[ranking.Found]:
+    def _found(self, text: str, **options: Any) -> list[matching.Match]:
         bounds = {k: options.pop(k, None) for k in ("under", "since", "until")}
-        only = ranking.choose_photos(self.db, **bounds)
-        return ranking.find(self.db, query.parse(text), self.labels(), only=only, **options)
+        only = matching.filter_photos(self.db, **bounds)
+        return matching.find_matches(self.db, query.parse(text), self.labels(), only=only, **options)
 
     def scores(self, label: str = "red") -> dict[str, float]:
         """Every photo that was scored -> its score, to two digits."""
-        found = ranking.find(self.db, query.Is(label), self.labels(), min_score=0)
+        found = matching.find_matches(self.db, query.Is(label), self.labels(), min_score=0)
         return {self.below(f.path): round(f.score, 2) for f in found}
 
     def labels(self, model: str | None = None) -> dict[str, Label]:
-        return {label.name: label for label in reversed(answers.labels(self.db, model))}
+        return {label.name: label for label in reversed(read_labels(self.db, model))}
 
     def rows(self) -> dict[str, list[Any]]:
         """All that the database holds, but for times and runs."""

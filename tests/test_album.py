@@ -10,7 +10,7 @@ import pytest
 from toy import photo
 
 from photosearch import album
-from photosearch.album import Filled
+from photosearch.album import AlbumResult
 from photosearch.errors import InputError
 
 
@@ -20,7 +20,7 @@ def two_of_one_name(folder: Path) -> list[str]:
 
 def test_two_photos_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
-    assert album.copy_to(tmp_path / "album", paths) == Filled(2, 0)
+    assert album.copy_to(tmp_path / "album", paths) == AlbumResult(2, 0)
     names = sorted(p.name for p in (tmp_path / "album").iterdir())
     assert names == ["a (2).jpg", "a.jpg"]
     assert (tmp_path / "album" / "a.jpg").read_bytes() == Path(paths[0]).read_bytes()
@@ -30,7 +30,7 @@ def test_two_photos_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
 def test_the_same_copies_twice_change_nothing(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
     album.copy_to(tmp_path / "album", paths)
-    assert album.copy_to(tmp_path / "album", paths) == Filled(0, 2)
+    assert album.copy_to(tmp_path / "album", paths) == AlbumResult(0, 2)
     assert len(list((tmp_path / "album").iterdir())) == 2
 
 
@@ -43,8 +43,8 @@ def test_a_copy_keeps_its_date(tmp_path: Path) -> None:
 
 def test_links_lead_to_the_photos_and_are_made_once(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
-    assert album.link_to(tmp_path / "album", paths) == Filled(2, 0)
-    assert album.link_to(tmp_path / "album", paths) == Filled(0, 2)
+    assert album.link_to(tmp_path / "album", paths) == AlbumResult(2, 0)
+    assert album.link_to(tmp_path / "album", paths) == AlbumResult(0, 2)
     assert [str((tmp_path / "album" / n).readlink()) for n in ("a.jpg", "a (2).jpg")] == paths
 
 
@@ -52,7 +52,7 @@ def test_a_file_that_was_there_before_is_left_as_it_was(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "a.jpg").write_text("mine")
-    assert album.copy_to(tmp_path / "album", [str(path)]) == Filled(1, 0)
+    assert album.copy_to(tmp_path / "album", [str(path)]) == AlbumResult(1, 0)
     assert (tmp_path / "album" / "a.jpg").read_text() == "mine"
 
 
@@ -60,16 +60,18 @@ def test_a_dangling_link_is_not_overwritten(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "a.jpg").symlink_to("nowhere")
-    assert album.copy_to(tmp_path / "album", [str(path)]) == Filled(1, 0)
+    assert album.copy_to(tmp_path / "album", [str(path)]) == AlbumResult(1, 0)
     assert str((tmp_path / "album" / "a.jpg").readlink()) == "nowhere"
 
 
 @pytest.mark.parametrize("fill", [album.copy_to, album.link_to])
-def test_a_photo_that_is_missing_is_named_and_the_others_are_done(tmp_path: Path, fill: Callable[..., Filled]) -> None:
+def test_a_photo_that_is_missing_is_named_and_the_others_are_done(
+    tmp_path: Path, fill: Callable[..., AlbumResult]
+) -> None:
     here, gone, last = photo(tmp_path / "a.jpg"), tmp_path / "gone.jpg", photo(tmp_path / "b.jpg", "blue")
     for made in (2, 0):
         filled = fill(tmp_path / "album", [str(here), str(gone), str(last)])
-        assert filled == Filled(made, 2 - made, ((str(gone), "No such file or directory"),))
+        assert filled == AlbumResult(made, 2 - made, ((str(gone), "No such file or directory"),))
         assert sorted(p.name for p in (tmp_path / "album").iterdir()) == ["a.jpg", "b.jpg"]
 
 
@@ -108,7 +110,7 @@ def test_another_photo_of_the_same_name_size_and_date_is_copied_too(tmp_path: Pa
         path.parent.mkdir()
         path.write_bytes(data)
         os.utime(path, ns=(10**18, 10**18))
-    assert album.copy_to(tmp_path / "album", map(str, paths)) == Filled(2, 0)
+    assert album.copy_to(tmp_path / "album", map(str, paths)) == AlbumResult(2, 0)
     assert (tmp_path / "album" / "a (2).jpg").read_bytes() == b"two"
 
 

@@ -43,7 +43,7 @@ def add_default(folder: Path, monkeypatch: pytest.MonkeyPatch, labels: tuple[str
     card = sight_card(labels=labels, pooling={"4": dict.fromkeys(labels, (0.5, 0.5, 0.0))})
     write_toy(folder / "models" / "toy.onnx", card)
     write_toy_text(folder / "models" / "toy-text.onnx")
-    monkeypatch.setattr(catalog, "DEFAULT", "toy")
+    monkeypatch.setattr(catalog, "DEFAULT_MODEL", "toy")
 
 
 def blocks(document: Path, language: str) -> list[str]:

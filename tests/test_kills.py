@@ -26,8 +26,11 @@ from typer.testing import CliRunner, Result
 from photosearch.cli.app import app
 from photosearch.errors import StoreError
 from photosearch.index import events
-from photosearch.library import answers, database, marks, places, schema
+from photosearch.library import database, marks, schema
 from photosearch.library.database import Database
+from photosearch.library.labels import read_labels, save_threshold
+from photosearch.library.photos import find_image_at, read_counts
+from photosearch.library.runs import read_last_run
 from photosearch.models.session import Model
 
 pytestmark = pytest.mark.hostile
@@ -194,7 +197,7 @@ def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
             conn.commit()
     finish(IMPORT, db, tmp_path / "truth.csv")
     with Database(db) as kept:
-        assert places.counts(kept)["truth"] == 180
+        assert read_counts(kept)["truth"] == 180
     print(f"\n{kills} kills of an import: {nothing} kept nothing, {kills - nothing} kept all")
 
 
@@ -266,9 +269,9 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PHOTOSEARCH_DB", str(path))
     with Database(path, create=True) as db:
         list(index_all(db, tmp_path / "photos", Model(write_toy(tmp_path / "toy.onnx"), threads=1)))
-        answers.save_threshold(db, answers.labels(db)[0], 0.25)
-        images = [places.image_of(db, str(tmp_path / "photos" / "0" / f"{i:03}.png")) for i in range(20)]
-        marks.put_truth(db, [("red", image_id, i % 3 == 0) for i, image_id in enumerate(images) if image_id])
+        save_threshold(db, read_labels(db)[0], 0.25)
+        images = [find_image_at(db, str(tmp_path / "photos" / "0" / f"{i:03}.png")) for i in range(20)]
+        marks.put_marks(db, [("red", image_id, i % 3 == 0) for i, image_id in enumerate(images) if image_id])
     return path
 
 
@@ -374,12 +377,12 @@ def test_a_damaged_library_is_told_in_a_line_and_started_anew(library: Path, dam
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
     with Database(library) as db:
-        assert places.counts(db)["photos"] == PHOTOS + 12
+        assert read_counts(db)["photos"] == PHOTOS + 12
 
 
 def test_marks_and_thresholds_outlive_the_damage(library: Path) -> None:
     with Database(library) as db:
-        truth = marks.truth(db, "red")
+        truth = marks.list_marks(db, "red")
         assert len(truth) >= 20
     with closing(sqlite3.connect(library)) as conn:  # the scores are lost
         pages = [n for (n,) in conn.execute("SELECT pageno FROM dbstat WHERE name = 'scores_best' OR name = 'photos'")]
@@ -391,8 +394,8 @@ def test_marks_and_thresholds_outlive_the_damage(library: Path) -> None:
     assert "rescued: 20 marks, 1 threshold, 1 folder;" in said
     assert run("index", "--model", library.parent.parent / "toy.onnx").exit_code == 0, "its folders are known still"
     with Database(library) as db:
-        assert sorted(map(repr, marks.truth(db, "red"))) == sorted(map(repr, truth))
-        assert (answers.labels(db)[0].threshold, answers.labels(db)[0].saved) == (0.25, True)
+        assert sorted(map(repr, marks.list_marks(db, "red"))) == sorted(map(repr, truth))
+        assert (read_labels(db)[0].threshold, read_labels(db)[0].saved) == (0.25, True)
 
 
 def test_a_sound_library_is_not_rebuilt_by_mistake(library: Path) -> None:
@@ -401,7 +404,7 @@ def test_a_sound_library_is_not_rebuilt_by_mistake(library: Path) -> None:
     assert rows(library) == before
     assert run("rebuild", "--force", "--yes").exit_code == 0
     with Database(library) as db:
-        assert (places.counts(db)["truth"], places.counts(db)["photos"]) == (20, 0)
+        assert (read_counts(db)["truth"], read_counts(db)["photos"]) == (20, 0)
 
 
 def test_a_library_with_flipped_bytes_never_ends_in_a_traceback(library: Path) -> None:
@@ -438,11 +441,11 @@ def test_a_clock_that_jumps_back_changes_no_answer(tmp_path: Path, monkeypatch: 
         again = list(index_all(db, tmp_path / "photos", model))
         moved = tmp_path / "photos" / "moved" / "001.png"
         for present in (True, False):
-            marks.put_truth(db, [("red", places.image_of(db, str(moved)), present)])
-        assert [t.present for t in marks.truth(db, "red")] == [False], "the last word counts, not the latest date"
-        last = answers.last_run(db)
+            marks.put_marks(db, [("red", find_image_at(db, str(moved)), present)])
+        assert [t.present for t in marks.list_marks(db, "red")] == [False], "the last word counts, not the latest date"
+        last = read_last_run(db)
     assert len(first) == PHOTOS + 12
-    assert {type(e) for e in again} == {events.Unchanged, events.CouldNotRead}
+    assert {type(e) for e in again} == {events.Unchanged, events.ReadFailed}
     assert last["finished_at"] < last["started_at"] < "2029"
 
 

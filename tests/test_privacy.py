@@ -160,10 +160,10 @@ def test_nothing_is_written_among_the_photos_nor_anywhere_but_in_the_library(day
 def test_the_log_beside_a_library_is_its_owners_too(tmp_path: Path) -> None:
     program = """if True:
         import os, sys
-        from photosearch.library import places
+        from photosearch.library.folders import add_root
         from photosearch.library.database import Database
         with Database(sys.argv[1], create=True) as db:
-            places.add_root(db, "/photos")
+            add_root(db, "/photos")
             for name in sorted(os.listdir(os.path.dirname(sys.argv[1]))):
                 print(name, oct(os.stat(os.path.join(os.path.dirname(sys.argv[1]), name)).st_mode & 0o777))
     """

@@ -22,25 +22,37 @@ from library import Counting, Library, kept_decoders, make
 from PIL import Image
 from toy import COLOURS, toy_card, write_toy
 
+from photosearch import query
 from photosearch.errors import InputError, QueryError
 from photosearch.index.events import (
     Changed,
-    CouldNotRead,
-    KeptAll,
     Moved,
     New,
+    ReadFailed,
+    RemovalRefused,
     Removed,
+    Rescored,
     Returned,
     RootMoved,
-    ScoredAgain,
     Unchanged,
 )
-from photosearch.library import answers, marks, places, ranking
-from photosearch.library.answers import Label
+from photosearch.library import marks, matching
 from photosearch.library.database import Database
-from photosearch.library.places import File
-from photosearch.search import query
-from photosearch.search.query import And, Is, Not, Or, Query
+from photosearch.library.folders import add_root, put_folder
+from photosearch.library.labels import read_labels
+from photosearch.library.models import put_model
+from photosearch.library.photos import (
+    FileRecord,
+    find_image_at,
+    list_places,
+    list_unreadable,
+    mark_absent,
+    put_image,
+    put_photo,
+)
+from photosearch.library.records import Label
+from photosearch.library.scores import put_prediction
+from photosearch.query import And, Is, Not, Or, Query
 
 EXAMPLES = int(os.environ.get("PHOTOSEARCH_EXAMPLES", "0"))
 
@@ -116,14 +128,14 @@ def simple(q: Query) -> Query:
 @given(queries)
 def test_a_query_that_is_written_down_is_read_as_it_was_meant(q):
     assert simple(query.parse(text(q))) == simple(q)
-    assert set(query.labels(query.parse(text(q)))) == set(query.labels(q))
+    assert set(query.list_labels(query.parse(text(q)))) == set(query.list_labels(q))
 
 
 @looking(500)
 @given(st.text("ab()\"' \t", max_size=30) | st.lists(st.sampled_from("a and or not ( ) \" '".split())).map(" ".join))
 def test_no_text_makes_the_parser_fail_in_another_way_than_its_own(typed):
     with contextlib.suppress(QueryError):
-        assert query.labels(query.parse(typed))
+        assert query.list_labels(query.parse(typed))
 
 
 @looking(200)
@@ -148,16 +160,16 @@ def test_find_gives_what_the_query_means_in_its_order(library, thresholds, quest
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(Database(Path(folder) / "s.db", create=True)) as db,
-        mock.patch.object(ranking, "DEPTHS", (1, 3)),
-        mock.patch.object(ranking, "SOME", some),  # so that a small library has more than the tops of its lists
+        mock.patch.object(matching, "DEPTHS", (1, 3)),
+        mock.patch.object(matching, "SOME", some),  # so that a small library has more than the tops of its lists
     ):
         labels = fill(db, library, thresholds, floor)
         for question in questions:
             bounds = {k: question[k] for k in ("under", "since", "until")}
             rest = {k: v for k, v in question.items() if k not in bounds}
-            only = ranking.choose_photos(db, **bounds)
-            found = [(f.path, f.score, f.taken) for f in ranking.find(db, labels=labels, only=only, **rest)]
-            images = ranking.find_images(db, question["wanted"], labels, question["min_score"], only)
+            only = matching.filter_photos(db, **bounds)
+            found = [(f.path, f.score, f.taken) for f in matching.find_matches(db, labels=labels, only=only, **rest)]
+            images = matching.find_images(db, question["wanted"], labels, question["min_score"], only)
             if question["limit"] is None:
                 assert len(images) == len(set(images)) == len({f.split("/")[-1].split("-")[0] for f, _, _ in found})
             assert found == meant(library, thresholds, floor, **question)
@@ -165,23 +177,23 @@ def test_find_gives_what_the_query_means_in_its_order(library, thresholds, quest
 
 def fill(db: Database, library: list[dict[str, Any]], thresholds: dict[str, float], floor: float) -> dict[str, Label]:
     """The first image was looked at by an older file of the model, which knew no `NAMES[0]`; some by none."""
-    card = toy_card(labels=NAMES, pooling={}, thresholds=thresholds, floor=floor)
-    older, _ = answers.put_model(db, toy_card(labels=NAMES[1:], pooling={}, floor=floor), "older", 0)
-    model_id, ids = answers.put_model(db, card, "digest", 0)
-    roots = {path: places.add_root(db, path) for path in ("/p", "/q")}
+    card = toy_card(labels=NAMES, pooling={}, thresholds=thresholds, min_score=floor)
+    older, _ = put_model(db, toy_card(labels=NAMES[1:], pooling={}, min_score=floor), "older", 0)
+    model_id, ids = put_model(db, card, "digest", 0)
+    roots = {path: add_root(db, path) for path in ("/p", "/q")}
     for i, image in enumerate(library):
-        image_id = places.put_image(db, bytes([i]) * 32, 1, 1, image["taken"] if i % 2 else None)
+        image_id = put_image(db, bytes([i]) * 32, 1, 1, image["taken"] if i % 2 else None)
         given = scores_of(image, floor)
         if given is not None and i == 0:
-            answers.put_said(db, image_id, older, ids, {k: v for k, v in given.items() if k != NAMES[0]})
+            put_prediction(db, image_id, older, ids, {k: v for k, v in given.items() if k != NAMES[0]})
         elif given is not None:
-            answers.put_said(db, image_id, model_id, ids, given)
+            put_prediction(db, image_id, model_id, ids, given)
         for k, path in enumerate(image["folders"]):
-            file = File(1, 1, named=image["taken"])
-            places.put_photo(db, places.folder_id(db, roots[path[:2]], path), f"{i}-{k}.jpg", file, image_id)
+            file = FileRecord(1, 1, named=image["taken"])
+            put_photo(db, put_folder(db, roots[path[:2]], path), f"{i}-{k}.jpg", file, image_id)
         if image["removed"]:
-            places.put_gone(db, [photo_id for photo_id, _, _ in places.standing(db, image_id, 9)], "removed")
-    return {label.name: label for label in answers.labels(db)}
+            mark_absent(db, [photo_id for photo_id, _, _ in list_places(db, image_id, 9)], "removed")
+    return {label.name: label for label in read_labels(db)}
 
 
 def scores_of(image: dict[str, Any], floor: float) -> dict[str, float] | None:
@@ -197,7 +209,7 @@ def meant(library, thresholds, floor, wanted, min_score, limit, under, since, un
     found = []
     for i, image in enumerate(library):
         stored = scores_of(image, floor)
-        if image["removed"] or stored is None or (i == 0 and NAMES[0] in query.labels(wanted)):
+        if image["removed"] or stored is None or (i == 0 and NAMES[0] in query.list_labels(wanted)):
             continue
         given = {name: stored.get(name, 0.0) for name in NAMES}
         from_on = (
@@ -336,10 +348,10 @@ class LivingFolder(RuleBasedStateMachine):
     @rule(data=st.data(), present=st.booleans())
     def mark(self, data, present):
         path = data.draw(st.sampled_from(sorted(self.known)))
-        image_id = places.image_of(self.library.db, str(self.library.path(path)))
+        image_id = find_image_at(self.library.db, str(self.library.path(path)))
         assert (image_id is not None) == (self.known[path] in CONTENTS)
         if image_id is not None:
-            marks.put_truth(self.library.db, [("red", image_id, present)])
+            marks.put_marks(self.library.db, [("red", image_id, present)])
             self.truth[self.known[path]] = present
 
     # -- what the library must make of it
@@ -375,13 +387,13 @@ class LivingFolder(RuleBasedStateMachine):
                 before, after = below(event.before), below(event.path)
                 others = {path: content for path, content in self.known.items() if not within(path, after)}
                 self.known = {replaced(path, before, after): content for path, content in others.items()}
-        visited = (New, Changed, ScoredAgain, Unchanged, Moved, Returned, CouldNotRead)
+        visited = (New, Changed, Rescored, Unchanged, Moved, Returned, ReadFailed)
         on_disk = [path for scope in scopes for path in self.disk if within(path, scope)]
         assert sorted(below(e.path) for e in told if isinstance(e, visited)) == sorted(on_disk)
         moved = {below(e.before) for e in told if isinstance(e, Moved)}
         assert not moved & self.disk.keys()
         removed = {below(e.path) for e in told if isinstance(e, Removed)}
-        kept = {below(e.path) for e in told if isinstance(e, KeptAll)}
+        kept = {below(e.path) for e in told if isinstance(e, RemovalRefused)}
         for scope in scopes:
             had = [path for path in self.known if within(path, scope)]
             lost = {path for path in had if path not in self.disk} - moved
@@ -403,7 +415,7 @@ class LivingFolder(RuleBasedStateMachine):
         readable = {path: content for path, content in self.known.items() if content in CONTENTS}
         assert self.library.scores() == {p: CONTENTS[c] * self.scored_by[c] for p, c in readable.items()}
         assert reasons(self.library).keys() == self.known.keys() - readable.keys()
-        marked = {self.library.below(t.path): t.present for t in marks.truth(self.library.db)}
+        marked = {self.library.below(t.path): t.present for t in marks.list_marks(self.library.db)}
         assert marked == {path: self.truth[content] for path, content in readable.items() if content in self.truth}
 
 
@@ -416,7 +428,7 @@ def replaced(path: str, before: str, after: str) -> str:
 
 
 def reasons(library: Library) -> dict[str, str]:
-    return {library.below(path): why for path, why, _ in places.unreadable(library.db)}
+    return {library.below(path): why for path, why, _ in list_unreadable(library.db)}
 
 
 @pytest.mark.slow

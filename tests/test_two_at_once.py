@@ -19,9 +19,10 @@ from test_hostile import index_all
 from toy import photo, write_toy
 
 from photosearch.errors import StoreError
-from photosearch.library import marks, places
+from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.lock import only_one
+from photosearch.library.photos import find_image_at, read_counts
 from photosearch.models.session import Model
 
 pytestmark = pytest.mark.hostile
@@ -99,7 +100,7 @@ def test_a_killed_index_lets_go_of_the_library(folder: Path) -> None:
     running.communicate(timeout=60)
     assert ended(start("index", folder / "photos", "--model", folder / "toy.onnx"))[0] == 0
     with Database(folder / "s.db") as db:
-        assert places.counts(db)["photos"] == 100
+        assert read_counts(db)["photos"] == 100
 
 
 def test_twenty_that_mark_at_once_lose_nothing(folder: Path) -> None:
@@ -113,7 +114,9 @@ def test_twenty_that_mark_at_once_lose_nothing(folder: Path) -> None:
     seconds = time.monotonic() - begun
     assert said == [(0, "", "5 photos marked\n")] * MARKERS
     with Database(folder / "s.db") as db:
-        assert [t.path for t in marks.truth(db, "red")] == [str(folder / "photos" / f"{i:03}.png") for i in range(100)]
+        assert [t.path for t in marks.list_marks(db, "red")] == [
+            str(folder / "photos" / f"{i:03}.png") for i in range(100)
+        ]
     print(f"\n{MARKERS} processes marked 5 photos each at once in {seconds:.1f} s: 100 of 100 marks kept")
 
 
@@ -124,7 +127,7 @@ from photosearch.library.database import Database
 n = int(sys.argv[2])
 with Database(sys.argv[1]) as db:
     for image_id in range(1, 26):
-        marks.put_truth(db, [(f"label {n}", image_id, True)])
+        marks.put_marks(db, [(f"label {n}", image_id, True)])
 """
 
 
@@ -135,7 +138,7 @@ def test_five_hundred_short_writes_from_twenty_processes_all_arrive(folder: Path
     assert [one.wait(timeout=120) for one in each] == [0] * MARKERS
     seconds = time.monotonic() - begun
     with Database(folder / "s.db") as db:
-        assert places.counts(db)["truth"] == MARKERS * 25
+        assert read_counts(db)["truth"] == MARKERS * 25
     print(f"\n{MARKERS} processes wrote 25 times each in {seconds:.1f} s: all {MARKERS * 25} rows there")
 
 
@@ -156,9 +159,7 @@ def test_finding_and_marking_go_on_during_an_index_and_see_whole_batches(folder:
             assert (images, scored, scores, counted) == (photos, photos, 3 * photos, photos)
             seen.append(photos)
             if number % 10 == 0:
-                marks.put_truth(
-                    reader, [("red", places.image_of(reader, str(folder / "photos" / "000.png")) or 0, True)]
-                )
+                marks.put_marks(reader, [("red", find_image_at(reader, str(folder / "photos" / "000.png")) or 0, True)])
                 marked += 1
             slowest = max(slowest, time.monotonic() - begun)
     assert sorted(set(seen)) == list(range(BATCH, 101, BATCH))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from toy import photo, write_toy
 
-from photosearch.models.catalog import DEFAULT, SHIPPED
+from photosearch.models.catalog import DEFAULT_MODEL, SHIPPED
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -40,7 +40,7 @@ def test_the_wheel_holds_the_package_and_its_models_only(wheel: Path) -> None:
     assert files == {path.name for path in SHIPPED.glob("*.onnx")}
     texts = {name.removesuffix(".onnx") for name in files if name.endswith("-text.onnx")}
     models = {name.removesuffix(".onnx") for name in files} - texts
-    assert {DEFAULT, "bird-classic"} <= models
+    assert {DEFAULT_MODEL, "bird-classic"} <= models
     assert "bird-best32" not in models, "nobody's photos are 32 pixels wide"
     assert {name.removesuffix("-text") for name in texts} <= models
     tokenizers = {f"photosearch/models/shipped/{name}.tokenizer.json" for name in texts}

@@ -106,7 +106,7 @@ def sight(
     from train.recipes.sight import SightSettings, train
 
     card = train(SightSettings(int8=not float32), data, to, head, cache)
-    _stderr(f"{to}: {to.stat().st_size:,} bytes, {len(card.labels):,} labels, floor {card.floor:.4f}")
+    _stderr(f"{to}: {to.stat().st_size:,} bytes, {len(card.labels):,} labels, minimum score {card.min_score:.4f}")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from train.data.talk import Pictures
 from train.figures import Floats, Truth, pair
-from train.tool import logit, report
+from train.tool import logit, metrics
 
 PENALTY = 1e-3  # of the squared weights, relative to the mean loss: keeps the line through few pictures from a step
 GRID = np.round(np.arange(1, 10_000) / 10_000, 4)  # of thresholds
@@ -69,7 +69,7 @@ def fit_pooling(z: Floats, truth: Truth, small: Truth, prior: float, threshold: 
 
 def choose_at_precision(scores: Floats, truth: Truth, weights: Floats, precision: float) -> float:
     """The threshold of the highest recall at the precision; 0.5 if none reaches it."""
-    threshold = report.threshold_at_precision(pair(scores, truth), precision, list(weights))
+    threshold = metrics.threshold_at_precision(pair(scores, truth), precision, list(weights))
     return 0.5 if threshold is None else threshold
 
 

@@ -25,7 +25,7 @@ from train import figures, test_set_ledger
 from train.data import caltech101, cifar10, cub, scenes, tiny_imagenet
 from train.fit import Progress
 from train.prefetch import load_batches
-from train.tool import Card, Model, decode, find_model, prepare, report, walk
+from train.tool import Card, Model, decode, find_model, metrics, prepare, walk
 
 BATCH = 32  # photos
 SMALL_SCENES = 200  # scenes with a small bird, and as many without one
@@ -157,7 +157,7 @@ def evaluate(
         by_class[picture.class_name][1] += 1
     birds = {p.class_name for p in pictures if p.bird}
     pairs = figures.pair(scores, truth, [p.path for p in pictures])
-    result = report.to_json(label, pairs, threshold, calibration=True)
+    result = metrics.to_json(label, pairs, threshold, calibration=True)
     result["intervals"]["average_precision"] = figures.bootstrap_average_precision(scores, truth)
     return {
         "model": model.card.name,

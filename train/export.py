@@ -42,7 +42,7 @@ def export(
     """
     path = Path(path)
     network = copy.deepcopy(network).float().cpu().eval()
-    model = onnx.load_from_string(trace(network, blank_images(card.input_size), card.heads))
+    model = onnx.load_from_string(trace(network, blank_images(card.input_size), card.outputs))
     embed(model, card)
     with torch.inference_mode():
         batches = [(images, _as_tuple(network(torch.from_numpy(images)))) for images in _draw_images(card.input_size)]
@@ -193,7 +193,7 @@ def _write_and_compare(
     difference = 0.0
     for images, tensors in batches:
         outputs = opened.look(images[:, None])
-        for head, expected in zip(opened.card.heads, tensors, strict=True):
+        for head, expected in zip(opened.card.outputs, tensors, strict=True):
             ours = getattr(outputs, head)
             if expected.shape != ours.shape:
                 shapes = f"torch's {head} have the shape {tuple(expected.shape)}, the card promises {ours.shape}"

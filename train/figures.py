@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from train.tool import report, retrieval
+from train.tool import metrics, retrieval
 
 RESAMPLES = 1000  # of the bootstrap
 INTERVAL = (2.5, 97.5)  # percentiles: 95 %
@@ -21,15 +21,15 @@ Scores = npt.NDArray[Any]
 Truth = npt.NDArray[np.bool_]
 
 
-def pair(scores: Scores, truth: Truth, paths: Sequence[str] | None = None) -> list[report.Judged]:
+def pair(scores: Scores, truth: Truth, paths: Sequence[str] | None = None) -> list[metrics.LabeledScore]:
     """Scores and truth [N] in the form that photosearch.judging takes."""
     names = [""] * len(scores) if paths is None else paths
-    return [report.Judged(p, float(s), bool(t)) for p, s, t in zip(names, scores, truth, strict=True)]
+    return [metrics.LabeledScore(p, float(s), bool(t)) for p, s, t in zip(names, scores, truth, strict=True)]
 
 
 def average_precision(scores: Scores, truth: Truth) -> float | None:
     """Area under the precision-recall curve as a staircase; equal scores count together. None without a positive."""
-    return report.average_precision(scores.astype(np.float64), truth, np.ones(len(scores)))
+    return metrics.average_precision(scores.astype(np.float64), truth, np.ones(len(scores)))
 
 
 def bootstrap_average_precision(scores: Scores, truth: Truth, seed: int = 0) -> tuple[float, float] | None:
@@ -54,13 +54,13 @@ def bootstrap_average_precision(scores: Scores, truth: Truth, seed: int = 0) -> 
 
 def recall_at_precision(scores: Scores, truth: Truth, precisions: Sequence[float]) -> dict[str, float]:
     """The highest recall at each precision, read off the curve of these very pictures: it suggests no threshold."""
-    curve = report.curve(pair(scores, truth))
+    curve = metrics.curve(pair(scores, truth))
     return {str(p): float(curve.recall[curve.precision >= p].max(initial=0.0)) for p in precisions}
 
 
 def calibration_error(scores: Scores, truth: Truth) -> float | None:
     """Expected calibration error over ten bins of equal width."""
-    return report.calibration_error(report.reliability(pair(scores, truth)))
+    return metrics.calibration_error(metrics.reliability(pair(scores, truth)))
 
 
 def best_f1_threshold(thresholds: Floats, positives: Floats, negatives: Floats) -> float:
@@ -74,7 +74,7 @@ def best_f1_threshold(thresholds: Floats, positives: Floats, negatives: Floats) 
 
 def count(scores: Scores, truth: Truth, threshold: float) -> dict[str, Any]:
     """Confusion matrix of a label and its shares, to four digits; None where a share is undefined."""
-    counts = report.count(pair(scores, truth), threshold)
+    counts = metrics.count(pair(scores, truth), threshold)
     shares = {
         "precision": counts.precision,
         "recall": counts.recall,
@@ -89,7 +89,7 @@ def count(scores: Scores, truth: Truth, threshold: float) -> dict[str, Any]:
 
 def make_row(scores: Scores, truth: Truth, threshold: float, split: str, label: str = "bird") -> dict[str, Any]:
     """A row of a card's `measured`: `count`, F1, accuracy and calibration error; undefined shares are 0."""
-    counts = report.count(pair(scores, truth), threshold)
+    counts = metrics.count(pair(scores, truth), threshold)
     row = {name: 0.0 if value is None else value for name, value in count(scores, truth, threshold).items()}
     more = {name: getattr(counts, name) for name in ("f1", "accuracy", "always_no_accuracy")}
     more["calibration_error"] = calibration_error(scores, truth)

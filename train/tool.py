@@ -9,24 +9,43 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from photosearch.judging import report, retrieval
+from photosearch.judging import metrics, retrieval
 from photosearch.models import catalog
 from photosearch.models.card import CARD_KEY, Card, TextCard
 from photosearch.models.session import Model, logit
 from photosearch.models.text import TextModel
-from photosearch.photos import decode, walk
+from photosearch.photos import colours, decode, walk
 from photosearch.search.similar import DESCRIPTIONS
 
-__all__ = ["CARD_KEY", "DESCRIPTIONS", "SHIPPED", "Card", "Model", "TextCard", "TextModel", "catalog", "decode",
-           "find_model", "list_models", "logit", "prepare", "prepare_file", "prepare_image", "read_card", "report",
-           "retrieval", "to_rgb", "walk"]  # fmt: skip
+__all__ = [
+    "CARD_KEY",
+    "DESCRIPTIONS",
+    "SHIPPED",
+    "Card",
+    "Model",
+    "TextCard",
+    "TextModel",
+    "catalog",
+    "decode",
+    "find_model",
+    "list_models",
+    "logit",
+    "metrics",
+    "prepare",
+    "prepare_file",
+    "prepare_image",
+    "read_card",
+    "retrieval",
+    "to_rgb",
+    "walk",
+]  # fmt: skip
 
 SHIPPED = catalog.SHIPPED  # the folder of the models in the wheel
 
 
 def prepare(content: bytes, size: int, *, fit: decode.Fit = "squash", tiles: int = 0) -> npt.NDArray[np.uint8]:
     """A file's bytes -> uint8 [1 + tiles, size, size, 3] RGB, as in search. Raises decode.Unreadable."""
-    return decode.decode(content, [decode.Need(size, fit, tiles)]).views[0]
+    return decode.decode(content, [decode.ViewSpec(size, fit, tiles)]).views[0]
 
 
 def prepare_file(path: str | Path, size: int, *, fit: decode.Fit = "squash", tiles: int = 0) -> npt.NDArray[np.uint8]:
@@ -36,17 +55,17 @@ def prepare_file(path: str | Path, size: int, *, fit: decode.Fit = "squash", til
 
 def prepare_image(image: Image.Image, size: int) -> npt.NDArray[np.uint8]:
     """An upright RGB image -> uint8 [size, size, 3], squashed as in search."""
-    return decode.views(image, size)[0]
+    return decode.make_views(image, size)[0]
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any image, upright and in RGB, as in search."""
-    return decode.rgb(image)
+    return colours.to_rgb(image)
 
 
 def list_models() -> dict[str, Path]:
     """The shipped models: name -> file."""
-    return catalog.shipped()
+    return catalog.list_shipped()
 
 
 def find_model(name: str) -> Path:

@@ -4,10 +4,10 @@ Results go to stdout, everything else to stderr. Exit 0: done; 1: an error of ou
 130: interrupted. What is heavy is imported by the command that needs it, so that --help answers at once.
 """
 
-from photosearch.cli import browse, find, index, judging, upkeep
+from photosearch.cli import browse, find, index, judging, maintenance
 from photosearch.cli.root import app
 
-__all__ = ["app", "browse", "find", "index", "judging", "main", "upkeep"]  # each file adds its commands to the app
+__all__ = ["app", "browse", "find", "index", "judging", "main", "maintenance"]  # each file adds its commands to the app
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import json
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -92,13 +92,15 @@ def find_command(
     with open_library(ctx, db) as library:
         options: dict[str, Any] = {
             "min_score": min_score, "under": under, "since": since, "until": until, "file_dates": file_dates,
-            "model": model, "reading": "text" if text else "label" if label else None, "like": like, "unlike": unlike,
-            "min_similarity": min_similarity, "sort": sort,
+            "model": model, "query_mode": "text" if text else "label" if label else None,
+            "like": like or (), "unlike": unlike or (),
+            "min_similarity": min_similarity,
         }  # fmt: skip
-        answer = library.find(asked, limit=most, most_similar=similar, **options)
+        order: Literal["best", "date"] = "date" if sort == "date" else "best"
+        answer = library.find(asked, limit=most, max_similar=similar, sort=order, **options)
         labelled = answer.by == "label"
-        unseen = library.find_unseen([f.path for f in answer.found]) if plain or as_json else {}
-        of = library.count(asked, COUNTED + 1, **options) if labelled and answer.more and limit is None else 0
+        unseen = library.find_missing([f.path for f in answer.found]) if plain or as_json else {}
+        of = library.count(asked, up_to=COUNTED + 1, **options) if labelled and answer.more and limit is None else 0
         if preview:
             draw_photos(library, answer.found)
         if html is not None:
@@ -149,9 +151,9 @@ def find_command(
 
 
 def _write_page(library: "Library", answer: "Answer", path: Path) -> None:
-    from photosearch.web.page import write_found
+    from photosearch.web.html_export import export_found
 
-    written = write_found(library, answer, path)
+    written = export_found(library, answer, path)
     more = f"; {written.left_out:,} more found no room" if written.left_out else ""
     note(f"{path}: {say_count(written.photos, 'photo')}, {written.size_bytes / 1e6:.1f} MB{more}")
 
@@ -183,8 +185,8 @@ def labels_command(
 ) -> None:
     """What `find` can look for, and from which score on."""
     with open_library(ctx, db) as library:
-        known = library.labels(model)
-        told = None if name is None else library.describe_label(name, model)
+        known = library.labels.list(model)
+        told = None if name is None else library.labels.describe(name, model)
     if told is not None:
         typer.echo(json.dumps(told, indent=1) if as_json else escape(_describe_label(told)))
     elif as_json:
@@ -217,17 +219,17 @@ def _describe_label(told: dict[str, Any]) -> str:
 
 
 def _draw_tree(names: list[str]) -> list[str]:
-    from photosearch.search import words
+    from photosearch.search import hierarchy
 
     known, lines = set(names), []
 
     def draw(name: str, depth: int) -> None:
         lines.append("  " * depth + name)
-        for below in words.list_below(name, known):
+        for below in hierarchy.list_below(name, known):
             draw(below, depth + 1)
 
     for name in names:
-        if not words.list_above(name, known):
+        if not hierarchy.list_above(name, known):
             draw(name, 0)
     return lines
 
@@ -248,7 +250,7 @@ def label_add(
     `sample`, `judge` and `report` then tell how right it is on your photos.
     """
     with open_library(ctx, db) as library:
-        label = library.add_label(name, text)
+        label = library.labels.add(name, text)
     note(f"{label.name} is a label now, found from {label.threshold:.3f} on; see how good it is on your photos: "
          f"photosearch sample {shlex.quote(label.name)} -n 60")  # fmt: skip
 
@@ -259,7 +261,7 @@ def label_remove(
 ) -> None:
     """Forget a label of your own: a description, or what was learned. What you marked stays."""
     with open_library(ctx, db) as library:
-        library.remove_label(name)
+        library.labels.remove(name)
     note(f"{name} is no label any more")
 
 

@@ -36,11 +36,11 @@ app.add_typer(folders_app, name="folders")
 KINDS = {  # events that count photos -> the word in the summary
     "New": "new",
     "Changed": "changed",
-    "ScoredAgain": "scored again",
+    "Rescored": "scored again",
     "Unchanged": "unchanged",
     "Moved": "moved",
     "Returned": "back",
-    "CouldNotRead": "unreadable",
+    "ReadFailed": "unreadable",
     "Excluded": "excluded",
     "Removed": "removed",
 }
@@ -122,7 +122,7 @@ def index_command(
             read_card(resolve(name))
     with open_library(ctx, db, create=True) as library, _stopping() as stop:
         for name in (*(model or ()),) or (None,):
-            loaded = library.load_own(name, provider)
+            loaded = library.models.load(name, provider)
             if require_gpu and loaded.provider == "cpu":
                 raise ModelError(f"no GPU can be used: {loaded.fallback or 'the CPU was asked for'}")
             if (
@@ -131,19 +131,19 @@ def index_command(
                 and (verbose or provider != "auto" or "no NVIDIA driver" not in loaded.fallback)
             ):
                 note(f"on the CPU; {loaded.fallback}" if loaded.provider == "cpu" else loaded.fallback)
-        before = library.answers
+        before = library.models.default
         events = library.index(
             *named, models=model or (), tiles=tiles, exclude=exclude or (), include=include or (),
             follow_symlinks=follow_symlinks, provider=provider, batch_size=batch_size, workers=workers,
             max_pixels=max_megapixels and max_megapixels * 1_000_000, force=force, retry=retry, prune=prune,
             stop=stop.is_set,
             engine=None if engine == "local" else library.open_ray(
-                address=address, shards=shards, photos=shard_size, cpus=cpus_per_actor, gpus=gpus_per_actor,
+                address=address, shards=shards, photos_per_shard=shard_size, cpus=cpus_per_actor, gpus=gpus_per_actor,
                 provider=provider,
             ),
         )  # fmt: skip
         start = time.perf_counter()
-        run = _follow(events, lambda: library.count_files(named), quiet=quiet, verbose=verbose)
+        run = _follow(events, lambda: library.folders.count_files(named), quiet=quiet, verbose=verbose)
         seconds = time.perf_counter() - start
         told = library.last_run() or {}
         how = f"{' and '.join(told.get('models', []))} on {told.get('provider')}"
@@ -156,14 +156,14 @@ def index_command(
             looked = told.get("models", [])
             if before is not None and looked and before not in looked:
                 note(f"find still uses {before}; `photosearch models use {looked[0]}` switches")
-        empty = [f for f in named if not stop.is_set() and not library.count_known(f)]
+        empty = [f for f in named if not stop.is_set() and not library.folders.count_photos(f)]
     for folder in empty:
         if real_path(folder) not in run.unlisted:  # that was said already
             note(f"{folder}: holds no photo that can be read here")
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
         raise typer.Exit(stop.exit_code)
-    if empty or run.kinds["NotLooked"] or any(real_path(folder) in run.unlisted for folder in named):
+    if empty or run.kinds["NotScored"] or any(real_path(folder) in run.unlisted for folder in named):
         raise typer.Exit(1)
 
 
@@ -198,11 +198,13 @@ def merge_command(
         run = _follow(events, lambda: library.count_rows(shards), quiet=quiet, verbose=verbose)
         seconds = time.perf_counter() - start
         if as_json:
-            typer.echo(json.dumps({**run.to_json(), "dropped": run.kinds["Dropped"], "seconds": round(seconds, 3)}))
+            typer.echo(
+                json.dumps({**run.to_json(), "dropped": run.kinds["ShardRowSkipped"], "seconds": round(seconds, 3)})
+            )
         if not quiet:
             for line in run.lines(seconds, "from shards", stopped=stop.is_set()):
                 note(line)
-            if dropped := run.kinds["Dropped"]:
+            if dropped := run.kinds["ShardRowSkipped"]:
                 note(f"{say_count(dropped, 'row')} dropped: photos that have changed; the next index looks at them")
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
@@ -235,29 +237,29 @@ class _Counts:
         told = []
         for kind, word in KINDS.items():
             if (n := self.kinds[kind]) or kind == "New":
-                why = f" ({', '.join(self.why)})" if kind == "ScoredAgain" and self.why else ""
+                why = f" ({', '.join(self.why)})" if kind == "Rescored" and self.why else ""
                 told.append(f"{n:,} {word}{why}")
-        opened = sum(self.kinds[kind] for kind in ("New", "Changed", "ScoredAgain"))
+        opened = sum(self.kinds[kind] for kind in ("New", "Changed", "Rescored"))
         speed = opened / max(seconds, 1e-9)
         rate = f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {how}" if opened else ""
         photos = say_count(there, "photo")
         if stopped and self.total is not None:
             photos = f"{there:,} of {say_count(self.total, 'photo')}"
         yield f"{photos}: {', '.join(told)}; {seconds:.1f} s{rate}"
-        if self.kinds["CouldNotRead"]:
+        if self.kinds["ReadFailed"]:
             yield "`photosearch errors` says why photos were unreadable."
         if self.passed_over:
             yield _describe_passed_over(self.passed_over)
 
 
 def _describe_passed_over(files: Counter[str]) -> str:
-    from photosearch.photos.walk import READ_BY
+    from photosearch.photos.walk import INSTALL_HINTS
 
     most = files.most_common(8)
     told = [f"{n:,} {extension or 'without an extension'}" for extension, n in most]
     if len(files) > len(most):
         told.append(f"{sum(files.values()) - sum(n for _, n in most):,} others")
-    would = dict.fromkeys(READ_BY[extension] for extension, _ in most if extension in READ_BY)
+    would = dict.fromkeys(INSTALL_HINTS[extension] for extension, _ in most if extension in INSTALL_HINTS)
     reader = f"; would be read with {' and '.join(would)}" if would else ""
     return f"passed over: {', '.join(told)}{reader}"
 
@@ -273,26 +275,26 @@ def _follow(events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool,
             kind = type(event).__name__
             run.kinds[kind] += 1
             match event:
-                case happened.ScoredAgain(_, why):
+                case happened.Rescored(_, why):
                     run.why[why] += 1
-                case happened.CouldNotRead(path, reason, remembered) if verbose and not remembered:
+                case happened.ReadFailed(path, reason, remembered) if verbose and not remembered:
                     say(f"{path}: {reason}")
-                case happened.PassedOver(_, files):
+                case happened.FilesSkipped(_, files):
                     run.passed_over.update(files)
-                case happened.CouldNotList(path, reason):
+                case happened.ListFailed(path, reason):
                     run.unlisted.add(path)
                     say(f"{path}: can't be listed: {reason}; what is known of it stays")
                 case happened.RootMoved(before, path):
                     say(f"{before} is now {path}: its photos moved along")
-                case happened.Remembered(path, what):
+                case happened.SettingsSaved(path, what):
                     say(f"{path} is indexed so from now on: {what}")
-                case happened.Dropped(path, why) if verbose:
+                case happened.ShardRowSkipped(path, why) if verbose:
                     say(f"{path}: dropped: {why}")
                 case happened.WorkerDied(path, photos, reason):
                     say(f"{reason}, with {say_count(photos, 'photo')} in hand, from {path} on")
-                case happened.NotLooked(path, _, reason):
+                case happened.NotScored(path, _, reason):
                     say(f"{path}: not looked at: {reason}; run the same command again")
-                case happened.KeptAll(path, gone, known):
+                case happened.RemovalRefused(path, gone, known):
                     say(f"{path}: {gone:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
                         "If they are gone for good: index --prune")  # fmt: skip
             if kind in KINDS and kind not in LEFT:
@@ -337,7 +339,7 @@ def folders_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) 
     if ctx.invoked_subcommand is not None:
         return
     with open_library(ctx, db) as library:
-        rows = library.folders()
+        rows = library.folders.list()
     if as_json:
         words = ("described", "usual")
         typer.echo(json.dumps([{k: v for k, v in row.items() if k not in words} for row in rows], indent=1))
@@ -381,7 +383,7 @@ def folders_set(
     Each option takes the place of what was said by it before; the next `photosearch index` goes by it.
     """
     with open_library(ctx, db) as library:
-        what = library.set_folder(
+        what = library.folders.set(
             folder, models=model, tiles=tiles, exclude=exclude, include=include,
             follow_symlinks=follow_symlinks, reset=reset,
         )  # fmt: skip
@@ -399,12 +401,12 @@ def folders_drop(
 
     Your marks on them go as well. The photos themselves are left alone.
     """
-    from photosearch.cli.upkeep import confirm
+    from photosearch.cli.maintenance import confirm
 
     with open_library(ctx, db) as library:
-        rows = [row for row in library.folders() if row["path"] in (absolute_path(folder), real_path(folder))]
+        rows = [row for row in library.folders.list() if row["path"] in (absolute_path(folder), real_path(folder))]
         if not rows:
-            known = ", ".join(row["path"] for row in library.folders()) or "none"
+            known = ", ".join(row["path"] for row in library.folders.list()) or "none"
             raise InputError(f"{folder}: not a folder that is known; known are {known}")
         confirm(f"forget {rows[0]['path']}: {say_count(rows[0]['photos'], 'photo')} and your marks on them", yes)
         n = library.forget([rows[0]["path"]])

@@ -28,7 +28,7 @@ from photosearch.cli.root import (
 from photosearch.errors import InputError
 
 if TYPE_CHECKING:
-    from photosearch.judging.judge import Undone
+    from photosearch.judging.marking import UndoneMark
 
 NAMED = 20  # marks, at most, that are named one by one
 TOO_FEW = 0.5  # an interval that is wider says next to nothing
@@ -58,7 +58,7 @@ def mark_command(
         if said or forget or paths:
             raise InputError("--undo takes back what was marked last, whatever that was; give it alone")
         with open_library(ctx, db) as library:
-            _say_undone(library.undo_marks())
+            _say_undone(library.marks.undo())
         return
     if not paths:
         raise InputError("say which photos to mark")
@@ -66,13 +66,13 @@ def mark_command(
         raise InputError("say what they show, --is LABEL or --not LABEL; or take a mark back: --forget LABEL")
     with open_library(ctx, db) as library:
         if forget:
-            note(f"{say_count(library.unmark(paths, forget), 'mark')} taken back")
+            note(f"{say_count(library.marks.remove(paths, forget), 'mark')} taken back")
             return
-        n = library.mark_many(paths, said, new=new)
+        n = library.marks.add(paths, positive=is_ or (), negative=not_ or (), new=new)
     note(f"{say_count(n, 'photo')} marked")
 
 
-def _say_undone(undone: "Sequence[Undone]") -> None:
+def _say_undone(undone: "Sequence[UndoneMark]") -> None:
     if not undone:
         raise InputError("nothing was marked that could be taken back")
     for mark in undone[:NAMED]:
@@ -97,10 +97,10 @@ def learn_command(
     """
     with open_library(ctx, db) as library:
         if undo:
-            now = library.undo_learning(label)
+            now = library.labels.undo_learning(label)
             note(f"{label} is no label any more" if now is None else f"{now.name} is answered by {now.model} again")
             return
-        learned = library.learn(label, model=model)
+        learned = library.labels.learn(label, model=model)
     typer.echo(json.dumps(learned.told, indent=1) if as_json else escape(_describe_learned(learned.told)))
     name = shlex.quote(learned.label.name)
     if learned.kept == "learned":
@@ -163,13 +163,13 @@ def truth_import(
         if file is None:
             raise InputError("say which CSV file to read, or --xmp")
         with open_library(ctx, db) as library:
-            kept, passed = library.import_truth(file, skip_unknown=skip_unknown, new=new or ())
+            kept, passed = library.marks.import_csv(file, skip_unknown=skip_unknown, new=new or ())
         note(f"{say_count(kept, 'row')} kept" + (f", {passed:,} passed over: not in the library" if passed else ""))
         return
     if file is not None or skip_unknown:
         raise InputError("--xmp reads beside the photos of the library: leave out the CSV file, or say --under DIR")
     with open_library(ctx, db) as library:
-        told = library.import_keywords(
+        told = library.marks.import_keywords(
             under=under, new=new or (), complete=complete or (), rated=dict(map(_read_rated, rated or ()))
         )
     for path, why in told.left_alone[:NAMED]:
@@ -214,7 +214,9 @@ def export_command(
     if not xmp:
         raise InputError("say how: --xmp writes side-cars beside the photos, and leaves the photos alone")
     with open_library(ctx, db) as library:
-        told = library.export_keywords(labels, under=under, model=model, marked=marked, short=short, dry_run=dry_run)
+        told = library.marks.export_keywords(
+            labels, under=under, model=model, marked=marked, short=short, dry_run=dry_run
+        )
     if as_json:
         typer.echo(json.dumps(asdict(told), indent=1))
     else:
@@ -243,7 +245,7 @@ def truth_export(
     from photosearch.judging import truth
 
     with open_library(ctx, db) as library:
-        rows = library.truth(label, under=under)
+        rows = library.marks.list(label, under=under)
     text = io.StringIO()
     truth.write_rows(rows, text)
     typer.echo(to_bytes(text.getvalue()), nl=False)
@@ -298,7 +300,7 @@ def report_command(
         if given := [name for name, value in others.items() if value not in (None, False)]:
             raise InputError(f"--retrieval judges all descriptions of a file at once; leave out {', '.join(given)}")
         with open_library(ctx, db) as library:
-            told = library.judge_retrieval(retrieval, model=model)
+            told = library.report_retrieval(retrieval, model=model)
         typer.echo(json.dumps(told, indent=1) if as_json else _describe_retrieval(told))
         return
     if labels:
@@ -318,33 +320,33 @@ def report_command(
         if label is None:
             raise InputError("say of which label to take the threshold back: --label LABEL")
         with open_library(ctx, db) as library:
-            if not library.undo_threshold(library.find_label(label, model)):
+            if not library.labels.undo_threshold(library.labels.get(label, model)):
                 raise InputError(f"no threshold of {label} was saved")
-            own = library.find_label(label, model)
+            own = library.labels.get(label, model)
         note(f"find {own.name} takes {own.threshold:.4f} again")
         return
     if reset:
         if label is None:
             raise InputError("say of which label to reset the threshold: --label LABEL")
         with open_library(ctx, db) as library:
-            library.save_threshold(library.find_label(label, model), None)
-            own = library.find_label(label, model)
+            library.labels.set_threshold(library.labels.get(label, model), None)
+            own = library.labels.get(label, model)
         note(f"find {own.name} takes the model's own {own.threshold:.4f} again")
         return
     with open_library(ctx, db) as library:
-        compared = library.compare(
+        compared = library.report(
             label, model=model, under=under, threshold=threshold, at_precision=at_precision, at_recall=at_recall,
             calibration=calibration,
         )  # fmt: skip
         if compared.chosen_on is not None:
             note(f"This threshold was chosen on {compared.chosen_on}: on others, expect a little less.")
         if save:
-            library.save_threshold(compared.label, compared.threshold)
+            library.labels.set_threshold(compared.label, compared.threshold)
             note(f"find {compared.label.name} now takes {compared.threshold:.4f}")
         if html is not None:
-            from photosearch.web.page import write_report
+            from photosearch.web.html_export import export_report
 
-            written = write_report(library, compared, Path(html))
+            written = export_report(library, compared, Path(html))
             note(f"{html}: {say_count(written.photos, 'mistake')} as pictures, {written.size_bytes / 1e6:.1f} MB")
     if plot is not None:
         from photosearch.judging import plot as drawing
@@ -479,11 +481,11 @@ def sample_command(
     from photosearch.judging import sheet
 
     with open_library(ctx, db) as library:
-        name = library.find_label(label, model).name
+        name = library.labels.get(label, model).name
         folder = Path(to) if to else Path(f"sample-{name}".replace(os.sep, "_"))
         if folder.exists():
             raise InputError(f"{folder}: is there already; name a new folder with --to")
-        kept = library.draw_sample(label, n, seed=seed, model=model)
+        kept = library.samples.draw(label, n, seed=seed, model=model)
     try:
         folder.mkdir(parents=True)
     except OSError as error:
@@ -492,7 +494,7 @@ def sample_command(
     cells = [(kept.id, i, os.path.relpath(path, folder), name, "") for i, path in numbered]
     (folder / "sample.csv").write_bytes(to_csv([("sheet", "number", "path", "label", "present"), *cells]))
     csv_file = shlex.quote(str(folder / "sample.csv"))
-    sheets = sheet.write(folder, numbered, f"sheet {kept.id}: {name}, drawn {kept.drawn_at[:10]}")
+    sheets = sheet.write_sheet(folder, numbered, f"sheet {kept.id}: {name}, drawn {kept.drawn_at[:10]}")
     note(
         f"{folder}: {say_count(len(numbered), 'photo')} on {', '.join(s.name for s in sheets)}. See which show {name}; "
         f"the others count as not:\n  photosearch judge {shlex.quote(name)} --sheet {kept.id} 3 7 12-15\n"
@@ -526,7 +528,7 @@ def judge_command(
     if bool(numbers) == none:
         raise InputError("name the numbers on the sheet that show it, or --none")
     with open_library(ctx, db) as library:
-        chosen, told = library.judge(label, numbers or [], unsure or [], model=model, sheet=sheet)
+        chosen, told = library.samples.judge(label, numbers or [], unsure or [], model=model, sheet=sheet)
     left = f", {told.left:,} left out that can't be opened" if told.left else ""
     if told.changed:
         note(f"{say_count(len(told.changed), 'mark')} changed: {', '.join(told.changed)}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from photosearch.library.ranking import Found
+    from photosearch.library.matching import Match
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")  # what would part a line, or its columns
 # What can harm a terminal: controls, marks of direction, ends of lines and paragraphs, bytes that are no text.
@@ -126,7 +126,7 @@ def to_csv(rows: Iterable[Sequence[object]]) -> bytes:
     return to_bytes(format_csv(rows))
 
 
-def print_paths(found: "Sequence[Found]", end: bytes) -> None:
+def print_paths(found: "Sequence[Match]", end: bytes) -> None:
     """The paths as the disk has them, each with its end."""
     typer.echo(b"".join(os.fsencode(f.path) + end for f in found), nl=False)
 

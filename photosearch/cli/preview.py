@@ -13,7 +13,7 @@ from photosearch.errors import InputError
 
 if TYPE_CHECKING:
     from photosearch import Library
-    from photosearch.library.ranking import Found
+    from photosearch.library.matching import Match
 
 WIDTH = 28  # columns of a picture, with the space beside it
 GAP = 2
@@ -27,7 +27,7 @@ def check_terminal() -> None:
         raise InputError("this terminal does not say how large it is: stty cols 80 rows 25 tells it")
 
 
-def draw_photos(library: "Library", found: "Sequence[Found]") -> None:
+def draw_photos(library: "Library", found: "Sequence[Match]") -> None:
     """Rows of pictures, each above its score, its date and its path."""
     import io
     import logging
@@ -45,13 +45,13 @@ def draw_photos(library: "Library", found: "Sequence[Found]") -> None:
     console = open_console()
     across = max(1, console.width // WIDTH)
 
-    def read(photo: "Found", files: tuple[bytes, list[str]] | None) -> bytes | str:
+    def read(photo: "Match", files: tuple[bytes, list[str]] | None) -> bytes | str:
         try:
             return thumbnails.read([photo.path], files[0]) if files else "not in the library any more"
         except Unreadable as error:
             return error.reason
 
-    with Thumbnails(library.thumbnails) as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
+    with Thumbnails(library.thumbnails_folder) as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
         for first in range(0, len(found), across):
             row = found[first : first + across]
             pictures = pool.map(read, row, [library.find_files(f.image_id) for f in row])

@@ -118,17 +118,17 @@ def label_argument(*, help: str, metavar: str = "LABEL") -> Any:
 def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
     """The labels of the library that begin so, for a shell that asks; none where it can't be read."""
     with contextlib.suppress(PhotosearchError, OSError), open_library(ctx, ctx.params.get("db")) as library:
-        names = dict.fromkeys(label.name for label in library.labels())
+        names = dict.fromkeys(label.name for label in library.labels.list())
         return [name for name in names if name.startswith(incomplete)]
     return []
 
 
 def complete_model(incomplete: str) -> list[str]:
     """The models that begin so, by name; a shell that gets none offers files."""
-    from photosearch.models.catalog import added, shipped
+    from photosearch.models.catalog import list_added, list_shipped
 
     with contextlib.suppress(OSError):
-        return [name for name in (*shipped(), *added()) if name.startswith(incomplete)]
+        return [name for name in (*list_shipped(), *list_added()) if name.startswith(incomplete)]
     return []
 
 

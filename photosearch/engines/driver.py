@@ -10,24 +10,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from photosearch.engines.cut import PHOTOS, Cut, cut
-from photosearch.engines.merge import take
-from photosearch.engines.shards import Shard, check_said, read
+from photosearch.engines.merge import adopt_result
+from photosearch.engines.sharding import PHOTOS_PER_SHARD, ShardTask, split_into_shards
+from photosearch.engines.shards import Shard, check_predictions, read
 from photosearch.engines.store import Store
 from photosearch.errors import InputError, ModelError
-from photosearch.index.events import Event, NotLooked, WorkerDied
-from photosearch.index.look import Looked
-from photosearch.index.plan import Settle, Todo
+from photosearch.index.events import Event, NotScored, WorkerDied
+from photosearch.index.infer import PhotoResult
+from photosearch.index.plan import BookkeepingUpdate, PendingPhoto
 from photosearch.index.run import Batch, Work
 
-TRIES = 3  # of a shard, and then of each of its photos
-KILLERS = 5  # of one shard's photos, one after another: then it is not the photos
+MAX_TRIES = 3  # of a shard, and then of each of its photos
+MAX_CONSECUTIVE_FAILURES = 5  # of one shard's photos, one after another: then it is not the photos
 WAIT_SECONDS = 1.0  # at a time, for workers
 STOP_SECONDS = 30.0  # that the shards in hand have to end in, once the run was stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ShardOutcome:
     """What came of one shard. error: None, or what went wrong.
 
     "died": the worker is gone, or could not reach the photos; another may do better. "model" and "stop": nobody can go
@@ -39,7 +39,7 @@ class Ended:
     reason: str = ""
 
 
-class Workers(Protocol):
+class WorkerPool(Protocol):
     """Who looks at shards and puts what was seen into the store.
 
     free: how many shards could be begun at once. give: begin one. wait: what has ended, after so many seconds at the
@@ -50,23 +50,23 @@ class Workers(Protocol):
 
     def give(self, shard: Shard) -> None: ...
 
-    def wait(self, seconds: float) -> Sequence[Ended]: ...
+    def wait(self, seconds: float) -> Sequence[ShardOutcome]: ...
 
     def close(self) -> None: ...
 
 
 @dataclass(slots=True)
-class _Try:
+class _Attempt:
     """One shard on its way. alone: it is one photo of a shard that killed its workers; lot: what those share."""
 
-    cut: Cut
+    cut: ShardTask
     name: str
     deaths: int = 0
-    lot: "_Lot | None" = None
+    lot: "PhotoGroup | None" = None
 
 
 @dataclass(slots=True)
-class _Lot:
+class PhotoGroup:
     """The photos of one shard, each by itself. killers: that died one after another."""
 
     killers: int = 0
@@ -77,16 +77,16 @@ class Driver:
     """An engine of the index over workers. keep: leave the shards in the store once they are in the library."""
 
     store: Store
-    open_workers: Callable[[Work], Workers]
-    photos: int = PHOTOS
+    open_workers: Callable[[Work], WorkerPool]
+    photos: int = PHOTOS_PER_SHARD
     keep: bool = True
     clock: Callable[[], float] = time.monotonic
-    _again: deque[_Try] = field(default_factory=deque)
-    _hand: dict[str, _Try] = field(default_factory=dict)
+    _again: deque[_Attempt] = field(default_factory=deque)
+    _hand: dict[str, _Attempt] = field(default_factory=dict)
 
-    def look(self, items: Iterator[Todo | Settle | Event], work: Work) -> Iterator[Batch | Event]:
+    def look(self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work) -> Iterator[Batch | Event]:
         """As index.run.Engine has it. Raises ModelError and InputError, as workers and the store do."""
-        cuts = cut(items, work, self.photos)
+        cuts = split_into_shards(items, work, self.photos)
         workers = self.open_workers(work)
         try:
             more = True
@@ -101,9 +101,9 @@ class Driver:
                         self._give(self._again.popleft(), workers)
                     elif (item := next(cuts, None)) is None:
                         more = False
-                    elif not isinstance(item, Cut):
+                    elif not isinstance(item, ShardTask):
                         yield item
-                    elif (batch := self._read(one := _Try(item, item.shard.name), work)) is not None:
+                    elif (batch := self._read(one := _Attempt(item, item.shard.name), work)) is not None:
                         yield batch
                         self._done(one)
                     else:
@@ -115,11 +115,11 @@ class Driver:
             if not self.keep:
                 self.store.drop_if_empty()
 
-    def _give(self, one: _Try, workers: Workers) -> None:
+    def _give(self, one: _Attempt, workers: WorkerPool) -> None:
         self._hand[one.name] = one
         workers.give(one.cut.shard)
 
-    def _end(self, ended: Ended, work: Work) -> Iterator[Batch | Event]:
+    def _end(self, ended: ShardOutcome, work: Work) -> Iterator[Batch | Event]:
         one = self._hand.pop(ended.name)
         first, n = one.cut.todos[0].photo.path, len(one.cut.todos)
         if ended.error == "model":
@@ -141,27 +141,29 @@ class Driver:
         yield batch
         self._done(one)
 
-    def _try_again(self, one: _Try, reason: str) -> Iterator[Batch | Event]:
+    def _try_again(self, one: _Attempt, reason: str) -> Iterator[Batch | Event]:
         """Three times in all; then each photo by itself; a photo that fails three times is one that can't be read."""
         one.deaths += 1
-        if one.lot is not None and one.lot.killers >= KILLERS:
-            yield NotLooked(one.cut.todos[0].photo.path, 1, reason)
-        elif one.deaths < TRIES:
+        if one.lot is not None and one.lot.killers >= MAX_CONSECUTIVE_FAILURES:
+            yield NotScored(one.cut.todos[0].photo.path, 1, reason)
+        elif one.deaths < MAX_TRIES:
             self._again.append(one)
         elif len(one.cut.todos) > 1:
-            lot = _Lot()
+            lot = PhotoGroup()
             for shard, todo in zip(one.cut.shard.split(), one.cut.todos, strict=True):
-                self._again.append(_Try(Cut(shard, (todo,), one.cut.readings), shard.name, lot=lot))
+                self._again.append(_Attempt(ShardTask(shard, (todo,), one.cut.readings), shard.name, lot=lot))
         else:
-            lot = one.lot = one.lot or _Lot()
+            lot = one.lot = one.lot or PhotoGroup()
             lot.killers += 1
             todo = one.cut.todos[0]
-            if lot.killers >= KILLERS:
-                yield NotLooked(todo.photo.path, 1, reason)
+            if lot.killers >= MAX_CONSECUTIVE_FAILURES:
+                yield NotScored(todo.photo.path, 1, reason)
             else:
-                yield [(todo, Looked(todo.photo, reason=f"its worker died of it, {TRIES} times ({reason})"[:200]))]
+                yield [
+                    (todo, PhotoResult(todo.photo, reason=f"its worker died of it, {MAX_TRIES} times ({reason})"[:200]))
+                ]
 
-    def _read(self, one: _Try, work: Work) -> Batch | None:
+    def _read(self, one: _Attempt, work: Work) -> Batch | None:
         """A shard's rows as a batch; None where it is not there, or damaged: then it is made anew."""
         if not self.store.has(one.name):
             return None
@@ -169,7 +171,7 @@ class Driver:
         try:
             with self.store.open(one.name) as file:
                 kept = read(file, path)
-            check_said(kept, [work.readings[i] for i in one.cut.readings], path)
+            check_predictions(kept, [work.readings[i] for i in one.cut.readings], path)
             looked = {each.photo.path: each for each in kept.looked}
             if kept.seen != one.cut.shard.seen or set(looked) != {todo.photo.path for todo in one.cut.todos}:
                 raise InputError(f"{path}: holds other photos than its name says")
@@ -179,11 +181,11 @@ class Driver:
         spoken: set[tuple[bytes, int]] = set()
         batch = []
         for todo in one.cut.todos:
-            taken = take(todo, looked[todo.photo.path], todo.photo, one.cut.readings, work, spoken)
+            taken = adopt_result(todo, looked[todo.photo.path], todo.photo, one.cut.readings, work, spoken)
             assert taken is not None, "only this run writes to the library"
             batch.append((todo, taken))
         return batch
 
-    def _done(self, one: _Try) -> None:
+    def _done(self, one: _Attempt) -> None:
         if not self.keep:
             self.store.remove(one.name)

@@ -9,25 +9,26 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from photosearch.engines.shards import END, Head, Kept, Seen, check_said, read, read_head
+from photosearch.engines.shards import END, ModelRef, ShardFile, ShardHeader, check_predictions, read, read_header
 from photosearch.engines.store import Store, open_store
 from photosearch.errors import InputError, PhotosearchError
 from photosearch.index.commit import Committer
-from photosearch.index.events import Dropped, Event
-from photosearch.index.look import Looked
-from photosearch.index.plan import PlanOptions, Settle, Todo, Walk, decide
-from photosearch.index.run import Load, Run, RunOptions, Work, check_exists, place
-from photosearch.library import answers, places
+from photosearch.index.events import Event, ShardRowSkipped
+from photosearch.index.infer import PhotoResult
+from photosearch.index.plan import BookkeepingUpdate, FolderScan, PendingPhoto, PlanOptions, decide
+from photosearch.index.run import Load, Run, RunOptions, Work, check_exists, place_folder
 from photosearch.library.database import Database, is_below
-from photosearch.library.places import FolderSettings, Scope
-from photosearch.photos.remote import is_address, look_into
+from photosearch.library.folders import FolderSettings, Scope, put_folder, put_settings, read_own_settings
+from photosearch.library.photos import StoredPhoto, read_folder
+from photosearch.library.runs import begin_run, end_run
+from photosearch.photos.remote import is_address, list_folder
 from photosearch.photos.walk import Photo, find_photo
 
-NOTHING_SAID = FolderSettings()
+NO_SETTINGS = FolderSettings()
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ShardLocation:
     """One shard's file."""
 
     store: Store
@@ -37,24 +38,26 @@ class File:
     def path(self) -> str:
         return f"{self.store.place}/{self.name}"
 
-    def read(self) -> Kept:
+    def read(self) -> ShardFile:
         with self.store.open(self.name) as file:
             return read(file, self.path)
 
-    def read_head(self) -> Head:
+    def read_head(self) -> ShardHeader:
         with self.store.open(self.name) as file:
-            return read_head(file, self.path)
+            return read_header(file, self.path)
 
 
-def find_files(places: Sequence[str]) -> list[File]:
+def find_files(places: Sequence[str]) -> list[ShardLocation]:
     """The shards that are named, and those in folders, or below addresses, that are. Raises InputError."""
     files = []
     for named in places:
         if named.endswith(END):
-            files.append(File(open_store(os.path.dirname(named) or ".", create=False), os.path.basename(named)))
+            files.append(
+                ShardLocation(open_store(os.path.dirname(named) or ".", create=False), os.path.basename(named))
+            )
             continue
         store = open_store(named, create=False)
-        found = [File(store, name) for name in store.names()]
+        found = [ShardLocation(store, name) for name in store.names()]
         if not found:
             raise InputError(f"{named}: holds no shard; name the folder that index --shards was given")
         files += found
@@ -63,11 +66,11 @@ def find_files(places: Sequence[str]) -> list[File]:
 
 def merge(
     db: Database,
-    files: Sequence[File],
+    files: Sequence[ShardLocation],
     load: Load,
     *,
     roots: Mapping[str, str] | None = None,
-    settings: FolderSettings = NOTHING_SAID,
+    settings: FolderSettings = NO_SETTINGS,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
     """Take shards into the library, and give each event once its rows are committed.
@@ -77,7 +80,7 @@ def merge(
     library does not ask its models; ModelError, StoreError.
     """
     known: dict[str, str] = {}
-    seen: dict[Seen, File] = {}
+    seen: dict[ModelRef, ShardLocation] = {}
     for file in files:  # now, and not after hours with the files before it
         head = file.read_head()
         known[head.root] = map_root(head.root, roots or {}, file.path)
@@ -88,10 +91,10 @@ def merge(
     before: dict[Scope, FolderSettings] = {}
     remembered: list[Event] = []
     for ours in dict.fromkeys(known.values()):
-        scope, moved = place(db, ours)
+        scope, moved = place_folder(db, ours)
         if moved is not None:
             yield moved
-        before[scope] = places.own_settings(db, scope)
+        before[scope] = read_own_settings(db, scope)
         remembered += run.remember(scope)
     try:
         run.prepare(list(before))
@@ -99,11 +102,11 @@ def merge(
             _reading_of(run, one, file.path)
     except PhotosearchError:  # what was refused is not remembered either
         for scope, own in before.items():
-            places.put_settings(db, scope, own)
+            put_settings(db, scope, own)
         raise
     yield from remembered
     work = run.work()
-    run_id = answers.begin_run(db, run.names, "shards")
+    run_id = begin_run(db, run.names, "shards")
     counts: Counter[str] = Counter()
     committer = Committer(db, run.stored, list(run.steps))
     for file in files:
@@ -112,7 +115,7 @@ def merge(
         for event in _merge_one(db, run, work, committer, file, known):
             counts[type(event).__name__] += 1
             yield event
-    answers.end_run(db, run_id, {**counts, "stopped": stop()})
+    end_run(db, run_id, {**counts, "stopped": stop()})
 
 
 def map_root(root: str, roots: Mapping[str, str], name: str) -> str:
@@ -126,13 +129,13 @@ def map_root(root: str, roots: Mapping[str, str], name: str) -> str:
 
 
 def _merge_one(
-    db: Database, run: Run, work: Work, committer: Committer, file: File, known: Mapping[str, str]
+    db: Database, run: Run, work: Work, committer: Committer, file: ShardLocation, known: Mapping[str, str]
 ) -> Iterator[Event]:
     kept = file.read()
     ours = known[kept.root]
     readings = [_reading_of(run, seen, file.path) for seen in kept.seen]
-    check_said(kept, [run.readings[i] for i in readings], file.path)
-    batch: list[tuple[Todo, Looked] | Settle] = []
+    check_predictions(kept, [run.readings[i] for i in readings], file.path)
+    batch: list[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate] = []
     plans = _Plans(db, run)
     spoken: set[tuple[bytes, int]] = set()
     for looked in kept.looked:
@@ -140,11 +143,11 @@ def _merge_one(
         step = plans.step_of(path)
         now = None if step is None else plans.find(path, step)
         if now is None or (now.size_bytes, now.mtime_ns) != (looked.photo.size_bytes, looked.photo.mtime_ns):
-            yield Dropped(path, "it is gone" if now is None else "it has changed since")
+            yield ShardRowSkipped(path, "it is gone" if now is None else "it has changed since")
             continue
         assert step is not None
         if step.exclusions.excludes(path):
-            yield Dropped(path, "it is excluded here")
+            yield ShardRowSkipped(path, "it is excluded here")
             continue
         if not {run.stored[i].id for i in readings} <= set(step.readings):
             raise InputError(
@@ -152,22 +155,27 @@ def _merge_one(
                 "see `photosearch folders`, and name it: merge --model"
             )
         item = plans.decide(step, now)
-        if isinstance(item, Todo):
-            taken = take(item, looked, now, readings, work, spoken)
+        if isinstance(item, PendingPhoto):
+            taken = adopt_result(item, looked, now, readings, work, spoken)
             if taken is None:
-                yield Dropped(path, "its content is not known here")
+                yield ShardRowSkipped(path, "its content is not known here")
             else:
                 batch.append((item, taken))
-        elif isinstance(item, Settle):
+        elif isinstance(item, BookkeepingUpdate):
             batch.append(item)
         else:
             yield item
     yield from committer.commit(batch)
 
 
-def take(
-    todo: Todo, looked: Looked, photo: Photo, readings: Sequence[int], work: Work, spoken: set[tuple[bytes, int]]
-) -> Looked | None:
+def adopt_result(
+    todo: PendingPhoto,
+    looked: PhotoResult,
+    photo: Photo,
+    readings: Sequence[int],
+    work: Work,
+    spoken: set[tuple[bytes, int]],
+) -> PhotoResult | None:
     """What a shard says of a photo, as this run would have looked itself: of each content once, by who is asked.
 
     None where it was not decoded, as a content that was known, and is not known here.
@@ -183,15 +191,15 @@ def take(
     said = {readings[i]: said for i, said in looked.said.items() if readings[i] in wanted}
     spoken.update((looked.content_hash, i) for i in said)
     if not wanted and looked.reason is None:  # of a known content: nothing would have been decoded
-        return Looked(photo, looked.content_hash)
+        return PhotoResult(photo, looked.content_hash)
     return replace(looked, photo=photo, said=said)
 
 
-def _reading_of(run: Run, seen: Seen, name: str) -> int:
+def _reading_of(run: Run, seen: ModelRef, name: str) -> int:
     for i, reading in enumerate(run.readings):
         if (reading.model.digest, reading.tiles) == (seen.digest, seen.tiles):
             return i
-    have = " and ".join(str(Seen.by(reading)) for reading in run.readings)
+    have = " and ".join(str(ModelRef.by(reading)) for reading in run.readings)
     raise InputError(
         f"{name}: looked at by {seen}, and here {have} is asked; name the same model and tiles, with merge --model and "
         "--tiles, or index anew"
@@ -203,11 +211,11 @@ class _Plans:
 
     def __init__(self, db: Database, run: Run):
         self._db, self._run = db, run
-        self._known: dict[str, tuple[int, dict[str, places.Known]]] = {}
-        self._steps: dict[str, Walk | None] = {}
+        self._known: dict[str, tuple[int, dict[str, StoredPhoto]]] = {}
+        self._steps: dict[str, FolderScan | None] = {}
         self._listed: dict[str, dict[str, Photo]] = {}  # folders of a bucket
 
-    def step_of(self, path: str) -> Walk | None:
+    def step_of(self, path: str) -> FolderScan | None:
         """The walk that would find a photo: that of the nearest folder above it that is walked by itself."""
         folder = os.path.dirname(path)
         if folder not in self._steps:
@@ -215,19 +223,19 @@ class _Plans:
             self._steps[folder] = max(above, key=lambda s: len(s.scope.path), default=None)
         return self._steps[folder]
 
-    def find(self, path: str, step: Walk) -> Photo | None:
+    def find(self, path: str, step: FolderScan) -> Photo | None:
         """A photo as it stands now, if the walk would find it."""
         if not is_address(path):
             return find_photo(path, follow_symlinks=step.options.follow_symlinks)
         folder, name = os.path.split(path)
         if folder not in self._listed:
-            self._listed[folder] = {n: Photo(f"{folder}/{n}", *numbers) for n, _, *numbers in look_into(folder)}
+            self._listed[folder] = {n: Photo(f"{folder}/{n}", *numbers) for n, _, *numbers in list_folder(folder)}
         return self._listed[folder].get(name)
 
-    def decide(self, step: Walk, photo: Photo) -> Todo | Settle | Event:
+    def decide(self, step: FolderScan, photo: Photo) -> PendingPhoto | BookkeepingUpdate | Event:
         folder, name = os.path.split(photo.path)
         if folder not in self._known:
-            folder_id = places.folder_id(self._db, step.scope, folder)
-            self._known[folder] = folder_id, places.known(self._db, step.scope, folder, step.readings)
+            folder_id = put_folder(self._db, step.scope, folder)
+            self._known[folder] = folder_id, read_folder(self._db, step.scope, folder, step.readings)
         folder_id, known = self._known[folder]
         return decide(photo, folder_id, known.get(name), step.readings, self._run.why, PlanOptions())

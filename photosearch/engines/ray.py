@@ -24,11 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from photosearch.engines.cut import PHOTOS
-from photosearch.engines.driver import Driver, Ended
-from photosearch.engines.shards import Seen, Shard
+from photosearch.engines.driver import Driver, ShardOutcome
+from photosearch.engines.sharding import PHOTOS_PER_SHARD
+from photosearch.engines.shards import ModelRef, Shard
 from photosearch.engines.store import Store, open_store
-from photosearch.engines.worker import Job, Worker
+from photosearch.engines.worker import Worker, WorkerConfig
 from photosearch.errors import InputError
 from photosearch.index.run import Work
 
@@ -65,13 +65,15 @@ def open_engine(shards: str | None, beside: Path, options: RayOptions, photos: i
     if not all(map(importlib.util.find_spec, ("ray", "pyarrow"))):  # not imported: it would read its settings now
         raise InputError(NEEDS)
     store = open_store(shards or f"{os.path.abspath(beside)}.shards")
-    return Driver(store, lambda work: RayWorkers(work, store, options), photos or PHOTOS, keep=shards is not None)
+    return Driver(
+        store, lambda work: RayWorkers(work, store, options), photos or PHOTOS_PER_SHARD, keep=shards is not None
+    )
 
 
 class _Actor:
     """What Ray runs on a node."""
 
-    def __init__(self, job: Job, home: str | None):
+    def __init__(self, job: WorkerConfig, home: str | None):
         if home is not None:
             os.environ["HOME"] = home
         self._job = job
@@ -86,7 +88,7 @@ class _Actor:
             return platform.node(), str(error) or type(error).__name__
         return platform.node(), ""
 
-    def look(self, shard: Shard) -> Ended:
+    def look(self, shard: Shard) -> ShardOutcome:
         return self._worker.look(shard)
 
 
@@ -116,7 +118,7 @@ class RayWorkers:
     _begun: float = 0.0
     _failures: int = 0
     _remote: Any = None
-    _job: Job | None = None
+    _job: WorkerConfig | None = None
 
     def __post_init__(self) -> None:
         try:
@@ -126,8 +128,8 @@ class RayWorkers:
             probe = f"probe-{secrets.token_hex(8)}"
             self.store.put(probe, b"of a driver")
             self._cluster.callback(self.store.remove, probe)
-            self._job = Job(
-                tuple(Seen.by(reading) for reading in self.work.readings),
+            self._job = WorkerConfig(
+                tuple(ModelRef.by(reading) for reading in self.work.readings),
                 tuple(os.path.abspath(reading.model.path) for reading in self.work.readings),
                 tuple(self.work.roots), self.store.place, probe, self.options.provider, cpus, here,
                 self.work.options.batch_size,
@@ -147,7 +149,7 @@ class RayWorkers:
         hand.shard = shard.name
         self._busy[hand.actor.look.remote(shard)] = hand
 
-    def wait(self, seconds: float) -> Sequence[Ended]:
+    def wait(self, seconds: float) -> Sequence[ShardOutcome]:
         self._grow()
         if not self._busy:
             time.sleep(seconds)  # until a machine joins
@@ -161,18 +163,18 @@ class RayWorkers:
                 self._ray.kill(hand.actor)
         self._cluster.close()
 
-    def _take(self, ref: Any, hand: _Hand) -> Iterator[Ended]:
+    def _take(self, ref: Any, hand: _Hand) -> Iterator[ShardOutcome]:
         try:
             answer = self._ray.get(ref)
         except self._ray.exceptions.RayError as error:
             if hand.shard is not None:
-                yield Ended(hand.shard, "died", f"the worker on {hand.host} is gone{_why(error)}")
+                yield ShardOutcome(hand.shard, "died", f"the worker on {hand.host} is gone{_why(error)}")
                 return
             self._failures += 1
             if self._failures >= START_FAILURES:
                 raise InputError(f"no worker could start on the cluster: {_last(error)}") from None
             return
-        if isinstance(answer, Ended):
+        if isinstance(answer, ShardOutcome):
             hand.shard = None
             yield answer
         else:

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
-from photosearch.errors import InputError
-from photosearch.index.look import Looked, Reading, Said
+from photosearch.errors import InputError, first_line
+from photosearch.index.infer import PhotoResult, Prediction, Scorer
 from photosearch.photos import dates, decode
-from photosearch.photos.walk import FIELD, Photo
+from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 1  # raised when a reader of today's would misread what is written
 KEY = b"photosearch"  # of the metadata
@@ -32,7 +32,7 @@ NEEDS = "reading and writing shards needs pyarrow: pip install 'photosearch[ray]
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ModelRef:
     """Who looked: one model's file, with so many tiles."""
 
     name: str
@@ -42,9 +42,9 @@ class Seen:
     floor: float
 
     @classmethod
-    def by(cls, reading: Reading) -> "Seen":
+    def by(cls, reading: Scorer) -> "ModelRef":
         card = reading.model.card
-        return cls(card.name, card.version, reading.model.digest, reading.tiles, float(card.floor))
+        return cls(card.name, card.version, reading.model.digest, reading.tiles, float(card.min_score))
 
     def __str__(self) -> str:
         tiles = f" with {self.tiles} tiles" if self.tiles else ""
@@ -59,7 +59,7 @@ class Shard:
     """
 
     root: str
-    seen: tuple[Seen, ...]
+    seen: tuple[ModelRef, ...]
     photos: tuple[Photo, ...]
     unless: tuple[bytes | None, ...]
     max_pixels: int = decode.MAX_PIXELS
@@ -82,19 +82,19 @@ class Shard:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ShardFile:
     """A shard's file, read and checked. looked: `said` counts the models as `seen` does."""
 
     root: str
-    seen: tuple[Seen, ...]
-    looked: tuple[Looked, ...] = field(repr=False)
+    seen: tuple[ModelRef, ...]
+    looked: tuple[PhotoResult, ...] = field(repr=False)
 
 
 def _below(path: str, root: str) -> bytes:
     return os.fsencode(path[len(root.rstrip("/")) + 1 :])
 
 
-def write(shard: Shard, looked: Iterable[Looked]) -> bytes:
+def write(shard: Shard, looked: Iterable[PhotoResult]) -> bytes:
     """A shard's file. looked: one for each of its photos, in any order. The same rows give the same bytes."""
     pa, parquet = _arrow()
     rows = [_to_row(shard, one) for one in looked]
@@ -109,7 +109,7 @@ def write(shard: Shard, looked: Iterable[Looked]) -> bytes:
     return data
 
 
-def _to_row(shard: Shard, looked: Looked) -> dict[str, Any]:
+def _to_row(shard: Shard, looked: PhotoResult) -> dict[str, Any]:
     photo = looked.photo
     row = {
         "path": _below(photo.path, shard.root), "size_bytes": photo.size_bytes, "mtime_ns": photo.mtime_ns,
@@ -123,29 +123,29 @@ def _to_row(shard: Shard, looked: Looked) -> dict[str, Any]:
     return row
 
 
-def read(file: BinaryIO, name: str) -> Kept:
+def read(file: BinaryIO, name: str) -> ShardFile:
     """A shard's file, whole or not at all. name: for the message. Raises InputError in a line where it is none."""
     with _in_words(name):
         opened, root, seen = _open(file, name)
         rows = opened.read(use_threads=False).to_pylist()
-        return Kept(root, seen, tuple(_to_looked(row, root, len(seen)) for row in rows))
+        return ShardFile(root, seen, tuple(_to_result(row, root, len(seen)) for row in rows))
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ShardHeader:
     root: str
-    seen: tuple[Seen, ...]
+    seen: tuple[ModelRef, ...]
     rows: int
 
 
-def read_head(file: BinaryIO, name: str) -> Head:
+def read_header(file: BinaryIO, name: str) -> ShardHeader:
     """What the end of a file says: enough to tell one that was cut short, or is another's. Raises InputError."""
     with _in_words(name):
         opened, root, seen = _open(file, name)
-        return Head(root, seen, opened.metadata.num_rows)
+        return ShardHeader(root, seen, opened.metadata.num_rows)
 
 
-def _open(file: BinaryIO, name: str) -> tuple[Any, str, tuple[Seen, ...]]:
+def _open(file: BinaryIO, name: str) -> tuple[Any, str, tuple[ModelRef, ...]]:
     _, parquet = _arrow()
     if file.seek(0, os.SEEK_END) > MAX_BYTES:
         raise ValueError("longer than any shard")
@@ -171,11 +171,11 @@ def _in_words(name: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise InputError(
-            f"{name}: damaged, cut short, or no shard ({_first(error)}); delete it, and index again"
+            f"{name}: damaged, cut short, or no shard ({first_line(error)}); delete it, and index again"
         ) from None
 
 
-def _read_head(told: Mapping[str, Any], name: str) -> tuple[str, tuple[Seen, ...]]:
+def _read_head(told: Mapping[str, Any], name: str) -> tuple[str, tuple[ModelRef, ...]]:
     number, decoder = told["format"], told["decoder"]
     if number != FORMAT:
         raise InputError(
@@ -186,7 +186,7 @@ def _read_head(told: Mapping[str, Any], name: str) -> tuple[str, tuple[Seen, ...
     root = os.fsdecode(bytes.fromhex(told["root"]))
     if not root.startswith("/") and "://" not in root:
         raise ValueError("its root is no absolute path")
-    seen = tuple(Seen(**one) for one in told["seen"])
+    seen = tuple(ModelRef(**one) for one in told["seen"])
     if not all(type(value) is kind for s in seen for value, kind in zip(asdict(s).values(), _SEEN, strict=True)):
         raise ValueError("no models stand there")
     return root, seen
@@ -195,25 +195,25 @@ def _read_head(told: Mapping[str, Any], name: str) -> tuple[str, tuple[Seen, ...
 _SEEN = (str, str, str, int, float)
 
 
-def _to_looked(row: Mapping[str, Any], root: str, n: int) -> Looked:
+def _to_result(row: Mapping[str, Any], root: str, n: int) -> PhotoResult:
     """A row, if it can be true; else ValueError."""
     below = row["path"]
     if b"\0" in below or any(part in (b"", b".", b"..") for part in below.split(b"/")):
         raise ValueError("a path leads out of its root")
     numbers = [row["size_bytes"], row["mtime_ns"]]
-    if not all(-FIELD <= number < FIELD for number in numbers):
+    if not all(-MAX_INTEGER - 1 <= number <= MAX_INTEGER for number in numbers):
         raise ValueError("no file has such a size")
     photo = Photo(f"{root.rstrip('/')}/{os.fsdecode(below)}", *numbers)
     if row["reason"] is not None:
-        return Looked(photo, reason=row["reason"][:200], passing=bool(row["passing"]))
+        return PhotoResult(photo, reason=row["reason"][:200], passing=bool(row["passing"]))
     width, height, fingerprint, content = row["width"], row["height"], row["fingerprint"], row["hash"]
     if content is None or len(content) != 32:
         raise ValueError("no hash is that long")
-    said = {i: _to_said(row[f"said_{i}"]) for i in range(n) if row[f"said_{i}"] is not None}
+    said = {i: _to_prediction(row[f"said_{i}"]) for i in range(n) if row[f"said_{i}"] is not None}
     if width is None:
         if said:
             raise ValueError("a photo that was not decoded has no scores")
-        return Looked(photo, content)
+        return PhotoResult(photo, content)
     taken, taken_from = row["taken"], row["taken_from"]
     if not (width > 0 and height is not None and height > 0 and fingerprint is not None):
         raise ValueError("no photo has such sides")
@@ -221,20 +221,20 @@ def _to_looked(row: Mapping[str, Any], root: str, n: int) -> Looked:
         raise ValueError("no date stands there")
     if taken is not None and not re.fullmatch(r"[0-9T:-]{19}", taken):
         raise ValueError("that is not a date")
-    return Looked(photo, content, width, height, taken, taken_from, fingerprint, said)
+    return PhotoResult(photo, content, width, height, taken, taken_from, fingerprint, said)
 
 
-def _to_said(said: Mapping[str, Any]) -> Said:
+def _to_prediction(said: Mapping[str, Any]) -> Prediction:
     scores = dict(said["scores"])
     if not all(score is not None and math.isfinite(score) and 0 <= score <= 1 for score in scores.values()):
         raise ValueError("a score is not in 0..1")
-    return Said(scores, said["vector"])
+    return Prediction(scores, said["vector"])
 
 
-def check_said(kept: Kept, readings: Sequence[Reading], name: str) -> None:
+def check_predictions(kept: ShardFile, readings: Sequence[Scorer], name: str) -> None:
     """Raises InputError where a shard says what its models can't: a label, or a vector, that they don't have."""
     labels = [frozenset(reading.model.card.labels) for reading in readings]
-    widths = [2 * r.model.card.dimensions if "vectors" in r.model.card.heads else None for r in readings]
+    widths = [2 * r.model.card.dimensions if "vectors" in r.model.card.outputs else None for r in readings]
     for looked in kept.looked:
         for i, said in looked.said.items():
             width = None if said.vector is None else len(said.vector)
@@ -262,7 +262,3 @@ def _arrow() -> tuple[Any, Any]:
     except ImportError:
         raise InputError(NEEDS) from None
     return pyarrow, parquet
-
-
-def _first(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

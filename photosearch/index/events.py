@@ -19,7 +19,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredAgain:
+class Rescored:
     """A photo that is what it was, and that a model looked at for the first time, or because it was told to."""
 
     path: str
@@ -45,7 +45,7 @@ class Returned:
 
 
 @dataclass(frozen=True, slots=True)
-class CouldNotRead:
+class ReadFailed:
     """`remembered`: it could not be read at an earlier run, has not changed, and was not opened again."""
 
     path: str
@@ -64,7 +64,7 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
+class FilesSkipped:
     """Files of a folder that are no photos that can be read here: extension in lower case, '' for none -> how many."""
 
     path: str
@@ -72,7 +72,7 @@ class PassedOver:
 
 
 @dataclass(frozen=True, slots=True)
-class CouldNotList:
+class ListFailed:
     """A folder that could not be looked into, or not at all that is in it. What is known of its photos stays."""
 
     path: str
@@ -86,7 +86,7 @@ class RootMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptAll:
+class RemovalRefused:
     """So many of a folder's photos are gone that none was removed: a drive may be away. `prune` insists."""
 
     path: str
@@ -95,7 +95,7 @@ class KeptAll:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class SettingsSaved:
     """From now on the folder is indexed so: a few words."""
 
     path: str
@@ -103,7 +103,7 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class ShardRowSkipped:
     """A row of a shard that does not count, and why; the next index looks at the photo itself."""
 
     path: str
@@ -120,7 +120,7 @@ class WorkerDied:
 
 
 @dataclass(frozen=True, slots=True)
-class NotLooked:
+class NotScored:
     """So many photos, the first of them at `path`, could not be looked at. What is known of them stays."""
 
     path: str
@@ -129,6 +129,6 @@ class NotLooked:
 
 
 Event = (
-    New | Changed | ScoredAgain | Unchanged | Moved | Returned | CouldNotRead | Excluded | Removed
-    | PassedOver | CouldNotList | RootMoved | KeptAll | Remembered | Dropped | WorkerDied | NotLooked
+    New | Changed | Rescored | Unchanged | Moved | Returned | ReadFailed | Excluded | Removed
+    | FilesSkipped | ListFailed | RootMoved | RemovalRefused | SettingsSaved | ShardRowSkipped | WorkerDied | NotScored
 )  # fmt: skip

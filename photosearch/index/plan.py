@@ -8,17 +8,17 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from photosearch.index.events import CouldNotList, CouldNotRead, Event, PassedOver, Unchanged
-from photosearch.library import places
+from photosearch.index.events import Event, FilesSkipped, ListFailed, ReadFailed, Unchanged
 from photosearch.library.database import Database, is_below
-from photosearch.library.places import File, Known, Scope
+from photosearch.library.folders import Scope, put_folder
+from photosearch.library.photos import FileRecord, StoredPhoto, read_folder
 from photosearch.photos import remote
 from photosearch.photos.dates import date_in_name
 from photosearch.photos.walk import Exclusions, Photo, WalkOptions, walk
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class PendingPhoto:
     """A photo that must be opened. known: what the library knew of the file. readings: their ids, which must know it.
 
     why: what to say where its content turns out to be what it was, and a reading looks at it all the same.
@@ -26,13 +26,13 @@ class Todo:
 
     photo: Photo
     folder_id: int
-    known: Known | None
+    known: StoredPhoto | None
     readings: tuple[int, ...]
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class BookkeepingUpdate:
     """What the library must write of a photo that need not be opened.
 
     file: to store, where it is known better now. returned: it was gone. answering: readings that wait aside, and are
@@ -40,14 +40,14 @@ class Settle:
     """
 
     photo: Photo
-    known: Known
+    known: StoredPhoto
     touched: bool
     returned: bool
     answering: tuple[int, ...]
 
 
 @dataclass(slots=True)
-class Walk:
+class FolderScan:
     """One walk over a scope, and what it has found so far.
 
     readings: the ids of those that the folder asks for. apart: folders below that are walked by themselves.
@@ -74,8 +74,8 @@ class PlanOptions:
 
 
 def plan(
-    db: Database, step: Walk, why: Mapping[int, str], options: PlanOptions, stop: Callable[[], bool]
-) -> Iterator[Todo | Settle | Event]:
+    db: Database, step: FolderScan, why: Mapping[int, str], options: PlanOptions, stop: Callable[[], bool]
+) -> Iterator[PendingPhoto | BookkeepingUpdate | Event]:
     """Walk a scope; give the photos that must be opened, what must be written, and what is settled already.
 
     why: for each reading, what to say where it looks at a photo that was known.
@@ -85,17 +85,17 @@ def plan(
             return
         if any(folder.path == apart or is_below(folder.path, apart) for apart in step.apart):
             continue
-        if folder.reason is not None and is_gone(folder.path):
+        if folder.reason is not None and is_missing(folder.path):
             continue  # it is gone, with all its photos: see commit.find_lost
         if folder.reason is not None:
             step.unlisted.append(folder.path)
-            yield CouldNotList(folder.path, folder.reason)
-        if folder.passed_over:
-            yield PassedOver(folder.path, folder.passed_over)
-        known = places.known(db, step.scope, folder.path, step.readings)
+            yield ListFailed(folder.path, folder.reason)
+        if folder.skipped:
+            yield FilesSkipped(folder.path, folder.skipped)
+        known = read_folder(db, step.scope, folder.path, step.readings)
         if not known and not folder.photos:
             continue
-        folder_id = places.folder_id(db, step.scope, folder.path)
+        folder_id = put_folder(db, step.scope, folder.path)
         step.visited.add(folder_id)
         for photo in folder.photos:
             if stop():
@@ -108,44 +108,44 @@ def plan(
 def decide(
     photo: Photo,
     folder_id: int,
-    known: Known | None,
+    known: StoredPhoto | None,
     readings: Sequence[int],
     why: Mapping[int, str],
     options: PlanOptions,
-) -> Todo | Settle | Event:
+) -> PendingPhoto | BookkeepingUpdate | Event:
     """What is to be done about one photo, by what the library knows of its file."""
     wanted = tuple(readings)
     if known is None or (known.size_bytes, known.mtime_ns) != (photo.size_bytes, photo.mtime_ns):
-        return Todo(photo, folder_id, known, wanted, "")
+        return PendingPhoto(photo, folder_id, known, wanted, "")
     if options.force:
-        return Todo(photo, folder_id, known, wanted, "forced")
+        return PendingPhoto(photo, folder_id, known, wanted, "forced")
     differs = (known.ctime_ns and known.ctime_ns != photo.ctime_ns) or (known.inode and known.inode != photo.inode)
     if known.reason is not None:
         if options.retry or known.passing or known.gone or differs:
-            return Todo(photo, folder_id, known, wanted, "")
-        return CouldNotRead(photo.path, known.reason, remembered=True)
+            return PendingPhoto(photo, folder_id, known, wanted, "")
+        return ReadFailed(photo.path, known.reason, remembered=True)
     missing = [reading for reading in readings if reading not in known.readings]
     if missing:
-        return Todo(photo, folder_id, known, wanted, why[missing[0]])
+        return PendingPhoto(photo, folder_id, known, wanted, why[missing[0]])
     if differs:
-        return Todo(photo, folder_id, known, wanted, "")
+        return PendingPhoto(photo, folder_id, known, wanted, "")
     answering = tuple(reading for reading in readings if not known.readings[reading])
     touched = (known.ctime_ns, known.inode) != (photo.ctime_ns, photo.inode)
     if known.gone or answering or touched:
-        return Settle(photo, known, touched, known.gone is not None, answering)
+        return BookkeepingUpdate(photo, known, touched, known.gone is not None, answering)
     return Unchanged(photo.path)
 
 
-def file_of(photo: Photo) -> File:
+def to_record(photo: Photo) -> FileRecord:
     """What is stored of a photo's file beside its place."""
     named = date_in_name(os.path.basename(photo.path))
-    return File(photo.size_bytes, photo.mtime_ns, photo.ctime_ns, photo.device, photo.inode, named)
+    return FileRecord(photo.size_bytes, photo.mtime_ns, photo.ctime_ns, photo.device, photo.inode, named)
 
 
-def is_gone(path: str) -> bool:
+def is_missing(path: str) -> bool:
     """Whether nothing stands there. A folder that may not be entered says nothing of what is in it."""
     if remote.is_address(path):
-        return remote.stands(path) is False
+        return remote.exists(path) is False
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

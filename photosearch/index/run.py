@@ -16,24 +16,42 @@ from pathlib import Path
 from typing import Protocol
 
 from photosearch.errors import InputError, ModelError
-from photosearch.index.commit import Committer, StoredReading, find_moved_root
-from photosearch.index.events import Event, Remembered, RootMoved
-from photosearch.index.look import HELD, Looked, OpensPhotos, Reading, choose_batch_size, look
-from photosearch.index.plan import PlanOptions, Settle, Todo, Walk, plan
-from photosearch.index.settings import describe_change, merge_settings, to_walk_options
-from photosearch.library import answers, places
+from photosearch.index.commit import Committer, StoredScorer, find_moved_root
+from photosearch.index.events import Event, RootMoved, SettingsSaved
+from photosearch.index.folder_settings import describe_change, merge_settings, to_walk_options
+from photosearch.index.infer import MAX_PENDING, PhotoOpener, PhotoResult, Scorer, choose_batch_size, infer
+from photosearch.index.plan import BookkeepingUpdate, FolderScan, PendingPhoto, PlanOptions, plan
 from photosearch.library.database import Database, is_below, to_relative
-from photosearch.library.places import FolderSettings, Scope
+from photosearch.library.folders import (
+    FolderSettings,
+    Scope,
+    absorb_root,
+    add_root,
+    count_photos,
+    find_scope,
+    list_folders,
+    list_roots,
+    list_settings,
+    move_root,
+    put_settings,
+    read_own_settings,
+    read_settings,
+    to_stored_path,
+)
+from photosearch.library.models import list_models, put_model, read_default_model, read_model_path, set_default_model
+from photosearch.library.photos import read_content_hash
+from photosearch.library.runs import begin_run, end_run
+from photosearch.library.scores import find_scored
 from photosearch.models.session import Model
-from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.remote import is_folder, real_path
 from photosearch.photos.walk import Exclusions, Photo, walk
 
-NOTHING_SAID = FolderSettings()
-SAME_ROOT = 0.9  # of the photos that are looked at, so that a folder counts as a known one that was moved
+NO_SETTINGS = FolderSettings()
+MIN_SAME_PHOTOS = 0.9  # of the photos that are looked at, so that a folder counts as a known one that was moved
 
 Load = Callable[[str | None], Model]
-Batch = Sequence[tuple[Todo, Looked] | Settle]
+Batch = Sequence[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +80,21 @@ class Work:
     content all its readings know already, as long as it is that: its hash.
     """
 
-    readings: Sequence[Reading]
+    readings: Sequence[Scorer]
     ids: Sequence[int]
-    wanted: Callable[[Todo, bytes], list[int]]
+    wanted: Callable[[PendingPhoto, bytes], list[int]]
     options: RunOptions
     stop: Callable[[], bool]
     roots: Sequence[str] = ()
-    unless: Callable[[Todo], bytes | None] = lambda todo: None
+    unless: Callable[[PendingPhoto], bytes | None] = lambda todo: None
 
 
 class Engine(Protocol):
     """Who looks at photos: what the plan asks for -> batches, each of which becomes one transaction."""
 
-    def look(self, items: Iterator[Todo | Settle | Event], work: Work) -> Iterator[Batch | Event]: ...
+    def look(
+        self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work
+    ) -> Iterator[Batch | Event]: ...
 
 
 def index(
@@ -82,10 +102,10 @@ def index(
     folders: Sequence[str],
     load: Load,
     *,
-    settings: FolderSettings = NOTHING_SAID,
+    settings: FolderSettings = NO_SETTINGS,
     options: RunOptions | None = None,
     stop: Callable[[], bool] = lambda: False,
-    decoders: Callable[[int, DecodeOptions], OpensPhotos] = Decoders,
+    decoders: Callable[[int, DecodeOptions], PhotoOpener] = DecoderPool,
     engine: Engine | None = None,
 ) -> Iterator[Event]:
     """Bring the library up to date with these folders, and give each event once its rows are committed.
@@ -100,54 +120,54 @@ def index(
     run = Run(db, load, settings, options or RunOptions(), stop)
     scopes: list[Scope] = []
     for folder in folders:
-        scope, moved = place(db, folder)
+        scope, moved = place_folder(db, folder)
         if moved is not None:
             yield moved
         scopes.append(scope)
         yield from run.remember(scope)
     run.prepare(scopes)
-    run_id = answers.begin_run(db, run.names, run.provider)
+    run_id = begin_run(db, run.names, run.provider)
     counts: Counter[str] = Counter()
-    for event in run.events(engine or Here(decoders)):
+    for event in run.events(engine or LocalEngine(decoders)):
         counts[type(event).__name__] += 1
         yield event
-    answers.end_run(db, run_id, {**counts, "stopped": stop()})
+    end_run(db, run_id, {**counts, "stopped": stop()})
 
 
-def place(db: Database, folder: str) -> tuple[Scope, RootMoved | None]:
+def place_folder(db: Database, folder: str) -> tuple[Scope, RootMoved | None]:
     """A folder that was named -> where it lies in the library; a new root is made, a moved one recognised."""
     path = _find_place(db, folder)
-    scope = places.scope(db, path)
+    scope = find_scope(db, path)
     if scope is not None:
         return scope, _follow_links(db, scope)
-    root = find_moved_root(db, path, SAME_ROOT)
+    root = find_moved_root(db, path, MIN_SAME_PHOTOS)
     if root is not None:
-        return places.move_root(db, root, path), RootMoved(root.root, path)
-    added = places.add_root(db, path)
+        return move_root(db, root, path), RootMoved(root.root, path)
+    added = add_root(db, path)
     return added, _follow_links(db, added)
 
 
 def check_exists(db: Database, folder: str) -> None:
     """Raises InputError where there is no such folder, neither on the disk nor in the library."""
     path = _find_place(db, folder)
-    scope = places.scope(db, path)
-    if not is_folder(path) and (scope is None or not places.folders(db, scope)):
+    scope = find_scope(db, path)
+    if not is_folder(path) and (scope is None or not list_folders(db, scope)):
         raise InputError(f"{folder}: " + ("is a file; name its folder" if os.path.exists(path) else "no such folder"))
 
 
 def _find_place(db: Database, folder: str) -> str:
     """Where a folder that was named lies, without links; as the library knows it where nothing is there now."""
     path = real_path(folder)
-    return path if is_folder(path) else places.as_stored(db, folder)
+    return path if is_folder(path) else to_stored_path(db, folder)
 
 
 def _follow_links(db: Database, scope: Scope) -> RootMoved | None:
     """Roots that links have replaced are the folders that these lead to, where those lie in this one."""
     moved = None
-    for root in places.roots(db):
+    for root in list_roots(db):
         path = real_path(root.root)
         if path != root.root and os.path.isdir(path) and (path == scope.path or is_below(path, scope.path)):
-            places.absorb_root(db, root, Scope(scope.root_id, scope.root, to_relative(path, scope.root)))
+            absorb_root(db, root, Scope(scope.root_id, scope.root, to_relative(path, scope.root)))
             moved = RootMoved(root.root, path)
     return moved
 
@@ -161,15 +181,15 @@ class Run:
         self.db, self.settings, self.options, self.stop = db, settings, options, stop
         self._load = load
         self._models: dict[str | None, Model] = {}
-        own = answers.answering(db)
+        own = read_default_model(db)
         said = [self.load(name) for name in settings.models or ()]
         self.own = own or (said[0] if said else self.load(None)).card.name
         if settings.tiles:
             for model in said or [self.load(None)]:
-                Reading(model, settings.tiles)  # refuses what it is not calibrated for
-        self.readings: list[Reading] = []
-        self.stored: list[StoredReading] = []
-        self.steps: list[Walk] = []
+                Scorer(model, settings.tiles)  # refuses what it is not calibrated for
+        self.readings: list[Scorer] = []
+        self.stored: list[StoredScorer] = []
+        self.steps: list[FolderScan] = []
         self.why: dict[int, str] = {}
 
     @property
@@ -184,24 +204,24 @@ class Run:
         """A model by its name or file; None: the library's own, else the tool's default."""
         if name not in self._models:
             wanted = name
-            if wanted is None and (own := answers.answering(self.db)) is not None:
-                wanted = answers.model_path(self.db, own) or own
+            if wanted is None and (own := read_default_model(self.db)) is not None:
+                wanted = read_model_path(self.db, own) or own
             self._models[name] = self._load(wanted)
         return self._models[name]
 
     def remember(self, scope: Scope) -> Iterator[Event]:
         """Keep what is said of a folder now, and tell what changed by it."""
-        before = places.settings(self.db, scope)
-        own = places.own_settings(self.db, scope)
+        before = read_settings(self.db, scope)
+        own = read_own_settings(self.db, scope)
         new = merge_settings(own, before, self._canonical(self.settings), known=self._is_known(scope))
         if new != own:
-            places.put_settings(self.db, scope, new)
-        after = places.settings(self.db, scope)
+            put_settings(self.db, scope, new)
+        after = read_settings(self.db, scope)
         if after != before and self._is_known(scope):
-            yield Remembered(scope.path, describe_change(before, after))
+            yield SettingsSaved(scope.path, describe_change(before, after))
 
     def _is_known(self, scope: Scope) -> bool:
-        return bool(places.folders(self.db, scope))
+        return bool(list_folders(self.db, scope))
 
     def _canonical(self, settings: FolderSettings) -> FolderSettings:
         """The models by the names that lead to them at any time: the library's own as None, a file by its path."""
@@ -216,7 +236,7 @@ class Run:
 
     def prepare(self, scopes: Sequence[Scope]) -> None:
         """Find the walks: each named folder, and by itself each folder below that has settings of its own."""
-        every = places.all_settings(self.db)
+        every = list_settings(self.db)
         tops: dict[str, Scope] = {}
         for scope in scopes:
             if not any(scope.path == top or is_below(scope.path, top) for top in tops):
@@ -226,12 +246,12 @@ class Run:
             if other.path not in tops and any(is_below(other.path, top) for top in tops):
                 walked.append(other)
         for scope in walked:
-            known = places.settings(self.db, scope)
+            known = read_settings(self.db, scope)
             apart = tuple(s.path for s in walked if is_below(s.path, scope.path))
             options = to_walk_options(known)
             readings = self._readings(scope, known)
             self.steps.append(
-                Walk(scope, readings, options, apart, places.count(self.db, scope).photos,
+                FolderScan(scope, readings, options, apart, count_photos(self.db, scope).photos,
                      Exclusions(options, scope.root))
             )  # fmt: skip
 
@@ -252,12 +272,12 @@ class Run:
             if (reading.model.digest, reading.tiles) == (model.digest, tiles):
                 return stored.id
         found = self._findable(model)
-        known = answers.models(self.db)
-        model_id, label_ids = answers.put_model(
+        known = list_models(self.db)
+        model_id, label_ids = put_model(
             self.db, model.card, model.digest, tiles, None if found else os.path.abspath(model.path)
         )
-        if answers.answering(self.db) is None:
-            answers.use(self.db, model.card.name)
+        if read_default_model(self.db) is None:
+            set_default_model(self.db, model.card.name)
         same = [m for m in known if m["name"] == model.card.name and m["images"]]
         if any(m["digest"] == model.digest and m["tiles"] != tiles for m in same):
             self.why[model_id] = "other tiles"
@@ -265,8 +285,8 @@ class Run:
             self.why[model_id] = "another version of the model"
         else:
             self.why[model_id] = "another model"
-        self.readings.append(Reading(model, tiles))
-        self.stored.append(StoredReading(model_id, label_ids))
+        self.readings.append(Scorer(model, tiles))
+        self.stored.append(StoredScorer(model_id, label_ids))
         return model_id
 
     def _findable(self, model: Model) -> bool:
@@ -289,7 +309,7 @@ class Run:
         if not self.stop():
             yield from committer.remove(self.options.prune)
 
-    def _plan(self, committer: Committer) -> Iterator[Todo | Settle | Event]:
+    def _plan(self, committer: Committer) -> Iterator[PendingPhoto | BookkeepingUpdate | Event]:
         options = PlanOptions(self.options.force, self.options.retry)
         for step in self.steps:
             committer.walks.append(step)
@@ -300,14 +320,14 @@ class Run:
     def work(self) -> Work:
         ids = [stored.id for stored in self.stored]
 
-        def wanted(todo: Todo, content_hash: bytes) -> list[int]:
-            seen = set() if self.options.force else answers.looked(self.db, content_hash, todo.readings)
+        def wanted(todo: PendingPhoto, content_hash: bytes) -> list[int]:
+            seen = set() if self.options.force else find_scored(self.db, content_hash, todo.readings)
             return [i for i, reading in enumerate(ids) if reading in todo.readings and reading not in seen]
 
-        def unless(todo: Todo) -> bytes | None:
+        def unless(todo: PendingPhoto) -> bytes | None:
             if todo.known is None or todo.known.image_id is None:
                 return None
-            content_hash = places.content_hash(self.db, todo.known.image_id)
+            content_hash = read_content_hash(self.db, todo.known.image_id)
             return None if wanted(todo, content_hash) else content_hash
 
         roots = tuple(dict.fromkeys(step.scope.root for step in self.steps))
@@ -315,40 +335,40 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class LocalEngine:
     """The engine of this machine: child processes open photos, this process asks the models."""
 
-    decoders: Callable[[int, DecodeOptions], OpensPhotos] = Decoders
+    decoders: Callable[[int, DecodeOptions], PhotoOpener] = DecoderPool
 
-    def look(self, items: Iterator[Todo | Settle | Event], work: Work) -> Iterator[Batch | Event]:
-        todo: dict[str, Todo] = {}
+    def look(self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work) -> Iterator[Batch | Event]:
+        todo: dict[str, PendingPhoto] = {}
 
-        def photos() -> Iterator[Photo | Settle | Event]:
+        def photos() -> Iterator[Photo | BookkeepingUpdate | Event]:
             for item in items:
-                if isinstance(item, Todo):
+                if isinstance(item, PendingPhoto):
                     todo[item.photo.path] = item
                     yield item.photo
                 else:
                     yield item
 
         batch_size = choose_batch_size(work.readings, work.options.batch_size)
-        batch: list[tuple[Todo, Looked] | Settle] = []
+        batch: list[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate] = []
         decoded = 0
-        looked: Iterator[Looked | Settle | Event] = look(
+        looked: Iterator[PhotoResult | BookkeepingUpdate | Event] = infer(
             photos(), work.readings, wanted=lambda photo, content: work.wanted(todo[photo.path], content),
             workers=work.options.workers, batch_size=batch_size, max_pixels=work.options.max_pixels, stop=work.stop,
             decoders=self.decoders,
         )  # fmt: skip
         for item in looked:
-            if isinstance(item, Looked):
+            if isinstance(item, PhotoResult):
                 batch.append((todo.pop(item.photo.path), item))
                 decoded += item.decoded
-            elif isinstance(item, Settle):
+            elif isinstance(item, BookkeepingUpdate):
                 batch.append(item)
             else:
                 yield item
                 continue
-            if decoded >= batch_size or len(batch) >= HELD:
+            if decoded >= batch_size or len(batch) >= MAX_PENDING:
                 yield batch
                 batch, decoded = [], 0
         yield batch
@@ -358,9 +378,9 @@ def count_files(path: Path, folders: Sequence[str]) -> int:
     """How many photos lie in folders as they are indexed; without any, in all that the library at `path` knows."""
     with Database(path) as db:
         total = 0
-        for folder in folders or [root.root for root in places.roots(db)]:
-            scope = places.scope(db, real_path(folder))
-            options = to_walk_options(FolderSettings() if scope is None else places.settings(db, scope))
+        for folder in folders or [root.root for root in list_roots(db)]:
+            scope = find_scope(db, real_path(folder))
+            options = to_walk_options(FolderSettings() if scope is None else read_settings(db, scope))
             folders_there = walk(real_path(folder), options, root=None if scope is None else scope.root)
             total += sum(len(found.photos) for found in folders_there)
         return total

@@ -5,7 +5,6 @@ nothing of them is left in the process.
 """
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from photosearch import atomic
 from photosearch.errors import InputError
-from photosearch.judging import report
+from photosearch.judging import metrics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +24,12 @@ BLUE, RED, GREY = "#0072b2", "#d55e00", "#808080"  # told apart by the colour-bl
 DPI = 150
 
 
-def precision_recall(path: Path, judged: Sequence[report.Judged], threshold: float, label: str) -> None:
+def precision_recall(path: Path, judged: Sequence[metrics.LabeledScore], threshold: float, label: str) -> None:
     """Draw the curve with the point of the threshold and its 95 % intervals. The path's suffix is the format.
 
     The dashed line is the precision of taking all photos. Raises InputError.
     """
-    curve, counts = report.curve(judged), report.count(judged, threshold)
+    curve, counts = metrics.curve(judged), metrics.count(judged, threshold)
     if not len(curve.recall):
         raise InputError(
             f"none of the {len(judged):,} photos that you know of shows {label}: there is no curve to draw"
@@ -48,13 +48,13 @@ def precision_recall(path: Path, judged: Sequence[report.Judged], threshold: flo
         _title(axes, f"{label}: {counts.n:,} photos, {there:,} show it, average precision {area:.3f}")
 
 
-def reliability(path: Path, judged: Sequence[report.Judged], threshold: float, label: str) -> None:
+def reliability(path: Path, judged: Sequence[metrics.LabeledScore], threshold: float, label: str) -> None:
     """Draw, for each tenth of the scores, the share that shows the label: on the diagonal, a score is what it says.
 
     Below, how many photos have such scores. The dotted line is the threshold. Raises InputError.
     """
-    bins = report.reliability(judged)
-    error = report.calibration_error(bins)
+    bins = metrics.reliability(judged)
+    error = metrics.calibration_error(bins)
     if error is None:
         raise InputError("there are no photos whose truth is known: nothing to draw")
     shares = np.array([b.present for b in bins])
@@ -89,19 +89,15 @@ def _figure(path: Path, inches: tuple[float, float]) -> Iterator["Figure"]:
     if form not in figure.canvas.get_supported_filetypes():
         raise InputError(f"{path}: can't draw this kind of file; end the name in .png, .svg or .pdf")
     yield figure
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with warnings.catch_warnings():
+        with atomic.write_file(path) as part, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a label in letters that the font lacks
-            figure.savefig(aside, format=form)
-        aside.replace(path)
+            figure.savefig(part, format=form)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
 
 
-def _point(axes: "Axes", counts: report.Counts, threshold: float) -> None:
+def _point(axes: "Axes", counts: metrics.ConfusionMatrix, threshold: float) -> None:
     """The threshold's own point, with a cross as long as its intervals; none where nothing is found."""
     precision, recall = counts.precision, counts.recall
     known = counts.intervals()

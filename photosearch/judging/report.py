@@ -1,270 +1,193 @@
-"""Truth and scores -> confusion matrix, precision, recall, curve, calibration. Pure: numbers in, numbers out.
+"""What the models said against what the user knows: the report on one label of a library."""
 
-A photo is found when its score >= threshold. Precision: of what is found, how much is right. Recall: of what is
-there, how much is found. What has no value (the precision of nothing found) is None, never NaN.
-Intervals are 95 %, and speak of photos that were taken as they came; for a sample drawn by score, see sampling.py.
-Sources:
-- Shares: Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
-- F1 = 2 J / (1 + J) rises with J = tp / (tp + fp + fn), which is a share: Hand, Christen and Kirielle, "F*: an
-  interpretable transformation of the F-measure", Machine Learning 110 (2021). Its interval is Wilson's of J, mapped.
-- Average precision: the step-wise area under the curve, without interpolation, as scikit-learn's documentation of
-  average_precision_score defines it.
-- Expected calibration error: over ten bins of equal width, as Guo et al., "On calibration of modern neural networks"
-  (ICML 2017), and beside it over bins that hold as many photos each, since most scores lie near 0: Nixon et al.,
-  "Measuring calibration in deep learning" (2019).
-"""
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from photosearch.errors import InputError
+from photosearch.judging import metrics, sampling
+from photosearch.judging.metrics import LabeledScore
+from photosearch.library import classifiers, marks
+from photosearch.library.database import Database
+from photosearch.library.marks import Sample, SamplePhoto
+from photosearch.library.records import Label
+from photosearch.search.find import check_folder, find_labels, list_labels
 
-import numpy as np
-import numpy.typing as npt
-
-Z = 1.959963984540054  # the normal distribution's 97.5 % point
-BINS = 10
-
-Interval = tuple[float, float]
+SHARES = ("precision", "recall", "f1", "accuracy")
+MAX_GROWTH = 0.1  # of its photos a library may have gained or lost between two samples that count together
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A photo whose truth is known: its score, 0..1, and whether it shows the label; of which picture in a library."""
+class LabelReport:
+    """judged: the photos whose truth is known, with their scores. told: all figures, ready for JSON.
 
-    path: str
-    score: float
-    present: bool
-    image_id: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """True and false positives and negatives at one threshold."""
-
-    tp: int
-    fp: int
-    fn: int
-    tn: int
-
-    @property
-    def n(self) -> int:
-        return self.tp + self.fp + self.fn + self.tn
-
-    @property
-    def precision(self) -> float | None:
-        return _share(self.tp, self.tp + self.fp)
-
-    @property
-    def recall(self) -> float | None:
-        return _share(self.tp, self.tp + self.fn)
-
-    @property
-    def f1(self) -> float | None:
-        return _share(2 * self.tp, 2 * self.tp + self.fp + self.fn)
-
-    @property
-    def accuracy(self) -> float | None:
-        return _share(self.tp + self.tn, self.n)
-
-    @property
-    def always_no_accuracy(self) -> float | None:
-        """What a program that never finds anything is right about."""
-        return _share(self.fp + self.tn, self.n)
-
-    def intervals(self) -> dict[str, Interval | None]:
-        overlap = wilson(self.tp, self.tp + self.fp + self.fn)
-        return {
-            "precision": wilson(self.tp, self.tp + self.fp),
-            "recall": wilson(self.tp, self.tp + self.fn),
-            "f1": overlap and (2 * overlap[0] / (1 + overlap[0]), 2 * overlap[1] / (1 + overlap[1])),
-            "accuracy": wilson(self.tp + self.tn, self.n),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """One point for each distinct score, thresholds falling: arrays of float64, recall rising."""
-
-    thresholds: npt.NDArray[np.float64]
-    precision: npt.NDArray[np.float64]
-    recall: npt.NDArray[np.float64]
-
-    @property
-    def average_precision(self) -> float | None:
-        if not len(self.recall) or not self.recall[-1]:
-            return None
-        return float(np.sum(np.diff(self.recall, prepend=0.0) * self.precision))
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Photos of neighbouring scores: how many, their mean score, and the share that shows the label, with its interval.
-
-    low, high: where bins are equally wide, the borders, high excluded but for the last; else the extreme scores.
+    chosen_on: what the threshold was chosen on, in words, where it was chosen here; else None.
     """
 
-    low: float
-    high: float
-    n: int
-    score: float
-    present: float
-    interval: Interval
+    label: Label
+    threshold: float
+    judged: tuple[LabeledScore, ...]
+    told: dict[str, Any]
+    chosen_on: str | None
 
 
-def count(judged: Sequence[Judged], threshold: float) -> Counts:
-    scores, present = _arrays(judged)
-    found = scores >= threshold
-    tp, fp = int((found & present).sum()), int((found & ~present).sum())
-    return Counts(tp, fp, int(present.sum()) - tp, int((~present).sum()) - fp)
+def report_label(
+    db: Database,
+    label: str | None = None,
+    *,
+    model: str | None = None,
+    under: str | None = None,
+    threshold: float | None = None,
+    at_precision: float | None = None,
+    at_recall: float | None = None,
+    calibration: bool = False,
+) -> LabelReport:
+    """The report on a label: that which was named, else the only one that is marked, or bird. Raises InputError.
 
-
-def curve(judged: Sequence[Judged], weights: Sequence[float] | None = None) -> Curve:
-    """Photos of one score cross the threshold together. Empty where no photo shows the label.
-
-    weights: how many photos each stands for (sampling.weights); 1 without.
+    threshold: in place of the label's own; at_precision, at_recall: choose it. under: only photos in this folder.
     """
-    scores, present = _arrays(judged)
-    return _curve(scores, present, np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64))
+    if sum(x is not None for x in (threshold, at_precision, at_recall)) > 1:
+        raise InputError("--threshold, --at-precision and --at-recall exclude one another; choose one")
+    chosen = choose_label(db, label, model)
+    truths = marks.list_marks(db, chosen.name, scored=chosen, under=under and check_folder(db, under))
+    pictures = {t.image_id: t for t in reversed(truths)}  # copies of one picture count once, as the first of them
+    taught = classifiers.read_training_marks(
+        db, chosen
+    )  # a head knows the marks that it learned from: others speak for those
+    known = {t.image_id: taught[t.image_id][1] if t.image_id in taught else t.score for t in pictures.values()}
+    scored = [(t, score) for t in truths if pictures[t.image_id] is t and (score := known[t.image_id]) is not None]
+    judged = [LabeledScore(t.path, score, t.present, t.image_id) for t, score in scored]
+    if not judged:
+        raise InputError(_how_to_tell(chosen.name, len(truths)))
+    samples, left_out = _read_samples(db, chosen, known) if under is None else ([], [])
+    grounds, weights = _weigh(samples) or (judged, None)
+    at, chosen_on = chosen.threshold if threshold is None else threshold, None
+    if at_precision is not None or at_recall is not None:
+        at = _choose_threshold(grounds, weights, at_precision, at_recall)
+        sample = "the sample" if len(samples) == 1 else f"{len(samples)} samples"
+        chosen_on = "these same photos" if weights is None else f"the {len(grounds):,} judged photos of {sample}"
+    told = metrics.to_json(chosen.name, judged, at, calibration=calibration)
+    told |= {"model": chosen.model, "not_scored": len(pictures) - len(judged), "copies": len(truths) - len(pictures)}
+    told["taught"] = sum(t.image_id in taught for t, _ in scored)
+    if any(p.present is not None for sample in samples for p in sample.photos):
+        estimate = sampling.estimate_together([to_answers(s) for s in samples], at, seed=samples[-1].seed)
+        told["library"] = sampling.to_json(chosen.name, estimate) | {
+            "sheets": [s.id for s in samples], "sheets_left_out": left_out,
+        }  # fmt: skip
+    return LabelReport(chosen, at, tuple(judged), told, chosen_on)
 
 
-def average_precision(
-    scores: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]
-) -> float | None:
-    """That of a curve, from arrays [n]."""
-    return _curve(scores, present, weights).average_precision
+def report_labels(db: Database, *, model: str | None = None, under: str | None = None) -> dict[str, Any]:
+    """The report on every label that something is known of, ready for JSON. Raises InputError where there is none.
 
-
-def threshold_at_precision(
-    judged: Sequence[Judged], precision: float, weights: Sequence[float] | None = None
-) -> float | None:
-    """The threshold that finds most, of those at which this share of what is found is right; None if none does.
-
-    It is one of the scores, so that count() at it gives the very counts that it was chosen by.
+    labels: a row each, at its own threshold, those that most photos show first. confused_with: of what is found and
+    wrong, which labels it is known to show. micro: all counts added up, a picture once for each label; macro: the means
+    over the labels that have a value, and how many those are. unknown: what was marked and is no label of a model's.
     """
-    c = curve(judged, weights)
-    return _best(c, c.precision >= precision, c.recall, c.precision)
+    known = {label.name for label in list_labels(db, model)}
+    marked = marks.list_marked_labels(db)
+    shown = {(t.label, t.path) for t in marks.list_marks(db) if t.present}
+    rows = []
+    for name in marked:
+        if name in known:
+            with contextlib.suppress(InputError):  # nothing of it is scored, or in this folder
+                rows.append(_row(report_label(db, name, model=model, under=under), marked, shown))
+    if not rows:
+        raise InputError("nothing is known yet of any label; say what you know: photosearch mark PHOTO --is LABEL")
+    rows.sort(key=lambda row: (-row["present"], row["label"]))
+    total = metrics.ConfusionMatrix(*(sum(row[key] for row in rows) for key in ("tp", "fp", "fn", "tn")))
+    micro = {**asdict(total), **{name: getattr(total, name) for name in SHARES}, "intervals": total.intervals()}
+    macro = {name: _mean([row[name] for row in rows]) for name in (*SHARES, "average_precision")}
+    return {"labels": rows, "micro": micro, "macro": macro, "unknown": [name for name in marked if name not in known]}
 
 
-def threshold_at_recall(
-    judged: Sequence[Judged], recall: float, weights: Sequence[float] | None = None
-) -> float | None:
-    """The most precise threshold, of those that find this share of what is there; None where nothing is."""
-    c = curve(judged, weights)
-    return _best(c, c.recall >= recall, c.precision, c.recall)
-
-
-def mistakes(judged: Sequence[Judged], threshold: float, n: int = 10) -> tuple[list[Judged], list[Judged]]:
-    """The most confident mistakes: (found and wrong, from the highest score; missed, from the lowest)."""
-    scores, present = _arrays(judged)
-    found = scores >= threshold
-    wrong, missed = np.flatnonzero(found & ~present), np.flatnonzero(~found & present)
-    wrong = wrong[np.argsort(-scores[wrong], kind="stable")][:n]
-    missed = missed[np.argsort(scores[missed], kind="stable")][:n]
-    return [judged[int(i)] for i in wrong], [judged[int(i)] for i in missed]
-
-
-def reliability(judged: Sequence[Judged], bins: int = BINS, equal: Literal["width", "mass"] = "width") -> list[Bin]:
-    """Bins of equal width, or of as many photos each, scores rising; those that hold nothing are left out."""
-    scores, present = _arrays(judged)
-    order = np.argsort(scores, kind="stable")
-    scores, present = scores[order], present[order]
-    edges = np.arange(bins + 1) / bins
-    if equal == "width":
-        borders = np.searchsorted(scores, edges[1:-1])
-    else:
-        borders = np.round(edges[1:-1] * len(scores)).astype(int)
-    parts = zip(edges[:-1], edges[1:], np.split(scores, borders), np.split(present, borders), strict=True)
-    return [
-        Bin(
-            float(low if equal == "width" else of[0]),
-            float(high if equal == "width" else of[-1]),
-            len(of),
-            float(of.mean()),
-            float(there.mean()),
-            _wilson(int(there.sum()), len(of)),
-        )
-        for low, high, of, there in parts
-        if len(of)
-    ]
-
-
-def calibration_error(bins: Sequence[Bin]) -> float | None:
-    """Expected calibration error: how far scores are from the share that is right, on average; 0 is best.
-
-    Of few photos it comes out too large: even a perfect model's bins are off by chance.
-    """
-    n = sum(b.n for b in bins)
-    return sum(b.n * abs(b.score - b.present) for b in bins) / n if n else None
-
-
-def wilson(hits: int, n: int) -> Interval | None:
-    """The 95 % interval of a share: 5 of 10 gives 0.237..0.763."""
-    return _wilson(hits, n) if n else None
-
-
-def to_json(label: str, judged: Sequence[Judged], threshold: float, *, calibration: bool = False) -> dict[str, Any]:
-    """What `report --json` prints: label, threshold, n, the four counts, the shares, their intervals, mistakes.
-
-    calibration: the bins of equal width and their error, and the error of bins that hold as many photos each.
-    """
-    c = count(judged, threshold)
-    wrong, missed = mistakes(judged, threshold)
-    shares = ("precision", "recall", "f1", "accuracy", "always_no_accuracy")
-    known: dict[str, Any] = {
-        "label": label,
-        "threshold": threshold,
-        "n": c.n,
-        **asdict(c),
-        **{name: getattr(c, name) for name in shares},
-        "intervals": c.intervals(),
-        "average_precision": curve(judged).average_precision,
-        "mistakes": {
-            "found": [{"path": j.path, "score": j.score} for j in wrong],
-            "missed": [{"path": j.path, "score": j.score} for j in missed],
-        },
+def _row(compared: LabelReport, names: Sequence[str], shown: set[tuple[str, str]]) -> dict[str, Any]:
+    told = compared.told
+    wrong = [j.path for j in compared.judged if j.score >= compared.threshold and not j.present]
+    confused = [(sum((name, path) in shown for path in wrong), name) for name in names if name != told["label"]]
+    left_out = ("mistakes", "library", "always_no_accuracy")
+    return {
+        **{key: value for key, value in told.items() if key not in left_out},
+        "present": told["tp"] + told["fn"],
+        "confused_with": [{"label": name, "n": n} for n, name in sorted(confused, key=lambda c: (-c[0], c[1])) if n],
     }
-    if calibration:
-        bins = reliability(judged)
-        known["calibration"] = {
-            "expected_calibration_error": calibration_error(bins),
-            "equal_mass_error": calibration_error(reliability(judged, equal="mass")),
-            "bins": [asdict(b) for b in bins],
-        }
-    return known
 
 
-def _arrays(judged: Sequence[Judged]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    n = len(judged)
+def _mean(values: Sequence[float | None]) -> dict[str, Any]:
+    there = [value for value in values if value is not None]
+    return {"value": sum(there) / len(there) if there else None, "labels": len(there)}
+
+
+def choose_label(db: Database, name: str | None, model: str | None) -> Label:
+    """The label to report on: the one that was named, else of those that are marked the only one, or bird."""
+    if name is None:
+        known = {label.name for label in list_labels(db, model)}
+        marked = list(dict.fromkeys(t.label for t in marks.list_marks(db) if t.label in known))
+        if len(marked) > 1 and "bird" not in marked:
+            raise InputError(f"you know something of several labels; say which: --label {' or '.join(marked)}")
+        name = "bird" if "bird" in marked or not marked else marked[0]
+    return find_labels(db, [name], model)[name]
+
+
+def to_answers(sample: Sample) -> list[sampling.JudgedPhoto]:
+    return [sampling.JudgedPhoto(p.score or 0.0, p.stratum, p.population, p.present) for p in sample.photos]
+
+
+def _read_samples(db: Database, label: Label, known: Mapping[int, float | None]) -> tuple[list[Sample], list[int]]:
+    """-> (the samples that count together, those that are left out): numbers of sheets, as they were drawn.
+
+    Together count those with a judged photo, whose photos all have a score, drawn from about as many photos as the last
+    of them: an older one speaks of a library that is no more. known: image id -> the score to go by, if not its own.
+    """
+    drawn = [s for number in marks.list_samples(db, label) if (s := marks.find_sample(db, label, number)) is not None]
+    judged = [s for s in drawn if any(p.present is not None for p in s.photos)]
+    whole = [s for s in judged if all(p.score is not None for p in s.photos)]
+    sizes = [_population(s) for s in whole]
+    kept = [s for s, size in zip(whole, sizes, strict=True) if abs(size - sizes[-1]) <= MAX_GROWTH * sizes[-1]]
+    replaced = [replace(s, photos=tuple(_with_score(p, known) for p in s.photos)) for s in kept]
+    return replaced, [s.id for s in judged if s not in kept]
+
+
+def _population(sample: Sample) -> int:
+    return sum({p.stratum: p.population for p in sample.photos}.values())
+
+
+def _with_score(photo: SamplePhoto, known: Mapping[int, float | None]) -> SamplePhoto:
+    score = known.get(photo.image_id)
+    return photo if score is None else replace(photo, score=score)
+
+
+def _weigh(samples: Sequence[Sample]) -> tuple[list[LabeledScore], list[float]] | None:
+    """The photos of samples that are judged, and how many of the library's each stands for; None where none is."""
+    judged = [
+        LabeledScore(p.path or "", p.score or 0.0, p.present)
+        for s in samples
+        for p in s.photos
+        if p.present is not None
+    ]
+    return (judged, sampling.weights(*map(to_answers, samples))) if judged else None
+
+
+def _how_to_tell(label: str, not_scored: int) -> str:
+    if not_scored:
+        return f"none of the {not_scored:,} photos that you know of has a score for {label}; index them first"
     return (
-        np.fromiter((j.score for j in judged), np.float64, n),
-        np.fromiter((j.present for j in judged), np.bool_, n),
+        f"nothing is known of {label} yet; say what you know: photosearch mark PHOTO --is {label}, or "
+        f"photosearch truth import FILE.csv, or draw a few to judge: photosearch sample {label} -n 60"
     )
 
 
-def _curve(scores: npt.NDArray[np.float64], present: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64]) -> Curve:
-    order = np.argsort(-scores, kind="stable")
-    scores, hits, all_ = scores[order], np.cumsum((weight * present)[order]), np.cumsum(weight[order])
-    last = np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.array([], int)
-    if not present.any():
-        return Curve(np.array([]), np.array([]), np.array([]))
-    return Curve(scores[last], hits[last] / all_[last], hits[last] / hits[-1])
-
-
-def _best(
-    c: Curve, good: npt.NDArray[np.bool_], first: npt.NDArray[np.float64], then: npt.NDArray[np.float64]
-) -> float | None:
-    """The good threshold of the highest `first`, and where several have that, of the highest `then`."""
-    order = np.lexsort((then[good], first[good]))
-    return float(c.thresholds[good][order[-1]]) if len(order) else None
-
-
-def _wilson(hits: int, n: int) -> Interval:
-    p = hits / n
-    middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _choose_threshold(
+    judged: Sequence[LabeledScore], weights: Sequence[float] | None, at_precision: float | None, at_recall: float | None
+) -> float:
+    """weights: as report.curve takes them."""
+    if at_precision is not None:
+        found = metrics.threshold_at_precision(judged, at_precision, weights)
+        wanted = f"precision {at_precision:g}"
+    else:
+        found = metrics.threshold_at_recall(judged, at_recall or 0.0, weights)
+        wanted = f"recall {at_recall:g}"
+    if found is None:
+        raise InputError(f"no threshold reaches {wanted} on these {len(judged):,} photos; ask for less")
+    return found

@@ -8,15 +8,16 @@ import numpy as np
 
 from photosearch.errors import InputError
 from photosearch.judging import retrieval
-from photosearch.library import places, ranking
+from photosearch.library import matching
 from photosearch.library.database import Database
-from photosearch.search.similar import Likeness
+from photosearch.library.photos import find_image_at
+from photosearch.search.similar import SimilaritySearch
 
 
-def judge_retrieval(db: Database, likeness: Likeness, file: str | Path) -> dict[str, Any]:
+def judge_retrieval(db: Database, likeness: SimilaritySearch, file: str | Path) -> dict[str, Any]:
     """What `report --retrieval` prints. Every picture that is there and has a vector is ranked. Raises InputError."""
     queries = retrieval.read_queries(file)
-    live = set(ranking.find_images(db, None, {}, None, ranking.EVERYTHING))
+    live = set(matching.find_images(db, None, {}, None, matching.NO_FILTER))
     ids = np.array([i for i in likeness.map.ids.tolist() if i in live], np.int64)
     place = {image_id: n for n, image_id in enumerate(ids.tolist())}
     ranks = []
@@ -24,7 +25,7 @@ def judge_retrieval(db: Database, likeness: Likeness, file: str | Path) -> dict[
     for unit, paths in zip(units, queries.values(), strict=True):
         images = []
         for path in paths:
-            image_id = places.image_of(db, path)
+            image_id = find_image_at(db, path)
             if image_id not in place:
                 raise InputError(f"{os.fspath(file)}: {path}: not in the library, or without a vector; index it first")
             images.append(place[image_id])

@@ -14,7 +14,7 @@ quantiles of these libraries. Two things make them hold the truth as often as th
 - n answers count as n - 2. The variance of a share seen as p is p (1 - p) / (n - 1), and that is the variance of a
   Beta distribution of n - 2 answers; small strata need it. Rao and Wu shrink their bootstrap likewise, "Resampling
   inference with complex survey data", JASA 83 (1988).
-`python -m benchmarks.coverage` shows how often they do.
+`python -m benchmarks coverage` shows how often they do.
 
 Several samples of one library, drawn one after another, each without regard to the others, count together: each is an
 unbiased estimate of the same totals by itself, so that their mean is one too, with weights that the answers have no
@@ -34,7 +34,7 @@ import numpy.typing as npt
 from photosearch.errors import InputError
 
 LEAST = 4  # photos to draw: two on each side of the threshold
-# Chosen on libraries of their own: `python -m benchmarks.coverage --on tuning`.
+# Chosen on libraries of their own: `python -m benchmarks try-coverage`.
 FOUND_SHARE = 0.4  # of the photos to judge, those from the threshold on
 PER_STRATUM, MOST_STRATA = 7, 8  # photos to judge in a stratum, at least; strata on a side, at most
 DOUBT = 0.01  # no score counts as surer than this where strata are cut, or the lowest would be left alone
@@ -49,7 +49,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class SampledPhoto:
     """A photo to judge. index: its place in the scores that were handed to `draw`.
 
     stratum: 0 holds the lowest scores. population: N, the photos of that stratum in the library. probability: with
@@ -63,7 +63,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class JudgedPhoto:
     """A drawn photo, judged or (present is None) not yet. stratum, population: as `draw` gave them."""
 
     score: float
@@ -112,7 +112,7 @@ class _Part:
     present: int
 
 
-def draw(scores: npt.ArrayLike, n: int, threshold: float, *, seed: int = 0) -> list[Drawn]:
+def draw_photos(scores: npt.ArrayLike, n: int, threshold: float, *, seed: int = 0) -> list[SampledPhoto]:
     """Which n photos to judge, in an order that doesn't tell the judge what the model thinks.
 
     scores: [N], 0..1, one a photo. All photos where there are no more than n; otherwise at least two of each stratum
@@ -125,14 +125,14 @@ def draw(scores: npt.ArrayLike, n: int, threshold: float, *, seed: int = 0) -> l
         raise InputError(f"{n} photos are too few to judge a library by; draw at least {LEAST}, better 60 to 200")
     rng = np.random.default_rng(seed)
     drawn = [
-        Drawn(int(index), stratum, len(photos), take / len(photos))
+        SampledPhoto(int(index), stratum, len(photos), take / len(photos))
         for stratum, (photos, take) in enumerate(_strata(values, n, threshold))
         for index in rng.choice(photos, take, replace=False)
     ]
     return [drawn[i] for i in rng.permutation(len(drawn))]
 
 
-def estimate(answers: Sequence[Answer], threshold: float, *, seed: int = 0) -> Estimate:
+def estimate(answers: Sequence[JudgedPhoto], threshold: float, *, seed: int = 0) -> Estimate:
     """What the answers of one sample say of the whole library that they were drawn from.
 
     answers: every photo that was drawn. One that is not judged hands its weight to those of its stratum that are, each
@@ -144,7 +144,7 @@ def estimate(answers: Sequence[Answer], threshold: float, *, seed: int = 0) -> E
     return estimate_together([answers], threshold, seed=seed)
 
 
-def estimate_together(samples: Sequence[Sequence[Answer]], threshold: float, *, seed: int = 0) -> Estimate:
+def estimate_together(samples: Sequence[Sequence[JudgedPhoto]], threshold: float, *, seed: int = 0) -> Estimate:
     """What several samples of one library say of it together, as the docstring above derives it.
 
     The samples must be of the same photos, or nearly: the numbers of photos are means of theirs. Raises InputError.
@@ -184,7 +184,7 @@ def estimate_together(samples: Sequence[Sequence[Answer]], threshold: float, *, 
     )
 
 
-def weights(*samples: Sequence[Answer]) -> list[float]:
+def weights(*samples: Sequence[JudgedPhoto]) -> list[float]:
     """For each answer that is judged, in order, how many photos of the library it stands for: N / judged.
 
     Of several samples each counts by its share of the photos judged. For report.curve and the thresholds that are
@@ -238,9 +238,9 @@ def _allot(take: int, sizes: Sequence[int]) -> list[int]:
     return takes
 
 
-def _by_stratum(answers: Sequence[Answer]) -> list[list[Answer]]:
+def _by_stratum(answers: Sequence[JudgedPhoto]) -> list[list[JudgedPhoto]]:
     """The answers of each stratum, from the lowest scores up."""
-    strata: defaultdict[int, list[Answer]] = defaultdict(list)
+    strata: defaultdict[int, list[JudgedPhoto]] = defaultdict(list)
     for answer in answers:
         strata[answer.stratum].append(answer)
     for stratum, rows in strata.items():
@@ -254,7 +254,7 @@ def _by_stratum(answers: Sequence[Answer]) -> list[list[Answer]]:
 
 
 def _sides(
-    strata: Sequence[Sequence[Answer]], threshold: float, rng: np.random.Generator
+    strata: Sequence[Sequence[JudgedPhoto]], threshold: float, rng: np.random.Generator
 ) -> tuple[list[_Part], list[_Part]]:
     """The parts below the threshold, and those from it on."""
     missed, found = [], []
@@ -273,7 +273,7 @@ def _sides(
     return _joined(missed), _joined(found)
 
 
-def _part(rows: Sequence[Answer], size: float, sizes: npt.NDArray[np.int64]) -> _Part:
+def _part(rows: Sequence[JudgedPhoto], size: float, sizes: npt.NDArray[np.int64]) -> _Part:
     return _Part(size, sizes, sum(a.present is not None for a in rows), sum(bool(a.present) for a in rows))
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from photosearch import atomic
 from photosearch.errors import InputError
-from photosearch.photos.decode import Need, Opened, Unreadable
-from photosearch.photos.decoders import DecodeOptions, Decoders
+from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
+from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
 
 COLUMNS, PER_PAGE = 6, 30
@@ -32,10 +33,10 @@ class Thumbnail:
     """A photo on a sheet, or the gap where one can't be opened."""
 
     number: int
-    opened: Opened | None
+    opened: DecodedPhoto | None
 
 
-def write(folder: Path, numbered: Sequence[tuple[int, str]], title: str = "") -> list[Path]:
+def write_sheet(folder: Path, numbered: Sequence[tuple[int, str]], title: str = "") -> list[Path]:
     """Open the photos (number, path) and write their pages: sheet-1.jpg, sheet-2.jpg, ... Raises InputError.
 
     title: a line at the foot of each.
@@ -43,19 +44,19 @@ def write(folder: Path, numbered: Sequence[tuple[int, str]], title: str = "") ->
     pages = [numbered[i : i + PER_PAGE] for i in range(0, len(numbered), PER_PAGE)]
     digits = len(str(len(pages)))
     workers = min(WORKERS, os.cpu_count() or 1)
-    decoders = Decoders(workers, DecodeOptions((Need(OPENED),)))
+    decoders = DecoderPool(workers, DecodeOptions((ViewSpec(OPENED),)))
     try:
         with ThreadPoolExecutor(workers) as pool:
             written = []
             for i, rows in enumerate(pages, 1):
-                image = page(list(pool.map(lambda row: _open(decoders, *row), rows)), title)
+                image = draw_page(list(pool.map(lambda row: _open(decoders, *row), rows)), title)
                 written.append(_save(image, folder / f"sheet-{i:0{digits}}.jpg"))
             return written
     finally:
         decoders.close()
 
 
-def page(thumbnails: Sequence[Thumbnail], title: str = "") -> Image.Image:
+def draw_page(thumbnails: Sequence[Thumbnail], title: str = "") -> Image.Image:
     """One page, six to a row, in the order given; the title at its foot."""
     across, down = min(COLUMNS, len(thumbnails)), -(-len(thumbnails) // COLUMNS)
     step_x, step_y = SIDE + GAP, STRIP + SIDE + GAP
@@ -75,17 +76,17 @@ def page(thumbnails: Sequence[Thumbnail], title: str = "") -> Image.Image:
     return sheet
 
 
-def _shrunk(opened: Opened) -> Image.Image:
+def _shrunk(opened: DecodedPhoto) -> Image.Image:
     """The whole photo, in its own shape, SIDE on its longer side."""
     longer = max(opened.width, opened.height)
     size = (max(1, round(SIDE * opened.width / longer)), max(1, round(SIDE * opened.height / longer)))
     return Image.fromarray(opened.views[0][0]).resize(size, Image.Resampling.LANCZOS)
 
 
-def _open(decoders: Decoders, number: int, path: str) -> Thumbnail:
+def _open(decoders: DecoderPool, number: int, path: str) -> Thumbnail:
     try:
         # Neither length nor time are asked for: the file is read anew.
-        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: (0,)).opened)
+        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: (0,)).decoded)
     except Unreadable:
         return Thumbnail(number, None)
 
@@ -93,12 +94,8 @@ def _open(decoders: Decoders, number: int, path: str) -> Thumbnail:
 def _save(image: Image.Image, path: Path) -> Path:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=QUALITY)
-    aside = path.with_name(f".{path.name}.part")
     try:
-        aside.write_bytes(data.getvalue())
-        aside.replace(path)
+        atomic.write_bytes(path, data.getvalue())
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
     return path

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import TextIO
 
 from photosearch.errors import InputError, QueryError
-from photosearch.library import answers, marks, places
+from photosearch.library import marks
 from photosearch.library.database import Database
-from photosearch.library.marks import Truth
-from photosearch.search.described import check_name
-from photosearch.search.find import resolve
+from photosearch.library.labels import read_labels
+from photosearch.library.marks import Mark
+from photosearch.library.photos import find_image_at
+from photosearch.search.find import resolve_label
+from photosearch.search.user_labels import check_name
 
 COLUMNS = ("path", "label", "present")
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
@@ -62,15 +64,15 @@ def import_rows(
     skip_unknown: pass over photos that the library doesn't hold, instead of refusing the file. new: labels that nobody
     knows yet. Raises InputError.
     """
-    known = [label.name for label in answers.labels(db)] + marks.marked_labels(db) + list(map(check_name, new))
+    known = [label.name for label in read_labels(db)] + marks.list_marked_labels(db) + list(map(check_name, new))
     kept: dict[tuple[str, int], Row] = {}
     passed = 0
     for row in rows:
         try:
-            label = resolve(row.label, known)
+            label = resolve_label(row.label, known)
         except QueryError as error:
             raise InputError(f"{source}, line {row.line}: {error}") from None
-        image_id = places.image_of(db, row.path)
+        image_id = find_image_at(db, row.path)
         if image_id is None:
             if not skip_unknown:
                 raise InputError(
@@ -84,11 +86,11 @@ def import_rows(
             raise InputError(
                 f"{source}, line {row.line}: contradicts line {other.line}: the same picture, once 1 and once 0"
             )
-    marks.put_truth(db, ((label, image_id, row.present) for (label, image_id), row in kept.items()))
+    marks.put_marks(db, ((label, image_id, row.present) for (label, image_id), row in kept.items()))
     return len(kept), passed
 
 
-def write_rows(truths: Iterable[Truth], out: TextIO) -> None:
+def write_rows(truths: Iterable[Mark], out: TextIO) -> None:
     out.write(format_csv([COLUMNS, *((t.path, t.label, int(t.present)) for t in truths)]))
 
 

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from photosearch import atomic
 from photosearch.errors import StoreError
 from photosearch.library import schema
-from photosearch.library.home import APPLICATION_ID, is_ours
+from photosearch.library.location import APPLICATION_ID, is_library
 
 WAIT_SECONDS = 60.0  # how long a short write waits for another program's short write
 OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
@@ -163,15 +164,19 @@ class Database:
     def _back_up(self, version: int) -> None:
         """Copy the library aside, as it was before the transaction under way."""
         aside = self.path.with_name(f"{self.path.name}.schema{version}")
-        part = fresh(aside.with_name(aside.name + ".part"))
-        create_private(part)
+        part = free_path(aside.with_name(aside.name + ".part"))
         try:
             # Through a connection of its own: SQLite copies nothing from one that is writing.
-            with contextlib.closing(self._connect()) as before, contextlib.closing(sqlite3.connect(part)) as copy:
+            with (
+                atomic.write_file(aside, part=part, mode=0o600),
+                contextlib.closing(self._connect()) as before,
+                contextlib.closing(sqlite3.connect(part)) as copy,
+            ):
                 before.backup(copy)
-            part.replace(aside)
-        finally:
-            part.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{aside}: can't back up the library here: {error.strerror}; nothing was changed"
+            ) from None
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -180,23 +185,23 @@ class Database:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             advice = _advice(error)
-            if advice == DAMAGED and not is_ours(self.path):
+            if advice == DAMAGED and not is_library(self.path):
                 advice = NOT_OURS
             raise StoreError(f"{self.path}: {advice}") from error
 
 
-def fresh(path: Path) -> Path:
+def free_path(path: Path) -> Path:
     """Clear a place for a database, with the logs that a killed run left: SQLite would play them into the new one."""
     for end in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
     return path
 
 
-def copies(path: Path) -> list[Path]:
+def list_backups(path: Path) -> list[Path]:
     """What migrations and `rebuild` have put aside of a library, with its logs: they still hold what it held then."""
     kinds = (f"{path.name}.schema", f"{path.name}.damaged-")
     found = [p for p in path.parent.iterdir() if p.name.startswith(kinds)]
-    ours = {str(p) for p in found if is_ours(p)}
+    ours = {str(p) for p in found if is_library(p)}
     return sorted(p for p in found if str(p).removesuffix("-wal").removesuffix("-shm") in ours)
 
 

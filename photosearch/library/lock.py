@@ -8,8 +8,8 @@ from pathlib import Path
 import filelock
 
 from photosearch.errors import StoreError
-from photosearch.library import answers
 from photosearch.library.database import Database
+from photosearch.library.runs import read_last_run
 
 
 @contextlib.contextmanager
@@ -24,7 +24,7 @@ def only_one(library: Database | Path) -> Iterator[None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        run = None if isinstance(library, Path) else answers.last_run(library)
+        run = None if isinstance(library, Path) else read_last_run(library)
         known = run is not None and run["finished_at"] is None  # else it has only just begun
         who = f"process {run['pid']} on {run['host']} since {run['started_at']}" if run and known else "another process"
         raise StoreError(f"{path}: is being indexed by {who}; wait for it, or use another --db") from None

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from photosearch.library import database, places
-from photosearch.library.answers import Label
+from photosearch.library import database
 from photosearch.library.database import Database, join
+from photosearch.library.folders import below_folder
+from photosearch.library.records import Label
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class Mark:
     """What the user knows of one photo.
 
     score: by the label that was asked about: 0.0 where it lies below the model's floor, None where the model has not
@@ -52,7 +53,7 @@ class Sample:
     photos: tuple[SamplePhoto, ...]
 
 
-STEPS = 100  # of marks, that can be taken back
+MAX_UNDO_STEPS = 100  # of marks, that can be taken back
 
 # An image's score for a label: what is stored, else 0.0 where its model has looked, else NULL.
 _SCORE = """
@@ -63,11 +64,11 @@ _SCORE = """
 """
 
 
-def put_truth(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
+def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
     """rows: (label, image id, present). All or none; what was known before is replaced, and comes back by an undo."""
     kept = list(rows)
     with db.transaction():
-        _put_step(db, [(label, image_id) for label, image_id, _ in kept])
+        _log_undo(db, [(label, image_id) for label, image_id, _ in kept])
         db.write_many(
             """
             INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)
@@ -77,7 +78,7 @@ def put_truth(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
         )
 
 
-def _put_step(db: Database, keys: Sequence[tuple[str, int]]) -> None:
+def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
     """Remember what is known of these (label, image id), for an undo. In a transaction."""
     (step_id,) = db.one("INSERT INTO steps(at) VALUES (?) RETURNING id", [database.now()])
     db.write_many(
@@ -91,11 +92,11 @@ def _put_step(db: Database, keys: Sequence[tuple[str, int]]) -> None:
     db.write(
         "DELETE FROM steps WHERE id <= (SELECT id FROM steps WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?) "
         "AND label_id IS NULL",
-        [STEPS],
+        [MAX_UNDO_STEPS],
     )
 
 
-def last_step(db: Database) -> list[tuple[str, int]]:
+def read_last_undo(db: Database) -> list[tuple[str, int]]:
     """The (label, image id) that the last step of marks was about; what an undo would take back."""
     rows = db.rows(
         "SELECT label, image_id FROM step_marks WHERE step_id = (SELECT max(id) FROM steps WHERE label_id IS NULL)"
@@ -103,7 +104,7 @@ def last_step(db: Database) -> list[tuple[str, int]]:
     return [(label, image_id) for label, image_id in rows]
 
 
-def undo(db: Database) -> list[tuple[str, int, bool | None]]:
+def undo_marks(db: Database) -> list[tuple[str, int, bool | None]]:
     """Take the last step of marks back -> (label, image id, what is known of it again, or None), each."""
     with db.transaction():
         last = db.row("SELECT max(id) FROM steps WHERE label_id IS NULL")
@@ -119,15 +120,15 @@ def undo(db: Database) -> list[tuple[str, int, bool | None]]:
     return [(label, image_id, None if present is None else bool(present)) for label, image_id, present in before]
 
 
-def truth(
+def list_marks(
     db: Database, label: str | None = None, *, scored: Label | None = None, under: str | None = None
-) -> list[Truth]:
+) -> list[Mark]:
     """What the user knows, a row for each photo and label; with the score that the label `scored` has for it."""
     values: list[Any] = [scored.id if scored else None]
     where = [] if label is None else ["t.label = ?"]
     values += [] if label is None else [label]
     if under is not None:
-        inside, more = places.under(db, under)
+        inside, more = below_folder(db, under)
         where.append(inside)
         values += more
     sql = f"""
@@ -136,25 +137,25 @@ def truth(
         JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id LEFT JOIN labels l ON l.id = ?
         {"WHERE " + " AND ".join(where) if where else ""} ORDER BY t.label, p.id
     """
-    return [Truth(join(r, f, n), lab, bool(yes), score, i) for r, f, n, lab, yes, score, i in db.rows(sql, values)]
+    return [Mark(join(r, f, n), lab, bool(yes), score, i) for r, f, n, lab, yes, score, i in db.rows(sql, values)]
 
 
-def marked_labels(db: Database) -> list[str]:
+def list_marked_labels(db: Database) -> list[str]:
     """The labels of which anything is known."""
     return [label for (label,) in db.rows("SELECT DISTINCT label FROM truth ORDER BY label")]
 
 
-def delete_truth(db: Database, rows: Sequence[tuple[str, int]]) -> int:
+def delete_marks(db: Database, rows: Sequence[tuple[str, int]]) -> int:
     """rows: (label, image id) -> how many marks there were."""
     with db.transaction():
-        _put_step(db, rows)
+        _log_undo(db, rows)
         (before,) = db.one("SELECT count(*) FROM truth")
         db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", rows)
         (after,) = db.one("SELECT count(*) FROM truth")
     return int(before - after)
 
 
-def samples(db: Database, label: Label) -> list[int]:
+def list_samples(db: Database, label: Label) -> list[int]:
     """The numbers of the samples that were drawn for a label; for one that was learned, by whichever model's scores."""
     return [i for (i,) in db.rows(f"SELECT s.id {_ITS_SAMPLES} ORDER BY s.id", [label.name, label.id, label.id])]
 
@@ -165,7 +166,7 @@ _ITS_SAMPLES = """
 """
 
 
-def scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
+def list_scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
     """(image id, score) of every image that the label's model has looked at and that a photo in the library shows."""
     rows = db.rows(
         """
@@ -180,7 +181,7 @@ def scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
     return [(image_id, score) for image_id, score in rows]
 
 
-def nearest_unjudged(db: Database, label: Label, n: int) -> list[tuple[int, float]]:
+def list_nearest_unjudged(db: Database, label: Label, n: int) -> list[tuple[int, float]]:
     """(image id, score) of the n images whose scores are nearest to a label's threshold and that nobody has judged."""
     half = """
         SELECT s.image_id, s.score FROM scores s INDEXED BY scores_best
@@ -194,7 +195,7 @@ def nearest_unjudged(db: Database, label: Label, n: int) -> list[tuple[int, floa
     return sorted(both, key=lambda row: (abs(row[1] - label.threshold), row[0]))[:n]
 
 
-def disagreeing(db: Database, label: Label, other: Label, n: int) -> list[tuple[int, float, float]]:
+def list_disagreeing(db: Database, label: Label, other: Label, n: int) -> list[tuple[int, float, float]]:
     """(image id, score, the other's score) of images that one label finds and the other, of another model, doesn't.
 
     Those that both are surest of come first. Both models have looked, and nobody has judged.
@@ -235,12 +236,12 @@ def put_sample(
             "VALUES (?, ?, ?, ?, ?, ?)",
             [(sample_id, image, float(x), int(s), int(n), i) for i, (image, x, s, n) in enumerate(drawn, 1)],
         )
-    kept = sample(db, label)
+    kept = find_sample(db, label)
     assert kept is not None
     return kept
 
 
-def sample(db: Database, label: Label, number: int | None = None) -> Sample | None:
+def find_sample(db: Database, label: Label, number: int | None = None) -> Sample | None:
     """A label's sample, None: the one that was drawn last, with what the user has judged of it since.
 
     Of a label that was learned it may have been drawn by another's scores: those that are given are this label's.

@@ -12,16 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from photosearch import atomic
 from photosearch.errors import StoreError
-from photosearch.library import answers
-from photosearch.library.database import NOT_OURS, Database, fresh
-from photosearch.library.home import is_ours
+from photosearch.library.database import NOT_OURS, Database, free_path
+from photosearch.library.labels import read_labels
+from photosearch.library.location import is_library
 from photosearch.library.lock import only_one
 from photosearch.models.card import Card
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuildResult:
     """What was rescued, in rows, and where the damaged library stands now."""
 
     aside: Path
@@ -30,7 +31,7 @@ class Rebuilt:
     folders: int
 
 
-def rebuild(path: Path, *, force: bool = False) -> Rebuilt:
+def rebuild(path: Path, *, force: bool = False) -> RebuildResult:
     """Raises StoreError, also where the file is no library, somebody holds it, or it is sound and not forced."""
     with only_one(path):
         check(path, force=force)
@@ -41,32 +42,32 @@ def check(path: Path, *, force: bool = False) -> None:
     """Raises StoreError where there is nothing to rebuild, as for `rebuild`. Changes nothing."""
     if not path.exists():
         raise StoreError(f"{path}: no library here; make one with `photosearch index FOLDER`")
-    if not is_ours(path):
+    if not is_library(path):
         raise StoreError(f"{path}: {NOT_OURS}; nothing was done")
     if not force and _sound(path):
         raise StoreError(f"{path}: is not damaged; nothing was done (--force starts it anew all the same)")
 
 
-def _rebuild(path: Path) -> Rebuilt:
-    part = fresh(path.with_name(f"{path.name}.part"))
+def _rebuild(path: Path) -> RebuildResult:
+    part = free_path(path.with_name(f"{path.name}.part"))
     try:
-        Database(part, create=True).close()
-        with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
-            rescued = _rescue(old, new)
-        aside = _put_aside(path)
-        part.replace(path)
+        with atomic.write_file(path, part=part, mode=0o600):
+            Database(part, create=True).close()
+            with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
+                rescued = _rescue(old, new)
+            aside = _put_aside(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path}: can't be rebuilt: {error}; nothing was changed") from None
     finally:
-        fresh(part)
-    return Rebuilt(aside, *rescued)
+        free_path(part)
+    return RebuildResult(aside, *rescued)
 
 
 def _sound(path: Path) -> bool:
     """Whether SQLite finds no fault, and we can read what is to be read everywhere."""
     try:
         with Database(path) as db, contextlib.closing(sqlite3.connect(path)) as conn:
-            answers.labels(db)
+            read_labels(db)
             return conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     except (StoreError, sqlite3.Error, ValueError, TypeError):
         return False

@@ -13,20 +13,20 @@ from platformdirs import user_data_dir
 
 from photosearch.errors import ModelError
 from photosearch.models.card import CARD_KEY, Card, TextCard, parse_card
+from photosearch.models.encoders import CARD_FILE, read_encoders
 from photosearch.models.protobuf import read_metadata
-from photosearch.models.towers import CARD_FILE, read_towers
 
 SHIPPED = Path(__file__).parent / "shipped"
-DEFAULT = "sight"
-TEXT = "-text"  # ends the name of a text tower's file
+DEFAULT_MODEL = "sight"
+TEXT_MODEL = "-text"  # ends the name of a text tower's file
 
 
-def shipped() -> dict[str, Path]:
+def list_shipped() -> dict[str, Path]:
     """The models that come with the tool: name -> file."""
     return _models(SHIPPED)
 
 
-def added(folder: Path | None = None) -> dict[str, Path]:
+def list_added(folder: Path | None = None) -> dict[str, Path]:
     """The models that a user added: name -> file or folder. Empty where there is no such folder."""
     return _models(folder or models_folder())
 
@@ -39,8 +39,8 @@ def models_folder() -> Path:
 
 def resolve(name: str | None) -> Path:
     """What --model was given -> its file or folder: a model's name, a file, None for the default. Raises ModelError."""
-    ours, theirs = shipped(), added()
-    name = name or DEFAULT
+    ours, theirs = list_shipped(), list_added()
+    name = name or DEFAULT_MODEL
     if name in ours and name in theirs:
         raise ModelError(f"two models are called {name}: {ours[name]} and {theirs[name]}; rename or remove the second")
     if name in ours or name in theirs:
@@ -55,7 +55,7 @@ def read_card(path: Path) -> Card | TextCard:
     """The card alone: nothing is loaded, nothing is run. Of a folder, the tower's that sees. Raises ModelError."""
     path = Path(path)
     if path.is_dir():
-        return read_towers(path).card
+        return read_encoders(path).card
     try:
         if not path.is_file():  # a named pipe would never answer
             raise ModelError(f"{path}: no such model file")
@@ -74,7 +74,7 @@ def text_model_for(space: str) -> Path:
     """The text tower whose vectors lie in this space. Raises ModelError where there is none."""
     for path in _text_towers():
         try:
-            card = read_towers(path).text if path.is_dir() else read_card(path)
+            card = read_encoders(path).text if path.is_dir() else read_card(path)
         except ModelError:  # another model's trouble, told when that one is asked for
             continue
         if isinstance(card, TextCard) and card.space == space:
@@ -85,7 +85,7 @@ def text_model_for(space: str) -> Path:
 def _models(folder: Path) -> dict[str, Path]:
     """name -> file or folder. What begins with a dot is being added, or was being added when something went wrong."""
     paths = sorted(p for p in _list(folder) if not p.name.startswith("."))
-    files = {p.stem: p for p in paths if p.suffix == ".onnx" and not p.stem.endswith(TEXT)}
+    files = {p.stem: p for p in paths if p.suffix == ".onnx" and not p.stem.endswith(TEXT_MODEL)}
     folders = {p.name: p for p in paths if (p / CARD_FILE).is_file()}
     if both := files.keys() & folders.keys():
         name = min(both)
@@ -96,7 +96,7 @@ def _models(folder: Path) -> dict[str, Path]:
 def _text_towers() -> Iterator[Path]:
     for folder in (SHIPPED, models_folder()):
         paths = sorted(p for p in _list(folder) if not p.name.startswith("."))
-        yield from (p for p in paths if p.name.endswith(f"{TEXT}.onnx") or (p / CARD_FILE).is_file())
+        yield from (p for p in paths if p.name.endswith(f"{TEXT_MODEL}.onnx") or (p / CARD_FILE).is_file())
 
 
 def _list(folder: Path) -> list[Path]:

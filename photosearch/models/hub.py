@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photosearch import __version__
-from photosearch.errors import ModelError
+from photosearch import __version__, atomic
+from photosearch.errors import ModelError, first_line
 from photosearch.models import catalog
-from photosearch.models.foreign import Added, add
+from photosearch.models.encoders import is_below, sha256
 from photosearch.models.protobuf import list_external_files
-from photosearch.models.towers import is_below, sha256
+from photosearch.models.two_tower import AddedModel, add_model
 
 PULLED_FILE = "pulled.json"
 MAX_PULLED_BYTES = 2**24
@@ -75,20 +75,20 @@ OFFERS = {
 }
 
 
-def offer(name: str) -> Offer:
+def find_offer(name: str) -> Offer:
     """What would be fetched, with its licence: to be shown before `pull`. Contacts nobody. Raises ModelError."""
     if name not in OFFERS:
         raise ModelError(f"no model {name!r} is offered: give one of {', '.join(OFFERS)}")
     return OFFERS[name]
 
 
-def pull(name: str, *, to: Path | None = None, endpoint: str | None = None) -> Added:
+def pull_model(name: str, *, to: Path | None = None, endpoint: str | None = None) -> AddedModel:
     """Fetch a model by its name in OFFERS, and add it. Raises ModelError; then nothing was added.
 
     endpoint: of the hub; None for HF_ENDPOINT, or the package's own. What was fetched before it broke is kept.
     """
-    wanted, to = offer(name), to or catalog.models_folder()
-    if name in catalog.added(to):
+    wanted, to = find_offer(name), to or catalog.models_folder()
+    if name in catalog.list_added(to):
         raise ModelError(f"{name} is there already; `photosearch models remove {name}` makes room for it")
     hub = _hub()
     held = _read_pulled(to).get(name)
@@ -116,7 +116,7 @@ def pull(name: str, *, to: Path | None = None, endpoint: str | None = None) -> A
         waiting += [more for more in _weights(name, path, file, published) if more not in files]
     if not held:
         _write_pulled(to, name, {"repository": wanted.repository, "revision": revision, "files": files})
-    added = add(aside / revision, name=name, to=to, licence=wanted.licence,
+    added = add_model(aside / revision, name=name, to=to, licence=wanted.licence,
                 source={"repository": wanted.repository, "revision": revision})  # fmt: skip
     shutil.rmtree(aside, ignore_errors=True)
     return added
@@ -160,8 +160,7 @@ class _told:
 
     def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
         if isinstance(error, Exception) and not isinstance(error, ModelError):
-            words = next(iter(str(error).strip().splitlines()), "")[:200] or type(error).__name__
-            raise ModelError(f"{self.what}: {words}; {self.again}") from None
+            raise ModelError(f"{self.what}: {first_line(error)}; {self.again}") from None
 
 
 def _checked(name: str, path: Path, file: str, published: str | None, held: Mapping[str, Any] | None) -> str:
@@ -216,11 +215,8 @@ def _is_record(record: Any) -> bool:
 
 
 def _write_pulled(to: Path, name: str, record: Mapping[str, Any]) -> None:
-    path, aside = to / PULLED_FILE, to / f".{PULLED_FILE}.{os.getpid()}"
+    path = to / PULLED_FILE
     try:
-        aside.write_text(json.dumps({**_read_pulled(to), name: record}, indent=1, sort_keys=True))
-        aside.replace(path)
+        atomic.write_bytes(path, json.dumps({**_read_pulled(to), name: record}, indent=1, sort_keys=True).encode())
     except OSError as error:
         raise ModelError(f"{path}: can't write this: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)

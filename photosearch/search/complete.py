@@ -6,12 +6,12 @@ Pure: text and names in, texts out.
 import re
 from collections.abc import Iterable, Mapping
 
-MOST = 12
+MAX_COMPLETIONS = 12
 _KEYWORD = re.compile(r"\b(?:and|or|not)\s+", re.IGNORECASE)
 _PLAIN = re.compile(r"[^\s()\"']+(?: [^\s()\"']+)*")
 
 
-def complete(text: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> list[str]:
+def complete_query(text: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> list[str]:
     """Up to MOST whole texts, each the query with the word at its end made a label; the likeliest first.
 
     names: the labels, in the order of their rank. synonyms: other words for them -> the label. First come labels that
@@ -26,7 +26,7 @@ def complete(text: str, names: Iterable[str], synonyms: Mapping[str, str] | None
     ranked += [name for name in known if f" {wanted}" in f" {name.casefold()}".replace("-", " ")]
     there = set(known)
     ranked += [label for other, label in (synonyms or {}).items() if other.startswith(wanted) and label in there]
-    return [before + _as_typed(name) for name in dict.fromkeys(ranked)][:MOST]
+    return [before + _as_typed(name) for name in dict.fromkeys(ranked)][:MAX_COMPLETIONS]
 
 
 def _cut(text: str) -> tuple[str, str]:

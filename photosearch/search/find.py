@@ -9,18 +9,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from photosearch import query
 from photosearch.errors import InputError, QueryError
-from photosearch.library import answers, heads, places, ranking
-from photosearch.library.answers import Label
+from photosearch.library import classifiers, matching
 from photosearch.library.database import Database, is_below
-from photosearch.library.ranking import Found
+from photosearch.library.folders import find_scope, list_folders, list_roots, to_stored_path
+from photosearch.library.labels import list_described_labels, read_labels
+from photosearch.library.matching import Match
+from photosearch.library.models import list_models, read_default_model, read_stored_card
+from photosearch.library.photos import find_image_at
+from photosearch.library.records import Label, VectorSpace
+from photosearch.library.vectors import find_space
 from photosearch.models.catalog import read_card
-from photosearch.search import query, words
+from photosearch.search import hierarchy
 
 DATES = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
-FIRST = 4  # times as many neighbours are asked for at first, since some of their photos may be gone
+FETCH_FACTOR = 4  # times as many neighbours are asked for at first, since some of their photos may be gone
 
 ReadPicture = Callable[[str, str], Any]
 
@@ -36,7 +42,7 @@ class Answer:
 
     asked: str
     models: tuple[str, ...]
-    found: tuple[Found, ...]
+    found: tuple[Match, ...]
     more: bool
     by: Literal["label", "similarity"] = "label"
     similar: bool = True
@@ -92,7 +98,9 @@ def find(db: Database, asked: Question, read_picture: ReadPicture) -> Answer:
         return _find_similar(db, asked, understood, only, read_picture)
     assert understood.wanted is not None
     limit = None if asked.sort == "date" or asked.limit is None else asked.limit + 1
-    found = ranking.find(db, understood.wanted, understood.labels, min_score=asked.min_score, limit=limit, only=only)
+    found = matching.find_matches(
+        db, understood.wanted, understood.labels, min_score=asked.min_score, limit=limit, only=only
+    )
     models = tuple(dict.fromkeys(label.model for label in understood.labels.values()))
     is_label = isinstance(understood.wanted, query.Is)
     name = next(iter(understood.labels.values())).name if is_label else asked.words
@@ -108,12 +116,12 @@ def count(db: Database, asked: Question, most: int) -> int | None:
     if _ranks(understood, asked):
         return None
     assert understood.wanted is not None
-    return ranking.count(db, understood.wanted, understood.labels, most, asked.min_score, only)
+    return matching.count_matches(db, understood.wanted, understood.labels, most, asked.min_score, only)
 
 
-def _prepare(db: Database, asked: Question) -> tuple[_Understood, ranking.Filter]:
+def _prepare(db: Database, asked: Question) -> tuple[_Understood, matching.PhotoFilter]:
     under = None if asked.under is None else check_folder(db, asked.under)
-    only = ranking.choose_photos(db, under, check_date(asked.since), check_date(asked.until), asked.file_dates)
+    only = matching.filter_photos(db, under, check_date(asked.since), check_date(asked.until), asked.file_dates)
     understood = understand(db, asked)
     if asked.min_score is not None and not understood.labels:
         raise QueryError("a smallest score is for labels, and none is asked for; give a smallest similarity")
@@ -144,12 +152,12 @@ def understand(db: Database, asked: Question) -> _Understood:
         if ranks and len(whole) <= query.MAX_LENGTH and not re.search(r"[()\"]", whole):
             return _Understood(None, {}, ((whole, True),))  # a sentence that ends in "and", or with an apostrophe
         raise
-    meant = {name: words.find_label(name, by_name) for name in query.labels(tree)}
+    meant = {name: hierarchy.find_label(name, by_name) for name in query.list_labels(tree)}
     unknown = [name for name, label in meant.items() if label is None]
     if unknown and not ranks:
         if not by_name and (model := model_name(db, asked.model)) is not None:
             raise QueryError(f"no label {unknown[0]!r}: {model} knows no labels, only descriptions")
-        resolve(unknown[0], by_name)  # says what is near
+        resolve_label(unknown[0], by_name)  # says what is near
     if unknown and len(meant) > 1 and not re.search(r"[()\"']|\bnot\b", asked.words):
         return _Understood(None, {}, ((whole, True),))  # "a man and a dog on a beach"
     labels = {name: by_name[label] for name, label in meant.items() if label is not None}
@@ -161,29 +169,29 @@ def understand(db: Database, asked: Question) -> _Understood:
                 texts.append((name, True))
             case query.Not(query.Is(name)) if name in unknown:
                 texts.append((name, False))
-            case _ if not set(query.labels(part)) & set(unknown):
+            case _ if not set(query.list_labels(part)) & set(unknown):
                 parts.append(part)
             case _:
                 raise QueryError(
-                    f"{next(n for n in query.labels(part) if n in unknown)!r} is no label, so it describes, and a "
+                    f"{next(n for n in query.list_labels(part) if n in unknown)!r} is no label, so it describes, and a "
                     "description ranks: it can stand alone, or be joined to the rest by `and`"
                 )
     wanted = None if not parts else parts[0] if len(parts) == 1 else query.And(tuple(parts))
-    return _Understood(wanted, {n: labels[n] for p in parts for n in query.labels(p)}, tuple(texts))
+    return _Understood(wanted, {n: labels[n] for p in parts for n in query.list_labels(p)}, tuple(texts))
 
 
-def _space(db: Database, model: str | None) -> answers.Space | None:
+def _space(db: Database, model: str | None) -> VectorSpace | None:
     name = model_name(db, model)
-    return None if name is None else answers.space_of(db, name)
+    return None if name is None else find_space(db, name)
 
 
 def _find_similar(
-    db: Database, asked: Question, understood: _Understood, only: ranking.Filter, read_picture: ReadPicture
+    db: Database, asked: Question, understood: _Understood, only: matching.PhotoFilter, read_picture: ReadPicture
 ) -> Answer:
-    from photosearch.search import similar  # numpy: not for who asks for labels
+    from photosearch.search import similar
 
     name = model_name(db, asked.model)
-    space = None if name is None else answers.space_of(db, name)
+    space = None if name is None else find_space(db, name)
     if name is None:
         raise QueryError("nothing is indexed yet; run `photosearch index FOLDER`")
     if space is None:
@@ -197,13 +205,13 @@ def _find_similar(
             weight, path = similar.read_weight(picture)
             terms.append(similar.Term(sign * weight, picture=path))
     limit = asked.most_similar
-    with similar.Likeness(
-        db, name, space, lambda path: read_picture(path, name), lambda path: places.image_of(db, path)
+    with similar.SimilaritySearch(
+        db, name, space, lambda path: read_picture(path, name), lambda path: find_image_at(db, path)
     ) as likeness:
         unit = likeness.combine(terms, filtered=understood.wanted is not None)
         among = None
         if understood.wanted is not None or only.where:
-            among = ranking.find_images(db, understood.wanted, understood.labels, asked.min_score, only)
+            among = matching.find_images(db, understood.wanted, understood.labels, asked.min_score, only)
         texts_only = not (asked.like or asked.unlike)
         meaning = likeness.learn(unit) if texts_only else None
         least = asked.min_similarity
@@ -220,21 +228,21 @@ def _find_similar(
 
 
 def _nearest(
-    db: Database, likeness: Any, unit: Any, limit: int, among: list[int] | None, only: ranking.Filter,
+    db: Database, likeness: Any, unit: Any, limit: int, among: list[int] | None, only: matching.PhotoFilter,
     least: float | None,
-) -> list[Found]:  # fmt: skip
+) -> list[Match]:  # fmt: skip
     """The photos whose pictures are nearest, one more than `limit` where there are so many."""
-    wanted = FIRST * (limit + 1)
+    wanted = FETCH_FACTOR * (limit + 1)
     while True:
         nearest = likeness.map.nearest(unit, limit=wanted, among=among) if among is None or among else []
         near = [(i, round(s, 6)) for i, s in nearest if least is None or s >= least]
-        found = ranking.show_images(db, near, only)
+        found = matching.to_matches(db, near, only)
         if len(found) > limit or len(near) < wanted:
             return found[: limit + 1]
-        wanted *= FIRST
+        wanted *= FETCH_FACTOR
 
 
-def _sort(found: Sequence[Found], order: str) -> list[Found]:
+def _sort(found: Sequence[Match], order: str) -> list[Match]:
     return sorted(found, key=lambda f: f.taken, reverse=True) if order == "date" else list(found)
 
 
@@ -265,24 +273,24 @@ def _explain(understood: _Understood, asked: Question, meaning: Any = None) -> t
 def model_name(db: Database, model: str | None) -> str | None:
     """The model that is asked: the given one, by name or file, else the one that answers."""
     if model is None:
-        return answers.answering(db)
+        return read_default_model(db)
     return read_card(Path(model)).name if os.path.isfile(model) else model
 
 
 def check_folder(db: Database, folder: str) -> str:
     """A folder that a question is about, as the library spells it. Raises InputError where it knows nothing there."""
-    path = places.as_stored(db, folder)
-    known = places.roots(db)
+    path = to_stored_path(db, folder)
+    known = list_roots(db)
     if not any(path == r.root or is_below(path, r.root) or is_below(r.root, path) for r in known):
         names = ", ".join(root.root for root in known) or "none"
         raise InputError(f"{folder}: in no folder that is known; known are {names}")
-    scope = places.scope(db, path)
-    if scope is not None and not os.path.isdir(path) and not places.folders(db, scope):
+    scope = find_scope(db, path)
+    if scope is not None and not os.path.isdir(path) and not list_folders(db, scope):
         raise InputError(f"{folder}: no such folder, and none is known by that name")
     return path
 
 
-def choose_labels(db: Database, names: Iterable[str], model: str | None = None) -> dict[str, Label]:
+def find_labels(db: Database, names: Iterable[str], model: str | None = None) -> dict[str, Label]:
     """For each name the label that is meant: the given model's, else that of the one that answers, else another's.
 
     Raises QueryError, which lists the nearest labels; InputError where the model has looked at nothing here.
@@ -290,7 +298,7 @@ def choose_labels(db: Database, names: Iterable[str], model: str | None = None) 
     by_name: dict[str, Label] = {}
     for label in list_labels(db, model):
         by_name.setdefault(label.name, label)
-    return {name: by_name[resolve(name, by_name)] for name in names}
+    return {name: by_name[resolve_label(name, by_name)] for name in names}
 
 
 def list_labels(db: Database, model: str | None = None) -> list[Label]:
@@ -299,38 +307,40 @@ def list_labels(db: Database, model: str | None = None) -> list[Label]:
     model: a name, or a model's file. Raises InputError where it has looked at nothing here.
     """
     if model is None:
-        return answers.labels(db)
+        return read_labels(db)
     name = model_name(db, model)
-    if name not in (known := sorted({m["name"] for m in answers.models(db)})):
+    if name not in (known := sorted({m["name"] for m in list_models(db)})):
         raise InputError(f"{model} has looked at no photo here; known are {', '.join(known) or 'none'}")
-    return answers.labels(db, name)
+    return read_labels(db, name)
 
 
 def describe_label(db: Database, name: str, model: str | None = None) -> dict[str, Any]:
     """What is known of a label, ready for JSON. Raises QueryError, InputError."""
-    label = choose_labels(db, [name], model)[name]
-    known = {other.name for other in answers.labels(db, label.model)}
-    texts = {own.name: text for own, text in answers.descriptions(db, label.model)}
+    label = find_labels(db, [name], model)[name]
+    known = {other.name for other in read_labels(db, label.model)}
+    texts = {own.name: text for own, text in list_described_labels(db, label.model)}
     told: dict[str, Any] = {"label": label.name, "model": label.model, "threshold": label.threshold,
                             "saved": label.saved, "rests_on": None, "text": texts.get(label.name), "learned": None,
                             "measured": [],
-                            "above": words.list_above(label.name, known), "below": words.list_below(label.name, known),
-                            "synonyms": [w for w, of in words.read_synonyms().items() if of == label.name]}  # fmt: skip
-    if (head := heads.head_of(db, label)) is not None:
+                            "above": hierarchy.list_above(label.name, known),
+                            "below": hierarchy.list_below(label.name, known),
+                            "synonyms": [w for w, of in hierarchy.read_synonyms().items()
+                                         if of == label.name]}  # fmt: skip
+    if (head := classifiers.find_classifier(db, label)) is not None:
         told["rests_on"], told["learned"] = head.told["rests_on"], head.told
     elif told["text"] is None:
-        card = answers.card_of(db, label.model)
+        card = read_stored_card(db, label.model)
         told["rests_on"] = "your own choice" if label.saved else card.thresholds_rest_on.get(label.name)
         told["measured"] = [dict(row) for row in card.measured if row.get("label") == label.name]
     return told
 
 
-def resolve(name: str, known: Mapping[str, object] | Iterable[str]) -> str:
+def resolve_label(name: str, known: Mapping[str, object] | Iterable[str]) -> str:
     """The known label that is meant. Raises QueryError."""
     names = list(known)
     if not names:
         raise QueryError(f"no label {name!r}: nothing is indexed yet; run `photosearch index FOLDER`")
-    return words.find_label(name, names) or query.resolve(name, names)
+    return hierarchy.find_label(name, names) or query.resolve(name, names)
 
 
 def check_date(text: str | None) -> str | None:

@@ -16,18 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from photosearch.errors import InputError, QueryError, StoreError
-from photosearch.library import answers
-from photosearch.library.answers import Space
 from photosearch.library.database import Database
+from photosearch.library.records import VectorSpace
+from photosearch.library.runs import read_value, write_value
+from photosearch.library.vectors import count_vectors, read_stamp, read_vector, read_vectors, read_vectors_since
 from photosearch.models.catalog import text_model_for
 from photosearch.models.text import TextModel
-from photosearch.search import background
+from photosearch.search import similarity_cutoff
 from photosearch.search.vectors import VectorMap, open_or_build
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions.txt"
 FEWEST, MOST = 20, 200  # descriptions that are compared; reading 200 takes a second
 COMPARED = 200_000_000  # products of a description and a photo, at most, to learn what similarities mean here
-GROWN = 1.1  # so many times as many photos, or as few, and that is learned again
+MAX_GROWTH = 1.1  # so many times as many photos, or as few, and that is learned again
 
 Floats = npt.NDArray[np.float32]
 ReadPicture = Callable[[str], Floats]
@@ -43,7 +44,7 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class SimilarityCutoff:
     """What a question's similarities mean here. best: the highest. least: what it must exceed, None: nobody can say.
 
     photos: every photo's, rising. descriptions: the best that each description of nothing here reaches, rising.
@@ -57,41 +58,41 @@ class Meaning:
     @property
     def above(self) -> float:
         """The share of the descriptions whose best this question's best exceeds, 0..1; of none 0."""
-        return background.share_below(self.best, self.descriptions) or 0.0
+        return similarity_cutoff.share_below(self.best, self.descriptions) or 0.0
 
     def is_enough(self, similarity: float) -> bool:
         """Whether a photo so similar is what was asked for; True where nobody can say."""
-        return background.is_similar(similarity, self.descriptions)
+        return similarity_cutoff.is_similar(similarity, self.descriptions)
 
 
-def open_map(db: Database, space: Space) -> VectorMap:
+def open_vector_map(db: Database, space: VectorSpace) -> VectorMap:
     """The map of a space's vectors, beside the library; made or made anew where it must be."""
     return open_or_build(
         db.path.with_name(f"{db.path.name}.vectors-{space.digest}"),
         digest=space.digest,
         dimensions=space.dimensions,
-        stamp=answers.stamp_of(db, space),
-        rows=lambda: answers.vectors(db, space),
-        added=lambda stamp: answers.vectors_since(db, space, stamp),
+        stamp=read_stamp(db, space),
+        rows=lambda: read_vectors(db, space),
+        added=lambda stamp: read_vectors_since(db, space, stamp),
     )
 
 
-class Likeness:
+class SimilaritySearch:
     """Asks a library by likeness. Owns the map; a context manager.
 
     model: whose vectors these are. read_picture: a photo's file that the library does not hold -> its vector.
     """
 
     def __init__(
-        self, db: Database, model: str, space: Space, read_picture: ReadPicture,
+        self, db: Database, model: str, space: VectorSpace, read_picture: ReadPicture,
         image_of: Callable[[str], int | None],
     ):  # fmt: skip
         self.db, self.model, self.space = db, model, space
         self._read_picture, self._image_of = read_picture, image_of
         self._text: TextModel | None = None
-        self.map = open_map(db, space)
+        self.map = open_vector_map(db, space)
 
-    def __enter__(self) -> "Likeness":
+    def __enter__(self) -> "SimilaritySearch":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,12 +114,12 @@ class Likeness:
         unit: Floats = total / length
         return unit
 
-    def learn(self, unit: Floats) -> Meaning:
+    def learn(self, unit: Floats) -> SimilarityCutoff:
         """What this question's similarities mean among this library's photos."""
         photos = np.sort(self.map.similarities(unit)) if len(self.map) else np.zeros(0, np.float32)
         best = self.map.nearest(unit, limit=1)[0][1] if len(self.map) else -1.0  # exact, as the descriptions' best are
         known = self.learn_descriptions()
-        return Meaning(best, background.least_similar(known), photos, known)
+        return SimilarityCutoff(best, similarity_cutoff.estimate_cutoff(known), photos, known)
 
     def _vector(self, term: Term) -> Floats:
         if term.text is not None:
@@ -126,7 +127,7 @@ class Likeness:
             return read
         assert term.picture is not None
         image_id = self._image_of(term.picture)
-        stored = None if image_id is None else answers.vector_of(self.db, self.space, image_id)
+        stored = None if image_id is None else read_vector(self.db, self.space, image_id)
         if stored is None:
             return self._read_picture(term.picture)
         vector = np.frombuffer(stored, np.float16).astype(np.float32)
@@ -155,18 +156,18 @@ class Likeness:
         told = sorted(round(float(b), 6) for b in best)
         if os.access(self.db.path, os.W_OK):
             with contextlib.suppress(StoreError):  # a disk that is full or can't be written: learned again next time
-                answers.remember(self.db, key, json.dumps({"stamp": self.map.stamp, "best": told}))
+                write_value(self.db, key, json.dumps({"stamp": self.map.stamp, "best": told}))
         return np.array(told, np.float32)
 
     def _recall(self, key: str) -> Floats | None:
         """What was learned, where nearly all the photos are still those that it was learned from."""
         try:
-            kept = json.loads(answers.recall(self.db, key) or "null")
-            then, still, _ = answers.count_kept(self.db, self.space, kept["stamp"])
+            kept = json.loads(read_value(self.db, key) or "null")
+            then, still, _ = count_vectors(self.db, self.space, kept["stamp"])
             best = np.array(kept["best"], np.float32)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
-        return best if then <= GROWN * still and len(self.map) <= GROWN * then and best.ndim == 1 else None
+        return best if then <= MAX_GROWTH * still and len(self.map) <= MAX_GROWTH * then and best.ndim == 1 else None
 
 
 @functools.lru_cache(maxsize=1)

@@ -28,19 +28,19 @@ from starlette.routing import Route
 
 from photosearch import Library, album
 from photosearch.errors import InputError, PhotosearchError
-from photosearch.judging.queue import KINDS
+from photosearch.judging.review_queue import KINDS
 from photosearch.photos.decode import Unreadable
 from photosearch.photos.thumbnails import LARGE, SMALL, Thumbnails
 from photosearch.search.duplicates import Group
-from photosearch.web.markup import render
+from photosearch.web.rendering import render
 from photosearch.web.results import Result, Results
 
 LIBRARIES = 4  # connections at once; a browser asks six things of one server at most
-MOST_BODY = 1 << 20  # bytes that a browser may send: the places of 100,000 photos that were chosen
+MAX_BODY_BYTES = 1 << 20  # bytes that a browser may send: the places of 100,000 photos that were chosen
 PAGE = 500  # photos in one part of an answer, at most
 UNDONE = 1000  # marks that can be taken back, one after the other
-LARGEST = 2**63  # the first integer that SQLite does not hold
-MOST_LABELS = 24  # of a picture, that are told
+MAX_SIDE = 2**63  # the first integer that SQLite does not hold
+MAX_LABELS = 24  # of a picture, that are told
 KINDS_OF_PAGE = {"search.html": "/", "judge.html": "/judge", "duplicates.html": "/duplicates",
                  "unreadable.html": "/unreadable"}  # fmt: skip
 TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -58,7 +58,7 @@ class Json(Response):
         return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
-class Libraries:
+class LibraryPool:
     """Connections to one library, each lent to one thread at a time."""
 
     def __init__(self, path: Path, most: int = LIBRARIES):
@@ -84,7 +84,7 @@ class Libraries:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class MarkStep:
     """What was said of a picture before it was said otherwise."""
 
     image_id: int
@@ -97,9 +97,9 @@ class Browse:
 
     def __init__(self, path: Path, thumbnails: Thumbnails, albums: Path):
         """path: the library's. albums: the folder in which albums are made."""
-        self.libraries, self.thumbnails, self.albums = Libraries(path), thumbnails, albums
+        self.libraries, self.thumbnails, self.albums = LibraryPool(path), thumbnails, albums
         self.results = Results()
-        self.marks: deque[Mark] = deque(maxlen=UNDONE)
+        self.marks: deque[MarkStep] = deque(maxlen=UNDONE)
         self.groups: list[Group] = []
         self.static = {
             entry.name: (entry.read_bytes(), TYPES[os.path.splitext(entry.name)[1]])
@@ -171,7 +171,7 @@ class Browse:
         side = LARGE if request.query_params.get("size") == "large" else SMALL
         image_id = request.path_params["image_id"]
         with self.libraries.lend() as library:
-            known = library.find_files(image_id) if image_id < LARGEST else None
+            known = library.find_files(image_id) if image_id < MAX_SIDE else None
         if known is None:
             return PlainTextResponse("No photo in the library shows it.", 404)
         data = self.thumbnails.read(known[1], known[0], side)  # with no connection held: this may take a second
@@ -195,7 +195,7 @@ class Browse:
         question |= {key: asked[key] for key in ("since", "until") if asked.get(key)}
         question |= {key: _number(asked[key]) for key in ("min_score", "min_similarity") if asked.get(key)}
         if asked.get("reading") in ("label", "text"):
-            question["reading"] = asked["reading"]
+            question["query_mode"] = asked["reading"]
         if asked.get("sort") == "date":
             question["sort"] = "date"
         if asked.get("under"):
@@ -225,27 +225,27 @@ class Browse:
         return library.complete(asked.get("words", ""))
 
     def list_labels(self, library: Library, _: QueryParams) -> list[dict[str, Any]]:
-        own = library.answers
+        own = library.models.default
         return [
             {"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved, "answers": x.model == own}
-            for x in library.labels()
+            for x in library.labels.list()
         ]
 
     def list_folders(self, library: Library, _: QueryParams) -> list[dict[str, str]]:
-        return [{"id": _folder_id(path), "path": path} for path in library.list_folders()]
+        return [{"id": _folder_id(path), "path": path} for path in library.folders.list_paths()]
 
     def _find_folder(self, library: Library, folder_id: str) -> str:
-        for path in library.list_folders():
+        for path in library.folders.list_paths():
             if _folder_id(path) == folder_id:
                 return path
         raise InputError("this folder is not in the library any more; load the page anew")
 
     def describe_picture(self, library: Library, asked: QueryParams) -> dict[str, Any]:
-        known = library.picture(_integer(asked.get("id", "")))
+        known = library.details(_integer(asked.get("id", "")))
         if known is None:
             raise InputError("no photo in the library shows this any more; it was removed or forgotten")
-        unseen, wanted = library.find_unseen(known.paths), set(asked.getlist("label")) | set(known.said)
-        scores = [s for i, s in enumerate(known.scores) if i < MOST_LABELS or s.label in wanted]
+        unseen, wanted = library.find_missing(known.paths), set(asked.getlist("label")) | set(known.said)
+        scores = [s for i, s in enumerate(known.scores) if i < MAX_LABELS or s.label in wanted]
         return {
             "image_id": known.image_id, "width": known.width, "height": known.height, "taken": known.taken,
             "taken_from": known.taken_from, "scores": [asdict(s) for s in scores], "said": known.said,
@@ -274,7 +274,7 @@ class Browse:
 
     def list_next(self, library: Library, asked: QueryParams) -> dict[str, Any]:
         kind = asked.get("kind", "near")
-        found = library.list_next(asked.get("label", ""), kind)  # type: ignore[arg-type]  # it refuses what it isn't
+        found = library.samples.queue(asked.get("label", ""), kind)  # type: ignore[arg-type]  # it refuses what it isn't
         return {
             "label": found.label.name, "model": found.label.model, "threshold": found.label.threshold,
             "kind": found.kind, "other": found.other, "left": found.left, "asked": [asdict(a) for a in found.asked],
@@ -282,12 +282,12 @@ class Browse:
 
     def report(self, library: Library, asked: QueryParams) -> dict[str, Any]:
         """What a threshold would do; the label's own where none is given, or where none is marked yet: null."""
-        label = library.find_label(asked.get("label", ""))
+        label = library.labels.get(asked.get("label", ""))
         told: dict[str, Any] = {"label": label.name, "model": label.model, "own": label.threshold, "saved": label.saved}
-        if not library.truth(label.name):
+        if not library.marks.list(label.name):
             return {**told, "report": None, "judged": []}
         at = _number(asked["threshold"]) if asked.get("threshold") else None
-        compared = library.compare(label.name, threshold=at)
+        compared = library.report(label.name, threshold=at)
         return {**told, "report": {k: v for k, v in compared.told.items() if k != "mistakes"},
                 "judged": [(round(j.score, 4), j.present) for j in compared.judged]}  # fmt: skip
 
@@ -295,8 +295,8 @@ class Browse:
         image_id, present = _integer(said.get("image")), said.get("present")
         if present not in (True, False, None):
             raise InputError("present is true, false or null")
-        label, before = library.mark_picture(image_id, str(said.get("label")), present)
-        self.marks.append(Mark(image_id, label.name, before))
+        label, before = library.marks.set_image(image_id, str(said.get("label")), present)
+        self.marks.append(MarkStep(image_id, label.name, before))
         return {"image": image_id, "label": label.name, "present": present, "undo": len(self.marks)}
 
     def undo(self, library: Library, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -304,19 +304,19 @@ class Browse:
             last = self.marks.pop()
         except IndexError:
             raise InputError("there is nothing to undo") from None
-        library.undo_picture(last.image_id, last.label, last.before)
+        library.marks.restore_image(last.image_id, last.label, last.before)
         return {"image": last.image_id, "label": last.label, "present": last.before, "undo": len(self.marks)}
 
     def draw_sample(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:
-        label = library.find_label(str(said.get("label")))
+        label = library.labels.get(str(said.get("label")))
         # Not the command's 0: who draws again, from a button, wants other photos, so that more of them count together.
-        drawn = library.draw_sample(label.name, _integer(said.get("n", 60)), seed=secrets.randbelow(2**31))
+        drawn = library.samples.draw(label.name, _integer(said.get("n", 60)), seed=secrets.randbelow(2**31))
         return {"label": label.name, "sample": drawn.id, "photos": len(drawn.photos)}
 
     def save_threshold(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:
-        label, threshold = library.find_label(str(said.get("label"))), said.get("threshold")
-        library.save_threshold(label, None if threshold is None else _share(threshold))
-        now = library.find_label(label.name)
+        label, threshold = library.labels.get(str(said.get("label"))), said.get("threshold")
+        library.labels.set_threshold(label, None if threshold is None else _share(threshold))
+        now = library.labels.get(label.name)
         return {"label": now.name, "own": now.threshold, "saved": now.saved}
 
     # ---- albums
@@ -349,7 +349,7 @@ def check_album_name(name: str) -> str:
 
 def _rows(library: Library, result: Result, first: int, n: int, label: str | None) -> list[dict[str, Any]]:
     found = result.found[first : first + n]
-    said = library.said(label, [f.image_id for f in found]) if label else {}
+    said = library.marks.read_images(label, [f.image_id for f in found]) if label else {}
     return [
         {"image_id": f.image_id, "name": os.path.basename(f.path), "path": f.path, "score": round(f.score, 4),
          "taken": f.taken, "taken_from": f.taken_from, "present": said.get(f.image_id)}
@@ -370,7 +370,7 @@ def _folder_id(path: str) -> str:
 
 def _integer(value: object) -> int:
     """Raises InputError where it is none that SQLite could hold."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_SIDE:
         return value
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
         return int(value)
@@ -398,7 +398,7 @@ async def _read_json(request: Request) -> Mapping[str, Any]:
     data = b""
     async for part in request.stream():
         data += part
-        if len(data) > MOST_BODY:
+        if len(data) > MAX_BODY_BYTES:
             raise InputError("too much at once")
     try:
         said = json.loads(data or b"{}")

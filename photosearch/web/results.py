@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from photosearch import Library
-from photosearch.library.ranking import Found
+from photosearch.library.matching import Match
 from photosearch.search.find import Answer
 
 KEPT = 8  # answers; a tab that comes back to an older one asks anew
@@ -26,7 +26,7 @@ class Result:
 
     question: Mapping[str, Any]
     answer: Answer
-    found: Sequence[Found]
+    found: Sequence[Match]
     whole: bool
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -63,4 +63,4 @@ class Results:
 
 
 def _ask(library: Library, question: Mapping[str, Any], limit: int, most_similar: int) -> Answer:
-    return library.find(**question, limit=limit, most_similar=most_similar)
+    return library.find(**question, limit=limit, max_similar=most_similar)

@@ -12,8 +12,8 @@ from photosearch import Library
 from photosearch.errors import InputError
 from photosearch.photos.thumbnails import MAX_BYTES, Thumbnails
 from photosearch.web.app import Browse
-from photosearch.web.door import Door, Keys
-from photosearch.web.markup import render
+from photosearch.web.auth import AuthMiddleware, Session
+from photosearch.web.rendering import render
 
 LOOPBACK = "127.0.0.1"
 
@@ -32,12 +32,12 @@ def serve(
     the port can't be had, StoreError where there is no such library.
     """
     with Library(path, create=False) as library:
-        folder = library.thumbnails
+        folder = library.thumbnails_folder
     with _listen(port) as listening, Thumbnails(folder, max_bytes=cache_bytes) as thumbnails:
         thumbnails.start()
-        keys = Keys(listening.getsockname()[1])
+        keys = Session(listening.getsockname()[1])
         browse = Browse(path, thumbnails, albums)
-        app = Door(browse.app(), keys, lambda: render("entrance.html"))
+        app = AuthMiddleware(browse.app(), keys, lambda: render("entrance.html"))
         server = uvicorn.Server(uvicorn.Config(
             app, http="h11", ws="none", lifespan="off", log_level="error", access_log=False, server_header=False,
             timeout_keep_alive=75, timeout_graceful_shutdown=2,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from desk import Desk, make_desk
+from cli_env import Desk, make_desk
 from library import KEPT, kept_decoders
 
 from photosearch.index import run

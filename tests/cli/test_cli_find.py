@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from desk import Desk, names, photosearch, said
+from cli_env import Desk, names, photosearch, said
 from toy import photo
 
 from photosearch.cli import find as find_module

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import typer
-from desk import Desk
+from cli_env import Desk
 
 from photosearch import __version__
 from photosearch.cli.app import app

@@ -7,14 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
-from desk import Desk, names, said
+from cli_env import Desk, names, said
 from PIL import Image
 from toy import photo, sight_card, write_toy
 
 import photosearch
-from photosearch.judging import report
+from photosearch.judging import metrics
 from photosearch.library import marks
-from photosearch.photos import sidecar
+from photosearch.metadata import xmp
 
 
 def judged(desk: Desk) -> None:
@@ -358,8 +358,8 @@ def test_a_sheet_is_in_the_drawn_order_and_tells_its_label_and_date(desk: Desk) 
     assert sorted(order) != order
     with photosearch.Library(desk.library) as library:
         (number,) = {row["sheet"] for row in rows}
-        label = library.find_label("red")
-        kept = marks.sample(library._db, label, int(number))
+        label = library.labels.get("red")
+        kept = marks.find_sample(library._session.db, label, int(number))
     assert kept is not None
     assert [os.path.basename(p.path or "") for p in kept.photos] == order
     assert [p.number for p in kept.photos] == list(range(1, 21))
@@ -379,7 +379,7 @@ def test_keywords_go_out_to_side_cars_and_come_in_as_marks(desk: Desk) -> None:
     bad = desk.run("export", "red", "--xmp", "--json")
     assert (bad.exit_code, f"{red}.xmp: left alone: not XML" in bad.stderr) == (1, True)
     assert desk.run("export", "red").stderr.startswith("photosearch: say how: --xmp")
-    typed, _, _ = sidecar.write(None, {"blue": "blue", "Sun": "Sun"}, [])
+    typed, _, _ = xmp.write_xmp(None, {"blue": "blue", "Sun": "Sun"}, [])
     rated = b'rdf:about="" xmlns:x="http://ns.adobe.com/xap/1.0/" x:Rating="5"'
     typed = typed.replace(b"urn:photosearch:1.0/", b"urn:another/").replace(b'rdf:about=""', rated)
     Path(f"{white}.xmp").write_bytes(typed)
@@ -416,7 +416,7 @@ def test_all_labels_are_told_of_in_a_table_with_averages_and_confusions(desk: De
     assert rows["red"]["confused_with"] == [{"label": "green", "n": 1}, {"label": "snow", "n": 1}]
     assert rows["green"]["confused_with"] == []
     assert [told["micro"][k] for k in ("tp", "fp", "fn", "tn", "precision", "recall")] == [3, 1, 1, 3, 0.75, 0.75]
-    assert told["micro"]["intervals"]["precision"] == pytest.approx(report.wilson(3, 4))
+    assert told["micro"]["intervals"]["precision"] == pytest.approx(metrics.wilson(3, 4))
     assert told["macro"]["precision"] == {"value": 0.75, "labels": 2}
     assert told["unknown"] == ["snow"]
     result = desk.run("report", "--labels")

@@ -12,9 +12,9 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from embedding_library import BLACK, BLUE, GREEN, RED, WINE, fill, open_filled, open_seen
 from library import Counting
 from PIL import Image
-from seen import BLACK, BLUE, GREEN, RED, WINE, fill, open_filled, open_seen
 from toy import toy_card, write_toy
 from two_towers import immich, put, rclip, sees, transformers_js
 from typer.testing import CliRunner, Result
@@ -299,7 +299,7 @@ def test_a_model_of_others_is_added_looks_and_finds(desk, layout: Callable[[Path
     assert "there is a model clip already" in refused(run("models", "add", desk / "clip"))
     assert "add --yes if that is meant" in refused(run("models", "remove", "clip"))
     removed = run("models", "remove", "clip", "--yes")
-    assert (removed.exit_code, catalog.added()) == (0, {})
+    assert (removed.exit_code, catalog.list_added()) == (0, {})
     assert "no text model for the space" in refused(run("find", "green"))
 
 
@@ -334,7 +334,7 @@ def test_a_folder_that_is_no_such_model_is_refused_in_one_line_and_nothing_added
     folder = transformers_js(desk / "clip")
     change(folder)
     assert said in refused(run("models", "add", folder))
-    assert catalog.added() == {}
+    assert catalog.list_added() == {}
     assert not (desk / "models").exists() or not list((desk / "models").iterdir())
 
 
@@ -342,7 +342,7 @@ def test_what_can_not_be_added_or_removed_is_told(desk):
     assert "nowhere" in refused(run("models", "add", "nowhere"))
     assert "can't be a model's name" in refused(run("models", "add", transformers_js(desk / "clip"), "--name", "a/b"))
     assert "none of that name was added" in refused(run("models", "remove", "nothing", "--yes"))
-    assert "it came with photosearch and stays" in refused(run("models", "remove", catalog.DEFAULT, "--yes"))
+    assert "it came with photosearch and stays" in refused(run("models", "remove", catalog.DEFAULT_MODEL, "--yes"))
 
 
 # ---- pull
@@ -383,4 +383,4 @@ def test_a_model_is_pulled_from_a_hub_on_loopback(desk):
         server.server_close()
     assert (pulled.returncode, pulled.stdout) == (0, ""), pulled.stderr
     assert "clip-b32 is there; now: photosearch index --model clip-b32" in pulled.stderr
-    assert list(catalog.added()) == ["clip-b32"]
+    assert list(catalog.list_added()) == ["clip-b32"]

@@ -23,7 +23,7 @@ from photosearch.cli.app import app
 from photosearch.cli.output import CONTROLS, HARMFUL, escape, quote, show_progress, to_csv
 from photosearch.index import run
 from photosearch.library.database import Database
-from photosearch.library.home import is_ours
+from photosearch.library.location import is_library
 from photosearch.models.catalog import models_folder
 from photosearch.search.similar import read_weight
 
@@ -131,7 +131,7 @@ def test_rebuild_says_what_it_will_do_and_does_nothing_without_a_yes(desk: Desk)
 def test_a_library_that_is_still_in_its_log_is_one(tmp_path: Path) -> None:
     with Database(tmp_path / "young.db", create=True):
         assert b"CREATE TABLE" not in (tmp_path / "young.db").read_bytes()
-        assert is_ours(tmp_path / "young.db")
+        assert is_library(tmp_path / "young.db")
 
 
 def test_whatever_stands_where_the_users_own_library_does_can_be_started_anew(
@@ -139,7 +139,7 @@ def test_whatever_stands_where_the_users_own_library_does_can_be_started_anew(
 ) -> None:
     monkeypatch.delenv("PHOTOSEARCH_DB")
     own = desk.folder / "own" / "library.db"
-    monkeypatch.setattr("photosearch.library.home.own_path", lambda: own)
+    monkeypatch.setattr("photosearch.library.location.default_library_path", lambda: own)
     own.parent.mkdir()
     own.write_bytes(b"\0" * 8192)
     assert desk.run("rebuild", "--yes").exit_code == 0

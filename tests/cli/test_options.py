@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from claims import claims, commands, options
-from desk import COUNTS, Desk, counts, names, said
+from cli_env import COUNTS, Desk, counts, names, said
+from option_coverage import claims, commands, options
 from PIL import Image
 from toy import photo, toy_card, write_toy
 from two_towers import transformers_js
@@ -24,11 +24,11 @@ from two_towers import transformers_js
 from photosearch import Library
 from photosearch.errors import InputError
 from photosearch.index import run
-from photosearch.index.look import OpensPhotos
+from photosearch.index.infer import PhotoOpener
 from photosearch.library.database import Database
 from photosearch.library.schema import VERSION
+from photosearch.metadata import xmp
 from photosearch.models import hub
-from photosearch.photos import sidecar
 from photosearch.photos.decoders import DecodeOptions
 
 # ---- find, labels, duplicates
@@ -90,7 +90,7 @@ def test_what_goes_out_to_side_cars_can_be_chosen(desk: Desk) -> None:
 def test_what_comes_in_from_keywords_can_be_chosen(desk: Desk) -> None:
     desk.index()
     for path, keyword in (("red.jpg", "holiday"), ("2019/white.png", "red"), ("2019/blue.webp", "blue")):
-        data, _, _ = sidecar.write(None, {keyword: keyword}, [])
+        data, _, _ = xmp.write_xmp(None, {keyword: keyword}, [])
         (desk.photos / f"{path}.xmp").write_bytes(data.replace(b"urn:photosearch:1.0/", b"urn:another/"))
 
     def known() -> list[str]:
@@ -134,7 +134,7 @@ def test_an_engine_is_opened_as_is_said(desk: Desk, monkeypatch: pytest.MonkeyPa
             "--cpus-per-actor", 3, "--gpus-per-actor", 0.5)  # fmt: skip
     assert desk.index(*told).stderr == "photosearch: no engine here\n"
     assert opened == [
-        {"address": "head:6379", "shards": str(desk.folder / "s"), "photos": 70, "cpus": 3, "gpus": 0.5,
+        {"address": "head:6379", "shards": str(desk.folder / "s"), "photos_per_shard": 70, "cpus": 3, "gpus": 0.5,
          "provider": "auto"}
     ]  # fmt: skip
 
@@ -179,11 +179,11 @@ def test_a_batch_that_fails_costs_as_many_photos_as_it_holds(desk: Desk) -> None
 
 @pytest.mark.option("index --workers")
 def test_as_many_photos_are_opened_at_once_as_is_said(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, decoders: Callable[[int, DecodeOptions], OpensPhotos]
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, decoders: Callable[[int, DecodeOptions], PhotoOpener]
 ) -> None:
     asked: list[int] = []
 
-    def counting(n: int, options: DecodeOptions) -> OpensPhotos:
+    def counting(n: int, options: DecodeOptions) -> PhotoOpener:
         asked.append(n)
         return decoders(n, options)
 
@@ -289,7 +289,7 @@ def test_a_model_that_is_added_gets_the_name_that_is_given(desk: Desk) -> None:
 
 @pytest.mark.option("models pull --yes")
 def test_a_model_is_fetched_unasked_only_where_that_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "pull", lambda name: SimpleNamespace(name=name))  # the network is faked
+    monkeypatch.setattr(hub, "pull_model", lambda name: SimpleNamespace(name=name))  # the network is faked
     assert desk.run("models", "pull", "clip-b32").exit_code == 1
     assert desk.run("models", "pull", "clip-b32", "--yes").stderr.endswith(
         "clip-b32 is there; now: photosearch index --model clip-b32\n"

@@ -8,10 +8,10 @@ from typing import Any
 from library import InThisProcess, Library
 from toy import photo as write_photo
 
-from photosearch.engines.driver import Driver, Ended
-from photosearch.engines.shards import Seen, Shard
-from photosearch.engines.store import Folder
-from photosearch.engines.worker import Job, Worker
+from photosearch.engines.driver import Driver, ShardOutcome
+from photosearch.engines.shards import ModelRef, Shard
+from photosearch.engines.store import FolderStore
+from photosearch.engines.worker import Worker, WorkerConfig
 from photosearch.index.run import Work
 
 
@@ -20,7 +20,7 @@ class Here:
     """kills: whether a shard kills the worker that gets it. given: the shards that were begun, in their order."""
 
     work: Work
-    store: Folder
+    store: FolderStore
     kills: Callable[[Shard], bool] = lambda shard: False
     given: list[Shard] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
@@ -38,12 +38,12 @@ class Here:
         self.hand.append(shard)
         self.given.append(shard)
 
-    def wait(self, seconds: float) -> Sequence[Ended]:
+    def wait(self, seconds: float) -> Sequence[ShardOutcome]:
         if not self.hand:
             return []
         shard = self.hand.pop()  # the later one first: the order in which they end is nobody's promise
         if self.kills(shard):
-            return [Ended(shard.name, "died", "killed")]
+            return [ShardOutcome(shard.name, "died", "killed")]
         self.looked += [photo.path for photo in shard.photos]
         return [self.worker.look(shard)]
 
@@ -51,14 +51,14 @@ class Here:
         self.closed = True
 
 
-def job_of(work: Work, store: Folder, **changes: Any) -> Job:
-    seen = tuple(Seen.by(reading) for reading in work.readings)
+def job_of(work: Work, store: FolderStore, **changes: Any) -> WorkerConfig:
+    seen = tuple(ModelRef.by(reading) for reading in work.readings)
     models = tuple(str(reading.model.path) for reading in work.readings)
     values = {
         "seen": seen, "models": models, "roots": tuple(work.roots), "store": store.place, "probe": "probe",
         "provider": "cpu", "threads": 1, "workers_here": 1, "batch_size": 3,
     }  # fmt: skip
-    return Job(**{**values, **changes})
+    return WorkerConfig(**{**values, **changes})
 
 
 @dataclass
@@ -72,8 +72,8 @@ class Spread:
     workers: Here | None = None
 
     @property
-    def store(self) -> Folder:
-        return Folder(str(self.folder))
+    def store(self) -> FolderStore:
+        return FolderStore(str(self.folder))
 
     def driver(self) -> Driver:
         def open_workers(work: Work) -> Here:

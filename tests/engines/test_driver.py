@@ -14,7 +14,7 @@ from toy import write_toy
 from photosearch.engines import driver
 from photosearch.engines.worker import Worker
 from photosearch.errors import InputError, ModelError
-from photosearch.index.events import NotLooked, WorkerDied
+from photosearch.index.events import NotScored, WorkerDied
 
 
 @pytest.fixture
@@ -115,22 +115,22 @@ def test_a_photo_that_kills_every_worker_costs_one_row(library, tmp_path):
         tmp_path / "shards", photos=20, kills=lambda shard: killer in [photo.path for photo in shard.photos]
     )
     told = index(library, spread)
-    assert told["CouldNotRead"] == ["007.png"]
+    assert told["ReadFailed"] == ["007.png"]
     assert len(told["New"]) == 19
     (reason,) = [r for (r,) in library.db.rows("SELECT reason FROM photos WHERE reason IS NOT NULL")]
     assert reason == "its worker died of it, 3 times (killed)"
     deaths = [shard for shard in spread.workers.given if killer in [photo.path for photo in shard.photos]]
     assert [len(shard.photos) for shard in deaths][-3:] == [1, 1, 1]
     assert len(deaths) == 6
-    assert "CouldNotRead" in library.index(decoders=Untouched), "it is remembered, and tried again with --retry"
+    assert "ReadFailed" in library.index(decoders=Untouched), "it is remembered, and tried again with --retry"
 
 
 def test_where_no_worker_lives_no_photo_is_blamed(library, tmp_path):
     several(library, 20)
     spread = Spread(tmp_path / "shards", photos=100, kills=lambda shard: True)  # all in one shard
     events = list(library.events(engine=spread.driver()))
-    told = [event for event in events if isinstance(event, NotLooked)]
-    assert len(told) + driver.KILLERS - 1 == 20
+    told = [event for event in events if isinstance(event, NotScored)]
+    assert len(told) + driver.MAX_CONSECUTIVE_FAILURES - 1 == 20
     assert {event.reason for event in told} == {"killed"}
     assert any(isinstance(event, WorkerDied) for event in events)
     later = library.index(decoders=InThisProcess, retry=True)
@@ -142,7 +142,7 @@ def test_a_model_that_fails_stops_the_run_and_keeps_what_was_done(library, tmp_p
 
     class Failing(Worker):
         def look(self, shard):
-            return driver.Ended(shard.name, "model", "on here: the model failed")
+            return driver.ShardOutcome(shard.name, "model", "on here: the model failed")
 
     spread = Spread(tmp_path / "shards")
     made = spread.driver()
@@ -206,7 +206,7 @@ def test_force_looks_at_everything_again(library, tmp_path):
     library.index(decoders=InThisProcess)
     spread = Spread(tmp_path / "shards")
     told = index(library, spread, force=True)
-    assert len(told["ScoredAgain"]) == 10
+    assert len(told["Rescored"]) == 10
 
 
 @pytest.mark.parametrize("wrong", ["version", "root", "store", "model"])

@@ -53,7 +53,7 @@ def merge(library, *shards, **options):
 
 def test_a_merge_ends_in_the_rows_of_an_index_and_leaves_it_nothing_to_do(made, other):
     told = merge(other)
-    assert (len(told["New"]), told["CouldNotRead"]) == (26, ["broken.jpg"])
+    assert (len(told["New"]), told["ReadFailed"]) == (26, ["broken.jpg"])
     assert all_rows(other) == all_rows(made)
     assert other.index(decoders=Untouched) == made.index(decoders=Untouched)
 
@@ -61,7 +61,7 @@ def test_a_merge_ends_in_the_rows_of_an_index_and_leaves_it_nothing_to_do(made, 
 def test_a_merge_done_twice_changes_nothing(made, other):
     merge(other)
     before = all_rows(other)
-    assert set(merge(other)) == {"Unchanged", "CouldNotRead"}
+    assert set(merge(other)) == {"Unchanged", "ReadFailed"}
     assert all_rows(other) == before
 
 
@@ -80,7 +80,7 @@ def test_what_has_changed_since_is_dropped_and_the_next_index_looks_at_it(made, 
     made.photo("001.png", "white")
     made.path("002.png").unlink()
     made.path("003.png").rename(made.path("moved.png"))
-    assert merge(other)["Dropped"] == ["001.png", "002.png", "003.png"]
+    assert merge(other)["ShardRowSkipped"] == ["001.png", "002.png", "003.png"]
     told = other.index(decoders=InThisProcess)
     assert told["New"] == ["001.png", "moved.png"]
 
@@ -93,7 +93,7 @@ def test_photos_that_stand_elsewhere_here_come_by_another_root(made, tmp_path):
     with library.db:
         told = merge(library, roots={str(made.folder): str(away)})
         assert len(told["New"]) == 26
-        assert set(library.index(decoders=Untouched)) == {"Unchanged", "CouldNotRead"}
+        assert set(library.index(decoders=Untouched)) == {"Unchanged", "ReadFailed"}
 
 
 def test_a_shard_of_another_root_is_refused_before_anything_is_written(made, other):
@@ -138,7 +138,7 @@ def test_what_is_excluded_here_stays_out(made, other):
     before = all_rows(other)
     told = merge(other)
     assert len(before) == 1
-    assert [path for path in told["Dropped"] if path.startswith("sub/")] == [f"sub/00{i}.png" for i in range(5)]
+    assert [path for path in told["ShardRowSkipped"] if path.startswith("sub/")] == [f"sub/00{i}.png" for i in range(5)]
 
 
 # ---- as a person types it

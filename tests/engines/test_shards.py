@@ -12,30 +12,30 @@ pa = pytest.importorskip("pyarrow", reason="shards need pyarrow")
 from pyarrow import parquet  # noqa: E402
 
 from photosearch.engines import shards  # noqa: E402
-from photosearch.engines.shards import Seen, Shard, read, read_head, write  # noqa: E402
-from photosearch.engines.store import Folder  # noqa: E402
+from photosearch.engines.shards import ModelRef, Shard, read, read_header, write  # noqa: E402
+from photosearch.engines.store import FolderStore  # noqa: E402
 from photosearch.errors import InputError  # noqa: E402
-from photosearch.index.look import Looked, Said  # noqa: E402
+from photosearch.index.infer import PhotoResult, Prediction  # noqa: E402
 from photosearch.photos import decode  # noqa: E402
 from photosearch.photos.walk import Photo  # noqa: E402
 
-SEEN = Seen("toy", "1", "0123456789abcdef", 4, 0.01)
+SEEN = ModelRef("toy", "1", "0123456789abcdef", 4, 0.01)
 STRANGE = "/photos/a/" + os.fsdecode(b"\xff\xfe.jpg")
 PHOTOS = (Photo("/photos/b.png", 10, 1), Photo(STRANGE, 20, -2), Photo("/photos/c.gif", 2**40, 2**62))
 SHARD = Shard("/photos", (SEEN, replace(SEEN, name="other")), PHOTOS, (None, None, b"h" * 32))
 SCORE = float(np.float32(0.1234567))
 LOOKED = (
-    Looked(PHOTOS[0], b"a" * 32, 4, 3, "2024-01-02T03:04:05", "xmp", 2**64 - 1,
-           {0: Said({"red": SCORE, "blue": 1.0}), 1: Said({}, b"\0\1" * 4)}),
-    Looked(PHOTOS[1], reason="the file is empty", passing=True),
-    Looked(PHOTOS[2], b"h" * 32),
+    PhotoResult(PHOTOS[0], b"a" * 32, 4, 3, "2024-01-02T03:04:05", "xmp", 2**64 - 1,
+           {0: Prediction({"red": SCORE, "blue": 1.0}), 1: Prediction({}, b"\0\1" * 4)}),
+    PhotoResult(PHOTOS[1], reason="the file is empty", passing=True),
+    PhotoResult(PHOTOS[2], b"h" * 32),
 )  # fmt: skip
 
 
 def test_what_was_looked_at_comes_out_of_its_file_to_the_bit():
     kept = read(io.BytesIO(write(SHARD, LOOKED)), "here")
     assert (kept.root, kept.seen, kept.looked) == ("/photos", SHARD.seen, LOOKED)
-    assert read_head(io.BytesIO(write(SHARD, LOOKED)), "here").rows == 3
+    assert read_header(io.BytesIO(write(SHARD, LOOKED)), "here").rows == 3
     assert write(SHARD, LOOKED) == write(SHARD, LOOKED)
 
 
@@ -156,7 +156,7 @@ def test_more_rows_than_a_shard_has_are_refused_before_they_are_read(monkeypatch
 
 
 def test_a_file_in_a_store_is_whole_or_not_there(tmp_path):
-    store = Folder(str(tmp_path / "shards"))
+    store = FolderStore(str(tmp_path / "shards"))
     store.put("a.parquet", b"whole")
     assert list(store.names()) == ["a.parquet"]
     assert os.listdir(store.place) == ["a.parquet"]
@@ -174,7 +174,7 @@ def test_a_file_in_a_store_is_whole_or_not_there(tmp_path):
 def test_a_full_disk_leaves_no_part_of_a_shard(tmp_path):
     import resource
 
-    store = Folder(str(tmp_path))
+    store = FolderStore(str(tmp_path))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:

@@ -25,12 +25,12 @@ with atheris.instrument_imports(include=["photosearch", "PIL"] if "photo" in sys
     import corpus
     import numpy as np
 
+    from photosearch import query
     from photosearch.errors import InputError, QueryError
     from photosearch.judging import truth
     from photosearch.models.card import Card, TextCard, parse_card
     from photosearch.models.session import pool
     from photosearch.photos import decode
-    from photosearch.search import query
 
 # In memory where there is such a place: the CSV reader takes a file, and a disk gives it 8 a second.
 SCRATCH = Path(tempfile.mkdtemp(prefix="photosearch-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
@@ -49,7 +49,7 @@ def fuzz_query(data: bytes) -> None:
     except QueryError as error:
         hold("\n" not in str(error) or "\n" in text)
         return
-    names = query.labels(tree)
+    names = query.list_labels(tree)
     hold(0 < len(names) <= query.MAX_LABELS)
     zeros, ones, halves = (dict.fromkeys(names, x) for x in (0.0, 1.0, 0.5))
     hold(query.matches(tree, ones, halves) in (True, False))
@@ -84,18 +84,18 @@ def fuzz_card(data: bytes) -> None:
     card.to_json().encode()
     if isinstance(card, TextCard):
         return
-    hold(isinstance(card, Card) and bool(card.labels) == ("scores" in card.heads))
-    hold(bool(card.space) == bool(card.dimensions) == ("vectors" in card.heads))
+    hold(isinstance(card, Card) and bool(card.labels) == ("scores" in card.outputs))
+    hold(bool(card.space) == bool(card.dimensions) == ("vectors" in card.outputs))
     for tiles in map(int, card.pooling):
         scores = np.random.default_rng(0).random((3, 1 + tiles, len(card.labels))).astype(np.float32)
         pooled = pool(scores, card)
         hold(((pooled >= 0) & (pooled <= 1)).all())
-    hold(all(card.floor <= card.threshold(label) <= 1 for label in card.labels))
+    hold(all(card.min_score <= card.threshold(label) <= 1 for label in card.labels))
 
 
 def fuzz_photo(data: bytes) -> None:
     try:
-        opened = decode.decode(data, [decode.Need(SIZE, tiles=4)], max_pixels=1_000_000)
+        opened = decode.decode(data, [decode.ViewSpec(SIZE, tiles=4)], max_pixels=1_000_000)
     except decode.Unreadable as why:
         hold(0 < len(why.reason) <= 200)
         return
@@ -114,7 +114,8 @@ SEEDS = {
         b'"pooling":{"4":{"a":[1,0,0],"b":[0.5,0.5,-1]}},"fit":"crop","measured":[{"n":1}],"details":{"x":[NaN]}}',
         b'{"name":"s","version":"1","labels":["a"],"input_size":8,"heads":["scores","vectors"],"floor":0.1,'
         b'"space":{"name":"w","dim":4},"thresholds_rest_on":{"a":7}}',
-        b'{"kind":"text","name":"t","version":"1","space":{"name":"w","dim":4},"context":8,"pad_to":8,"form":"lower"}',
+        b'{"kind":"text","name":"t","version":"1","space":{"name":"w","dim":4},"context":8,"pad_to":8,"text_normalization":"lower"}',
+        b'{"name":"n","version":"1","labels":["a"],"input_size":8,"outputs":["scores"],"min_score":0.1}',
     ],
 }
 

@@ -19,7 +19,8 @@ from library import InThisProcess, Library, Untouched, make  # noqa: E402
 from toy import photo, write_toy  # noqa: E402
 
 from photosearch.errors import InputError  # noqa: E402
-from photosearch.library import places  # noqa: E402
+from photosearch.library.folders import is_present, list_roots  # noqa: E402
+from photosearch.library.photos import find_missing, read_counts  # noqa: E402
 from photosearch.photos import decode, remote, walk  # noqa: E402
 
 ROOT = "memory://bucket/photos"
@@ -72,15 +73,15 @@ def test_a_buckets_photos_are_listed_with_size_and_date(bucket):
     assert sorted(found) == ["a b?#*[1].png", "blue.png", "broken.jpg", "empty.jpg", "red.png"]
     assert found["broken.jpg"].size_bytes == 8
     assert abs(found["broken.jpg"].mtime_ns / 1e9 - time.time()) < 600
-    assert folders[0].passed_over == {".mp4": 1}
+    assert folders[0].skipped == {".mp4": 1}
 
 
 def test_photos_at_addresses_are_indexed_and_found(bucket, library):
     told = index(library)
     assert told["New"] == [f"{ROOT}/2024/a b?#*[1].png", f"{ROOT}/2024/blue.png", f"{ROOT}/red.png"]
-    assert told["CouldNotRead"] == [f"{ROOT}/broken.jpg", f"{ROOT}/empty.jpg"]
+    assert told["ReadFailed"] == [f"{ROOT}/broken.jpg", f"{ROOT}/empty.jpg"]
     assert [found.path for found in library._found("red")] == [f"{ROOT}/red.png"]
-    assert [root.root for root in places.roots(library.db)] == [ROOT]
+    assert [root.root for root in list_roots(library.db)] == [ROOT]
     assert "New" not in index(library, decoders=Untouched)
 
 
@@ -101,35 +102,35 @@ def test_a_bucket_that_does_not_answer_removes_nothing(bucket, library, monkeypa
 
     monkeypatch.setattr(type(bucket), "ls", fail)
     told = index(library)
-    assert told == {"CouldNotList": [ROOT]}
-    assert places.counts(library.db)["photos"] == 5
+    assert told == {"ListFailed": [ROOT]}
+    assert read_counts(library.db)["photos"] == 5
 
 
 def test_what_looks_at_a_library_asks_no_network(bucket, library, monkeypatch):
     index(library)
     monkeypatch.setattr(remote, "_open", lambda protocol: pytest.fail("a network was asked"))
     paths = [found.path for found in library._found("red")]
-    assert places.find_unseen(library.db, paths) == {}
-    (root,) = places.roots(library.db)
-    assert places.is_there(root)
+    assert find_missing(library.db, paths) == {}
+    (root,) = list_roots(library.db)
+    assert is_present(root)
 
 
 def test_an_object_that_is_gone_or_too_long_is_told_like_a_file(bucket, monkeypatch):
     with pytest.raises(decode.Unreadable) as gone:
         decode.read(f"{ROOT}/nowhere.jpg")
-    assert (gone.value.reason, gone.value.passing) == ("no such file or directory", True)
-    monkeypatch.setattr(decode, "MAX_BYTES", 5)
+    assert (gone.value.reason, gone.value.transient) == ("no such file or directory", True)
+    monkeypatch.setattr(decode, "MAX_FILE_BYTES", 5)
     with pytest.raises(decode.Unreadable) as long:
         decode.read(f"{ROOT}/broken.jpg")
     assert long.value.reason.startswith("the file is longer than")
-    assert not long.value.passing
+    assert not long.value.transient
 
 
 def test_an_address_that_leads_nowhere_is_told_in_a_line(library):
     for address, line in {
         "memory://nowhere/photos": "memory://nowhere/photos: no such folder",
-        "file://tmp/photos": "file://tmp/photos: a folder of this machine; name its path",
-        "nonsense://bucket": "nonsense://: fsspec can't read from there: Protocol not known: nonsense",
+        "file://tmp/photos": "file://tmp/photos: give the path of a local folder, not an address",
+        "nonsense://bucket": "nonsense://: fsspec can't read it: Protocol not known: nonsense",
     }.items():
         with pytest.raises(InputError) as told:
             list(library.events(address))

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from library import Library, Untouched, kept_decoders, make
 
-from photosearch.index.events import CouldNotRead
-from photosearch.library import answers, places
+from photosearch.index.events import ReadFailed
+from photosearch.library.folders import list_roots
+from photosearch.library.photos import read_counts
+from photosearch.library.runs import read_last_run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,7 +39,7 @@ def test_a_copy_of_a_root_that_still_stands_is_a_second_root(library: Library) -
     library.index("old")
     shutil.copytree(library.path("old"), library.path("new"))
     assert library.index("new") == {"New": [name.replace("old", "new") for name in names]}
-    assert [r.root for r in places.roots(library.db)] == [str(library.path("old")), str(library.path("new"))]
+    assert [r.root for r in list_roots(library.db)] == [str(library.path("old")), str(library.path("new"))]
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -68,10 +70,10 @@ def test_a_broken_photo_that_was_excluded_and_came_back_is_tried_again(library: 
     library.photo("broken.jpg").write_bytes(b"no photo")
     library.index()
     library.index(exclude=("broken.jpg",))
-    assert places.counts(library.db)["excluded"] == 1
+    assert read_counts(library.db)["excluded"] == 1
     told = list(library.events(include=("broken.jpg",)))
-    assert CouldNotRead(str(library.path("broken.jpg")), "not a photo in a format that is known") in told
-    assert [places.counts(library.db)[k] for k in ("unreadable", "excluded")] == [1, 0]
+    assert ReadFailed(str(library.path("broken.jpg")), "not a photo in a known format") in told
+    assert [read_counts(library.db)[k] for k in ("unreadable", "excluded")] == [1, 0]
 
 
 def test_a_run_that_was_stopped_says_so_and_removes_nothing_of_the_folders_that_it_never_reached(
@@ -84,8 +86,8 @@ def test_a_run_that_was_stopped_says_so_and_removes_nothing_of_the_folders_that_
     told: list[object] = []
     for event in library.events(prune=True, stop=lambda: len(told) >= 1):
         told.append(event)
-    assert places.counts(library.db)["removed"] == 0
-    last = answers.last_run(library.db)
+    assert read_counts(library.db)["removed"] == 0
+    last = read_last_run(library.db)
     assert last is not None
     assert last["summary"]["stopped"] is True
     assert library.index(decoders=Untouched)["Removed"] == ["b/00.png"]
@@ -98,5 +100,5 @@ def test_a_folder_below_a_root_that_is_named_and_is_gone_loses_its_photos_where_
     names = several(library, 2, "b")
     library.index()
     shutil.rmtree(library.path("b"))
-    assert library.index("b") == {"KeptAll": ["b"]}
+    assert library.index("b") == {"RemovalRefused": ["b"]}
     assert library.index("b", prune=True) == {"Removed": names}

@@ -11,18 +11,23 @@ from toy import photo, toy_card, write_toy
 from photosearch.errors import InputError, ModelError, StoreError
 from photosearch.index import plan as planning
 from photosearch.index.events import (
-    CouldNotList,
-    CouldNotRead,
-    KeptAll,
+    ListFailed,
     New,
-    Remembered,
+    ReadFailed,
+    RemovalRefused,
+    Rescored,
     RootMoved,
-    ScoredAgain,
+    SettingsSaved,
     Unchanged,
 )
-from photosearch.library import answers, marks, places, ranking
+from photosearch.library import marks, matching
 from photosearch.library.database import Database
+from photosearch.library.folders import list_roots, read_settings
+from photosearch.library.labels import read_labels
 from photosearch.library.lock import only_one
+from photosearch.library.models import read_default_model
+from photosearch.library.photos import find_image_at, list_unreadable, read_counts
+from photosearch.library.runs import read_last_run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -164,7 +169,7 @@ def test_the_date_of_the_shot_comes_along(library):
     library.photo("IMG_20180203_101112.jpg")
     os.utime(library.photo("20180203/undated.jpg"), ns=(0, 0))  # a folder's name is no date of a photo
     library.index()
-    found = {library.below(f.path): f.taken for f in ranking.find(library.db, _is("red"), library.labels())}
+    found = {library.below(f.path): f.taken for f in matching.find_matches(library.db, _is("red"), library.labels())}
     assert found["dated.jpg"] == found["IMG-20180203-WA0001.jpg"] == "2019-07-20T11:22:33"
     assert found["IMG_20180203_101112.jpg"] == "2018-02-03T10:11:12"
     assert found["20180203/undated.jpg"] in ("1970-01-01T00:00:00", *(f"1969-12-31T{h}:00:00" for h in range(12, 24)))
@@ -182,13 +187,13 @@ def test_a_content_that_comes_back_has_its_date_without_being_decoded(library):
     library.index()
     path.write_bytes(dated)
     assert library.index() == {"Changed": ["a.jpg"]}
-    (found,) = ranking.find(library.db, _is("red"), library.labels())
+    (found,) = matching.find_matches(library.db, _is("red"), library.labels())
     assert (found.taken, found.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
     assert library.model.scored() == 2
 
 
 def _is(label):
-    from photosearch.search.query import Is
+    from photosearch.query import Is
 
     return Is(label)
 
@@ -215,7 +220,7 @@ def test_a_photo_whose_content_is_known_is_not_decoded(library):
     shutil.copy(first, library.path("b.png"))
     library.photo("c.png", "blue")
     # With this limit no photo can be decoded any more.
-    assert library.index(max_pixels=1) == {"New": ["b.png"], "CouldNotRead": ["c.png"], "Unchanged": ["a.png"]}
+    assert library.index(max_pixels=1) == {"New": ["b.png"], "ReadFailed": ["c.png"], "Unchanged": ["a.png"]}
     assert library.scores() == {"a.png": 1.0, "b.png": 1.0}
 
 
@@ -225,7 +230,7 @@ def test_a_photo_whose_content_is_known_is_not_decoded(library):
 def test_a_photo_that_moved_keeps_its_scores_and_its_truth_without_being_scored(library):
     several(library, 4, "a")
     library.index()
-    marks.put_truth(library.db, [("red", places.image_of(library.db, str(library.path("a/00.png"))), True)])
+    marks.put_marks(library.db, [("red", find_image_at(library.db, str(library.path("a/00.png"))), True)])
     library.model.scored()
     library.path("b").mkdir()
     for before, after in (("a/00.png", "b/00.png"), ("a/01.png", "a/99.png"), ("a/02.png", "02.png")):
@@ -235,8 +240,8 @@ def test_a_photo_that_moved_keeps_its_scores_and_its_truth_without_being_scored(
         "Unchanged": ["a/03.png"],
     }
     assert (library.model.scored(), sorted(library.scores())) == (0, ["02.png", "a/03.png", "a/99.png", "b/00.png"])
-    assert [library.below(t.path) for t in marks.truth(library.db)] == ["b/00.png"]
-    assert places.counts(library.db)["removed"] == 0
+    assert [library.below(t.path) for t in marks.list_marks(library.db)] == ["b/00.png"]
+    assert read_counts(library.db)["removed"] == 0
 
 
 def test_a_folder_that_was_renamed_takes_its_photos_along(library):
@@ -261,7 +266,7 @@ def test_a_photo_that_moved_to_another_root_is_moved_in_either_order(library):
         told = library.index(*order)
         assert told["Moved"] == [(f"{name}/0{i}.png", f"{goal}/0{i}.png") for i in range(2)]
         assert "Removed" not in told
-        assert "KeptAll" not in told
+        assert "RemovalRefused" not in told
         shutil.rmtree(library.path(goal))
         library.index("x", "y", prune=True)
 
@@ -290,7 +295,7 @@ def test_a_photo_that_moved_over_another_takes_its_place(library):
     library.index()
     library.path("a.png").replace(library.path("b.png"))
     assert library.index() == {"Moved": [("a.png", "b.png")], "Unchanged": ["c.png"]}
-    assert (library.find("red"), library.find("blue"), places.counts(library.db)["photos"]) == (["b.png"], [], 2)
+    assert (library.find("red"), library.find("blue"), read_counts(library.db)["photos"]) == (["b.png"], [], 2)
 
 
 def test_a_photo_that_was_touched_is_not_taken_for_a_copy_that_was_removed_long_ago(library):
@@ -353,13 +358,13 @@ def leave_link(library: Library, before: str, after: str) -> None:
 def test_a_root_that_moved_and_left_a_link_is_one_root_at_its_new_place(library, named):
     names = several(library, 3, "home")
     library.index("home")
-    marks.put_truth(library.db, [("red", places.image_of(library.db, str(library.path(names[0]))), True)])
+    marks.put_marks(library.db, [("red", find_image_at(library.db, str(library.path(names[0]))), True)])
     leave_link(library, "home", "disk/home")
     told = library.index(named)
     moved = [f"disk/{name}" for name in names]
     assert told == {"RootMoved": [("home", "disk/home")], "Unchanged": moved}
-    assert (library.find(), [library.below(t.path) for t in marks.truth(library.db)]) == (moved, moved[:1])
-    assert (len(places.roots(library.db)), library.model.scored()) == (1, 3)
+    assert (library.find(), [library.below(t.path) for t in marks.list_marks(library.db)]) == (moved, moved[:1])
+    assert (len(list_roots(library.db)), library.model.scored()) == (1, 3)
 
 
 def test_a_library_that_took_a_link_for_a_second_copy_is_mended_by_the_next_run(library):
@@ -372,7 +377,7 @@ def test_a_library_that_took_a_link_for_a_second_copy_is_mended_by_the_next_run(
     assert len(library.find()) == 6
     moved = [name.replace("home", "disk") for name in names]
     assert library.index("home", "disk") == {"RootMoved": [("home", "disk")], "Unchanged": moved}
-    assert (library.find(), [r.root for r in places.roots(library.db)]) == (moved, [str(library.path("disk"))])
+    assert (library.find(), [r.root for r in list_roots(library.db)]) == (moved, [str(library.path("disk"))])
 
 
 def test_a_root_that_only_a_dead_link_stands_for_keeps_its_photos(library):
@@ -380,7 +385,7 @@ def test_a_root_that_only_a_dead_link_stands_for_keeps_its_photos(library):
     library.index("home")
     leave_link(library, "home", "disk/home")
     library.path("disk").rename(library.path("unplugged"))
-    assert library.index("home") == {"CouldNotList": ["home"]}
+    assert library.index("home") == {"ListFailed": ["home"]}
     assert library.find() == names
 
 
@@ -434,7 +439,7 @@ def test_a_copy_that_lost_its_dates_is_known_by_its_content_once_the_old_disk_is
         os.utime(path, ns=(0, 1))
     library.path("old").rename(library.path("away"))
     told = library.index("new")
-    assert ("RootMoved" in told, len(places.roots(library.db))) == ((True, 1) if same else (False, 2))
+    assert ("RootMoved" in told, len(list_roots(library.db))) == ((True, 1) if same else (False, 2))
     if same:
         assert (library.model.scored(), len(library.find())) == (12, 12)
 
@@ -448,7 +453,7 @@ def test_forget_reaches_a_root_that_a_link_has_replaced(library):
     library.photo("disk/home/new.png", "blue")
     with Whole(library.db.path) as whole:
         assert whole.forget([library.path("home")]) == 2
-    assert places.roots(library.db) == []
+    assert list_roots(library.db) == []
     assert library.path(names[0]).exists()
 
 
@@ -458,7 +463,7 @@ def test_a_folder_with_other_photos_is_a_new_root_even_where_a_root_is_missing(l
     shutil.rmtree(library.path("old"))
     several(library, 3, "new")
     assert library.index("new") == {"New": [f"new/0{i}.png" for i in range(3)]}
-    assert len(places.roots(library.db)) == 2
+    assert len(list_roots(library.db)) == 2
 
 
 def test_a_root_that_moved_to_where_a_part_of_it_is_known_takes_that_part_in(library):
@@ -467,7 +472,7 @@ def test_a_root_that_moved_to_where_a_part_of_it_is_known_takes_that_part_in(lib
     library.path("old").rename(library.path("new"))
     library.index("new/2024")
     library.index("new")
-    assert [r.root for r in places.roots(library.db)] == [str(library.path("new"))]
+    assert [r.root for r in list_roots(library.db)] == [str(library.path("new"))]
     assert sorted(library.scores()) == [f"new/2024/0{i}.png" for i in range(4)]
     assert library.index("new/2024", "new") == {"Unchanged": [f"new/2024/0{i}.png" for i in range(4)]}
 
@@ -487,7 +492,7 @@ def test_a_folder_around_known_roots_takes_them_in_without_opening_a_photo(libra
         library.index(folder)
     told = library.index(decoders=Untouched)
     assert told == {"Unchanged": ["a/b/00.png", "a/b/01.png", "c/00.png", "c/01.png"]}
-    assert [r.root for r in places.roots(library.db)] == [str(library.folder)]
+    assert [r.root for r in list_roots(library.db)] == [str(library.folder)]
 
 
 def test_a_folder_below_a_known_root_is_a_part_of_it(library):
@@ -499,7 +504,7 @@ def test_a_folder_below_a_known_root_is_a_part_of_it(library):
     library.path("a/b/00.png").unlink()
     library.path("c/00.png").unlink()
     assert library.index("a/b") == {"Removed": ["a/b/00.png"], "Unchanged": ["a/b/01.png", "a/b/new.png"]}
-    assert [r.root for r in places.roots(library.db)] == [str(library.folder)]
+    assert [r.root for r in list_roots(library.db)] == [str(library.folder)]
     assert sorted(library.scores()) == ["a/b/01.png", "a/b/new.png", "c/00.png"]
 
 
@@ -540,12 +545,12 @@ def test_what_is_gone_is_marked_and_comes_back_without_being_scored(library):
     library.index()
     library.path("00.png").rename(library.folder.with_name("aside.png"))
     assert library.index() == {"Removed": ["00.png"], "Unchanged": names[1:]}
-    assert (sorted(library.scores()), places.counts(library.db)["removed"]) == (names[1:], 1)
+    assert (sorted(library.scores()), read_counts(library.db)["removed"]) == (names[1:], 1)
     assert library.index() == {"Unchanged": names[1:]}
     library.folder.with_name("aside.png").rename(library.path("00.png"))
     library.model.scored()
     assert library.index() == {"Returned": ["00.png"], "Unchanged": names[1:]}
-    assert (sorted(library.scores()), places.counts(library.db)["removed"]) == (names, 0)
+    assert (sorted(library.scores()), read_counts(library.db)["removed"]) == (names, 0)
     assert library.model.scored() == 0
 
 
@@ -577,8 +582,8 @@ def test_a_root_that_lost_most_of_its_photos_keeps_them_all_until_told(library, 
         shutil.rmtree(library.path("root/b"))
     gone = 3 if how == "more than half" else 5
     events = list(library.events("root"))
-    assert events[-1] == KeptAll(str(library.path("root")), gone, 5)
-    assert (places.counts(library.db)["removed"], len(library.scores())) == (0, 5)
+    assert events[-1] == RemovalRefused(str(library.path("root")), gone, 5)
+    assert (read_counts(library.db)["removed"], len(library.scores())) == (0, 5)
     told = library.index("root", prune=True)
     assert len(told["Removed"]) == gone
     assert len(library.scores()) == 5 - gone
@@ -603,11 +608,11 @@ def test_a_folder_that_can_not_be_looked_into_loses_nothing(as_nobody, monkeypat
         library.index()
         library.path("a").chmod(0)
         told = library.index()
-        assert told == {"CouldNotList": ["a"], "Unchanged": [f"b/0{i}.png" for i in range(4)]}
-        assert CouldNotList(str(library.path("a")), "Permission denied") in list(library.events())
+        assert told == {"ListFailed": ["a"], "Unchanged": [f"b/0{i}.png" for i in range(4)]}
+        assert ListFailed(str(library.path("a")), "Permission denied") in list(library.events())
         assert len(library.scores("green")) == 7
         library.path("a").chmod(0o400)  # now its names can be read, and nothing else
-        assert library.index() == {**told, "CouldNotList": ["a", "a/deep"]}
+        assert library.index() == {**told, "ListFailed": ["a", "a/deep"]}
         assert len(library.scores()) == 7
         library.path("a").chmod(0o700)
         assert len(library.index()["Unchanged"]) == 7
@@ -621,22 +626,22 @@ def test_an_unreadable_photo_is_recorded_and_not_opened_again_until_it_changes(l
     good = broken.read_bytes()
     same_stat(broken, b"no photo")
     library.photo("b.png", "blue")
-    first = CouldNotRead(str(broken), "not a photo in a format that is known")
+    first = ReadFailed(str(broken), "not a photo in a known format")
     assert first in list(library.events())
-    assert [(library.below(p), why) for p, why, _ in places.unreadable(library.db)] == [("a.png", first.reason)]
-    assert next(library.events(decoders=Untouched)) == CouldNotRead(str(broken), first.reason, remembered=True)
+    assert [(library.below(p), why) for p, why, _ in list_unreadable(library.db)] == [("a.png", first.reason)]
+    assert next(library.events(decoders=Untouched)) == ReadFailed(str(broken), first.reason, remembered=True)
     same_stat(broken, good)
     assert library.index() == {"Changed": ["a.png"], "Unchanged": ["b.png"]}
-    assert (places.unreadable(library.db), library.find("red")) == ([], ["a.png"])
+    assert (list_unreadable(library.db), library.find("red")) == ([], ["a.png"])
 
 
 def test_an_unreadable_photo_is_opened_again_when_it_changes_or_by_force(library):
     for name in ("a.png", "b.png"):
         library.photo(name).write_bytes(b"no photo")
-    assert library.index() == {"CouldNotRead": ["a.png", "b.png"]}
+    assert library.index() == {"ReadFailed": ["a.png", "b.png"]}
     library.photo("a.png")
-    assert library.index() == {"Changed": ["a.png"], "CouldNotRead": ["b.png"]}
-    assert library.index(force=True) == {"ScoredAgain": ["a.png"], "CouldNotRead": ["b.png"]}
+    assert library.index() == {"Changed": ["a.png"], "ReadFailed": ["b.png"]}
+    assert library.index(force=True) == {"Rescored": ["a.png"], "ReadFailed": ["b.png"]}
 
 
 def test_a_photo_that_broke_is_not_found_and_is_again_once_it_is_mended(library):
@@ -645,7 +650,7 @@ def test_a_photo_that_broke_is_not_found_and_is_again_once_it_is_mended(library)
     library.photo("b.png", "blue")
     library.index()
     path.write_bytes(good[:50])
-    assert library.index() == {"CouldNotRead": ["a.png"], "Unchanged": ["b.png"]}
+    assert library.index() == {"ReadFailed": ["a.png"], "Unchanged": ["b.png"]}
     assert library.scores() == {"b.png": 0.0}
     path.write_bytes(good)
     assert library.index() == {"Changed": ["a.png"], "Unchanged": ["b.png"]}
@@ -659,15 +664,15 @@ def test_a_reason_that_may_pass_is_tried_again_and_costs_no_score(as_nobody, mon
         for name in ("known.png", "new.png"):
             library.photo(name, size=(64, len(name)))
             library.path(name).chmod(0o600 if name == "known.png" else 0)
-        assert library.index() == {"New": ["known.png"], "CouldNotRead": ["new.png"]}
-        assert [why for _, why, _ in places.unreadable(library.db)] == ["permission denied"]
+        assert library.index() == {"New": ["known.png"], "ReadFailed": ["new.png"]}
+        assert [why for _, why, _ in list_unreadable(library.db)] == ["permission denied"]
         library.path("known.png").chmod(0)
-        assert library.index(force=True) == {"CouldNotRead": ["known.png", "new.png"]}
+        assert library.index(force=True) == {"ReadFailed": ["known.png", "new.png"]}
         assert library.scores() == {"known.png": 1.0}
         library.path("known.png").chmod(0o600)
         library.path("new.png").chmod(0o600)
         assert library.index() == {"Changed": ["new.png"], "Unchanged": ["known.png"]}
-        assert (library.scores(), places.unreadable(library.db)) == ({"known.png": 1.0, "new.png": 1.0}, [])
+        assert (library.scores(), list_unreadable(library.db)) == ({"known.png": 1.0, "new.png": 1.0}, [])
 
 
 # ---- models
@@ -677,7 +682,7 @@ def test_force_opens_and_scores_everything_again(library):
     names = several(library, 3)
     library.index()
     library.path("00.png").write_bytes(b"no photo")
-    assert library.index(force=True) == {"CouldNotRead": ["00.png"], "ScoredAgain": names[1:]}
+    assert library.index(force=True) == {"ReadFailed": ["00.png"], "Rescored": names[1:]}
     assert library.model.scored() == 5
 
 
@@ -689,7 +694,7 @@ def test_a_batch_that_fails_costs_only_itself(library):
         library.index(model=fails, batch_size=2)
     assert sorted(library.scores()) == ["0.png", "1.png"]
     assert len(library.rows()["photos"]) == 2
-    assert library.index() == {"ScoredAgain": ["0.png", "1.png"], "New": [f"{i}.png" for i in range(2, 6)]}
+    assert library.index() == {"Rescored": ["0.png", "1.png"], "New": [f"{i}.png" for i in range(2, 6)]}
     assert library.scores()["3.png"] == 1.0
 
 
@@ -702,7 +707,7 @@ def test_a_new_version_replaces_scores_batch_by_batch_and_find_works_half_way(li
     run.close()
     halves, whole = dict.fromkeys(names[:2], 0.5), dict.fromkeys(names[2:], 1.0)
     assert library.scores() == {**halves, **whole}
-    assert library.index(model=newer) == {"ScoredAgain": names[2:], "Unchanged": names[:2]}
+    assert library.index(model=newer) == {"Rescored": names[2:], "Unchanged": names[:2]}
     assert (library.scores(), newer.scored()) == (dict.fromkeys(names, 0.5), 5)
     assert len(library.rows()["scores"]) == 15
 
@@ -734,14 +739,14 @@ def test_another_number_of_tiles_scores_again(library):
     names = several(library, 2)
     library.index()
     told = list(library.events(tiles=4))
-    assert told[0] == Remembered(str(library.folder), "tiles: 4")
-    assert told[1:] == [ScoredAgain(str(library.path(name)), "other tiles") for name in names]
+    assert told[0] == SettingsSaved(str(library.folder), "tiles: 4")
+    assert told[1:] == [Rescored(str(library.path(name)), "other tiles") for name in names]
     assert library.index() == library.index(tiles=4) == {"Unchanged": names}
     assert library.model.scored() == 4
     assert library.scores() == dict.fromkeys(names, 1.0)
-    with pytest.raises(ModelError, match="not calibrated for --tiles 9"):
+    with pytest.raises(ModelError, match="can't use 9 tiles"):
         library.index(tiles=9)
-    assert places.settings(library.db, places.roots(library.db)[0]).tiles == 4
+    assert read_settings(library.db, list_roots(library.db)[0]).tiles == 4
 
 
 def test_scores_with_tiles_and_without_live_side_by_side_and_the_folder_says_which_answer(library):
@@ -757,7 +762,7 @@ def test_scores_with_tiles_and_without_live_side_by_side_and_the_folder_says_whi
     assert tiled > plain
     library.model.scored()
     for tiles, expected in ((0, plain), (4, tiled), (0, plain)):
-        assert library.index(tiles=tiles, decoders=Untouched) == {"Remembered": [""], "Unchanged": ["a.png"]}
+        assert library.index(tiles=tiles, decoders=Untouched) == {"SettingsSaved": [""], "Unchanged": ["a.png"]}
         assert library.scores()["a.png"] == expected
     assert library.model.scored() == 0
     os.utime(library.photo("b.png"), ns=(0, 1))
@@ -784,10 +789,10 @@ def test_models_of_different_names_keep_their_scores_side_by_side(library):
     names = several(library, 2)
     library.index()
     other = another_model(library, "other.onnx", toy_card(name="other", labels=("red", "sea", "sky"), pooling={}))
-    assert library.index(model=other) == {"Remembered": [""], "ScoredAgain": names}
+    assert library.index(model=other) == {"SettingsSaved": [""], "Rescored": names}
     assert library.index(model=other) == library.index(decoders=Untouched) == {"Unchanged": names}
-    assert answers.answering(library.db) == "toy"
-    labels = [(label.model, label.name) for label in answers.labels(library.db)]
+    assert read_default_model(library.db) == "toy"
+    labels = [(label.model, label.name) for label in read_labels(library.db)]
     assert sorted(labels) == [("other", x) for x in ("red", "sea", "sky")] + [
         ("toy", x) for x in ("blue", "green", "red")
     ]
@@ -805,7 +810,7 @@ def test_links_are_followed_only_when_asked_and_loops_end(library):
     library.path("a/loop").symlink_to(library.folder)
     assert library.index() == {"New": names}
     assert library.index(follow_symlinks=True) == {
-        "Remembered": [""], "New": ["a/link/x.png"], "Unchanged": names,
+        "SettingsSaved": [""], "New": ["a/link/x.png"], "Unchanged": names,
     }  # fmt: skip
     assert library.index() == {"Unchanged": [*names, "a/link/x.png"]}
 
@@ -853,7 +858,7 @@ def test_a_run_that_was_stopped_is_completed_by_the_next_in_the_same_rows(librar
         assert after <= len(told) < 5 + 5 + 1 + 60
         library.index(batch_size=3)
         assert library.rows() == undisturbed.rows()
-        assert answers.last_run(library.db)["finished_at"] is not None
+        assert read_last_run(library.db)["finished_at"] is not None
 
 
 def test_a_run_is_stopped_among_folders_without_photos_too(library, monkeypatch):
@@ -872,7 +877,7 @@ def test_a_run_that_was_stopped_removes_nothing(library):
     told = []
     for event in library.events(stop=lambda: len(told) >= 2):
         told.append(event)
-    assert places.counts(library.db)["removed"] == 0
+    assert read_counts(library.db)["removed"] == 0
     assert library.index()["Removed"] == ["00.png"]
 
 
@@ -889,9 +894,9 @@ def test_a_finished_run_leaves_what_it_counted(library):
     several(library, 3)
     library.photo("broken.png").write_bytes(b"no photo")
     library.index()
-    last = answers.last_run(library.db)
+    last = read_last_run(library.db)
     assert (last["pid"], last["provider"], last["finished_at"] is not None) == (os.getpid(), "cpu", True)
-    assert last["summary"] == {"New": 3, "CouldNotRead": 1, "stopped": False}
+    assert last["summary"] == {"New": 3, "ReadFailed": 1, "stopped": False}
 
 
 def test_only_one_run_at_a_time_may_hold_a_library(library):
@@ -902,7 +907,7 @@ def test_only_one_run_at_a_time_may_hold_a_library(library):
         next(run)
         with pytest.raises(StoreError, match=held), only_one(second):
             pass
-        assert places.counts(second)["photos"] == 1
+        assert read_counts(second)["photos"] == 1
         run.close()
     with only_one(library.db):
         pass

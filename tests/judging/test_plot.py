@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from photosearch.errors import InputError
-from photosearch.judging import plot, report
+from photosearch.judging import metrics, plot
 
 rng = np.random.default_rng(1)
-PHOTOS = [report.Judged(f"{i}.jpg", float(s), bool(rng.random() < s)) for i, s in enumerate(rng.random(200))]
+PHOTOS = [metrics.LabeledScore(f"{i}.jpg", float(s), bool(rng.random() < s)) for i, s in enumerate(rng.random(200))]
 RED = (0xD5, 0x5E, 0x00)
 
 
@@ -64,7 +64,7 @@ def test_a_label_is_text_and_no_formula(tmp_path, label):
 
 def test_one_photo_is_enough_for_a_picture(tmp_path):
     for drawing in (plot.precision_recall, plot.reliability):
-        drawing(tmp_path / "p.png", [report.Judged("a.jpg", 1.0, True)], 0.5, "bird")
+        drawing(tmp_path / "p.png", [metrics.LabeledScore("a.jpg", 1.0, True)], 0.5, "bird")
         across, down = reds(tmp_path / "p.png")  # the point and the threshold are there
         assert 0 < across < 1
         assert 0 < down < 1
@@ -72,7 +72,7 @@ def test_one_photo_is_enough_for_a_picture(tmp_path):
 
 def test_what_cannot_be_drawn_is_said(tmp_path):
     with pytest.raises(InputError, match="none of the 1 photos that you know of shows bird"):
-        plot.precision_recall(tmp_path / "p.png", [report.Judged("a.jpg", 0.9, False)], 0.5, "bird")
+        plot.precision_recall(tmp_path / "p.png", [metrics.LabeledScore("a.jpg", 0.9, False)], 0.5, "bird")
     with pytest.raises(InputError, match="nothing to draw"):
         plot.reliability(tmp_path / "p.png", [], 0.5, "bird")
     with pytest.raises(InputError, match=r"p\.xyz: can't draw this kind of file; end the name in \.png"):

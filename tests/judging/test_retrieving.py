@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from seen import BLACK, BLUE, GREEN, RED, open_seen
+from embedding_library import BLACK, BLUE, GREEN, RED, open_seen
 from toy import toy_card
 
 from photosearch.errors import InputError, QueryError
@@ -22,7 +22,7 @@ def seen(tmp_path, monkeypatch):
 def judge(seen, *rows: str, **options):
     file = seen.folder / "queries.csv"
     file.write_text("\n".join(["query,path", *rows]))
-    return seen.asks.judge_retrieval(file, **options)
+    return seen.asks.report_retrieval(file, **options)
 
 
 def test_each_description_is_ranked_against_every_picture(seen):
@@ -75,7 +75,7 @@ def test_what_can_not_be_judged_is_told_in_one_line(seen, rows, said):
         judge(seen, *rows)
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="can't be read"):
-        seen.asks.judge_retrieval(seen.folder / "nothing.csv")
+        seen.asks.report_retrieval(seen.folder / "nothing.csv")
 
 
 def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):

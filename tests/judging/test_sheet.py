@@ -46,7 +46,7 @@ def test_photos_stand_in_order_whole_and_in_their_own_shape(tmp_path):
     wide = photo(tmp_path / "wide.jpg", (640, 320), RED, BLUE)
     high = photo(tmp_path / "high.jpg", (200, 800), BLUE)
     turned = photo(tmp_path / "turned.jpg", (640, 320), RED, BLUE, orientation=6)  # to be turned right by 90 degrees
-    (page,) = written(sheet.write(tmp_path, [(1, wide), (2, high), (3, turned)]))
+    (page,) = written(sheet.write_sheet(tmp_path, [(1, wide), (2, high), (3, turned)]))
     first, second, third = (cell(page, i)[0] for i in range(3))
     assert like(first[4:156, 4:156], RED).all()
     assert like(first[4:156, 164:316], BLUE).all()
@@ -59,7 +59,7 @@ def test_photos_stand_in_order_whole_and_in_their_own_shape(tmp_path):
 
 def test_the_numbers_are_large_and_are_those_given(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
-    (page,) = written(sheet.write(tmp_path, [(1, path), (8, path), (8, path), (288, path)]))
+    (page,) = written(sheet.write_sheet(tmp_path, [(1, path), (8, path), (8, path), (288, path)]))
     strips = [cell(page, i)[1] for i in range(4)]
     inked = [np.argwhere(strip.max(axis=-1) < 60) for strip in strips]
     assert all(np.ptp(ink[:, 0]) >= 18 for ink in inked)  # pixels high
@@ -73,7 +73,7 @@ def test_a_photo_that_cannot_be_opened_leaves_its_number_and_a_gap(tmp_path):
     good = photo(tmp_path / "good.jpg", (64, 64), RED)
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
     (page,) = written(
-        sheet.write(tmp_path, [(1, str(tmp_path / "bad.jpg")), (2, str(tmp_path / "gone.jpg")), (3, good)])
+        sheet.write_sheet(tmp_path, [(1, str(tmp_path / "bad.jpg")), (2, str(tmp_path / "gone.jpg")), (3, good)])
     )
     for i in (0, 1):
         square, strip = cell(page, i)
@@ -86,19 +86,19 @@ def test_thirty_photos_fill_a_page(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     one, two = (tmp_path / name for name in ("one", "two"))
     one.mkdir(), two.mkdir()
-    assert [x.name for x in sheet.write(one, [(i, path) for i in range(1, PER_PAGE + 1)])] == ["sheet-1.jpg"]
-    pages = sheet.write(two, [(i, path) for i in range(1, PER_PAGE + 2)])
+    assert [x.name for x in sheet.write_sheet(one, [(i, path) for i in range(1, PER_PAGE + 1)])] == ["sheet-1.jpg"]
+    pages = sheet.write_sheet(two, [(i, path) for i in range(1, PER_PAGE + 2)])
     assert sorted(two.iterdir()) == pages == [two / "sheet-1.jpg", two / "sheet-2.jpg"]
     full, rest = written(pages)
     assert full.shape == (GAP + 5 * (STRIP + SIDE + GAP), GAP + 6 * (SIDE + GAP), 3)
     assert rest.shape == (2 * GAP + STRIP + SIDE, 2 * GAP + SIDE, 3)
     assert like(cell(full, 29)[0][4:156, 4:156], RED).all()
-    assert sheet.write(two, []) == []
+    assert sheet.write_sheet(two, []) == []
 
 
 def test_a_very_long_panorama_is_still_a_line(tmp_path):
     path = photo(tmp_path / "a.png", (3000, 4), RED)
-    (page,) = written(sheet.write(tmp_path, [(1, path)]))
+    (page,) = written(sheet.write_sheet(tmp_path, [(1, path)]))
     square = cell(page, 0)[0]
     assert (square[0, :, 0] - square[0, :, 1] > 30).all()
     assert not (square[20:, :, 0] - square[20:, :, 1] > 20).any()
@@ -107,7 +107,7 @@ def test_a_very_long_panorama_is_still_a_line(tmp_path):
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     with pytest.raises(InputError, match=r"sheet-1\.jpg: can't be written: No such file or directory"):
-        sheet.write(tmp_path / "no", [(1, path)])
+        sheet.write_sheet(tmp_path / "no", [(1, path)])
 
 
 def test_a_sheet_that_can_not_be_written_whole_leaves_the_old_one(tmp_path):
@@ -119,7 +119,7 @@ def test_a_sheet_that_can_not_be_written_whole_leaves_the_old_one(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
     try:
         with pytest.raises(InputError, match=r"sheet-1\.jpg: can't be written: File too large"):
-            sheet.write(tmp_path, [(1, red)])
+            sheet.write_sheet(tmp_path, [(1, red)])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)

@@ -11,8 +11,9 @@ from library import Library, kept_decoders, make
 
 from photosearch.errors import InputError
 from photosearch.judging import truth
-from photosearch.library import marks, places
-from photosearch.library.marks import Truth
+from photosearch.library import marks
+from photosearch.library.marks import Mark
+from photosearch.library.photos import find_image_at
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,15 +47,15 @@ def test_relative_paths_count_from_the_csv(tmp_path: Path, library: Library) -> 
     path = csv(tmp_path, "path,label,present\nb.jpg,red,0\nsub/c.jpg,red,1\n")
     assert imported(library, path) == (2, 0)
     folder = str(tmp_path / "photos")
-    assert marks.truth(library.db, "red") == [
-        Truth(f"{folder}/b.jpg", "red", False, None),
-        Truth(f"{folder}/sub/c.jpg", "red", True, None),
+    assert marks.list_marks(library.db, "red") == [
+        Mark(f"{folder}/b.jpg", "red", False, None),
+        Mark(f"{folder}/sub/c.jpg", "red", True, None),
     ]
 
 
 def test_what_is_true_of_a_photo_is_true_of_its_copy(tmp_path: Path, library: Library) -> None:
     imported(library, csv(tmp_path, "path,label,present\na.jpg,red,1\n"))
-    assert [os.path.basename(t.path) for t in marks.truth(library.db, "red")] == ["a.jpg", "copy of a.jpg"]
+    assert [os.path.basename(t.path) for t in marks.list_marks(library.db, "red")] == ["a.jpg", "copy of a.jpg"]
 
 
 def test_columns_may_stand_in_any_order_among_others(tmp_path: Path, library: Library) -> None:
@@ -69,12 +70,12 @@ def test_rows_that_were_not_judged_are_passed_over(tmp_path: Path, library: Libr
 def test_what_is_exported_can_be_imported(tmp_path: Path, library: Library) -> None:
     odd = library.photo("od.jpg", "red", quality=50).rename(library.path('od,d "name"\n.jpg'))
     library.index()
-    marks.put_truth(library.db, [("red", places.image_of(library.db, str(odd)), True)])
-    before, out = marks.truth(library.db), io.StringIO(newline="")
+    marks.put_marks(library.db, [("red", find_image_at(library.db, str(odd)), True)])
+    before, out = marks.list_marks(library.db), io.StringIO(newline="")
     truth.write_rows(before, out)
     (tmp_path / "again.csv").write_text(out.getvalue(), newline="")
     assert imported(library, tmp_path / "again.csv") == (1, 0)
-    assert marks.truth(library.db) == before
+    assert marks.list_marks(library.db) == before
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_bad_row_names_its_line(tmp_path: Path, text: str, message: str) -> No
 def test_a_bad_row_imports_nothing(tmp_path: Path, library: Library, rows: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         imported(library, csv(tmp_path, f"path,label,present\na.jpg,red,1\n{rows}\n"))
-    assert marks.truth(library.db) == []
+    assert marks.list_marks(library.db) == []
 
 
 def test_unknown_photos_can_be_passed_over(tmp_path: Path, library: Library) -> None:
@@ -124,7 +125,7 @@ def test_a_cell_may_be_padded_and_a_path_need_not_be_utf8(library: Library) -> N
     path = csv(library.folder.parent, "")
     path.write_bytes(b"path , Label,present\na.jpg, red , 1 \nr\xff.jpg,red,\t0\n")
     assert imported(library, path) == (2, 0)
-    told = [(library.below(t.path), t.present) for t in marks.truth(library.db, "red")]
+    told = [(library.below(t.path), t.present) for t in marks.list_marks(library.db, "red")]
     assert told == [("a.jpg", True), (odd, False), ("copy of a.jpg", True)]
 
 

@@ -11,13 +11,28 @@ import pytest
 from toy import toy_card
 
 from photosearch.errors import StoreError
-from photosearch.library import answers, marks, places, ranking
-from photosearch.library.answers import Label
+from photosearch.library import marks, matching
 from photosearch.library.database import Database
-from photosearch.library.places import File, Scope
-from photosearch.library.ranking import Found
+from photosearch.library.folders import Scope, add_root, find_scope, list_folders, list_roots, put_folder
+from photosearch.library.labels import read_labels, save_threshold
+from photosearch.library.matching import Match
+from photosearch.library.models import list_models, put_model, read_default_model, set_default_model
+from photosearch.library.photos import (
+    FileRecord,
+    find_image_at,
+    list_places,
+    list_unreadable,
+    mark_absent,
+    put_image,
+    put_photo,
+    put_unreadable,
+    read_counts,
+)
+from photosearch.library.records import Label
+from photosearch.library.runs import begin_run
 from photosearch.library.schema import VERSION
-from photosearch.search.query import parse
+from photosearch.library.scores import find_scored, put_prediction
+from photosearch.query import parse
 
 CARD = toy_card(labels=("bird", "dog", "cat"), pooling={}, thresholds={"bird": 0.8})
 
@@ -33,25 +48,25 @@ class Shelf:
 
     def __init__(self, db: Database, card=CARD, digest="d1"):
         self.db = db
-        self.model_id, self.ids = answers.put_model(db, card, digest, 0)
-        self.root = places.add_root(db, "/photos") if not places.roots(db) else places.roots(db)[0]
+        self.model_id, self.ids = put_model(db, card, digest, 0)
+        self.root = add_root(db, "/photos") if not list_roots(db) else list_roots(db)[0]
         self.contents = 0
 
     def put(self, path, taken="2020-01-01T12:00:00", image_id=None, mtime_ns=0, **scores):
         if image_id is None:
             self.contents += 1
-            image_id = places.put_image(self.db, bytes([self.contents]) * 32, 4, 3, taken, taken and "DateTimeOriginal")
-            answers.put_said(self.db, image_id, self.model_id, self.ids, scores)
-        folder_id = places.folder_id(self.db, self.root, os.path.dirname(f"/photos/{path}"))
-        places.put_photo(self.db, folder_id, os.path.basename(path), File(1, mtime_ns), image_id)
+            image_id = put_image(self.db, bytes([self.contents]) * 32, 4, 3, taken, taken and "DateTimeOriginal")
+            put_prediction(self.db, image_id, self.model_id, self.ids, scores)
+        folder_id = put_folder(self.db, self.root, os.path.dirname(f"/photos/{path}"))
+        put_photo(self.db, folder_id, os.path.basename(path), FileRecord(1, mtime_ns), image_id)
         return image_id
 
     def find(self, text, **options):
-        labels = {label.name: label for label in answers.labels(self.db)}
+        labels = {label.name: label for label in read_labels(self.db)}
         names = ("under", "since", "until", "file_dates")
         bounds = {"under": None, "since": None, "until": None, **{k: options.pop(k) for k in names if k in options}}
-        only = ranking.choose_photos(self.db, **bounds)
-        found = ranking.find(self.db, parse(text), labels, only=only, **options)
+        only = matching.filter_photos(self.db, **bounds)
+        found = matching.find_matches(self.db, parse(text), labels, only=only, **options)
         return [f.path.removeprefix("/photos/") for f in found]
 
 
@@ -74,11 +89,11 @@ def test_a_library_is_made_only_when_asked_and_for_its_owner_alone(tmp_path):
         Database(path)
     assert not path.parent.exists()
     with Database(path, create=True) as made:
-        answers.put_model(made, CARD, "d", 0)
+        put_model(made, CARD, "d", 0)
         assert {stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()} == {0o600}
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     with Database(path) as again:
-        assert len(answers.labels(again)) == 3
+        assert len(read_labels(again)) == 3
 
 
 def test_a_library_of_a_newer_version_is_refused_in_one_line(db):
@@ -93,12 +108,12 @@ def test_what_a_transaction_wrote_is_there_whole_or_not_at_all(db, shelf):
     def fail():
         with db.transaction():
             shelf.put("a.jpg", bird=1.0)
-            assert places.counts(db)["photos"] == 1
+            assert read_counts(db)["photos"] == 1
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert (places.counts(db)["photos"], places.counts(db)["images"]) == (0, 0)
+    assert (read_counts(db)["photos"], read_counts(db)["images"]) == (0, 0)
     with db.transaction():
         shelf.put("a.jpg", bird=1.0)
     assert raw(db, "SELECT count(*) FROM photos") == [(1,)]
@@ -108,8 +123,8 @@ def test_reading_goes_on_while_another_writes(db, shelf):
     shelf.put("a.jpg", bird=0.9)
     with Database(db.path) as reader, db.transaction():
         shelf.put("b.jpg", bird=0.9)
-        assert ranking.find(reader, parse("bird"), {"bird": answers.labels(reader)[0]}) == [
-            Found("/photos/a.jpg", 0.9, "2020-01-01T12:00:00", "DateTimeOriginal", 1)
+        assert matching.find_matches(reader, parse("bird"), {"bird": read_labels(reader)[0]}) == [
+            Match("/photos/a.jpg", 0.9, "2020-01-01T12:00:00", "DateTimeOriginal", 1)
         ]
 
 
@@ -133,7 +148,7 @@ def test_paths_are_text_and_what_is_not_utf8_is_bytes(db, shelf):
     ]  # fmt: skip
     assert shelf.find("bird") == [f"{odd}/ä.jpg", f"ä/{odd}.jpg"]
     assert shelf.find("bird", under=f"/photos/{odd}") == [f"{odd}/ä.jpg"]
-    assert places.image_of(db, f"/photos/ä/{odd}.jpg") == 2
+    assert find_image_at(db, f"/photos/ä/{odd}.jpg") == 2
 
 
 # ---- find
@@ -152,23 +167,23 @@ def test_a_label_holds_from_the_users_threshold_on_else_the_cards_else_a_half(db
         shelf.put(name, bird=score, dog=score)
     assert shelf.find("bird") == ["high", "card"]
     assert shelf.find("dog") == ["high", "card", "middle", "half"]
-    bird = answers.labels(db)[0]
+    bird = read_labels(db)[0]
     assert bird == Label(bird.id, "toy", "bird", 0.8, saved=False)
-    answers.save_threshold(db, bird, 0.7)
-    assert answers.labels(db)[0] == Label(bird.id, "toy", "bird", 0.7, saved=True)
+    save_threshold(db, bird, 0.7)
+    assert read_labels(db)[0] == Label(bird.id, "toy", "bird", 0.7, saved=True)
     assert shelf.find("bird") == ["high", "card", "middle"]
     assert shelf.find("bird", min_score=0.3) == ["high", "card", "middle", "half", "low"]
     assert shelf.find("bird and not dog", min_score=0.85) == []
-    answers.save_threshold(db, bird, None)
+    save_threshold(db, bird, None)
     assert shelf.find("bird") == ["high", "card"]
 
 
 def test_a_saved_threshold_outlives_a_new_version_of_the_model(db, shelf):
     shelf.put("a.jpg", bird=0.9, dog=0.9, cat=0.9)
-    answers.save_threshold(db, answers.labels(db)[0], 0.1)
+    save_threshold(db, read_labels(db)[0], 0.1)
     newer = toy_card(version="2", labels=("bird", "owl"), pooling={}, thresholds={"bird": 0.6, "owl": 0.7})
-    answers.put_model(db, newer, "d2", 0)
-    assert {label.name: label.threshold for label in answers.labels(db)} == {
+    put_model(db, newer, "d2", 0)
+    assert {label.name: label.threshold for label in read_labels(db)} == {
         "bird": 0.1,
         "dog": 0.5,
         "cat": 0.5,
@@ -179,7 +194,7 @@ def test_a_saved_threshold_outlives_a_new_version_of_the_model(db, shelf):
 def test_what_was_not_looked_at_is_neither_yes_nor_no(db, shelf):
     shelf.put("bird only", bird=0.9)
     shelf.put("both", bird=0.9, dog=0.1)
-    places.put_photo(db, places.folder_id(db, shelf.root, "/photos"), "unknown", File(1, 1), unseen(db))
+    put_photo(db, put_folder(db, shelf.root, "/photos"), "unknown", FileRecord(1, 1), unseen(db))
     assert shelf.find("bird") == ["bird only", "both"]
     assert shelf.find("not dog") == ["bird only", "both"]
     assert shelf.find("bird and not dog") == shelf.find("bird or dog") == ["bird only", "both"]
@@ -187,23 +202,23 @@ def test_what_was_not_looked_at_is_neither_yes_nor_no(db, shelf):
 
 def unseen(db):
     """An image that no model has looked at."""
-    return places.put_image(db, b"u" * 32, 1, 1)
+    return put_image(db, b"u" * 32, 1, 1)
 
 
 def test_a_photo_below_the_floor_ranks_among_the_first_of_what_does_not_show_it(db):
-    shelf = Shelf(db, toy_card(labels=("bird", "dog"), pooling={}, floor=0.1))
+    shelf = Shelf(db, toy_card(labels=("bird", "dog"), pooling={}, min_score=0.1))
     shelf.put("a little", dog=0.2)
     shelf.put("below")
     shelf.put("much", dog=0.9)
-    labels = {label.name: label for label in answers.labels(db)}
-    found = ranking.find(db, parse("not dog"), labels)
+    labels = {label.name: label for label in read_labels(db)}
+    found = matching.find_matches(db, parse("not dog"), labels)
     assert [(f.path, f.score) for f in found] == [("/photos/below", 1.0), ("/photos/a little", 0.8)]
 
 
 def test_a_label_that_an_older_file_of_the_model_lacked_is_unknown_where_only_that_one_looked(db):
     old = Shelf(db, toy_card(labels=("bird",), pooling={}), "old")
     old.put("old", bird=0.9)
-    new = Shelf(db, toy_card(version="2", labels=("bird", "owl"), pooling={}, floor=0.01), "new")
+    new = Shelf(db, toy_card(version="2", labels=("bird", "owl"), pooling={}, min_score=0.01), "new")
     new.contents = 9
     new.put("new", bird=0.9)
     assert new.find("bird") == ["old", "new"]
@@ -213,22 +228,22 @@ def test_a_label_that_an_older_file_of_the_model_lacked_is_unknown_where_only_th
 def test_labels_of_several_models_are_joined(db, shelf):
     image_id = shelf.put("a.jpg", bird=0.9, dog=0.2)
     other = toy_card(name="scenes", labels=("sea", "night"), pooling={})
-    model_id, ids = answers.put_model(db, other, "d9", 0)
-    answers.put_said(db, image_id, model_id, ids, {"sea": 0.6, "night": 0.1})
+    model_id, ids = put_model(db, other, "d9", 0)
+    put_prediction(db, image_id, model_id, ids, {"sea": 0.6, "night": 0.1})
     assert shelf.find("bird and sea and not night") == ["a.jpg"]
     assert shelf.find("sea and dog") == []
 
 
 def test_the_labels_of_the_model_that_answers_come_first(db, shelf):
-    answers.put_model(db, toy_card(name="other", labels=("bird",), pooling={}), "d9", 0)
-    assert answers.answering(db) is None
-    assert [label.model for label in answers.labels(db)] == ["toy"] * 3 + ["other"]
-    answers.use(db, "other")
-    assert answers.answering(db) == "other"
-    assert [label.model for label in answers.labels(db)] == ["other"] + ["toy"] * 3
-    assert [label.name for label in answers.labels(db, "toy")] == ["bird", "dog", "cat"]
+    put_model(db, toy_card(name="other", labels=("bird",), pooling={}), "d9", 0)
+    assert read_default_model(db) is None
+    assert [label.model for label in read_labels(db)] == ["toy"] * 3 + ["other"]
+    set_default_model(db, "other")
+    assert read_default_model(db) == "other"
+    assert [label.model for label in read_labels(db)] == ["other"] + ["toy"] * 3
+    assert [label.name for label in read_labels(db, "toy")] == ["bird", "dog", "cat"]
     with pytest.raises(StoreError, match=r"third has looked at no photo here yet: .* known are other, toy"):
-        answers.use(db, "third")
+        set_default_model(db, "third")
 
 
 def test_dates_bound_what_is_found_each_with_all_that_it_names(shelf):
@@ -258,8 +273,8 @@ def test_a_photo_without_a_date_has_its_files(shelf, monkeypatch):
     time.tzset()
     try:
         shelf.put("a.jpg", None, mtime_ns=1_600_000_000 * 10**9, bird=0.9)
-        (found,) = ranking.find(shelf.db, parse("bird"), {"bird": answers.labels(shelf.db)[0]})
-        assert found == Found("/photos/a.jpg", 0.9, "2020-09-13T21:26:40", "file", 1)
+        (found,) = matching.find_matches(shelf.db, parse("bird"), {"bird": read_labels(shelf.db)[0]})
+        assert found == Match("/photos/a.jpg", 0.9, "2020-09-13T21:26:40", "file", 1)
         assert shelf.find("bird", since="2020-09-13", until="2020-09-13") == []
         assert shelf.find("bird", since="2020-09-13", until="2020-09-13", file_dates=True) == ["a.jpg"]
         assert shelf.find("bird", since="2020-09-14", file_dates=True) == []
@@ -272,8 +287,8 @@ def test_a_folder_bounds_what_is_found_and_names_that_begin_alike_are_others(db,
     for path in ("a/1.jpg", "a/b/2.jpg", "a b/3.jpg", "ab/4.jpg", "a-/5.jpg", "a0/6.jpg", "7.jpg"):
         shelf.put(path, bird=0.9)
     elsewhere = Shelf(db)
-    elsewhere.root, elsewhere.contents = places.add_root(db, "/photos2"), 50
-    places.put_photo(db, places.folder_id(db, elsewhere.root, "/photos2/x"), "8.jpg", File(1, 1), 1)
+    elsewhere.root, elsewhere.contents = add_root(db, "/photos2"), 50
+    put_photo(db, put_folder(db, elsewhere.root, "/photos2/x"), "8.jpg", FileRecord(1, 1), 1)
     assert shelf.find("bird", under="/photos/a") == ["a/1.jpg", "a/b/2.jpg"]
     assert shelf.find("bird", under="/photos/a/b") == ["a/b/2.jpg"]
     assert shelf.find("bird", under="/photos/none") == []
@@ -296,11 +311,11 @@ def test_copies_are_found_each_and_removed_ones_are_not(db, shelf):
     image_id = shelf.put("a.jpg", bird=0.9)
     shelf.put("b.jpg", image_id=image_id)
     shelf.put("c.jpg", image_id=image_id)
-    assert [path for _, _, path in places.standing(db, image_id, 2)] == ["/photos/a.jpg", "/photos/b.jpg"]
-    places.put_gone(db, [places.standing(db, image_id, 9)[0][0]], "removed")
+    assert [path for _, _, path in list_places(db, image_id, 2)] == ["/photos/a.jpg", "/photos/b.jpg"]
+    mark_absent(db, [list_places(db, image_id, 9)[0][0]], "removed")
     assert shelf.find("bird") == ["b.jpg", "c.jpg"]
-    assert [path for _, _, path in places.standing(db, image_id, 9)] == [f"/photos/{n}.jpg" for n in "bca"]
-    assert (places.counts(db)["photos"], places.counts(db)["removed"], places.counts(db)["images"]) == (
+    assert [path for _, _, path in list_places(db, image_id, 9)] == [f"/photos/{n}.jpg" for n in "bca"]
+    assert (read_counts(db)["photos"], read_counts(db)["removed"], read_counts(db)["images"]) == (
         2,
         1,
         1,
@@ -311,22 +326,22 @@ def test_copies_are_found_each_and_removed_ones_are_not(db, shelf):
 
 
 def test_roots_never_overlap(db):
-    child = places.add_root(db, "/p/a/b")
-    folder_id = places.folder_id(db, child, "/p/a/b/c")
-    assert places.scope(db, "/p/a/b/c") == Scope(child.root_id, "/p/a/b", "c")
-    assert places.scope(db, "/p/a") is None
-    other = places.add_root(db, "/p/ab")
-    around = places.add_root(db, "/p/a")
-    assert places.roots(db) == [other, around]
-    assert places.scope(db, "/p/a/b/c") == Scope(around.root_id, "/p/a", "b/c")
-    assert places.folder_id(db, around, "/p/a/b/c") == folder_id
-    everything = places.add_root(db, "/")
-    assert (places.roots(db), places.scope(db, "/p/a/b/c")) == (
+    child = add_root(db, "/p/a/b")
+    folder_id = put_folder(db, child, "/p/a/b/c")
+    assert find_scope(db, "/p/a/b/c") == Scope(child.root_id, "/p/a/b", "c")
+    assert find_scope(db, "/p/a") is None
+    other = add_root(db, "/p/ab")
+    around = add_root(db, "/p/a")
+    assert list_roots(db) == [other, around]
+    assert find_scope(db, "/p/a/b/c") == Scope(around.root_id, "/p/a", "b/c")
+    assert put_folder(db, around, "/p/a/b/c") == folder_id
+    everything = add_root(db, "/")
+    assert (list_roots(db), find_scope(db, "/p/a/b/c")) == (
         [everything],
         Scope(everything.root_id, "/", "p/a/b/c"),
     )
-    assert places.folder_id(db, everything, "/p/a/b/c") == folder_id
-    assert places.folders(db, Scope(everything.root_id, "/", "p")) == [(folder_id, "/p/a/b/c")]
+    assert put_folder(db, everything, "/p/a/b/c") == folder_id
+    assert list_folders(db, Scope(everything.root_id, "/", "p")) == [(folder_id, "/p/a/b/c")]
 
 
 # ---- truth, and what is counted
@@ -335,25 +350,25 @@ def test_roots_never_overlap(db):
 def test_truth_is_taken_whole_or_not_at_all_and_the_last_word_counts(db, shelf):
     a, b = shelf.put("a.jpg", bird=0.9), shelf.put("x/b.jpg", bird=0.1)
     shelf.put("copy of a.jpg", image_id=a)
-    marks.put_truth(db, [("bird", a, True), ("bird", b, True), ("dog", a, False)])
-    marks.put_truth(db, [("bird", b, False)])
+    marks.put_marks(db, [("bird", a, True), ("bird", b, True), ("dog", a, False)])
+    marks.put_marks(db, [("bird", b, False)])
     with pytest.raises(StoreError, match="constraint"):
-        marks.put_truth(db, [("bird", a, False), ("bird", 999, True)])
-    bird = answers.labels(db)[0]
-    told = [(t.path.removeprefix("/photos/"), t.label, t.present, t.score) for t in marks.truth(db, scored=bird)]
+        marks.put_marks(db, [("bird", a, False), ("bird", 999, True)])
+    bird = read_labels(db)[0]
+    told = [(t.path.removeprefix("/photos/"), t.label, t.present, t.score) for t in marks.list_marks(db, scored=bird)]
     assert told == [
         ("a.jpg", "bird", True, 0.9), ("x/b.jpg", "bird", False, 0.1), ("copy of a.jpg", "bird", True, 0.9),
         ("a.jpg", "dog", False, 0.9), ("copy of a.jpg", "dog", False, 0.9),
     ]  # fmt: skip
-    assert [t.path for t in marks.truth(db, "bird", under="/photos/x")] == ["/photos/x/b.jpg"]
-    assert places.counts(db)["truth"] == 3
+    assert [t.path for t in marks.list_marks(db, "bird", under="/photos/x")] == ["/photos/x/b.jpg"]
+    assert read_counts(db)["truth"] == 3
 
 
 def test_the_image_of_a_path_is_told(db, shelf):
     image_id = shelf.put("x/a.jpg", bird=0.9)
-    places.put_unreadable(db, places.folder_id(db, shelf.root, "/photos/x"), "b.jpg", File(1, 1), "broken", False)
-    assert places.image_of(db, "/photos/x/a.jpg") == image_id
-    assert [places.image_of(db, p) for p in ("/photos/x/b.jpg", "/photos/x/none.jpg", "/photos/a.jpg", "/a.jpg")] == [
+    put_unreadable(db, put_folder(db, shelf.root, "/photos/x"), "b.jpg", FileRecord(1, 1), "broken", False)
+    assert find_image_at(db, "/photos/x/a.jpg") == image_id
+    assert [find_image_at(db, p) for p in ("/photos/x/b.jpg", "/photos/x/none.jpg", "/photos/a.jpg", "/a.jpg")] == [
         None
     ] * 4
 
@@ -361,17 +376,17 @@ def test_the_image_of_a_path_is_told(db, shelf):
 def test_unreadable_photos_keep_the_time_since_when_for_as_long_as_the_reason_stays(db, shelf, monkeypatch):
     from photosearch.library import database as storing
 
-    folder_id = places.folder_id(db, shelf.root, "/photos")
+    folder_id = put_folder(db, shelf.root, "/photos")
     for minute, reason in enumerate(["torn", "torn", "burnt"]):
         monkeypatch.setattr(storing, "now", lambda at=minute: f"2026-01-01T00:0{at}:00Z")
-        places.put_unreadable(db, folder_id, "a.jpg", File(minute, minute), reason, False)
-        ((_, why, since),) = places.unreadable(db)
+        put_unreadable(db, folder_id, "a.jpg", FileRecord(minute, minute), reason, False)
+        ((_, why, since),) = list_unreadable(db)
         assert (why, since) == (reason, f"2026-01-01T00:0{[0, 0, 2][minute]}:00Z")
 
 
 def test_a_content_is_seen_once_its_scores_are_committed_from_any_thread(db, shelf):
     def seen(model_id=shelf.model_id):
-        return model_id in answers.looked(db, bytes([1]) * 32, [shelf.model_id, 98])
+        return model_id in find_scored(db, bytes([1]) * 32, [shelf.model_id, 98])
 
     with ThreadPoolExecutor(4) as threads:
         assert not any(threads.map(lambda _: seen(), range(50)))
@@ -385,9 +400,9 @@ def test_a_content_is_seen_once_its_scores_are_committed_from_any_thread(db, she
 def test_the_models_are_told_with_what_they_have_scored(db, shelf):
     for name in "abc":
         shelf.put(name, bird=0.9)
-    answers.begin_run(db, ["toy"], "cpu")
-    newer_id, ids = answers.put_model(db, toy_card(version="2", labels=("bird",), pooling={}), "d2", 0)
-    answers.put_said(db, 1, newer_id, ids, {"bird": 0.5})
-    answers.begin_run(db, ["toy"], "cpu")
-    told = [(m["name"], m["version"], m["tiles"], m["images"]) for m in answers.models(db)]
+    begin_run(db, ["toy"], "cpu")
+    newer_id, ids = put_model(db, toy_card(version="2", labels=("bird",), pooling={}), "d2", 0)
+    put_prediction(db, 1, newer_id, ids, {"bird": 0.5})
+    begin_run(db, ["toy"], "cpu")
+    told = [(m["name"], m["version"], m["tiles"], m["images"]) for m in list_models(db)]
     assert told == [("toy", "2", 0, 1), ("toy", "1", 0, 2)]

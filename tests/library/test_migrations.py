@@ -1,7 +1,6 @@
 """Libraries of old versions open in this one, and a migration that fails or is killed costs nothing.
 
-tests/schemas/ keeps a small library of every schema that was ever released (`python tests/schemas/keep.py`). A larger
-one of schema 1 is made by its own SQL, and what it answered is worked out from its tables: benchmarks/migration.py.
+tests/schemas/ keeps a small library of every schema that was ever released (`python tests/schemas/keep.py`).
 """
 
 import os
@@ -22,15 +21,18 @@ import pytest
 import sqlite_utils
 from sqlite_utils import Migrations
 
-from benchmarks import migration, page
-from benchmarks.measure import machine
+from photosearch import query
 from photosearch.errors import StoreError
-from photosearch.library import answers, heads, marks, places, ranking, schema
+from photosearch.library import classifiers, marks, matching, schema
 from photosearch.library.database import Database
-from photosearch.library.marks import Truth
-from photosearch.library.places import FolderSettings
+from photosearch.library.folders import FolderSettings, list_roots, read_settings
+from photosearch.library.labels import read_labels, undo_threshold
+from photosearch.library.marks import Mark
+from photosearch.library.models import list_models, read_default_model
+from photosearch.library.photos import list_unreadable, read_counts, read_folder
 from photosearch.library.rebuild import rebuild
-from photosearch.search import query
+from photosearch.library.runs import read_last_run
+from photosearch.library.scores import activate
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "5"))
@@ -74,32 +76,32 @@ def test_every_schema_since_the_first_is_kept() -> None:
 def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, tmp_path: Path) -> None:
     path = kept(version, tmp_path)
     with Database(path) as db:
-        labels = {label.name: label for label in answers.labels(db)}
-        found = ranking.find(db, query.parse("bird"), labels)
+        labels = {label.name: label for label in read_labels(db)}
+        found = matching.find_matches(db, query.parse("bird"), labels)
         assert [(f.path, f.score) for f in found] == [
             ("/photos/0.jpg", 0.9), ("/photos/copy of 0.jpg", 0.9), ("/photos/2.jpg", 0.55),
         ]  # fmt: skip
         assert found[2].taken == "2019-07-20T12:34:56"
         assert found[2].taken_from == ("exif" if version == 1 else "DateTimeOriginal")
         assert (labels["bird"].threshold, labels["bird"].saved, labels["dog"].saved) == (0.5, True, False)
-        assert marks.truth(db, "bird", scored=labels["bird"]) == [
-            Truth("/photos/0.jpg", "bird", True, 0.9),
-            Truth("/photos/2.jpg", "bird", True, 0.55),
-            Truth(STRANGE, "bird", False, 0.1),
-            Truth("/photos/copy of 0.jpg", "bird", True, 0.9),
+        assert marks.list_marks(db, "bird", scored=labels["bird"]) == [
+            Mark("/photos/0.jpg", "bird", True, 0.9),
+            Mark("/photos/2.jpg", "bird", True, 0.55),
+            Mark(STRANGE, "bird", False, 0.1),
+            Mark("/photos/copy of 0.jpg", "bird", True, 0.9),
         ]
-        assert places.unreadable(db) == [("/photos/broken.jpg", "image file is truncated", "2026-11-23T12:00:00Z")]
-        assert places.counts(db) == {
+        assert list_unreadable(db) == [("/photos/broken.jpg", "image file is truncated", "2026-11-23T12:00:00Z")]
+        assert read_counts(db) == {
             "photos": 5, "unreadable": 1, "removed": 1, "excluded": int(version > 1), "images": 4,
             "truth": 6 if version > 2 else 4,
         }  # fmt: skip
-        sample = marks.sample(db, labels["bird"])
+        sample = marks.find_sample(db, labels["bird"])
         assert sample is not None
         assert [(p.path, p.score, p.present) for p in sample.photos] == [
             ("/photos/0.jpg", 0.9, True), (STRANGE, 0.1, False),
         ]  # fmt: skip
-        assert answers.answering(db) == "old"
-        last = answers.last_run(db)
+        assert read_default_model(db) == "old"
+        last = read_last_run(db)
         assert last is not None
         assert (last["models"], last["started_at"], last["host"]) == (["old"], "2026-11-23T12:00:00Z", "host")
     assert path.with_name(f"library.db.schema{version}").exists() == (version < schema.VERSION)
@@ -108,9 +110,9 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
 @pytest.mark.parametrize("version", range(2, schema.VERSION + 1))
 def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> None:
     with Database(kept(version, tmp_path)) as db:
-        (scope,) = places.roots(db)
-        assert places.settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
-        of_files = [m for m in answers.models(db) if m["name"] != "yours"]
+        (scope,) = list_roots(db)
+        assert read_settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
+        of_files = [m for m in list_models(db) if m["name"] != "yours"]
         assert [(m["name"], m["tiles"], m["images"], m["path"]) for m in of_files] == [
             ("old", 0, 4, None), ("old", 4, 1, None), ("sight", 0, 4, "/models/sight.onnx"),
         ]  # fmt: skip
@@ -118,28 +120,28 @@ def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> 
         assert [(i, np.frombuffer(v, np.float16).tolist()) for i, v in vectors] == list(
             enumerate(np.eye(4).tolist(), 1)
         )
-        (known,) = [k for k in places.known(db, scope, "/photos", [1, 2]).values() if k.photo_id == 1]
+        (known,) = [k for k in read_folder(db, scope, "/photos", [1, 2]).values() if k.photo_id == 1]
         assert known.readings == {1: False, 2: True}
         with db.transaction():
-            answers.let_answer(db, 1, 1)
-        labels = {label.name: label for label in answers.labels(db)}
-        assert ranking.find(db, query.parse("bird"), labels, limit=1)[0].score == 0.95
+            activate(db, 1, 1)
+        labels = {label.name: label for label in read_labels(db)}
+        assert matching.find_matches(db, query.parse("bird"), labels, limit=1)[0].score == 0.95
 
 
 def test_what_schema_3_can_hold_is_there_still(tmp_path: Path) -> None:
     with Database(kept(3, tmp_path)) as db:
-        (head,) = heads.heads(db)
+        (head,) = classifiers.list_classifiers(db)
         assert (head.label.name, head.label.model, head.digest, head.base_id) == (
             "my dog", "yours", "fedcba9876543210", None,
         )  # fmt: skip
         assert (np.frombuffer(head.weights, "<f4").tolist(), head.bias, head.told) == (
             [1, 0, 0, -1], 0.25, {"rests_on": "2 marks"},
         )  # fmt: skip
-        assert heads.taught(db, head.label) == {1: (True, 0.75), 4: (False, 0.25)}
-        assert marks.undo(db) == [("my dog", 1, None), ("my dog", 4, None)]
-        labels = {label.name: label for label in answers.labels(db)}
-        assert answers.undo_threshold(db, labels["bird"])
-        assert {label.name: label for label in answers.labels(db)}["bird"].threshold == 0.6
+        assert classifiers.read_training_marks(db, head.label) == {1: (True, 0.75), 4: (False, 0.25)}
+        assert marks.undo_marks(db) == [("my dog", 1, None), ("my dog", 4, None)]
+        labels = {label.name: label for label in read_labels(db)}
+        assert undo_threshold(db, labels["bird"])
+        assert {label.name: label for label in read_labels(db)}["bird"].threshold == 0.6
 
 
 def test_a_library_that_was_migrated_is_like_one_made_today(tmp_path: Path) -> None:
@@ -150,68 +152,7 @@ def test_a_library_that_was_migrated_is_like_one_made_today(tmp_path: Path) -> N
         assert tables(path) == tables(tmp_path / "new.db"), "a released schema never changes: add a migration"
 
 
-# ---- from schema 1, of everything that a user could have
-
-
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library of schema 1 with 4,000 photos."""
-    return migration.build(tmp_path_factory.mktemp("first") / "first.db", 4000)
-
-
-def test_the_library_that_is_made_is_one_of_schema_1(first: Path) -> None:
-    assert tables(first) == tables(SCHEMAS / "schema-1.db")
-    assert check_whole(first) == 1
-
-
-def test_all_answers_of_a_library_of_schema_1_are_what_they_were(first: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copy(first, tmp_path / "library.db"))
-    old = migration.OldLibrary(path)
-    before = old.answers()
-    with Database(path) as db:
-        after = migration.ask(db)
-        assert answers.answering(db) == "bird-photo", "whose run was completed last"
-    for kind in before:
-        assert after[kind] == before[kind], kind
-    found = {words: len(answer) for words, answer in before["find"].items()}
-    assert min(found.values()) > 10, found
-    assert min(old.counts[kind] for kind in ("unreadable", "removed", "truth")) > 100
-    assert sum("\udce9" in path for path, *_ in before["find"]["bird"]) > 100, "names that are not UTF-8"
-    assert ["library" in (told or {}) for told in before["report"]].count(True) > 4
-    assert [at.saved for at in before["labels"]].count(True) == 2
-    assert check_whole(path) == schema.VERSION
-
-
-def test_the_benchmark_of_a_migration_compares_all_of_it(tmp_path: Path) -> None:
-    figures = migration.migration(tmp_path, n=500)
-    assert set(figures["equal"].values()) == {True}
-    assert min(figures["compared"].values()) > 0
-    assert "| find | " in page.page({"migration": {**figures, "measured_on": "2026-01-02", "machine": machine()}})
-
-
-def test_thresholds_are_those_of_the_file_that_ran_last(first: Path, tmp_path: Path) -> None:
-    """Somebody went back to an older file: what it says counts, as it did."""
-    path = Path(shutil.copy(first, tmp_path / "library.db"))
-    with closing(sqlite3.connect(path)) as conn:
-        conn.execute("UPDATE runs SET model_id = 2 WHERE id = 5")
-        conn.commit()
-    before = migration.OldLibrary(path).answers()
-    with Database(path) as db:
-        assert answers.labels(db) == before["labels"]
-        assert [label.threshold for label in before["labels"] if label.name == "horse"] == [0.8]
-        assert migration.ask(db) == before
-
-
-def test_a_photo_that_no_model_has_looked_at_is_unknown_still(first: Path, tmp_path: Path) -> None:
-    path = Path(shutil.copy(first, tmp_path / "library.db"))
-    old = migration.OldLibrary(path)
-    label = old.by_name()["bird"]
-    unseen = {photo.image for photo in old.photos if photo.image} - old.scores[label.id].keys()
-    assert len(unseen) > 100
-    with Database(path) as db:
-        assert not unseen & {image for image, _ in marks.scored_images(db, label)}
-        everything = ranking.find(db, query.parse("bird or not bird"), {"bird": label})
-        assert not unseen & {found.image_id for found in everything}
+# ---- from schema 1, damaged or killed on the way
 
 
 DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
@@ -220,24 +161,31 @@ DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` s
 def damage_scores(path: Path) -> None:
     with closing(sqlite3.connect(path)) as conn:
         pages = [n for (n,) in conn.execute("SELECT pageno FROM dbstat WHERE name = 'scores' AND pagetype = 'leaf'")]
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
     with open(path, "r+b") as file:
         for page in pages[::3]:
-            file.seek(4096 * (page - 1))
-            file.write(b"\xff" * 4096)
+            file.seek(size * (page - 1))
+            file.write(b"\xff" * size)
 
 
 def damage_a_card(path: Path) -> None:
     with closing(sqlite3.connect(path)) as conn:
-        conn.execute("UPDATE models SET card = '{\"labels\": 7}' WHERE id = 3")
+        values = ("another", "1", "f" * 16, 0, '{"labels": 7}')
+        conn.execute("INSERT INTO models(name, version, digest, tiles, card) VALUES (?, ?, ?, ?, ?)", values)
         conn.commit()
+
+
+def read_marks_of_schema_1(path: Path) -> list[tuple[str, int, int]]:
+    with closing(sqlite3.connect(path)) as conn:
+        return conn.execute("SELECT label, image_id, present FROM truth ORDER BY label, image_id").fetchall()
 
 
 @pytest.mark.parametrize("damage", [damage_scores, damage_a_card])
 def test_a_damaged_library_of_schema_1_is_told_in_a_line_copied_aside_and_rescued(
-    first: Path, tmp_path: Path, damage: Callable[[Path], None]
+    tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    path = Path(shutil.copy(first, tmp_path / "library.db"))
-    marked = migration.OldLibrary(path).known
+    path = kept(1, tmp_path)
+    marked = read_marks_of_schema_1(path)
     damage(path)
     for _ in range(2):
         with pytest.raises(StoreError) as told:
@@ -247,11 +195,10 @@ def test_a_damaged_library_of_schema_1_is_told_in_a_line_copied_aside_and_rescue
         for file in (path, aside):  # the copy is what it was, the library too
             with closing(sqlite3.connect(file)) as conn:
                 assert conn.execute("PRAGMA user_version").fetchone() == (1,)
-                truth = conn.execute("SELECT label, image_id, present FROM truth")
-                assert {(label, image): bool(present) for label, image, present in truth} == marked
+            assert read_marks_of_schema_1(file) == marked
         assert aside.stat().st_mode & 0o777 == 0o600
     rebuilt = rebuild(path)
-    assert (rebuilt.marks, rebuilt.thresholds, rebuilt.folders) == (len(marked), 2, 2)
+    assert (rebuilt.marks, rebuilt.thresholds, rebuilt.folders) == (len(marked), 1, 1)
     assert check_whole(path) == schema.VERSION
 
 
@@ -266,7 +213,7 @@ def step():
     if steps == last:
         os.kill(os.getpid(), signal.SIGKILL)
 def migrate_and_die(conn):
-    conn.set_progress_handler(step, 1000)  # every thousand instructions of SQLite's
+    conn.set_progress_handler(step, 20)  # every 20 instructions of SQLite
     migrate(conn)
     if last == 0:
         print(steps, flush=True)
@@ -276,11 +223,12 @@ database.Database(path).close()
 
 
 @pytest.mark.hostile
-def test_a_migration_from_schema_1_that_is_killed_anywhere_costs_nothing(first: Path, tmp_path: Path) -> None:
+def test_a_migration_from_schema_1_that_is_killed_anywhere_costs_nothing(tmp_path: Path) -> None:
     def migrate(path: Path, last: int) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", KILLED, str(path), str(last)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
+    first = SCHEMAS / "schema-1.db"
     plain = Path(shutil.copy(first, tmp_path / "plain.db"))
     steps = int(migrate(plain, 0).stdout)
     before, after = rows(first), [row for row in rows(plain) if not row.startswith("_sqlite_migrations")]
@@ -330,7 +278,7 @@ def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version
         db.execute("DELETE FROM truth")
 
     with Database(path) as db:
-        assert places.counts(db)["truth"] == 0
+        assert read_counts(db)["truth"] == 0
     aside = path.with_name(f"library.db.schema{schema.VERSION - 1}")
     assert rows(aside) == before
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -358,7 +306,7 @@ def test_a_migration_that_fails_leaves_the_library_as_it_was(
     assert rows(path) == before
     monkeypatch.undo()
     with Database(path) as db:
-        assert places.counts(db)["photos"] == 5
+        assert read_counts(db)["photos"] == 5
 
 
 def wait_until_blocked(n: int) -> None:

@@ -9,10 +9,39 @@ import pytest
 from toy import sight_card, toy_card
 
 from photosearch.errors import StoreError
-from photosearch.library import answers, database, marks, places
-from photosearch.library.answers import Label
+from photosearch.library import database, marks
 from photosearch.library.database import Database
-from photosearch.library.places import File, FolderSettings
+from photosearch.library.folders import (
+    FolderCounts,
+    FolderSettings,
+    add_root,
+    count_photos,
+    find_scope,
+    is_away,
+    list_roots,
+    list_settings,
+    move_root,
+    put_folder,
+    put_settings,
+)
+from photosearch.library.forget import forget_photos
+from photosearch.library.labels import read_labels
+from photosearch.library.models import put_model
+from photosearch.library.photos import (
+    FileRecord,
+    find_image_at,
+    list_photo_files,
+    list_photos,
+    list_some_photos,
+    list_unreadable,
+    mark_absent,
+    put_image,
+    put_photo,
+    put_unreadable,
+    read_counts,
+)
+from photosearch.library.records import Label
+from photosearch.library.scores import put_prediction
 
 CARD = sight_card(labels=("bird", "dog"), pooling={"4": dict.fromkeys(("bird", "dog"), (0.5, 0.5, 0.0))})
 OF_IMAGES = ("images", "scores", "scores_aside", "scored", "vectors", "truth", "sample_photos")
@@ -26,26 +55,26 @@ def db(tmp_path):
 
 def put(db: Database, path: str, content: int, size: int = 1, mtime_ns: int = 1) -> int:
     """A photo at an absolute path below a root that is there -> its image."""
-    inside = places.scope(db, os.path.dirname(path))
+    inside = find_scope(db, os.path.dirname(path))
     assert inside is not None
-    folder_id = places.folder_id(db, inside, os.path.dirname(path))
-    image_id = places.put_image(db, bytes([content]) * 32, 4, 3)
-    places.put_photo(db, folder_id, os.path.basename(path), File(size, mtime_ns), image_id)
+    folder_id = put_folder(db, inside, os.path.dirname(path))
+    image_id = put_image(db, bytes([content]) * 32, 4, 3)
+    put_photo(db, folder_id, os.path.basename(path), FileRecord(size, mtime_ns), image_id)
     return image_id
 
 
 def folder_of(db: Database, path: str) -> int:
-    inside = places.scope(db, path)
+    inside = find_scope(db, path)
     assert inside is not None
-    return places.folder_id(db, inside, path)
+    return put_folder(db, inside, path)
 
 
 def bird(db: Database) -> Label:
-    return next(label for label in answers.labels(db) if label.name == "bird")
+    return next(label for label in read_labels(db) if label.name == "bird")
 
 
 def roots(db: Database) -> list[str]:
-    return [root.root for root in places.roots(db)]
+    return [root.root for root in list_roots(db)]
 
 
 def counted(db: Database, table: str) -> int:
@@ -56,28 +85,28 @@ def counted(db: Database, table: str) -> int:
 
 
 def test_a_root_that_moves_takes_in_what_lies_below_its_new_place_and_not_what_begins_like_it(db):
-    old = places.add_root(db, "/p/old")
+    old = add_root(db, "/p/old")
     for path in ("/p/new2", "/p/new/inner"):
-        places.add_root(db, path)
-    places.move_root(db, old, "/p/new")
+        add_root(db, path)
+    move_root(db, old, "/p/new")
     assert sorted(roots(db)) == ["/p/new", "/p/new2"]
 
 
 def test_forgetting_a_folder_leaves_one_that_begins_like_it_alone(db):
     for i, root in enumerate(("/p/a", "/p/ab")):
-        scope = places.add_root(db, root)
+        scope = add_root(db, root)
         put(db, f"{root}/x.jpg", i)
-        places.put_settings(db, scope, FolderSettings(tiles=4))
-    assert places.forget(db, ["/p/a"]) == 1
-    assert (roots(db), [s.path for s, _ in places.all_settings(db)]) == (["/p/ab"], ["/p/ab"])
-    assert [c.path for c in places.copies(db)] == ["/p/ab/x.jpg"]
+        put_settings(db, scope, FolderSettings(tiles=4))
+    assert forget_photos(db, ["/p/a"]) == 1
+    assert (roots(db), [s.path for s, _ in list_settings(db)]) == (["/p/ab"], ["/p/ab"])
+    assert [c.path for c in list_photo_files(db)] == ["/p/ab/x.jpg"]
 
 
 def test_roots_below_a_folder_that_is_asked_about_are_meant_and_not_those_that_begin_like_it(db):
     for i, root in enumerate(("/ph/x", "/photos")):
-        places.add_root(db, root)
+        add_root(db, root)
         put(db, f"{root}/a.jpg", i)
-    assert [c.path for c in places.copies(db, "/ph")] == ["/ph/x/a.jpg"]
+    assert [c.path for c in list_photo_files(db, "/ph")] == ["/ph/x/a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -88,18 +117,18 @@ def test_a_mount_point_that_holds_nothing_of_its_own_counts_as_away(tmp_path: Pa
     drive.mkdir()
     for name in inside:
         (drive / name).write_bytes(b"")
-    assert places.is_away(str(drive)) is away
-    assert places.is_away(str(tmp_path / "nowhere"))
+    assert is_away(str(drive)) is away
+    assert is_away(str(tmp_path / "nowhere"))
     (tmp_path / "link").symlink_to(tmp_path)
-    assert places.is_away(str(tmp_path / "link"))
+    assert is_away(str(tmp_path / "link"))
 
 
 def test_a_few_photos_of_a_root_are_taken_from_all_over_it(db):
-    root = places.add_root(db, "/p")
+    root = add_root(db, "/p")
     for i in range(10):
         put(db, f"/p/{i}.jpg", i, size=i)
-    assert [row[:2] for row in places.some_photos(db, root, 3)] == [("0.jpg", 0), ("3.jpg", 3), ("6.jpg", 6)]
-    assert len(places.some_photos(db, root, 64)) == 10
+    assert [row[:2] for row in list_some_photos(db, root, 3)] == [("0.jpg", 0), ("3.jpg", 3), ("6.jpg", 6)]
+    assert len(list_some_photos(db, root, 64)) == 10
 
 
 # ---- photos
@@ -109,42 +138,42 @@ def test_a_few_photos_of_a_root_are_taken_from_all_over_it(db):
 def test_what_was_seen_in_a_photo_that_broke_is_kept_only_where_size_and_date_are_what_they_were(
     db, size, mtime_ns, kept
 ):
-    places.add_root(db, "/p")
+    add_root(db, "/p")
     image_id = put(db, "/p/a.jpg", 1)
-    places.put_unreadable(db, folder_of(db, "/p"), "a.jpg", File(size, mtime_ns), "torn", False)
-    assert places.image_of(db, "/p/a.jpg") == (image_id if kept else None)
+    put_unreadable(db, folder_of(db, "/p"), "a.jpg", FileRecord(size, mtime_ns), "torn", False)
+    assert find_image_at(db, "/p/a.jpg") == (image_id if kept else None)
 
 
 def test_an_unreadable_photo_that_was_removed_counts_as_removed_alone(db):
-    root = places.add_root(db, "/p")
+    root = add_root(db, "/p")
     put(db, "/p/a.jpg", 1)
-    places.put_unreadable(db, folder_of(db, "/p"), "b.jpg", File(1, 1), "torn", False)
-    assert places.count(db, root) == places.FolderCounts(2, 1, 0, 0)
-    (broken,) = [photo_id for photo_id, name in places.photos_in(db, folder_of(db, "/p")) if name == "b.jpg"]
+    put_unreadable(db, folder_of(db, "/p"), "b.jpg", FileRecord(1, 1), "torn", False)
+    assert count_photos(db, root) == FolderCounts(2, 1, 0, 0)
+    (broken,) = [photo_id for photo_id, name in list_photos(db, folder_of(db, "/p")) if name == "b.jpg"]
     for state, counts in (("removed", (1, 0, 1, 0)), ("excluded", (1, 0, 0, 1))):
-        places.put_gone(db, [broken], state)
-        assert places.count(db, root) == places.FolderCounts(*counts)
-        assert [places.counts(db)[k] for k in ("photos", "unreadable", "removed", "excluded")] == list(counts)
-        assert places.unreadable(db) == []
-    places.put_unreadable(db, folder_of(db, "/p"), "b.jpg", File(1, 1), "torn", False)
-    assert places.count(db, root) == places.FolderCounts(2, 1, 0, 0)
+        mark_absent(db, [broken], state)
+        assert count_photos(db, root) == FolderCounts(*counts)
+        assert [read_counts(db)[k] for k in ("photos", "unreadable", "removed", "excluded")] == list(counts)
+        assert list_unreadable(db) == []
+    put_unreadable(db, folder_of(db, "/p"), "b.jpg", FileRecord(1, 1), "torn", False)
+    assert count_photos(db, root) == FolderCounts(2, 1, 0, 0)
 
 
 def test_a_photo_is_known_by_a_link_to_its_folder(db, tmp_path: Path):
     folder = tmp_path / "photos"
     folder.mkdir()
     (tmp_path / "link").symlink_to(folder)
-    places.add_root(db, str(folder))
+    add_root(db, str(folder))
     image_id = put(db, str(folder / "a.jpg"), 1)
-    assert places.image_of(db, str(tmp_path / "link" / "a.jpg")) == image_id
+    assert find_image_at(db, str(tmp_path / "link" / "a.jpg")) == image_id
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, -(2**63)])
 def test_any_number_that_a_file_system_gives_can_be_stored(db, number):
-    places.add_root(db, "/p")
-    image_id = places.put_image(db, bytes(32), 4, 3)
-    file = File(1, number, number, number, number)
-    places.put_photo(db, folder_of(db, "/p"), "a.jpg", file, image_id)
+    add_root(db, "/p")
+    image_id = put_image(db, bytes(32), 4, 3)
+    file = FileRecord(1, number, number, number, number)
+    put_photo(db, folder_of(db, "/p"), "a.jpg", file, image_id)
     (row,) = db.rows("SELECT mtime_ns, ctime_ns, device, inode FROM photos")
     assert set(row) == {(number + 2**63) % 2**64 - 2**63}
 
@@ -154,16 +183,16 @@ def test_any_number_that_a_file_system_gives_can_be_stored(db, number):
 
 def fill(db: Database) -> None:
     """Two photos, each scored plainly and with tiles, marked and drawn; and one that could not be read."""
-    places.add_root(db, "/p")
-    readings = [answers.put_model(db, CARD, "d", tiles) for tiles in (4, 0)]
+    add_root(db, "/p")
+    readings = [put_model(db, CARD, "d", tiles) for tiles in (4, 0)]
     images = [put(db, f"/p/{name}.jpg", i) for i, name in enumerate("ab")]
     for image in images:
         for model_id, ids in readings:
-            answers.put_said(db, image, model_id, ids, {"bird": 0.5, "dog": 0.25}, bytes(8))
-    marks.put_truth(db, [("bird", image, True) for image in images])
+            put_prediction(db, image, model_id, ids, {"bird": 0.5, "dog": 0.25}, bytes(8))
+    marks.put_marks(db, [("bird", image, True) for image in images])
     for drawn in (images, images[:1]):
         marks.put_sample(db, bird(db), 0.5, 0, [(image, 0.5, 0, 2) for image in drawn])
-    places.put_unreadable(db, folder_of(db, "/p"), "broken.jpg", File(1, 1), "torn", False)
+    put_unreadable(db, folder_of(db, "/p"), "broken.jpg", FileRecord(1, 1), "torn", False)
 
 
 def test_with_a_photo_goes_all_that_was_known_of_its_content_whatever_else_is_in_the_library(db):
@@ -172,11 +201,11 @@ def test_with_a_photo_goes_all_that_was_known_of_its_content_whatever_else_is_in
     assert before == {
         "images": 2, "scores": 4, "scores_aside": 4, "scored": 4, "vectors": 2, "truth": 2, "sample_photos": 3,
     }  # fmt: skip
-    assert places.forget(db, ["/p/a.jpg"]) == 1
+    assert forget_photos(db, ["/p/a.jpg"]) == 1
     left = {"images": 1, "scores": 2, "scores_aside": 2, "scored": 2, "vectors": 1, "truth": 1, "sample_photos": 1}
     assert {table: counted(db, table) for table in OF_IMAGES} == left
-    assert (counted(db, "samples"), places.counts(db)["photos"], len(places.unreadable(db))) == (1, 2, 1)
-    places.forget(db, ["/p"])
+    assert (counted(db, "samples"), read_counts(db)["photos"], len(list_unreadable(db))) == (1, 2, 1)
+    forget_photos(db, ["/p"])
     assert {table: counted(db, table) for table in (*OF_IMAGES, "samples", "folders", "roots")} == {
         **dict.fromkeys(OF_IMAGES, 0), "samples": 0, "folders": 0, "roots": 0,
     }  # fmt: skip
@@ -186,7 +215,7 @@ def test_a_content_that_another_photo_shows_stays_known(db):
     fill(db)
     put(db, "/p/copy of a.jpg", 0)
     before = {table: counted(db, table) for table in OF_IMAGES}
-    assert places.forget(db, ["/p/a.jpg"]) == 1
+    assert forget_photos(db, ["/p/a.jpg"]) == 1
     assert {table: counted(db, table) for table in OF_IMAGES} == before
 
 
@@ -200,9 +229,9 @@ def test_forgetting_while_another_program_reads_says_that_traces_stay_and_again_
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM photos").fetchall()
         with pytest.raises(StoreError, match="traces stay while another program reads; close that, and repeat"):
-            places.forget(ours, ["/p/a.jpg"])
+            forget_photos(ours, ["/p/a.jpg"])
         reader.execute("COMMIT")
-        places.forget(ours, ["/p/b.jpg"])
+        forget_photos(ours, ["/p/b.jpg"])
         kept = b"".join(path.read_bytes() for path in db.path.parent.iterdir())
         assert (b"broken.jpg" in kept, b"a.jpg" in kept, b"b.jpg" in kept) == (True, False, False)
 
@@ -212,29 +241,29 @@ def test_forgetting_while_another_program_reads_says_that_traces_stay_and_again_
 
 def test_a_sample_is_drawn_of_what_is_there_alone(db):
     fill(db)
-    (first,) = [i for i, name in places.photos_in(db, folder_of(db, "/p")) if name == "a.jpg"]
-    places.put_gone(db, [first], "removed")
-    assert len(marks.scored_images(db, bird(db))) == 1
+    (first,) = [i for i, name in list_photos(db, folder_of(db, "/p")) if name == "a.jpg"]
+    mark_absent(db, [first], "removed")
+    assert len(marks.list_scored_images(db, bird(db))) == 1
 
 
 def test_a_sample_shows_todays_score_and_a_photo_that_is_there(db):
     fill(db)
-    newer, ids = answers.put_model(db, toy_card(labels=("bird", "dog"), pooling={}), "newer", 0)
-    image = places.image_of(db, "/p/a.jpg")
+    newer, ids = put_model(db, toy_card(labels=("bird", "dog"), pooling={}), "newer", 0)
+    image = find_image_at(db, "/p/a.jpg")
     assert image is not None
-    answers.put_said(db, image, newer, ids, {"bird": 0.75})
+    put_prediction(db, image, newer, ids, {"bird": 0.75})
     put(db, "/p/copy of a.jpg", 0)
-    (first,) = [i for i, name in places.photos_in(db, folder_of(db, "/p")) if name == "a.jpg"]
-    places.put_gone(db, [first], "removed")
-    kept = marks.sample(db, bird(db), 1)
+    (first,) = [i for i, name in list_photos(db, folder_of(db, "/p")) if name == "a.jpg"]
+    mark_absent(db, [first], "removed")
+    kept = marks.find_sample(db, bird(db), 1)
     assert kept is not None
     assert [(p.path, p.score) for p in kept.photos] == [("/p/copy of a.jpg", 0.75), ("/p/b.jpg", 0.5)]
 
 
 def test_the_sample_that_was_drawn_last_is_meant_where_none_is_named(db):
     fill(db)
-    assert marks.samples(db, bird(db)) == [1, 2]
-    kept = marks.sample(db, bird(db))
+    assert marks.list_samples(db, bird(db)) == [1, 2]
+    kept = marks.find_sample(db, bird(db))
     assert kept is not None
     assert (kept.id, len(kept.photos)) == (2, 1)
 
@@ -252,5 +281,5 @@ def test_a_place_for_a_database_is_cleared_with_every_log_that_a_killed_run_left
     path = tmp_path / "library.db.part"
     for end in ("", "-journal", "-wal", "-shm", "-mine"):
         path.with_name(path.name + end).write_bytes(b"x")
-    assert database.fresh(path) == path
+    assert database.free_path(path) == path
     assert [p.name for p in tmp_path.iterdir()] == ["library.db.part-mine"]

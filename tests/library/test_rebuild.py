@@ -4,20 +4,20 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from photosearch.library import places
 from photosearch.library.database import Database
+from photosearch.library.folders import add_root, list_roots
 from photosearch.library.rebuild import rebuild
 
 
 def with_root(path: Path, root: str) -> Path:
     with Database(path, create=True) as db:
-        places.add_root(db, root)
+        add_root(db, root)
     return path
 
 
 def roots(path: Path) -> list[str]:
     with Database(path) as db:
-        return [root.root for root in places.roots(db)]
+        return [root.root for root in list_roots(db)]
 
 
 def test_nothing_of_an_attempt_that_was_killed_gets_into_the_new_library(tmp_path: Path) -> None:

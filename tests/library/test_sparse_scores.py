@@ -18,13 +18,17 @@ from test_properties import looking
 from toy import POOLING, SPACE, toy_card
 
 from photosearch.errors import InputError
-from photosearch.judging import judge, report, sampling
-from photosearch.judging.compare import compare
-from photosearch.judging.report import Judged
-from photosearch.library import answers, marks, places
-from photosearch.library.answers import Label
+from photosearch.judging import marking, metrics, sampling
+from photosearch.judging.metrics import LabeledScore
+from photosearch.judging.report import report_label
+from photosearch.library import marks
 from photosearch.library.database import Database
-from photosearch.library.places import File
+from photosearch.library.folders import add_root, put_folder
+from photosearch.library.labels import read_labels, save_threshold
+from photosearch.library.models import count_active, list_models, put_model, set_default_model
+from photosearch.library.photos import FileRecord, mark_absent, put_image, put_photo
+from photosearch.library.records import Label
+from photosearch.library.scores import activate, find_inactive, put_prediction
 
 DRAWN = 6
 IMAGES = 9
@@ -103,42 +107,42 @@ def vector(number: float) -> bytes:
 def test_what_is_looked_at_and_what_is_not_are_told_apart(photos, floor, first, later, truth, seed, own):
     memory = Memory(floor, photos, truth=truth)
     with tempfile.TemporaryDirectory() as folder, closing(Database(Path(folder) / "s.db", create=True)) as db:
-        ids = {reading: put_model(db, reading, floor) for reading in READINGS}
-        answers.use(db, "m")
+        ids = {reading: put_toy_model(db, reading, floor) for reading in READINGS}
+        set_default_model(db, "m")
         put_photos(db, photos)
         act(db, memory, ids, first)
-        labels = {(label.model, label.name): label for label in answers.labels(db)}
-        answers.save_threshold(db, labels["m", "bird"], own)
-        labels = {(label.model, label.name): label for label in answers.labels(db)}
+        labels = {(label.model, label.name): label for label in read_labels(db)}
+        save_threshold(db, labels["m", "bird"], own)
+        labels = {(label.model, label.name): label for label in read_labels(db)}
         drawn = {key: draw(db, memory, label, seed) for key, label in labels.items()}
-        marks.put_truth(db, [(label, image, present) for (label, image), present in truth.items()])
+        marks.put_marks(db, [(label, image, present) for (label, image), present in truth.items()])
         act(db, memory, ids, later)
-        for label in answers.labels(db):  # which may be more than before
+        for label in read_labels(db):  # which may be more than before
             check_truth(db, memory, label)
             check_report(db, memory, label, drawn.get((label.model, label.name)))
         check_counts(db, memory)
 
 
-def put_model(db: Database, reading: str, floor: float) -> tuple[int, dict[str, int]]:
+def put_toy_model(db: Database, reading: str, floor: float) -> tuple[int, dict[str, int]]:
     name, file, tiles, labels = READINGS[reading]
     pooling = {"4": dict.fromkeys(labels, POOLING["4"]["red"])}
     card = toy_card(
-        name=name, version=file, labels=labels, floor=floor, pooling=pooling, heads=("scores", "vectors"), space=SPACE,
-        dimensions=4,
+        name=name, version=file, labels=labels, min_score=floor, pooling=pooling, outputs=("scores", "vectors"),
+        space=SPACE, dimensions=4,
     )  # fmt: skip
-    return answers.put_model(db, card, file, tiles)
+    return put_model(db, card, file, tiles)
 
 
 def put_photos(db: Database, photos: list[list[str]]) -> None:
-    scope = places.add_root(db, "/photos")
-    top = places.folder_id(db, scope, "/photos")
+    scope = add_root(db, "/photos")
+    top = put_folder(db, scope, "/photos")
     for image, states in enumerate(photos, 1):
-        assert places.put_image(db, bytes([image]) * 32, 1, 1) == image
+        assert put_image(db, bytes([image]) * 32, 1, 1) == image
         for k, state in enumerate(states):
-            places.put_photo(db, top, Path(path(image, k)).name, File(1, 1), image)
+            put_photo(db, top, Path(path(image, k)).name, FileRecord(1, 1), image)
             if state != "there":
                 (photo_id,) = db.one("SELECT max(id) FROM photos")
-                places.put_gone(db, [photo_id], state)
+                mark_absent(db, [photo_id], state)
 
 
 def act(db: Database, memory: Memory, ids: dict[str, tuple[int, dict[str, int]]], steps: list[Any]) -> None:
@@ -147,9 +151,9 @@ def act(db: Database, memory: Memory, ids: dict[str, tuple[int, dict[str, int]]]
         with db.transaction():
             if scores:
                 stored = memory.say(image, reading, *scores)
-                answers.put_said(db, image, model_id, label_ids, stored, vector(scores[0]["bird"]))
-            elif answers.aside(db, image, [model_id]):
-                answers.let_answer(db, image, model_id)
+                put_prediction(db, image, model_id, label_ids, stored, vector(scores[0]["bird"]))
+            elif find_inactive(db, image, [model_id]):
+                activate(db, image, model_id)
                 assert memory.answering[image, "m"] != reading
                 memory.answering[image, "m"] = reading
             else:
@@ -159,56 +163,56 @@ def act(db: Database, memory: Memory, ids: dict[str, tuple[int, dict[str, int]]]
 def draw(db: Database, memory: Memory, label: Label, seed: int) -> list[tuple[int, float, int, int]] | None:
     """Draw a sample -> (image, score, stratum, population) of each photo, as the model in memory draws it."""
     scored = memory.scored(label)
-    assert marks.scored_images(db, label) == scored
+    assert marks.list_scored_images(db, label) == scored
     if not scored:
         with pytest.raises(InputError, match="no photo has a score"):
-            judge.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
+            marking.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
         return None
-    meant = sampling.draw([score for _, score in scored], DRAWN, label.threshold, seed=seed)
+    meant = sampling.draw_photos([score for _, score in scored], DRAWN, label.threshold, seed=seed)
     rows = [(*scored[d.index], d.stratum, d.population) for d in meant]
-    _, kept = judge.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
+    _, kept = marking.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
     assert [(p.image_id, p.score, p.stratum, p.population) for p in kept.photos] == rows
     return rows
 
 
 def check_truth(db: Database, memory: Memory, label: Label) -> None:
-    assert marks.scored_images(db, label) == memory.scored(label)
-    assert [(t.path, t.present, t.score) for t in marks.truth(db, label.name, scored=label)] == memory.known(label)
+    assert marks.list_scored_images(db, label) == memory.scored(label)
+    assert [(t.path, t.present, t.score) for t in marks.list_marks(db, label.name, scored=label)] == memory.known(label)
 
 
 def check_report(
     db: Database, memory: Memory, label: Label, drawn: list[tuple[int, float, int, int]] | None
 ) -> None:  # fmt: skip
     known = memory.known(label)
-    of = {t.path: t.image_id for t in marks.truth(db, label.name)}
+    of = {t.path: t.image_id for t in marks.list_marks(db, label.name)}
     pictures = {of[row[0]]: row for row in reversed(known)}  # copies count once
-    judged = [Judged(p, s, present) for p, present, s in known if s is not None and pictures[of[p]][0] == p]
+    judged = [LabeledScore(p, s, present) for p, present, s in known if s is not None and pictures[of[p]][0] == p]
     if not judged:
         with pytest.raises(InputError):
-            compare(db, label.name, model=label.model)
+            report_label(db, label.name, model=label.model)
         return
-    meant = report.to_json(label.name, judged, label.threshold)
+    meant = metrics.to_json(label.name, judged, label.threshold)
     meant |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures),
               "taught": 0}  # fmt: skip
     said = [
-        sampling.Answer(before if (now := memory.score(i, label)) is None else now, stratum, size,
+        sampling.JudgedPhoto(before if (now := memory.score(i, label)) is None else now, stratum, size,
                         memory.truth.get((label.name, i)))
         for i, before, stratum, size in drawn or []
     ]  # fmt: skip
     if any(a.present is not None for a in said):
-        kept = marks.sample(db, label)
+        kept = marks.find_sample(db, label)
         assert kept is not None
         meant["library"] = sampling.to_json(label.name, sampling.estimate(said, label.threshold, seed=kept.seed))
         meant["library"] |= {"sheets": [kept.id], "sheets_left_out": []}
-    assert compare(db, label.name, model=label.model).told == meant
+    assert report_label(db, label.name, model=label.model).told == meant
 
 
 def check_counts(db: Database, memory: Memory) -> None:
     looked = {reading: sum(r == reading for _, r in memory.said) for reading in READINGS}
-    images = {(m["name"], m["digest"], m["tiles"]): m["images"] for m in answers.models(db)}
+    images = {(m["name"], m["digest"], m["tiles"]): m["images"] for m in list_models(db)}
     assert {reading: images[where[:3]] for reading, where in READINGS.items()} == looked
     for name in ("m", "o"):
-        assert answers.count_answered(db, name) == sum(model == name for _, model in memory.answering)
+        assert count_active(db, name) == sum(model == name for _, model in memory.answering)
     rows = db.rows("SELECT v.image_id, m.digest, v.vector FROM vectors v JOIN models m ON m.id = v.model_id")
     assert {(image, file): kept for image, file, kept in rows} == {
         key: vector(number) for key, number in memory.vectors.items()

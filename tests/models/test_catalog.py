@@ -15,7 +15,7 @@ from toy import sight_card, toy_card, toy_graph, toy_text_card, write_toy, write
 from photosearch.errors import ModelError
 from photosearch.models import catalog
 from photosearch.models.card import CARD_KEY
-from photosearch.models.catalog import added, read_card, resolve, shipped, text_model_for
+from photosearch.models.catalog import list_added, list_shipped, read_card, resolve, text_model_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,14 +32,16 @@ def shelves(tmp_path, monkeypatch):
 
 
 def test_a_model_is_named_by_its_name_or_its_file(shelves, tmp_path):
-    for name in (catalog.DEFAULT, "other"):
+    for name in (catalog.DEFAULT_MODEL, "other"):
         write_toy(shelves[0] / f"{name}.onnx")
     mine = write_toy(tmp_path / "mine.onnx")
-    assert list(shipped()) == sorted([catalog.DEFAULT, "other"])
-    assert resolve(None) == resolve(catalog.DEFAULT) == tmp_path / f"shipped/{catalog.DEFAULT}.onnx"
+    assert list(list_shipped()) == sorted([catalog.DEFAULT_MODEL, "other"])
+    assert resolve(None) == resolve(catalog.DEFAULT_MODEL) == tmp_path / f"shipped/{catalog.DEFAULT_MODEL}.onnx"
     assert resolve("other") == tmp_path / "shipped/other.onnx"
     assert resolve(str(mine)) == mine
-    with pytest.raises(ModelError, match=rf"no model 'nine': give an .onnx file, or one of {', '.join(shipped())}"):
+    with pytest.raises(
+        ModelError, match=rf"no model 'nine': give an .onnx file, or one of {', '.join(list_shipped())}"
+    ):
         resolve("nine")
 
 
@@ -47,9 +49,9 @@ def test_a_model_that_a_user_added_is_found_by_its_name(shelves):
     mine = write_toy(shelves[1] / "mine.onnx")
     (shelves[1] / ".half-added").mkdir()
     (shelves[1] / "notes").mkdir()
-    assert added() == added(shelves[1]) == {"mine": mine}
+    assert list_added() == list_added(shelves[1]) == {"mine": mine}
     assert resolve("mine") == mine
-    assert added(shelves[1] / "nowhere") == {}
+    assert list_added(shelves[1] / "nowhere") == {}
 
 
 def test_two_models_with_one_name_are_one_too_many(shelves):
@@ -65,8 +67,8 @@ def test_a_text_tower_is_found_by_its_space_and_is_no_model_itself(shelves):
     (shelves[0] / "broken-text.onnx").write_bytes(b"\0" * 100)
     tower = write_toy_text(shelves[0] / "toy-text.onnx")
     other = write_toy_text(shelves[1] / "mine-text.onnx", toy_text_card(space="mine"))
-    assert list(shipped()) == ["toy"]
-    assert added() == {}
+    assert list(list_shipped()) == ["toy"]
+    assert list_added() == {}
     assert text_model_for("toy-space") == tower
     assert text_model_for("mine") == other
     assert read_card(tower) == toy_text_card()
@@ -77,12 +79,12 @@ def test_a_text_tower_is_found_by_its_space_and_is_no_model_itself(shelves):
 def test_cards_are_read_without_numpy_or_a_session():
     program = """if True:
         import sys
-        from photosearch.models.catalog import read_card, shipped
-        print(len([read_card(path) for path in shipped().values()]))
+        from photosearch.models.catalog import list_shipped, read_card
+        print(len([read_card(path) for path in list_shipped().values()]))
         print(sorted({"numpy", "onnx", "onnxruntime", "PIL", "tokenizers"} & set(sys.modules)))
     """
     done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.splitlines() == [str(len(shipped())), "[]"]
+    assert done.stdout.splitlines() == [str(len(list_shipped())), "[]"]
 
 
 # ---- what the card's reader refuses

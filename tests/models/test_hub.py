@@ -22,12 +22,12 @@ from toy import COLOURS
 from two_towers import ROWS, put, reads, sees, transformers_js
 
 from photosearch.errors import ModelError
-from photosearch.models.catalog import added, read_card, resolve, text_model_for
-from photosearch.models.foreign import remove
-from photosearch.models.hub import OFFERS, offer, pull
+from photosearch.models.catalog import list_added, read_card, resolve, text_model_for
+from photosearch.models.hub import OFFERS, find_offer, pull_model
 from photosearch.models.layouts import CLIP_VOCABULARY
 from photosearch.models.session import Model
 from photosearch.models.text import TextModel
+from photosearch.models.two_tower import remove_model
 
 pytest.importorskip("huggingface_hub")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other people's packages
@@ -148,7 +148,7 @@ def see_red(name: str) -> list[float]:
 
 
 def test_a_model_that_is_pulled_serves_like_any_other(hub, shelf):
-    done = pull(NAME, endpoint=hub.address)
+    done = pull_model(NAME, endpoint=hub.address)
     assert (done.name, done.card.licence, done.layout) == (NAME, "MIT", "transformers.js")
     assert done.card.details == {"layout": "transformers.js", "repository": OFFERS[NAME].repository, "revision": FIRST}
     assert see_red(NAME) == [0.5, -0.5, -0.5, 0.5]
@@ -157,50 +157,50 @@ def test_a_model_that_is_pulled_serves_like_any_other(hub, shelf):
 
 
 def test_what_was_pulled_is_written_down(hub, shelf):
-    pull(NAME, endpoint=hub.address)
+    pull_model(NAME, endpoint=hub.address)
     record = json.loads((shelf / "pulled.json").read_text())[NAME]
     assert (record["repository"], record["revision"]) == (OFFERS[NAME].repository, FIRST)
     assert record["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in hub.files.items()}
 
 
 def test_the_users_token_is_not_sent(hub):
-    pull(NAME, endpoint=hub.address)
+    pull_model(NAME, endpoint=hub.address)
     assert not [headers for headers in hub.headers if "authorization" in {name.lower() for name in headers}]
     assert not any("hf_secret" in value for headers in hub.headers for value in headers.values())
 
 
 def test_the_same_revision_is_asked_for_again(hub):
-    pull(NAME, endpoint=hub.address)
-    remove(NAME)
+    pull_model(NAME, endpoint=hub.address)
+    remove_model(NAME)
     hub.asked.clear()
-    pull(NAME, endpoint=hub.address)
+    pull_model(NAME, endpoint=hub.address)
     assert hub.asked[0] == f"/api/models/{OFFERS[NAME].repository}/revision/{FIRST}"
 
 
 def test_another_revision_than_the_first_is_refused(hub):
-    pull(NAME, endpoint=hub.address)
-    remove(NAME)
+    pull_model(NAME, endpoint=hub.address)
+    remove_model(NAME)
     hub.revision = SECOND
     with pytest.raises(ModelError, match=f"the hub gives revision {SECOND}, but {FIRST} was pulled before"):
-        pull(NAME, endpoint=hub.address)
-    assert added() == {}
+        pull_model(NAME, endpoint=hub.address)
+    assert list_added() == {}
 
 
 def test_another_file_under_the_first_revision_is_refused(hub, tmp_path):
-    pull(NAME, endpoint=hub.address)
-    remove(NAME)
+    pull_model(NAME, endpoint=hub.address)
+    remove_model(NAME)
     hub.files["onnx/vision_model.onnx"] = sees(tmp_path / "other.onnx", drift=0.01).read_bytes()
     with pytest.raises(ModelError, match=r"onnx/vision_model.onnx is not the file that was pulled before"):
-        pull(NAME, endpoint=hub.address)
-    assert added() == {}
+        pull_model(NAME, endpoint=hub.address)
+    assert list_added() == {}
 
 
 def test_a_file_that_is_not_what_the_hub_says_is_refused(hub, shelf):
     hub.lies["onnx/text_model.onnx"] = "0" * 64
     with pytest.raises(ModelError, match=r"onnx/text_model.onnx came with other bytes than the hub says") as refused:
-        pull(NAME, endpoint=hub.address)
+        pull_model(NAME, endpoint=hub.address)
     assert "\n" not in str(refused.value)
-    assert added() == {}
+    assert list_added() == {}
     assert not (shelf / "pulled.json").exists()
 
 
@@ -211,12 +211,12 @@ def test_a_download_that_broke_goes_on_where_it_stopped(hub, tmp_path, monkeypat
     hub.files["onnx/text_model.onnx"] = reads(tmp_path / "large.onnx", rows=rows).read_bytes()
     hub.breaks, hub.times = "onnx/text_model.onnx", 1_000
     with pytest.raises(ModelError, match=f"`photosearch models pull {NAME}` goes on where it stopped"):
-        pull(NAME, endpoint=hub.address)
-    assert added() == {}
+        pull_model(NAME, endpoint=hub.address)
+    assert list_added() == {}
     hub.times = 0
     hub.ranges.clear()
     hub.asked.clear()
-    pull(NAME, endpoint=hub.address)
+    pull_model(NAME, endpoint=hub.address)
     assert [line for line in hub.ranges if re.fullmatch(r"onnx/text_model.onnx from [1-9]\d*", line)]
     assert see_red(NAME) == [0.5, -0.5, -0.5, 0.5]
 
@@ -224,7 +224,7 @@ def test_a_download_that_broke_goes_on_where_it_stopped(hub, tmp_path, monkeypat
 def test_weights_beside_a_tower_come_along(hub, tmp_path):
     folder = transformers_js(tmp_path / "more", image={"outside": "vision_model.onnx_data"})
     hub.files = files_of(folder)
-    pull(NAME, endpoint=hub.address)
+    pull_model(NAME, endpoint=hub.address)
     assert see_red(NAME) == [0.5, -0.5, -0.5, 0.5]
 
 
@@ -233,14 +233,14 @@ def test_weights_that_the_hub_lacks_are_told(hub, tmp_path):
     hub.files = files_of(folder)
     del hub.files["onnx/vision_model.onnx_data"]
     with pytest.raises(ModelError, match="which the hub doesn't have beside it"):
-        pull(NAME, endpoint=hub.address)
-    assert added() == {}
+        pull_model(NAME, endpoint=hub.address)
+    assert list_added() == {}
 
 
 def test_a_repository_without_a_file_that_is_needed_is_told_before_anything_is_fetched(hub):
     del hub.files["tokenizer.json"]
     with pytest.raises(ModelError, match=r"no longer has tokenizer.json"):
-        pull(NAME, endpoint=hub.address)
+        pull_model(NAME, endpoint=hub.address)
     assert len(hub.asked) == 1
 
 
@@ -248,18 +248,18 @@ def test_a_model_that_is_no_model_is_not_added(hub, tmp_path):
     put(tmp_path / "config.json", {})
     hub.files["preprocessor_config.json"] = b"[]"
     with pytest.raises(ModelError, match="is not a JSON object"):
-        pull(NAME, endpoint=hub.address)
-    assert added() == {}
+        pull_model(NAME, endpoint=hub.address)
+    assert list_added() == {}
 
 
 def test_a_hub_that_does_not_answer_is_one_line(hub):
     with pytest.raises(ModelError, match="asking for Xenova/clip-vit-base-patch32 failed") as refused:
-        pull(NAME, endpoint="http://127.0.0.1:9")
+        pull_model(NAME, endpoint="http://127.0.0.1:9")
     assert "\n" not in str(refused.value)
 
 
 def test_the_layout_of_rclip_is_pulled_too(hub, tmp_path):
-    wanted = offer("openclip-b32-256")
+    wanted = find_offer("openclip-b32-256")
     visual, textual, pairs = wanted.files
     assert pairs == CLIP_VOCABULARY
     rows = np.random.default_rng(0).random((517, 4))
@@ -269,23 +269,23 @@ def test_the_layout_of_rclip_is_pulled_too(hub, tmp_path):
         pairs: gzip.compress(b"#version: 0.2\nr e\nre d</w>\na b\n"),
         "README.md": b"# Models",
     }
-    assert pull(wanted.name, endpoint=hub.address).layout == "rclip"
+    assert pull_model(wanted.name, endpoint=hub.address).layout == "rclip"
 
 
 def test_what_is_offered_says_its_licence():
     assert {name: one.licence for name, one in OFFERS.items()} == {
         "siglip2-b32-256": "Apache-2.0", "openclip-b32-256": "MIT", "clip-b32": "MIT",
     }  # fmt: skip
-    assert offer(NAME).what == "OpenAI's CLIP ViT-B/32: the classic"
+    assert find_offer(NAME).what == "OpenAI's CLIP ViT-B/32: the classic"
     with pytest.raises(ModelError, match="no model 'dalle' is offered: give one of siglip2-b32-256, openclip-b32-256"):
-        offer("dalle")
+        find_offer("dalle")
 
 
 def test_what_is_there_already_is_not_pulled_again(hub):
-    pull(NAME, endpoint=hub.address)
+    pull_model(NAME, endpoint=hub.address)
     hub.asked.clear()
     with pytest.raises(ModelError, match=f"{NAME} is there already"):
-        pull(NAME, endpoint=hub.address)
+        pull_model(NAME, endpoint=hub.address)
     assert hub.asked == []
 
 
@@ -294,7 +294,7 @@ def test_what_was_pulled_before_must_be_readable(hub, shelf):
     for text in ("{", "[]", '{"clip-b32": {}}', '{"clip-b32": {"revision": 1, "files": {}}}'):
         (shelf / "pulled.json").write_text(text)
         with pytest.raises(ModelError, match="can't read what was pulled before"):
-            pull(NAME, endpoint=hub.address)
+            pull_model(NAME, endpoint=hub.address)
 
 
 def test_the_hub_is_named_by_the_environment_and_nobody_else_is_asked(hub, tmp_path):
@@ -306,10 +306,10 @@ def test_the_hub_is_named_by_the_environment_and_nobody_else_is_asked(hub, tmp_p
             if event == "socket.getaddrinfo":
                 print("looked up", arguments[0])
         sys.addaudithook(watch)
-        import photosearch.models.hub, photosearch.models.foreign, photosearch.models.text
-        photosearch.models.hub.offer("clip-b32")
+        import photosearch.models.hub, photosearch.models.two_tower, photosearch.models.text
+        photosearch.models.hub.find_offer("clip-b32")
         print("huggingface_hub" in sys.modules)
-        photosearch.models.hub.pull("clip-b32")
+        photosearch.models.hub.pull_model("clip-b32")
     """
     home = tmp_path / "home"
     home.mkdir()

@@ -168,7 +168,7 @@ def run_tests(tree: Path, tests: Sequence[str], limit: float, *, only: str = QUI
 def ignore_options(jobs: int) -> int:
     """Run each option's tests on a command line that takes no notice of it -> 1 where they pass all the same."""
     sys.path.insert(0, str(ROOT / "tests" / "cli"))
-    from claims import claims
+    from option_coverage import claims
 
     def notice(claim: tuple[str, list[str]]) -> bool:
         option, tests = claim

@@ -7,7 +7,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from photosearch.photos.decode import Need, Unreadable, decode
+from photosearch.photos.decode import Unreadable, ViewSpec, decode
 
 pillow_heif.register_heif_opener()  # to write HEIC here; the tool registers it for itself
 
@@ -67,6 +67,6 @@ def far(a: np.ndarray, b: np.ndarray) -> float:
 def reason(data: bytes, **options: object) -> str:
     """Why these bytes can't be opened."""
     with pytest.raises(Unreadable) as error:
-        decode(data, [Need(8)], **options)
-    assert not error.value.passing
+        decode(data, [ViewSpec(8)], **options)
+    assert not error.value.transient
     return error.value.reason

@@ -10,8 +10,8 @@ import pytest
 from pictures import WRITTEN, encoded, far, reason, scene
 from PIL import Image, ImageCms
 
-from photosearch.photos.colours import _transform, profile_of, to_srgb
-from photosearch.photos.decode import Need, decode, views
+from photosearch.photos.colours import _transform, get_profile, to_srgb
+from photosearch.photos.decode import ViewSpec, decode, make_views
 
 # Red, green and blue as CIE xy, of SMPTE EG 432-1 (Display P3) and Adobe RGB (1998): gamma 2.2, white D65.
 P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
@@ -60,7 +60,7 @@ def shown(colour: tuple[int, int, int], primaries: tuple[tuple[float, float], ..
 def test_colours_of_a_wide_profile_are_brought_to_srgb(name, primaries):
     colour = (200, 120, 60)
     data = encoded(Image.new("RGB", (64, 48), colour), **WRITTEN[name], icc_profile=profile(primaries))
-    (seen,) = decode(data, [Need(8, tiles=4)]).views
+    (seen,) = decode(data, [ViewSpec(8, tiles=4)]).views
     expected = shown(colour, primaries)
     assert np.abs(expected - colour).max() > 10
     assert np.abs(seen - expected).max() <= 5
@@ -77,11 +77,11 @@ def test_srgb_itself_and_profiles_of_other_kinds_or_broken_ones_change_nothing()
     ]
     for icc in (srgb, profile(P3, "my sRGB"), *broken):
         data = encoded(scene(), format="PNG", icc_profile=icc)
-        assert far(decode(data, [Need(16)]).views[0], views(scene(), 16)) == 0
-    assert profile_of(Image.open(io.BytesIO(encoded(scene(), format="PNG", icc_profile=srgb)))) is None
+        assert far(decode(data, [ViewSpec(16)]).views[0], make_views(scene(), 16)) == 0
+    assert get_profile(Image.open(io.BytesIO(encoded(scene(), format="PNG", icc_profile=srgb)))) is None
 
 
-def test_the_profile_of_a_camera_is_read_once_for_all_its_photos():
+def test_profile_of_camera_is_parsed_once_for_all_its_photos():
     pixels, icc = np.zeros((1, 8, 8, 3), np.uint8), profile(P3)
     _transform.cache_clear()
     for _ in range(3):
@@ -93,14 +93,14 @@ def test_the_profile_of_a_camera_is_read_once_for_all_its_photos():
 @pytest.mark.parametrize("name", ["PNG", "TIFF"])
 def test_a_picture_of_ten_or_twelve_bits_is_as_bright_as_one_of_sixteen(bits, name):
     ramp = np.repeat(np.linspace(0, 2**bits - 1, 256).astype(np.uint16)[None], 256, axis=0)
-    (seen,) = decode(encoded(Image.fromarray(ramp), format=name), [Need(256)]).views
+    (seen,) = decode(encoded(Image.fromarray(ramp), format=name), [ViewSpec(256)]).views
     assert np.abs(seen[0, 0, :, 0].astype(int) - np.arange(256)).max() <= 1
 
 
 def test_a_hole_in_a_picture_of_floats_is_black_and_nothing_else_is():
     values = np.full((64, 64), 0.5, np.float32)
     values[:8, :8], values[-8:, :8], values[:8, -8:] = np.nan, np.inf, -np.inf
-    (seen,) = decode(encoded(Image.fromarray(values), format="TIFF"), [Need(64)]).views
+    (seen,) = decode(encoded(Image.fromarray(values), format="TIFF"), [ViewSpec(64)]).views
     assert seen[0, 32, 32].tolist() == [255, 255, 255]
     assert [seen[0, y, x, 0] for y, x in ((0, 0), (63, 0), (0, 63))] == [0, 0, 0]
 
@@ -149,14 +149,14 @@ def test_only_the_part_of_an_avif_that_is_to_be_shown_is_seen():
     image.paste((220, 20, 20), (40, 24, 120, 72))
     data = encoded(image, **WRITTEN["avif"])
     cropped = with_clap(data, Fraction(80), Fraction(48), Fraction(0), Fraction(0))
-    opened = decode(cropped, [Need(16)])
+    opened = decode(cropped, [ViewSpec(16)])
     assert (opened.width, opened.height) == (80, 48)
     assert far(opened.views[0], np.full((1, 16, 16, 3), (220, 20, 20), np.uint8)) < 6
     corners = encoded(scene(), **WRITTEN["avif"])
     for x, y, colour in ((-60, -36, (220, 20, 20)), (60, -36, (20, 200, 20)), (-60, 36, (20, 20, 220))):
-        corner = decode(with_clap(corners, Fraction(40), Fraction(24), Fraction(x), Fraction(y)), [Need(16)])
+        corner = decode(with_clap(corners, Fraction(40), Fraction(24), Fraction(x), Fraction(y)), [ViewSpec(16)])
         assert far(corner.views[0], np.full((1, 16, 16, 3), colour, np.uint8)) < 6
-    outside = decode(with_clap(data, Fraction(400), Fraction(24), Fraction(0), Fraction(0)), [Need(16)])
+    outside = decode(with_clap(data, Fraction(400), Fraction(24), Fraction(0), Fraction(0)), [ViewSpec(16)])
     assert (outside.width, outside.height) == (160, 96)
 
 
@@ -178,13 +178,20 @@ def test_a_heics_thumbnail_is_decoded_in_its_place_where_it_is_large_enough(monk
     from photosearch.photos import decode as decoding
 
     sizes = []
-    monkeypatch.setattr(decoding, "views", lambda image, *a, **k: (sizes.append(image.size), views(image, *a, **k))[1])
-    asked = {Need(224): (320, 240), Need(240): (320, 240), Need(241): (1600, 1200), Need(128, tiles=9): (1600, 1200),
-             Need(224, "crop"): (320, 240)}  # fmt: skip
+    monkeypatch.setattr(
+        decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
+    )
+    asked = {
+        ViewSpec(224): (320, 240),
+        ViewSpec(240): (320, 240),
+        ViewSpec(241): (1600, 1200),
+        ViewSpec(128, tiles=9): (1600, 1200),
+        ViewSpec(224, "crop"): (320, 240),
+    }
     for need in asked:
         opened = decode(heic(), [need])
         assert (opened.width, opened.height) == (1600, 1200)
     assert sizes == list(asked.values())
     sizes.clear()
-    decode(heic(), [Need(100), Need(300)])
+    decode(heic(), [ViewSpec(100), ViewSpec(300)])
     assert sizes == [(1600, 1200)] * 2

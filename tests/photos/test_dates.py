@@ -5,7 +5,7 @@ from pictures import WRITTEN, encoded, scene
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from photosearch.photos.dates import date_in_name, parse
-from photosearch.photos.decode import Need, decode
+from photosearch.photos.decode import ViewSpec, decode
 
 DAY = {"original": "2011", "digitized": "2012", "xmp": "2013", "iptc": "2014", "date": "2015"}  # of each, to tell by
 FROM = {"original": "DateTimeOriginal", "digitized": "DateTimeDigitized", "xmp": "xmp", "iptc": "iptc",
@@ -42,7 +42,7 @@ def jpeg(*names: str, first_ifd: bool = False) -> bytes:
 
 
 def taken(data: bytes) -> tuple[str | None, str | None]:
-    opened = decode(data, [Need(8)])
+    opened = decode(data, [ViewSpec(8)])
     return opened.taken, opened.taken_from
 
 

@@ -12,16 +12,16 @@ from PIL import Image
 from toy import photo
 
 from photosearch.photos import decode as decoding
-from photosearch.photos.decode import Need, TakesTooMuch, Unreadable, decode, views
+from photosearch.photos.decode import TooLarge, Unreadable, ViewSpec, decode, make_views
 
 # ---- formats
 
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_every_format_opens_to_the_same_picture(name):
-    opened = decode(encoded(scene(), **WRITTEN[name]), [Need(16)])
+    opened = decode(encoded(scene(), **WRITTEN[name]), [ViewSpec(16)])
     assert (opened.width, opened.height, opened.taken) == (160, 96, None)
-    assert far(opened.views[0], views(scene(), 16)) < 4
+    assert far(opened.views[0], make_views(scene(), 16)) < 4
 
 
 @pytest.mark.parametrize("orientation", range(10))
@@ -29,15 +29,15 @@ def test_every_format_opens_to_the_same_picture(name):
 def test_a_photo_comes_out_upright_however_the_camera_was_held(name, orientation):
     held = HELD.get(orientation)  # 0 and 9 mean nothing, and turn nothing
     stored = scene() if held is None else scene().transpose(held)
-    opened = decode(encoded(stored, **WRITTEN[name], exif=exif(orientation=orientation)), [Need(16)])
+    opened = decode(encoded(stored, **WRITTEN[name], exif=exif(orientation=orientation)), [ViewSpec(16)])
     assert (opened.width, opened.height) == (160, 96)
-    assert far(opened.views[0], views(scene(), 16)) < 4
+    assert far(opened.views[0], make_views(scene(), 16)) < 4
 
 
 @pytest.mark.parametrize("scenery", ["Landscape", "Portrait"])
 def test_the_published_orientation_pictures_open_alike(data, scenery):
     folder = data("exif-orientation") / "exif-orientation"
-    opened = [decode((folder / f"{scenery}_{o}.jpg").read_bytes(), [Need(64)]) for o in range(9)]
+    opened = [decode((folder / f"{scenery}_{o}.jpg").read_bytes(), [ViewSpec(64)]) for o in range(9)]
     assert len({(o.width, o.height) for o in opened}) == 1
     for other in opened[1:]:
         apart = np.abs(other.views[0].astype(int) - opened[0].views[0])
@@ -49,13 +49,13 @@ def test_the_first_picture_counts_where_a_file_holds_more():
     red, blue = (Image.new("RGB", (20, 10), c) for c in ((255, 0, 0), (0, 0, 255)))
     for how in ({"format": "GIF"}, {"format": "TIFF"}, {"format": "PNG"}, {"format": "WEBP", "lossless": True},
                 {"format": "AVIF", "quality": 100}, {"format": "HEIF", "quality": 100}, {"format": "MPO"}):  # fmt: skip
-        opened = decode(encoded(red, **how, save_all=True, append_images=[blue]), [Need(8)])
+        opened = decode(encoded(red, **how, save_all=True, append_images=[blue]), [ViewSpec(8)])
         assert (opened.width, opened.height, *opened.views[0][0, 4, 4] // 250) == (20, 10, 1, 0, 0), how
 
 
 def test_the_bytes_say_what_a_file_is_not_its_name(tmp_path):
     photo(tmp_path / "a.png", "blue").rename(tmp_path / "a.jpg")
-    assert decode(decoding.read(str(tmp_path / "a.jpg")), [Need(8)]).views[0][0, 0, 0].tolist() == [0, 0, 255]
+    assert decode(decoding.read(str(tmp_path / "a.jpg")), [ViewSpec(8)]).views[0][0, 0, 0].tolist() == [0, 0, 255]
 
 
 def filled(mode: str, colour: object, **how: object) -> bytes:
@@ -99,13 +99,13 @@ def gray16(value: int, **how: object) -> bytes:
     ],
 )
 def test_any_mode_becomes_rgb_and_what_is_transparent_lies_on_white(data, expected):
-    opened = decode(data, [Need(4, tiles=4)])
+    opened = decode(data, [ViewSpec(4, tiles=4)])
     assert np.abs(opened.views[0].astype(int) - expected).max() <= 2
 
 
 def test_sixteen_bits_keep_their_range():
     ramp = np.repeat(np.linspace(0, 65535, 256).astype(np.uint16)[None], 256, axis=0)
-    opened = decode(encoded(Image.fromarray(ramp), format="PNG"), [Need(256)])
+    opened = decode(encoded(Image.fromarray(ramp), format="PNG"), [ViewSpec(256)])
     assert opened.views[0][0, 0, :, 0].tolist() == list(range(256))
 
 
@@ -113,13 +113,13 @@ def test_sixteen_bits_keep_their_range():
 
 
 def test_a_white_photo_comes_out_all_255():
-    assert views(Image.new("RGB", (300, 200), (255, 255, 255)), 8, tiles=9).min() == 255
+    assert make_views(Image.new("RGB", (300, 200), (255, 255, 255)), 8, tiles=9).min() == 255
 
 
 def test_squash_keeps_the_whole_photo_and_crop_its_middle_square():
     image = Image.new("RGB", (300, 100), (0, 0, 255))
     image.paste((255, 0, 0), (100, 0, 200, 100))
-    squashed, cropped = views(image, 30, fit="squash")[0], views(image, 30, fit="crop")[0]
+    squashed, cropped = make_views(image, 30, fit="squash")[0], make_views(image, 30, fit="crop")[0]
     assert [squashed[15, x].tolist() for x in (3, 15, 27)] == [[0, 0, 255], [255, 0, 0], [0, 0, 255]]
     assert (cropped == (255, 0, 0)).all()
 
@@ -129,7 +129,7 @@ def test_tiles_are_overlapping_parts_row_by_row(tiles, grid):
     size = (grid + 1) * 16  # so that a tile is 32 pixels wide and begins at a multiple of 16
     x, y = np.meshgrid(np.arange(size), np.arange(size))
     image = Image.fromarray(np.stack([x, y, 0 * x], axis=2).astype(np.uint8))
-    given = views(image, 32, tiles=tiles)
+    given = make_views(image, 32, tiles=tiles)
     assert given.shape == (1 + tiles, 32, 32, 3)
     corners = [(top * 16, left * 16) for top in range(grid) for left in range(grid)]
     expected = [np.asarray(image)[top : top + 32, left : left + 32] for top, left in corners]
@@ -139,24 +139,26 @@ def test_tiles_are_overlapping_parts_row_by_row(tiles, grid):
 @pytest.mark.parametrize("tiles", [1, 2, 3, 5, -4])
 def test_a_number_of_tiles_that_makes_no_grid_is_a_bug(tiles):
     with pytest.raises(ValueError, match="tiles must be"):
-        views(scene(), 8, tiles=tiles)
+        make_views(scene(), 8, tiles=tiles)
 
 
 @pytest.mark.parametrize(("tiles", "decoded"), [(0, (200, 120)), (4, (400, 240)), (9, (400, 240))])
 def test_a_large_jpeg_is_decoded_at_a_fraction_and_never_below_what_is_asked(monkeypatch, tiles, decoded):
     sizes = []
-    monkeypatch.setattr(decoding, "views", lambda image, *a, **k: (sizes.append(image.size), views(image, *a, **k))[1])
+    monkeypatch.setattr(
+        decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
+    )
     data = encoded(scene((1600, 960)), format="JPEG", quality=95)
-    opened = decode(data, [Need(100, tiles=tiles)])
+    opened = decode(data, [ViewSpec(100, tiles=tiles)])
     assert (opened.width, opened.height, sizes) == (1600, 960, [decoded])
-    assert far(opened.views[0], views(scene((1600, 960)), 100, tiles=tiles)) < 2
+    assert far(opened.views[0], make_views(scene((1600, 960)), 100, tiles=tiles)) < 2
 
 
 def test_a_large_jpeg_that_lies_on_its_side_is_turned_after_it_was_shrunk():
     held = scene((1600, 960)).transpose(T.ROTATE_90)
-    opened = decode(encoded(held, format="JPEG", quality=95, exif=exif(orientation=6)), [Need(64)])
+    opened = decode(encoded(held, format="JPEG", quality=95, exif=exif(orientation=6)), [ViewSpec(64)])
     assert (opened.width, opened.height) == (1600, 960)
-    assert far(opened.views[0], views(scene(), 64)) < 2
+    assert far(opened.views[0], make_views(scene(), 64)) < 2
 
 
 # ---- several needs
@@ -164,25 +166,27 @@ def test_a_large_jpeg_that_lies_on_its_side_is_turned_after_it_was_shrunk():
 
 def test_one_decode_serves_all_needs_and_the_largest_decides_the_scale(monkeypatch):
     sizes = []
-    monkeypatch.setattr(decoding, "views", lambda image, *a, **k: (sizes.append(image.size), views(image, *a, **k))[1])
+    monkeypatch.setattr(
+        decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
+    )
     image = scene((1600, 960))
-    needs = [Need(32), Need(100, "crop"), Need(64, tiles=9)]
+    needs = [ViewSpec(32), ViewSpec(100, "crop"), ViewSpec(64, tiles=9)]
     opened = decode(encoded(image, format="JPEG", quality=95), needs)
     assert sizes == [(400, 240)] * 3  # half of this would do for 100, and not for the tiles of 64: 128
     assert [v.shape for v in opened.views] == [(1, 32, 32, 3), (1, 100, 100, 3), (10, 64, 64, 3)]
     for need, seen in zip(needs, opened.views, strict=True):
-        assert far(seen, views(image, need.size, fit=need.fit, tiles=need.tiles)) < 2
+        assert far(seen, make_views(image, need.size, fit=need.fit, tiles=need.tiles)) < 2
 
 
 def test_a_photo_is_known_by_its_fingerprint_in_any_size_and_format_and_a_turn_makes_it_another():
     photo = Image.fromarray(np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)).resize((800, 600))
-    prints = [decode(encoded(photo.resize((400, 300)), **how), [Need(16)]).fingerprint for how in WRITTEN.values()]
-    prints.append(decode(encoded(photo, format="JPEG", quality=30), [Need(128, tiles=9)]).fingerprint)
+    prints = [decode(encoded(photo.resize((400, 300)), **how), [ViewSpec(16)]).fingerprint for how in WRITTEN.values()]
+    prints.append(decode(encoded(photo, format="JPEG", quality=30), [ViewSpec(128, tiles=9)]).fingerprint)
     assert all(0 < print < 2**64 for print in prints)
     assert max((print ^ prints[0]).bit_count() for print in prints) <= 6
     turned = photo.transpose(T.ROTATE_90)
     assert (decoding.fingerprint(turned) ^ prints[0]).bit_count() > 16
-    upright = decode(encoded(turned, format="JPEG", exif=exif(orientation=6)), [Need(16)]).fingerprint
+    upright = decode(encoded(turned, format="JPEG", exif=exif(orientation=6)), [ViewSpec(16)]).fingerprint
     assert (upright ^ prints[0]).bit_count() <= 6
     assert decoding.fingerprint(Image.new("RGB", (80, 60), (90, 120, 7))) == 0
 
@@ -194,17 +198,17 @@ def test_a_photo_is_known_by_its_fingerprint_in_any_size_and_format_and_a_turn_m
 @pytest.mark.parametrize("block", [b"", b"garbage", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff\x12\x01"])
 @pytest.mark.parametrize("name", ["jpg", "png", "webp", "heic"])
 def test_a_broken_exif_block_costs_nothing_but_itself(name, block):
-    opened = decode(encoded(scene(), **WRITTEN[name], exif=b"Exif\0\0" + block), [Need(16)])
+    opened = decode(encoded(scene(), **WRITTEN[name], exif=b"Exif\0\0" + block), [ViewSpec(16)])
     assert (opened.width, opened.height, opened.taken) == (160, 96, None)
-    assert far(opened.views[0], views(scene(), 16)) < 4
+    assert far(opened.views[0], make_views(scene(), 16)) < 4
 
 
 # ---- what can't be opened
 
 
 def test_what_is_no_photo_is_unreadable_with_a_reason():
-    assert reason(b"hello, this is a text file that somebody renamed") == "not a photo in a format that is known"
-    assert reason(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom") == "not a photo in a format that is known"
+    assert reason(b"hello, this is a text file that somebody renamed") == "not a photo in a known format"
+    assert reason(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom") == "not a photo in a known format"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -239,19 +243,19 @@ JPEG, PROGRESSIVE = {"format": "JPEG"}, {"format": "JPEG", "progressive": True}
 )
 def test_what_is_bounded_is_what_the_decode_will_take(how, mode, takes):
     data = encoded(Image.new("RGB", (1600, 1200)).convert(mode), **how)
-    assert decode(data, [Need(100)], max_bytes=takes).width == 1600
-    with pytest.raises(TakesTooMuch) as error:
-        decode(data, [Need(100)], max_bytes=takes - 1)
-    assert error.value.size_bytes == takes
-    told = f"1600x1200 pixels, which take {takes >> 20} MiB to decode: too much here"
-    assert (error.value.reason, error.value.passing) == (told, False)
+    assert decode(data, [ViewSpec(100)], max_bytes=takes).width == 1600
+    with pytest.raises(TooLarge) as error:
+        decode(data, [ViewSpec(100)], max_bytes=takes - 1)
+    assert error.value.memory_bytes == takes
+    told = f"1600x1200 pixels would take {takes >> 20} MiB to decode: too much here"
+    assert (error.value.reason, error.value.transient) == (told, False)
 
 
 def test_a_jpeg_that_must_be_looked_at_whole_is_bounded_by_that():
     data = encoded(scene((1600, 1200)), format="JPEG")[:-2]
-    assert decode(data, [Need(100)], max_bytes=9 * 1_920_000).width == 1600
-    with pytest.raises(TakesTooMuch):
-        decode(data, [Need(100)], max_bytes=9 * 1_920_000 - 1)
+    assert decode(data, [ViewSpec(100)], max_bytes=9 * 1_920_000).width == 1600
+    with pytest.raises(TooLarge):
+        decode(data, [ViewSpec(100)], max_bytes=9 * 1_920_000 - 1)
 
 
 def test_reading_a_file_gives_its_bytes(tmp_path):
@@ -266,12 +270,12 @@ def test_what_can_not_be_read_says_why_and_whether_that_may_pass(as_nobody):
     (as_nobody / "folder.jpg").mkdir()
     os.mkfifo(as_nobody / "pipe.jpg")
     with (as_nobody / "long.jpg").open("wb") as file:
-        file.truncate(decoding.MAX_BYTES + 1)
+        file.truncate(decoding.MAX_FILE_BYTES + 1)
     told = {}
     for name in ("empty.jpg", "closed.jpg", "folder.jpg", "pipe.jpg", "long.jpg", "none.jpg"):
         with pytest.raises(Unreadable) as error:
             decoding.read(str(as_nobody / name))
-        told[name] = (error.value.reason, error.value.passing)
+        told[name] = (error.value.reason, error.value.transient)
     assert told == {
         "empty.jpg": ("the file is empty", False),
         "closed.jpg": ("permission denied", True),
@@ -294,4 +298,4 @@ SHORT = Path("/sys/devices/system/cpu/online")  # Linux says of such a file that
 def test_a_file_that_holds_less_than_it_said_is_tried_again_another_time():
     with pytest.raises(Unreadable, match="the file shrank while it was read") as error:
         decoding.read(str(SHORT))
-    assert error.value.passing
+    assert error.value.transient

@@ -6,7 +6,7 @@ from pictures import HELD, encoded, exif, far, reason, scene
 from PIL import Image
 
 from photosearch.photos import walk
-from photosearch.photos.decode import Need, decode, views
+from photosearch.photos.decode import ViewSpec, decode, make_views
 
 pytest.importorskip("pillow_jxl", reason="needs the extra jxl: pip install 'photosearch[jxl]'")
 
@@ -17,9 +17,9 @@ def test_a_jpeg_xl_opens_upright_like_any_other(how, orientation):
     held = HELD[orientation]
     stored = scene() if held is None else scene().transpose(held)
     data = encoded(stored, format="JXL", exif=exif(orientation=orientation, original="2019:07:20 11:22:33"), **how)
-    opened = decode(data, [Need(16)])
+    opened = decode(data, [ViewSpec(16)])
     assert (opened.width, opened.height, opened.taken) == (160, 96, "2019-07-20T11:22:33")
-    assert far(opened.views[0], views(scene(), 16)) < 4
+    assert far(opened.views[0], make_views(scene(), 16)) < 4
 
 
 def test_a_jpeg_xl_is_looked_for_where_it_can_be_read_and_half_of_one_says_why_not():

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from photosearch.photos import decode, formats, walk
-from photosearch.photos.decode import Need, Unreadable
+from photosearch.photos.decode import Unreadable, ViewSpec
 
 RED, GREY = (200, 30, 30), 8000
 BYTE, ASCII, SHORT, LONG, RATIONAL, SRATIONAL = 1, 2, 3, 4, 5, 10
@@ -64,18 +64,18 @@ def rawpy():
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_a_raw_file_is_seen_by_its_preview_upright_and_with_its_date(rawpy, order):
-    opened = decode.decode(dng(order=order), [Need(32)])
+    opened = decode.decode(dng(order=order), [ViewSpec(32)])
     assert (opened.width, opened.height, opened.taken) == (480, 640, "2026-01-02T03:04:05")
     assert abs(opened.views[0].astype(int) - RED).max() <= 3
 
 
 def test_a_preview_is_turned_once(rawpy):
-    wide = decode.decode(dng(orientation=1), [Need(32)])
+    wide = decode.decode(dng(orientation=1), [ViewSpec(32)])
     assert (wide.width, wide.height) == (640, 480)
 
 
 def test_a_raw_file_whose_preview_is_too_small_is_developed(rawpy):
-    opened = decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [Need(32)])
+    opened = decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [ViewSpec(32)])
     assert (opened.width, opened.height) == (240, 320)  # at half size
     red, green, blue = opened.views[0].reshape(-1, 3).mean(0)
     assert abs(red - blue) < 40  # grey, and not the preview's red
@@ -84,15 +84,15 @@ def test_a_raw_file_whose_preview_is_too_small_is_developed(rawpy):
 
 def test_a_raw_file_with_too_many_pixels_is_refused_before_it_is_developed(rawpy):
     with pytest.raises(Unreadable, match="640x480 pixels, more than the limit of 1,000"):
-        decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [Need(32)], max_pixels=1000)
+        decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [ViewSpec(32)], max_pixels=1000)
 
 
 def test_a_broken_raw_file_is_unreadable_and_says_so(rawpy):
     whole = dng(sensor=(640, 480))
     with pytest.raises(Unreadable):
-        decode.decode(whole[:2048], [Need(32)])
+        decode.decode(whole[:2048], [ViewSpec(32)])
     with pytest.raises(Unreadable):
-        decode.decode(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), [Need(32)])
+        decode.decode(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), [ViewSpec(32)])
 
 
 def test_raw_files_are_looked_for_where_they_can_be_read(rawpy):
@@ -117,10 +117,10 @@ def test_cameras_own_files_are_known_by_their_first_bytes():
 
 def test_a_file_that_only_begins_like_a_cameras_says_that_it_is_broken(rawpy):
     for begin in (b"IIRO\x08\0\0\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1"):
-        with pytest.raises(Unreadable, match="a raw file that LibRaw can't open"):
-            decode.decode(begin.ljust(500, b"\0"), [Need(8)])
+        with pytest.raises(Unreadable, match="LibRaw can't open this raw file"):
+            decode.decode(begin.ljust(500, b"\0"), [ViewSpec(8)])
 
 
 def test_a_preview_that_is_long_and_too_thin_is_not_blown_up(rawpy):
-    opened = decode.decode(dng(preview=(640, 20), sensor=(640, 480), orientation=1), [Need(32)])
+    opened = decode.decode(dng(preview=(640, 20), sensor=(640, 480), orientation=1), [ViewSpec(32)])
     assert (opened.width, opened.height) == (320, 240)

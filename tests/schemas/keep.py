@@ -10,17 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
-from photosearch.library import answers, database, heads, marks, places, schema
-from photosearch.library.answers import Label
+from photosearch.library import classifiers, database, marks, schema
 from photosearch.library.database import Database
-from photosearch.library.places import File, FolderSettings
+from photosearch.library.folders import FolderSettings, add_root, put_folder, put_settings
+from photosearch.library.labels import save_threshold
+from photosearch.library.models import put_model, set_default_model
+from photosearch.library.photos import FileRecord, mark_absent, put_image, put_photo, put_unreadable
+from photosearch.library.records import Label
+from photosearch.library.runs import begin_run, end_run
+from photosearch.library.scores import put_prediction, put_user_scores
+from photosearch.library.vectors import find_space
 from photosearch.models.card import Card
 
 HERE = Path(__file__).parent
 AT = "2026-11-23T12:00:00Z"
 POOLING = {"4": {"bird": (0.5, 0.5, 0.0), "dog": (0.5, 0.5, 0.0)}}
 CARD = Card("old", "1.0", ("bird", "dog"), input_size=32, thresholds={"bird": 0.6}, pooling=POOLING, licence="MIT")
-SIGHT = Card("sight", "1.0", input_size=32, heads=("vectors",), space="words", dimensions=4)
+SIGHT = Card("sight", "1.0", input_size=32, outputs=("vectors",), space="words", dimensions=4)
 BIRD = (0.9, 0.7, 0.55, 0.1)  # of four pictures; dog is the rest
 
 
@@ -28,40 +34,42 @@ def fill(path: Path) -> None:
     """One of everything that a library can hold."""
     database.now = lambda: AT
     with Database(path, create=True) as db:
-        readings = [answers.put_model(db, CARD, "0123456789abcdef", tiles) for tiles in (4, 0)]
+        readings = [put_model(db, CARD, "0123456789abcdef", tiles) for tiles in (4, 0)]
         (tiled, labels), (plain, _) = readings
-        sight, _ = answers.put_model(db, SIGHT, "fedcba9876543210", 0, "/models/sight.onnx")
-        answers.use(db, "old")
-        scope = places.add_root(db, "/photos")
-        top, below = places.folder_id(db, scope, "/photos"), places.folder_id(db, scope, "/photos/2019/not\udcff utf8")
+        sight, _ = put_model(db, SIGHT, "fedcba9876543210", 0, "/models/sight.onnx")
+        set_default_model(db, "old")
+        scope = add_root(db, "/photos")
+        top, below = put_folder(db, scope, "/photos"), put_folder(db, scope, "/photos/2019/not\udcff utf8")
         with db.transaction():
             for i, score in enumerate(BIRD):
                 taken = ("2019-07-20T12:34:56", "DateTimeOriginal") if i else (None, None)
-                image_id = places.put_image(db, bytes([i]) * 32, 40, 30, *taken, 2**63 + i)
-                file = File(1000 + i, 10**18 + i, 10**18 + i, 5, 70 + i)
-                places.put_photo(db, below if i == 3 else top, f"{i}.jpg", file, image_id)
+                image_id = put_image(db, bytes([i]) * 32, 40, 30, *taken, 2**63 + i)
+                file = FileRecord(1000 + i, 10**18 + i, 10**18 + i, 5, 70 + i)
+                put_photo(db, below if i == 3 else top, f"{i}.jpg", file, image_id)
                 if i == 0:
-                    answers.put_said(db, image_id, tiled, labels, {"bird": 0.95, "dog": 0.2})
-                answers.put_said(db, image_id, plain, labels, {"bird": score, "dog": 1 - score})
-                answers.put_said(db, image_id, sight, {}, {}, np.eye(4, dtype=np.float16)[i].tobytes())
-            places.put_photo(db, top, "copy of 0.jpg", File(1000, 10**18), 1)
-            places.put_photo(db, top, "passed over.jpg", File(1000, 10**18), 1)
-            places.put_unreadable(db, top, "broken.jpg", File(7, 10**18), "image file is truncated", False)
-        places.put_gone(db, [2], "removed")
-        places.put_gone(db, [6], "excluded")
-        places.put_settings(db, scope, FolderSettings((None, "sight"), 0, ("passed*",), None, True))
-        marks.put_truth(db, [("bird", 1, True), ("bird", 3, True), ("bird", 4, False), ("dog", 1, False)])
+                    put_prediction(db, image_id, tiled, labels, {"bird": 0.95, "dog": 0.2})
+                put_prediction(db, image_id, plain, labels, {"bird": score, "dog": 1 - score})
+                put_prediction(db, image_id, sight, {}, {}, np.eye(4, dtype=np.float16)[i].tobytes())
+            put_photo(db, top, "copy of 0.jpg", FileRecord(1000, 10**18), 1)
+            put_photo(db, top, "passed over.jpg", FileRecord(1000, 10**18), 1)
+            put_unreadable(db, top, "broken.jpg", FileRecord(7, 10**18), "image file is truncated", False)
+        mark_absent(db, [2], "removed")
+        mark_absent(db, [6], "excluded")
+        put_settings(db, scope, FolderSettings((None, "sight"), 0, ("passed*",), None, True))
+        marks.put_marks(db, [("bird", 1, True), ("bird", 3, True), ("bird", 4, False), ("dog", 1, False)])
         bird = Label(labels["bird"], "old", "bird", 0.6, False)
-        answers.save_threshold(db, bird, 0.5)
+        save_threshold(db, bird, 0.5)
         marks.put_sample(db, bird, 0.5, 7, [(1, 0.9, 0, 1), (4, 0.1, 1, 3)])
-        marks.put_truth(db, [("my dog", 1, True), ("my dog", 4, False)])
-        space = answers.space_of(db, "sight")
+        marks.put_marks(db, [("my dog", 1, True), ("my dog", 4, False)])
+        space = find_space(db, "sight")
         assert space is not None
         weights, told = np.array([1, 0, 0, -1], "<f4").tobytes(), {"rests_on": "2 marks"}
         with db.transaction():
-            label = heads.put(db, "my dog", space, None, weights, 0.25, 0.5, told, [(1, True, 0.75), (4, False, 0.25)])
-            answers.put_own_scores(db, space, label, [(1, 0.75), (2, 0.5), (3, 0.5), (4, 0.25)])
-        answers.end_run(db, answers.begin_run(db, ["old"], "cpu"), {"New": 4, "stopped": False})
+            label = classifiers.put_classifier(
+                db, "my dog", space, None, weights, 0.25, 0.5, told, [(1, True, 0.75), (4, False, 0.25)]
+            )
+            put_user_scores(db, space, label, [(1, 0.75), (2, 0.5), (3, 0.5), (4, 0.25)])
+        end_run(db, begin_run(db, ["old"], "cpu"), {"New": 4, "stopped": False})
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("UPDATE runs SET host = 'host', pid = 1")
         conn.execute("UPDATE _sqlite_migrations SET applied_at = ?", [AT])

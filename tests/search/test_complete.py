@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photosearch.search import query
-from photosearch.search.complete import MOST, complete
+from photosearch import query
+from photosearch.search.complete import MAX_COMPLETIONS, complete_query
 
 NAMES = ["bird", "bird house", "big bird", "blackbird", "dog", "cat and mouse", "Geoffroy's cat"]
 
@@ -26,15 +26,15 @@ NAMES = ["bird", "bird house", "big bird", "blackbird", "dog", "cat and mouse", 
     ],
 )
 def test_the_word_at_the_end_becomes_a_label(text, expected):
-    assert complete(text, NAMES, {"puppy": "dog", "kitten": "cat"}) == expected
+    assert complete_query(text, NAMES, {"puppy": "dog", "kitten": "cat"}) == expected
 
 
 def test_only_so_many_are_offered():
-    assert len(complete("a", [f"a{i}" for i in range(100)])) == MOST
+    assert len(complete_query("a", [f"a{i}" for i in range(100)])) == MAX_COMPLETIONS
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters='"\x00'), min_size=1), max_size=5))
 def test_what_is_offered_is_a_query_that_means_that_label(names):
     for name in names:
-        for offered in complete(name[:1].strip() and name[:1], [name]):
-            assert query.labels(query.parse(offered)) == [" ".join(name.split())]
+        for offered in complete_query(name[:1].strip() and name[:1], [name]):
+            assert query.list_labels(query.parse(offered)) == [" ".join(name.split())]

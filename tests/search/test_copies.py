@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from embedding_library import open_seen
 from PIL import Image
-from seen import open_seen
 from toy import toy_card
 
 from photosearch.errors import InputError

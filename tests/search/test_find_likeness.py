@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from embedding_library import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, fill, open_filled, open_seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Counting
 from PIL import Image
-from seen import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, fill, open_filled, open_seen
 from toy import toy_card, write_toy
 
 import photosearch
@@ -128,7 +128,7 @@ def test_what_makes_no_question_is_refused_in_one_line(kept_few, words, said):
 def test_any_words_get_an_answer_or_one_line(kept_few, words, reading):
     said = ""
     try:
-        assert kept_few.ask(words, reading=reading).by == "similarity"
+        assert kept_few.ask(words, query_mode=reading).by == "similarity"
     except PhotosearchError as error:
         said = str(error)
     assert "\n" not in said
@@ -136,15 +136,15 @@ def test_any_words_get_an_answer_or_one_line(kept_few, words, reading):
 
 def test_text_and_label_insist_on_one_reading(few):
     assert few.ask("red").by == "label"
-    as_text = few.ask("red", reading="text", min_similarity=-1)
+    as_text = few.ask("red", query_mode="text", min_similarity=-1)
     assert (as_text.by, few.names(as_text)[0]) == ("similarity", "red.png")
-    assert few.find('"black"', reading="text") == few.find("black", reading="text")
+    assert few.find('"black"', query_mode="text") == few.find("black", query_mode="text")
     with pytest.raises(QueryError, match="no label 'dark thing'; the nearest are: "):
-        few.ask("dark thing", reading="label")
+        few.ask("dark thing", query_mode="label")
     with pytest.raises(QueryError, match='no label "it\'s"'):
-        few.ask("it's", reading="label")
+        few.ask("it's", query_mode="label")
     with pytest.raises(InputError, match="the text is empty"):
-        few.ask('""', reading="text")
+        few.ask('""', query_mode="text")
 
 
 def test_what_was_asked_is_told_as_it_was_understood(few):
@@ -373,7 +373,7 @@ def test_weights_decide_between_pictures_and_words(few):
     assert few.find(like=[f"3:{red}", green], limit=2) == ["red.png", "wine.png"]
     assert few.find(like=[f"3:{green}", red], limit=1) == ["green.png"]
     assert few.find("black", like=[f"9:{green}"], limit=2) == ["green.png", "black.png"]
-    assert few.find("green", reading="text", unlike=[f"0.5:{green}"], limit=1) == ["green.png"]
+    assert few.find("green", query_mode="text", unlike=[f"0.5:{green}"], limit=1) == ["green.png"]
 
 
 @pytest.mark.parametrize(
@@ -461,14 +461,14 @@ def test_the_map_of_a_library_that_was_deleted_is_not_the_next_ones(few):
         left.unlink(missing_ok=True)
     (few.folder / "black.png").rename(few.folder / "z.png")
     with photosearch.Library(path) as again:
-        few.asks, few.under.db = again, again._db
+        few.asks, few.under.db = again, again._session.db
         few.index()
         assert few.find("black", limit=1) == ["z.png"]
 
 
 def test_what_descriptions_reach_is_learned_again_when_other_photos_come(few):
     def least():
-        with few.asks._open_likeness() as likeness:
+        with few.asks._session.open_search() as likeness:
             return likeness.learn(np.array([0, 0, 0, 1], np.float32)).least
 
     before = least()
@@ -535,9 +535,9 @@ def test_vectors_of_two_models_are_never_mixed(few, tmp_path):
     few.index(model=Counting(path, provider="cpu", threads=1))
     assert few.ask("black").models == ("toy",)
     assert "late.png" not in few.find("black", min_similarity=-1)
-    few.asks.use("other")
+    few.asks.models.set_default("other")
     with pytest.raises(ModelError, match="no text model for the space 'other-space'"):
-        few.ask("black", reading="text")
+        few.ask("black", query_mode="text")
     likes = few.ask(like=[few.folder / "black.png"])
     assert likes.models == ("other",)
     assert len(likes.found) == 6
@@ -551,8 +551,8 @@ def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):
             seen.ask("black")
         red = seen.photo("red.png", RED)
         seen.index()
-        for options in ({"words": "black", "reading": "text"}, {"like": [red]}):
-            with pytest.raises(QueryError, match="toy gives no vectors, so likeness can't be asked for"):
+        for options in ({"words": "black", "query_mode": "text"}, {"like": [red]}):
+            with pytest.raises(QueryError, match="toy gives no vectors, so"):
                 seen.ask(**options)
         with pytest.raises(QueryError, match="no label 'black'; the nearest are"):
             seen.ask("black")
@@ -562,14 +562,14 @@ def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):
 
 def test_a_model_without_labels_says_so_where_a_label_is_insisted_on(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
-    its = card(labels=(), heads=("vectors",), thresholds={}, pooling={})
+    its = card(labels=(), outputs=("vectors",), thresholds={}, pooling={})
     with open_seen(tmp_path, its) as seen:
         seen.photo("black.png", BLACK)
         seen.photo("white.png", WHITE)
         seen.index()
         assert seen.find("black", limit=1) == ["black.png"]
         with pytest.raises(QueryError, match="no label 'red': toy knows no labels, only descriptions"):
-            seen.ask("red", reading="label")
+            seen.ask("red", query_mode="label")
 
 
 def test_the_map_is_closed_when_a_question_fails(few, monkeypatch):
@@ -581,5 +581,5 @@ def test_the_map_is_closed_when_a_question_fails(few, monkeypatch):
 
 
 def test_a_label_needs_no_map(few, monkeypatch):
-    monkeypatch.setattr(similar, "open_map", lambda *_: pytest.fail("a label needs no map"))
+    monkeypatch.setattr(similar, "open_vector_map", lambda *_: pytest.fail("a label needs no map"))
     assert few.find("red") == ["red.png", "wine.png"]

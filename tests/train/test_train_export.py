@@ -122,7 +122,7 @@ def test_export_names_both_heads(tmp_path):
             scores = super().forward(images)
             return scores, nn.functional.normalize(scores + 1)
 
-    card = Card(name="sight", version="1", labels=("bird", "red"), input_size=16, heads=("scores", "vectors"),
+    card = Card(name="sight", version="1", labels=("bird", "red"), input_size=16, outputs=("scores", "vectors"),
                 space="toys", dimensions=2)  # fmt: skip
     export(Sight(), card, tmp_path / "sight.onnx")
 

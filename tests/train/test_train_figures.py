@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, confusion_matrix
 
 from train import figures
-from train.tool import report
+from train.tool import metrics
 
 
 def test_average_precision_equals_count_by_hand():
@@ -25,12 +25,12 @@ def test_report_figures_equal_scikit_learn_and_scipy():
         truth = rng.random(n) < 0.3
         scores = np.clip(0.35 * truth + rng.random(n) * 0.6, 0, 1).round(2)
         pairs = figures.pair(scores, truth)
-        assert report.curve(pairs).average_precision == pytest.approx(average_precision_score(truth, scores))
-        counts = report.count(pairs, 0.5)
+        assert metrics.curve(pairs).average_precision == pytest.approx(average_precision_score(truth, scores))
+        counts = metrics.count(pairs, 0.5)
         (tn, fp), (fn, tp) = confusion_matrix(truth, scores >= 0.5)
         assert (counts.tp, counts.fp, counts.fn, counts.tn) == (tp, fp, fn, tn)
         interval = binomtest(tp, tp + fp).proportion_ci(method="wilson")
-        assert report.wilson(counts.tp, counts.tp + counts.fp) == pytest.approx((interval.low, interval.high))
+        assert metrics.wilson(counts.tp, counts.tp + counts.fp) == pytest.approx((interval.low, interval.high))
 
 
 def test_make_row_counts_at_threshold():

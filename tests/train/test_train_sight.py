@@ -28,7 +28,7 @@ ROWS = [
     vocabulary.Label("animal", "", None, ()),
     vocabulary.Label("dog", "", None, ("animal",)),
 ]
-CARD = Card(name="tiny", version="1", labels=tuple(r.name for r in ROWS), input_size=2, heads=("scores", "vectors"),
+CARD = Card(name="tiny", version="1", labels=tuple(r.name for r in ROWS), input_size=2, outputs=("scores", "vectors"),
             space="toys", dimensions=4)  # fmt: skip
 
 

@@ -4,10 +4,10 @@ import functools
 from collections.abc import Iterator
 
 import pytest
-from desk import Desk, make_desk
+from cli_env import Desk, make_desk
+from http_client import Visitor, browsing
 from library import KEPT, kept_decoders
 from toy import photo, sight_card, write_toy, write_toy_text
-from visitor import Visitor, browsing
 
 from photosearch.index import run
 

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from desk import Desk
-from visitor import Visitor, browsing
+from cli_env import Desk
+from http_client import Visitor, browsing
 
 from benchmarks.library import build
 from photosearch import Library
@@ -26,14 +26,14 @@ def picture_of(visitor: Visitor, name: str) -> int:
 def clean(desk: Desk, visitor: Visitor) -> None:
     """Nothing is marked, drawn or saved."""
     with Library(desk.library) as library:
-        for known in library.truth():
-            library.unmark([known.path], [known.label])
-        library.save_threshold(library.find_label("red"), None)
+        for known in library.marks.list():
+            library.marks.remove([known.path], [known.label])
+        library.labels.set_threshold(library.labels.get("red"), None)
     while visitor.ask("status")["undo"]:
         visitor.change("undo")
     with Library(desk.library) as library:
-        for known in library.truth():
-            library.unmark([known.path], [known.label])
+        for known in library.marks.list():
+            library.marks.remove([known.path], [known.label])
 
 
 def test_a_question_is_answered_as_find_answers_it(desk: Desk, visitor: Visitor) -> None:
@@ -139,7 +139,7 @@ def test_thumbnails_are_small_jpegs_kept_beside_the_library(desk: Desk, visitor:
     assert small.body[:2] == large.body[:2] == b"\xff\xd8"
     assert len(small.body) < len(large.body) < 50_000
     with Library(desk.library) as library:
-        kept = sorted(f.name.partition("-")[2] for f in library.thumbnails.iterdir())
+        kept = sorted(f.name.partition("-")[2] for f in library.thumbnails_folder.iterdir())
         assert {"320.jpg", "1600.jpg"} <= set(kept)
 
 
@@ -265,9 +265,9 @@ def test_duplicates_stand_side_by_side(visitor: Visitor) -> None:
 
 def test_what_could_not_be_read_is_told_with_its_reason(desk: Desk, visitor: Visitor) -> None:
     (row,) = visitor.ask("unreadable")
-    assert (row["path"], row["reason"]) == (str(desk.photos / "broken.jpg"), "not a photo in a format that is known")
+    assert (row["path"], row["reason"]) == (str(desk.photos / "broken.jpg"), "not a photo in a known format")
 
 
 def test_the_status_says_whether_an_index_runs(visitor: Visitor) -> None:
     told = visitor.ask("status")
-    assert (told["running"], told["photos"], told["unreadable"], told["looked"]) == (False, 10, 1, 8)
+    assert (told["running"], told["photos"], told["unreadable"], told["scored"]) == (False, 10, 1, 8)

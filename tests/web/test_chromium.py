@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Desk
-from visitor import browsing
+from cli_env import Desk
+from http_client import browsing
 
 from benchmarks.library import build
 from photosearch import Library
-from photosearch.web.page import write_found, write_report
+from photosearch.web.html_export import export_found, export_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -200,7 +200,7 @@ def test_a_keyboard_alone_searches_opens_marks_and_asks_for_more_like_it(tab: An
 
 def test_names_that_are_scripts_are_text(tab: Any, desk: Desk) -> None:
     with Library(desk.library) as library:
-        library.add_label("<b>", "a blue thing")
+        library.labels.add("<b>", "a blue thing")
     try:
         one = tab()
         page = one.open("/?words=%3Cb%3E&min_score=0", ".tile img")
@@ -214,7 +214,7 @@ def test_names_that_are_scripts_are_text(tab: Any, desk: Desk) -> None:
         assert one.count("main b, dialog b, body script:not([src])") == 0
     finally:
         with Library(desk.library) as library:
-            library.remove_label("<b>")
+            library.labels.remove("<b>")
 
 
 def test_a_page_may_run_no_script_that_did_not_come_with_it(chromium: Any, inside: tuple[str, Any]) -> None:
@@ -266,11 +266,11 @@ def test_pages_that_are_kept_are_open_to_everybody_without_a_network(
     marks = {"red.jpg": True, "copy.png": False, "2019/blue.webp": True}
     with Library(desk.library) as library:
         for name, present in marks.items():
-            library.mark(desk.photos / name, "red", present)
-        write_found(library, library.find("blue"), tmp_path / "found.html")
-        write_report(library, library.compare("red"), tmp_path / "report.html")
+            library.marks.add(desk.photos / name, **{"positive" if present else "negative": ["red"]})
+        export_found(library, library.find("blue"), tmp_path / "found.html")
+        export_report(library, library.report("red"), tmp_path / "report.html")
         for name in marks:
-            library.unmark([desk.photos / name], ["red"])
+            library.marks.remove([desk.photos / name], ["red"])
     context = chromium.new_context(color_scheme=scheme, offline=True, **DEVICES[device])
     page = context.new_page()
     asked: list[str] = []

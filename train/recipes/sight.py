@@ -230,7 +230,7 @@ def make_card(
     names, floor = tuple(r.name for r in rows), round(calibration.floor, 6)
     return Card(
         name=NAME, version=VERSION, labels=names, input_size=SIZES[settings.backbone], fit=settings.fit,
-        heads=("scores", "vectors"), floor=floor, space=SPACE, dimensions=DIMENSIONS,
+        outputs=("scores", "vectors"), min_score=floor, space=SPACE, dimensions=DIMENSIONS,
         thresholds={n: max(round(float(t), 5), floor) for n, t in zip(names, calibration.thresholds, strict=True)},
         thresholds_rest_on={n: int(r) or "pooled" for n, r in zip(names, calibration.rest_on, strict=True)},
         trained_on=TRAINED_ON, licence=LICENCE,

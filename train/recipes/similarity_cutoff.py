@@ -5,7 +5,7 @@
 Flickr8k's development pictures are the library: one caption of each is a query with an answer, ABSENT are queries
 without one. For each quantile of the best similarities of photosearch/search/descriptions.txt: the share of captions
 below it, which would be refused, and of ABSENT above it, which would be accepted. The tool's own quantile: QUANTILE in
-photosearch/search/background.py.
+photosearch/search/similarity_cutoff.py.
 """
 
 import random
@@ -32,7 +32,7 @@ def show(data: Path) -> None:
     examples = features.list_examples(data, "flickr8k", "validation")
     random.Random(1).shuffle(examples)
     examples = examples[:PICTURES]
-    model = Model(catalog.resolve(catalog.DEFAULT), provider="cpu")
+    model = Model(catalog.resolve(catalog.DEFAULT_MODEL), provider="cpu")
     text = TextModel(catalog.text_model_for(model.card.space))
     batches = features.prepare_batches([e.path for e in examples], model.card.input_size, model.card.fit)
     photos = np.concatenate([model.look(images[:, None]).vectors for images in batches])

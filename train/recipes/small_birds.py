@@ -88,7 +88,7 @@ def write(data: Path, birds: int, to: Path) -> None:
 
 def score_photo(content: bytes, scorer: Scorer) -> Mapping[str, float]:
     """Way of looking -> probability of a bird, for the bytes of one photo."""
-    needs = [decode.Need(WHOLE, "squash", TILES), *(decode.Need(size) for size in LARGER)]
+    needs = [decode.ViewSpec(WHOLE, "squash", TILES), *(decode.ViewSpec(size) for size in LARGER)]
     tiled, *larger = decode.decode(content, needs).views
     scores = {
         f"whole at {WHOLE}": scorer.score(scorer.compute_maps(tiled[:1], f"whole at {WHOLE}").mean((2, 3)))[0],

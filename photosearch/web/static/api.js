@@ -97,7 +97,7 @@ async function watch() {
     const more = told.unreadable ? `, ${told.unreadable.toLocaleString("en")} unreadable` : "";
     const text = count(told.photos, "photo") + more;
     place.textContent = running
-      ? `An index is running, with ${told.models.join(" and ")}: ${text}; ${told.looked.toLocaleString("en")} looked at` : text;
+      ? `An index is running, with ${told.models.join(" and ")}: ${text}; ${told.scored.toLocaleString("en")} scored` : text;
   } catch (error) {
     place.textContent = error.message;
   }

@@ -1,0 +1,76 @@
+"""`library.labels`: what `find` can look for: labels of models, and the user's own."""
+
+from typing import TYPE_CHECKING, Any
+
+from photosearch.api.session import Session
+
+if TYPE_CHECKING:
+    from photosearch.learning.learn import LearnResult
+    from photosearch.library.records import Label
+
+
+class Labels:
+    """The labels of a library."""
+
+    def __init__(self, session: Session):
+        self._session = session
+
+    def list(self, model: str | None = None) -> "list[Label]":
+        """All labels, those of the default model first; model: only that model's."""
+        from photosearch.search.find import list_labels
+
+        return list_labels(self._session.db, model)
+
+    def get(self, name: str, model: str | None = None) -> "Label":
+        """The label that a word means. Raises QueryError, which lists the nearest labels; InputError."""
+        from photosearch.search.find import find_labels
+
+        return find_labels(self._session.db, [name], model)[name]
+
+    def describe(self, name: str, model: str | None = None) -> dict[str, Any]:
+        """A label's model and threshold, its place in the hierarchy, synonyms, figures. Raises QueryError."""
+        from photosearch.search.find import describe_label
+
+        return describe_label(self._session.db, name, model)
+
+    def add(self, name: str, text: str, *, model: str | None = None) -> "Label":
+        """Make a description a label, to sample, judge and report on. Raises InputError, QueryError."""
+        from photosearch.search.user_labels import add_label
+
+        with self._session.open_search(model) as search:
+            return add_label(self._session.db, search, name, text)
+
+    def remove(self, name: str) -> None:
+        """Remove a label that was made from a description. Marks stay. Raises QueryError."""
+        from photosearch.search.user_labels import remove_label
+
+        remove_label(self._session.db, name)
+
+    def learn(self, name: str, *, model: str | None = None, seed: int = 0) -> "LearnResult":
+        """Learn a label from marks, and keep it where it is better than before. Raises InputError.
+
+        model: learn on its vectors instead of the default model's.
+        """
+        from photosearch.learning.learn import learn_label
+
+        with self._session.open_search(model) as search:
+            return learn_label(self._session.db, search.space, search.map, search.model, name, seed=seed)
+
+    def undo_learning(self, name: str) -> "Label | None":
+        """Take back what was learned last -> the label of that name now, if any. Raises QueryError."""
+        from photosearch.learning.learn import undo_learning
+
+        session = self._session
+        return undo_learning(session.db, name, session.open_vectors, session.rescore_described)
+
+    def set_threshold(self, label: "Label", threshold: float | None) -> None:
+        """Show a label's photos from this score on (0..1); None: from its card's threshold."""
+        from photosearch.library.labels import save_threshold
+
+        save_threshold(self._session.db, label, threshold)
+
+    def undo_threshold(self, label: "Label") -> bool:
+        """Restore the threshold before the last change -> whether there was one."""
+        from photosearch.library.labels import undo_threshold
+
+        return undo_threshold(self._session.db, label)

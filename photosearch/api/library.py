@@ -1,0 +1,394 @@
+"""`Library`: an index of photos, and everything that can be asked of it."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from photosearch.api.albums import Albums
+from photosearch.api.folders import Folders
+from photosearch.api.labels import Labels
+from photosearch.api.marks import Marks
+from photosearch.api.models import Models
+from photosearch.api.samples import Samples
+from photosearch.api.session import Session
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from photosearch.index.events import Event
+    from photosearch.index.run import Engine
+    from photosearch.judging.report import LabelReport
+    from photosearch.library.images import ImageDetails
+    from photosearch.search.duplicates import Group
+    from photosearch.search.find import Answer, Question
+
+
+def default_path() -> Path:
+    """The path of the user's own library: PHOTOSEARCH_DB, else a file in the user's data folder."""
+    from photosearch.library.location import default_library_path
+
+    named = os.environ.get("PHOTOSEARCH_DB")
+    return Path(named).expanduser() if named else default_library_path()
+
+
+class Library:
+    """An index of photos: a context manager, for one thread. Its methods raise no other error than PhotosearchError.
+
+    Parts: folders (what is indexed, and how), labels, marks (what the user knows), samples (photos drawn to judge),
+    models, albums.
+    """
+
+    def __init__(self, path: str | Path | None = None, *, create: bool = True):
+        """Open a library. path: its file, None for the user's own. create: make a missing one. Raises StoreError."""
+        self.path = Path(path) if path is not None else default_path()
+        self._session = Session(self.path, create=create)
+        self.folders = Folders(self._session)
+        self.labels = Labels(self._session)
+        self.marks = Marks(self._session)
+        self.samples = Samples(self._session)
+        self.models = Models(self._session)
+        self.albums = Albums()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    @property
+    def thumbnails_folder(self) -> Path:
+        """The folder of cached thumbnails, beside the library. It may be deleted."""
+        return self.path.with_name(f"{self.path.name}.thumbnails")
+
+    @property
+    def opened_page(self) -> Path:
+        """The page that `find --open` wrote last, beside the library."""
+        return self.path.with_name(f"{self.path.name}.found.html")
+
+    # ---- index
+
+    def index(
+        self,
+        *folders: str | Path,
+        models: Sequence[str] = (),
+        tiles: int | None = None,
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
+        follow_symlinks: bool | None = None,
+        provider: str = "auto",
+        batch_size: int | None = None,
+        workers: int | None = None,
+        max_pixels: int | None = None,
+        force: bool = False,
+        retry: bool = False,
+        prune: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+        engine: "Engine | None" = None,
+    ) -> "Iterator[Event]":
+        """Index the photos in folders (default: all known folders). Yields each event once it is committed.
+
+        The folders remember models (names or files), tiles (also score N overlapping parts of each photo), exclude and
+        include (gitignore patterns) and follow_symlinks. workers: photos decoded at once. force: score everything
+        again. retry: open unreadable photos again. prune: remove photos even if most of a folder is missing. stop:
+        polled; once true, the run ends with what it has. engine: where models run, None: on this machine; see
+        `open_ray`. One run at a time: a second says who holds the library. Raises InputError, ModelError, StoreError.
+        """
+        from photosearch.errors import InputError
+        from photosearch.index.run import RunOptions, index
+        from photosearch.library.folders import FolderSettings, list_roots
+        from photosearch.library.lock import only_one
+
+        settings = FolderSettings(
+            tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None, follow_symlinks
+        )
+        options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
+        session = self._session
+        with only_one(session.db):
+            named = [os.fspath(folder) for folder in folders] or [root.root for root in list_roots(session.db)]
+            if not named:
+                raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
+            yield from index(
+                session.db, named, lambda name: session.load(name, provider), settings=settings, options=options,
+                stop=stop, engine=engine,
+            )  # fmt: skip
+            session.rescore()
+
+    def open_ray(
+        self,
+        *,
+        address: str | None = None,
+        shards: str | Path | None = None,
+        photos_per_shard: int | None = None,
+        cpus: int | None = None,
+        gpus: float = 0.0,
+        provider: str = "auto",
+    ) -> "Engine":
+        """An engine for `index` that runs the models in Ray actors. Needs the extra `ray`.
+
+        address: a cluster's HOST:PORT, None: start Ray on this machine for the run. shards: a folder or address that
+        all machines see, where Parquet files are kept; None: beside the library, for one machine. photos_per_shard:
+        approximate. cpus, gpus: of each actor. provider: of the models there. Raises InputError.
+        """
+        from photosearch.engines.ray import RayOptions, open_engine
+
+        options = RayOptions(address, cpus, gpus, provider)
+        return open_engine(None if shards is None else os.fspath(shards), self.path, options, photos_per_shard)
+
+    def merge(
+        self,
+        *shards: str | Path,
+        roots: Mapping[str, str] | None = None,
+        models: Sequence[str] = (),
+        tiles: int | None = None,
+        provider: str = "auto",
+        stop: Callable[[], bool] = lambda: False,
+    ) -> "Iterator[Event]":
+        """Import shards (files, or folders of them) that an engine wrote. Yields each event once it is committed.
+
+        roots: a folder's path on the workers -> its path here, where they differ. models, tiles: as for `index`. Rows
+        of photos that changed since are skipped. Raises InputError, ModelError, StoreError.
+        """
+        from photosearch.engines.merge import find_files, merge
+        from photosearch.library.folders import FolderSettings
+        from photosearch.library.lock import only_one
+
+        session = self._session
+        with only_one(session.db):
+            yield from merge(
+                session.db, find_files([os.fspath(shard) for shard in shards]),
+                lambda name: session.load(name, provider),
+                roots=roots, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
+            )  # fmt: skip
+            session.rescore()
+
+    def count_rows(self, shards: Sequence[str | Path]) -> int:
+        """Number of photos in shards. Raises InputError."""
+        from photosearch.engines.merge import find_files
+
+        return sum(file.read_head().rows for file in find_files([os.fspath(shard) for shard in shards]))
+
+    def forget(self, paths: Sequence[str | Path] | None) -> int:
+        """Delete what is known of photos and folders, None: of all -> photos forgotten. The files are untouched."""
+        import glob
+        import shutil
+
+        from photosearch.library.folders import to_stored_path
+        from photosearch.library.forget import forget_all, forget_photos
+        from photosearch.library.lock import only_one
+
+        db = self._session.db
+        with only_one(db):
+            for vectors in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
+                vectors.unlink(missing_ok=True)  # it would keep the forgotten vectors until it is rebuilt
+            shutil.rmtree(self.thumbnails_folder, ignore_errors=True)
+            self.opened_page.unlink(missing_ok=True)
+            if paths is None:
+                return forget_all(db)
+            return forget_photos(db, [to_stored_path(db, os.fspath(path)) for path in paths])
+
+    # ---- find
+
+    def find(
+        self,
+        words: str = "",
+        *,
+        limit: int | None = None,
+        max_similar: int | None = None,
+        query_mode: Literal["label", "text"] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_score: float | None = None,
+        min_similarity: float | None = None,
+        under: str | Path | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        file_dates: bool = False,
+        sort: Literal["best", "date"] = "best",
+        model: str | None = None,
+    ) -> "Answer":
+        """Find photos, best first. Iterate over the answer. Raises QueryError, InputError, ModelError.
+
+        words: labels filter (bird and not dog), a description ranks (a cat asleep); together they do both. limit: show
+        at most N photos; None: all that have a label, or the 20 most similar. max_similar: the limit where similarity
+        ranks. query_mode: read the words as a label or as text, whatever they could be. like, unlike: photos that the
+        results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the labels' thresholds, 0..1.
+        min_similarity: -1..1, instead of the cut-off. under: a folder. since, until: a local date as 2024, 2024-05 or
+        2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or newest
+        first. model: instead of the default.
+        """
+        from photosearch.search.find import find
+
+        asked = _make_question(
+            words, limit, max_similar, query_mode, like, unlike, min_score, min_similarity, under, since, until,
+            file_dates, sort, model,
+        )  # fmt: skip
+        return find(self._session.db, asked, self._session.read_vector)
+
+    def count(
+        self,
+        words: str,
+        *,
+        up_to: int,
+        query_mode: Literal["label", "text"] | None = None,
+        like: Sequence[str | Path] = (),
+        unlike: Sequence[str | Path] = (),
+        min_score: float | None = None,
+        min_similarity: float | None = None,
+        under: str | Path | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        file_dates: bool = False,
+        model: str | None = None,
+    ) -> int:
+        """Count the photos that `find` would give without a limit, stopping at `up_to`. Raises as `find`."""
+        from photosearch.search.find import count, find
+
+        asked = _make_question(
+            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, under, since, until, file_dates,
+            "best", model,
+        )  # fmt: skip
+        counted = count(self._session.db, asked, up_to)
+        return len(find(self._session.db, asked, self._session.read_vector).found) if counted is None else counted
+
+    def complete(self, text: str) -> list[str]:
+        """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
+        from photosearch.search.complete import complete_query
+        from photosearch.search.hierarchy import read_synonyms
+
+        return complete_query(text, (label.name for label in self.labels.list()), read_synonyms())
+
+    def find_duplicates(self, *, near: bool = True, under: str | Path | None = None) -> "list[Group]":
+        """Groups of photos that are copies: equal files; near: also the same picture in another size or encoding."""
+        from photosearch.search.copies import find_duplicates_in_library
+
+        return find_duplicates_in_library(
+            self._session.db, near=near, under=None if under is None else os.fspath(under)
+        )
+
+    def find_missing(self, paths: Sequence[str]) -> dict[str, str]:
+        """Which of these photos can't be seen now: path -> 'away' (with their drive) or 'missing'."""
+        from photosearch.library.photos import find_missing
+
+        return find_missing(self._session.db, paths)
+
+    def score(self, photo: "str | Path | Image", *, model: str | None = None) -> Mapping[str, float]:
+        """Score one photo by the default model or another: label -> 0..1. Nothing is stored.
+
+        photo: a file, or an image that Pillow opened. Raises ModelError, InputError where it can't be read.
+        """
+        loaded = self._session.load_default(model)
+        outputs = loaded.look(self._session.read_views(photo, loaded))
+        if outputs.scores is None:
+            return {}
+        return dict(zip(loaded.card.labels, map(float, outputs.scores[0]), strict=True))
+
+    # ---- one photo
+
+    def details(self, image_id: int) -> "ImageDetails | None":
+        """Everything known of an image: files, scores, marks; None where no photo in the library shows it."""
+        from photosearch.library.images import read_details
+
+        return read_details(self._session.db, image_id)
+
+    def find_files(self, image_id: int) -> tuple[bytes, list[str]] | None:
+        """(hash of an image's bytes, paths of the photos that show it); None where no photo in the library does."""
+        from photosearch.library.images import find_image_files
+
+        return find_image_files(self._session.db, image_id)
+
+    # ---- reports
+
+    def report(
+        self,
+        label: str | None = None,
+        *,
+        model: str | None = None,
+        under: str | Path | None = None,
+        threshold: float | None = None,
+        at_precision: float | None = None,
+        at_recall: float | None = None,
+        calibration: bool = False,
+    ) -> "LabelReport":
+        """How right a label is on the photos that you marked. Raises InputError.
+
+        label: default: the only marked one, or bird. threshold: instead of the label's own; at_precision, at_recall:
+        the threshold that reaches it. calibration: also compare scores with frequencies. under: a folder.
+        """
+        from photosearch.judging.report import report_label
+
+        return report_label(
+            self._session.db, label, model=model, under=None if under is None else os.fspath(under),
+            threshold=threshold, at_precision=at_precision, at_recall=at_recall, calibration=calibration,
+        )  # fmt: skip
+
+    def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "dict[str, Any]":
+        """The same for every label that you marked, with averages and confusions. Raises InputError."""
+        from photosearch.judging.report import report_labels
+
+        return report_labels(self._session.db, model=model, under=None if under is None else os.fspath(under))
+
+    def report_retrieval(self, file: str | Path, *, model: str | None = None) -> "dict[str, Any]":
+        """How well descriptions find the photos that a CSV file (query,path) names for them. Raises InputError."""
+        from photosearch.judging.retrieving import judge_retrieval
+
+        with self._session.open_search(model) as search:
+            return judge_retrieval(self._session.db, search, file)
+
+    # ---- state
+
+    def status(self) -> dict[str, Any]:
+        """The library in numbers: folders, photos, marks, models, the last run."""
+        from photosearch.api.status import read_status
+
+        return read_status(self.path, self._session.db)
+
+    def progress(self) -> dict[str, Any]:
+        """What an index run has done so far, which may run in another process."""
+        from photosearch.api.status import read_progress
+
+        return read_progress(self._session.db)
+
+    def last_run(self) -> dict[str, Any] | None:
+        """The last index run."""
+        from photosearch.library.runs import read_last_run
+
+        return read_last_run(self._session.db)
+
+    def unreadable(self) -> list[tuple[str, str, str]]:
+        """The photos that could not be read, why and since when."""
+        from photosearch.library.photos import list_unreadable
+
+        return list_unreadable(self._session.db)
+
+
+def _make_question(
+    words: str,
+    limit: int | None,
+    max_similar: int | None,
+    query_mode: Literal["label", "text"] | None,
+    like: Sequence[str | Path],
+    unlike: Sequence[str | Path],
+    min_score: float | None,
+    min_similarity: float | None,
+    under: str | Path | None,
+    since: str | None,
+    until: str | None,
+    file_dates: bool,
+    sort: Literal["best", "date"],
+    model: str | None,
+) -> "Question":
+    from photosearch.search.find import Question
+
+    similar = max_similar if max_similar is not None else limit
+    question = Question(
+        words, limit, reading=query_mode, like=tuple(os.fspath(photo) for photo in like),
+        unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
+        under=None if under is None else os.fspath(under), since=since, until=until, file_dates=file_dates, sort=sort,
+        model=model,
+    )  # fmt: skip
+    return question if similar is None else replace(question, most_similar=similar)

@@ -1,0 +1,132 @@
+"""`library.marks`: what the user knows of photos: that they show a label, or that they don't."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from photosearch.api.session import Session
+
+if TYPE_CHECKING:
+    from photosearch.judging.marking import UndoneMark
+    from photosearch.keywords import ExportResult, ImportResult
+    from photosearch.library.marks import Mark
+    from photosearch.library.records import Label
+
+
+class Marks:
+    """The marks of a library."""
+
+    def __init__(self, session: Session):
+        self._session = session
+
+    def add(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        positive: Sequence[str] = (),
+        negative: Sequence[str] = (),
+        new: bool = False,
+    ) -> int:
+        """Mark photos: they show the labels in `positive`, and not those in `negative` -> photos marked.
+
+        new: create labels that do not exist. Raises InputError, QueryError.
+        """
+        from photosearch.judging.marking import mark_photos
+
+        pairs = [*((label, True) for label in positive), *((label, False) for label in negative)]
+        return mark_photos(self._session.db, _to_paths(paths), pairs, new=new)
+
+    def remove(self, paths: str | Path | Sequence[str | Path], labels: Sequence[str]) -> int:
+        """Remove marks from photos -> marks removed. Raises InputError, QueryError."""
+        from photosearch.judging.marking import unmark_photos
+
+        return unmark_photos(self._session.db, _to_paths(paths), labels)
+
+    def undo(self) -> "list[UndoneMark]":
+        """Undo the last change of marks, whoever made it -> each mark that changed."""
+        from photosearch.judging.marking import undo_last
+
+        return undo_last(self._session.db)
+
+    def list(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Mark]":
+        """The marks, one for each photo and label. under: a folder. Raises InputError."""
+        from photosearch.library.marks import list_marks
+        from photosearch.search.find import check_folder
+
+        folder = None if under is None else check_folder(self._session.db, os.fspath(under))
+        return list_marks(self._session.db, label, under=folder)
+
+    def set_image(self, image_id: int, label: str, present: bool | None) -> "tuple[Label, bool | None]":
+        """Mark an image as `find` names it, None: remove the mark -> (the label meant, its mark before).
+
+        Raises InputError, QueryError.
+        """
+        from photosearch.judging.marking import mark_image
+
+        return mark_image(self._session.db, image_id, label, present)
+
+    def restore_image(self, image_id: int, label: str, before: bool | None) -> None:
+        """Restore an image's mark to what `set_image` gave as the one before. Raises InputError, QueryError."""
+        from photosearch.judging.marking import undo_image
+
+        undo_image(self._session.db, image_id, label, before)
+
+    def read_images(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
+        """The marks of a label on images: image id -> whether it shows it; unmarked ones are left out."""
+        from photosearch.library.images import read_marks
+
+        return read_marks(self._session.db, label, image_ids)
+
+    def import_csv(self, file: str | Path, *, skip_unknown: bool = False, new: Sequence[str] = ()) -> tuple[int, int]:
+        """Import marks from a CSV file (path,label,present), all or none -> (rows kept, rows skipped).
+
+        skip_unknown: skip photos that are not in the library. new: labels to create. Raises InputError.
+        """
+        from photosearch.judging import truth
+
+        rows = truth.read_rows(file)
+        return truth.import_rows(self._session.db, rows, os.fspath(file), skip_unknown=skip_unknown, new=new)
+
+    def import_keywords(
+        self,
+        *,
+        under: str | Path | None = None,
+        new: Sequence[str] = (),
+        complete: Sequence[str] = (),
+        rated: Mapping[str, float] | None = None,
+    ) -> "ImportResult":
+        """Import keywords and ratings from side-cars and photos as marks. Raises InputError, QueryError.
+
+        new: keywords that become labels. complete: photos that have keywords but not this one are negative. rated:
+        label -> stars; positive at that rating or more, negative below. under: a folder.
+        """
+        from photosearch.keywords import import_keywords
+
+        folder = None if under is None else os.fspath(under)
+        return import_keywords(self._session.db, under=folder, new=new, complete=complete, rated=rated)
+
+    def export_keywords(
+        self,
+        labels: Sequence[str],
+        *,
+        under: str | Path | None = None,
+        model: str | None = None,
+        marked: bool = False,
+        short: bool = False,
+        dry_run: bool = False,
+    ) -> "ExportResult":
+        """Write labels as keywords to side-cars (.xmp); photos are untouched. Raises InputError, QueryError.
+
+        marked: only marked photos, not found ones. short: photo.xmp instead of photo.jpg.xmp. dry_run: write nothing.
+        """
+        from photosearch.keywords import export_keywords
+
+        folder = None if under is None else os.fspath(under)
+        return export_keywords(
+            self._session.db, labels, under=folder, model=model, marked=marked, short=short, dry_run=dry_run
+        )
+
+
+def _to_paths(paths: str | Path | Sequence[str | Path]) -> list[str]:
+    return [os.fspath(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]

@@ -1,0 +1,148 @@
+"""What the parts of a `Library` share: the database, the loaded models, the space that descriptions search."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from photosearch.library.database import Database
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL.Image import Image
+
+    from photosearch.library.records import VectorSpace
+    from photosearch.models.session import Model
+    from photosearch.search.similar import SimilaritySearch
+    from photosearch.search.vectors import VectorMap
+
+
+class Session:
+    """An open library and the models that were loaded for it."""
+
+    def __init__(self, path: Path, *, create: bool):
+        """Raises StoreError."""
+        self.path = path
+        self.db = Database(path, create=create)
+        self._models: dict[str | None, Model] = {}
+
+    def close(self) -> None:
+        self.db.close()
+
+    @property
+    def default_model(self) -> str | None:
+        """The name of the model that answers questions; None where nothing was indexed yet."""
+        from photosearch.library.models import read_default_model
+
+        return read_default_model(self.db)
+
+    def load(self, name: str | None = None, provider: str = "auto") -> "Model":
+        """Load a model by its name or file, None for the tool's default, and keep it. Raises ModelError."""
+        from photosearch.errors import ModelError
+        from photosearch.library.models import read_model_path
+        from photosearch.models.catalog import resolve
+        from photosearch.models.session import Model
+
+        if name not in self._models:
+            try:
+                path = resolve(name)
+            except ModelError:  # a file that indexed photos here before is found by its name too
+                known = name and read_model_path(self.db, name)
+                if not known:
+                    raise
+                path = Path(known)
+            self._models[name] = Model(path, provider=provider)
+        return self._models[name]
+
+    def load_default(self, name: str | None = None, provider: str = "auto") -> "Model":
+        """Load a model; None: the library's default, else the tool's. Raises ModelError."""
+        from photosearch.library.models import read_model_path
+
+        if name is None and (own := self.default_model) is not None:
+            name = read_model_path(self.db, own) or own
+        return self.load(name, provider)
+
+    def read_views(self, photo: "str | Path | Image", model: "Model") -> "npt.NDArray[np.uint8]":
+        """A photo as a model sees it: uint8 [1, 1, S, S, 3]. Raises InputError where it can't be read."""
+        import numpy as np
+
+        from photosearch.errors import InputError
+        from photosearch.index.infer import Scorer
+        from photosearch.photos import decode
+
+        need = Scorer(model).need
+        if not isinstance(photo, str | Path):
+            return np.expand_dims(decode.make_views(photo, need.size, fit=need.fit), 0)
+        try:
+            return np.expand_dims(decode.decode(decode.read(os.fspath(photo)), [need]).views[0], 0)
+        except decode.Unreadable as error:
+            raise InputError(f"{photo}: can't be read: {error.reason}") from None
+
+    def read_vector(self, picture: str, model: str) -> "npt.NDArray[np.float32]":
+        """The vector, float32 [D], of a photo that the library does not hold. Raises InputError, ModelError."""
+        from photosearch.errors import ModelError
+        from photosearch.library.models import read_model_path
+
+        loaded = self.load(read_model_path(self.db, model) or model)
+        outputs = loaded.look(self.read_views(picture, loaded))
+        if outputs.vectors is None:
+            raise ModelError(f"{model} gives no vectors")
+        vector: npt.NDArray[np.float32] = outputs.vectors[0]
+        return vector
+
+    def open_search(self, model: str | None = None) -> "SimilaritySearch":
+        """Search by descriptions and pictures, by the default model or another. Raises QueryError."""
+        from photosearch.errors import QueryError
+        from photosearch.library.photos import find_image_at
+        from photosearch.library.vectors import find_space
+        from photosearch.search.find import model_name
+        from photosearch.search.similar import SimilaritySearch
+
+        name = model_name(self.db, model)
+        space = None if name is None else find_space(self.db, name)
+        if name is None:
+            raise QueryError("nothing is indexed yet; run `photosearch index FOLDER`")
+        if space is None:
+            raise QueryError(f"{name} gives no vectors, so it can't search by likeness; index with another model")
+        return SimilaritySearch(
+            self.db, name, space, lambda path: self.read_vector(path, name),
+            lambda path: find_image_at(self.db, path),
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def open_vectors(self, model: str) -> "Iterator[tuple[VectorSpace, VectorMap]]":
+        """A model's space and the memory map of its vectors. Raises QueryError."""
+        with self.open_search(model) as search:
+            yield search.space, search.map
+
+    def rescore(self) -> None:
+        """After a run: score new photos by the user's labels, and learn what similarities mean in this library.
+
+        Both would cost the next question time.
+        """
+        from photosearch.errors import ModelError
+        from photosearch.library.classifiers import read_user_labels_state
+        from photosearch.library.labels import list_described_labels
+        from photosearch.library.records import USER_MODEL
+        from photosearch.library.runs import read_value, write_value
+        from photosearch.library.vectors import find_space
+
+        state = read_user_labels_state(self.db)
+        if state and state != read_value(self.db, "own labels"):  # else no photo came or went
+            from photosearch.learning.learn import update_learned
+
+            described = not list_described_labels(self.db, USER_MODEL) or self.rescore_described()
+            if update_learned(self.db, self.open_vectors) and described:
+                write_value(self.db, "own labels", read_user_labels_state(self.db))
+        own = self.default_model
+        if own is not None and find_space(self.db, own) is not None:
+            with contextlib.suppress(ModelError), self.open_search() as search:  # no text model: pictures alone
+                search.learn_descriptions()
+
+    def rescore_described(self) -> bool:
+        """Score all photos by the labels that are descriptions -> whether a text model for them is here."""
+        from photosearch.search.user_labels import update_described
+
+        return update_described(self.db, self.open_search)

@@ -1,0 +1,96 @@
+"""What needs no library: the models on this machine, `doctor`, and a damaged library's rebuild."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from photosearch.doctor import Check
+    from photosearch.library.rebuild import RebuildResult
+    from photosearch.models.card import Card, TextCard
+    from photosearch.models.hub import Offer
+    from photosearch.models.two_tower import AddedModel
+
+
+def list_models() -> "list[tuple[Path, Card]]":
+    """The models that can index photos: the included ones, then those that were added."""
+    from photosearch.models.card import Card
+    from photosearch.models.catalog import list_added, list_shipped, read_card
+
+    paths = {**list_shipped(), **list_added()}
+    return [(path, card) for path in paths.values() if isinstance(card := read_card(path), Card)]
+
+
+def read_model_card(name: str | None = None) -> "tuple[Path, Card | TextCard]":
+    """The file and card of a model, by its name or file; None: the tool's default. Raises ModelError."""
+    from photosearch.models.catalog import read_card, resolve
+
+    path = resolve(name)
+    return path, read_card(path)
+
+
+def add_model(folder: str | Path, *, name: str | None = None) -> "AddedModel":
+    """Check a two-tower model and copy it to the user's models folder. Raises ModelError.
+
+    name: default: the folder's.
+    """
+    from photosearch.models import two_tower
+
+    return two_tower.add_model(Path(folder), name=name)
+
+
+def remove_model(name: str) -> Path:
+    """Delete a model that was added -> where it was. Its scores stay in libraries. Raises ModelError."""
+    from photosearch.models import two_tower
+
+    return two_tower.remove_model(name)
+
+
+def list_model_offers() -> "dict[str, Offer]":
+    """The models that can be pulled, by name."""
+    from photosearch.models.hub import OFFERS
+
+    return dict(OFFERS)
+
+
+def pull_model(name: str) -> "AddedModel":
+    """Download a model from its hub and add it: the only function that opens a connection. Raises ModelError."""
+    from photosearch.models import hub
+
+    return hub.pull_model(name)
+
+
+def describe_providers() -> dict[str, str]:
+    """Execution providers of ONNX Runtime: name -> whether it works here, in words."""
+    from photosearch.models import providers
+
+    return providers.describe_providers()
+
+
+def check_installation(model: str | None = None, providers: Sequence[str] = ("auto", "cpu")) -> "Iterator[Check]":
+    """Try decoding, each provider and storing on made data; yields each check when it is done. Raises ModelError."""
+    from photosearch.doctor import examine
+    from photosearch.models.catalog import resolve
+
+    return examine(resolve(model), providers)
+
+
+def check_rebuild(path: str | Path, *, force: bool = False) -> None:
+    """Raises StoreError where a library is missing, in use, or not damaged (force: rebuild it all the same)."""
+    from photosearch.library.rebuild import check
+
+    check(Path(path), force=force)
+
+
+def rebuild_library(path: str | Path, *, force: bool = False) -> "RebuildResult":
+    """Start a damaged library anew with everything that only its user knows; the old file is kept beside it."""
+    from photosearch.library.rebuild import rebuild
+
+    return rebuild(Path(path), force=force)
+
+
+def list_backups(path: str | Path) -> list[Path]:
+    """The copies of a library that migrations and rebuilds kept beside it."""
+    from photosearch.library import database
+
+    return database.list_backups(Path(path))

@@ -1,0 +1,1 @@
+"""Labels learned from the photos that the user marked."""

@@ -1,0 +1,267 @@
+"""Folders: roots, the folders below them, and how each is indexed."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from photosearch.errors import StoreError
+from photosearch.library import database
+from photosearch.library.database import Database, is_below, to_path, to_relative, to_sql
+from photosearch.photos.remote import absolute_path, exists, is_address, real_path
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A folder as the library knows it: below which root it lies, and where. below: '' is the root itself."""
+
+    root_id: int
+    root: str
+    below: str
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.root, self.below) if self.below else self.root
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSettings:
+    """How a folder is indexed; None: as the folder above it, or as is usual.
+
+    models: by name or file; None among them is the library's own. tiles: None is what each model's card says.
+    """
+
+    models: tuple[str | None, ...] | None = None
+    tiles: int | None = None
+    exclude: tuple[str, ...] | None = None
+    include: tuple[str, ...] | None = None
+    follow_symlinks: bool | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is said, without what is left open."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> "FolderSettings":
+        """Raises ValueError where it is no such thing."""
+        raw = json.loads(text)
+        known = {f.name for f in fields(cls)}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
+        return cls(**values)
+
+    def over(self, above: "FolderSettings") -> "FolderSettings":
+        """These settings, and what they leave open as `above` says."""
+        own = asdict(self)
+        return FolderSettings(**{k: v if v is not None else getattr(above, k) for k, v in own.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCounts:
+    photos: int
+    unreadable: int
+    removed: int
+    excluded: int
+
+
+def list_roots(db: Database) -> list[Scope]:
+    return [Scope(i, to_path(p), "") for i, p in db.rows("SELECT id, path FROM roots ORDER BY id")]
+
+
+def find_scope(db: Database, path: str) -> Scope | None:
+    """Where an absolute folder lies in the library, or None where no root holds it."""
+    for root in list_roots(db):
+        if path == root.root or is_below(path, root.root):
+            return Scope(root.root_id, root.root, to_relative(path, root.root))
+    return None
+
+
+def add_root(db: Database, path: str) -> Scope:
+    """A new root. Roots that lie below it become folders of it: no photo is ever in the library twice."""
+    with db.transaction():
+        (root_id,) = db.one("INSERT INTO roots(path) VALUES (?) RETURNING id", [to_sql(path)])
+        for old in list_roots(db):
+            if old.root != path and is_below(old.root, path):
+                prefix = to_relative(old.root, path)
+                for table, key in (("folders", "id"), ("folder_settings", "rowid")):
+                    for row_id, below in db.rows(f"SELECT {key}, path FROM {table} WHERE root_id = ?", [old.root_id]):
+                        joined = "/".join(filter(None, (prefix, to_path(below))))
+                        db.write(
+                            f"UPDATE {table} SET root_id = ?, path = ? WHERE {key} = ?",
+                            [root_id, to_sql(joined), row_id],
+                        )
+                db.write("DELETE FROM roots WHERE id = ?", [old.root_id])
+    return Scope(root_id, path, "")
+
+
+def move_root(db: Database, root: Scope, path: str) -> Scope:
+    """A root's folder has a new path. Roots that lie below give way to it: it knows the same photos."""
+    with db.transaction():
+        for inner in list_roots(db):
+            if inner.root_id != root.root_id and is_below(inner.root, path):
+                db.write("DELETE FROM roots WHERE id = ?", [inner.root_id])
+        db.write("UPDATE roots SET path = ? WHERE id = ?", [to_sql(path), root.root_id])
+    return Scope(root.root_id, path, "")
+
+
+def absorb_root(db: Database, old: Scope, new: Scope) -> None:
+    """What is known of a root is known of a folder in another from now on; that one's own rows stand."""
+    with db.transaction():
+        for table in ("folders", "folder_settings"):
+            for row_id, below in db.rows(f"SELECT rowid, path FROM {table} WHERE root_id = ?", [old.root_id]):
+                path = to_sql("/".join(filter(None, (new.below, to_path(below)))))
+                known = db.row(f"SELECT rowid FROM {table} WHERE root_id = ? AND path = ?", [new.root_id, path])
+                if known is None:
+                    db.write(f"UPDATE {table} SET root_id = ?, path = ? WHERE rowid = ?", [new.root_id, path, row_id])
+                elif table == "folders":
+                    db.write("UPDATE OR IGNORE photos SET folder_id = ? WHERE folder_id = ?", [known[0], row_id])
+                    db.write("DELETE FROM photos WHERE folder_id = ?", [row_id])
+        for table in ("folders", "folder_settings"):
+            db.write(f"DELETE FROM {table} WHERE root_id = ?", [old.root_id])
+        db.write("DELETE FROM roots WHERE id = ?", [old.root_id])
+
+
+def count_photos(db: Database, scope: Scope) -> FolderCounts:
+    """The photos at or below a folder, by the counters of the folders."""
+    where, values = below_scope(scope)
+    names = ("photos", "unreadable", "removed", "excluded")
+    sums = ", ".join(f"coalesce(sum(f.{name}), 0)" for name in names)
+    return FolderCounts(*map(int, db.one(f"SELECT {sums} FROM folders f WHERE {where}", values)))
+
+
+def put_folder(db: Database, scope: Scope, folder: str) -> int:
+    """The id of an absolute folder below the scope's root; made where it is new."""
+    key = [scope.root_id, to_sql(to_relative(folder, scope.root))]
+    row = db.row("SELECT id FROM folders WHERE root_id = ? AND path = ?", key)
+    row = row or db.one("INSERT INTO folders(root_id, path) VALUES (?, ?) RETURNING id", key)
+    return int(row[0])
+
+
+def list_folders(db: Database, scope: Scope) -> list[tuple[int, str]]:
+    """The folders at or below a scope: (id, absolute path)."""
+    where, values = below_scope(scope)
+    rows = db.rows(f"SELECT f.id, f.path FROM folders f WHERE {where} ORDER BY f.id", values)
+    return [(folder_id, os.path.join(scope.root, to_path(p)) if p else scope.root) for folder_id, p in rows]
+
+
+def list_folder_paths(db: Database, most: int) -> list[str]:
+    """The folders that hold photos, and those above them up to their roots; the deepest levels left out past `most`."""
+    found: set[str] = set()
+    for root in list_roots(db):
+        for path, photos in db.rows("SELECT path, photos FROM folders WHERE root_id = ?", [root.root_id]):
+            parts = list(filter(None, to_path(path).split("/"))) if photos else []
+            found |= {os.path.join(root.root, *parts[:depth]) for depth in range(len(parts) + 1)}
+    by_depth = sorted(found, key=lambda path: (path.count(os.sep), path))
+    if len(by_depth) > most:
+        deepest = by_depth[most].count(os.sep)
+        by_depth = [path for path in by_depth if path.count(os.sep) < deepest]
+    return sorted(by_depth)
+
+
+def below_scope(scope: Scope) -> tuple[str, list[Any]]:
+    """The condition for folders `f` at or below a scope. Compared as bytes: a folder's path may be TEXT or BLOB."""
+    if not scope.below:
+        return "f.root_id = ?", [scope.root_id]
+    prefix = os.fsencode(scope.below)
+    path = "CAST(f.path AS BLOB)"
+    return (
+        f"f.root_id = ? AND ({path} = ? OR ({path} > ? AND {path} < ?))",
+        [scope.root_id, prefix, prefix + b"/", prefix + b"0"],  # '0' follows '/'
+    )
+
+
+def below_folder(db: Database, folder: str) -> tuple[str, list[Any]]:
+    """The condition for folders `f` at or below an absolute folder, which may hold roots or lie in one."""
+    inside = find_scope(db, folder)
+    if inside is not None:
+        return below_scope(inside)
+    ids = [root.root_id for root in list_roots(db) if is_below(root.root, folder)]
+    return f"f.root_id IN ({', '.join(map(str, ids))})", []
+
+
+def list_settings(db: Database) -> list[tuple[Scope, FolderSettings]]:
+    """The folders that have settings of their own, in the order of their paths."""
+    rows = db.rows("SELECT r.id, r.path, s.path, s.settings FROM folder_settings s JOIN roots r ON r.id = s.root_id")
+    found = [(Scope(i, to_path(root), to_path(path)), _parse_settings(db, text)) for i, root, path, text in rows]
+    return sorted(found, key=lambda pair: pair[0].path)
+
+
+def read_settings(db: Database, scope: Scope) -> FolderSettings:
+    """How a folder is indexed: its own settings over those of the folders above it."""
+    known = FolderSettings()
+    for other, own in list_settings(db):  # a folder's path comes before those below it
+        if other.root_id == scope.root_id and (other.path == scope.path or is_below(scope.path, other.path)):
+            known = own.over(known)
+    return known
+
+
+def read_own_settings(db: Database, scope: Scope) -> FolderSettings:
+    """What was said of this very folder."""
+    row = db.row(
+        "SELECT settings FROM folder_settings WHERE root_id = ? AND path = ?", [scope.root_id, to_sql(scope.below)]
+    )
+    return FolderSettings() if row is None else _parse_settings(db, row[0])
+
+
+def put_settings(db: Database, scope: Scope, own: FolderSettings) -> None:
+    """Keep a folder's own settings; none at all where they leave everything open."""
+    key = [scope.root_id, to_sql(scope.below)]
+    with db.transaction():
+        db.write("DELETE FROM folder_settings WHERE root_id = ? AND path = ?", key)
+        if own != FolderSettings():
+            db.write("INSERT INTO folder_settings(root_id, path, settings) VALUES (?, ?, ?)", [*key, own.to_json()])
+
+
+def _parse_settings(db: Database, text: str) -> FolderSettings:
+    try:
+        return FolderSettings.from_json(text)
+    except (ValueError, TypeError, AttributeError):
+        raise StoreError(f"{db.path}: {database.DAMAGED}") from None
+
+
+def to_real_path(path: str) -> str:
+    """A photo's path as the library spells it: its folder without links, its own name as it stands."""
+    folder, name = os.path.split(absolute_path(path))
+    return os.path.join(real_path(folder), name)
+
+
+def to_stored_path(db: Database, path: str) -> str:
+    """A path as the library spells it: as it was typed, where it names a known root or lies in one, else without links.
+
+    A link may have taken the place of a folder that is known by that path.
+    """
+    absolute = absolute_path(path)
+    if is_address(absolute):
+        return absolute
+    for root in list_roots(db):
+        if absolute == root.root or is_below(absolute, root.root) or is_below(root.root, absolute):
+            return absolute
+    return real_path(path) if os.path.isdir(path) else to_real_path(path)
+
+
+def is_link(path: str) -> bool:
+    """Whether a link stands where a folder is known, or one above it: roots are stored without links."""
+    return real_path(path) != path
+
+
+def is_present(scope: Scope) -> bool:
+    """Whether a folder can be seen now. Of an address, which only an index asks, nothing else is said."""
+    return is_address(scope.path) or (os.path.isdir(scope.path) and not is_link(scope.root))
+
+
+def is_away(root: str) -> bool:
+    """Whether a root looks like a drive that is not plugged in: a link in its place, no folder, or an empty one.
+
+    What a system puts in a folder by itself, hidden or lost+found, does not count: a mount point may hold it.
+    """
+    if is_address(root):
+        return exists(root) is not True
+    if is_link(root):
+        return True
+    try:
+        with os.scandir(root) as entries:
+            return all(e.name.startswith(".") or e.name == "lost+found" for e in entries)
+    except OSError:
+        return True

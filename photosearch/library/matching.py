@@ -1,0 +1,395 @@
+"""Which photos a query holds for, best first: a query's tree to SQL, and the shortest way to its answer.
+
+What a query means stands in query.py, in plain Python. A photo that its labels' models have not looked at is
+never found: unknown is not "no". One that they have looked at, without a row for a label, scores 0 there.
+
+Four ways lead to the same rows, and a property test holds them together:
+- `_read_in_order`: one label comes sorted from its index, and reading ends at the limit.
+- `_read_some`: few photos lie in the folder or between the dates, so all of them are looked at.
+- `_read_tops`: a few of the images, those that can be best.
+- `_read_all`: every image that can hold.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from photosearch import query
+from photosearch.library.database import Database, Row, join
+from photosearch.library.folders import below_folder
+from photosearch.library.models import find_scorers
+from photosearch.library.records import Label
+
+DEPTHS = (1_000, 20_000)  # how far down the labels' lists the best are looked for, before all of them are read
+MAX_SCANNED = 12_000  # photos in a folder or between two dates: up to so many, all are looked at
+MIN_DEPTH = 5e-324  # the smallest number above 0: whatever scores so much or more has a row
+
+_FILE_DATE = "strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime')"
+_DATES = f"""
+    coalesce(i.taken, p.named), iif(i.taken IS NOT NULL, i.taken_from, iif(p.named IS NOT NULL, 'name', NULL)),
+    iif(coalesce(i.taken, p.named) IS NULL, {_FILE_DATE}, NULL)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: where that stands in the photo; 'file' is the file's date."""
+
+    path: str
+    score: float
+    taken: str
+    taken_from: str
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoFilter:
+    """Which photos may be found at all: a condition on photos `p` and folders `f`, and about how many there are."""
+
+    where: str
+    values: tuple[Any, ...]
+    photos: int | None  # None: all of them, or too many to count
+
+
+NO_FILTER = PhotoFilter("", (), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """The top of a label's list of images, the best first; not `yes`: of its opposite's.
+
+    end: whatever scores so much or more is in `images`, but for images with a larger id than `cut` that score just
+    `end`. holds_from: from which score on the label, or its opposite, holds.
+    """
+
+    images: frozenset[int]
+    end: float
+    cut: int | None
+    holds_from: float
+
+
+class MatchQuery:
+    """One question to a library. labels: for each name in the query, the label that is meant."""
+
+    def __init__(
+        self, db: Database, wanted: query.Query, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
+    ):
+        self.db, self.wanted, self.labels, self.only = db, wanted, labels, only
+        self.thresholds = {n: label.threshold if min_score is None else min_score for n, label in labels.items()}
+        self.columns = {name: f"coalesce(s{i}.score, 0.0)" for i, name in enumerate(labels)}
+        self.readings = {name: find_scorers(db, label) for name, label in labels.items()}
+
+    def rows(self, limit: int | None) -> list[Row]:
+        """(root, folder, name, score, taken, taken from, file's date, image id), best first."""
+        if self.only.photos is not None and self.only.photos <= MAX_SCANNED:
+            return self._read_some(limit)
+        if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
+            return self._read_in_order(self.wanted.label, limit)
+        if limit is not None and (rows := self._read_tops(limit)) is not None:
+            return rows
+        return self._read_all(limit)
+
+    def _read_in_order(self, name: str, limit: int | None) -> list[Row]:
+        order = "s.score DESC, s.image_id, p.id"
+        source = "scores s INDEXED BY scores_best CROSS JOIN photos p ON p.image_id = s.image_id"
+        where = ["s.label_id = ?", "s.score >= ?"]
+        return self._select("s.score", source, where, [self.labels[name].id, self.thresholds[name]], limit, order)
+
+    def _read_some(self, limit: int | None) -> list[Row]:
+        return self._read_scored("photos p", [], [], limit)
+
+    def _read_tops(self, limit: int) -> list[Row] | None:
+        """The best rows from a few of the images, those that can be best; None where that does not settle it.
+
+        After Ronald Fagin, "Combining fuzzy information from multiple systems", 1996: nothing outside the tops of the
+        labels' own lists can score higher than the lists' ends, so `limit` rows from there on are the best of all.
+        """
+        for depth in DEPTHS:
+            tops = self._tops(self.wanted, depth, True)
+            end = max(top.end for top in tops)
+            cut = min((top.cut for top in tops if top.cut is not None and top.end == end), default=None)
+            rows = self._read_images(frozenset().union(*(top.images for top in tops)), limit)
+            sure = [r for r in rows if r[3] > end or (r[3] == end and (cut is None or r[7] <= cut))]
+            if len(sure) == limit or all(top.holds_from >= top.end for top in tops):
+                return rows
+        return None
+
+    def _read_images(self, images: Iterable[int], limit: int | None) -> list[Row]:
+        source = "json_each(?) c CROSS JOIN photos p ON p.image_id = c.value"
+        return self._read_scored(source, [], [json.dumps(sorted(images))], limit)
+
+    def _read_all(self, limit: int | None) -> list[Row]:
+        source, values = self._find_source()
+        return self._read_scored(f"{source} CROSS JOIN photos p ON p.image_id = c.value", [], values, limit)
+
+    def read_images(self) -> list[int]:
+        """Every image for which the query holds, each once, in no order."""
+        source, values = self._find_source()
+        joins, where, more = self._conditions()
+        conditions = [*where, "p.gone IS NULL", *filter(None, [self.only.where])]
+        sql = f"""
+            SELECT DISTINCT p.image_id FROM {source} CROSS JOIN photos p ON p.image_id = c.value{joins}
+            WHERE {" AND ".join(conditions)}
+        """
+        return [image_id for (image_id,) in self.db.rows(sql, [*values, *more, *self.only.values])]
+
+    def count(self, most: int) -> int:
+        """How many photos the query holds for, counted up to `most`: none is sorted, and no date is worked out."""
+        joins, where, more = self._conditions()
+        source, values = "photos p", list[Any]()
+        if self.only.photos is None or self.only.photos > MAX_SCANNED:
+            source, values = self._find_source()
+            source += " CROSS JOIN photos p ON p.image_id = c.value"
+            if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
+                joins, where, more = "", [], []  # the source holds just those for which it holds
+        conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
+        sql = f"SELECT 1 FROM {source}{joins} WHERE {' AND '.join(conditions)} LIMIT ?"
+        return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *more, *self.only.values, most])[0])
+
+    def _find_source(self) -> tuple[str, list[Any]]:
+        """Images among which all are for which the query holds: a table `c` of `value`, and its values."""
+        cover = self._cover(self.wanted, True)
+        values: list[Any] = []
+        if cover is not None:  # one of these labels must hold
+            parts = []
+            for name in cover:
+                parts.append("SELECT image_id AS value FROM scores WHERE label_id = ? AND score >= ?")
+                values += [self.labels[name].id, self.thresholds[name]]
+            source = f"({' UNION '.join(parts)}) c"
+        else:
+            ids = _list(next(iter(self.readings.values())))
+            source = f"(SELECT image_id AS value FROM scored WHERE model_id IN ({ids}) AND answers) c"
+        return source, values
+
+    def _conditions(self) -> tuple[str, list[str], list[Any]]:
+        """-> (joins to photos `p`, conditions, their values): the models have looked, and the query holds."""
+        joins = "".join(
+            f" LEFT JOIN scores s{i} ON s{i}.image_id = p.image_id AND s{i}.label_id = {label.id:d}"
+            for i, label in enumerate(self.labels.values())
+        )
+        known = [
+            f"EXISTS (SELECT 1 FROM scored k WHERE k.model_id IN ({ids}) AND k.image_id = p.image_id AND k.answers)"
+            for ids in dict.fromkeys(map(_list, self.readings.values()))
+        ]
+        values: list[Any] = []
+        return joins, [*known, self._holds(self.wanted, values)], values
+
+    def _read_scored(self, source: str, where: Sequence[str], values: Sequence[Any], limit: int | None) -> list[Row]:
+        """Photos from a source, each label's score beside them, if the models have looked and the query holds."""
+        joins, conditions, more = self._conditions()
+        order = "score DESC, p.image_id, p.id"
+        return self._select(
+            self._score(self.wanted), source + joins, [*where, *conditions], [*values, *more], limit, order
+        )
+
+    def _select(
+        self, score: str, source: str, where: Sequence[str], values: Sequence[Any], limit: int | None, order: str
+    ) -> list[Row]:
+        conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
+        sql = f"""
+            SELECT r.path, f.path, p.name, {score} AS score, {_DATES}, p.image_id
+            FROM {source} JOIN images i ON i.id = p.image_id
+            JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+            WHERE {" AND ".join(conditions)} ORDER BY {order} LIMIT ?
+        """
+        return self.db.rows(sql, [*values, *self.only.values, -1 if limit is None else limit])
+
+    # ---- a query in SQL
+
+    def _holds(self, q: query.Query, values: list[Any]) -> str:
+        match q:
+            case query.Is(name):
+                values.append(self.thresholds[name])
+                return f"{self.columns[name]} >= ?"
+            case query.Not(part):
+                return f"NOT ({self._holds(part, values)})"
+            case query.And(parts):
+                return "(" + " AND ".join(self._holds(p, values) for p in parts) + ")"
+            case query.Or(parts):
+                return "(" + " OR ".join(self._holds(p, values) for p in parts) + ")"
+
+    def _score(self, q: query.Query) -> str:
+        match q:
+            case query.Is(name):
+                return self.columns[name]
+            case query.Not(part):
+                return f"(1.0 - {self._score(part)})"
+            case query.And(parts):
+                return f"min({', '.join(map(self._score, parts))})"
+            case query.Or(parts):
+                return f"max({', '.join(map(self._score, parts))})"
+
+    def _cover(self, q: query.Query, yes: bool) -> list[str] | None:
+        """Labels of which one must hold where the query does (does not, where not `yes`); None: there are no such."""
+        match q:
+            case query.Not(part):
+                return self._cover(part, not yes)
+            case query.Is(name):
+                return [name] if yes and self.thresholds[name] > 0 else None
+            case query.And(parts) | query.Or(parts):
+                each = [self._cover(part, yes) for part in parts]
+                if isinstance(q, query.And) == yes:  # all must hold: any one will do
+                    return min((c for c in each if c is not None), key=len, default=None)
+                together = [name for cover in each for name in cover or ()]
+                return None if None in each else list(dict.fromkeys(together))
+
+    # ---- the tops of the labels' lists
+
+    def _tops(self, q: query.Query, depth: int, yes: bool) -> list[_Top]:
+        """Lists: whatever scores more by `q` (its opposite if not `yes`) than the largest of their ends is in one."""
+        match q:
+            case query.Not(part):
+                return self._tops(part, depth, not yes)
+            case query.Is(name):
+                return [self._top(name, depth) if yes else self._top_without(name, depth)]
+            case query.And(parts) | query.Or(parts):
+                each = [self._tops(part, depth, yes) for part in parts]
+                if isinstance(q, query.And) == yes:  # the smallest counts: any one list will do
+                    return min(each, key=lambda tops: max(top.end for top in tops))
+                return [top for tops in each for top in tops]
+
+    def _top(self, name: str, depth: int) -> _Top:
+        """The images with the highest scores for a label."""
+        label = self.labels[name].id
+        last = self.db.row(
+            "SELECT score FROM scores WHERE label_id = ? ORDER BY score DESC LIMIT 1 OFFSET ?", [label, depth]
+        )
+        end = max(MIN_DEPTH if last is None else last[0], MIN_DEPTH)
+        rows = self.db.rows("SELECT image_id FROM scores WHERE label_id = ? AND score >= ?", [label, end])
+        return _Top(frozenset(i for (i,) in rows), end, None, self.thresholds[name])
+
+    def _top_without(self, name: str, depth: int) -> _Top:
+        """The images with the lowest scores for a label: first those without a row."""
+        label, holds_from = self.labels[name], 1.0 - self.thresholds[name]
+        without: list[int] = []
+        for reading, floor in self.readings[name].items():
+            if floor > 0:  # else every image has a row
+                rows = self.db.rows(
+                    """
+                    SELECT k.image_id FROM scored k WHERE k.model_id = ? AND k.answers AND NOT EXISTS (
+                        SELECT 1 FROM scores s WHERE s.image_id = k.image_id AND s.label_id = ?)
+                    ORDER BY k.image_id LIMIT ?
+                    """,
+                    [reading, label.id, depth + 1],
+                )
+                without += [image_id for (image_id,) in rows]
+        if len(without) > depth:
+            nearest = sorted(without)[:depth]
+            return _Top(frozenset(nearest), 1.0, nearest[-1] if nearest else -1, holds_from)
+        lowest = "SELECT score FROM scores WHERE label_id = ? {} ORDER BY score LIMIT 1 OFFSET ?"
+        last = self.db.row(lowest.format(""), [label.id, depth])
+        most = 1.0 if last is None else last[0]
+        rows = self.db.rows("SELECT image_id FROM scores WHERE label_id = ? AND score <= ?", [label.id, most])
+        images = frozenset(without).union(i for (i,) in rows)
+        following = self.db.row(lowest.format("AND score > ?"), [label.id, most, 0])
+        if following is None:  # the list is whole
+            return _Top(images, MIN_DEPTH, None, max(holds_from, MIN_DEPTH))
+        return _Top(images, 1.0 - following[0], -1, holds_from)
+
+
+def _list(ids: Iterable[int]) -> str:
+    return ", ".join(map(str, ids))
+
+
+def find_matches(
+    db: Database,
+    wanted: query.Query,
+    labels: Mapping[str, Label],
+    *,
+    min_score: float | None = None,
+    limit: int | None = None,
+    only: PhotoFilter | None = None,
+) -> list[Match]:
+    """The photos for which the query holds, best first.
+
+    labels: for each name in the query, the label that is meant. min_score takes the place of the thresholds. only:
+    as choose_photos gives it.
+    """
+    in_order = {name: labels[name] for name in query.list_labels(wanted)}
+    return _found(MatchQuery(db, wanted, in_order, min_score, only or NO_FILTER).rows(limit))
+
+
+def count_matches(
+    db: Database,
+    wanted: query.Query,
+    labels: Mapping[str, Label],
+    most: int,
+    min_score: float | None,
+    only: PhotoFilter,
+) -> int:
+    """How many photos `find` would give, counted up to `most`."""
+    in_order = {name: labels[name] for name in query.list_labels(wanted)}
+    return MatchQuery(db, wanted, in_order, min_score, only).count(most)
+
+
+def find_images(
+    db: Database, wanted: query.Query | None, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
+) -> list[int]:
+    """The images for which the query holds, or all (wanted is None), that a photo of the filter shows; in no order."""
+    if wanted is not None:
+        in_order = {name: labels[name] for name in query.list_labels(wanted)}
+        return MatchQuery(db, wanted, in_order, min_score, only).read_images()
+    where = " AND ".join(["p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])])
+    return [i for (i,) in db.rows(f"SELECT DISTINCT p.image_id FROM photos p WHERE {where}", only.values)]
+
+
+def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFilter) -> list[Match]:
+    """The photos of the filter that show these (image id, score), in their order."""
+    where = " AND ".join(["p.gone IS NULL", *filter(None, [only.where])])
+    rows = db.rows(
+        f"""
+        SELECT r.path, f.path, p.name, c.value ->> 1 AS score, {_DATES}, p.image_id
+        FROM json_each(?) c CROSS JOIN photos p ON p.image_id = c.value ->> 0
+        JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+        WHERE {where} ORDER BY c.key, p.id
+        """,
+        [json.dumps(scores), *only.values],
+    )
+    return _found(rows)
+
+
+def _found(rows: Iterable[Row]) -> list[Match]:
+    return [
+        Match(join(root, folder, name), score, taken or at or "", source or "file", image_id)
+        for root, folder, name, score, taken, source, at, image_id in rows
+    ]
+
+
+def filter_photos(
+    db: Database, under: str | None, since: str | None, until: str | None, file_dates: bool = False
+) -> PhotoFilter:
+    """The photos below a folder, and taken between two dates.
+
+    since, until: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time, the whole of it included.
+    file_dates: a photo that nothing dates counts as taken when its file says.
+    """
+    where: list[str] = []
+    values: list[Any] = []
+    photos: list[int] = []
+    if under is not None:
+        inside, more = below_folder(db, under)
+        where.append(f"p.folder_id IN (SELECT f.id FROM folders f WHERE {inside})")
+        values += more
+        photos.append(int(db.one(f"SELECT coalesce(sum(f.photos), 0) FROM folders f WHERE {inside}", more)[0]))
+    if since is not None or until is not None:
+        bounds = [since or "", (until or "") + "~"]  # sorts after whatever the date goes on with
+        between = """
+            SELECT d.id FROM images i JOIN photos d ON d.image_id = i.id WHERE i.taken BETWEEN ? AND ?
+            UNION ALL SELECT d.id FROM photos d WHERE d.named BETWEEN ? AND ?
+        """
+        date = "coalesce((SELECT i.taken FROM images i WHERE i.id = p.image_id), p.named"
+        if file_dates:
+            where.append(f"{date}, {_FILE_DATE}, '') BETWEEN ? AND ?")
+            values += bounds
+        elif (
+            few := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 2)[0])
+        ) <= MAX_SCANNED:
+            where.append(f"p.id IN ({between})")
+            values += bounds * 2
+            photos.append(few)
+        else:
+            where.append(f"{date}, NULL) BETWEEN ? AND ?")
+            values += bounds
+            photos.append(few)
+    return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None))

@@ -1,0 +1,66 @@
+"""A sample that is judged by the numbers on its sheet: which photos are meant, and what is said of the others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from library import InThisProcess, Library, make
+
+from photosearch.errors import InputError
+from photosearch.judging.marking import JudgeResult, draw_sample, judge_sample, mark_photos, read_numbers, unmark_photos
+from photosearch.library import marks
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    made = make(tmp_path)
+    for i in range(6):
+        made.photo(f"{i}.png", "red" if i < 2 else "blue", size=(40 + i, 40))
+    with made.db:
+        made.index(decoders=InThisProcess)
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["1"], {1}), (["6"], {6}), (["1-6"], {1, 2, 3, 4, 5, 6}), (["3-3"], {3}), (["1,3", "5-6"], {1, 3, 5, 6}),
+        (["2", "2", "1-2"], {1, 2}), ([], set()),
+    ],
+)  # fmt: skip
+def test_numbers_are_read_as_a_person_types_them(words: list[str], numbers: set[int]) -> None:
+    assert read_numbers(words, 6) == numbers
+
+
+@pytest.mark.parametrize("word", ["0", "7", "0-1", "6-7", "3-2", "-1", "1-", "x", "1-x", "1.5", "²", "1-2-3"])
+def test_what_is_no_number_on_the_sheet_is_refused(word: str) -> None:
+    with pytest.raises(InputError, match="is not a number on this sheet, nor a range such as 3-5; they go from 1 to 6"):
+        read_numbers([word], 6)
+
+
+def test_who_is_named_shows_it_who_is_unsure_stays_open_and_the_others_do_not(library: Library) -> None:
+    draw_sample(library.db, "red", 6)
+    label, told = judge_sample(library.db, "red", ["1-2", "6"], ["2", "3"])
+    assert (label.name, told) == ("red", JudgeResult(judged=4, yes=2, left=0, sheet=1, changed=()))
+    kept = marks.find_sample(library.db, label)
+    assert kept is not None
+    assert [p.present for p in kept.photos] == [True, None, None, False, False, True]
+    assert judge_sample(library.db, "red", ["5"])[1].changed == ("1 no", "5 yes", "6 no")
+
+
+def test_a_photo_that_is_gone_is_left_open_unless_it_is_named(library: Library) -> None:
+    draw_sample(library.db, "red", 6)
+    for i in range(2):
+        library.path(f"{i}.png").unlink()
+    assert judge_sample(library.db, "red", ["1"])[1] == JudgeResult(judged=5, yes=1, left=1, sheet=1)
+
+
+def test_marks_are_kept_for_each_photo_and_taken_back(library: Library) -> None:
+    paths = [str(library.path(f"{i}.png")) for i in range(2)]
+    assert mark_photos(library.db, paths, [("Red", True), ("blue", False)]) == 2
+    assert {(t.label, t.present) for t in marks.list_marks(library.db)} == {("red", True), ("blue", False)}
+    assert unmark_photos(library.db, paths, ["red"]) == 2
+    assert unmark_photos(library.db, paths[:1], ["red", "blue"]) == 1
+    assert [(t.path, t.label) for t in marks.list_marks(library.db)] == [(paths[1], "blue")]
+    with pytest.raises(InputError, match="can't both show a label and not show it"):
+        mark_photos(library.db, paths, [("red", True), ("RED", False)])

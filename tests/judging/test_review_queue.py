@@ -1,0 +1,131 @@
+"""Which photos to judge next: near the threshold, where two models disagree, of the sample that was drawn."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from photosearch import Library
+from photosearch.errors import InputError, QueryError
+from photosearch.judging.review_queue import ReviewItem
+from photosearch.library.database import Database
+from photosearch.library.folders import add_root, put_folder
+from photosearch.library.models import put_model, set_default_model
+from photosearch.library.photos import FileRecord, mark_absent, put_image, put_photo
+from photosearch.library.scores import put_prediction
+from photosearch.models.card import Card
+
+SCORES = [0.05, 0.45, 0.52, 0.95]  # of bird, by the model that answers; its threshold is 0.5
+OTHERS = [0.9, 0.6, 0.55, 0.3]  # by the other model
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """Four pictures, made up through the library's own writes; the ids are 1 to 4."""
+    with Database(tmp_path / "s.db", create=True) as db:
+        models = [
+            put_model(db, Card(name=name, version="1", labels=labels, input_size=8), name, 0)
+            for name, labels in (("one", ("bird", "cat")), ("two", ("bird",)))
+        ]
+        set_default_model(db, "one")
+        root = add_root(db, "/photos")
+        with db.transaction():
+            folder = put_folder(db, root, "/photos")
+            for i, pair in enumerate(zip(SCORES, OTHERS, strict=True)):
+                image = put_image(db, bytes([i] * 32), 40, 30)
+                put_photo(db, folder, f"{i}.jpg", FileRecord(1, 1), image)
+                for (model_id, ids), score in zip(models, pair, strict=True):
+                    put_prediction(db, image, model_id, ids, {"bird": score})
+    with Library(tmp_path / "s.db") as library:
+        yield library
+
+
+def asked(library: Library, kind: str, **options: object) -> list[int]:
+    return [a.image_id for a in library.samples.queue("bird", kind, **options).asked]
+
+
+def test_the_nearest_to_the_threshold_come_first_and_those_that_are_judged_dont_come(library):
+    assert asked(library, "near") == [3, 2, 4, 1]
+    assert asked(library, "near", n=2) == [3, 2]
+    library.marks.set_image(3, "bird", True)
+    assert asked(library, "near") == [2, 4, 1]
+
+
+def test_the_threshold_is_the_users_own_where_one_was_saved(library):
+    library.labels.set_threshold(library.labels.get("bird"), 0.94)
+    assert asked(library, "near", n=1) == [4]
+
+
+def test_where_two_models_disagree_the_surest_of_them_come_first(library):
+    queue = library.samples.queue("bird", "disagree")
+    assert queue.other == "two"
+    assert queue.asked == (ReviewItem(1, 0.05, 0.9), ReviewItem(4, 0.95, 0.3), ReviewItem(2, 0.45, 0.6))
+    library.marks.set_image(1, "bird", False)
+    assert asked(library, "disagree") == [4, 2]
+
+
+def test_a_label_that_one_model_alone_knows_has_nobody_to_disagree(library):
+    queue = library.samples.queue("cat", "disagree")
+    assert (queue.other, queue.asked) == (None, ())
+
+
+def test_of_a_sample_those_come_that_are_not_judged(library):
+    assert library.samples.queue("bird", "sample").left is None
+    library.samples.draw("bird", 4)
+    assert library.samples.queue("bird", "sample").left == 4
+    library.marks.set_image(2, "bird", False)
+    queue = library.samples.queue("bird", "sample")
+    assert (sorted(a.image_id for a in queue.asked), queue.left) == ([1, 3, 4], 3)
+
+
+def test_a_queue_or_a_label_that_isnt_there_is_named(library):
+    with pytest.raises(InputError, match="soon: no such queue; there are near, disagree, sample"):
+        library.samples.queue("bird", "soon")
+    with pytest.raises(QueryError, match="no label 'brid'; the nearest are: bird"):
+        library.samples.queue("brid")
+
+
+def test_what_is_said_of_a_picture_can_be_taken_back_to_what_was_said_before(library):
+    def said() -> dict[int, bool]:
+        return library.marks.read_images("bird", [1, 2, 3, 4, 99])
+
+    label, before = library.marks.set_image(1, "BIRD", True)
+    assert (label.name, before, said()) == ("bird", None, {1: True})
+    assert library.marks.set_image(1, "bird", False)[1] is True
+    assert library.marks.set_image(1, "bird", True)[1] is False
+    assert library.marks.set_image(1, "bird", None)[1] is True
+    assert said() == {}
+    with pytest.raises(InputError, match="no photo in the library shows picture 99"):
+        library.marks.set_image(99, "bird", True)
+
+
+def test_an_undo_takes_back_one_picture_and_leaves_no_step_of_its_own(library):
+    library.marks.set_image(1, "bird", True)
+    library.marks.set_image(2, "bird", True)
+    library.marks.restore_image(2, "bird", None)
+    assert library.marks.read_images("bird", [1, 2]) == {1: True}
+    assert [(u.label, u.present) for u in library.marks.undo()] == [("bird", None)], "the first"
+    assert library.marks.read_images("bird", [1, 2]) == {}
+    library.marks.set_image(1, "bird", True)
+    library.marks.set_image(2, "bird", False)
+    library.marks.restore_image(1, "bird", None)
+    assert library.marks.read_images("bird", [1, 2]) == {2: False}, "somebody marked another meanwhile: that one stays"
+
+
+def test_all_that_is_known_of_a_picture(library):
+    library.marks.set_image(4, "cat", False)
+    known = library.details(4)
+    assert known is not None
+    assert (known.paths, known.said, known.width, known.taken) == (["/photos/3.jpg"], {"cat": False}, 40, None)
+    assert [(s.label, s.model, s.score, s.threshold) for s in known.scores] == [
+        ("bird", "one", 0.95, 0.5), ("bird", "two", 0.3, 0.5),
+    ]  # fmt: skip
+    assert library.details(99) is None
+    assert library.find_files(4) == (bytes([3] * 32), ["/photos/3.jpg"])
+
+
+def test_a_picture_whose_photos_are_gone_is_neither_asked_for_nor_told_of(library):
+    mark_absent(library._session.db, [3], "removed")
+    assert asked(library, "near") == [2, 4, 1]
+    assert asked(library, "disagree") == [1, 4, 2]
+    assert library.details(3) is library.find_files(3) is None

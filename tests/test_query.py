@@ -1,0 +1,116 @@
+"""What was typed after `find`: how it is read, what it means, what is said where it can't be read."""
+
+import pytest
+
+from photosearch.errors import QueryError
+from photosearch.query import And, Is, Not, Or, list_labels, matches, parse, resolve, score
+
+A, B, C = Is("a"), Is("b"), Is("c")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("bird", Is("bird")),
+        ("  bird\n", Is("bird")),
+        ("a and b", And((A, B))),
+        ("a and b and c", And((A, B, C))),
+        ("a or b or c", Or((A, B, C))),
+        ("not a", Not(A)),
+        ("not not a", A),
+        ("not not not a", Not(A)),
+        ("a or b and c", Or((A, And((B, C))))),
+        ("a and b or c", Or((And((A, B)), C))),
+        ("(a or b) and c", And((Or((A, B)), C))),
+        ("(a or b)and(not c)", And((Or((A, B)), Not(C)))),
+        ("not a and b", And((Not(A), B))),
+        ("not (a and b)", Not(And((A, B)))),
+        ("a and not b", And((A, Not(B)))),
+        ("((a))", A),
+        ("A AND NOT b", And((Is("A"), Not(B)))),
+        ("red panda", Is("red panda")),
+        ("red   panda or cat", Or((Is("red panda"), Is("cat")))),
+        ('"red panda"', Is("red panda")),
+        ("' red  panda '", Is("red panda")),
+        ('"and" or "or" or "not"', Or((Is("and"), Is("or"), Is("not")))),
+        ('"a (b)" and \'say "no"\'', And((Is("a (b)"), Is('say "no"')))),
+        ("android and note", And((Is("android"), Is("note")))),
+        ("flamingo_head", Is("flamingo_head")),
+        ("żubr or 鳥", Or((Is("żubr"), Is("鳥")))),
+    ],
+)
+def test_a_query_is_read(text, tree):
+    assert parse(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the query ends where a label should stand"),
+        ("bird and", "the query ends where a label should stand"),
+        ("not", "the query ends where a label should stand"),
+        ("and bird", "a label should stand where 'and' does"),
+        ("a or and b", "a label should stand where 'and' does"),
+        ("()", r"a label should stand where '\)' does"),
+        ('a and ""', "a label should stand where '' does"),
+        ("(a", "a bracket is opened and not closed"),
+        ("(a and b", "a bracket is opened and not closed"),
+        ("a)", r"don't understand '\)' there"),
+        ("(a)(b)", r"don't understand '\(' there"),
+        ('red "panda"', "don't understand 'panda' there"),
+        ("a not b", "don't understand 'not' there"),
+        ('"a', "a quote is opened and not closed"),
+        ("'tis", "a quote is opened and not closed"),
+        ("a" * 2001, "2001 characters, more than 2000"),
+        ("(" * 60 + "a" + ")" * 60, "brackets nest deeper than 40"),
+        (" or ".join("ab"[i % 2] for i in range(51)), "more than 50 labels"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_in_one_line(text, said):
+    with pytest.raises(QueryError, match=said) as error:
+        parse(text)
+    assert "\n" not in str(error.value)
+
+
+def test_the_labels_of_a_query_come_once_in_their_order():
+    assert list_labels(parse("b and not (a or b) or c")) == ["b", "a", "c"]
+
+
+def test_a_label_holds_from_its_threshold_on():
+    thresholds = {"a": 0.5, "b": 0.9}
+    assert matches(parse("a and not b"), {"a": 0.5, "b": 0.89}, thresholds)
+    assert not matches(parse("a and not b"), {"a": 0.5, "b": 0.9}, thresholds)
+    assert not matches(parse("a and not b"), {"a": 0.49, "b": 0.0}, thresholds)
+    assert matches(parse("a or b"), {"a": 0.0, "b": 0.95}, thresholds)
+    assert matches(parse("not (a or b)"), {"a": 0.0, "b": 0.0}, thresholds)
+
+
+def test_matches_are_ranked_by_the_weakest_of_and_and_the_strongest_of_or():
+    scores = {"a": 0.25, "b": 0.5, "c": 0.875}
+    expected = {"a": 0.25, "not a": 0.75, "a and b": 0.25, "a or b or c": 0.875, "b and not c": 0.125,
+                "not (a and b)": 0.75, "(a or b) and c": 0.5}  # fmt: skip
+    assert {text: score(parse(text), scores) for text in expected} == expected
+
+
+def test_a_label_is_meant_whatever_its_case_and_an_exact_one_goes_first():
+    assert resolve("Bird", ["bird", "dog"]) == "bird"
+    assert resolve("bird", ["Bird", "bird"]) == "bird"
+    assert resolve("BIRD", ["Bird", "bird"]) == "Bird"
+    assert resolve("STRASSE", ["Straße"]) == "Straße"
+
+
+def test_an_unknown_label_is_refused_with_the_nearest_ones():
+    with pytest.raises(QueryError) as error:
+        resolve("brid", ["dog", "Bird", "bread"])
+    assert str(error.value) == "no label 'brid'; the nearest are: Bird, bread (all: `photosearch labels`)"
+    with pytest.raises(QueryError, match="the nearest are: dog, cat"):
+        resolve("zzz", ["dog", "cat"])
+    with pytest.raises(QueryError, match="nothing is indexed yet; run `photosearch index FOLDER`"):
+        resolve("bird", [])
+
+
+@pytest.mark.parametrize("name", ["Geoffroy's cat", "bird o'paradise", "Steller's jay's nest"])
+def test_an_apostrophe_inside_a_word_is_part_of_it(name):
+    assert parse(name) == Is(name)
+    assert parse(f"not {name} and dog") == And((Not(Is(name)), Is("dog")))
+    assert parse(f"'red panda' or {name}") == Or((Is("red panda"), Is(name)))
