@@ -1,22 +1,19 @@
-"""Write a file completely or not at all: next to its target first, then renamed over it."""
+"""Results are written as photosearch/atomic.py writes files: whole or not at all, in a folder that is made for them."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from photosearch import atomic
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path that replaces `path` when the block succeeds; otherwise an older file stays as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic.write_file(path) as temporary:
         yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object, *, sort_keys: bool = False) -> None:

@@ -68,7 +68,6 @@ class Best32Settings:
     recall: Mapping[str, float] = field(default_factory=lambda: {"cifar-10": 0.91})
 
 
-Settings = Best32Settings  # the name in benchmarks/teaching.py
 SETTINGS = Best32Settings()
 
 
