@@ -23,10 +23,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from photosearch.photos import dates, formats, remote
 from photosearch.photos.colours import profile_of, rgb, to_srgb
+from photosearch.photos.fingerprint import SIZE, fingerprint
 from photosearch.photos.mend import mended
 from photosearch.photos.walk import RAW
 
-VERSION = 2  # of the decoder: raised when the same file comes out in other pixels than before
+VERSION = 3  # of the decoder: raised when the same file comes out in other pixels, or with another fingerprint
 MAX_BYTES = 2**30  # a file that is longer is refused: no camera writes one, and it is read whole into memory
 MAX_PIXELS = 300_000_000  # where the caller doesn't choose; the largest cameras have 150, and phones 200
 MAX_DECODED = 8 * 2**30  # bytes that a decode may take, where the caller doesn't choose
@@ -49,10 +50,6 @@ OVERSAMPLE = 1
 
 Fit = Literal["squash", "crop"]
 Pixels = npt.NDArray[np.uint8]
-
-
-HASHED = 32  # pixels on a side, of which a fingerprint is taken
-LOW = 8  # of its frequencies in each direction that count
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +172,7 @@ def decode(data: bytes, needs: Sequence[Need], *, max_pixels: int = MAX_PIXELS, 
 
 
 def _decode(data: bytes, needs: Sequence[Need], max_pixels: int, max_bytes: int) -> Opened:
-    least = max((need.least for need in needs), default=HASHED)
+    least = max((need.least for need in needs), default=SIZE)
     with _open_raw(data, least, max_pixels) if RAW and formats.is_raw(data) else formats.open_image(data) as image:
         if image.width * image.height > max_pixels:
             raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
@@ -200,7 +197,7 @@ def _decode(data: bytes, needs: Sequence[Need], max_pixels: int, max_bytes: int)
             seen = tuple(to_srgb(view, profile) for view in seen)
         # A squashed view is the whole photo too, and smaller: its fingerprint takes half the time.
         squashed = [v[0] for v, need in zip(seen, needs, strict=True) if need.fit == "squash"]
-        small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * HASHED]
+        small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * SIZE]
         return Opened(seen, width, height, taken, taken_from, fingerprint(small[0] if small else upright))
 
 
@@ -220,20 +217,6 @@ def _takes(image: Image.Image, pixels: int) -> int:
         most = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
         takes += 2 * pixels * sum(across * down for _, across, down, _ in image.layer) // most
     return takes
-
-
-def fingerprint(image: Image.Image) -> int:
-    """64 bits that two copies of a picture share, but for a few, whatever their size and compression; 0 to 2**64 - 1.
-
-    Each bit says whether one of the 8x8 lowest frequencies is stronger than their median; how many bits differ
-    says how far apart two pictures are: of 150 photographs, at most 10 between one and its copy at half the size or at
-    32 pixels, at least 16 between two. A picture of one colour has 0. The DCT hash of C. Zauner, "Implementation
-    and Benchmarking of Perceptual Image Hash Functions", 2010, https://phash.org/docs/pubs/thesis_zauner.pdf
-    """
-    fewer = image.reduce(max(1, min(image.size) // (2 * HASHED))).convert("L")
-    small = fewer.resize((HASHED, HASHED), Image.Resampling.BILINEAR)
-    strength = np.round(_COSINES @ np.asarray(small, np.float64) @ _COSINES.T, 6).ravel()
-    return int.from_bytes(np.packbits(strength > np.median(strength)).tobytes(), "big")
 
 
 def views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0) -> Pixels:
@@ -258,15 +241,6 @@ def views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0)
     for i, box in enumerate(boxes):
         out[i] = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
     return out
-
-
-def _cosines() -> npt.NDArray[np.float64]:
-    """[LOW, HASHED]: the lowest frequencies of a DCT-II but for the constant one."""
-    frequency, x = np.arange(1, LOW + 1)[:, None], np.arange(HASHED)[None]
-    return np.cos(np.pi * frequency * (2 * x + 1) / (2 * HASHED))
-
-
-_COSINES = _cosines()
 
 
 def _grid(tiles: int) -> int:
