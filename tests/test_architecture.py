@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,15 @@ ORDER = ["errors.py", "photos", "models", "library", "search", "judging", "index
 
 # What everybody may know: the version, and a query as a tree, which the library turns into SQL.
 LANGUAGE = {"photosearch.__version__", "photosearch.search", "photosearch.search.query"}
+
+PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+SCRIPTS = {script.replace(":", ".") for script in PROJECT["scripts"].values()}  # photosearch.cli.app.main
+UNUSED = {  # what the product itself refers to nowhere, each with its reason
+    # What a query means, in plain Python: tests hold the SQL of library/ranking.py against it.
+    "photosearch.search.query.matches",
+    "photosearch.search.query.score",
+    "photosearch.search.background.describe",  # a rank that no answer shows
+}
 
 
 def room_of(path: Path) -> str:
@@ -163,8 +173,41 @@ def test_every_room_says_what_it_is():
         assert text, f"{room} has no docstring"
 
 
-def test_every_file_is_used():
-    files = [*ROOMS.values(), *(HERE / "train").rglob("*.py"), *(HERE / "benchmarks").rglob("*.py")]
-    used = {name for path in files for name in imports(path)}
-    entries = {"photosearch.cli.app", "photosearch.__main__"}
-    assert not [NAMES[room] for room in ROOMS if room.stem != "__init__" and NAMES[room] not in used | entries]
+@functools.cache
+def references(room: Path) -> set[str]:
+    """The full names that a file of photosearch refers to; a definition that refers to itself does not count."""
+    tree = ast.parse(ROOMS[room].read_text())
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    known = {(alias.asname or alias.name, f"{node.module}.{alias.name}") for node in froms for alias in node.names}
+    found = set()
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name | ast.Attribute):
+                head, dot, rest = ast.unparse(node).partition(".")
+                if head != getattr(statement, "name", None):
+                    found |= {f"{NAMES[room]}.{head}"} | {full + dot + rest for name, full in known if name == head}
+    return found
+
+
+def is_command(definition: ast.stmt) -> bool:
+    """Whether Typer calls it."""
+    return any(ast.unparse(d).partition("(")[0].endswith((".command", ".callback")) for d in definition.decorator_list)
+
+
+def test_every_file_is_imported_by_the_product():
+    """A benchmark, a lesson or a test that imports a file does not make it used."""
+    used = {name for room, path in ROOMS.items() for name in imports(path) if name != NAMES[room]}
+    entry_points = {script.rpartition(".")[0] for script in SCRIPTS}
+    unused = {NAMES[room] for room in ROOMS if room.stem != "__init__"} - used - entry_points
+    assert not unused
+
+
+def test_every_public_function_and_class_is_used_by_the_product():
+    used = set().union(*map(references, ROOMS))
+    definitions = {
+        f"{NAMES[room]}.{node.name}"
+        for room, path in ROOMS.items()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and not is_command(node)
+    }
+    assert definitions - used - SCRIPTS == UNUSED
