@@ -26,15 +26,16 @@ import numpy as np
 from benchmarks.measure import core_seconds
 from photosearch.engines.driver import Driver, ShardOutcome
 from photosearch.engines.merge import find_files, merge
-from photosearch.engines.shards import Shard, write
+from photosearch.engines.shards import ModelRef, Shard, write
 from photosearch.engines.store import FolderStore
-from photosearch.index.commit import Committer
+from photosearch.index.commit import Batch
 from photosearch.index.events import Event
-from photosearch.index.infer import PhotoResult, Prediction, Scorer
-from photosearch.index.plan import PendingPhoto
-from photosearch.index.run import Run, RunOptions
+from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction
+from photosearch.index.plan import plan_run
+from photosearch.index.run import Work, execute
+from photosearch.index.scan import BookkeepingUpdate, PendingPhoto
 from photosearch.library.database import Database
-from photosearch.library.folders import FolderSettings, Scope, add_root, put_folder
+from photosearch.library.folders import put_folder
 from photosearch.library.photos import read_counts
 from photosearch.models.catalog import resolve
 from photosearch.models.session import Model
@@ -61,10 +62,10 @@ class Made:
     most: int = 0
     _ends: list[tuple[float, int, Shard]] = field(default_factory=list)
 
-    def free(self) -> int:
+    def count_idle(self) -> int:
         return ACTORS - len(self._ends)
 
-    def give(self, shard: Shard) -> None:
+    def submit(self, shard: Shard) -> None:
         self.begun += 1
         seconds = len(shard.photos) * SECONDS * self.rng.lognormvariate(0, SPREAD)
         heapq.heappush(self._ends, (self.now + seconds, self.begun, shard))
@@ -90,55 +91,68 @@ def make_up(shard: Shard, model: Model, rng: random.Random) -> Iterator[PhotoRes
         vector = rng.randbytes(2 * width) if width else None
         yield PhotoResult(
             photo, rng.randbytes(32), 4000, 3000, "2026-01-02T12:00:00", "DateTimeOriginal", rng.getrandbits(64),
-            {0: Prediction(scores, vector)},
+            {shard.models[0].scorer: Prediction(scores, vector)},
         )  # fmt: skip
+
+
+@dataclass
+class MadeUpScan:
+    """An engine: the real driver, over made-up photos in place of those that the scan finds."""
+
+    driver: Driver
+    db: Database
+    rows: int
+    counts: Counter[str] = field(default_factory=Counter)
+    tenths: list[dict[str, float]] = field(default_factory=list)
+
+    def infer(self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work) -> Iterator[Batch | Event]:
+        done, since = 0, time.perf_counter()
+        for item in self.driver.infer(photos(self.db, work, self.rows), work):
+            yield item
+            if not isinstance(item, Sequence):
+                self.counts[type(item).__name__] += 1
+                continue
+            done += len(item)  # it is committed by now
+            if done * 10 >= self.rows * (len(self.tenths) + 1):
+                now = time.perf_counter()
+                size = size_of(self.db.path)
+                self.tenths.append({"rows": done, "seconds": now - since, "library_bytes": size})
+                since = now
 
 
 def simulate(to: Path, *, rows: int, model: str = "sight", seed: int = 1) -> dict[str, Any]:
     """So many rows through the driver into a library -> what it took, in tenths, as the library grew."""
     shutil.rmtree(to, ignore_errors=True)
-    to.mkdir(parents=True)
+    (to / "photos").mkdir(parents=True)
     loaded = Model(resolve(model), provider="cpu", threads=1)
     store = FolderStore(str(to / "shards"))
     workers = Made(store, loaded, random.Random(seed))
-    tenths: list[dict[str, float]] = []
-    counts: Counter[str] = Counter()
     with Database(to / "library.db", create=True) as db:
-        run = Run(db, lambda name: loaded, FolderSettings(), RunOptions(), lambda: False)
-        scope = add_root(db, "/photos")
-        run.prepare([scope])
-        committer = Committer(db, run.stored)
-        driver = Driver(store, lambda work: workers, keep=False)
-        began, cores, done, since = time.perf_counter(), core_seconds(), 0, time.perf_counter()
-        for item in driver.look(photos(run, db, scope, rows), run.work()):
-            if not isinstance(item, Sequence):
-                counts[type(item).__name__] += 1
-                continue
-            committer.commit(item)
-            done += len(item)
-            if done * 10 >= rows * (len(tenths) + 1):
-                now = time.perf_counter()
-                tenths.append({"rows": done, "seconds": now - since, "library_bytes": size_of(to / "library.db")})
-                since = now
+        engine = MadeUpScan(Driver(store, lambda work: workers, keep=False), db, rows)
+        plan = plan_run(db, [str(to / "photos")], lambda name: loaded)
+        began, cores = time.perf_counter(), core_seconds()
+        for _ in execute(db, plan, engine):
+            pass
         seconds = time.perf_counter() - began
         looked = read_counts(db)["photos"]
     peak = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x).split()[1]) * 1024
     return {
         "rows": rows, "in_the_library": looked, "shards": workers.begun - workers.deaths, "deaths": workers.deaths,
-        "told": dict(counts), "actors_at_once": workers.most, "made_up_seconds": round(workers.now),
-        "seconds": seconds, "core_seconds": core_seconds() - cores, "peak_bytes": peak, "tenths": tenths,
+        "told": dict(engine.counts), "actors_at_once": workers.most, "made_up_seconds": round(workers.now),
+        "seconds": seconds, "core_seconds": core_seconds() - cores, "peak_bytes": peak, "tenths": engine.tenths,
         "library_bytes_a_row": size_of(to / "library.db") / rows,
     }  # fmt: skip
 
 
-def photos(run: Run, db: Database, scope: Scope, rows: int) -> Iterator[PendingPhoto | Event]:
-    """What a plan would ask for, of photos that are nowhere."""
-    readings = tuple(stored.id for stored in run.stored)
+def photos(db: Database, work: Work, rows: int) -> Iterator[PendingPhoto | Event]:
+    """What a scan would ask for, of photos that are nowhere."""
+    (scan,) = work.scans
     for i in range(rows):
-        folder = f"/photos/{i // FOLDER:06}"
+        folder = f"{scan.scope.path}/{i // FOLDER:06}"
         if i % FOLDER == 0:
-            folder_id = put_folder(db, scope, folder)
-        yield PendingPhoto(Photo(f"{folder}/IMG_{i:09}.jpg", 2_600_000 + i, i, i, 1, i), folder_id, None, readings, "")
+            folder_id = put_folder(db, scan.scope, folder)
+        photo = Photo(f"{folder}/IMG_{i:09}.jpg", 2_600_000 + i, i, i, 1, i)
+        yield PendingPhoto(photo, folder_id, None, scan.scorers, "")
 
 
 def measure_merge(to: Path, *, rows: int, model: str = "sight", seed: int = 2) -> dict[str, Any]:
@@ -154,7 +168,7 @@ def measure_merge(to: Path, *, rows: int, model: str = "sight", seed: int = 2) -
         for path in paths:
             path.touch()
         made = tuple(Photo(str(path), 0, path.stat().st_mtime_ns) for path in paths)
-        shard = Shard(root, (_seen(loaded),), made, (None,) * len(made))
+        shard = Shard(root, (ModelRef.of(LoadedScorer(loaded)),), made, (None,) * len(made))
         store.put(shard.name, write(shard, make_up(shard, loaded, rng)))
     shard_bytes = sum(p.stat().st_size for p in Path(store.place).iterdir())
     told: dict[str, Any] = {"rows": rows, "shard_bytes_a_row": shard_bytes / rows}
@@ -166,12 +180,6 @@ def measure_merge(to: Path, *, rows: int, model: str = "sight", seed: int = 2) -
                 "seconds": time.perf_counter() - began, "core_seconds": core_seconds() - cores, "told": dict(kinds),
             }  # fmt: skip
     return told
-
-
-def _seen(model: Model) -> Any:
-    from photosearch.engines.shards import ModelRef
-
-    return ModelRef.by(Scorer(model))
 
 
 def size_of(db: Path) -> int:

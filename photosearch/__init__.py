@@ -112,7 +112,8 @@ class Library:
         StoreError.
         """
         from photosearch.errors import InputError
-        from photosearch.index.run import RunOptions, index
+        from photosearch.index.plan import RunOptions
+        from photosearch.index.run import index
         from photosearch.library.folders import FolderSettings, list_roots
         from photosearch.library.lock import only_one
 
@@ -179,7 +180,7 @@ class Library:
         """How many photos shards speak of."""
         from photosearch.engines.merge import find_files
 
-        return sum(file.read_head().rows for file in find_files([os.fspath(one) for one in shards]))
+        return sum(file.read_header().rows for file in find_files([os.fspath(one) for one in shards]))
 
     def _learn(self) -> None:
         """After a run: score new photos by the user's descriptions, and learn what similarities mean now.
@@ -244,10 +245,10 @@ class Library:
         import numpy as np
 
         from photosearch.errors import InputError
-        from photosearch.index.infer import Scorer
+        from photosearch.index.infer import LoadedScorer
         from photosearch.photos import decode
 
-        need = Scorer(model).need
+        need = LoadedScorer(model).view_spec
         if not isinstance(photo, str | Path):
             return np.expand_dims(decode.make_views(photo, need.size, fit=need.fit), 0)
         try:

@@ -44,7 +44,7 @@ def test_the_rows_are_those_of_a_plain_index(library, plain, tmp_path):
     spread = Spread(tmp_path / "shards")
     assert index(library, spread) == plain.index(decoders=InThisProcess)
     assert all_rows(library) == all_rows(plain)
-    assert len(spread.workers.given) > 5
+    assert len(spread.workers.submitted) > 5
     assert spread.workers.closed
     assert library.index(decoders=Untouched) == plain.index(decoders=Untouched)
 
@@ -54,7 +54,7 @@ def test_a_second_run_gives_nobody_anything_to_do(library, tmp_path):
     index(library, Spread(tmp_path / "shards"))
     again = Spread(tmp_path / "shards")
     assert set(index(library, again)) == {"Unchanged"}
-    assert again.workers.given == []
+    assert again.workers.submitted == []
 
 
 def test_a_run_whose_driver_died_takes_up_what_its_workers_left(library, plain, tmp_path):
@@ -65,7 +65,7 @@ def test_a_run_whose_driver_died_takes_up_what_its_workers_left(library, plain, 
     begun = set(os.listdir(tmp_path / "shards")) - {"probe"}
     spread = Spread(tmp_path / "shards")
     index(library, spread)
-    assert begun.isdisjoint(shard.name for shard in spread.workers.given)
+    assert begun.isdisjoint(shard.name for shard in spread.workers.submitted)
     plain.index(decoders=InThisProcess)
     assert all_rows(library) == all_rows(plain)
 
@@ -75,7 +75,7 @@ def test_shards_that_are_there_are_not_looked_at_again_by_another_library(librar
     index(library, Spread(tmp_path / "shards"))
     again = Spread(tmp_path / "shards")
     index(plain, again)
-    assert again.workers.given == []
+    assert again.workers.submitted == []
     assert all_rows(library) == all_rows(plain)
 
 
@@ -83,13 +83,13 @@ def test_a_shard_that_was_cut_short_is_made_anew(library, tmp_path):
     several(library, 12)
     first = Spread(tmp_path / "shards")
     index(library, first)
-    cut = first.workers.given[0].name
+    cut = first.workers.submitted[0].name
     os.truncate(tmp_path / "shards" / cut, 100)
     again = Spread(tmp_path / "shards")
     with library.another("other.db").db as db:
         library.db = db
         index(library, again)
-    assert [shard.name for shard in again.workers.given] == [cut]
+    assert [shard.name for shard in again.workers.submitted] == [cut]
 
 
 def test_shards_beside_the_library_go_as_their_rows_come(library, tmp_path):
@@ -112,14 +112,14 @@ def test_a_photo_that_kills_every_worker_costs_one_row(library, tmp_path):
     several(library, 20)
     killer = str(library.path("007.png"))
     spread = Spread(
-        tmp_path / "shards", photos=20, kills=lambda shard: killer in [photo.path for photo in shard.photos]
+        tmp_path / "shards", photos_per_shard=20, kills=lambda shard: killer in [photo.path for photo in shard.photos]
     )
     told = index(library, spread)
     assert told["ReadFailed"] == ["007.png"]
     assert len(told["New"]) == 19
     (reason,) = [r for (r,) in library.db.rows("SELECT reason FROM photos WHERE reason IS NOT NULL")]
-    assert reason == "its worker died of it, 3 times (killed)"
-    deaths = [shard for shard in spread.workers.given if killer in [photo.path for photo in shard.photos]]
+    assert reason == "the worker crashed on this file 3 times (killed)"
+    deaths = [shard for shard in spread.workers.submitted if killer in [photo.path for photo in shard.photos]]
     assert [len(shard.photos) for shard in deaths][-3:] == [1, 1, 1]
     assert len(deaths) == 6
     assert "ReadFailed" in library.index(decoders=Untouched), "it is remembered, and tried again with --retry"
@@ -127,7 +127,7 @@ def test_a_photo_that_kills_every_worker_costs_one_row(library, tmp_path):
 
 def test_where_no_worker_lives_no_photo_is_blamed(library, tmp_path):
     several(library, 20)
-    spread = Spread(tmp_path / "shards", photos=100, kills=lambda shard: True)  # all in one shard
+    spread = Spread(tmp_path / "shards", photos_per_shard=100, kills=lambda shard: True)  # all in one shard
     events = list(library.events(engine=spread.driver()))
     told = [event for event in events if isinstance(event, NotScored)]
     assert len(told) + driver.MAX_CONSECUTIVE_FAILURES - 1 == 20
@@ -141,7 +141,7 @@ def test_a_model_that_fails_stops_the_run_and_keeps_what_was_done(library, tmp_p
     several(library, 20)
 
     class Failing(Worker):
-        def look(self, shard):
+        def score(self, shard):
             return driver.ShardOutcome(shard.name, "model", "on here: the model failed")
 
     spread = Spread(tmp_path / "shards")
@@ -196,9 +196,9 @@ def test_changes_are_found_as_by_a_plain_index(library, plain, tmp_path):
     assert told["Moved"] == [("003.png", "sub/moved.png")]
     assert all_rows(library) == all_rows(plain)
     (touched,) = [
-        shard for shard in spread.workers.given if str(library.path("006.png")) in [p.path for p in shard.photos]
+        shard for shard in spread.workers.submitted if str(library.path("006.png")) in [p.path for p in shard.photos]
     ]
-    assert any(touched.unless), "what is known by its content need not be decoded again"
+    assert any(touched.known_hashes), "what is known by its content need not be decoded again"
 
 
 def test_force_looks_at_everything_again(library, tmp_path):
@@ -211,7 +211,7 @@ def test_force_looks_at_everything_again(library, tmp_path):
 
 @pytest.mark.parametrize("wrong", ["version", "root", "store", "model"])
 def test_a_worker_that_differs_from_the_driver_says_how(library, tmp_path, wrong):
-    from spread import job_of
+    from spread import make_config
 
     several(library, 1)
     spread = Spread(tmp_path / "shards")
@@ -220,7 +220,7 @@ def test_a_worker_that_differs_from_the_driver_says_how(library, tmp_path, wrong
         "version": {"version": ("9.9", 1, 2)},
         "root": {"roots": ("/not here",)},
         "store": {"probe": "another"},
-        "model": {"models": (str(write_toy(tmp_path / "another.onnx", scale=1 / 300)),)},
+        "model": {"paths": (str(write_toy(tmp_path / "another.onnx", scale=1 / 300)),)},
     }[wrong]
     if wrong == "model":
         library.model.path.unlink()
@@ -231,4 +231,4 @@ def test_a_worker_that_differs_from_the_driver_says_how(library, tmp_path, wrong
         "model": "install the same model on all machines",
     }[wrong]
     with pytest.raises(InputError, match=said):
-        Worker(job_of(spread.workers.work, spread.store, **changes), InThisProcess)
+        Worker(make_config(spread.workers.work, spread.store, **changes), InThisProcess)

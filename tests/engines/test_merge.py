@@ -97,7 +97,7 @@ def test_photos_that_stand_elsewhere_here_come_by_another_root(made, tmp_path):
 
 
 def test_a_shard_of_another_root_is_refused_before_anything_is_written(made, other):
-    with pytest.raises(InputError, match=f"a shard of {made.folder}, of which nothing was said; add --root"):
+    with pytest.raises(InputError, match=f"a shard of {made.folder}, which is not mapped; add --root"):
         merge(other, roots={"/srv": "/mnt"})
     made.folder.rename(made.folder.with_name("gone"))
     with pytest.raises(InputError, match="no such folder"):
@@ -108,7 +108,9 @@ def test_a_shard_of_another_root_is_refused_before_anything_is_written(made, oth
 @pytest.mark.parametrize("how", ["another model", "other tiles"])
 def test_what_another_model_saw_is_refused(made, other, tmp_path, how):
     said = {"models": (str(write_toy(tmp_path / "new.onnx", toy_card(version="2"), scale=1 / 300)),)}
-    with pytest.raises(InputError, match=r"looked at by toy 1 \(\w{8}\), and here toy .* is asked; name the same"):
+    with pytest.raises(
+        InputError, match=r"scored by toy 1 \(\w{8}\), but the folder's models are toy .*; name the same"
+    ):
         merge(other, **(said if how == "another model" else {"tiles": 4}))
     assert all_rows(other) == []
 
@@ -116,13 +118,13 @@ def test_what_another_model_saw_is_refused(made, other, tmp_path, how):
 def test_a_damaged_shard_among_others_is_refused_before_anything_is_written(made, other, tmp_path):
     names = sorted(os.listdir(tmp_path / "shards"))
     os.truncate(tmp_path / "shards" / names[-1], 200)
-    with pytest.raises(InputError, match=f"{names[-1]}: damaged, cut short, or no shard"):
+    with pytest.raises(InputError, match=f"{names[-1]}: damaged, cut short, or not a shard"):
         merge(other)
     assert all_rows(other) == []
 
 
 def test_a_folder_without_shards_and_one_that_is_not_there_are_told(made, other, tmp_path):
-    with pytest.raises(InputError, match="holds no shard"):
+    with pytest.raises(InputError, match="contains no shards"):
         merge(other, tmp_path / "photos")
     with pytest.raises(InputError, match="no such folder of shards"):
         merge(other, tmp_path / "nowhere")
@@ -175,7 +177,10 @@ def test_the_command_maps_roots_and_says_what_it_was_not_told(made, tmp_path):
 @pytest.mark.option("merge --quiet", "merge --tiles", "merge --provider")
 def test_the_command_says_nothing_or_refuses_other_tiles_and_unknown_providers(made, other, tmp_path):
     command = ("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path)
-    for option, said in (("--tiles", 4), "with 4 tiles is asked"), (("--provider", "abacus"), "no provider 'abacus'"):
+    for option, said in (
+        (("--tiles", 4), "with 4 tiles; name the same"),
+        (("--provider", "abacus"), "no provider 'abacus'"),
+    ):
         wrong = run(*command, *option)
         assert (wrong.exit_code, said in wrong.stderr) == (1, True)
     done = run(*command, "--quiet")

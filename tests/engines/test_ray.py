@@ -108,7 +108,7 @@ def test_a_cluster_that_does_not_answer_and_one_without_a_token_are_told_in_a_li
     assert told("127.0.0.1:1").startswith("photosearch: 127.0.0.1:1: no token for this cluster; set RAY_AUTH_TOKEN")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     assert told("127.0.0.1:1").startswith("photosearch: 127.0.0.1:1: no Ray cluster answers there (")
-    assert told("nowhere").startswith("photosearch: nowhere: no address of a Ray cluster; give it as HOST:PORT")
+    assert told("nowhere").startswith("photosearch: nowhere: not the address of a Ray cluster; give HOST:PORT")
 
 
 def make_like(library, path: Path):
@@ -141,9 +141,9 @@ def test_without_ray_it_is_said_how_to_get_it(tmp_path, monkeypatch):
     ],
 )  # fmt: skip
 def test_a_machine_has_room_for_so_many_workers(node, cpus, gpus, n):
-    from photosearch.engines.ray import _fits
+    from photosearch.engines.ray import _count_fitting
 
-    assert _fits(node, cpus, gpus) == n
+    assert _count_fitting(node, cpus, gpus) == n
 
 
 @pytest.mark.parametrize(
