@@ -156,7 +156,7 @@ def test_the_command_counts_what_it_took_in(made, other, tmp_path):
     result = run("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--json", "-v")
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
-    assert (told["new"], told["unreadable"], told["dropped"]) == (25, 1, 1)
+    assert (told["new"], told["unreadable"], told["skipped_rows"]) == (25, 1, 1)
     assert f"{made.path('001.png')}: dropped: it has changed since" in result.stderr
     assert "1 row dropped: photos that have changed; the next index looks at them" in result.stderr
 
