@@ -183,28 +183,10 @@ class Library:
         return sum(file.read_header().rows for file in find_files([os.fspath(one) for one in shards]))
 
     def _learn(self) -> None:
-        """After a run: score new photos by the user's descriptions, and learn what similarities mean now.
+        """After a run: score new photos by the user's own labels."""
+        from photosearch.index.rescore import rescore_user_labels
 
-        Both cost a question less: it would wait for them otherwise.
-        """
-        from photosearch.errors import ModelError
-        from photosearch.library import classifiers
-        from photosearch.library.labels import list_described_labels
-        from photosearch.library.records import USER_MODEL
-        from photosearch.library.runs import read_value, write_value
-        from photosearch.library.vectors import find_space
-
-        state = classifiers.read_user_labels_state(self._db)
-        if state and state != read_value(self._db, "own labels"):  # else nothing came, and nothing went
-            from photosearch.learning.learn import update_learned
-
-            described = not list_described_labels(self._db, USER_MODEL) or self._describe()
-            if update_learned(self._db, self._open_vectors) and described:
-                write_value(self._db, "own labels", classifiers.read_user_labels_state(self._db))
-        own = self.answers
-        if own is not None and find_space(self._db, own) is not None:
-            with contextlib.suppress(ModelError), self._open_likeness() as likeness:  # no text model: pictures alone
-                likeness.learn_descriptions()
+        rescore_user_labels(self._db, self._open_likeness)
 
     def _describe(self) -> bool:
         from photosearch.search.user_labels import update_described
