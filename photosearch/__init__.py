@@ -263,9 +263,14 @@ class Library:
 
     def folders(self) -> list[dict[str, Any]]:
         """The folders that are known: path, counts of photos, whether it is there, its settings, and those in words."""
-        from photosearch.index.folder_settings import describe_folders
+        from photosearch.index.folder_settings import describe_folders, describe_settings
+        from photosearch.library.folders import FolderSettings
 
-        return describe_folders(self._db)
+        usual = dict(describe_settings(FolderSettings()))
+        return [
+            {**report.to_json(), "described": dict(describe_settings(report.settings)), "usual": usual}
+            for report in describe_folders(self._db)
+        ]
 
     def set_folder(
         self,

@@ -177,7 +177,7 @@ def test_tiles_then_plainly_then_another_model_then_a_switch(desk: Desk) -> None
     assert said(desk.run("index", desk.photos)) == ["3 photos: 0 new, 3 unchanged; S"], "an hour's work is kept"
     sub = desk.photos / "2019"
     assert said(desk.run("index", sub, "--model", desk.other)) == [
-        f"{sub} is indexed so from now on: models: the library's own, {desk.other}",
+        f"{sub} is indexed so from now on: models: default, {desk.other}",
         "2 photos: 0 new, 2 scored again (another model); S, other on cpu",
         "find still uses toy; `photosearch models use other` switches",
     ]
@@ -231,7 +231,7 @@ def test_exclude_index_include_index(desk: Desk) -> None:
     assert names(desk.run("find", "red or blue", "--json")) == ["red.jpg"]
     assert said(desk.run("index")) == ["1 photo: 0 new, 1 unchanged; S"], "it remembers"
     assert said(desk.run("index", desk.photos, "--include", "2019")) == [
-        f"{desk.photos} is indexed so from now on: excluded: nothing more than usual",
+        f"{desk.photos} is indexed so from now on: excluded: nothing extra",
         "3 photos: 0 new, 1 unchanged, 2 back; S",
     ]
     assert names(desk.run("find", "red or blue", "--json")) == ["blue.webp", "white.png", "red.jpg"]
@@ -261,8 +261,8 @@ def test_folders_are_listed_with_their_counts_and_settings(desk: Desk) -> None:
     desk.run("index", desk.photos / "2019", "--model", desk.other, "--follow-symlinks")
     result = desk.run("folders")
     assert result.stdout.splitlines() == [
-        f"{desk.photos}\t3 photos, 1 unreadable\t\tthe library's own; tiles: 4; excluded: *.webp",
-        f"{desk.photos}/2019\t1 photo\t\tthe library's own, {desk.other}; tiles: 4; excluded: *.webp; links: followed",
+        f"{desk.photos}\t3 photos, 1 unreadable\t\tdefault; tiles: 4; excluded: *.webp",
+        f"{desk.photos}/2019\t1 photo\t\tdefault, {desk.other}; tiles: 4; excluded: *.webp; links: followed",
     ]
     assert result.stderr.startswith("passed over everywhere: ")
     rows = json.loads(desk.run("folders", "--json").stdout)
@@ -279,15 +279,14 @@ def test_folders_are_listed_with_their_counts_and_settings(desk: Desk) -> None:
 @pytest.mark.option("folders set --tiles", "folders set --reset")
 def test_a_folders_settings_are_set_and_reset(desk: Desk) -> None:
     desk.index()
-    usual = "excluded: nothing more than usual; included: nothing more than usual; links: passed over"
+    usual = "excluded: nothing extra; included: nothing extra; links: not followed"
     effect = "run photosearch index for it to take effect"
     assert said(desk.run("folders", "set", desk.photos / "2019", "--tiles", "4")) == [
-        f"{desk.photos}/2019 is indexed so from now on: models: the library's own; tiles: 4; {usual}; {effect}"
+        f"{desk.photos}/2019 is indexed so from now on: models: default; tiles: 4; {usual}; {effect}"
     ]
     assert counts(desk.run("index", "--json")) == {**COUNTS, "rescored": 2, "unchanged": 1}
     assert said(desk.run("folders", "set", desk.photos / "2019", "--reset")) == [
-        f"{desk.photos}/2019 is indexed so from now on: models: the library's own; tiles: as the model's card says; "
-        f"{usual}; {effect}"
+        f"{desk.photos}/2019 is indexed so from now on: models: default; tiles: the model's default; {usual}; {effect}"
     ]
     assert [row["path"] for row in json.loads(desk.run("folders", "--json").stdout)] == [str(desk.photos)]
 
@@ -317,7 +316,7 @@ def test_a_folder_is_dropped_when_that_is_confirmed(desk: Desk) -> None:
         (("index", "--model", "nothing"), "no model 'nothing': give an .onnx file, or one of bird-classic, "),
         (("index", "--provider", "abacus"), "no provider 'abacus'"),
         (("index", "--tiles", "5"), "not calibrated for --tiles 5"),
-        (("folders", "set", "nowhere", "--tiles", "4"), "nowhere: not in a folder that is known; known are "),
+        (("folders", "set", "nowhere", "--tiles", "4"), "nowhere: not in any indexed folder; indexed are "),
         (("folders", "set", "PHOTOS", "--tiles", "5"), "toy is not calibrated for 5 tiles"),
         (("folders", "set", "PHOTOS", "--model", "nothing"), "no model 'nothing'"),
         (("folders", "drop", "nowhere"), "nowhere: not a folder that is known; known are "),

@@ -81,7 +81,7 @@ class Spread:
         return Driver(self.store, open_workers, self.photos_per_shard, self.keep)
 
 
-def several(library: Library, n: int, folder: str = "") -> None:
+def write_photos(library: Library, n: int, folder: str = "") -> None:
     for i in range(n):
         write_photo(library.path(folder) / f"{i:03}.png", ("red", "green", "blue")[i % 3], (20 + i, 20))
 

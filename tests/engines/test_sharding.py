@@ -1,4 +1,4 @@
-"""Where shards end: what changes beside a photo changes its own shard, and few others."""
+"""Where shards end: a change among the photos changes one shard, and few others."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def paths(tasks: list[ShardTask]) -> list[tuple[str, ...]]:
     return [tuple(one.photo.path for one in task.pending) for task in tasks]
 
 
-def test_every_photo_is_in_one_shard_in_its_order_and_none_is_too_large():
+def test_split_keeps_all_photos_in_order_and_bounds_shards():
     items = many()
     found = paths(split(items))
     assert [path for shard in found for path in shard] == [item.photo.path for item in items]
@@ -47,7 +47,7 @@ def test_every_photo_is_in_one_shard_in_its_order_and_none_is_too_large():
     assert 40 <= sum(sizes) / len(sizes) <= 80
 
 
-def test_a_new_photo_changes_its_own_shard_and_hardly_another():
+def test_new_photo_changes_little_more_than_its_own_shard():
     items = many()
     before = set(paths(split(items)))
     changed = []
@@ -58,14 +58,14 @@ def test_a_new_photo_changes_its_own_shard_and_hardly_another():
     assert sum(changed) / len(changed) <= 1.5
 
 
-def test_what_is_done_already_leaves_the_other_shards_as_they_were():
+def test_finished_shards_leave_the_others_as_they_were():
     found = paths(split(many()))
     for gone in (set(found[::2]), set(found[:7]), set(found[3:20])):
         left = [pending(path) for shard in found if shard not in gone for path in shard]
         assert len(set(paths(split(left))) - set(found)) <= 2
 
 
-def test_a_shard_has_one_root_and_one_choice_of_models():
+def test_shard_has_one_root_and_one_set_of_scorers():
     items = [
         pending("/photos/a.jpg"),
         pending("/photos/b.jpg", (A, B)),
@@ -79,17 +79,17 @@ def test_a_shard_has_one_root_and_one_choice_of_models():
     ]
 
 
-def test_what_needs_no_look_passes_by(tmp_path: Path):
-    settle = BookkeepingUpdate(
+def test_split_passes_on_updates_and_events(tmp_path: Path):
+    update = BookkeepingUpdate(
         Photo("/photos/s.jpg", 1, 1), StoredPhoto(1, 1, 1, 1, 0, 0, None, False, None, {}), True, False, ()
     )
-    told = list(split_into_shards(iter([Unchanged("/photos/a"), settle, pending("/photos/b.jpg"), settle]), WORK, 50))
-    assert told[0] == Unchanged("/photos/a")
-    assert told[1] == [settle, settle]
-    assert isinstance(told[2], ShardTask)
+    items = list(split_into_shards(iter([Unchanged("/photos/a"), update, pending("/photos/b.jpg"), update]), WORK, 50))
+    assert items[0] == Unchanged("/photos/a")
+    assert items[1] == [update, update]
+    assert isinstance(items[2], ShardTask)
 
 
-def test_the_same_photos_below_another_root_are_cut_at_the_same_places():
+def test_split_is_the_same_below_another_root():
     elsewhere = [pending(item.photo.path.replace("/photos/", "/other/")) for item in many()]
     moved = [tuple(path.replace("/other/", "/photos/") for path in shard) for shard in paths(split(elsewhere))]
     assert moved == paths(split(many()))

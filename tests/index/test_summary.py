@@ -5,9 +5,9 @@ from photosearch.index.events import Event
 from photosearch.index.summary import RunSummary
 
 
-def summarize(*told: Event) -> RunSummary:
+def summarize(*events: Event) -> RunSummary:
     summary = RunSummary()
-    for event in told:
+    for event in events:
         summary.add(event)
     return summary
 
@@ -36,6 +36,6 @@ def test_summary_counts_what_was_skipped_and_names_folders_that_could_not_be_lis
         events.ShardRowSkipped("/e.jpg", "it is missing"), events.RootMoved("/f", "/g"),
         events.WorkerDied("/h.jpg", 7, "killed"), events.RemovalRefused("/i", 3, 4), events.SettingsSaved("/j", ""),
     )  # fmt: skip
-    told = {name: value for name, value in summary.to_json().items() if value}
-    assert told == {"not_scored": 7, "skipped_rows": 1, "skipped_files": {".mp4": 3, "": 1}}
+    counts = {name: value for name, value in summary.to_json().items() if value}
+    assert counts == {"not_scored": 7, "skipped_rows": 1, "skipped_files": {".mp4": 3, "": 1}}
     assert (summary.unlisted, summary.present) == ({"/c"}, 0)
