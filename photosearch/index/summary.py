@@ -57,9 +57,10 @@ class RunSummary:
         name = FIELDS.get(type(event))
         if name is not None:
             setattr(self, name, getattr(self, name) + 1)
+            if isinstance(event, events.Rescored):
+                self.rescored_reasons[event.reason] += 1
+            return
         match event:
-            case events.Rescored(_, reason):
-                self.rescored_reasons[reason] += 1
             case events.FilesSkipped(_, files):
                 self.skipped_files.update(files)
             case events.ListFailed(path):
