@@ -133,7 +133,7 @@ def embed(images: Sequence[Image.Image]) -> Any:
     found = []
     for first in range(0, len(images), BATCH):
         some = np.stack([make_views(image, size, fit=fit) for image in images[first : first + BATCH]])
-        found.append(model.look(some).vectors)
+        found.append(model.predict(some).vectors)
     return np.concatenate(found)
 
 

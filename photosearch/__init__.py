@@ -234,7 +234,7 @@ class Library:
         photo: a file, or a picture that Pillow has opened. Raises ModelError, and InputError where it can't be read.
         """
         loaded = self.load_own(model)
-        outputs = loaded.look(self._read_views(photo, loaded))
+        outputs = loaded.predict(self._read_views(photo, loaded))
         if outputs.scores is None:
             return {}
         return dict(zip(loaded.card.labels, map(float, outputs.scores[0]), strict=True))
@@ -360,7 +360,7 @@ class Library:
         from photosearch.library.models import read_model_path
 
         loaded = self.load(read_model_path(self._db, model) or model)
-        outputs = loaded.look(self._read_views(picture, loaded))
+        outputs = loaded.predict(self._read_views(picture, loaded))
         if outputs.vectors is None:
             raise ModelError(f"{model} gives no vectors")
         return outputs.vectors[0]

@@ -73,7 +73,7 @@ def _provider(model_path: Path, name: str) -> Check:
         model = Model(model_path, provider=name)
         size = model.card.input_size
         batch = np.zeros((BATCH, 1, size, size, 3), np.uint8)
-        milliseconds = _median_ms(lambda: model.look(batch)) / BATCH
+        milliseconds = _median_ms(lambda: model.predict(batch)) / BATCH
     except PhotosearchError as error:
         return Check(f"provider {name}", False, str(error))
     works = name in ("auto", model.provider)

@@ -210,7 +210,7 @@ def _views(result: OpenResult | Unreadable, need: int) -> decode.Pixels:
 
 
 def _read_predictions(reading: Scorer, views: decode.Pixels) -> Iterator[Prediction]:
-    outputs, card = reading.model.look(views), reading.model.card
+    outputs, card = reading.model.predict(views), reading.model.card
     for n in range(len(views)):
         scores = {}
         if outputs.scores is not None:

@@ -26,8 +26,8 @@ ZERO = "0" * 64
 def towers(folder: Path) -> TwoTowerModel:
     card = sight_card(outputs=("vectors",), labels=(), pooling={})
     image = ImageEncoder("see.onnx", ("see.data",), "x", "y", "float32", "first", 8, 0, 1 / 255, (0, 0, 0), (1, 1, 1))
-    words = TextEncoder("read.onnx", (), "tokenizer.json", "ids", "z", 1, True)
-    return TwoTowerModel(folder, card, toy_text_card(), image, words, dict.fromkeys(FILES, ZERO), {"from": "a hub"})
+    text = TextEncoder("read.onnx", (), "tokenizer.json", "ids", "z", 1, True)
+    return TwoTowerModel(folder, card, toy_text_card(), image, text, dict.fromkeys(FILES, ZERO), {"from": "a hub"})
 
 
 def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def leave_out(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 
 WRONG = {
-    "it lacks a part": leave_out("words"),
+    "it lacks a part": leave_out("text"),
     "a tower is no dictionary": put("image", value=["file"]),
     "a tower lacks a value": leave_out("image", "scale"),
-    "a tower of words lacks a value": leave_out("words", "sees_padding"),
+    "a tower of words lacks a value": leave_out("text", "attends_to_padding"),
     "files are a list": put("files", value=list(FILES)),
     "a file lies above": put("files", "../../see.onnx", value=ZERO),
     "a digest is short": put("files", "see.onnx", value=ZERO[1:]),
@@ -66,29 +66,29 @@ WRONG = {
     "weights are one name": put("image", "weights", value="see.data"),
     "weights are numbers": put("image", "weights", value=[1]),
     "a file is not among the files": put("image", "file", value="other.onnx"),
-    "the other's file is not among them": put("words", "file", value="other.onnx"),
-    "weights are not among them": put("words", "weights", value=["other.data"]),
-    "the tokenizer is not among them": put("words", "tokenizer", value="/etc/passwd"),
+    "the other's file is not among them": put("text", "file", value="other.onnx"),
+    "weights are not among them": put("text", "weights", value=["other.data"]),
+    "the tokenizer is not among them": put("text", "tokenizer", value="/etc/passwd"),
     "a file is a number": put("image", "file", value=7),
     "an input is a number": put("image", "input", value=7),
-    "an output is nothing": put("words", "output", value=None),
-    "its numbers are of another kind": put("image", "kind", value="float64"),
+    "an output is nothing": put("text", "output", value=None),
+    "its numbers are of another kind": put("image", "dtype", value="float64"),
     "its channels are nowhere": put("image", "channels", value="middle"),
     "its size is nothing": put("image", "size", value=0),
     "its size is larger than the picture": put("image", "size", value=9),
     "its size is true": put("image", "size", value=True),
-    "it takes two at once": put("image", "batch", value=2),
-    "the other takes a half": put("words", "batch", value=0.5),
-    "padding is perhaps": put("words", "sees_padding", value=1),
+    "it takes two at once": put("image", "max_batch", value=2),
+    "the other takes a half": put("text", "max_batch", value=0.5),
+    "padding is perhaps": put("text", "attends_to_padding", value=1),
     "its scale is a word": put("image", "scale", value="1"),
     "its scale is beyond all": put("image", "scale", value=1e7),
     "its mean is one number": put("image", "mean", value=[0.5]),
     "its mean is a word": put("image", "mean", value="abc"),
     "its mean is words": put("image", "mean", value=["0", "0", "0"]),
-    "it divides by zero": put("image", "deviation", value=[1, 0, 1]),
-    "it gives scores": put("card", "outputs", value=["scores", "vectors"]),
-    "its towers meet in two spaces": put("text", "space", "name", value="elsewhere"),
-    "its towers differ in width": put("text", "space", "dim", value=5),
+    "it divides by zero": put("image", "std", value=[1, 0, 1]),
+    "it gives scores": put("image_card", "outputs", value=["scores", "vectors"]),
+    "its towers meet in two spaces": put("text_card", "space", "name", value="elsewhere"),
+    "its towers differ in width": put("text_card", "space", "dim", value=5),
     "it came from a list": put("source", value=[]),
 }
 
@@ -107,7 +107,7 @@ def test_a_card_is_refused_in_one_line_where(what: str, tmp_path: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b"null", b"[" * 100_000, b"\xff\xfe", b'{"card": {}}'])
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b"null", b"[" * 100_000, b"\xff\xfe", b'{"image_card": {}}'])
 def test_what_is_no_card_is_refused_in_one_line(data: bytes, tmp_path: Path) -> None:
     (tmp_path / CARD_FILE).write_bytes(data)
     with pytest.raises(ModelError, match="remove the model and add it again"):

@@ -143,14 +143,18 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def see_red(name: str) -> list[float]:
     model = Model(resolve(name), provider="cpu")
     size = model.card.input_size
-    (vector,) = model.look(np.full((1, 1, size, size, 3), COLOURS["red"], np.uint8)).vectors
+    (vector,) = model.predict(np.full((1, 1, size, size, 3), COLOURS["red"], np.uint8)).vectors
     return vector.round(4).tolist()
 
 
 def test_a_model_that_is_pulled_serves_like_any_other(hub, shelf):
     done = pull_model(NAME, endpoint=hub.address)
-    assert (done.name, done.card.licence, done.layout) == (NAME, "MIT", "transformers.js")
-    assert done.card.details == {"layout": "transformers.js", "repository": OFFERS[NAME].repository, "revision": FIRST}
+    assert (done.name, done.image_card.licence, done.layout) == (NAME, "MIT", "transformers.js")
+    assert done.image_card.details == {
+        "layout": "transformers.js",
+        "repository": OFFERS[NAME].repository,
+        "revision": FIRST,
+    }
     assert see_red(NAME) == [0.5, -0.5, -0.5, 0.5]
     assert TextModel(text_model_for(read_card(resolve(NAME)).space)).embed(["red"]).shape == (1, 4)
     assert sorted(p.name for p in shelf.iterdir()) == [NAME, "pulled.json"], "and nothing else is left"
@@ -197,7 +201,7 @@ def test_another_file_under_the_first_revision_is_refused(hub, tmp_path):
 
 def test_a_file_that_is_not_what_the_hub_says_is_refused(hub, shelf):
     hub.lies["onnx/text_model.onnx"] = "0" * 64
-    with pytest.raises(ModelError, match=r"onnx/text_model.onnx came with other bytes than the hub says") as refused:
+    with pytest.raises(ModelError, match=r"onnx/text_model.onnx doesn't match the hub's SHA-256") as refused:
         pull_model(NAME, endpoint=hub.address)
     assert "\n" not in str(refused.value)
     assert list_added() == {}
@@ -210,7 +214,7 @@ def test_a_download_that_broke_goes_on_where_it_stopped(hub, tmp_path, monkeypat
     rows = np.pad(np.array(ROWS, np.float32), ((0, 300_000), (0, 0)))
     hub.files["onnx/text_model.onnx"] = reads(tmp_path / "large.onnx", rows=rows).read_bytes()
     hub.breaks, hub.times = "onnx/text_model.onnx", 1_000
-    with pytest.raises(ModelError, match=f"`photosearch models pull {NAME}` goes on where it stopped"):
+    with pytest.raises(ModelError, match=f"`photosearch models pull {NAME}` resumes it"):
         pull_model(NAME, endpoint=hub.address)
     assert list_added() == {}
     hub.times = 0
@@ -232,7 +236,7 @@ def test_weights_that_the_hub_lacks_are_told(hub, tmp_path):
     folder = transformers_js(tmp_path / "more", image={"outside": "vision_model.onnx_data"})
     hub.files = files_of(folder)
     del hub.files["onnx/vision_model.onnx_data"]
-    with pytest.raises(ModelError, match="which the hub doesn't have beside it"):
+    with pytest.raises(ModelError, match="which the hub doesn't have"):
         pull_model(NAME, endpoint=hub.address)
     assert list_added() == {}
 
@@ -276,7 +280,7 @@ def test_what_is_offered_says_its_licence():
     assert {name: one.licence for name, one in OFFERS.items()} == {
         "siglip2-b32-256": "Apache-2.0", "openclip-b32-256": "MIT", "clip-b32": "MIT",
     }  # fmt: skip
-    assert find_offer(NAME).what == "OpenAI's CLIP ViT-B/32: the classic"
+    assert find_offer(NAME).description == "OpenAI's CLIP ViT-B/32: the original"
     with pytest.raises(ModelError, match="no model 'dalle' is offered: give one of siglip2-b32-256, openclip-b32-256"):
         find_offer("dalle")
 
@@ -284,7 +288,7 @@ def test_what_is_offered_says_its_licence():
 def test_what_is_there_already_is_not_pulled_again(hub):
     pull_model(NAME, endpoint=hub.address)
     hub.asked.clear()
-    with pytest.raises(ModelError, match=f"{NAME} is there already"):
+    with pytest.raises(ModelError, match=f"there is a model {NAME} already"):
         pull_model(NAME, endpoint=hub.address)
     assert hub.asked == []
 

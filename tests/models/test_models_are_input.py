@@ -117,7 +117,7 @@ GRAPHS = {
         ),
         "must be float32",
     ),
-    "it gives NaN": (one_node("Log"), "gave scores that are not in 0..1"),
+    "it gives NaN": (one_node("Log"), "gave scores outside 0..1"),
     "it gives more than 1": (one_node("Exp"), None),  # exp(0) is 1: a black photo is scored, a red one refused
     "it gives fewer scores than its card says": (
         linear(numpy_helper.from_array(np.zeros((3, 2), np.float32), "w"), labels=2),
@@ -287,7 +287,7 @@ def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_p
         before = db.rows("SELECT * FROM scores ORDER BY label_id, image_id")
         (tmp_path / "b.onnx").write_bytes(GRAPHS["it gives more than 1"][0].SerializeToString())
         worse = Model(tmp_path / "b.onnx")
-        with pytest.raises(PhotosearchError, match=r"not in 0\.\.1"):
+        with pytest.raises(PhotosearchError, match=r"outside 0\.\.1"):
             list(index(db, [str(tmp_path / "photos")], lambda name: worse))
         assert db.rows("SELECT * FROM scores ORDER BY label_id, image_id") == before
         assert len(before) == 18

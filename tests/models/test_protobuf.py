@@ -90,7 +90,7 @@ def test_numbers_of_a_fixed_width_are_passed_over_and_groups_are_refused():
     data = fixed64 + bytes(8) + fixed32 + bytes(4) + WHOLE
     assert read_metadata(io.BytesIO(data), CARD_KEY) == toy_card().to_json()
     for cut in (fixed64 + bytes(4), fixed32 + bytes(3)):
-        with pytest.raises(ValueError, match="it was cut"):
+        with pytest.raises(ValueError, match="it is truncated"):
             read_metadata(io.BytesIO(cut), CARD_KEY)
     with pytest.raises(ValueError, match=r"it is not an \.onnx file"):
         read_metadata(io.BytesIO(group + bytes(4) + WHOLE), CARD_KEY)

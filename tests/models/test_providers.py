@@ -18,7 +18,7 @@ def providers(monkeypatch):
     def pretend(*names: str, cuda: str | None = None) -> None:
         held = [PROVIDERS[name] for name in names]
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: held)
-        monkeypatch.setattr(choosing, "_cuda_missing", lambda: cuda)
+        monkeypatch.setattr(choosing, "_explain_missing_cuda", lambda: cuda)
 
     return pretend
 
@@ -37,7 +37,7 @@ def test_auto_prefers_the_gpu_and_says_why_it_can_not_have_it(providers):
 def test_a_provider_that_is_asked_for_and_not_there_falls_back_to_the_cpu_and_says_why(providers):
     providers("cpu", "cuda", cuda="no NVIDIA driver")
     assert choose_provider("cuda") == ("cpu", "cuda: no NVIDIA driver")
-    assert choose_provider("coreml") == ("cpu", "coreml: this build of ONNX Runtime does not hold it")
+    assert choose_provider("coreml") == ("cpu", "coreml: not in this build of ONNX Runtime")
     assert choose_provider("cpu") == ("cpu", None)
     with pytest.raises(ModelError, match="no provider 'gpu': give auto or one of cuda, coreml, directml, cpu"):
         choose_provider("gpu")

@@ -43,9 +43,9 @@ def test_what_a_photo_scores_does_not_depend_on_the_photos_beside_it(name):
     one = Model(list_shipped()[name], provider="cpu")
     size = one.card.input_size
     views = np.random.default_rng(0).integers(0, 256, (8, 1, size, size, 3), np.uint8)
-    alone = [one.look(view[None]) for view in views]
+    alone = [one.predict(view[None]) for view in views]
     for n in (7, 8):
-        together = [one.look(views[i : i + n]) for i in range(0, 8, n)]
+        together = [one.predict(views[i : i + n]) for i in range(0, 8, n)]
         for head in one.card.outputs:
             expected = np.concatenate([getattr(given, head) for given in alone])
             found = np.concatenate([getattr(given, head) for given in together])
@@ -63,7 +63,7 @@ def test_the_number_of_threads_changes_no_score(tmp_path, toy, threads):
 def test_scores_outside_0_to_1_stop_the_run(tmp_path):
     loud = Model(write_toy(tmp_path / "loud.onnx", scale=1 / 200), provider="cpu")
     assert loud.score(squares("black")).max() == 0
-    with pytest.raises(ModelError, match=r"gave scores that are not in 0\.\.1"):
+    with pytest.raises(ModelError, match=r"gave scores outside 0\.\.1"):
         loud.score(squares("red"))
 
 
@@ -77,7 +77,7 @@ def sight(tmp_path_factory):
 
 
 def test_a_model_gives_scores_and_vectors_of_unit_length_from_one_graph(sight):
-    given = sight.look(squares("red", "white", "black")[:, None])
+    given = sight.predict(squares("red", "white", "black")[:, None])
     assert given.scores.tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]]
     third = 1 / math.sqrt(3)
     np.testing.assert_allclose(given.vectors, [[1, 0, 0, 0], [third, third, third, 0], [0, 0, 0, 1]], atol=1e-6)
@@ -89,7 +89,7 @@ def test_a_model_may_give_vectors_alone(tmp_path):
     model = Model(write_toy(tmp_path / "v.onnx", card), provider="cpu")
     views = np.zeros((2, 5, 8, 8, 3), np.uint8)
     views[:, 0] = squares("green", "blue")
-    given = model.look(views)
+    given = model.predict(views)
     assert given.scores is None
     assert given.vectors.tolist() == [[0, 1, 0, 0], [0, 0, 1, 0]]
     with pytest.raises(ModelError, match="gives no scores, only vectors"):
@@ -103,12 +103,12 @@ def test_an_old_model_gives_scores_whatever_its_output_is_called(tmp_path, toy):
     model.graph.output.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 3]))
     helper.set_model_props(model, {CARD_KEY: toy_card().to_json()})
     onnx.save(model, tmp_path / "old.onnx")
-    given = Model(tmp_path / "old.onnx", provider="cpu").look(squares("red")[:, None])
+    given = Model(tmp_path / "old.onnx", provider="cpu").predict(squares("red")[:, None])
     assert (given.scores.tolist(), given.vectors) == ([[1, 0, 0]], None)
 
 
 def test_no_photos_give_empty_scores_and_vectors(sight):
-    given = sight.look(np.empty((0, 5, 8, 8, 3), np.uint8))
+    given = sight.predict(np.empty((0, 5, 8, 8, 3), np.uint8))
     assert (given.scores.shape, given.vectors.shape) == ((0, 3), (0, 4))
 
 
@@ -116,7 +116,7 @@ def test_the_score_is_pooled_with_the_tiles_and_the_vector_is_the_whole_photos(s
     views = np.full((2, 5, 8, 8, 3), 51, np.uint8)  # 0.2 everywhere
     views[0, 3] = 204  # 0.8 in one tile
     views[1] = 255
-    given = sight.look(views)
+    given = sight.predict(views)
     np.testing.assert_allclose(given.scores, [[0.5] * 3, [1] * 3], atol=1e-5)
     third = 1 / math.sqrt(3)
     expected = [np.array([0.2, 0.2, 0.2, 0.8]) / math.sqrt(0.76), [third, third, third, 0]]
@@ -137,7 +137,7 @@ def test_a_gpu_is_given_few_sizes_of_batches_and_the_filling_is_not_told(sight, 
     monkeypatch.setattr(sight, "_runs", 1)
     for n, parts in {1: [16], 16: [16], 17: [64], 64: [64], 65: [16, 64]}.items():
         sizes.clear()
-        given = sight.look(np.full((n, 1, 8, 8, 3), 255, np.uint8))
+        given = sight.predict(np.full((n, 1, 8, 8, 3), 255, np.uint8))
         assert sorted(sizes) == parts  # two threads may take them in either order
         assert given.scores.tolist() == [[1, 1, 1]] * n
         assert given.vectors.shape == (n, 4)
@@ -199,7 +199,7 @@ def test_a_score_that_rounding_put_a_little_above_1_counts_as_1(tmp_path):
     a_little = Model(write_toy(tmp_path / "a.onnx", scale=(1 + 5e-7) / 255), provider="cpu")
     assert a_little.score(white).tolist() == [[1, 1, 1]]
     more = Model(write_toy(tmp_path / "b.onnx", scale=(1 + 1e-5) / 255), provider="cpu")
-    with pytest.raises(ModelError, match=r"not in 0\.\.1"):
+    with pytest.raises(ModelError, match=r"outside 0\.\.1"):
         more.score(white)
 
 

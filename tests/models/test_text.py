@@ -14,7 +14,7 @@ from onnx import TensorProto
 from toy import sight_card, toy_card, toy_text_card, write_toy, write_toy_text
 
 from photosearch.errors import InputError, ModelError
-from photosearch.models.text import TextModel, cut_into_tokens, normalize
+from photosearch.models.text import TextModel, normalize, tokenize
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ def test_a_text_is_cut_where_the_tower_can_read_no_further(tmp_path):
 def test_a_tower_may_want_rows_of_one_length(tmp_path):
     reader = TextModel(write_toy_text(tmp_path / "long-text.onnx", toy_text_card(pad_to=8, pad_id=5)))
     np.testing.assert_array_equal(reader.embed(["red"]), [[1, 0, 0, 0]])
-    rows = cut_into_tokens(reader._tokenizer, ["red"], reader.card)
+    rows = tokenize(reader._tokenizer, ["red"], reader.card)
     assert rows.ids.tolist() == [[2, 5, 5, 5, 5, 5, 5, 5]]
     assert rows.mask.tolist() == [[1, 0, 0, 0, 0, 0, 0, 0]]
 
@@ -100,13 +100,13 @@ REFUSED = {
     ),
     "its tokenizer is another's": (
         lambda p: write_toy_text(p, toy_text_card(tokenizer_sha256=hashlib.sha256(b"x").hexdigest())),
-        "is not the tokenizer that toy-text was made with",
+        "is not the tokenizer of toy-text",
     ),
     "its card promises more dimensions": (
         lambda p: write_toy_text(p, toy_text_card(dimensions=5)),
         "its space has 5 dimensions",
     ),
-    "its card is a photo model's": (lambda p: write_toy_text(p, sight_card().to_json()), "is not a text tower"),
+    "its card is a photo model's": (lambda p: write_toy_text(p, sight_card().to_json()), "is not a text model"),
     "its card is no card": (lambda p: write_toy_text(p, "{"), "its card is not JSON"),
     "its context is nothing": (
         lambda p: write_toy_text(p, toy_text_card(context=0).to_json()),
@@ -117,7 +117,7 @@ REFUSED = {
         lambda p: write_toy_text(p, toy_text_card(text_normalization="loud").to_json()),
         "text_normalization must be one of",
     ),
-    "it has floats for words": (lambda p: write_toy(p, toy_card()), "is not a text tower"),
+    "it has floats for words": (lambda p: write_toy(p, toy_card()), "is not a text model"),
     "it is no model": (lambda p: p.write_bytes(b"\0" * 4096), "not an .onnx file"),
     "it is gone": (lambda p: p.unlink(), "can't read this model"),
 }
