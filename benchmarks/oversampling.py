@@ -43,7 +43,7 @@ def oversampling(models: Mapping[str, Path], data: Path, *, n: int = 200, seed: 
     birds = np.array([bird for _, bird in chosen])
     rows = []
     for name, model in loaded.items():
-        scores = {k: model.score_views(np.stack(opened[name, k]))[:, 0] for k in OVERSAMPLES}
+        scores = {k: model.predict(np.stack(opened[name, k])).scores[:, 0] for k in OVERSAMPLES}
         for k in OVERSAMPLES:
             figures = _figures(scores[k], scores["whole"], birds, model.card.threshold("bird"))
             rows.append({"model": name, "decoded": k, "core_ms": 1000 * seconds[name, k] / len(chosen), **figures})

@@ -110,7 +110,7 @@ def profile(files: list[Path], path: Path, whole: Cost) -> list[dict[str, Any]]:
         "decode it at 1/8 scale (the floor)": floor,
         "EXIF, a larger scale where the network wants it, turn, resize": opening - floor,
         f"the network, {1 + card.tiles} view{'s' if card.tiles else ''}": _core_ms(
-            lambda: model.score_views(np.stack(views)), files
+            lambda: model.predict(np.stack(views)).scores, files
         ),
     }
     stages["start the children, pipes, walk, database"] = whole.core_ms - sum(stages.values())

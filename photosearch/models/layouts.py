@@ -37,6 +37,9 @@ CLIP_SPECIAL_TOKENS = ("<|startoftext|>", "<|endoftext|>")
 CLIP_WORD = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
+Settings = Mapping[str, object]  # of a JSON file, unchecked
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """A published model's files, relative to its folder, and its settings."""
@@ -46,9 +49,9 @@ class Layout:
     image: str
     text: str
     tokenizer: str
-    config: Mapping[str, Any]
-    image_settings: Mapping[str, Any]
-    tokenizer_settings: Mapping[str, Any]
+    config: Settings
+    image_settings: Settings
+    tokenizer_settings: Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,7 @@ def find_layout(folder: Path) -> Layout:
     )
 
 
-def _read_layout(
-    folder: Path, name: str, image: str, text: str, subfolder: str, image_settings: Mapping[str, Any]
-) -> Layout:
+def _read_layout(folder: Path, name: str, image: str, text: str, subfolder: str, image_settings: Settings) -> Layout:
     """subfolder: of the tokenizer, with a slash, or empty."""
     tokenizer = f"{subfolder}tokenizer.json"
     if name == "rclip" and not (folder / tokenizer).is_file() and (folder / CLIP_VOCABULARY).is_file():
@@ -119,7 +120,7 @@ def _require_both(folder: Path, image: str, text: str, image_name: str, text_nam
         raise ModelError(f"{folder}: has {image or text}, but lacks {text_name if image else image_name}")
 
 
-def _read_settings(folder: Path, name: str, *, required: bool = True) -> dict[str, Any]:
+def _read_settings(folder: Path, name: str, *, required: bool = True) -> Settings:
     path = folder / name
     if not path.is_file():
         if required:
@@ -155,7 +156,7 @@ def read_preprocessing(layout: Layout, input_shape: Sequence[object]) -> ImagePr
     return ImagePreprocessing(size, size, "crop", 1 / 255, CLIP_MEAN, CLIP_STD)
 
 
-def _read_transformers(settings: Mapping[str, Any]) -> ImagePreprocessing:
+def _read_transformers(settings: Settings) -> ImagePreprocessing:
     """preprocessor_config.json; its fields: https://github.com/huggingface/transformers.js"""
     size, crop = settings.get("size", CLIP_SIZE), settings.get("crop_size")
     crops = settings.get("do_center_crop", crop is not None)
@@ -165,14 +166,14 @@ def _read_transformers(settings: Mapping[str, Any]) -> ImagePreprocessing:
     fit: Fit = "squash" if squashes or not (crops or isinstance(size, dict)) else "crop"
     if fit == "squash":
         cropped = resize
-    scale = settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale", True) else 1.0
+    scale = _read_number(settings.get("rescale_factor", 1 / 255)) if settings.get("do_rescale", True) else 1.0
     normalizes = settings.get("do_normalize", True)
     mean = _read_rgb(settings.get("image_mean", CLIP_MEAN)) if normalizes else (0.0, 0.0, 0.0)
     std = _read_rgb(settings.get("image_std", CLIP_STD)) if normalizes else (1.0, 1.0, 1.0)
-    return _check_preprocessing(ImagePreprocessing(resize, cropped, fit, float(scale), mean, std))
+    return _check_preprocessing(ImagePreprocessing(resize, cropped, fit, scale, mean, std))
 
 
-def _read_open_clip(settings: Mapping[str, Any]) -> ImagePreprocessing:
+def _read_open_clip(settings: Settings) -> ImagePreprocessing:
     """preprocess_cfg.json, which immich copies from open_clip."""
     mode = settings.get("resize_mode", "shortest")
     if mode not in ("shortest", "squash"):
@@ -212,6 +213,13 @@ def _read_rgb(values: Any) -> tuple[float, float, float]:
     return float(values[0]), float(values[1]), float(values[2])
 
 
+def _read_number(value: object) -> float:
+    if not _is_number(value):
+        raise ValueError(f"rescale_factor must be a number: {value!r}"[:200])
+    assert isinstance(value, int | float)
+    return float(value)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and -1e6 <= value <= 1e6
 
@@ -219,12 +227,12 @@ def _is_number(value: object) -> bool:
 # ---- how a text is preprocessed
 
 
-def _get_dict(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _get_dict(settings: Settings, key: str) -> Settings:
     value = settings.get(key)
     return value if isinstance(value, dict) else {}
 
 
-def _get_text_config(layout: Layout) -> Mapping[str, Any]:
+def _get_text_config(layout: Layout) -> Settings:
     """`text_config` in transformers.js, `text_cfg` in open_clip and immich."""
     return {**_get_dict(layout.config, "text_cfg"), **_get_dict(layout.config, "text_config")}
 

@@ -100,17 +100,11 @@ class Model:
         return Outputs(scores[:, 0] if t == 1 else pool(scores, self.card), vectors)
 
     def score(self, images: npt.NDArray[np.uint8]) -> Scores:
-        """uint8 [N, S, S, 3] -> float32 [N, labels], 0..1, N >= 0. Raises ModelError."""
-        return self._require_scores(self._infer(images))
-
-    def score_views(self, views: npt.NDArray[np.uint8]) -> Scores:
-        """uint8 [N, 1 + tiles, S, S, 3] -> float32 [N, labels]: `predict` for a model that gives scores."""
-        return self._require_scores(self.predict(views))
-
-    def _require_scores(self, outputs: Outputs) -> Scores:
-        if outputs.scores is None:
+        """uint8 [N, S, S, 3] -> float32 [N, labels], 0..1, N >= 0: for training and evaluation. Raises ModelError."""
+        scores = self._infer(images).scores
+        if scores is None:
             raise ModelError(f"{self.path}: gives no scores, only vectors")
-        return outputs.scores
+        return scores
 
     def _infer(self, images: npt.NDArray[np.uint8]) -> Outputs:
         """uint8 [N, S, S, 3] -> the graph's outputs, checked. Raises ModelError."""

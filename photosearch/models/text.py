@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from photosearch.errors import InputError, ModelError, first_line
 from photosearch.models.card import CARD_KEY, TextCard, TextNormalization, parse_card
@@ -25,7 +26,7 @@ from photosearch.models.session import Vectors, normalize_length, read_model, st
 RUN_SIZE = 32  # texts in one run: rows are padded to the longest of a run
 MAX_CHARACTERS = 10_000  # of a text; no context is longer, and tokenizing a book takes seconds
 MAX_TOKENIZER_BYTES = 2**27
-DTYPES = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+DTYPES: dict[str, npt.DTypeLike] = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 
 
 class TextModel:
@@ -83,15 +84,15 @@ class TextModel:
             raise ModelError(f"{self.path}: {reason}")
         return normalize_length(vectors, self.path)
 
-    def _check_inputs(self) -> dict[str, Any]:
-        """name -> dtype. Raises ModelError."""
-        inputs = {i.name: DTYPES.get(i.type) for i in self._session.get_inputs()}
+    def _check_inputs(self) -> dict[str, npt.DTypeLike]:
+        """Name -> dtype. Raises ModelError."""
+        types = {i.name: i.type for i in self._session.get_inputs()}
         ids = self._encoder.input
-        if ids not in inputs or not inputs.keys() <= {ids, "attention_mask", "token_type_ids", "position_ids"}:
-            raise ModelError(f"{self.path}: a text model takes {ids} and attention_mask, not {', '.join(inputs)}")
-        if None in inputs.values():
+        if ids not in types or not types.keys() <= {ids, "attention_mask", "token_type_ids", "position_ids"}:
+            raise ModelError(f"{self.path}: a text model takes {ids} and attention_mask, not {', '.join(types)}")
+        if not DTYPES.keys() >= set(types.values()):
             raise ModelError(f"{self.path}: a text model's inputs must be int64 or int32")
-        return inputs
+        return {name: DTYPES[kind] for name, kind in types.items()}
 
 
 class Tokens:

@@ -147,14 +147,14 @@ def test_a_gpu_is_given_few_sizes_of_batches_and_the_filling_is_not_told(sight, 
 
 
 def test_without_tiles_the_score_is_the_whole_photos(toy):
-    assert toy.score_views(squares("red", "blue")[:, None]).tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert toy.predict(squares("red", "blue")[:, None]).scores.tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
 def test_with_tiles_the_score_is_pooled_by_the_card(toy):
     gray = np.full((1, 5, 8, 8, 3), 51, np.uint8)  # 0.2 everywhere
-    np.testing.assert_allclose(toy.score_views(gray), 0.2, atol=1e-6)
+    np.testing.assert_allclose(toy.predict(gray).scores, 0.2, atol=1e-6)
     gray[0, 3] = 204  # 0.8 in one tile: half of logit(0.2) + half of logit(0.8) is 0
-    np.testing.assert_allclose(toy.score_views(gray), 0.5, atol=1e-6)
+    np.testing.assert_allclose(toy.predict(gray).scores, 0.5, atol=1e-6)
 
 
 def test_pooling_weighs_the_whole_the_best_tile_and_a_bias_label_by_label():
