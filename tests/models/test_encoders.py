@@ -30,7 +30,7 @@ def towers(folder: Path) -> TwoTowerModel:
     return TwoTowerModel(folder, card, toy_text_card(), image, text, dict.fromkeys(FILES, ZERO), {"from": "a hub"})
 
 
-def test_a_card_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_read_encoders_returns_what_was_written(tmp_path: Path) -> None:
     write_encoders(towers(tmp_path))
     assert read_encoders(tmp_path) == towers(tmp_path)
 
@@ -94,7 +94,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_card_is_refused_in_one_line_where(what: str, tmp_path: Path) -> None:
+def test_read_encoders_rejects_card_in_one_line(what: str, tmp_path: Path) -> None:
     write_encoders(towers(tmp_path))
     path = tmp_path / CARD_FILE
     raw = json.loads(path.read_text())
@@ -108,13 +108,13 @@ def test_a_card_is_refused_in_one_line_where(what: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b"null", b"[" * 100_000, b"\xff\xfe", b'{"image_card": {}}'])
-def test_what_is_no_card_is_refused_in_one_line(data: bytes, tmp_path: Path) -> None:
+def test_read_encoders_rejects_other_bytes_in_one_line(data: bytes, tmp_path: Path) -> None:
     (tmp_path / CARD_FILE).write_bytes(data)
     with pytest.raises(ModelError, match="remove the model and add it again"):
         read_encoders(tmp_path)
 
 
-def test_a_card_may_be_16_mib_long_and_no_longer(tmp_path: Path) -> None:
+def test_read_encoders_limits_card_to_16_mib(tmp_path: Path) -> None:
     write_encoders(towers(tmp_path))
     path = tmp_path / CARD_FILE
     path.write_bytes(path.read_bytes().ljust(2**24))
@@ -125,7 +125,7 @@ def test_a_card_may_be_16_mib_long_and_no_longer(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "a.onnx", "onnx/a.onnx", "a b/ć.onnx", "...", "x" * 1000])
-def test_a_name_of_a_file_below_the_folder_is_one(name: str) -> None:
+def test_is_below_accepts_relative_names(name: str) -> None:
     assert is_below(name)
 
 
@@ -133,5 +133,5 @@ def test_a_name_of_a_file_below_the_folder_is_one(name: str) -> None:
     "name",
     ["", ".", "..", "../a", "a/../b", "a/./b", "a//b", "a/", "/a", "c:a", "a\\b", "a\nb", "a\0b", "x" * 1001, 7, None],
 )
-def test_a_name_that_leads_elsewhere_is_none(name: object) -> None:
+def test_is_below_rejects_names_leading_elsewhere(name: object) -> None:
     assert not is_below(name)

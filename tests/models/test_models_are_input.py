@@ -172,7 +172,7 @@ GRAPHS = {
 
 
 @pytest.mark.parametrize("what", [name for name, (_, said) in GRAPHS.items() if said])
-def test_a_network_is_refused_where(what, tmp_path, monkeypatch):
+def test_model_rejects_network(what, tmp_path, monkeypatch):
     model, said = GRAPHS[what]
     (tmp_path / "weights.bin").write_bytes(bytes(36))
     monkeypatch.chdir(tmp_path)
@@ -240,24 +240,24 @@ CARDS = {
 
 
 @pytest.mark.parametrize("what", CARDS)
-def test_a_model_is_refused_where_its_card(what, tmp_path):
+def test_model_rejects_card(what, tmp_path):
     path = write_toy(tmp_path / "m.onnx", CARDS[what])
     with pytest.raises(ModelError, match="card") as refused:
         Model(path)
     assert "\n" not in str(refused.value)
 
 
-def test_a_model_without_a_card_is_refused(tmp_path):
+def test_model_rejects_file_without_card(tmp_path):
     onnx.save(toy_graph(), tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="has no card"):
         Model(tmp_path / "m.onnx")
 
 
-def test_a_card_that_says_more_than_we_know_is_read():
+def test_card_ignores_unknown_fields():
     assert Card.from_json(card_text(colour="blue")) == Card.from_json(card_text())
 
 
-def test_a_model_that_was_cut_anywhere_is_refused(tmp_path):
+def test_model_rejects_truncated_file(tmp_path):
     whole = write_toy(tmp_path / "whole.onnx").read_bytes()
     said = set()
     for length in range(len(whole)):
@@ -269,13 +269,13 @@ def test_a_model_that_was_cut_anywhere_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 4096, b"GIF89a" + bytes(100), random.Random(1).randbytes(5000)])
-def test_a_file_that_is_no_model_is_refused(content, tmp_path):
+def test_model_rejects_other_file(content, tmp_path):
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(ModelError):
         Model(tmp_path / "m.onnx")
 
 
-def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_path):
+def test_model_failing_during_run_keeps_old_scores(tmp_path):
     from photosearch.index.run import index
     from photosearch.library.database import Database
 
@@ -294,7 +294,7 @@ def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_p
 
 
 @pytest.mark.skipif(not Path("/usr/bin/strace").exists(), reason="strace is not here")
-def test_no_file_is_opened_for_a_model_but_the_model(tmp_path):
+def test_model_opens_no_other_file(tmp_path):
     (tmp_path / "weights.bin").write_bytes(bytes(36))
     (tmp_path / "m.onnx").write_bytes(outside("weights.bin").SerializeToString())
     program = (

@@ -23,7 +23,7 @@ def providers(monkeypatch):
     return pretend
 
 
-def test_auto_prefers_the_gpu_and_says_why_it_can_not_have_it(providers):
+def test_auto_prefers_gpu_and_explains_fallback(providers):
     providers("cpu", "cuda", "tensorrt")
     assert choose_provider("auto") == ("cuda", None)
     providers("cpu", "coreml")
@@ -34,7 +34,7 @@ def test_auto_prefers_the_gpu_and_says_why_it_can_not_have_it(providers):
     assert choose_provider("auto") == ("cpu", "cuda: no NVIDIA driver")
 
 
-def test_a_provider_that_is_asked_for_and_not_there_falls_back_to_the_cpu_and_says_why(providers):
+def test_missing_provider_falls_back_to_cpu_with_reason(providers):
     providers("cpu", "cuda", cuda="no NVIDIA driver")
     assert choose_provider("cuda") == ("cpu", "cuda: no NVIDIA driver")
     assert choose_provider("coreml") == ("cpu", "coreml: not in this build of ONNX Runtime")
@@ -43,7 +43,7 @@ def test_a_provider_that_is_asked_for_and_not_there_falls_back_to_the_cpu_and_sa
         choose_provider("gpu")
 
 
-def test_a_model_says_where_it_runs(tmp_path, providers):
+def test_model_reports_provider_and_fallback(tmp_path, providers):
     providers("cpu", "cuda", cuda="no NVIDIA driver")
     loaded = Model(write_toy(tmp_path / "toy.onnx"))
     assert (loaded.provider, loaded.fallback) == ("cpu", "cuda: no NVIDIA driver")
