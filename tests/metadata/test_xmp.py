@@ -1,4 +1,4 @@
-"""Side-cars as other programs write them: read, and merged with all else left byte for byte."""
+"""Sidecars as other programs write them: read, and edited with all else left byte for byte."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Which models there are, and what they are called. No session is started for any of this."""
+"""Which models there are, and their names. No session is started."""
 
 import contextlib
 import os

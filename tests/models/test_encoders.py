@@ -1,4 +1,4 @@
-"""card.json of a foreign model is a stranger's text: what it may say, and that anything else is refused in a line."""
+"""card.json of an added model is a stranger's text: what it may contain; anything else is rejected in one line."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ FILES = ("see.onnx", "see.data", "read.onnx", "tokenizer.json")
 ZERO = "0" * 64
 
 
-def towers(folder: Path) -> TwoTowerModel:
+def make_model(folder: Path) -> TwoTowerModel:
     card = sight_card(outputs=("vectors",), labels=(), pooling={})
     image = ImageEncoder("see.onnx", ("see.data",), "x", "y", "float32", "first", 8, 0, 1 / 255, (0, 0, 0), (1, 1, 1))
     text = TextEncoder("read.onnx", (), "tokenizer.json", "ids", "z", 1, True)
@@ -31,8 +31,8 @@ def towers(folder: Path) -> TwoTowerModel:
 
 
 def test_read_encoders_returns_what_was_written(tmp_path: Path) -> None:
-    write_encoders(towers(tmp_path))
-    assert read_encoders(tmp_path) == towers(tmp_path)
+    write_encoders(make_model(tmp_path))
+    assert read_encoders(tmp_path) == make_model(tmp_path)
 
 
 def put(*keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -55,11 +55,11 @@ def leave_out(*keys: str) -> Callable[[dict[str, Any]], None]:
 
 WRONG = {
     "it lacks a part": leave_out("text"),
-    "a tower is no dictionary": put("image", value=["file"]),
-    "a tower lacks a value": leave_out("image", "scale"),
-    "a tower of words lacks a value": leave_out("text", "attends_to_padding"),
+    "an encoder is no object": put("image", value=["file"]),
+    "the image encoder lacks a value": leave_out("image", "scale"),
+    "the text encoder lacks a value": leave_out("text", "attends_to_padding"),
     "files are a list": put("files", value=list(FILES)),
-    "a file lies above": put("files", "../../see.onnx", value=ZERO),
+    "a file is above the folder": put("files", "../../see.onnx", value=ZERO),
     "a digest is short": put("files", "see.onnx", value=ZERO[1:]),
     "a digest is in capitals": put("files", "see.onnx", value="A" * 64),
     "a digest is a number": put("files", "see.onnx", value=0),
@@ -87,15 +87,15 @@ WRONG = {
     "its mean is words": put("image", "mean", value=["0", "0", "0"]),
     "it divides by zero": put("image", "std", value=[1, 0, 1]),
     "it gives scores": put("image_card", "outputs", value=["scores", "vectors"]),
-    "its towers meet in two spaces": put("text_card", "space", "name", value="elsewhere"),
-    "its towers differ in width": put("text_card", "space", "dim", value=5),
+    "its encoders have two spaces": put("text_card", "space", "name", value="elsewhere"),
+    "its encoders differ in dimensions": put("text_card", "space", "dim", value=5),
     "it came from a list": put("source", value=[]),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
 def test_read_encoders_rejects_card_in_one_line(what: str, tmp_path: Path) -> None:
-    write_encoders(towers(tmp_path))
+    write_encoders(make_model(tmp_path))
     path = tmp_path / CARD_FILE
     raw = json.loads(path.read_text())
     WRONG[what](raw)
@@ -115,10 +115,10 @@ def test_read_encoders_rejects_other_bytes_in_one_line(data: bytes, tmp_path: Pa
 
 
 def test_read_encoders_limits_card_to_16_mib(tmp_path: Path) -> None:
-    write_encoders(towers(tmp_path))
+    write_encoders(make_model(tmp_path))
     path = tmp_path / CARD_FILE
     path.write_bytes(path.read_bytes().ljust(2**24))
-    assert read_encoders(tmp_path) == towers(tmp_path)
+    assert read_encoders(tmp_path) == make_model(tmp_path)
     path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(ModelError, match="is not a card that `photosearch models add` wrote"):
         read_encoders(tmp_path)

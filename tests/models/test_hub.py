@@ -1,4 +1,4 @@
-"""Fetching a model: a hub's paths, served on loopback. It was run against nothing else.
+"""Downloading a model from a local server with a hub's paths. It was run against nothing else.
 
 What a hub answers, as its client asks it: /api/models/REPOSITORY/revision/REVISION says which files there are, and
 /REPOSITORY/resolve/REVISION/FILE gives one, from any byte on.

@@ -1,4 +1,4 @@
-"""A model file is input like any other: each of these is refused with one line, and nothing is scored by it."""
+"""A model file is hostile input: each of these is rejected in one line, and scores nothing."""
 
 import json
 import random
@@ -166,7 +166,7 @@ GRAPHS = {
     "it wants a custom operator": (one_node("Backdoor", domain="evil.example"), "can't load this model"),
     "its weights lie in a file above": (outside("../../../../../../etc/passwd"), "can't load this model"),
     "its weights lie in a file by an absolute path": (outside("/etc/passwd"), "can't load this model"),
-    "its weights lie in the folder one stands in": (outside("weights.bin"), "can't load this model"),
+    "its weights are in the current folder": (outside("weights.bin"), "can't load this model"),
     "its weights lie at an address in memory": (outside("*/_ORT_MEM_ADDR_/*"), "can't load this model"),
 }
 
@@ -233,7 +233,7 @@ CARDS = {
     "rests on a label it lacks": card_text(thresholds_rest_on={"mauve": 7}),
     "rests on less than nothing": card_text(thresholds_rest_on={"red": -1}),
     "rests on many lines": card_text(thresholds_rest_on={"red": "a\nb"}),
-    "is a text tower's": card_text(kind="text"),
+    "is a text model's": card_text(kind="text"),
     "is of a kind that no one knows": card_text(kind="sound"),
     "is longer than any card": card_text(licence=" " * 11_000_000),
 }

@@ -1,4 +1,4 @@
-"""What is read of an .onnx file without ONNX Runtime, held against onnx's own reader, and against bytes of any kind."""
+"""What is read of an .onnx file without ONNX Runtime, compared with onnx's own reader, and for arbitrary bytes."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Which execution provider runs the models, and what is said where it isn't the best one."""
+"""The execution provider that runs the models, and the reason if it isn't the best one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One .onnx file and its card: what goes in, what comes out, where it runs. Refusals: test_models_are_input.py."""
+"""An .onnx file and its card: input, outputs, providers. Rejections: test_models_are_input.py."""
 
 import math
 

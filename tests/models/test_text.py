@@ -1,4 +1,4 @@
-"""Words -> vectors: what is cut, filled up and refused. The tower and its tokenizer can be computed in one's head."""
+"""Texts -> vectors: truncation, padding, rejections. The toy model and its tokenizer can be computed in one's head."""
 
 import hashlib
 import math
@@ -33,7 +33,7 @@ def test_embed_puts_word_near_its_photos(reader):
 
 
 def test_embed_is_independent_of_batch(reader):
-    """The padding's own row in the tower is (9, 9, 9, 9), so a text that met it would lie elsewhere."""
+    """The padding's embedding is (9, 9, 9, 9), so a text that saw it would be elsewhere."""
     texts = ["red", "green green red red blue", "blue", *["black red"] * 40]
     together = reader.embed(texts)
     np.testing.assert_array_equal(together, np.concatenate([reader.embed([text]) for text in texts]))

@@ -1,4 +1,4 @@
-"""Models of others: each quirk of a layout, and each refusal, with towers that can be computed in one's head."""
+"""Added two-tower models: each quirk of a layout, and each rejection. The toys can be computed in one's head."""
 
 import json
 import math
@@ -330,7 +330,7 @@ def link_out(folder: Path) -> None:
 
 
 def weights_from(location: str):
-    """The tower wants its weights from there, whatever is there."""
+    """The encoder needs its weights from there, whatever is there."""
 
     def spoil(folder: Path) -> None:
         sees(folder / "onnx/vision_model.onnx", outside="weights.bin")
@@ -343,8 +343,8 @@ def weights_from(location: str):
 
 REFUSED = {
     "it is empty": (lambda f: [p.unlink() for p in f.rglob("*") if p.is_file()], "has no two-tower model"),
-    "it lacks the tower that reads": (unlink("onnx/text_model.onnx"), "but lacks onnx/text_model.onnx"),
-    "it lacks the tower that sees": (unlink("onnx/vision_model.onnx"), "but lacks onnx/vision_model.onnx"),
+    "it lacks the text encoder": (unlink("onnx/text_model.onnx"), "but lacks onnx/text_model.onnx"),
+    "it lacks the image encoder": (unlink("onnx/vision_model.onnx"), "but lacks onnx/vision_model.onnx"),
     "it lacks a tokenizer": (unlink("tokenizer.json"), "lacks tokenizer.json"),
     "it lacks the preparation of photos": (unlink("preprocessor_config.json"), "lacks preprocessor_config.json"),
     "it lacks its config": (unlink("config.json"), "lacks config.json"),
@@ -487,7 +487,10 @@ CARDS = {
     "is a list": lambda raw: [],
     "lacks its files": lambda raw: {k: v for k, v in raw.items() if k != "files"},
     "names a file above": lambda raw: {**raw, "files": {**raw["files"], "../x": "0" * 64}},
-    "names a tower that is not among its files": lambda raw: {**raw, "image": {**raw["image"], "file": "/etc/passwd"}},
+    "names an encoder that is not among its files": lambda raw: {
+        **raw,
+        "image": {**raw["image"], "file": "/etc/passwd"},
+    },
     "names weights that are not among its files": lambda raw: {**raw, "text": {**raw["text"], "weights": ["../x"]}},
     "divides by zero": lambda raw: {**raw, "image": {**raw["image"], "std": [0, 1, 1]}},
     "scales by a word": lambda raw: {**raw, "image": {**raw["image"], "scale": "1"}},

@@ -1,4 +1,4 @@
-"""What a person sees in a viewer is what the network sees: colours of wide profiles, 12 bits, floats with holes."""
+"""The network sees the colours that a viewer shows: wide-gamut profiles, 10 to 16 bits, floats with NaN."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""When a photo was taken: every place that says so, in its order, and every spelling."""
+"""When a photo was taken: every source, in their order, and every spelling."""
 
 import pytest
 from pictures import WRITTEN, encoded, scene

@@ -1,4 +1,4 @@
-"""Bytes to pixels: upright, in every format, for several networks at once; and why a photo could not be opened."""
+"""Bytes to pixels: upright, in every format, for several views at once; and why a photo can't be opened."""
 
 import os
 import struct

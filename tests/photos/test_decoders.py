@@ -1,4 +1,4 @@
-"""Photos opened in processes of their own: what comes back. What happens when one dies: test_hostile.py."""
+"""What decoders in child processes return. What happens when they crash: test_hostile.py."""
 
 import json
 import os

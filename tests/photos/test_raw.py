@@ -1,4 +1,4 @@
-"""Cameras' own files, by their previews: a DNG that the test writes, tag by tag, as the DNG specification has them."""
+"""Raw files and their previews: a DNG written tag by tag, following the DNG specification."""
 
 import io
 import struct

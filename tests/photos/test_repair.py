@@ -1,4 +1,4 @@
-"""A file with all its pixels is opened, whatever stands around them; one that lacks some is not."""
+"""A file with all its pixels is opened whatever surrounds them; one that lacks some is not."""
 
 import random
 import struct

@@ -1,4 +1,4 @@
-"""Thumbnails: in the photo's own shape, of the file as it was, kept in a folder that keeps to its size."""
+"""Thumbnails keep the photo's aspect ratio, belong to its content, and are cached in a folder of limited size."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Which files below a folder are photos, and what is passed over."""
+"""Which files below a folder are photos, and which are excluded or skipped."""
 
 import os
 import socket
