@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     )
     from photosearch.index import events
     from photosearch.index.events import Event
+    from photosearch.index.folder_settings import FolderReport
+    from photosearch.index.summary import RunSummary
     from photosearch.judging.marking import UndoneMark
     from photosearch.judging.report import LabelReport
     from photosearch.judging.truth import format_csv
@@ -61,10 +63,12 @@ __all__ = [
     "Card",
     "Event",
     "ExportResult",
+    "FolderReport",
     "Label",
     "LabelReport",
     "Library",
     "Match",
+    "RunSummary",
     "TextCard",
     "UndoneMark",
     "__version__",
@@ -98,6 +102,8 @@ _MODULES = {  # all others: api.tools
     "DEFAULT_MODEL": "models.catalog",
     "Event": "index.events",
     "ExportResult": "keywords",
+    "FolderReport": "index.folder_settings",
+    "RunSummary": "index.summary",
     "Label": "library.records",
     "LabelReport": "judging.report",
     "Library": "api.library",

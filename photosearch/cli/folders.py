@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,12 +11,13 @@ from photosearch.cli.index import Exclude, FollowSymlinks, Include, Models, Tile
 from photosearch.cli.output import format_count, note, print_table
 from photosearch.cli.root import App, AsJson, Db, Yes, app, open_library, path_argument
 
+if TYPE_CHECKING:
+    from photosearch import FolderReport
+
 folders_app = App(
     invoke_without_command=True, help="List, set or remove indexed folders.\n\nWithout a command: list them."
 )
 app.add_typer(folders_app, name="folders")
-
-JSON_KEYS = {"there": "present"}
 
 
 @folders_app.callback()
@@ -38,25 +39,22 @@ def folders_command(
         return
     with open_library(ctx, db) as library:
         rows = library.folders.list()
+        cells = [_to_cells(row, library.folders.describe(row)) for row in rows]
     if as_json:
-        typer.echo(json.dumps([_to_json(row) for row in rows], indent=1))
+        typer.echo(json.dumps([row.to_json() for row in rows], indent=1))
         return
-    print_table(("folder", "photos", "", "settings"), [_to_cells(row) for row in rows])
+    print_table(("folder", "photos", "", "settings"), cells)
     if not rows:
         note("No folders yet; add one: photosearch index FOLDER")
 
 
-def _to_json(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {JSON_KEYS.get(key, key): value for key, value in row.items() if key not in ("described", "usual")}
-
-
-def _to_cells(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    counts = [format_count(row["photos"], "photo")]
-    counts += [f"{row[kind]:,} {kind}" for kind in ("unreadable", "removed", "excluded") if row[kind]]
-    settings = [row["described"]["models"]]
-    settings += [f"{key}: {row['described'][key]}" for key in ("tiles", "excluded", "included", "links")
-                 if row["described"][key] != row["usual"][key]]  # fmt: skip
-    return row["path"], ", ".join(counts), "" if row["there"] else "away", "; ".join(settings)
+def _to_cells(folder: "FolderReport", settings: Mapping[str, str]) -> tuple[str, str, str, str]:
+    counts = [format_count(folder.counts.photos, "photo")]
+    for name in ("unreadable", "removed", "excluded"):
+        if n := getattr(folder.counts, name):
+            counts.append(f"{n:,} {name}")
+    words = [text if name == "models" else f"{name}: {text}" for name, text in settings.items()]
+    return folder.path, ", ".join(counts), "" if folder.present else "away", "; ".join(words)
 
 
 @folders_app.command("set")
@@ -97,7 +95,7 @@ def folders_remove(
     """
     with open_library(ctx, db) as library:
         row = library.folders.find(folder)
-        confirm(f"remove {row['path']} from the library: {format_count(row['photos'], 'photo')} and your marks on them",
-                yes)  # fmt: skip
-        n = library.forget([row["path"]])
+        photos = format_count(row.counts.photos, "photo")
+        confirm(f"remove {row.path} from the library: {photos} and your marks on them", yes)
+        n = library.forget([row.path])
     note(f"Removed {format_count(n, 'photo')} from the library; the files are unchanged.")

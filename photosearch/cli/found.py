@@ -99,7 +99,7 @@ def _print_csv(answer: "Answer") -> None:
 def _print_album(folder: str, done: str, album: "AlbumResult") -> bool:
     for path, reason in album.missing[:MAX_NAMED]:
         note(f"{path}: not {done}: {reason}")
-    counts = [f"{album.made:,} {done}"] + [f"{album.there:,} already there"] * bool(album.there)
+    counts = [f"{album.made:,} {done}"] + [f"{album.existing:,} already there"] * bool(album.existing)
     counts += [f"{len(album.missing):,} missing"] * bool(album.missing)
     note(f"{folder}: {', '.join(counts)}")
     return not album.missing

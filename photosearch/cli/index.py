@@ -23,8 +23,7 @@ from photosearch.cli.runs import end_if_stopped, follow, print_summary, stop_on_
 from photosearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
-    from photosearch import Library
-    from photosearch.cli.run_counts import RunCounts
+    from photosearch import Library, RunSummary
 
 MEGAPIXEL = 1_000_000
 Models = Annotated[
@@ -156,7 +155,7 @@ def _load_models(
 
 
 def _print_run(
-    library: "Library", run: "RunCounts", seconds: float, total: int | None, default: str | None, *,
+    library: "Library", run: "RunSummary", seconds: float, total: int | None, default: str | None, *,
     as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """default: the library's default model before the run."""
@@ -172,7 +171,7 @@ def _print_run(
         note(f"The default model is still {default}; to change it: photosearch models default {models[0]}")
 
 
-def _print_empty(library: "Library", folders: Sequence[str], run: "RunCounts") -> bool:
+def _print_empty(library: "Library", folders: Sequence[str], run: "RunSummary") -> bool:
     """Name the folders without a readable photo -> whether there are any, or some that could not be listed."""
     unlisted = [folder for folder in folders if library.folders.resolve(folder) in run.unlisted]
     empty = [] if run.stopped else [f for f in folders if f not in unlisted and not library.folders.count_photos(f)]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from photosearch.cli.output import format_count, note, print_csv
+from photosearch.cli.output import format_count, note, to_bytes
 from photosearch.cli.root import App, Db, Under, app, label_option, open_library, path_argument
 from photosearch.errors import InputError
 
@@ -73,5 +73,5 @@ def marks_export(
 ) -> None:
     """Print your marks as CSV, with absolute paths."""
     with open_library(ctx, db) as library:
-        marks = library.marks.list(label, under=under)
-    print_csv([("path", "label", "present"), *((mark.path, mark.label, int(mark.present)) for mark in marks)])
+        text = library.marks.export_csv(label, under=under)
+    typer.echo(to_bytes(text), nl=False)

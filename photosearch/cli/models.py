@@ -36,7 +36,7 @@ def models_command(ctx: typer.Context, as_json: AsJson = False) -> None:
     models = list_models()
     if as_json:
         rows = [
-            {"name": card.name, "version": card.version, "labels": card.labels, "outputs": card.heads,
+            {"name": card.name, "version": card.version, "labels": card.labels, "outputs": card.outputs,
              "input_size": card.input_size, "default": card.name == DEFAULT_MODEL, "path": str(path)}
             for path, card in models
         ]  # fmt: skip
@@ -51,7 +51,7 @@ def _to_cells(card: "Card") -> tuple[str, ...]:
     more = len(card.labels) - LISTED_LABELS
     labels = ", ".join(card.labels[:LISTED_LABELS]) + (f" and {more:,} more" if more > 0 else "")
     default = "default" if card.name == DEFAULT_MODEL else ""
-    return card.name, card.version, ", ".join(card.heads), labels, f"{card.input_size} px", default
+    return card.name, card.version, ", ".join(card.outputs), labels, f"{card.input_size} px", default
 
 
 @models_app.command("show")
@@ -81,8 +81,8 @@ def _describe_card(path: str, card: "Card | TextCard") -> Iterator[tuple[str, st
         if card.labels:
             more = ", ..." if len(card.labels) > SHOWN_LABELS else ""
             yield "labels", f"{len(card.labels):,}: {', '.join(card.labels[:SHOWN_LABELS])}{more}"
-        if card.floor:
-            yield "lowest score", f"{card.floor:.4f} (lower ones are not stored)"
+        if card.min_score:
+            yield "lowest score", f"{card.min_score:.4f} (lower ones are not stored)"
         part = "the whole photo, squashed" if card.fit == "squash" else "the centre of the photo"
         yield "input", f"{card.input_size}x{card.input_size} pixels, {part}"
         yield "tiles", ", ".join(["0", *sorted(card.pooling, key=int)])
@@ -150,11 +150,11 @@ def models_pull(
     from photosearch import find_model_offer, list_model_offers, pull_model
 
     if name is None:
-        rows = [(name, offer.what, offer.licence) for name, offer in list_model_offers().items()]
+        rows = [(name, offer.description, offer.licence) for name, offer in list_model_offers().items()]
         print_table(("name", "model", "licence"), rows)
         return
     offer = find_model_offer(name)
-    note(f"{name}: {offer.what}; licence: {offer.licence}; from {offer.repository}")
+    note(f"{name}: {offer.description}; licence: {offer.licence}; from {offer.repository}")
     confirm(f"download {name}", yes)
     added = pull_model(name)
     note(f"Added the model {added.name}. Next: photosearch index --model {added.name}")

@@ -13,8 +13,7 @@ from photosearch.cli.output import format_count, note
 from photosearch.cli.progress import show_progress
 
 if TYPE_CHECKING:
-    from photosearch import Event
-    from photosearch.cli.run_counts import RunCounts
+    from photosearch import Event, RunSummary
 
 MAX_EXTENSIONS = 8  # named in the line of skipped files
 COUNTED = (  # the fields of a summary in the order of its line
@@ -24,11 +23,11 @@ COUNTED = (  # the fields of a summary in the order of its line
 
 def follow(
     events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool, verbose: bool
-) -> tuple["RunCounts", int | None]:
+) -> tuple["RunSummary", int | None]:
     """Run to the end behind a progress bar -> (the run's counts, the photos in the folders if they were counted)."""
-    from photosearch.cli.run_counts import RunCounts
+    from photosearch import RunSummary
 
-    run = RunCounts()
+    run = RunSummary()
     with show_progress(count, quiet) as progress:
         for event in events:
             present = run.present
@@ -65,7 +64,7 @@ def describe_event(event: "Event", verbose: bool) -> str | None:
     return None
 
 
-def print_summary(run: "RunCounts", seconds: float, source: str, total: int | None) -> None:
+def print_summary(run: "RunSummary", seconds: float, source: str, total: int | None) -> None:
     """source: what scored, for people. total: photos in the folders, of a run that was stopped."""
     counts = [f"{getattr(run, name):,} {name}" for name in COUNTED if getattr(run, name) or name == "new"]
     if run.rescored_reasons:
