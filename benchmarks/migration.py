@@ -388,7 +388,7 @@ def ask(db: Database) -> dict[str, Any]:
     """The same of a library that is open."""
     labels = read_labels(db)
     by_name = {label.name: label for label in reversed(labels)}
-    truth = db.rows("SELECT label, image_id, present FROM truth")
+    truth = db.rows("SELECT label, image_id, present FROM marks")
     return {
         "find": {words: _find(db, words, by_name) for words in QUERIES},
         "labels": labels,

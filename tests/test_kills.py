@@ -37,7 +37,7 @@ pytestmark = pytest.mark.hostile
 KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "9"))
 PHOTOS = 60
 # When things happened is another time in each run; a file's own dates are the file's, and stay.
-TIMES = {"reason_at", "gone_at", "at", "drawn_at"}
+TIMES = {"reason_at", "absent_since", "marked_at", "logged_at", "drawn_at"}
 INDEX = """
 import sys
 from photosearch.index.run import RunOptions, index
@@ -73,7 +73,7 @@ def rows(db: Path) -> list[tuple[object, ...]]:
             columns = [name for _, name, *_ in conn.execute(f"PRAGMA table_info({table})") if name not in TIMES]
             if table != "runs" and not table.startswith(("sqlite_", schema.MIGRATIONS_TABLE)):
                 found += [(table, *row) for row in conn.execute(f"SELECT {', '.join(columns)} FROM {table}")]
-        return sorted((row for row in found if row[:2] != ("library", "id")), key=repr)  # drawn for each library
+        return sorted((row for row in found if row[:2] != ("properties", "id")), key=repr)  # drawn for each library
 
 
 def check_whole(db: Path) -> None:
@@ -85,7 +85,7 @@ def check_whole(db: Path) -> None:
             return  # killed before the first table was made
         half = "SELECT count(*) FROM photos WHERE image_id IS NULL AND reason IS NULL"
         assert conn.execute(half).fetchone() == (0,)
-        scored = "SELECT image_id FROM scored WHERE answers"
+        scored = "SELECT image_id FROM scored WHERE active"
         said = f"SELECT count(s.label_id) FROM ({scored}) LEFT JOIN scores s USING (image_id) GROUP BY image_id"
         assert {n for (n,) in conn.execute(said)} <= {3}, "an image that was looked at has the scores of all labels"
         assert conn.execute(f"SELECT count(*) FROM images WHERE id NOT IN ({scored})").fetchone() == (0,)
@@ -94,12 +94,12 @@ def check_whole(db: Path) -> None:
 
 def check_counters(conn: sqlite3.Connection) -> None:
     """What triggers count, counted."""
-    states = ("gone IS NULL", "gone IS NULL AND reason IS NOT NULL", "gone = 'removed'", "gone = 'excluded'")
+    states = ("absent IS NULL", "absent IS NULL AND reason IS NOT NULL", "absent = 'removed'", "absent = 'excluded'")
     columns = ", ".join(f"(SELECT count(*) FROM photos WHERE folder_id = f.id AND {state})" for state in states)
     kept = conn.execute("SELECT id, photos, unreadable, removed, excluded FROM folders f").fetchall()
     assert kept == conn.execute(f"SELECT id, {columns} FROM folders f").fetchall()
-    counted = {name: conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("images", "truth")}
-    looked = "SELECT 'looked ' || m.id, (SELECT count(*) FROM scored WHERE model_id = m.id) FROM models m"
+    counted = {name: conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("images", "marks")}
+    looked = "SELECT 'scored ' || m.id, (SELECT count(*) FROM scored WHERE model_id = m.id) FROM models m"
     assert dict(conn.execute("SELECT name, n FROM counts")) == {**counted, **dict(conn.execute(looked))}
 
 
@@ -189,11 +189,11 @@ def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
         seconds *= 1.1 if killed else 0.9
         check_whole(db)
         with closing(sqlite3.connect(db)) as conn:
-            (n,) = conn.execute("SELECT count(*) FROM truth").fetchone()
+            (n,) = conn.execute("SELECT count(*) FROM marks").fetchone()
             assert n in (0, 180)
             kills += killed
             nothing += killed and n == 0
-            conn.execute("DELETE FROM truth")
+            conn.execute("DELETE FROM marks")
             conn.commit()
     finish(IMPORT, db, tmp_path / "truth.csv")
     with Database(db) as kept:

@@ -29,7 +29,7 @@ class StoredClassifier:
     told: Mapping[str, Any]
 
 
-_LAST = "h.id = (SELECT max(o.id) FROM heads o WHERE o.label_id = h.label_id)"
+_LAST = "h.id = (SELECT max(o.id) FROM classifiers o WHERE o.label_id = h.label_id)"
 
 
 def put_classifier(
@@ -46,15 +46,16 @@ def put_classifier(
     values = [label.id, space.digest, base and base.id, weights, bias, threshold, saved, json.dumps(told)]
     (head_id,) = db.one(
         """
-        INSERT INTO heads(label_id, digest, base_id, weights, bias, threshold, saved, told, at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+        INSERT INTO classifiers(
+            label_id, digest, base_id, weights, bias, threshold, previous_threshold, metrics, learned_at
+        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
         """,
         [*values, database.now()],
     )
     rows = [(head_id, image_id, int(present), score) for image_id, present, score in taught]
-    db.write_many("INSERT INTO taught(head_id, image_id, present, score) VALUES (?, ?, ?, ?)", rows)
+    db.write_many("INSERT INTO training_marks(classifier_id, image_id, present, score) VALUES (?, ?, ?, ?)", rows)
     db.write("UPDATE labels SET threshold = NULL, card_threshold = ? WHERE id = ?", [threshold, label.id])
-    db.write("DELETE FROM steps WHERE label_id = ?", [label.id])  # thresholds of other scores
+    db.write("DELETE FROM undo_log WHERE label_id = ?", [label.id])  # thresholds of other scores
     return Label(label.id, USER_MODEL, name, threshold, False)
 
 
@@ -75,8 +76,8 @@ def list_classifiers(db: Database) -> list[StoredClassifier]:
     rows = db.rows(
         f"""
         SELECT l.id, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL, h.digest, h.base_id,
-               h.weights, h.bias, h.told
-        FROM heads h JOIN labels l ON l.id = h.label_id WHERE {_LAST} ORDER BY l.id
+               h.weights, h.bias, h.metrics
+        FROM classifiers h JOIN labels l ON l.id = h.label_id WHERE {_LAST} ORDER BY l.id
         """
     )
     return [
@@ -94,7 +95,7 @@ def find_classifier(db: Database, label: Label) -> StoredClassifier | None:
 def read_training_marks(db: Database, label: Label) -> dict[int, tuple[bool, float]]:
     """image id -> (present, score) of the marks a label learned from; the scores are by heads without that mark."""
     rows = db.rows(
-        f"SELECT t.image_id, t.present, t.score FROM heads h JOIN taught t ON t.head_id = h.id "
+        f"SELECT t.image_id, t.present, t.score FROM classifiers h JOIN training_marks t ON t.classifier_id = h.id "
         f"WHERE h.label_id = ? AND {_LAST}",
         [label.id],
     )
@@ -107,13 +108,15 @@ def delete_last_classifier(db: Database, label: Label) -> bool:
     Without any, a label that was a description is one again, with its threshold; any other is gone. The scores are
     still the head's: whoever calls sees to them.
     """
-    head_id, saved = db.one("SELECT id, saved FROM heads WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
-    db.write("DELETE FROM heads WHERE id = ?", [head_id])
-    db.write("DELETE FROM steps WHERE label_id = ?", [label.id])
+    head_id, saved = db.one(
+        "SELECT id, previous_threshold FROM classifiers WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id]
+    )
+    db.write("DELETE FROM classifiers WHERE id = ?", [head_id])
+    db.write("DELETE FROM undo_log WHERE label_id = ?", [label.id])
     db.write("UPDATE labels SET threshold = ? WHERE id = ?", [saved, label.id])
-    before = db.row("SELECT threshold FROM heads WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
+    before = db.row("SELECT threshold FROM classifiers WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
     if before is not None:
         db.write("UPDATE labels SET card_threshold = ? WHERE id = ?", [before[0], label.id])
         return True
-    db.write("DELETE FROM labels WHERE id = ? AND text IS NULL", [label.id])
+    db.write("DELETE FROM labels WHERE id = ? AND description IS NULL", [label.id])
     return False

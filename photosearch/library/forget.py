@@ -10,6 +10,22 @@ from photosearch.library.folders import below_folder, find_scope, list_roots, li
 _ANY = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE 1"
 
 
+IMAGE_TABLES = (
+    "scores",
+    "inactive_scores",
+    "scored",
+    "vectors",
+    "marks",
+    "sample_photos",
+    "training_marks",
+    "undo_marks",
+)
+OTHER_TABLES = (
+    "samples", "undo_log", "classifiers", "model_labels", "labels", "runs", "models", "photos", "images",
+    "folder_settings", "folders", "roots", "properties",
+)  # fmt: skip
+
+
 def forget_photos(db: Database, paths: Sequence[str]) -> int:
     """Delete what is known of photos, and of folders with all below, by their absolute paths -> photos forgotten.
 
@@ -21,10 +37,10 @@ def forget_photos(db: Database, paths: Sequence[str]) -> int:
         photo_ids = {photo_id for path in paths for photo_id in _find_photo_ids(db, path)}
         db.write_many("DELETE FROM photos WHERE id = ?", [(photo_id,) for photo_id in photo_ids])
         db.write("DELETE FROM images WHERE id NOT IN (SELECT image_id FROM photos WHERE image_id IS NOT NULL)")
-        for table in ("scores", "scores_aside", "scored", "vectors", "truth", "sample_photos", "taught", "step_marks"):
+        for table in IMAGE_TABLES:
             db.write(f"DELETE FROM {table} WHERE image_id NOT IN (SELECT id FROM images)")
         db.write("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
-        db.write("DELETE FROM steps WHERE label_id IS NULL AND id NOT IN (SELECT step_id FROM step_marks)")
+        db.write("DELETE FROM undo_log WHERE label_id IS NULL AND id NOT IN (SELECT undo_id FROM undo_marks)")
         db.write("DELETE FROM folders WHERE id NOT IN (SELECT folder_id FROM photos)")
         for folder, _ in list_settings(db):
             if any(folder.path == path or is_below(folder.path, path) for path in paths):
@@ -40,15 +56,11 @@ def forget_photos(db: Database, paths: Sequence[str]) -> int:
 def forget_all(db: Database) -> int:
     """Delete every row, and the copies that migrations and `rebuild` put aside -> photos forgotten."""
     (photos,) = db.one("SELECT count(*) FROM photos")
-    tables = (
-        "sample_photos samples step_marks steps taught heads truth scores scores_aside scored vectors knows labels "
-        "runs models photos images folder_settings folders roots library"
-    )
     with db.unchecked(), db.transaction():
-        for table in tables.split():
+        for table in (*IMAGE_TABLES, *OTHER_TABLES):
             db.write(f"DELETE FROM {table}")
-        db.write("INSERT INTO library VALUES ('id', lower(hex(randomblob(8))))")
-        db.write("DELETE FROM counts WHERE name LIKE 'looked %'")
+        db.write("INSERT INTO properties VALUES ('id', lower(hex(randomblob(8))))")
+        db.write("DELETE FROM counts WHERE name LIKE 'scored %'")
         db.write("UPDATE counts SET n = 0")
     db.vacuum()
     for copy in database.list_backups(db.path):

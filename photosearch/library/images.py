@@ -72,7 +72,7 @@ def find_image_files(db: Database, image_id: int) -> tuple[bytes, list[str]] | N
 def read_marks(db: Database, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
     """What the user said of these pictures: image id -> whether it shows the label; the others are left out."""
     rows = db.rows(
-        "SELECT t.image_id, t.present FROM json_each(?) c CROSS JOIN truth t ON t.label = ? AND t.image_id = c.value",
+        "SELECT t.image_id, t.present FROM json_each(?) c CROSS JOIN marks t ON t.label = ? AND t.image_id = c.value",
         [json.dumps(list(image_ids)), label],
     )
     return {image_id: bool(present) for image_id, present in rows}
@@ -83,7 +83,7 @@ def _standing(db: Database, image_id: int) -> tuple[ImageFile, ...]:
         """
         SELECT r.path, f.path, p.name, p.size_bytes, p.mtime_ns FROM photos p
         JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
-        WHERE p.image_id = ? AND p.gone IS NULL ORDER BY p.id
+        WHERE p.image_id = ? AND p.absent IS NULL ORDER BY p.id
         """,
         [image_id],
     )
@@ -102,5 +102,5 @@ def _scores(db: Database, image_id: int) -> tuple[LabelScore, ...]:
 
 
 def _said(db: Database, image_id: int) -> dict[str, bool]:
-    rows = db.rows("SELECT label, present FROM truth WHERE image_id = ? ORDER BY label", [image_id])
+    rows = db.rows("SELECT label, present FROM marks WHERE image_id = ? ORDER BY label", [image_id])
     return {label: bool(present) for label, present in rows}

@@ -15,8 +15,8 @@ def read_labels(db: Database, model: str | None = None) -> list[Label]:
         SELECT l.id, l.model, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL
         FROM labels l WHERE (? IS NULL OR l.model = ?)
             AND (l.current OR EXISTS (SELECT 1 FROM scores s INDEXED BY scores_best WHERE s.label_id = l.id))
-        ORDER BY l.id IN (SELECT label_id FROM heads) DESC,
-            l.model IS (SELECT value FROM library WHERE name = 'model') DESC, l.id
+        ORDER BY l.id IN (SELECT label_id FROM classifiers) DESC,
+            l.model IS (SELECT value FROM properties WHERE name = 'default_model') DESC, l.id
         """,
         [model, model],
     )
@@ -26,7 +26,7 @@ def read_labels(db: Database, model: str | None = None) -> list[Label]:
 def put_described_label(db: Database, space: VectorSpace, name: str, text: str, threshold: float) -> Label:
     """A label that is a description. In a transaction. threshold: of a new one; one that is there keeps its own."""
     label = put_user_label(db, space, name, threshold)
-    db.write("UPDATE labels SET text = ? WHERE id = ?", [text, label.id])
+    db.write("UPDATE labels SET description = ? WHERE id = ?", [text, label.id])
     return label
 
 
@@ -37,7 +37,7 @@ def put_user_label(db: Database, space: VectorSpace, name: str, threshold: float
     """
     key = [f"{USER_MODEL} {space.digest}", 0]
     db.write(
-        "INSERT INTO models(name, version, digest, tiles, card, floor) VALUES (?, '1', ?, ?, '{}', 0) "
+        "INSERT INTO models(name, version, digest, tiles, card, min_score) VALUES (?, '1', ?, ?, '{}', 0) "
         "ON CONFLICT(digest, tiles) DO NOTHING",
         [USER_MODEL, *key],
     )
@@ -49,8 +49,8 @@ def put_user_label(db: Database, space: VectorSpace, name: str, threshold: float
         """,
         [USER_MODEL, name, threshold],
     )
-    db.write("DELETE FROM knows WHERE label_id = ? AND model_id <> ?", [label_id, model_id])  # of an older file
-    db.write("INSERT INTO knows(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING", [model_id, label_id])
+    db.write("DELETE FROM model_labels WHERE label_id = ? AND model_id <> ?", [label_id, model_id])  # of an older file
+    db.write("INSERT INTO model_labels(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING", [model_id, label_id])
     return Label(label_id, USER_MODEL, name, threshold, False)
 
 
@@ -58,7 +58,7 @@ def find_vector_model(db: Database, label: Label) -> str | None:
     """The model over whose vectors a label of the user's own stands; None where it is none."""
     row = db.row(
         """
-        SELECT m.name FROM knows k JOIN models y ON y.id = k.model_id
+        SELECT m.name FROM model_labels k JOIN models y ON y.id = k.model_id
         JOIN models m ON y.digest = y.name || ' ' || m.digest
         WHERE k.label_id = ? AND y.name = ?
         """,
@@ -70,8 +70,8 @@ def find_vector_model(db: Database, label: Label) -> str | None:
 def list_described_labels(db: Database, model: str) -> list[tuple[Label, str]]:
     """The labels that are descriptions, each with its text."""
     rows = db.rows(
-        "SELECT id, name, coalesce(threshold, card_threshold), threshold IS NOT NULL, text FROM labels "
-        "WHERE model = ? AND text IS NOT NULL AND current ORDER BY id",
+        "SELECT id, name, coalesce(threshold, card_threshold), threshold IS NOT NULL, description FROM labels "
+        "WHERE model = ? AND description IS NOT NULL AND current ORDER BY id",
         [model],
     )
     return [(Label(i, model, name, threshold, bool(saved)), text) for i, name, threshold, saved, text in rows]
@@ -87,7 +87,8 @@ def save_threshold(db: Database, label: Label, threshold: float | None) -> None:
     """From now on the label holds from this score on; None: from its card's. What was saved before is remembered."""
     with db.transaction():
         db.write(
-            "INSERT INTO steps(at, label_id, threshold) SELECT ?, id, threshold FROM labels WHERE id = ?",
+            "INSERT INTO undo_log(logged_at, label_id, previous_threshold) "
+            "SELECT ?, id, threshold FROM labels WHERE id = ?",
             [database.now(), label.id],
         )
         db.write("UPDATE labels SET threshold = ? WHERE id = ?", [threshold, label.id])
@@ -96,8 +97,10 @@ def save_threshold(db: Database, label: Label, threshold: float | None) -> None:
 def undo_threshold(db: Database, label: Label) -> bool:
     """Go back to the threshold that held before the last one was saved -> whether there was one."""
     with db.transaction():
-        last = db.row("SELECT id, threshold FROM steps WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
+        last = db.row(
+            "SELECT id, previous_threshold FROM undo_log WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id]
+        )
         if last is not None:
             db.write("UPDATE labels SET threshold = ? WHERE id = ?", [last[1], label.id])
-            db.write("DELETE FROM steps WHERE id = ?", [last[0]])
+            db.write("DELETE FROM undo_log WHERE id = ?", [last[0]])
     return last is not None

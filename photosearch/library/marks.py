@@ -58,8 +58,8 @@ MAX_UNDO_STEPS = 100  # of marks, that can be taken back
 # An image's score for a label: what is stored, else 0.0 where its model has looked, else NULL.
 _SCORE = """
     coalesce((SELECT s.score FROM scores s WHERE s.image_id = {image} AND s.label_id = l.id),
-             (SELECT 0.0 FROM knows n CROSS JOIN scored k
-              ON k.model_id = n.model_id AND k.answers AND k.image_id = {image}
+             (SELECT 0.0 FROM model_labels n CROSS JOIN scored k
+              ON k.model_id = n.model_id AND k.active AND k.image_id = {image}
               WHERE n.label_id = l.id))
 """
 
@@ -71,8 +71,8 @@ def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
         _log_undo(db, [(label, image_id) for label, image_id, _ in kept])
         db.write_many(
             """
-            INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)
-            ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, at = excluded.at
+            INSERT INTO marks(label, image_id, present, marked_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, marked_at = excluded.marked_at
             """,
             [(label, image_id, int(present), database.now()) for label, image_id, present in kept],
         )
@@ -80,18 +80,18 @@ def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
 
 def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
     """Remember what is known of these (label, image id), for an undo. In a transaction."""
-    (step_id,) = db.one("INSERT INTO steps(at) VALUES (?) RETURNING id", [database.now()])
+    (step_id,) = db.one("INSERT INTO undo_log(logged_at) VALUES (?) RETURNING id", [database.now()])
     db.write_many(
         """
-        INSERT OR IGNORE INTO step_marks(step_id, label, image_id, present)
-        SELECT ?, ?, i.id, (SELECT present FROM truth t WHERE t.label = ? AND t.image_id = i.id)
+        INSERT OR IGNORE INTO undo_marks(undo_id, label, image_id, present)
+        SELECT ?, ?, i.id, (SELECT present FROM marks t WHERE t.label = ? AND t.image_id = i.id)
         FROM images i WHERE i.id = ?
         """,
         [(step_id, label, label, image_id) for label, image_id in keys],
     )
     db.write(
-        "DELETE FROM steps WHERE id <= (SELECT id FROM steps WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?) "
-        "AND label_id IS NULL",
+        "DELETE FROM undo_log WHERE label_id IS NULL AND id <= "
+        "(SELECT id FROM undo_log WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?)",
         [MAX_UNDO_STEPS],
     )
 
@@ -99,7 +99,7 @@ def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
 def read_last_undo(db: Database) -> list[tuple[str, int]]:
     """The (label, image id) that the last step of marks was about; what an undo would take back."""
     rows = db.rows(
-        "SELECT label, image_id FROM step_marks WHERE step_id = (SELECT max(id) FROM steps WHERE label_id IS NULL)"
+        "SELECT label, image_id FROM undo_marks WHERE undo_id = (SELECT max(id) FROM undo_log WHERE label_id IS NULL)"
     )
     return [(label, image_id) for label, image_id in rows]
 
@@ -107,16 +107,16 @@ def read_last_undo(db: Database) -> list[tuple[str, int]]:
 def undo_marks(db: Database) -> list[tuple[str, int, bool | None]]:
     """Take the last step of marks back -> (label, image id, what is known of it again, or None), each."""
     with db.transaction():
-        last = db.row("SELECT max(id) FROM steps WHERE label_id IS NULL")
+        last = db.row("SELECT max(id) FROM undo_log WHERE label_id IS NULL")
         if last is None or last[0] is None:
             return []
         before = db.rows(
-            "SELECT label, image_id, present FROM step_marks WHERE step_id = ? ORDER BY label, image_id", last
+            "SELECT label, image_id, present FROM undo_marks WHERE undo_id = ? ORDER BY label, image_id", last
         )
-        db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", [row[:2] for row in before])
+        db.write_many("DELETE FROM marks WHERE label = ? AND image_id = ?", [row[:2] for row in before])
         known = [(*row, database.now()) for row in before if row[2] is not None]
-        db.write_many("INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)", known)
-        db.write("DELETE FROM steps WHERE id = ?", last)
+        db.write_many("INSERT INTO marks(label, image_id, present, marked_at) VALUES (?, ?, ?, ?)", known)
+        db.write("DELETE FROM undo_log WHERE id = ?", last)
     return [(label, image_id, None if present is None else bool(present)) for label, image_id, present in before]
 
 
@@ -133,7 +133,7 @@ def list_marks(
         values += more
     sql = f"""
         SELECT r.path, f.path, p.name, t.label, t.present, {_SCORE.format(image="t.image_id")}, t.image_id
-        FROM truth t JOIN photos p ON p.image_id = t.image_id AND p.gone IS NULL
+        FROM marks t JOIN photos p ON p.image_id = t.image_id AND p.absent IS NULL
         JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id LEFT JOIN labels l ON l.id = ?
         {"WHERE " + " AND ".join(where) if where else ""} ORDER BY t.label, p.id
     """
@@ -142,16 +142,16 @@ def list_marks(
 
 def list_marked_labels(db: Database) -> list[str]:
     """The labels of which anything is known."""
-    return [label for (label,) in db.rows("SELECT DISTINCT label FROM truth ORDER BY label")]
+    return [label for (label,) in db.rows("SELECT DISTINCT label FROM marks ORDER BY label")]
 
 
 def delete_marks(db: Database, rows: Sequence[tuple[str, int]]) -> int:
     """rows: (label, image id) -> how many marks there were."""
     with db.transaction():
         _log_undo(db, rows)
-        (before,) = db.one("SELECT count(*) FROM truth")
-        db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", rows)
-        (after,) = db.one("SELECT count(*) FROM truth")
+        (before,) = db.one("SELECT count(*) FROM marks")
+        db.write_many("DELETE FROM marks WHERE label = ? AND image_id = ?", rows)
+        (after,) = db.one("SELECT count(*) FROM marks")
     return int(before - after)
 
 
@@ -162,7 +162,7 @@ def list_samples(db: Database, label: Label) -> list[int]:
 
 _ITS_SAMPLES = """
     FROM labels x JOIN samples s ON s.label_id = x.id
-    WHERE x.name = ? AND (x.id = ? OR EXISTS (SELECT 1 FROM heads h WHERE h.label_id = ?))
+    WHERE x.name = ? AND (x.id = ? OR EXISTS (SELECT 1 FROM classifiers h WHERE h.label_id = ?))
 """
 
 
@@ -171,9 +171,9 @@ def list_scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
     rows = db.rows(
         """
         SELECT k.image_id, coalesce(s.score, 0.0)
-        FROM knows n CROSS JOIN scored k ON k.model_id = n.model_id AND k.answers
+        FROM model_labels n CROSS JOIN scored k ON k.model_id = n.model_id AND k.active
         LEFT JOIN scores s ON s.image_id = k.image_id AND s.label_id = n.label_id
-        WHERE n.label_id = ? AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = k.image_id AND p.gone IS NULL)
+        WHERE n.label_id = ? AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = k.image_id AND p.absent IS NULL)
         ORDER BY k.image_id
         """,
         [label.id],
@@ -186,8 +186,8 @@ def list_nearest_unjudged(db: Database, label: Label, n: int) -> list[tuple[int,
     half = """
         SELECT s.image_id, s.score FROM scores s INDEXED BY scores_best
         WHERE s.label_id = ? AND s.score {} ? AND EXISTS (
-            SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.gone IS NULL)
-        AND NOT EXISTS (SELECT 1 FROM truth t WHERE t.label = ? AND t.image_id = s.image_id)
+            SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.absent IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM marks t WHERE t.label = ? AND t.image_id = s.image_id)
         ORDER BY s.score {} LIMIT ?
     """
     values = [label.id, label.threshold, label.name, n]
@@ -204,10 +204,10 @@ def list_disagreeing(db: Database, label: Label, other: Label, n: int) -> list[t
         SELECT s.image_id, {scores} FROM scores s INDEXED BY scores_best
         LEFT JOIN scores o ON o.image_id = s.image_id AND o.label_id = :no
         WHERE s.label_id = :yes AND s.score >= :from AND coalesce(o.score, 0.0) < :below
-        AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.gone IS NULL)
-        AND EXISTS (SELECT 1 FROM knows w JOIN scored k ON k.model_id = w.model_id AND k.image_id = s.image_id
-                    AND k.answers WHERE w.label_id = :no)
-        AND NOT EXISTS (SELECT 1 FROM truth t WHERE t.label = :name AND t.image_id = s.image_id)
+        AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.absent IS NULL)
+        AND EXISTS (SELECT 1 FROM model_labels w JOIN scored k ON k.model_id = w.model_id AND k.image_id = s.image_id
+                    AND k.active WHERE w.label_id = :no)
+        AND NOT EXISTS (SELECT 1 FROM marks t WHERE t.label = :name AND t.image_id = s.image_id)
         ORDER BY min(s.score - :from, :below - coalesce(o.score, 0.0)) DESC, s.image_id LIMIT :n
     """
     found = []
@@ -260,9 +260,9 @@ def find_sample(db: Database, label: Label, number: int | None = None) -> Sample
                d.stratum, d.population, t.present
         FROM sample_photos d JOIN samples s ON s.id = d.sample_id JOIN labels l ON l.id = ?
         LEFT JOIN photos p ON p.id = (
-            SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.gone IS NULL)
+            SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.absent IS NULL)
         LEFT JOIN folders f ON f.id = p.folder_id LEFT JOIN roots r ON r.id = f.root_id
-        LEFT JOIN truth t ON t.image_id = d.image_id AND t.label = ?
+        LEFT JOIN marks t ON t.image_id = d.image_id AND t.label = ?
         WHERE d.sample_id = ? ORDER BY d.number
         """,
         [label.id, label.name, head[0]],

@@ -27,8 +27,8 @@ MIN_DEPTH = 5e-324  # the smallest number above 0: whatever scores so much or mo
 
 _FILE_DATE = "strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime')"
 _DATES = f"""
-    coalesce(i.taken, p.named), iif(i.taken IS NOT NULL, i.taken_from, iif(p.named IS NOT NULL, 'name', NULL)),
-    iif(coalesce(i.taken, p.named) IS NULL, {_FILE_DATE}, NULL)
+    coalesce(i.taken, p.name_date), iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL)),
+    iif(coalesce(i.taken, p.name_date) IS NULL, {_FILE_DATE}, NULL)
 """
 
 
@@ -127,7 +127,7 @@ class MatchQuery:
         """Every image for which the query holds, each once, in no order."""
         source, values = self._find_source()
         joins, where, more = self._conditions()
-        conditions = [*where, "p.gone IS NULL", *filter(None, [self.only.where])]
+        conditions = [*where, "p.absent IS NULL", *filter(None, [self.only.where])]
         sql = f"""
             SELECT DISTINCT p.image_id FROM {source} CROSS JOIN photos p ON p.image_id = c.value{joins}
             WHERE {" AND ".join(conditions)}
@@ -143,7 +143,7 @@ class MatchQuery:
             source += " CROSS JOIN photos p ON p.image_id = c.value"
             if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
                 joins, where, more = "", [], []  # the source holds just those for which it holds
-        conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
+        conditions = [*where, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
         sql = f"SELECT 1 FROM {source}{joins} WHERE {' AND '.join(conditions)} LIMIT ?"
         return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *more, *self.only.values, most])[0])
 
@@ -159,7 +159,7 @@ class MatchQuery:
             source = f"({' UNION '.join(parts)}) c"
         else:
             ids = _list(next(iter(self.readings.values())))
-            source = f"(SELECT image_id AS value FROM scored WHERE model_id IN ({ids}) AND answers) c"
+            source = f"(SELECT image_id AS value FROM scored WHERE model_id IN ({ids}) AND active) c"
         return source, values
 
     def _conditions(self) -> tuple[str, list[str], list[Any]]:
@@ -169,7 +169,7 @@ class MatchQuery:
             for i, label in enumerate(self.labels.values())
         )
         known = [
-            f"EXISTS (SELECT 1 FROM scored k WHERE k.model_id IN ({ids}) AND k.image_id = p.image_id AND k.answers)"
+            f"EXISTS (SELECT 1 FROM scored k WHERE k.model_id IN ({ids}) AND k.image_id = p.image_id AND k.active)"
             for ids in dict.fromkeys(map(_list, self.readings.values()))
         ]
         values: list[Any] = []
@@ -186,7 +186,7 @@ class MatchQuery:
     def _select(
         self, score: str, source: str, where: Sequence[str], values: Sequence[Any], limit: int | None, order: str
     ) -> list[Row]:
-        conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
+        conditions = [*where, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
         sql = f"""
             SELECT r.path, f.path, p.name, {score} AS score, {_DATES}, p.image_id
             FROM {source} JOIN images i ON i.id = p.image_id
@@ -267,7 +267,7 @@ class MatchQuery:
             if floor > 0:  # else every image has a row
                 rows = self.db.rows(
                     """
-                    SELECT k.image_id FROM scored k WHERE k.model_id = ? AND k.answers AND NOT EXISTS (
+                    SELECT k.image_id FROM scored k WHERE k.model_id = ? AND k.active AND NOT EXISTS (
                         SELECT 1 FROM scores s WHERE s.image_id = k.image_id AND s.label_id = ?)
                     ORDER BY k.image_id LIMIT ?
                     """,
@@ -330,13 +330,13 @@ def find_images(
     if wanted is not None:
         in_order = {name: labels[name] for name in query.list_labels(wanted)}
         return MatchQuery(db, wanted, in_order, min_score, only).read_images()
-    where = " AND ".join(["p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])])
+    where = " AND ".join(["p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])])
     return [i for (i,) in db.rows(f"SELECT DISTINCT p.image_id FROM photos p WHERE {where}", only.values)]
 
 
 def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFilter) -> list[Match]:
     """The photos of the filter that show these (image id, score), in their order."""
-    where = " AND ".join(["p.gone IS NULL", *filter(None, [only.where])])
+    where = " AND ".join(["p.absent IS NULL", *filter(None, [only.where])])
     rows = db.rows(
         f"""
         SELECT r.path, f.path, p.name, c.value ->> 1 AS score, {_DATES}, p.image_id
@@ -376,9 +376,9 @@ def filter_photos(
         bounds = [since or "", (until or "") + "~"]  # sorts after whatever the date goes on with
         between = """
             SELECT d.id FROM images i JOIN photos d ON d.image_id = i.id WHERE i.taken BETWEEN ? AND ?
-            UNION ALL SELECT d.id FROM photos d WHERE d.named BETWEEN ? AND ?
+            UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ?
         """
-        date = "coalesce((SELECT i.taken FROM images i WHERE i.id = p.image_id), p.named"
+        date = "coalesce((SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date"
         if file_dates:
             where.append(f"{date}, {_FILE_DATE}, '') BETWEEN ? AND ?")
             values += bounds

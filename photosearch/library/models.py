@@ -6,6 +6,7 @@ from photosearch.errors import StoreError
 from photosearch.library import database
 from photosearch.library.database import Database, to_path, to_sql
 from photosearch.library.records import USER_MODEL, Label
+from photosearch.library.runs import read_value, write_value
 from photosearch.models.card import Card
 
 
@@ -15,7 +16,7 @@ def put_model(db: Database, card: Card, digest: str, tiles: int, path: str | Non
         key = [digest, tiles]
         db.write(
             """
-            INSERT INTO models(name, version, digest, tiles, card, floor, path) VALUES (?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO models(name, version, digest, tiles, card, min_score, path) VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT(digest, tiles) DO UPDATE SET path = excluded.path
             """,
             [card.name, card.version, *key, card.to_json(), card.floor, None if path is None else to_sql(path)],
@@ -31,7 +32,7 @@ def put_model(db: Database, card: Card, digest: str, tiles: int, path: str | Non
         )
         ids: dict[str, int] = dict(db.rows("SELECT name, id FROM labels WHERE model = ?", [card.name]))
         db.write_many(
-            "INSERT INTO knows(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO model_labels(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
             [(model_id, ids[label]) for label in card.labels],
         )
     return model_id, {label: ids[label] for label in card.labels}
@@ -41,7 +42,7 @@ def list_models(db: Database) -> list[dict[str, Any]]:
     """The readings there are, the last one that ran first: name, version, tiles, digest, images, path, last_run."""
     rows = db.rows(
         """
-        SELECT m.name, m.version, m.tiles, m.digest, (SELECT n FROM counts WHERE name = 'looked ' || m.id), m.path, (
+        SELECT m.name, m.version, m.tiles, m.digest, (SELECT n FROM counts WHERE name = 'scored ' || m.id), m.path, (
             SELECT max(r.started_at) FROM runs r, json_each(r.models) j WHERE j.value = m.name)
         FROM models m ORDER BY 7 DESC, m.id DESC
         """
@@ -53,8 +54,7 @@ def list_models(db: Database) -> list[dict[str, Any]]:
 
 def read_default_model(db: Database) -> str | None:
     """The name of the model that answers, or None where nothing was indexed yet."""
-    row = db.row("SELECT value FROM library WHERE name = 'model'")
-    return row[0] if row else None
+    return read_value(db, "default_model")
 
 
 def set_default_model(db: Database, name: str) -> None:
@@ -65,13 +65,13 @@ def set_default_model(db: Database, name: str) -> None:
             f"{db.path}: {name} has looked at no photo here yet: photosearch index --model {name}; "
             f"known are {', '.join(known) or 'none'}"
         )
-    db.write("INSERT INTO library VALUES ('model', ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value", [name])
+    write_value(db, "default_model", name)
 
 
 def count_active(db: Database, name: str) -> int:
     """How many images a model of this name answers for."""
     its = "SELECT id FROM models WHERE name = ?"
-    return int(db.one(f"SELECT count(*) FROM scored WHERE model_id IN ({its}) AND answers", [name])[0])
+    return int(db.one(f"SELECT count(*) FROM scored WHERE model_id IN ({its}) AND active", [name])[0])
 
 
 def read_model_path(db: Database, name: str) -> str | None:
@@ -82,8 +82,12 @@ def read_model_path(db: Database, name: str) -> str | None:
 
 def find_scorers(db: Database, label: Label) -> dict[int, float]:
     """The readings that give a label: id -> floor."""
-    sql = "SELECT m.id, m.floor FROM knows n JOIN models m ON m.id = n.model_id WHERE n.label_id = ? ORDER BY m.id"
-    return dict(db.rows(sql, [label.id]))
+    rows = db.rows(
+        "SELECT m.id, m.min_score FROM model_labels n JOIN models m ON m.id = n.model_id "
+        "WHERE n.label_id = ? ORDER BY m.id",
+        [label.id],
+    )
+    return dict(rows)
 
 
 def read_stored_card(db: Database, model: str) -> Card:

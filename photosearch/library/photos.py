@@ -16,7 +16,7 @@ from photosearch.library.folders import Scope, below_folder, find_scope, is_away
 from photosearch.photos.remote import absolute_path, is_address
 
 _ANY = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE 1"
-_LIVE = f"{_ANY} AND p.gone IS NULL"
+_LIVE = f"{_ANY} AND p.absent IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +66,12 @@ def list_some_photos(db: Database, root: Scope, n: int) -> list[tuple[str, int, 
 def read_folder(db: Database, scope: Scope, folder: str, readings: Sequence[int]) -> dict[str, StoredPhoto]:
     """The photos of one absolute folder, by name, with those that are gone. readings: the models' ids to tell of."""
     columns = "".join(
-        f", (SELECT k.answers FROM scored k WHERE k.model_id = {model_id:d} AND k.image_id = p.image_id)"
+        f", (SELECT k.active FROM scored k WHERE k.model_id = {model_id:d} AND k.image_id = p.image_id)"
         for model_id in readings
     )
     rows = db.rows(
         f"""
-        SELECT p.name, p.id, p.image_id, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.reason, p.passing, p.gone
+        SELECT p.name, p.id, p.image_id, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.reason, p.transient, p.absent
                {columns}
         FROM folders f JOIN photos p ON p.folder_id = f.id WHERE f.root_id = ? AND f.path = ?
         """,
@@ -129,7 +129,7 @@ def list_places(db: Database, image_id: int, limit: int) -> list[tuple[int, str,
         SELECT p.id, r.path, f.path, p.name
         FROM (SELECT * FROM photos WHERE image_id = ? ORDER BY id LIMIT ?) p
         JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
-        ORDER BY p.gone IS NOT NULL, p.id
+        ORDER BY p.absent IS NOT NULL, p.id
         """,
         [image_id, limit],
     )
@@ -140,12 +140,12 @@ def put_photo(db: Database, folder_id: int, name: str, file: FileRecord, image_i
     """A photo that was read: new, or in place of what was known of this file."""
     db.write(
         """
-        INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, ctime_ns, device, inode, image_id, named)
+        INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, ctime_ns, device, inode, image_id, name_date)
         SELECT ?, ?, ?, ?, ?, ?, ?, i.id, iif(i.taken IS NULL, ?, NULL) FROM images i WHERE i.id = ?
         ON CONFLICT(folder_id, name) DO UPDATE SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
             ctime_ns = excluded.ctime_ns, device = excluded.device, inode = excluded.inode,
-            image_id = excluded.image_id, named = excluded.named,
-            reason = NULL, reason_at = NULL, passing = 0, gone = NULL, gone_at = NULL
+            image_id = excluded.image_id, name_date = excluded.name_date,
+            reason = NULL, reason_at = NULL, transient = 0, absent = NULL, absent_since = NULL
         """,
         [folder_id, to_sql(name), *file.values(), file.named, image_id],
     )
@@ -155,14 +155,14 @@ def put_unreadable(db: Database, folder_id: int, name: str, file: FileRecord, re
     """A photo that could not be read. What was known of it is kept only where its size and date are unchanged."""
     db.write(
         """
-        INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, ctime_ns, device, inode, reason, reason_at, passing)
+        INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, ctime_ns, device, inode, reason, reason_at, transient)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT(folder_id, name) DO UPDATE SET
             image_id = CASE WHEN size_bytes = excluded.size_bytes AND mtime_ns = excluded.mtime_ns THEN image_id END,
             reason_at = CASE WHEN reason IS excluded.reason THEN reason_at ELSE excluded.reason_at END,
             size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,
             device = excluded.device, inode = excluded.inode,
-            reason = excluded.reason, passing = excluded.passing, gone = NULL, gone_at = NULL
+            reason = excluded.reason, transient = excluded.transient, absent = NULL, absent_since = NULL
         """,
         [folder_id, to_sql(name), *file.values(), reason, database.now(), int(passing)],
     )
@@ -174,8 +174,8 @@ def move_photo(db: Database, photo_id: int, folder_id: int, name: str, file: Fil
     db.write(
         """
         UPDATE photos SET folder_id = ?, name = ?, size_bytes = ?, mtime_ns = ?, ctime_ns = ?, device = ?, inode = ?,
-            named = iif((SELECT taken FROM images WHERE id = image_id) IS NULL, ?, NULL),
-            reason = NULL, reason_at = NULL, passing = 0, gone = NULL, gone_at = NULL
+            name_date = iif((SELECT taken FROM images WHERE id = image_id) IS NULL, ?, NULL),
+            reason = NULL, reason_at = NULL, transient = 0, absent = NULL, absent_since = NULL
         WHERE id = ?
         """,
         [folder_id, to_sql(name), *file.values(), file.named, photo_id],
@@ -186,7 +186,8 @@ def update_file(db: Database, photo_id: int, file: FileRecord) -> None:
     """The file is what it was, though its date or its inode is another. It stands where it stood."""
     db.write(
         """
-        UPDATE photos SET size_bytes = ?, mtime_ns = ?, ctime_ns = ?, device = ?, inode = ?, gone = NULL, gone_at = NULL
+        UPDATE photos SET size_bytes = ?, mtime_ns = ?, ctime_ns = ?, device = ?, inode = ?,
+            absent = NULL, absent_since = NULL
         WHERE id = ?
         """,
         [*file.values(), photo_id],
@@ -194,12 +195,12 @@ def update_file(db: Database, photo_id: int, file: FileRecord) -> None:
 
 
 def restore_photo(db: Database, photo_id: int) -> None:
-    db.write("UPDATE photos SET gone = NULL, gone_at = NULL WHERE id = ?", [photo_id])
+    db.write("UPDATE photos SET absent = NULL, absent_since = NULL WHERE id = ?", [photo_id])
 
 
 def list_photos(db: Database, folder_id: int) -> list[tuple[int, str]]:
     """(id, name) of each photo of a folder that is not gone."""
-    rows = db.rows("SELECT id, name FROM photos WHERE folder_id = ? AND gone IS NULL ORDER BY id", [folder_id])
+    rows = db.rows("SELECT id, name FROM photos WHERE folder_id = ? AND absent IS NULL ORDER BY id", [folder_id])
     return [(photo_id, to_path(name)) for photo_id, name in rows]
 
 
@@ -207,7 +208,7 @@ def mark_absent(db: Database, photo_ids: Sequence[int], state: str) -> None:
     """Mark photos as 'removed' or 'excluded'. What is known of them stays, should they come back."""
     with db.transaction():
         db.write_many(
-            "UPDATE photos SET gone = ?, gone_at = ? WHERE id = ?",
+            "UPDATE photos SET absent = ?, absent_since = ? WHERE id = ?",
             [(state, database.now(), photo_id) for photo_id in photo_ids],
         )
 
@@ -244,7 +245,7 @@ def list_readable(db: Database, folder: str | None = None) -> Iterator[tuple[str
     rows = db.rows(
         f"""
         SELECT r.path, f.path, p.name, p.image_id FROM photos p JOIN folders f ON f.id = p.folder_id
-        JOIN roots r ON r.id = f.root_id WHERE p.gone IS NULL AND p.image_id IS NOT NULL AND ({where})
+        JOIN roots r ON r.id = f.root_id WHERE p.absent IS NULL AND p.image_id IS NOT NULL AND ({where})
         ORDER BY f.id, p.name
         """,
         values,
@@ -257,7 +258,7 @@ def find_paths(db: Database, image_ids: Sequence[int]) -> dict[int, str]:
     rows = db.rows(
         """
         SELECT p.image_id, r.path, f.path, p.name FROM json_each(?) j JOIN photos p ON p.image_id = j.value
-        JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE p.gone IS NULL ORDER BY p.id DESC
+        JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE p.absent IS NULL ORDER BY p.id DESC
         """,
         [json.dumps(list(image_ids))],
     )
@@ -295,7 +296,7 @@ def list_photo_files(db: Database, folder: str | None = None) -> list[PhotoFile]
         f"""
         SELECT i.id, r.path, f.path, p.name, p.size_bytes, i.width, i.height, i.hash, i.fingerprint
         FROM photos p JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id
-        JOIN roots r ON r.id = f.root_id WHERE p.gone IS NULL AND {where} ORDER BY p.id
+        JOIN roots r ON r.id = f.root_id WHERE p.absent IS NULL AND {where} ORDER BY p.id
         """,
         values,
     )
@@ -318,4 +319,4 @@ def read_counts(db: Database) -> dict[str, int]:
     names = ("photos", "unreadable", "removed", "excluded")
     sums = db.one(f"SELECT {', '.join(f'coalesce(sum({name}), 0)' for name in names)} FROM folders")
     kept: dict[str, int] = dict(db.rows("SELECT name, n FROM counts"))
-    return {**dict(zip(names, map(int, sums), strict=True)), "images": kept["images"], "truth": kept["truth"]}
+    return {**dict(zip(names, map(int, sums), strict=True)), "images": kept["images"], "truth": kept["marks"]}

@@ -75,18 +75,20 @@ def _sound(path: Path) -> bool:
 def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, int, int]:
     """-> (marks, thresholds, folders)."""
     new.execute("PRAGMA foreign_keys = ON")  # a row whose other half is lost stays behind
-    truth = _readable(old, "truth", "label, image_id")
-    images = _images(old, {row["image_id"] for row in truth})
+    marks = _readable(old, "marks", "label, image_id") + _readable(old, "truth", "label, image_id")
+    for row in marks:
+        row.setdefault("marked_at", row.get("at"))
+    images = _images(old, {row["image_id"] for row in marks})
     _put(new, "roots", _readable(old, "roots", "id"))
     _put(new, "models", [row for row in _readable(old, "models", "id") if _is_card(row["card"])])
     _put(new, "labels", _readable(old, "labels", "id"))
     _put(new, "images", images)
-    _put(new, "truth", truth)
+    _put(new, "marks", marks)
     _put(new, "folder_settings", _readable(old, "folder_settings", "root_id, path"))
-    _put(new, "library", _readable(old, "library", "name"))
+    _put(new, "properties", _readable(old, "properties", "name"))
     new.execute("DELETE FROM labels WHERE model NOT IN (SELECT name FROM models)")
     new.commit()
-    questions = ("FROM truth", "FROM labels WHERE threshold IS NOT NULL", "FROM roots")
+    questions = ("FROM marks", "FROM labels WHERE threshold IS NOT NULL", "FROM roots")
     marks, thresholds, folders = (new.execute(f"SELECT count(*) {q}").fetchone()[0] for q in questions)
     return marks, thresholds, folders
 

@@ -57,9 +57,11 @@ def is_running(run: Mapping[str, Any]) -> bool:
 
 def write_value(db: Database, name: str, value: str) -> None:
     """Keep a few words about the library itself."""
-    db.write("INSERT INTO library VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value", [name, value])
+    db.write(
+        "INSERT INTO properties VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value", [name, value]
+    )
 
 
 def read_value(db: Database, name: str) -> str | None:
-    row = db.row("SELECT value FROM library WHERE name = ?", [name])
+    row = db.row("SELECT value FROM properties WHERE name = ?", [name])
     return None if row is None else row[0]

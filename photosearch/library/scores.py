@@ -35,7 +35,7 @@ def put_prediction(
     name give way; the same file's with other tiles wait aside. In a transaction.
     """
     _replace_older(db, image_id, model_id)
-    db.write("INSERT INTO scored(model_id, image_id, answers) VALUES (?, ?, 1)", [model_id, image_id])
+    db.write("INSERT INTO scored(model_id, image_id, active) VALUES (?, ?, 1)", [model_id, image_id])
     rows = sorted((label_ids[label], float(score)) for label, score in scores.items())
     db.write_many("INSERT INTO scores(image_id, label_id, score) VALUES (?, ?, ?)", [(image_id, *r) for r in rows])
     if vector is not None:  # in place of what the same file gave with other tiles, under a new id
@@ -51,25 +51,23 @@ def put_prediction(
 def find_inactive(db: Database, image_id: int, readings: Sequence[int]) -> list[int]:
     """Those of the readings that have looked at an image and wait while another answers for it."""
     ids = ", ".join(map(str, map(int, readings)))
-    rows = db.rows(
-        f"SELECT model_id FROM scored WHERE model_id IN ({ids}) AND image_id = ? AND NOT answers", [image_id]
-    )
+    rows = db.rows(f"SELECT model_id FROM scored WHERE model_id IN ({ids}) AND image_id = ? AND NOT active", [image_id])
     return [model_id for (model_id,) in rows]
 
 
 def activate(db: Database, image_id: int, model_id: int) -> None:
     """A reading that waits aside answers for an image again. In a transaction."""
     _deactivate(db, image_id, model_id)
-    db.write("UPDATE scored SET answers = 1 WHERE model_id = ? AND image_id = ?", [model_id, image_id])
+    db.write("UPDATE scored SET active = 1 WHERE model_id = ? AND image_id = ?", [model_id, image_id])
     key = [image_id, model_id]
     db.write(
         """
         INSERT INTO scores(image_id, label_id, score)
-        SELECT image_id, label_id, score FROM scores_aside WHERE image_id = ? AND model_id = ?
+        SELECT image_id, label_id, score FROM inactive_scores WHERE image_id = ? AND model_id = ?
         """,
         key,
     )
-    db.write("DELETE FROM scores_aside WHERE image_id = ? AND model_id = ?", key)
+    db.write("DELETE FROM inactive_scores WHERE image_id = ? AND model_id = ?", key)
 
 
 def _replace_older(db: Database, image_id: int, model_id: int) -> None:
@@ -87,7 +85,7 @@ def _replace_older(db: Database, image_id: int, model_id: int) -> None:
     _deactivate(db, image_id, model_id)
     for other, goes in others:
         if goes:
-            db.write("DELETE FROM scores_aside WHERE image_id = ? AND model_id = ?", [image_id, other])
+            db.write("DELETE FROM inactive_scores WHERE image_id = ? AND model_id = ?", [image_id, other])
             db.write("DELETE FROM scored WHERE model_id = ? AND image_id = ?", [other, image_id])
             its = "SELECT b.id FROM models a JOIN models b ON b.digest = a.digest WHERE a.id = ?"
             db.write(f"DELETE FROM vectors WHERE image_id = ? AND model_id IN ({its})", [image_id, other])
@@ -98,7 +96,7 @@ def _deactivate(db: Database, image_id: int, model_id: int) -> None:
     row = db.row(
         """
         SELECT k.model_id, m.name FROM models a CROSS JOIN models m ON m.name = a.name
-        CROSS JOIN scored k ON k.model_id = m.id AND k.image_id = ? AND k.answers WHERE a.id = ?
+        CROSS JOIN scored k ON k.model_id = m.id AND k.image_id = ? AND k.active WHERE a.id = ?
         """,
         [image_id, model_id],
     )
@@ -108,13 +106,13 @@ def _deactivate(db: Database, image_id: int, model_id: int) -> None:
     of_its = "image_id = ? AND label_id IN (SELECT id FROM labels WHERE model = ?)"
     db.write(
         f"""
-        INSERT OR REPLACE INTO scores_aside(image_id, model_id, label_id, score)
+        INSERT OR REPLACE INTO inactive_scores(image_id, model_id, label_id, score)
         SELECT image_id, ?, label_id, score FROM scores WHERE {of_its}
         """,
         [answers, image_id, name],
     )
     db.write(f"DELETE FROM scores WHERE {of_its}", [image_id, name])
-    db.write("UPDATE scored SET answers = 0 WHERE model_id = ? AND image_id = ?", [answers, image_id])
+    db.write("UPDATE scored SET active = 0 WHERE model_id = ? AND image_id = ?", [answers, image_id])
 
 
 def put_user_scores(db: Database, space: VectorSpace, label: Label, rows: Iterable[tuple[int, float]]) -> None:
@@ -131,7 +129,7 @@ def put_user_scores(db: Database, space: VectorSpace, label: Label, rows: Iterab
         [model_id, space.model_id],
     )
     db.write_many(
-        "INSERT INTO scored(model_id, image_id, answers) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
+        "INSERT INTO scored(model_id, image_id, active) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
         [(model_id, image_id) for image_id, _ in kept],
     )
     db.write_many("INSERT INTO scores(image_id, label_id, score) VALUES (?, ?, ?)", [(i, label.id, s) for i, s in kept])

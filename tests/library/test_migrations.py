@@ -42,7 +42,7 @@ KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "5"))
 STRANGE = "/photos/2019/not\udcff utf8/3.jpg"
 
 
-def kept(version: int, tmp_path: Path) -> Path:
+def keep(version: int, tmp_path: Path) -> Path:
     path = Path(shutil.copy(SCHEMAS / f"schema-{version}.db", tmp_path / "library.db"))
     path.chmod(0o600)
     return path
@@ -59,7 +59,9 @@ def rows(path: Path) -> list[str]:
         conn.text_factory = bytes
         names = [name.decode() for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         found = [f"{table} {row}" for table in sorted(names) for row in conn.execute(f"SELECT * FROM {table}")]
-        return [row for row in found if not row.startswith("library (b'id'")]  # drawn for each library
+        return [
+            row for row in found if not row.startswith(("library (b'id'", "properties (b'id'"))
+        ]  # drawn for each library
 
 
 def check_whole(path: Path) -> int:
@@ -77,7 +79,7 @@ def test_every_schema_since_the_first_is_kept() -> None:
 
 @pytest.mark.parametrize("version", range(1, schema.VERSION + 1))
 def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, tmp_path: Path) -> None:
-    path = kept(version, tmp_path)
+    path = keep(version, tmp_path)
     with Database(path) as db:
         labels = {label.name: label for label in read_labels(db)}
         found = matching.find_matches(db, query.parse("bird"), labels)
@@ -112,7 +114,7 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
 
 @pytest.mark.parametrize("version", range(2, schema.VERSION + 1))
 def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> None:
-    with Database(kept(version, tmp_path)) as db:
+    with Database(keep(version, tmp_path)) as db:
         (scope,) = list_roots(db)
         assert read_settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
         of_files = [m for m in list_models(db) if m["name"] != "yours"]
@@ -131,8 +133,9 @@ def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> 
         assert matching.find_matches(db, query.parse("bird"), labels, limit=1)[0].score == 0.95
 
 
-def test_what_schema_3_can_hold_is_there_still(tmp_path: Path) -> None:
-    with Database(kept(3, tmp_path)) as db:
+@pytest.mark.parametrize("version", range(3, schema.VERSION + 1))
+def test_what_schema_3_can_hold_is_there_still(version: int, tmp_path: Path) -> None:
+    with Database(keep(version, tmp_path)) as db:
         (head,) = classifiers.list_classifiers(db)
         assert (head.label.name, head.label.model, head.digest, head.base_id) == (
             "my dog", "yours", "fedcba9876543210", None,
@@ -147,10 +150,59 @@ def test_what_schema_3_can_hold_is_there_still(tmp_path: Path) -> None:
         assert {label.name: label for label in read_labels(db)}["bird"].threshold == 0.6
 
 
+RENAMED_TABLES = {
+    "knows": "model_labels", "heads": "classifiers", "taught": "training_marks", "steps": "undo_log",
+    "step_marks": "undo_marks", "scores_aside": "inactive_scores", "truth": "marks", "library": "properties",
+}  # fmt: skip
+RENAMED_COLUMNS = {
+    "photos": {"gone": "absent", "gone_at": "absent_since", "named": "name_date", "passing": "transient",
+               "removed_at": "absent_since"},
+    "models": {"floor": "min_score"}, "labels": {"text": "description"}, "scored": {"answers": "active"},
+    "marks": {"at": "marked_at"}, "training_marks": {"head_id": "classifier_id"},
+    "classifiers": {"saved": "previous_threshold", "told": "metrics", "at": "learned_at"},
+    "undo_log": {"at": "logged_at", "threshold": "previous_threshold"}, "undo_marks": {"step_id": "undo_id"},
+}  # fmt: skip
+DROPPED_COLUMNS = {("scores", "model_id"), ("runs", "model_id")}  # by schema 2
+
+
+def read_tables(path: Path) -> dict[str, list[dict[str, object]]]:
+    """table -> rows (column -> value), by the names of schema 4; without the migrations and each library's own id."""
+    found = {}
+    with closing(sqlite3.connect(path)) as conn:
+        conn.row_factory = sqlite3.Row
+        for (table,) in conn.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sqlite%'"
+        ):
+            name = RENAMED_TABLES.get(table, table)
+            columns = RENAMED_COLUMNS.get(name, {})
+            rows = [
+                {columns.get(k, k): v for k, v in dict(row).items()} for row in conn.execute(f"SELECT * FROM {table}")
+            ]
+            found[name] = [row for row in rows if name != "properties" or row["name"] != "id"]
+    for row in found.get("properties", []):
+        row["name"] = "default_model" if row["name"] == "model" else row["name"]
+    for row in found.get("counts", []):
+        row["name"] = row["name"].replace("looked", "scored").replace("truth", "marks")
+    return found
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_migrate_keeps_every_row_of_each_version(version: int, tmp_path: Path) -> None:
+    path = keep(version, tmp_path)
+    before = read_tables(path)
+    Database(path).close()
+    after = read_tables(path)
+    for table, rows in before.items():
+        columns = [name for name in (rows[0] if rows else {}) if (table, name) not in DROPPED_COLUMNS]
+        values = [sorted([[row[name] for name in columns] for row in some], key=repr) for some in (rows, after[table])]
+        assert values[0] == values[1], table
+    assert sum(map(len, before.values())) > 30
+
+
 def test_a_library_that_was_migrated_is_like_one_made_today(tmp_path: Path) -> None:
     Database(tmp_path / "new.db", create=True).close()
     for version in range(1, schema.VERSION + 1):
-        path = kept(version, tmp_path)
+        path = keep(version, tmp_path)
         Database(path).close()
         assert tables(path) == tables(tmp_path / "new.db"), "a released schema never changes: add a migration"
 
@@ -305,7 +357,7 @@ def test_a_migration_from_schema_1_that_is_killed_anywhere_costs_nothing(first: 
 
 
 def test_what_a_killed_migration_left_of_its_copy_is_cleared_away(tmp_path: Path) -> None:
-    path = kept(1, tmp_path)
+    path = keep(1, tmp_path)
     before = rows(path)
     for end in (".part", ".part-wal", ".part-journal"):
         path.with_name(f"library.db.schema1{end}").write_bytes(b"half" * 1000)
@@ -327,12 +379,12 @@ def next_version(monkeypatch: pytest.MonkeyPatch) -> Migrations:
 
 
 def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version: Migrations) -> None:
-    path = kept(schema.VERSION - 1, tmp_path)
+    path = keep(schema.VERSION - 1, tmp_path)
     before = rows(path)
 
     @next_version(name="next")
     def _(db: sqlite_utils.Database) -> None:
-        db.execute("DELETE FROM truth")
+        db.execute("DELETE FROM marks")
 
     with Database(path) as db:
         assert read_counts(db)["truth"] == 0
@@ -349,7 +401,7 @@ def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version
 def test_a_migration_that_fails_leaves_the_library_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_version: Migrations, what: str
 ) -> None:
-    path = kept(schema.VERSION - 1, tmp_path)
+    path = keep(schema.VERSION - 1, tmp_path)
     before = rows(path)
 
     @next_version(name="next")
@@ -377,14 +429,14 @@ def wait_until_blocked(n: int) -> None:
 
 
 def test_two_that_migrate_at_once_do_it_once_and_keep_the_old_one(tmp_path: Path, next_version: Migrations) -> None:
-    path = kept(schema.VERSION - 1, tmp_path)
+    path = keep(schema.VERSION - 1, tmp_path)
     before, done, all_here = rows(path), [], threading.Barrier(5)
 
     @next_version(name="next")
     def _(db: sqlite_utils.Database) -> None:
         done.append(1)
         wait_until_blocked(4)
-        db.execute("DELETE FROM truth")
+        db.execute("DELETE FROM marks")
 
     def open_it() -> None:
         all_here.wait()
@@ -400,7 +452,7 @@ def test_two_that_migrate_at_once_do_it_once_and_keep_the_old_one(tmp_path: Path
 
 
 def test_a_library_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    path = kept(schema.VERSION, tmp_path)
+    path = keep(schema.VERSION, tmp_path)
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match=r"written by a newer photosearch \(schema 99\); upgrade photosearch"):
@@ -430,7 +482,7 @@ schema.declare = lambda: coming
 @coming(name="next")
 def _(db):
     for i in range(200):
-        db.execute("INSERT INTO truth VALUES (?, 1, 1, '')", [f"label {i}"])
+        db.execute("INSERT INTO marks VALUES (?, 1, 1, '')", [f"label {i}"])
         time.sleep(0.0005)
 print("ready", flush=True)
 Database(sys.argv[1]).close()
@@ -441,9 +493,9 @@ Database(sys.argv[1]).close()
 def test_a_migration_that_is_killed_leaves_the_library_as_it_was_or_done(tmp_path: Path) -> None:
     rng, killed, undone, most = random.Random(3), 0, 0, 0.2  # seconds
     before = rows(SCHEMAS / f"schema-{schema.VERSION}.db")
-    marks = 200 + sum(row.startswith("truth ") for row in before)  # what MIGRATION adds, and what was there
+    marks = 200 + sum(row.startswith("marks ") for row in before)  # what MIGRATION adds, and what was there
     while killed < KILLS:
-        path = kept(schema.VERSION, tmp_path)
+        path = keep(schema.VERSION, tmp_path)
         program = subprocess.Popen([sys.executable, "-c", MIGRATION, str(path)], stdout=subprocess.PIPE)
         with program:
             program.stdout.readline()
@@ -457,7 +509,7 @@ def test_a_migration_that_is_killed_leaves_the_library_as_it_was_or_done(tmp_pat
             assert rows(path) == before
         subprocess.run([sys.executable, "-c", MIGRATION, str(path)], check=True, stdout=subprocess.DEVNULL)
         with closing(sqlite3.connect(path)) as conn:
-            assert conn.execute("SELECT count(*) FROM truth").fetchone() == (marks,)
+            assert conn.execute("SELECT count(*) FROM marks").fetchone() == (marks,)
         assert rows(path.with_name(f"library.db.schema{schema.VERSION}")) == before
         for file in tmp_path.iterdir():
             file.unlink()

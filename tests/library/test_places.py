@@ -44,7 +44,7 @@ from photosearch.library.records import Label
 from photosearch.library.scores import put_prediction
 
 CARD = sight_card(labels=("bird", "dog"), pooling={"4": dict.fromkeys(("bird", "dog"), (0.5, 0.5, 0.0))})
-OF_IMAGES = ("images", "scores", "scores_aside", "scored", "vectors", "truth", "sample_photos")
+OF_IMAGES = ("images", "scores", "inactive_scores", "scored", "vectors", "marks", "sample_photos")
 
 
 @pytest.fixture
@@ -199,10 +199,10 @@ def test_with_a_photo_goes_all_that_was_known_of_its_content_whatever_else_is_in
     fill(db)
     before = {table: counted(db, table) for table in OF_IMAGES}
     assert before == {
-        "images": 2, "scores": 4, "scores_aside": 4, "scored": 4, "vectors": 2, "truth": 2, "sample_photos": 3,
+        "images": 2, "scores": 4, "inactive_scores": 4, "scored": 4, "vectors": 2, "marks": 2, "sample_photos": 3,
     }  # fmt: skip
     assert forget_photos(db, ["/p/a.jpg"]) == 1
-    left = {"images": 1, "scores": 2, "scores_aside": 2, "scored": 2, "vectors": 1, "truth": 1, "sample_photos": 1}
+    left = {"images": 1, "scores": 2, "inactive_scores": 2, "scored": 2, "vectors": 1, "marks": 1, "sample_photos": 1}
     assert {table: counted(db, table) for table in OF_IMAGES} == left
     assert (counted(db, "samples"), read_counts(db)["photos"], len(list_unreadable(db))) == (1, 2, 1)
     forget_photos(db, ["/p"])

@@ -218,5 +218,5 @@ def check_counts(db: Database, memory: Memory) -> None:
         key: vector(number) for key, number in memory.vectors.items()
     }
     assert len(rows) == len(memory.vectors)
-    waiting = "SELECT model_id, image_id FROM scored WHERE NOT answers"
-    assert db.rows(f"SELECT * FROM scores_aside WHERE (model_id, image_id) NOT IN ({waiting})") == []
+    waiting = "SELECT model_id, image_id FROM scored WHERE NOT active"
+    assert db.rows(f"SELECT * FROM inactive_scores WHERE (model_id, image_id) NOT IN ({waiting})") == []
