@@ -46,16 +46,29 @@ class FolderSettings:
 
     @classmethod
     def from_json(cls, text: str) -> "FolderSettings":
-        """Raises ValueError where it is no such thing."""
+        """Raises ValueError where the text is not what to_json writes."""
         raw = json.loads(text)
-        known = {f.name for f in fields(cls)}
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
+        if not isinstance(raw, dict):
+            raise ValueError("not an object")
+        values: dict[str, Any] = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) is not None}
+        for name, value in values.items():
+            if not _is_setting(name, value):
+                raise ValueError(f"{name}: {value!r}")
+            values[name] = tuple(value) if isinstance(value, list) else value
         return cls(**values)
 
     def over(self, above: "FolderSettings") -> "FolderSettings":
         """These settings, and what they leave open as `above` says."""
         own = asdict(self)
         return FolderSettings(**{k: v if v is not None else getattr(above, k) for k, v in own.items()})
+
+
+def _is_setting(name: str, value: object) -> bool:
+    if name == "tiles":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if name == "follow_symlinks":
+        return isinstance(value, bool)
+    return isinstance(value, list) and all(isinstance(v, str) or (v is None and name == "models") for v in value)
 
 
 @dataclass(frozen=True, slots=True)
