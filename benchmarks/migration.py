@@ -251,7 +251,7 @@ class OldLibrary:
             self.marks = conn.execute("SELECT label, image_id, present FROM truth").fetchall()
             self.counts = {
                 "photos": len(live), "unreadable": len(self.unreadable), "removed": len(rows) - len(live),
-                "excluded": 0, "images": images, "truth": len(self.marks),
+                "excluded": 0, "images": images, "marks": len(self.marks),
             }  # fmt: skip
             self.samples = {label.id: self._read_samples(conn, label) for label in self.labels}
             self.runs = conn.execute(
@@ -292,7 +292,7 @@ class OldLibrary:
     def sizes(self) -> tuple[int, int, int, int, int]:
         scores = sum(map(len, self.scores.values()))
         samples = sum(bool(some) for some in self.samples.values())
-        return self.counts["photos"], self.counts["images"], scores, self.counts["truth"], samples
+        return self.counts["photos"], self.counts["images"], scores, self.counts["marks"], samples
 
     def by_name(self) -> dict[str, Label]:
         return {label.name: label for label in reversed(self.labels)}
@@ -396,9 +396,9 @@ def ask(db: Database) -> dict[str, Any]:
         "report": [_report(db, label, at) for label in labels for at in (None, 0.6)],
         "sample": [_sample(db, label) for label in labels],
         "unreadable": list_unreadable(db),
-        "counts": read_counts(db),
+        "counts": read_counts(db).to_json(),
         "runs": list(_runs(db)),
-        "models": {(m["name"], m["version"], m["tiles"]): m["images"] for m in list_models(db)},
+        "models": {(m.name, m.version, m.tiles): m.images for m in list_models(db)},
         "known": {(label, image): bool(present) for label, image, present in truth},
         "draw": [_draw(db, label) for label in labels],  # the last: it is kept as a sample
     }

@@ -121,7 +121,7 @@ def simulate(to: Path, *, rows: int, model: str = "sight", seed: int = 1) -> dic
                 tenths.append({"rows": done, "seconds": now - since, "library_bytes": size_of(to / "library.db")})
                 since = now
         seconds = time.perf_counter() - began
-        looked = read_counts(db)["photos"]
+        looked = read_counts(db).photos
     peak = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x).split()[1]) * 1024
     return {
         "rows": rows, "in_the_library": looked, "shards": workers.begun - workers.deaths, "deaths": workers.deaths,

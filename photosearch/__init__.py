@@ -114,12 +114,12 @@ class Library:
         from photosearch.errors import InputError
         from photosearch.index.run import RunOptions, index
         from photosearch.library.folders import FolderSettings, list_roots
-        from photosearch.library.lock import only_one
+        from photosearch.library.lock import lock_library
 
         settings = FolderSettings(tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None,
                                   follow_symlinks)  # fmt: skip
         options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
-        with only_one(self._db):
+        with lock_library(self._db):
             named = [os.fspath(folder) for folder in folders] or [root.root for root in list_roots(self._db)]
             if not named:
                 raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
@@ -166,9 +166,9 @@ class Library:
         """
         from photosearch.engines.merge import find_files, merge
         from photosearch.library.folders import FolderSettings
-        from photosearch.library.lock import only_one
+        from photosearch.library.lock import lock_library
 
-        with only_one(self._db):
+        with lock_library(self._db):
             yield from merge(
                 self._db, find_files([os.fspath(one) for one in shards]), lambda name: self.load(name, provider),
                 roots=roots, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
@@ -312,9 +312,9 @@ class Library:
 
         from photosearch.library.folders import to_stored_path
         from photosearch.library.forget import forget_all, forget_photos
-        from photosearch.library.lock import only_one
+        from photosearch.library.lock import lock_library
 
-        with only_one(self._db):
+        with lock_library(self._db):
             for derived in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
                 derived.unlink(missing_ok=True)  # it would keep what it knows of them until it is made anew
             shutil.rmtree(self.thumbnails, ignore_errors=True)
@@ -504,9 +504,9 @@ class Library:
 
     def said(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """Which of these pictures you said show a label, or don't; the others are left out."""
-        from photosearch.library import images
+        from photosearch.library import marks
 
-        return images.read_marks(self._db, label, image_ids)
+        return marks.read_marks(self._db, label, image_ids)
 
     def list_next(self, label: str, kind: "Kind" = "near", *, n: int = 60, model: str | None = None) -> "ReviewQueue":
         """The photos to judge next: 'near' the threshold, where two models 'disagree', or of the last 'sample'.
@@ -629,26 +629,26 @@ class Library:
     # ---- what there is
 
     def status(self) -> dict[str, Any]:
-        """The library in numbers: photos, unreadable, removed, excluded, images, truth, roots, models, last run."""
+        """The library in numbers: photos, unreadable, removed, excluded, images, marks, roots, models, last run."""
         from photosearch.library.folders import count_photos, is_present, list_roots
         from photosearch.library.models import list_models, read_default_model
         from photosearch.library.photos import read_counts
-        from photosearch.library.runs import read_last_run
 
         roots = [
             {"path": r.root, "photos": count_photos(self._db, r).photos, "there": is_present(r)}
             for r in list_roots(self._db)
         ]
         return {
-            "roots": roots, **read_counts(self._db), "answers": read_default_model(self._db),
-            "models": list_models(self._db), "last_run": read_last_run(self._db),
+            "roots": roots, **read_counts(self._db).to_json(), "answers": read_default_model(self._db),
+            "models": [model.to_json() for model in list_models(self._db)], "last_run": self.last_run(),
         }  # fmt: skip
 
     def last_run(self) -> dict[str, Any] | None:
         """started_at, finished_at, host, pid, models, provider and summary of the run that began last; None: none."""
         from photosearch.library.runs import read_last_run
 
-        return read_last_run(self._db)
+        run = read_last_run(self._db)
+        return None if run is None else run.to_json()
 
     def list_folders(self, most: int = 2000) -> list[str]:
         """The folders that hold photos, and those above them up to the roots, by path.
@@ -669,11 +669,11 @@ class Library:
         from photosearch.library.runs import is_running, read_last_run
 
         run, counts = read_last_run(self._db), read_counts(self._db)
-        models = run["models"] if run else []
-        looked = max((m["images"] for m in list_models(self._db) if m["name"] in models), default=0)
+        models = list(run.models) if run else []
+        looked = max((m.images for m in list_models(self._db) if m.name in models), default=0)
         return {
-            "running": run is not None and is_running(run), "started_at": run and run["started_at"],
-            "models": models, "photos": counts["photos"], "unreadable": counts["unreadable"], "looked": looked,
+            "running": run is not None and is_running(run), "started_at": run and run.started_at,
+            "models": models, "photos": counts.photos, "unreadable": counts.unreadable, "looked": looked,
         }  # fmt: skip
 
     def unreadable(self) -> list[tuple[str, str, str]]:
@@ -698,4 +698,4 @@ class Library:
         from photosearch.library.photos import read_counts
 
         set_default_model(self._db, model)
-        return count_active(self._db, model), read_counts(self._db)["images"]
+        return count_active(self._db, model), read_counts(self._db).images

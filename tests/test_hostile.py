@@ -133,7 +133,7 @@ def test_every_file_is_scored_or_recorded(run: Run) -> None:
     with Database(run.db) as db:
         counts = read_counts(db)
         recorded = {path: reason for path, reason, _ in list_unreadable(db)}
-    assert counts["photos"] == len(expected)
+    assert counts.photos == len(expected)
     assert recorded == {e.path: e.reason for e in run.events if isinstance(e, ReadFailed)}
 
 
@@ -368,7 +368,7 @@ def test_an_index_goes_on_while_its_decoders_are_shot_at(tmp_path):
         assert {e.reason.split(" (")[0] for e in events if isinstance(e, ReadFailed)} <= {"the decoder died of it"}
         list(index_all(db, tmp_path / "photos", model, workers=2, retry=True))
         assert list_unreadable(db) == []
-        assert read_counts(db)["images"] == 60
+        assert read_counts(db).images == 60
 
 
 def children() -> list[int]:
@@ -511,4 +511,4 @@ def test_photos_that_vanish_or_change_during_the_run_end_nothing(tmp_path):
         told += events
         assert {type(e) for e in told} <= {New, ReadFailed}
         list(index_all(db, tmp_path / "p", model, workers=1))
-        assert read_counts(db)["photos"] == 30
+        assert read_counts(db).photos == 30

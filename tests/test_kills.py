@@ -42,12 +42,12 @@ INDEX = """
 import sys
 from photosearch.index.run import RunOptions, index
 from photosearch.library.database import Database
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
 from photosearch.models.session import Model
 folder, library, model = sys.argv[1:]
 loaded = Model(model, threads=1)
 print("ready", flush=True)
-with Database(library, create=True) as db, only_one(db):
+with Database(library, create=True) as db, lock_library(db):
     for event in index(db, [folder], lambda name: loaded, options=RunOptions(batch_size=4, workers=2)):
         pass
 print("done", flush=True)
@@ -197,7 +197,7 @@ def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
             conn.commit()
     finish(IMPORT, db, tmp_path / "truth.csv")
     with Database(db) as kept:
-        assert read_counts(kept)["truth"] == 180
+        assert read_counts(kept).marks == 180
     print(f"\n{kills} kills of an import: {nothing} kept nothing, {kills - nothing} kept all")
 
 
@@ -377,7 +377,7 @@ def test_a_damaged_library_is_told_in_a_line_and_started_anew(library: Path, dam
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
     with Database(library) as db:
-        assert read_counts(db)["photos"] == PHOTOS + 12
+        assert read_counts(db).photos == PHOTOS + 12
 
 
 def test_marks_and_thresholds_outlive_the_damage(library: Path) -> None:
@@ -404,7 +404,7 @@ def test_a_sound_library_is_not_rebuilt_by_mistake(library: Path) -> None:
     assert rows(library) == before
     assert run("rebuild", "--force", "--yes").exit_code == 0
     with Database(library) as db:
-        assert (read_counts(db)["truth"], read_counts(db)["photos"]) == (20, 0)
+        assert (read_counts(db).marks, read_counts(db).photos) == (20, 0)
 
 
 def test_a_library_with_flipped_bytes_never_ends_in_a_traceback(library: Path) -> None:
@@ -446,7 +446,7 @@ def test_a_clock_that_jumps_back_changes_no_answer(tmp_path: Path, monkeypatch: 
         last = read_last_run(db)
     assert len(first) == PHOTOS + 12
     assert {type(e) for e in again} == {events.Unchanged, events.ReadFailed}
-    assert last["finished_at"] < last["started_at"] < "2029"
+    assert last.finished_at < last.started_at < "2029"
 
 
 def test_a_store_error_is_raised_and_no_other(tmp_path: Path) -> None:

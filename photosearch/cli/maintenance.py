@@ -61,7 +61,7 @@ def _print_status(known: dict[str, Any]) -> None:
     if "photos" in known:
         kinds = [f"{known[kind]:,} {kind}" for kind in ("unreadable", "removed", "excluded") if known[kind]]
         rows.append(("photos", ", ".join([f"{known['photos']:,}", *kinds])))
-        rows.append(("known to you", say_count(known["truth"], "mark")))
+        rows.append(("known to you", say_count(known["marks"], "mark")))
         rows.append(("answers", known["answers"] or "no model yet"))
     for model in known.get("models", []):
         if model["name"] == USER_MODEL:
@@ -258,7 +258,7 @@ def forget_command(
             counts = library.status()
             confirm(
                 f"forget everything in {path}: {say_count(counts['photos'], 'photo')}, "
-                f"{say_count(counts['truth'], 'mark')} of yours, and the copies put aside", yes,
+                f"{say_count(counts['marks'], 'mark')} of yours, and the copies put aside", yes,
             )  # fmt: skip
         known = library.forget(None if all_ else paths or [])
     note(f"{say_count(known, 'photo')} forgotten")

@@ -85,7 +85,7 @@ class Committer:
     def _put_unreadable(self, todo: PendingPhoto, looked: PhotoResult) -> list[Event]:
         photo = todo.photo
         if looked.passing and is_missing(photo.path):  # it vanished after it was found
-            if todo.known is not None and not todo.known.gone:
+            if todo.known is not None and not todo.known.absent:
                 self.walks[-1].gone.append((todo.known.photo_id, photo.path))
             return []
         name, reason = os.path.basename(photo.path), looked.reason or ""
@@ -119,7 +119,7 @@ class Committer:
             return New(photo.path)
         if not same:
             return Changed(photo.path)
-        if todo.known.gone:
+        if todo.known.absent:
             return Returned(photo.path)
         return Rescored(photo.path, todo.why) if looked.said and todo.why else Unchanged(photo.path)
 

@@ -102,7 +102,7 @@ def plan(
                 return
             yield decide(photo, folder_id, known.pop(os.path.basename(photo.path), None), step.readings, why, options)
         if folder.reason is None:
-            step.gone += [(k.photo_id, os.path.join(folder.path, name)) for name, k in known.items() if not k.gone]
+            step.gone += [(k.photo_id, os.path.join(folder.path, name)) for name, k in known.items() if not k.absent]
 
 
 def decide(
@@ -121,18 +121,18 @@ def decide(
         return PendingPhoto(photo, folder_id, known, wanted, "forced")
     differs = (known.ctime_ns and known.ctime_ns != photo.ctime_ns) or (known.inode and known.inode != photo.inode)
     if known.reason is not None:
-        if options.retry or known.passing or known.gone or differs:
+        if options.retry or known.transient or known.absent or differs:
             return PendingPhoto(photo, folder_id, known, wanted, "")
         return ReadFailed(photo.path, known.reason, remembered=True)
-    missing = [reading for reading in readings if reading not in known.readings]
+    missing = [reading for reading in readings if reading not in known.scored_by]
     if missing:
         return PendingPhoto(photo, folder_id, known, wanted, why[missing[0]])
     if differs:
         return PendingPhoto(photo, folder_id, known, wanted, "")
-    answering = tuple(reading for reading in readings if not known.readings[reading])
+    answering = tuple(reading for reading in readings if not known.scored_by[reading])
     touched = (known.ctime_ns, known.inode) != (photo.ctime_ns, photo.inode)
-    if known.gone or answering or touched:
-        return BookkeepingUpdate(photo, known, touched, known.gone is not None, answering)
+    if known.absent or answering or touched:
+        return BookkeepingUpdate(photo, known, touched, known.absent is not None, answering)
     return Unchanged(photo.path)
 
 

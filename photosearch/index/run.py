@@ -278,10 +278,10 @@ class Run:
         )
         if read_default_model(self.db) is None:
             set_default_model(self.db, model.card.name)
-        same = [m for m in known if m["name"] == model.card.name and m["images"]]
-        if any(m["digest"] == model.digest and m["tiles"] != tiles for m in same):
+        same = [m for m in known if m.name == model.card.name and m.images]
+        if any(m.digest == model.digest and m.tiles != tiles for m in same):
             self.why[model_id] = "other tiles"
-        elif any(m["digest"] != model.digest for m in same):
+        elif any(m.digest != model.digest for m in same):
             self.why[model_id] = "another version of the model"
         else:
             self.why[model_id] = "another model"

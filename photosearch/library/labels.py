@@ -1,14 +1,15 @@
-"""Labels: a model's own, and the user's from descriptions and marks."""
+"""Labels: those of the models, and the user's own, which are described in words or learned from marks."""
 
 from photosearch.library import database
-from photosearch.library.database import Database
+from photosearch.library.database import Database, SqlValue
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
 
 
 def read_labels(db: Database, model: str | None = None) -> list[Label]:
-    """Every label that may be asked for. model: only that model's.
+    """Every label that can be searched for, of one model or of all. The first label of a name is the one it means.
 
-    Those that were learned come first, then those of the model that answers.
+    The order decides between labels of the same name: learned labels, then those of the default model, then the others
+    in the order in which they were added.
     """
     rows = db.rows(
         """
@@ -24,18 +25,18 @@ def read_labels(db: Database, model: str | None = None) -> list[Label]:
 
 
 def put_described_label(db: Database, space: VectorSpace, name: str, text: str, threshold: float) -> Label:
-    """A label that is a description. In a transaction. threshold: of a new one; one that is there keeps its own."""
+    """Store a label with its description. In a transaction. threshold: of a new label; a known one keeps its own."""
     label = put_user_label(db, space, name, threshold)
     db.write("UPDATE labels SET description = ? WHERE id = ?", [text, label.id])
     return label
 
 
 def put_user_label(db: Database, space: VectorSpace, name: str, threshold: float) -> Label:
-    """A label of the user's own: its reading is YOURS, over the vectors of a space. In a transaction.
+    """Store a label of the user's own; its scorer is USER_MODEL over the vectors of a space. In a transaction.
 
-    threshold: of a new one; one that is there keeps its own.
+    threshold: of a new label; a known one keeps its own.
     """
-    key = [f"{USER_MODEL} {space.digest}", 0]
+    key: list[SqlValue] = [f"{USER_MODEL} {space.digest}", 0]
     db.write(
         "INSERT INTO models(name, version, digest, tiles, card, min_score) VALUES (?, '1', ?, ?, '{}', 0) "
         "ON CONFLICT(digest, tiles) DO NOTHING",
@@ -49,13 +50,14 @@ def put_user_label(db: Database, space: VectorSpace, name: str, threshold: float
         """,
         [USER_MODEL, name, threshold],
     )
-    db.write("DELETE FROM model_labels WHERE label_id = ? AND model_id <> ?", [label_id, model_id])  # of an older file
+    # Over the vectors of an older file of the model, the label is replaced.
+    db.write("DELETE FROM model_labels WHERE label_id = ? AND model_id <> ?", [label_id, model_id])
     db.write("INSERT INTO model_labels(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING", [model_id, label_id])
     return Label(label_id, USER_MODEL, name, threshold, False)
 
 
 def find_vector_model(db: Database, label: Label) -> str | None:
-    """The model over whose vectors a label of the user's own stands; None where it is none."""
+    """The model whose vectors a label of the user's own is computed from; None for a model's label."""
     row = db.row(
         """
         SELECT m.name FROM model_labels k JOIN models y ON y.id = k.model_id
@@ -68,7 +70,7 @@ def find_vector_model(db: Database, label: Label) -> str | None:
 
 
 def list_described_labels(db: Database, model: str) -> list[tuple[Label, str]]:
-    """The labels that are descriptions, each with its text."""
+    """(label, description) of each label that has a description."""
     rows = db.rows(
         "SELECT id, name, coalesce(threshold, card_threshold), threshold IS NOT NULL, description FROM labels "
         "WHERE model = ? AND description IS NOT NULL AND current ORDER BY id",
@@ -78,13 +80,13 @@ def list_described_labels(db: Database, model: str) -> list[tuple[Label, str]]:
 
 
 def delete_label(db: Database, label: Label) -> None:
-    """Forget a label that is a description, with its scores and samples; what is known of it as truth stays."""
+    """Delete a label with its scores, samples and classifiers; marks of its name stay."""
     with db.transaction():
         db.write("DELETE FROM labels WHERE id = ?", [label.id])
 
 
 def save_threshold(db: Database, label: Label, threshold: float | None) -> None:
-    """From now on the label holds from this score on; None: from its card's. What was saved before is remembered."""
+    """Set the user's threshold of a label, None: use its model card's. The one before is kept for undo_threshold."""
     with db.transaction():
         db.write(
             "INSERT INTO undo_log(logged_at, label_id, previous_threshold) "
@@ -95,7 +97,7 @@ def save_threshold(db: Database, label: Label, threshold: float | None) -> None:
 
 
 def undo_threshold(db: Database, label: Label) -> bool:
-    """Go back to the threshold that held before the last one was saved -> whether there was one."""
+    """Restore the threshold from before the last save_threshold -> whether there was one to restore."""
     with db.transaction():
         last = db.row(
             "SELECT id, previous_threshold FROM undo_log WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id]

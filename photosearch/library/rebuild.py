@@ -21,11 +21,11 @@ from datetime import datetime
 from pathlib import Path
 
 from photosearch.errors import StoreError
-from photosearch.library.database import NOT_OURS, Database, free_path, to_path
+from photosearch.library.database import NOT_OURS, Database, clear_path, to_path
 from photosearch.library.folders import FolderSettings
 from photosearch.library.labels import read_labels
 from photosearch.library.location import is_library
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
 from photosearch.library.records import USER_MODEL
 from photosearch.models.card import Card
 from photosearch.photos.remote import is_address
@@ -57,7 +57,7 @@ def rebuild(path: Path, *, force: bool = False) -> RebuildResult:
 
     force: even if it is not damaged. Raises StoreError as `check` does, and where another process holds the library.
     """
-    with only_one(path):
+    with lock_library(path):
         check(path, force=force)
         return _rebuild(path)
 
@@ -73,7 +73,7 @@ def check(path: Path, *, force: bool = False) -> None:
 
 
 def _rebuild(path: Path) -> RebuildResult:
-    part = free_path(path.with_name(f"{path.name}.part"))
+    part = clear_path(path.with_name(f"{path.name}.part"))
     try:
         Database(part, create=True).close()
         with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
@@ -84,7 +84,7 @@ def _rebuild(path: Path) -> RebuildResult:
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path}: can't be rebuilt: {error}; nothing was changed") from None
     finally:
-        free_path(part)
+        clear_path(part)
     return RebuildResult(aside, *counts)
 
 

@@ -93,8 +93,8 @@ def all_rows(library: Library) -> list[Any]:
     return sorted(
         library.db.rows(
             """
-            SELECT r.path, f.path, p.name, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.name_date, p.reason, p.transient,
-                p.absent, i.hash, i.width, i.height, i.taken, i.taken_from, i.fingerprint,
+            SELECT r.path, f.path, p.name, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.name_date, p.reason,
+                p.transient, p.absent, i.hash, i.width, i.height, i.taken, i.taken_from, i.fingerprint,
                 (SELECT group_concat(l.name || '=' || s.score) FROM scores s JOIN labels l ON l.id = s.label_id
                  WHERE s.image_id = i.id ORDER BY l.name),
                 (SELECT group_concat(hex(v.vector)) FROM vectors v WHERE v.image_id = i.id),

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from photosearch import Library
 from photosearch.cli.app import app
 from photosearch.errors import InputError, StoreError
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_folder_without_shards_and_one_that_is_not_there_are_told(made, other,
 
 
 def test_a_merge_waits_for_no_index_but_says_who_runs(made, other):
-    with only_one(other.db), pytest.raises(StoreError, match="is being indexed by"):
+    with lock_library(other.db), pytest.raises(StoreError, match="is being indexed by"):
         merge(other)
 
 

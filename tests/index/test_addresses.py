@@ -103,7 +103,7 @@ def test_a_bucket_that_does_not_answer_removes_nothing(bucket, library, monkeypa
     monkeypatch.setattr(type(bucket), "ls", fail)
     told = index(library)
     assert told == {"ListFailed": [ROOT]}
-    assert read_counts(library.db)["photos"] == 5
+    assert read_counts(library.db).photos == 5
 
 
 def test_what_looks_at_a_library_asks_no_network(bucket, library, monkeypatch):

@@ -70,10 +70,10 @@ def test_a_broken_photo_that_was_excluded_and_came_back_is_tried_again(library: 
     library.photo("broken.jpg").write_bytes(b"no photo")
     library.index()
     library.index(exclude=("broken.jpg",))
-    assert read_counts(library.db)["excluded"] == 1
+    assert read_counts(library.db).excluded == 1
     told = list(library.events(include=("broken.jpg",)))
     assert ReadFailed(str(library.path("broken.jpg")), "not a photo in a format that is known") in told
-    assert [read_counts(library.db)[k] for k in ("unreadable", "excluded")] == [1, 0]
+    assert [getattr(read_counts(library.db), k) for k in ("unreadable", "excluded")] == [1, 0]
 
 
 def test_a_run_that_was_stopped_says_so_and_removes_nothing_of_the_folders_that_it_never_reached(
@@ -86,10 +86,10 @@ def test_a_run_that_was_stopped_says_so_and_removes_nothing_of_the_folders_that_
     told: list[object] = []
     for event in library.events(prune=True, stop=lambda: len(told) >= 1):
         told.append(event)
-    assert read_counts(library.db)["removed"] == 0
+    assert read_counts(library.db).removed == 0
     last = read_last_run(library.db)
     assert last is not None
-    assert last["summary"]["stopped"] is True
+    assert last.summary["stopped"] is True
     assert library.index(decoders=Untouched)["Removed"] == ["b/00.png"]
 
 

@@ -34,6 +34,7 @@ from photosearch.library.marks import Mark
 from photosearch.library.models import list_models, read_default_model
 from photosearch.library.photos import list_unreadable, read_counts, read_folder
 from photosearch.library.rebuild import rebuild
+from photosearch.library.records import USER_MODEL, Counts
 from photosearch.library.runs import read_last_run
 from photosearch.library.scores import activate
 
@@ -96,10 +97,7 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
             Mark("/photos/copy of 0.jpg", "bird", True, 0.9),
         ]
         assert list_unreadable(db) == [("/photos/broken.jpg", "image file is truncated", "2026-11-23T12:00:00Z")]
-        assert read_counts(db) == {
-            "photos": 5, "unreadable": 1, "removed": 1, "excluded": int(version > 1), "images": 4,
-            "truth": 6 if version > 2 else 4,
-        }  # fmt: skip
+        assert read_counts(db) == Counts(5, 1, 1, int(version > 1), images=4, marks=6 if version > 2 else 4)
         sample = marks.find_sample(db, labels["bird"])
         assert sample is not None
         assert [(p.path, p.score, p.present) for p in sample.photos] == [
@@ -108,7 +106,7 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
         assert read_default_model(db) == "old"
         last = read_last_run(db)
         assert last is not None
-        assert (last["models"], last["started_at"], last["host"]) == (["old"], "2026-11-23T12:00:00Z", "host")
+        assert (last.models, last.started_at, last.host) == (("old",), "2026-11-23T12:00:00Z", "host")
     assert path.with_name(f"library.db.schema{version}").exists() == (version < schema.VERSION)
 
 
@@ -117,8 +115,8 @@ def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> 
     with Database(keep(version, tmp_path)) as db:
         (scope,) = list_roots(db)
         assert read_settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
-        of_files = [m for m in list_models(db) if m["name"] != "yours"]
-        assert [(m["name"], m["tiles"], m["images"], m["path"]) for m in of_files] == [
+        of_files = [m for m in list_models(db) if m.name != USER_MODEL]
+        assert [(m.name, m.tiles, m.images, m.path) for m in of_files] == [
             ("old", 0, 4, None), ("old", 4, 1, None), ("sight", 0, 4, "/models/sight.onnx"),
         ]  # fmt: skip
         vectors = db.rows("SELECT image_id, vector FROM vectors ORDER BY id")
@@ -126,7 +124,7 @@ def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> 
             enumerate(np.eye(4).tolist(), 1)
         )
         (known,) = [k for k in read_folder(db, scope, "/photos", [1, 2]).values() if k.photo_id == 1]
-        assert known.readings == {1: False, 2: True}
+        assert known.scored_by == {1: False, 2: True}
         with db.transaction():
             activate(db, 1, 1)
         labels = {label.name: label for label in read_labels(db)}
@@ -140,7 +138,7 @@ def test_what_schema_3_can_hold_is_there_still(version: int, tmp_path: Path) -> 
         assert (head.label.name, head.label.model, head.digest, head.base_id) == (
             "my dog", "yours", "fedcba9876543210", None,
         )  # fmt: skip
-        assert (np.frombuffer(head.weights, "<f4").tolist(), head.bias, head.told) == (
+        assert (np.frombuffer(head.weights, "<f4").tolist(), head.bias, head.metrics) == (
             [1, 0, 0, -1], 0.25, {"rests_on": "2 marks"},
         )  # fmt: skip
         assert classifiers.read_training_marks(db, head.label) == {1: (True, 0.75), 4: (False, 0.25)}
@@ -232,7 +230,7 @@ def test_all_answers_of_a_library_of_schema_1_are_what_they_were(first: Path, tm
         assert after[kind] == before[kind], kind
     found = {words: len(answer) for words, answer in before["find"].items()}
     assert min(found.values()) > 10, found
-    assert min(old.counts[kind] for kind in ("unreadable", "removed", "truth")) > 100
+    assert min(old.counts[kind] for kind in ("unreadable", "removed", "marks")) > 100
     assert sum("\udce9" in path for path, *_ in before["find"]["bird"]) > 100, "names that are not UTF-8"
     assert ["library" in (told or {}) for told in before["report"]].count(True) > 4
     assert [at.saved for at in before["labels"]].count(True) == 2
@@ -387,7 +385,7 @@ def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version
         db.execute("DELETE FROM marks")
 
     with Database(path) as db:
-        assert read_counts(db)["truth"] == 0
+        assert read_counts(db).marks == 0
     aside = path.with_name(f"library.db.schema{schema.VERSION - 1}")
     assert rows(aside) == before
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -415,7 +413,7 @@ def test_a_migration_that_fails_leaves_the_library_as_it_was(
     assert rows(path) == before
     monkeypatch.undo()
     with Database(path) as db:
-        assert read_counts(db)["photos"] == 5
+        assert read_counts(db).photos == 5
 
 
 def wait_until_blocked(n: int) -> None:

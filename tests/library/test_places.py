@@ -153,7 +153,7 @@ def test_an_unreadable_photo_that_was_removed_counts_as_removed_alone(db):
     for state, counts in (("removed", (1, 0, 1, 0)), ("excluded", (1, 0, 0, 1))):
         mark_absent(db, [broken], state)
         assert count_photos(db, root) == FolderCounts(*counts)
-        assert [read_counts(db)[k] for k in ("photos", "unreadable", "removed", "excluded")] == list(counts)
+        assert [getattr(read_counts(db), k) for k in ("photos", "unreadable", "removed", "excluded")] == list(counts)
         assert list_unreadable(db) == []
     put_unreadable(db, folder_of(db, "/p"), "b.jpg", FileRecord(1, 1), "torn", False)
     assert count_photos(db, root) == FolderCounts(2, 1, 0, 0)
@@ -204,7 +204,7 @@ def test_with_a_photo_goes_all_that_was_known_of_its_content_whatever_else_is_in
     assert forget_photos(db, ["/p/a.jpg"]) == 1
     left = {"images": 1, "scores": 2, "inactive_scores": 2, "scored": 2, "vectors": 1, "marks": 1, "sample_photos": 1}
     assert {table: counted(db, table) for table in OF_IMAGES} == left
-    assert (counted(db, "samples"), read_counts(db)["photos"], len(list_unreadable(db))) == (1, 2, 1)
+    assert (counted(db, "samples"), read_counts(db).photos, len(list_unreadable(db))) == (1, 2, 1)
     forget_photos(db, ["/p"])
     assert {table: counted(db, table) for table in (*OF_IMAGES, "samples", "folders", "roots")} == {
         **dict.fromkeys(OF_IMAGES, 0), "samples": 0, "folders": 0, "roots": 0,
@@ -281,5 +281,5 @@ def test_a_place_for_a_database_is_cleared_with_every_log_that_a_killed_run_left
     path = tmp_path / "library.db.part"
     for end in ("", "-journal", "-wal", "-shm", "-mine"):
         path.with_name(path.name + end).write_bytes(b"x")
-    assert database.free_path(path) == path
+    assert database.clear_path(path) == path
     assert [p.name for p in tmp_path.iterdir()] == ["library.db.part-mine"]

@@ -209,7 +209,7 @@ def check_report(
 
 def check_counts(db: Database, memory: Memory) -> None:
     looked = {reading: sum(r == reading for _, r in memory.said) for reading in READINGS}
-    images = {(m["name"], m["digest"], m["tiles"]): m["images"] for m in list_models(db)}
+    images = {(m.name, m.digest, m.tiles): m.images for m in list_models(db)}
     assert {reading: images[where[:3]] for reading, where in READINGS.items()} == looked
     for name in ("m", "o"):
         assert count_active(db, name) == sum(model == name for _, model in memory.answering)

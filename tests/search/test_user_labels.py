@@ -204,7 +204,7 @@ def test_only_a_label_of_ones_own_is_removed(seen):
 
 def test_yours_is_no_model_that_could_answer_by_itself(seen):
     seen.asks.add_label("night", "black")
-    with pytest.raises(StoreError, match="yours has looked at no photo here yet"):
+    with pytest.raises(StoreError, match="yours has not indexed any photos in this library"):
         seen.asks.use("yours")
     with pytest.raises(QueryError, match="yours gives no vectors"):
         seen.ask("dark", reading="text", model="yours")
