@@ -75,9 +75,9 @@ class MatchQuery:
     """A query on a library. labels: name in the query -> label. min_score: replaces the labels' thresholds."""
 
     def __init__(
-        self, db: Database, wanted: query.Query, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
+        self, db: Database, tree: query.Query, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
     ):
-        self.db, self.wanted, self.labels, self.only = db, wanted, labels, only
+        self.db, self.tree, self.labels, self.only = db, tree, labels, only
         self.thresholds = {n: label.threshold if min_score is None else min_score for n, label in labels.items()}
         self.columns = {name: f"coalesce(s{i}.score, 0.0)" for i, name in enumerate(labels)}
         self.scorers = {name: find_scorers(db, label) for name, label in labels.items()}
@@ -86,8 +86,8 @@ class MatchQuery:
         """(root, folder, name, score, taken, taken from, file's mtime as a date, image id), best first."""
         if self.only.photos is not None and self.only.photos <= MAX_SCANNED:
             return self._read_some(limit)
-        if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
-            return self._read_in_order(self.wanted.label, limit)
+        if isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
+            return self._read_in_order(self.tree.label, limit)
         if limit is not None and (rows := self._read_tops(limit)) is not None:
             return rows
         return self._read_all(limit)
@@ -108,7 +108,7 @@ class MatchQuery:
         score higher than their ends, so `limit` rows from that score on are the best of all.
         """
         for depth in DEPTHS:
-            tops = self._tops(self.wanted, depth, True)
+            tops = self._tops(self.tree, depth, True)
             end = max(top.end for top in tops)
             cut = min((top.cut for top in tops if top.cut is not None and top.end == end), default=None)
             rows = self._read_images(frozenset().union(*(top.images for top in tops)), limit)
@@ -143,7 +143,7 @@ class MatchQuery:
         if self.only.photos is None or self.only.photos > MAX_SCANNED:
             source, values = self._find_source()
             source += " CROSS JOIN photos p ON p.image_id = c.value"
-            if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
+            if isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
                 joins, where, more = "", [], []  # the source is exactly the matching images
         conditions = [*where, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
         sql = f"SELECT 1 FROM {source}{joins} WHERE {' AND '.join(conditions)} LIMIT ?"
@@ -151,7 +151,7 @@ class MatchQuery:
 
     def _find_source(self) -> tuple[str, list[SqlValue]]:
         """-> (a table `c` with a column `value`: images that include every match, its values)."""
-        cover = self._cover(self.wanted, True)
+        cover = self._cover(self.tree, True)
         values: list[SqlValue] = []
         if cover is not None:  # one of these labels must apply
             parts = []
@@ -175,7 +175,7 @@ class MatchQuery:
             for ids in dict.fromkeys(map(_join_ids, self.scorers.values()))
         ]
         values: list[SqlValue] = []
-        return joins, [*known, self._holds(self.wanted, values)], values
+        return joins, [*known, self._holds(self.tree, values)], values
 
     def _read_scored(
         self, source: str, where: Sequence[str], values: Sequence[SqlValue], limit: int | None
@@ -184,7 +184,7 @@ class MatchQuery:
         joins, conditions, more = self._conditions()
         order = "score DESC, p.image_id, p.id"
         return self._select(
-            self._score(self.wanted), source + joins, [*where, *conditions], [*values, *more], limit, order
+            self._score(self.tree), source + joins, [*where, *conditions], [*values, *more], limit, order
         )
 
     def _select(
@@ -298,7 +298,7 @@ def _join_ids(ids: Iterable[int]) -> str:
 
 def find_matches(
     db: Database,
-    wanted: query.Query,
+    tree: query.Query,
     labels: Mapping[str, Label],
     *,
     min_score: float | None = None,
@@ -309,30 +309,30 @@ def find_matches(
 
     labels: name in the query -> label. min_score: replaces the labels' thresholds. only: see filter_photos.
     """
-    in_order = {name: labels[name] for name in query.list_labels(wanted)}
-    return _make_matches(MatchQuery(db, wanted, in_order, min_score, only or NO_FILTER).rows(limit))
+    in_order = {name: labels[name] for name in query.list_labels(tree)}
+    return _make_matches(MatchQuery(db, tree, in_order, min_score, only or NO_FILTER).rows(limit))
 
 
 def count_matches(
     db: Database,
-    wanted: query.Query,
+    tree: query.Query,
     labels: Mapping[str, Label],
     limit: int,
     min_score: float | None,
     only: PhotoFilter,
 ) -> int:
     """How many photos find_matches would give, counted up to `limit`."""
-    in_order = {name: labels[name] for name in query.list_labels(wanted)}
-    return MatchQuery(db, wanted, in_order, min_score, only).count(limit)
+    in_order = {name: labels[name] for name in query.list_labels(tree)}
+    return MatchQuery(db, tree, in_order, min_score, only).count(limit)
 
 
 def find_images(
-    db: Database, wanted: query.Query | None, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
+    db: Database, tree: query.Query | None, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
 ) -> list[int]:
     """The images that match the query, None: all, and that a photo of the filter shows; in no order."""
-    if wanted is not None:
-        in_order = {name: labels[name] for name in query.list_labels(wanted)}
-        return MatchQuery(db, wanted, in_order, min_score, only).read_images()
+    if tree is not None:
+        in_order = {name: labels[name] for name in query.list_labels(tree)}
+        return MatchQuery(db, tree, in_order, min_score, only).read_images()
     where = " AND ".join(["p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])])
     return [i for (i,) in db.rows(f"SELECT DISTINCT p.image_id FROM photos p WHERE {where}", only.values)]
 

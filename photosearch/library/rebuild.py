@@ -16,7 +16,7 @@ import sqlite3
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -47,9 +47,6 @@ class RebuildResult:
     folders: int
     labels: int
     samples: int
-
-    def to_json(self) -> dict[str, object]:
-        return {**asdict(self), "aside": str(self.aside)}
 
 
 def rebuild(path: Path, *, force: bool = False) -> RebuildResult:

@@ -1,7 +1,7 @@
-"""Libraries of old versions open in this one, and a migration that fails or is killed costs nothing.
+"""Libraries of every schema version open in this one, and a migration that fails or is killed loses nothing.
 
-tests/schemas/ keeps a small library of every schema that was ever released (`python tests/schemas/keep.py`). A larger
-one of schema 1 is made by its own SQL, and what it answered is worked out from its tables: benchmarks/migration.py.
+tests/schemas/ has a small library of every schema version (`python tests/schemas/keep.py`). benchmarks/migration.py
+makes a larger one of schema 1 by that schema's own SQL, and computes its answers from its tables.
 """
 
 import os
@@ -55,7 +55,7 @@ def tables(path: Path) -> list[tuple[str, str]]:
 
 
 def rows(path: Path) -> list[str]:
-    """All that is in a library."""
+    """All rows of a library, as text."""
     with closing(sqlite3.connect(path)) as conn:
         conn.text_factory = bytes
         names = [name.decode() for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
@@ -66,20 +66,20 @@ def rows(path: Path) -> list[str]:
 
 
 def check_whole(path: Path) -> int:
-    """What must hold at every moment -> the version of the schema."""
+    """Check the integrity of a library -> its schema version."""
     with closing(sqlite3.connect(path)) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
         return conn.execute("PRAGMA user_version").fetchone()[0]
 
 
-def test_every_schema_since_the_first_is_kept() -> None:
+def test_schemas_folder_holds_every_version() -> None:
     versions = sorted(int(path.stem.removeprefix("schema-")) for path in SCHEMAS.glob("*.db"))
     assert versions == list(range(1, schema.VERSION + 1)), "keep this version's: python tests/schemas/keep.py"
 
 
 @pytest.mark.parametrize("version", range(1, schema.VERSION + 1))
-def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, tmp_path: Path) -> None:
+def test_database_opens_every_schema_version(version: int, tmp_path: Path) -> None:
     path = keep(version, tmp_path)
     with Database(path) as db:
         labels = {label.name: label for label in read_labels(db)}
@@ -111,7 +111,7 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
 
 
 @pytest.mark.parametrize("version", range(2, schema.VERSION + 1))
-def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> None:
+def test_database_keeps_content_of_schema_2(version: int, tmp_path: Path) -> None:
     with Database(keep(version, tmp_path)) as db:
         (scope,) = list_roots(db)
         assert read_settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
@@ -132,16 +132,16 @@ def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("version", range(3, schema.VERSION + 1))
-def test_what_schema_3_can_hold_is_there_still(version: int, tmp_path: Path) -> None:
+def test_database_keeps_content_of_schema_3(version: int, tmp_path: Path) -> None:
     with Database(keep(version, tmp_path)) as db:
-        (head,) = classifiers.list_classifiers(db)
-        assert (head.label.name, head.label.model, head.digest, head.base_id) == (
+        (classifier,) = classifiers.list_classifiers(db)
+        assert (classifier.label.name, classifier.label.model, classifier.digest, classifier.base_id) == (
             "my dog", "yours", "fedcba9876543210", None,
         )  # fmt: skip
-        assert (np.frombuffer(head.weights, "<f4").tolist(), head.bias, head.metrics) == (
+        assert (np.frombuffer(classifier.weights, "<f4").tolist(), classifier.bias, classifier.metrics) == (
             [1, 0, 0, -1], 0.25, {"rests_on": "2 marks"},
         )  # fmt: skip
-        assert classifiers.read_training_marks(db, head.label) == {1: (True, 0.75), 4: (False, 0.25)}
+        assert classifiers.read_training_marks(db, classifier.label) == {1: (True, 0.75), 4: (False, 0.25)}
         assert marks.undo_marks(db) == [("my dog", 1, None), ("my dog", 4, None)]
         labels = {label.name: label for label in read_labels(db)}
         assert undo_threshold(db, labels["bird"])
@@ -197,7 +197,7 @@ def test_migrate_keeps_every_row_of_each_version(version: int, tmp_path: Path) -
     assert sum(map(len, before.values())) > 30
 
 
-def test_a_library_that_was_migrated_is_like_one_made_today(tmp_path: Path) -> None:
+def test_migrate_gives_the_tables_of_a_new_library(tmp_path: Path) -> None:
     Database(tmp_path / "new.db", create=True).close()
     for version in range(1, schema.VERSION + 1):
         path = keep(version, tmp_path)
@@ -205,7 +205,7 @@ def test_a_library_that_was_migrated_is_like_one_made_today(tmp_path: Path) -> N
         assert tables(path) == tables(tmp_path / "new.db"), "a released schema never changes: add a migration"
 
 
-# ---- from schema 1, of everything that a user could have
+# ---- from schema 1, with everything that a user could have
 
 
 @pytest.fixture(scope="module")
@@ -214,12 +214,12 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return migration.build(tmp_path_factory.mktemp("first") / "first.db", 4000)
 
 
-def test_the_library_that_is_made_is_one_of_schema_1(first: Path) -> None:
+def test_benchmark_library_has_schema_1(first: Path) -> None:
     assert tables(first) == tables(SCHEMAS / "schema-1.db")
     assert check_whole(first) == 1
 
 
-def test_all_answers_of_a_library_of_schema_1_are_what_they_were(first: Path, tmp_path: Path) -> None:
+def test_migrate_keeps_all_answers_of_schema_1(first: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(first, tmp_path / "library.db"))
     old = migration.OldLibrary(path)
     before = old.answers()
@@ -237,15 +237,15 @@ def test_all_answers_of_a_library_of_schema_1_are_what_they_were(first: Path, tm
     assert check_whole(path) == schema.VERSION
 
 
-def test_the_benchmark_of_a_migration_compares_all_of_it(tmp_path: Path) -> None:
+def test_migration_benchmark_compares_all_answers(tmp_path: Path) -> None:
     figures = migration.migration(tmp_path, n=500)
     assert set(figures["equal"].values()) == {True}
     assert min(figures["compared"].values()) > 0
     assert "| find | " in page.page({"migration": {**figures, "measured_on": "2026-01-02", "machine": machine()}})
 
 
-def test_thresholds_are_those_of_the_file_that_ran_last(first: Path, tmp_path: Path) -> None:
-    """Somebody went back to an older file: what it says counts, as it did."""
+def test_migrate_takes_thresholds_of_the_last_run(first: Path, tmp_path: Path) -> None:
+    """Where the last run used an older file, its card's thresholds apply."""
     path = Path(shutil.copy(first, tmp_path / "library.db"))
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("UPDATE runs SET model_id = 2 WHERE id = 5")
@@ -257,16 +257,16 @@ def test_thresholds_are_those_of_the_file_that_ran_last(first: Path, tmp_path: P
         assert migration.ask(db) == before
 
 
-def test_a_photo_that_no_model_has_looked_at_is_unknown_still(first: Path, tmp_path: Path) -> None:
+def test_migrate_keeps_unscored_photos_unknown(first: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(first, tmp_path / "library.db"))
     old = migration.OldLibrary(path)
     label = old.by_name()["bird"]
-    unseen = {photo.image for photo in old.photos if photo.image} - old.scores[label.id].keys()
-    assert len(unseen) > 100
+    unscored = {photo.image for photo in old.photos if photo.image} - old.scores[label.id].keys()
+    assert len(unscored) > 100
     with Database(path) as db:
-        assert not unseen & {image for image, _ in marks.list_scored_images(db, label)}
+        assert not unscored & {image for image, _ in marks.list_scored_images(db, label)}
         everything = matching.find_matches(db, query.parse("bird or not bird"), {"bird": label})
-        assert not unseen & {found.image_id for found in everything}
+        assert not unscored & {found.image_id for found in everything}
 
 
 DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
@@ -288,22 +288,22 @@ def damage_a_card(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_scores, damage_a_card])
-def test_a_damaged_library_of_schema_1_is_told_in_a_line_copied_aside_and_rescued(
+def test_migrate_reports_damage_and_rebuild_rescues(
     first: Path, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     path = Path(shutil.copy(first, tmp_path / "library.db"))
     marked = migration.OldLibrary(path).known
     damage(path)
     for _ in range(2):
-        with pytest.raises(StoreError) as told:
+        with pytest.raises(StoreError) as error:
             Database(path)
-        assert str(told.value) == f"{path}: {DAMAGED}"
+        assert str(error.value) == f"{path}: {DAMAGED}"
         aside = path.with_name("library.db.schema1")
         for file in (path, aside):  # the copy is what it was, the library too
             with closing(sqlite3.connect(file)) as conn:
                 assert conn.execute("PRAGMA user_version").fetchone() == (1,)
-                truth = conn.execute("SELECT label, image_id, present FROM truth")
-                assert {(label, image): bool(present) for label, image, present in truth} == marked
+                rows_of_1 = conn.execute("SELECT label, image_id, present FROM truth")
+                assert {(label, image): bool(present) for label, image, present in rows_of_1} == marked
         assert aside.stat().st_mode & 0o777 == 0o600
     rebuilt = rebuild(path)
     assert (rebuilt.marks, rebuilt.thresholds, rebuilt.folders) == (len(marked), 2, 2)
@@ -331,7 +331,7 @@ database.Database(path).close()
 
 
 @pytest.mark.hostile
-def test_a_migration_from_schema_1_that_is_killed_anywhere_costs_nothing(first: Path, tmp_path: Path) -> None:
+def test_migrate_killed_anywhere_loses_nothing(first: Path, tmp_path: Path) -> None:
     def migrate(path: Path, last: int) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", KILLED, str(path), str(last)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -354,7 +354,7 @@ def test_a_migration_from_schema_1_that_is_killed_anywhere_costs_nothing(first: 
     print(f"\n{KILLS + 2} kills within {steps:,} steps of a migration: all rows there each time")
 
 
-def test_what_a_killed_migration_left_of_its_copy_is_cleared_away(tmp_path: Path) -> None:
+def test_migrate_clears_leftovers_of_a_killed_backup(tmp_path: Path) -> None:
     path = keep(1, tmp_path)
     before = rows(path)
     for end in (".part", ".part-wal", ".part-journal"):
@@ -364,19 +364,19 @@ def test_what_a_killed_migration_left_of_its_copy_is_cleared_away(tmp_path: Path
     assert rows(path.with_name("library.db.schema1")) == before
 
 
-# ---- the next version, made up
+# ---- a made-up next version
 
 
 @pytest.fixture
 def next_version(monkeypatch: pytest.MonkeyPatch) -> Migrations:
-    """One more version than there is; the test adds its migration."""
+    """A schema version more than there is; the test adds its migration."""
     coming = schema.declare()
     monkeypatch.setattr(schema, "declare", lambda: coming)
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     return coming
 
 
-def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version: Migrations) -> None:
+def test_migrate_backs_up_the_library_first(tmp_path: Path, next_version: Migrations) -> None:
     path = keep(schema.VERSION - 1, tmp_path)
     before = rows(path)
 
@@ -396,7 +396,7 @@ def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version
 
 
 @pytest.mark.parametrize("what", ["SELECT * FROM nowhere", "no SQL at all"])
-def test_a_migration_that_fails_leaves_the_library_as_it_was(
+def test_migrate_failing_leaves_the_library_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_version: Migrations, what: str
 ) -> None:
     path = keep(schema.VERSION - 1, tmp_path)
@@ -417,7 +417,7 @@ def test_a_migration_that_fails_leaves_the_library_as_it_was(
 
 
 def wait_until_blocked(n: int) -> None:
-    """Until so many threads wait for the lock on the library, in `BEGIN IMMEDIATE`."""
+    """Wait until n threads wait for the write lock, in `BEGIN IMMEDIATE`."""
     until = time.monotonic() + 60
     while (
         sum(frame.f_code is Database.transaction.__wrapped__.__code__ for frame in sys._current_frames().values()) < n
@@ -426,7 +426,7 @@ def wait_until_blocked(n: int) -> None:
         time.sleep(0.001)
 
 
-def test_two_that_migrate_at_once_do_it_once_and_keep_the_old_one(tmp_path: Path, next_version: Migrations) -> None:
+def test_migrate_runs_once_for_concurrent_processes(tmp_path: Path, next_version: Migrations) -> None:
     path = keep(schema.VERSION - 1, tmp_path)
     before, done, all_here = rows(path), [], threading.Barrier(5)
 
@@ -449,7 +449,7 @@ def test_two_that_migrate_at_once_do_it_once_and_keep_the_old_one(tmp_path: Path
     assert rows(path.with_name(f"library.db.schema{schema.VERSION - 1}")) == before
 
 
-def test_a_library_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+def test_database_refuses_newer_schema(tmp_path: Path) -> None:
     path = keep(schema.VERSION, tmp_path)
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("PRAGMA user_version = 99")
@@ -457,7 +457,7 @@ def test_a_library_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         Database(path)
 
 
-def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+def test_database_refuses_another_programs_file(tmp_path: Path) -> None:
     path = tmp_path / "places.sqlite"
     for version in (0, 1, schema.VERSION, 99):
         with closing(sqlite3.connect(path)) as conn:
@@ -488,7 +488,7 @@ Database(sys.argv[1]).close()
 
 
 @pytest.mark.hostile
-def test_a_migration_that_is_killed_leaves_the_library_as_it_was_or_done(tmp_path: Path) -> None:
+def test_migrate_killed_is_done_or_not_begun(tmp_path: Path) -> None:
     rng, killed, undone, most = random.Random(3), 0, 0, 0.2  # seconds
     before = rows(SCHEMAS / f"schema-{schema.VERSION}.db")
     marks = 200 + sum(row.startswith("marks ") for row in before)  # what MIGRATION adds, and what was there

@@ -34,7 +34,7 @@ def roots(path: Path) -> list[str]:
         return [root.root for root in list_roots(db)]
 
 
-def test_nothing_of_an_attempt_that_was_killed_gets_into_the_new_library(tmp_path: Path) -> None:
+def test_rebuild_ignores_leftovers_of_a_killed_attempt(tmp_path: Path) -> None:
     path = with_root(tmp_path / "library.db", "/photos")
     with_root(tmp_path / "library.db.part", "/stale")
     for log in ("-journal", "-wal", "-shm"):
@@ -44,7 +44,7 @@ def test_nothing_of_an_attempt_that_was_killed_gets_into_the_new_library(tmp_pat
     assert not [p.name for p in tmp_path.iterdir() if ".part" in p.name]
 
 
-def test_the_log_of_a_damaged_library_follows_it_aside(tmp_path: Path) -> None:
+def test_rebuild_moves_the_log_with_the_damaged_file(tmp_path: Path) -> None:
     path = with_root(tmp_path / "library.db", "/photos")
     with closing(sqlite3.connect(path)) as killed:  # a connection that never closes keeps its log
         killed.execute("UPDATE roots SET path = '/only in the log'")
@@ -117,7 +117,7 @@ def ask(library: Library) -> dict[str, object]:
     }
 
 
-def test_rebuild_keeps_all_that_only_its_user_knows(tmp_path: Path, photos: Path) -> None:
+def test_rebuild_keeps_everything_the_user_made(tmp_path: Path, photos: Path) -> None:
     path = tmp_path / "library.db"
     with Library(path) as library:
         fill(library, photos)
@@ -156,7 +156,7 @@ def test_rebuild_keeps_all_that_only_its_user_knows(tmp_path: Path, photos: Path
         ("UPDATE roots SET path = x'00'", set()),
     ],
 )  # fmt: skip
-def test_rebuild_leaves_out_malformed_rows_alone(tmp_path: Path, photos: Path, change: str, lost: set[str]) -> None:
+def test_rebuild_skips_malformed_rows(tmp_path: Path, photos: Path, change: str, lost: set[str]) -> None:
     path = tmp_path / "library.db"
     with Library(path) as library:
         fill(library, photos)
