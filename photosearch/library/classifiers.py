@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from photosearch.library import database
 from photosearch.library.database import Database
-from photosearch.library.labels import find_vector_model, put_user_label, read_labels
+from photosearch.library.labels import LABEL_COLUMNS, find_vector_model, put_user_label, read_labels, to_label
 from photosearch.library.models import list_models
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
 from photosearch.library.vectors import find_space, read_stamp
@@ -81,16 +81,13 @@ def list_classifiers(db: Database) -> list[StoredClassifier]:
     """The classifier in use of each learned label."""
     rows = db.rows(
         f"""
-        SELECT l.id, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL, c.digest, c.base_id,
-               c.weights, c.bias, c.metrics
+        SELECT c.digest, c.base_id, c.weights, c.bias, c.metrics, {LABEL_COLUMNS}
         FROM classifiers c JOIN labels l ON l.id = c.label_id WHERE {_IN_USE} ORDER BY l.id
         """
     )
     return [
-        StoredClassifier(
-            Label(i, USER_MODEL, name, threshold, bool(saved)), digest, base_id, weights, bias, json.loads(metrics)
-        )
-        for i, name, threshold, saved, digest, base_id, weights, bias, metrics in rows
+        StoredClassifier(to_label(tuple(label)), digest, base_id, weights, bias, json.loads(metrics))
+        for digest, base_id, weights, bias, metrics, *label in rows
     ]
 
 

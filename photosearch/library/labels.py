@@ -1,8 +1,11 @@
 """Labels: those of the models, and the user's own, which are described in words or learned from marks."""
 
 from photosearch.library import database
-from photosearch.library.database import Database, SqlValue
+from photosearch.library.database import Database, Row, SqlValue
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
+
+# Of a label `l`: what to_label takes.
+LABEL_COLUMNS = "l.id, l.model, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL"
 
 
 def read_labels(db: Database, model: str | None = None) -> list[Label]:
@@ -12,16 +15,20 @@ def read_labels(db: Database, model: str | None = None) -> list[Label]:
     in the order in which they were added.
     """
     rows = db.rows(
-        """
-        SELECT l.id, l.model, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL
-        FROM labels l WHERE (? IS NULL OR l.model = ?)
+        f"""
+        SELECT {LABEL_COLUMNS} FROM labels l WHERE (? IS NULL OR l.model = ?)
             AND (l.current OR EXISTS (SELECT 1 FROM scores s INDEXED BY scores_best WHERE s.label_id = l.id))
         ORDER BY l.id IN (SELECT label_id FROM classifiers) DESC,
             l.model IS (SELECT value FROM properties WHERE name = 'default_model') DESC, l.id
         """,
         [model, model],
     )
-    return [Label(i, m, name, threshold, bool(saved)) for i, m, name, threshold, saved in rows]
+    return [to_label(row) for row in rows]
+
+
+def to_label(row: Row) -> Label:
+    label_id, model, name, threshold, saved = row
+    return Label(label_id, model, name, threshold, bool(saved))
 
 
 def put_described_label(db: Database, space: VectorSpace, name: str, text: str, threshold: float) -> Label:
@@ -72,11 +79,11 @@ def find_vector_model(db: Database, label: Label) -> str | None:
 def list_described_labels(db: Database, model: str) -> list[tuple[Label, str]]:
     """(label, description) of each label that has a description."""
     rows = db.rows(
-        "SELECT id, name, coalesce(threshold, card_threshold), threshold IS NOT NULL, description FROM labels "
-        "WHERE model = ? AND description IS NOT NULL AND current ORDER BY id",
+        f"SELECT {LABEL_COLUMNS}, l.description FROM labels l "
+        "WHERE l.model = ? AND l.description IS NOT NULL AND l.current ORDER BY l.id",
         [model],
     )
-    return [(Label(i, model, name, threshold, bool(saved)), text) for i, name, threshold, saved, text in rows]
+    return [(to_label(row[:-1]), row[-1]) for row in rows]
 
 
 def delete_label(db: Database, label: Label) -> None:

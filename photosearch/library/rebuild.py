@@ -32,6 +32,7 @@ from photosearch.photos.remote import is_address
 
 Row = dict[str, object]
 
+READ_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter of SQLite's own message, where it quotes the damage
 HASH_BYTES = 32
 DEFAULT_MODEL = ("default_model", "model")  # the name of the property, today and before schema 4
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
@@ -100,6 +101,8 @@ def _is_sound(path: Path) -> bool:
 
 def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     new.execute("PRAGMA foreign_keys = ON")  # a row that refers to a lost row is refused
+    with contextlib.suppress(*READ_ERRORS):
+        old.execute("PRAGMA writable_schema = ON")  # so that SQLite skips a damaged entry of its schema table
     found = _drop_malformed({table: _read_rows(old, table) for table in TABLES})
     found["properties"] = [
         {**row, "name": "default_model"} for row in found["properties"] if row["name"] in DEFAULT_MODEL
@@ -143,7 +146,7 @@ def _read_both_ways(old: sqlite3.Connection, source: str, key: str) -> list[Row]
     found: dict[tuple[object, ...], None] = {}
     columns: list[str] = []
     for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*READ_ERRORS):
             keys = ", ".join(f"{column} {order}" for column in key.split())
             cursor = old.execute(f"SELECT * FROM {source} ORDER BY {keys}")
             columns = [column[0] for column in cursor.description]
@@ -158,7 +161,7 @@ def _read_images(old: sqlite3.Connection, ids: Iterable[object]) -> list[Row]:
     rows = []
     for image_id in ids:
         row: Row = {"id": image_id, "hash": hashes.get(image_id), "width": 0, "height": 0}  # `index` reads the rest
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*READ_ERRORS):
             cursor = old.execute("SELECT * FROM images WHERE id = ?", [image_id])
             if found := cursor.fetchone():
                 whole = dict(zip((column[0] for column in cursor.description), found, strict=True))

@@ -1,7 +1,10 @@
 """Rebuilding a damaged library: what is rescued, what is left out, and what a killed attempt leaves behind."""
 
+import os
+import random
 import shutil
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -11,16 +14,19 @@ from PIL import Image
 from toy import write_toy, write_toy_text
 
 from photosearch import Library
+from photosearch.errors import StoreError
 from photosearch.library import schema
 from photosearch.library.classifiers import list_classifiers
 from photosearch.library.database import Database
-from photosearch.library.folders import add_root, list_roots
+from photosearch.library.folders import add_root, list_roots, list_settings
 from photosearch.library.labels import read_labels
 from photosearch.library.marks import find_sample, undo_marks
 from photosearch.library.models import read_default_model
-from photosearch.library.rebuild import rebuild
+from photosearch.library.rebuild import check, rebuild
+from photosearch.library.vectors import find_space
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
+DAMAGED = 8 * int(os.environ.get("PHOTOSEARCH_KILLS", "5"))  # libraries
 
 
 def with_root(path: Path, root: str) -> Path:
@@ -187,3 +193,31 @@ def test_rebuild_reads_every_schema_version(tmp_path: Path, version: int) -> Non
         if version > 2:
             assert [c.label.name for c in list_classifiers(db)] == ["my dog"]
             assert [row[:2] for row in undo_marks(db)] == [("my dog", 1), ("my dog", 4)]
+
+
+@pytest.mark.hostile
+def test_rebuild_of_random_damage_gives_a_sound_library(tmp_path: Path) -> None:
+    """Bytes overwritten anywhere: what is rescued is consistent, and most often it is everything."""
+    rescued = []
+    for seed in range(DAMAGED):
+        rng, path = random.Random(seed), tmp_path / f"{seed}.db"
+        data = bytearray((SCHEMAS / f"schema-{rng.randint(2, schema.VERSION)}.db").read_bytes())
+        for _ in range(rng.choice((1, 3, 10))):
+            size = rng.choice((1, 4, 64, 512))
+            start = rng.randrange(100, len(data) - size)
+            data[start : start + size] = rng.randbytes(size)
+        path.write_bytes(data)
+        rescued.append(rebuild(path, force=True).marks)
+        with closing(sqlite3.connect(path)) as conn:
+            assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
+        with pytest.raises(StoreError, match="is not damaged"):
+            check(path)
+        with Database(path) as db:
+            for label in read_labels(db):
+                find_sample(db, label)
+            list_classifiers(db), list_settings(db), undo_marks(db)
+            if (model := read_default_model(db)) is not None:
+                find_space(db, model)
+    assert sum(marks >= 4 for marks in rescued) > DAMAGED / 2
+    print(f"\n{DAMAGED} damaged libraries: of 4 or 6 marks rescued {dict(Counter(rescued))}")
