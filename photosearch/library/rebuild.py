@@ -165,7 +165,7 @@ def _read_images(old: sqlite3.Connection, ids: Iterable[object]) -> list[Row]:
             cursor = old.execute("SELECT * FROM images WHERE id = ?", [image_id])
             if found := cursor.fetchone():
                 whole = dict(zip((column[0] for column in cursor.description), found, strict=True))
-                row = whole if _is_image(whole) else row
+                row = whole if _holds(_is_image, whole) else row
         rows.append(row)
     return rows
 
@@ -193,7 +193,7 @@ def _number_sample_photos(rows: Iterable[Row]) -> None:
 
 def _drop_malformed(found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     """The rows of each table that are well-formed, and fit the well-formed models."""
-    valid = {table: [row for row in rows if _is_valid(table, row)] for table, rows in found.items()}
+    valid = {table: [row for row in rows if _holds(TABLES[table].is_valid, row)] for table, rows in found.items()}
     names = {row["name"] for row in valid["models"]}
     valid["labels"] = [row for row in valid["labels"] if row["model"] in names]
     valid["properties"] = [
@@ -211,22 +211,25 @@ def _drop_malformed(found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
     return valid
 
 
-def _is_valid(table: str, row: Row) -> bool:
+def _holds(is_valid: Callable[[Row], bool], row: Row) -> bool:
+    """Whether a row has all columns that the check reads, and passes it."""
     try:
-        return TABLES[table].is_valid(row)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # of a card, settings or metrics
+        return is_valid(row)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # of a card, settings or metrics, too
         return False
 
 
 def _is_root(row: Row) -> bool:
-    return isinstance(path := row["path"], str | bytes) and (
-        Path(to_path(path)).is_absolute() or is_address(to_path(path))
+    return (
+        _is_count(row["id"])
+        and isinstance(path := row["path"], str | bytes)
+        and (Path(to_path(path)).is_absolute() or is_address(to_path(path)))
     )
 
 
 def _is_model(row: Row) -> bool:
     digest, card = row["digest"], row["card"]
-    if not (_is_text(digest, row["version"]) and isinstance(card, str) and _is_count(row["tiles"])):
+    if not (_is_text(digest, row["version"]) and isinstance(card, str) and _is_count(row["id"], row["tiles"])):
         return False
     if not (_is_share(row.get("min_score", 0.0)) and isinstance(row.get("path"), str | bytes | None)):
         return False
@@ -238,8 +241,8 @@ def _is_model(row: Row) -> bool:
 def _is_label(row: Row) -> bool:
     text = row.get("description")
     return (
-        _is_text(row["model"], row["name"]) and (text is None or _is_text(text)) and row.get("current", 1) in (0, 1)
-        and _is_share(row.get("card_threshold", 0.5)) and _is_share_or_none(row["threshold"])
+        _is_count(row["id"]) and _is_text(row["model"], row["name"]) and (text is None or _is_text(text))
+        and row.get("current", 1) in (0, 1) and _is_share(row.get("card_threshold", 0.5)) and _is_share_or_none(row["threshold"])
     )  # fmt: skip
 
 
@@ -256,21 +259,22 @@ def _is_mark(row: Row) -> bool:
 
 
 def _is_classifier(row: Row) -> bool:
-    weights = row["weights"]
-    if not (isinstance(weights, bytes) and weights and len(weights) % 4 == 0):
+    weights, metrics = row["weights"], json.loads(str(row["metrics"]))
+    if not (isinstance(weights, bytes) and weights and len(weights) % 4 == 0 and isinstance(metrics, dict)):
         return False
     if not all(map(math.isfinite, struct.unpack(f"<{len(weights) // 4}f", weights))):
         return False
     return (
-        _is_text(row["digest"], row["learned_at"]) and _is_count(row["label_id"], row["base_id"] or 0)
+        _is_text(row["digest"], row["learned_at"]) and _is_count(row["id"], row["label_id"], row["base_id"] or 0)
         and isinstance(bias := row["bias"], float) and math.isfinite(bias) and _is_share(row["threshold"])
-        and _is_share_or_none(row["previous_threshold"]) and "rests_on" in json.loads(str(row["metrics"]))
+        and _is_share_or_none(row["previous_threshold"]) and isinstance(metrics.get("rests_on"), str)
     )  # fmt: skip
 
 
 def _is_undo(row: Row) -> bool:
     return (
-        _is_text(row["logged_at"]) and _is_count(row["label_id"] or 0) and _is_share_or_none(row["previous_threshold"])
+        _is_count(row["id"], row["label_id"] or 0) and _is_text(row["logged_at"])
+        and _is_share_or_none(row["previous_threshold"])
     )  # fmt: skip
 
 
@@ -286,7 +290,7 @@ def _is_training_mark(row: Row) -> bool:
 
 def _is_sample(row: Row) -> bool:
     return (
-        _is_count(row["label_id"]) and isinstance(row["seed"], int) and _is_share(row["threshold"])
+        _is_count(row["id"], row["label_id"]) and isinstance(row["seed"], int) and _is_share(row["threshold"])
         and _is_text(row["drawn_at"])
     )  # fmt: skip
 
