@@ -242,7 +242,8 @@ def _is_label(row: Row) -> bool:
     text = row.get("description")
     return (
         _is_count(row["id"]) and _is_text(row["model"], row["name"]) and (text is None or _is_text(text))
-        and row.get("current", 1) in (0, 1) and _is_share(row.get("card_threshold", 0.5)) and _is_share_or_none(row["threshold"])
+        and row.get("current", 1) in (0, 1) and _is_share(row.get("card_threshold", 0.5))
+        and _is_share_or_none(row["threshold"])
     )  # fmt: skip
 
 
