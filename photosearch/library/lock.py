@@ -29,7 +29,7 @@ def lock_library(library: Database | Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"{path}: can't be written ({error.strerror or error}, of its .lock file); check its permissions, or "
-            "choose another place with --db"
+            "choose a place with --db"
         ) from None
     try:
         yield
