@@ -159,8 +159,8 @@ def _print_run(
     as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """default: the library's default model before the run."""
-    last = library.last_run() or {}
-    models, provider = last.get("models", []), last.get("provider")
+    last = library.last_run()
+    models, provider = ([], None) if last is None else (list(last.models), last.provider)
     if as_json:
         row = {**run.to_json(), "seconds": round(seconds, 3), "provider": provider, "models": models}
         typer.echo(json.dumps(row))

@@ -19,7 +19,7 @@ def status_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -
     status: dict[str, Any] = {"database": str(path), "size_bytes": path.stat().st_size if path.exists() else None}
     if path.exists():
         with open_library(ctx, db) as library:
-            status |= library.status()
+            status |= library.status().to_json()
     status |= {"included_models": list_included_models(), "providers": describe_providers()}
     if as_json:
         typer.echo(json.dumps(status, indent=1))

@@ -29,9 +29,9 @@ def forget_command(
     path = library_path(ctx, db)
     with open_library(ctx, db) as library:
         if all_:
-            status = library.status()
-            confirm(f"delete everything in {path}: {format_count(status['photos'], 'photo')}, "
-                    f"{format_count(status['marks'], 'mark')} and all backups", yes)  # fmt: skip
+            counts = library.status().counts
+            confirm(f"delete everything in {path}: {format_count(counts.photos, 'photo')}, "
+                    f"{format_count(counts.marks, 'mark')} and all backups", yes)  # fmt: skip
         n = library.forget(None if all_ else paths or [])
     note(f"{format_count(n, 'photo')} forgotten; the files are unchanged.")
     for backup in list_backups(path):
