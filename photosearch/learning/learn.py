@@ -250,7 +250,7 @@ def _read_samples(db: Database, name: str, ids: Sequence[int]) -> list[list[_Dra
 
 def _measure_spread(vectors: VectorMap) -> logistic.Spread:
     try:
-        return logistic.measure_spread(vectors.some_units(SPREAD).astype(np.float64))
+        return logistic.measure_spread(vectors.sample_units(SPREAD).astype(np.float64))
     except ValueError:
         raise InputError("all pictures here have the same vector, so nothing can be learned from them") from None
 
