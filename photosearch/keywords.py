@@ -22,8 +22,9 @@ from photosearch.metadata import xmp
 from photosearch.metadata.xmp import Sidecar, UnreadableXmp
 from photosearch.photos.walk import RAW_EXTENSIONS
 from photosearch.search import hierarchy
-from photosearch.search.find import check_folder, find_labels
-from photosearch.search.user_labels import check_name
+from photosearch.search.label_names import check_label_name, match_label, resolve_label
+from photosearch.search.labels import list_labels, pick_label
+from photosearch.search.scope import check_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def export_keywords(
     """
     if not names:
         raise InputError("say which labels to write; for example: photosearch export --xmp bird dog")
-    labels = list(find_labels(db, names, model).values())
+    known = list_labels(db, model)
+    labels = [pick_label(name, known) for name in names]
     folder = None if under is None else check_folder(db, under)
     shown = _find_shown(db, labels, folder, marked)
     trees = {label.name: _place_in_tree(label.name) for label in labels}
@@ -99,7 +101,7 @@ def import_keywords(
     shows it; one with a lower rating does not. Keywords that this tool wrote are no truth and are passed over.
     """
     known = [label.name for label in read_labels(db)] + marks.list_marked_labels(db)
-    own = [check_name(name) for name in [*new, *(rated or {})]]
+    own = [check_label_name(name) for name in [*new, *(rated or {})]]
     known = list(dict.fromkeys([*known, *own]))
     wanted_no = list(choose_names(complete, known))
     folder = None if under is None else check_folder(db, under)
@@ -118,7 +120,7 @@ def import_keywords(
         told.photos += bool(typed or read.rating is not None)
         shows = set()
         for keyword in typed:
-            label = meant.setdefault(keyword, hierarchy.find_label(keyword, known))
+            label = meant.setdefault(keyword, match_label(keyword, known))
             if label is None:
                 told.unknown[keyword] += 1
             else:
@@ -136,7 +138,7 @@ def import_keywords(
 def choose_names(names: Iterable[str], known: Sequence[str]) -> Iterator[str]:
     """The labels that are meant. Raises QueryError."""
     for name in names:
-        yield hierarchy.find_label(name, known) or query.resolve(name, known)
+        yield resolve_label(name, known)
 
 
 def _find_shown(db: Database, labels: Sequence[Label], folder: str | None, marked: bool) -> dict[int, list[str]]:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from photosearch.judging.report import LabelReport
     from photosearch.library.images import ImageDetails
     from photosearch.search.duplicates import Group
-    from photosearch.search.find import Answer, Question
+    from photosearch.search.find import Answer
+    from photosearch.search.understand import Question
 
 
 def default_path() -> Path:
@@ -254,7 +255,7 @@ class Library:
             "best", model,
         )  # fmt: skip
         counted = count(self._session.db, asked, up_to)
-        return len(find(self._session.db, asked, self._session.read_vector).found) if counted is None else counted
+        return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
 
     def complete(self, text: str) -> list[str]:
         """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
@@ -383,13 +384,13 @@ def _make_question(
     sort: Literal["best", "date"],
     model: str | None,
 ) -> "Question":
-    from photosearch.search.find import Question
+    from photosearch.search.understand import Question
 
     similar = max_similar if max_similar is not None else limit
     question = Question(
-        words, limit, reading=query_mode, like=tuple(os.fspath(photo) for photo in like),
+        words, limit, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
         unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
         under=None if under is None else os.fspath(under), since=since, until=until, file_dates=file_dates, sort=sort,
         model=model,
     )  # fmt: skip
-    return question if similar is None else replace(question, most_similar=similar)
+    return question if similar is None else replace(question, max_similar=similar)

@@ -12,9 +12,8 @@ from photosearch.library.labels import read_labels
 from photosearch.library.marks import Sample
 from photosearch.library.photos import find_image_at, find_paths
 from photosearch.library.records import Label
-from photosearch.search.find import find_labels, resolve_label
-from photosearch.search.hierarchy import find_label
-from photosearch.search.user_labels import check_name
+from photosearch.search.label_names import check_label_name, match_label, resolve_label
+from photosearch.search.labels import find_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +60,12 @@ def mark_photos(db: Database, paths: Sequence[str], said: Sequence[tuple[str, bo
 
 def _name(name: str, known: Sequence[str], new: bool) -> str:
     """The label that is meant, or a new one's name. Raises InputError, QueryError."""
-    if not new or find_label(name, known) is not None:
+    if not new or match_label(name, known) is not None:
         try:
             return resolve_label(name, known)
         except QueryError as error:
             raise QueryError(f"{error}; for a label of your own that is new, add --new") from None
-    return check_name(name)
+    return check_label_name(name)
 
 
 def undo_last(db: Database) -> list[UndoneMark]:
@@ -105,7 +104,7 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> 
 
     So that what was said before can be said again. Raises InputError, QueryError.
     """
-    label = find_labels(db, [name])[name]
+    label = find_label(db, name)
     known = images.read_details(db, image_id)
     if known is None:
         raise InputError(f"no photo in the library shows picture {image_id}; it was forgotten, or has been removed")
@@ -118,7 +117,7 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:
     """Draw n photos to judge a label by. Raises InputError."""
-    label = find_labels(db, [name], model)[name]
+    label = find_label(db, name, model)
     images = marks.list_scored_images(db, label)
     if not images:
         raise InputError(f"no photo has a score for {label.name} yet; run photosearch index FOLDER")
@@ -143,7 +142,7 @@ def judge_sample(
 
     A photo that is not where it was when the sample was drawn was grey on the sheet, and is left unjudged.
     """
-    label = find_labels(db, [name], model)[name]
+    label = find_label(db, name, model)
     drawn = marks.list_samples(db, label)
     numbers = ", ".join(map(str, drawn))
     if sheet is None and len(drawn) > 1:

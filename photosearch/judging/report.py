@@ -12,7 +12,8 @@ from photosearch.library import classifiers, marks
 from photosearch.library.database import Database
 from photosearch.library.marks import Sample, SamplePhoto
 from photosearch.library.records import Label
-from photosearch.search.find import check_folder, find_labels, list_labels
+from photosearch.search.labels import find_label, list_labels
+from photosearch.search.scope import check_folder
 
 SHARES = ("precision", "recall", "f1", "accuracy")
 MAX_GROWTH = 0.1  # of its photos a library may have gained or lost between two samples that count together
@@ -127,7 +128,7 @@ def choose_label(db: Database, name: str | None, model: str | None) -> Label:
         if len(marked) > 1 and "bird" not in marked:
             raise InputError(f"you know something of several labels; say which: --label {' or '.join(marked)}")
         name = "bird" if "bird" in marked or not marked else marked[0]
-    return find_labels(db, [name], model)[name]
+    return find_label(db, name, model)
 
 
 def to_answers(sample: Sample) -> list[sampling.JudgedPhoto]:

@@ -21,7 +21,7 @@ def judge_retrieval(db: Database, likeness: SimilaritySearch, file: str | Path) 
     ids = np.array([i for i in likeness.map.ids.tolist() if i in live], np.int64)
     place = {image_id: n for n, image_id in enumerate(ids.tolist())}
     ranks = []
-    units = likeness.read_texts(list(queries))
+    units = likeness.embed_texts(list(queries))
     for unit, paths in zip(units, queries.values(), strict=True):
         images = []
         for path in paths:

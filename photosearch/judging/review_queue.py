@@ -17,7 +17,7 @@ from photosearch.errors import InputError
 from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.records import Label
-from photosearch.search.find import find_labels, list_labels
+from photosearch.search.labels import find_label, list_labels
 
 KINDS = ("near", "disagree", "sample")
 MAX_ITEMS = 500
@@ -49,7 +49,7 @@ def build_queue(db: Database, name: str, kind: Kind, *, n: int = 60, model: str 
     """Up to n photos that the user has not judged. Raises QueryError, InputError."""
     if kind not in KINDS:
         raise InputError(f"{kind}: no such queue; there are {', '.join(KINDS)}")
-    label, n = find_labels(db, [name], model)[name], min(n, MAX_ITEMS)
+    label, n = find_label(db, name, model), min(n, MAX_ITEMS)
     if kind == "near":
         return ReviewQueue(label, kind, tuple(ReviewItem(*row) for row in marks.list_nearest_unjudged(db, label, n)))
     if kind == "disagree":

@@ -24,8 +24,7 @@ from photosearch.library.database import Database
 from photosearch.library.labels import read_labels
 from photosearch.library.marks import Mark
 from photosearch.library.photos import find_image_at
-from photosearch.search.find import resolve_label
-from photosearch.search.user_labels import check_name
+from photosearch.search.label_names import check_label_name, resolve_label
 
 COLUMNS = ("path", "label", "present")
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
@@ -64,7 +63,7 @@ def import_rows(
     skip_unknown: pass over photos that the library doesn't hold, instead of refusing the file. new: labels that nobody
     knows yet. Raises InputError.
     """
-    known = [label.name for label in read_labels(db)] + marks.list_marked_labels(db) + list(map(check_name, new))
+    known = [label.name for label in read_labels(db)] + marks.list_marked_labels(db) + list(map(check_label_name, new))
     kept: dict[tuple[str, int], Row] = {}
     passed = 0
     for row in rows:

@@ -27,7 +27,7 @@ from photosearch.library.labels import find_vector_model, read_labels
 from photosearch.library.models import find_scorers
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
 from photosearch.library.scores import put_user_scores, read_scores
-from photosearch.search.find import resolve_label
+from photosearch.search.label_names import resolve_label
 from photosearch.search.vectors import VectorMap
 
 MIN_MARKS = 5  # marks of each kind

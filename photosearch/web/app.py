@@ -184,8 +184,8 @@ class Browse:
         name, result = self.results.ask(library, question)
         answer, label = result.answer, asked.get("label") or next(iter(result.answer.labels), None)
         return {
-            "result": name, "asked": answer.asked, "by": answer.by, "models": answer.models, "labels": answer.labels,
-            "similar": answer.similar, "explained": answer.explained, "label": label,
+            "result": name, "asked": answer.question, "by": answer.ranked_by, "models": answer.models,
+            "labels": answer.labels, "similar": answer.similar, "explained": answer.explanation, "label": label,
             "total": len(result.found) if result.whole else None, "rows": _rows(library, result, 0, PAGE, label),
         }  # fmt: skip
 
@@ -226,10 +226,7 @@ class Browse:
 
     def list_labels(self, library: Library, _: QueryParams) -> list[dict[str, Any]]:
         own = library.models.default
-        return [
-            {"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved, "answers": x.model == own}
-            for x in library.labels.list()
-        ]
+        return [{**label.to_json(), "answers": label.model == own} for label in library.labels.list()]
 
     def list_folders(self, library: Library, _: QueryParams) -> list[dict[str, str]]:
         return [{"id": _folder_id(path), "path": path} for path in library.folders.list_paths()]

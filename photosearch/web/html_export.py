@@ -68,7 +68,7 @@ def export_found(library: Library, answer: Answer, path: Path, *, most_bytes: in
     most_bytes: of the pictures; the best come first, and the rest is left out. Raises InputError where the file can't
     be written.
     """
-    wanted = [(f.image_id, f.path, f.score, f.taken.replace("T", " "), f.taken_from) for f in answer.found]
+    wanted = [(f.image_id, f.path, f.score, f.taken.replace("T", " "), f.taken_from) for f in answer]
     with Thumbnails(library.thumbnails_folder) as thumbnails:
         shown = _take(_show(library, thumbnails, wanted), most_bytes)
     size = _write(path, "found.html", answer=answer, shown=shown, left_out=len(wanted) - len(shown))

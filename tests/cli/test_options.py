@@ -83,7 +83,7 @@ def test_what_goes_out_to_side_cars_can_be_chosen(desk: Desk) -> None:
     assert written("--short") == ["red.xmp", "white.xmp"]
     assert written("--under", desk.photos / "2019") == ["white.png.xmp"]
     wrong = desk.run("export", "red", "--xmp", "--model", "nope")
-    assert (wrong.exit_code, "nope has looked at no photo here" in wrong.stderr) == (1, True)
+    assert (wrong.exit_code, "nope has not indexed any photos" in wrong.stderr) == (1, True)
 
 
 @pytest.mark.option("truth import --new", "truth import --complete", "truth import --under")

@@ -52,7 +52,7 @@ def test_a_new_label_is_learned_and_finds_what_was_not_marked(seen):
     assert told["intervals"]["recall"][0] < told["recall"] <= told["intervals"]["recall"][1]
     assert (told["pictures"], told["found"]) == (3 * N, len(found))
     assert "6 marked yes and 12 no, none of them drawn by `sample`" in told["rests_on"]
-    described = seen.asks.labels.describe("my night")
+    described = seen.asks.labels.describe("my night").to_json()
     assert (described["rests_on"], described["learned"]["kept"]) == (told["rests_on"], "learned")
 
 
@@ -120,30 +120,30 @@ def test_a_new_label_that_is_undone_is_gone_and_its_marks_stay(seen):
 def test_a_description_that_was_replaced_is_one_again_after_an_undo(seen):
     seen.asks.labels.add("mine", "green")  # which none of these is
     seen.asks.labels.set_threshold(seen.asks.labels.get("mine"), 0.4)
-    before = [(f.path, f.score) for f in seen.ask("mine", min_score=0).found]
+    before = [(f.path, f.score) for f in seen.ask("mine", min_score=0)]
     mark(seen, "mine", "dark", "red white")
     assert seen.asks.labels.learn("mine").kept == "learned"
     assert (seen.asks.labels.get("mine").threshold, seen.asks.labels.get("mine").saved) == (0.5, False)
     seen.asks._session.rescore()  # what an index run does at its end
     assert kinds(seen.find("mine")) == {"dark"}
     assert seen.asks.labels.undo_learning("mine").threshold == 0.4
-    assert [(f.path, f.score) for f in seen.ask("mine", min_score=0).found] == before
+    assert [(f.path, f.score) for f in seen.ask("mine", min_score=0)] == before
 
 
 def test_more_marks_make_a_second_head_only_if_it_is_better_and_undo_goes_step_by_step(seen):
     mark(seen, "my night", "dark", "white", 5)
     seen.asks.labels.learn("my night")
-    first = [(f.path, f.score) for f in seen.ask("my night", min_score=0).found]
+    first = [(f.path, f.score) for f in seen.ask("my night", min_score=0)]
     mark(seen, "my night", "dark", "red white", 12)
     again = seen.asks.labels.learn("my night")
     assert again.told["before"]["model"] == "yours"
     assert again.kept == "before", "all marks are told apart already"
-    assert [(f.path, f.score) for f in seen.ask("my night", min_score=0).found] == first
+    assert [(f.path, f.score) for f in seen.ask("my night", min_score=0)] == first
     mark(seen, "my night", "red", "dark", 12)  # the meaning has changed
     assert seen.asks.labels.learn("my night").kept == "learned"
     assert kinds(seen.find("my night", limit=10)) == {"red"}
     assert seen.asks.labels.undo_learning("my night").model == "yours"
-    assert [(f.path, round(f.score, 6)) for f in seen.ask("my night", min_score=0).found] == [
+    assert [(f.path, round(f.score, 6)) for f in seen.ask("my night", min_score=0)] == [
         (path, round(score, 6)) for path, score in first
     ]
 
@@ -213,7 +213,7 @@ def test_a_label_that_was_learned_can_be_removed(seen):
     seen.asks.labels.learn("my night")
     seen.asks.labels.remove("my night")
     assert classifiers.list_classifiers(seen.under.db) == []
-    assert seen.ask("my night").by == "similarity"
+    assert seen.ask("my night").ranked_by == "similarity"
 
 
 def test_what_is_forgotten_leaves_no_trace_in_what_was_learned(seen):
