@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
-    from photosearch.judging.report import LabelReport
+    from photosearch.judging.report import LabelReport, LabelsReport
+    from photosearch.judging.retrieval import RetrievalReport
     from photosearch.library.images import ImageDetails
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer
@@ -328,15 +329,15 @@ class Library:
             threshold=threshold, at_precision=at_precision, at_recall=at_recall, calibration=calibration,
         )  # fmt: skip
 
-    def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "dict[str, Any]":
+    def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "LabelsReport":
         """The same for every label that you marked, with averages and confusions. Raises InputError."""
         from photosearch.judging.report import report_labels
 
         return report_labels(self._session.db, model=model, under=None if under is None else os.fspath(under))
 
-    def report_retrieval(self, file: str | Path, *, model: str | None = None) -> "dict[str, Any]":
+    def report_retrieval(self, file: str | Path, *, model: str | None = None) -> "RetrievalReport":
         """How well descriptions find the photos that a CSV file (query,path) names for them. Raises InputError."""
-        from photosearch.judging.retrieving import judge_retrieval
+        from photosearch.judging.retrieval import judge_retrieval
 
         with self._session.open_search(model) as search:
             return judge_retrieval(self._session.db, search, file)

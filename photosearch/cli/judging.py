@@ -300,7 +300,7 @@ def report_command(
         if given := [name for name, value in others.items() if value not in (None, False)]:
             raise InputError(f"--retrieval judges all descriptions of a file at once; leave out {', '.join(given)}")
         with open_library(ctx, db) as library:
-            told = library.report_retrieval(retrieval, model=model)
+            told = library.report_retrieval(retrieval, model=model).to_json()
         typer.echo(json.dumps(told, indent=1) if as_json else _describe_retrieval(told))
         return
     if labels:
@@ -310,7 +310,7 @@ def report_command(
         if given := [name for name, value in others.items() if value not in (None, False)]:
             raise InputError(f"--labels tells of all of them, each at its own threshold; leave out {', '.join(given)}")
         with open_library(ctx, db) as library:
-            told = library.report_labels(model=model, under=under)
+            told = library.report_labels(model=model, under=under).to_json()
         if as_json:
             typer.echo(json.dumps(told, indent=1))
         else:
@@ -351,10 +351,10 @@ def report_command(
     if plot is not None:
         from photosearch.judging import plot as drawing
 
-        draw = drawing.reliability if calibration and not precision_recall else drawing.precision_recall
+        draw = drawing.draw_reliability if calibration and not precision_recall else drawing.draw_precision_recall
         draw(Path(plot), compared.judged, compared.threshold, compared.label.name)
         note(f"{plot}: drawn")
-    typer.echo(json.dumps(compared.told, indent=1) if as_json else _describe(compared.told))
+    typer.echo(json.dumps(compared.to_json(), indent=1) if as_json else _describe(compared.to_json()))
 
 
 def _print_labels(told: dict[str, Any]) -> None:
@@ -412,8 +412,8 @@ def _describe(known: dict[str, Any]) -> str:
     ]
     lines += [_figure(name, known[name], known["intervals"][name]) for name in SHARES]
     lines.append(f"{'always no':12}{100 * known['always_no_accuracy']:6.2f} % accuracy")
-    if known["taught"]:
-        lines.append(f"{known['taught']:,} of them it learned from; they count as they were said before they were seen")
+    if n := known["used_for_training"]:
+        lines.append(f"{n:,} of them it learned from; they count as they were said before they were seen")
     if known["not_scored"]:
         lines.append(f"{known['not_scored']:,} more could not be compared: they have no score")
     if known["copies"]:
@@ -529,9 +529,10 @@ def judge_command(
         raise InputError("name the numbers on the sheet that show it, or --none")
     with open_library(ctx, db) as library:
         chosen, told = library.samples.judge(label, numbers or [], unsure or [], model=model, sheet=sheet)
-    left = f", {told.left:,} left out that can't be opened" if told.left else ""
+    left = f", {told.unavailable:,} left out that can't be opened" if told.unavailable else ""
     if told.changed:
         note(f"{say_count(len(told.changed), 'mark')} changed: {', '.join(told.changed)}")
     note(
-        f"sheet {told.sheet}: {told.judged:,} judged, {told.yes:,} of them {chosen.name}{left}; now: photosearch report"
+        f"sheet {told.sheet}: {told.judged:,} judged, {told.positive:,} of them {chosen.name}{left}; "
+        "now: photosearch report"
     )

@@ -10,7 +10,7 @@ Photos that are indexed already need no new look, and new ones get their scores 
 import contextlib
 import shlex
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -291,20 +291,11 @@ def _choose(
     """
     if marked.by_sample:
         judged = among & marked.judged
-        return _best_f1(margins[judged], marked.present[judged], marked.weight[judged]), None
+        return metrics.threshold_at_best_f1(margins[judged], marked.present[judged], marked.weight[judged]), None
     if found is not None:
         return float(np.sort(library)[-max(1, found)]), None
     expected, threshold = logistic.estimate_present(margins[among & marked.present], library)
     return threshold, expected
-
-
-def _best_f1(margins: Floats, present: Flags, weight: Floats) -> float:
-    """The threshold of the best F1 of what the marks stand for, halfway to the next lower mark."""
-    order = np.argsort(-margins, kind="stable")
-    hits, found = np.cumsum((weight * present)[order]), np.cumsum(weight[order])
-    last = int((2 * hits / (found + hits[-1])).argmax())
-    ranked = margins[order]
-    return float(ranked[last] if last + 1 == len(ranked) else (ranked[last] + ranked[last + 1]) / 2)
 
 
 def _measure(marked: _Marks, scores: Floats, found: Flags) -> dict[str, Any]:
@@ -320,7 +311,7 @@ def _measure(marked: _Marks, scores: Floats, found: Flags) -> dict[str, Any]:
             for some in marked.samples
             if some
         ]
-        estimate = sampling.estimate_together(drawn, 0.5)
+        estimate = sampling.estimate(drawn, 0.5)
         told |= {"precision": estimate.precision, "recall": estimate.recall}
         intervals = estimate.intervals
     told["intervals"] = {name: intervals[name] for name in ("precision", "recall")}
@@ -339,25 +330,20 @@ def _compare(db: Database, fitted: _Fitted, standing: Label, seed: int) -> tuple
     """-> (the standing label's figures on the same marks, why which is kept, whether the new one is)."""
     marked, judged = fitted.marked, fitted.marked.judged
     before = _score_by(db, standing, marked.ids)
-    own, former, better = logistic.compare_rankings(
+    own, former, better = metrics.compare_rankings(
         fitted.scores[judged], before[judged], marked.present[judged], marked.weight[judged], draws=REDRAWS, seed=seed
     )
     told = {
         **_measure(marked, before, before >= standing.threshold), "model": standing.model,
         "threshold": standing.threshold, "found": _count_found(db, standing), "new_is_better_in": better,
     }  # fmt: skip
-    f1, old_f1 = _f1(fitted.told), _f1(told)
+    f1, old_f1 = (metrics.f1_score(t["precision"], t["recall"]) for t in (fitted.told, told))
     why = (
         f"average precision on the same marks: {own:.3f}, against {former:.3f} of the label that stood, by "
         f"{standing.model}; better in {100 * better:.0f} of 100 redraws of the marks, and {100 * SURE:.0f} are asked "
         f"for; F1 {f1:.3f} against {old_f1:.3f}, and no less is"
     )
     return told, why, own > former and better >= SURE and f1 >= old_f1
-
-
-def _f1(told: Mapping[str, Any]) -> float:
-    precision, recall = told["precision"] or 0.0, told["recall"] or 0.0
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
 def _count_found(db: Database, label: Label) -> int:

@@ -183,28 +183,6 @@ def estimate_present(marked: Floats, library: Floats) -> tuple[float, float]:
     return present, float(thresholds[int(f1.argmax())])
 
 
-def compare_rankings(
-    new: Floats, old: Floats, present: Flags, weight: Floats, *, draws: int, seed: int = 0
-) -> tuple[float, float, float]:
-    """-> (average precision by the new scores, by the old ones, in which share of redraws the new is better).
-
-    Marks are drawn again with replacement, each time the same for both: a paired bootstrap (Efron, "Bootstrap methods",
-    Annals of Statistics 7, 1979). A draw in which both are as good counts half.
-    """
-    from photosearch.judging.metrics import average_precision
-
-    rng, better = np.random.default_rng(seed), 0.0
-    for _ in range(draws):
-        drawn = rng.integers(0, len(present), len(present))
-        pair = [average_precision(s[drawn], present[drawn], weight[drawn]) for s in (new, old)]
-        if pair[0] is None or pair[1] is None:
-            better += 0.5
-        else:
-            better += float(pair[0] > pair[1]) + (pair[0] == pair[1]) / 2
-    own, former = (average_precision(s, present, weight) or 0.0 for s in (new, old))
-    return own, former, better / draws
-
-
 def _reduce(x: Floats) -> tuple[Floats, Floats]:
     """Fewer numbers where there are fewer pictures than those: x = z @ back.T, and a penalty is the same in both."""
     n, dimensions = x.shape

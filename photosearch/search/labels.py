@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from photosearch.errors import InputError
-from photosearch.library import classifiers
+from photosearch.library import classifiers, marks
 from photosearch.library.database import Database
 from photosearch.library.labels import list_described_labels, read_labels
 from photosearch.library.models import list_models, read_stored_card
@@ -75,6 +75,11 @@ def index_labels(labels: Iterable[Label]) -> dict[str, Label]:
     for label in labels:
         by_name.setdefault(label.name, label)
     return by_name
+
+
+def list_known_names(db: Database) -> list[str]:
+    """The names of all labels, and of those that photos were marked with and no model knows."""
+    return list(dict.fromkeys([*(label.name for label in read_labels(db)), *marks.list_marked_labels(db)]))
 
 
 def describe_label(db: Database, word: str, model: str | None = None) -> LabelDetails:

@@ -274,7 +274,7 @@ class Browse:
         found = library.samples.queue(asked.get("label", ""), kind)  # type: ignore[arg-type]  # it refuses what it isn't
         return {
             "label": found.label.name, "model": found.label.model, "threshold": found.label.threshold,
-            "kind": found.kind, "other": found.other, "left": found.left, "asked": [asdict(a) for a in found.asked],
+            "kind": found.kind, "other": found.other, "left": found.unjudged, "asked": [asdict(a) for a in found.items],
         }  # fmt: skip
 
     def report(self, library: Library, asked: QueryParams) -> dict[str, Any]:
@@ -285,7 +285,7 @@ class Browse:
             return {**told, "report": None, "judged": []}
         at = _number(asked["threshold"]) if asked.get("threshold") else None
         compared = library.report(label.name, threshold=at)
-        return {**told, "report": {k: v for k, v in compared.told.items() if k != "mistakes"},
+        return {**told, "report": {k: v for k, v in compared.to_json().items() if k != "mistakes"},
                 "judged": [(round(j.score, 4), j.present) for j in compared.judged]}  # fmt: skip
 
     def mark(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:

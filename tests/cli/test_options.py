@@ -218,7 +218,7 @@ def test_a_report_is_on_the_label_and_the_folder_that_are_named(desk: Desk) -> N
     desk.index()
     desk.run("mark", desk.photos / "red.jpg", "--is", "red", "--not", "blue")
     desk.run("mark", desk.photos / "2019" / "blue.webp", "--is", "blue", "--not", "red")
-    assert desk.run("report").stderr.startswith("photosearch: you know something of several labels; say which: ")
+    assert desk.run("report").stderr.startswith("photosearch: photos are marked with several labels; choose one: ")
 
     def told(*more: object) -> list[object]:
         known = json.loads(desk.run("report", "--label", "blue", "--json", *more).stdout)

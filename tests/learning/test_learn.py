@@ -155,8 +155,8 @@ def test_the_report_counts_marks_by_heads_that_had_not_seen_them(seen):
         side = "positive" if rng.random() < 0.5 else "negative"
         seen.asks.marks.add(seen.folder / name, **{side: ["luck"]}, new=True)
     seen.asks.labels.learn("luck")
-    told = seen.asks.report("luck").told
-    assert (told["n"], told["taught"]) == (3 * N, 3 * N)
+    told = seen.asks.report("luck").to_json()
+    assert (told["n"], told["used_for_training"]) == (3 * N, 3 * N)
     taught = classifiers.read_training_marks(seen.under.db, seen.asks.labels.get("luck"))
     scores = [score for _, score in taught.values()]
     assert told["tp"] + told["fp"] == sum(score >= 0.5 for score in scores)
@@ -172,7 +172,7 @@ def test_marks_that_a_sample_drew_decide_alone_and_speak_of_the_library(seen):
     assert "that `sample` drew from the library" in learned.told["rests_on"]
     assert learned.kept == "learned"
     assert kinds(seen.find("red")) == {"red"}, "drawn marks choose the threshold, too"
-    report = seen.asks.report("red").told
+    report = seen.asks.report("red").to_json()
     assert report["library"]["sheets"] == [drawn.id]
     assert report["library"]["precision"] > 0.9
 

@@ -96,14 +96,3 @@ def test_margins_and_scores_are_the_same_thing(margin):
     assert score == pytest.approx(1 / (1 + math.exp(-margin)) if margin > -700 else 0)
     (back,) = logistic.logit(np.array([score]))
     assert back == pytest.approx(max(-13.8, min(13.8, margin)), abs=0.1)
-
-
-def test_rankings_are_compared_on_the_same_redraws():
-    present = np.arange(40) % 2 == 0
-    good = np.where(present, 0.9, 0.1) + np.linspace(0, 0.05, 40)
-    poor = np.linspace(0, 1, 40)
-    one = np.ones(40)
-    own, former, better = logistic.compare_rankings(good, poor, present, one, draws=200)
-    assert (own, better) == (1, 1)
-    assert former < 0.7
-    assert logistic.compare_rankings(poor, poor, present, one, draws=200)[2] == 0.5

@@ -191,9 +191,9 @@ def check_report(
         with pytest.raises(InputError):
             report_label(db, label.name, model=label.model)
         return
-    meant = metrics.to_json(label.name, judged, label.threshold)
+    meant = metrics.measure(label.name, judged, label.threshold).to_json()
     meant |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures),
-              "taught": 0}  # fmt: skip
+              "used_for_training": 0}  # fmt: skip
     said = [
         sampling.JudgedPhoto(before if (now := memory.score(i, label)) is None else now, stratum, size,
                         memory.truth.get((label.name, i)))
@@ -202,9 +202,9 @@ def check_report(
     if any(a.present is not None for a in said):
         kept = marks.find_sample(db, label)
         assert kept is not None
-        meant["library"] = sampling.to_json(label.name, sampling.estimate(said, label.threshold, seed=kept.seed))
-        meant["library"] |= {"sheets": [kept.id], "sheets_left_out": []}
-    assert report_label(db, label.name, model=label.model).told == meant
+        estimate = sampling.estimate([said], label.threshold, seed=kept.seed)
+        meant["library"] = {"label": label.name, **estimate.to_json(), "sheets": [kept.id], "sheets_left_out": []}
+    assert report_label(db, label.name, model=label.model).to_json() == meant
 
 
 def check_counts(db: Database, memory: Memory) -> None:

@@ -99,8 +99,8 @@ def test_described_label_is_sampled_judged_and_reported(seen):
     assert len(drawn.photos) == 5
     number = [p.path for p in drawn.photos].index(str(seen.folder / "black.png")) + 1
     label, told = seen.asks.samples.judge("night", [str(number)])
-    assert (label.name, told.judged, told.yes) == ("night", 5, 1)
-    report = seen.asks.report("night").told
+    assert (label.name, told.judged, told.positive) == ("night", 5, 1)
+    report = seen.asks.report("night").to_json()
     assert (report["tp"], report["fp"], report["fn"], report["model"]) == (1, 1, 0, "yours")
     better = seen.asks.report("night", at_precision=1.0)
     seen.asks.labels.set_threshold(better.label, better.threshold)
@@ -191,7 +191,7 @@ def test_remove_label_keeps_its_marks(seen):
     assert [t.present for t in seen.asks.marks.list("night")] == [True]
     assert seen.ask("night").ranked_by == "similarity"
     seen.asks.labels.add("night", "black")
-    assert seen.asks.report("night").told["tp"] == 1
+    assert seen.asks.report("night").to_json()["tp"] == 1
 
 
 def test_remove_label_refuses_a_models_label(seen):
