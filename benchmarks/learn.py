@@ -122,7 +122,8 @@ def improve_bird(library: Library, name: str, truth: Truth, how: str, n: int = 6
     before = count_found(library, "bird", rest)
     learned = library.labels.learn("bird")
     after = count_found(library, "bird", rest)
-    new, old = learned.told, learned.told["before"]
+    new = learned.to_json()
+    old = new["before"]
     whole = {
         "before": _add_counts([before, old]),
         "after": _add_counts([after, new if learned.kept == "learned" else old]),
@@ -131,7 +132,7 @@ def improve_bird(library: Library, name: str, truth: Truth, how: str, n: int = 6
         library.labels.undo_learning("bird")
     library.marks.remove(marked, ["bird"])
     return {"library": name, "how": how, "yes": sum(truth[p] for p in marked), "no": sum(not truth[p] for p in marked),
-            "kept": learned.kept, "why": learned.why, "before": before, "after": after,
+            "kept": learned.kept, "why": learned.report.why, "before": before, "after": after,
             "whole": whole}  # fmt: skip
 
 

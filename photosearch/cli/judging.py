@@ -101,11 +101,11 @@ def learn_command(
             note(f"{label} is no label any more" if now is None else f"{now.name} is answered by {now.model} again")
             return
         learned = library.labels.learn(label, model=model)
-    typer.echo(json.dumps(learned.told, indent=1) if as_json else escape(_describe_learned(learned.told)))
+    typer.echo(json.dumps(learned.to_json(), indent=1) if as_json else escape(_describe_learned(learned.to_json())))
     name = shlex.quote(learned.label.name)
     if learned.kept == "learned":
         note(f"find {name} takes what was learned; to go back: photosearch learn {name} --undo")
-    if not learned.told["of_the_library"]:
+    if not learned.report.of_the_library:
         note(f"to know how right it is on the whole library: photosearch sample {name} -n 60")
 
 

@@ -77,6 +77,11 @@ def index_labels(labels: Iterable[Label]) -> dict[str, Label]:
     return by_name
 
 
+def get_label(db: Database, name: str, model: str | None = None) -> Label | None:
+    """The label of exactly this name, the default model's first; None without one. model: only that model's."""
+    return index_labels(read_labels(db, model)).get(name)
+
+
 def list_known_names(db: Database) -> list[str]:
     """The names of all labels, and of those that photos were marked with and no model knows."""
     return list(dict.fromkeys([*(label.name for label in read_labels(db)), *marks.list_marked_labels(db)]))
