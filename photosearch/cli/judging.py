@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -172,7 +171,7 @@ def truth_import(
         told = library.marks.import_keywords(
             under=under, new=new or (), complete=complete or (), rated=dict(map(_read_rated, rated or ()))
         )
-    for path, why in told.left_alone[:NAMED]:
+    for path, why in told.skipped[:NAMED]:
         note(f"{path}: not read: {why}")
     for keyword, n in told.unknown.most_common(NAMED):
         note(f"{keyword}: no label of that name, on {say_count(n, 'photo')}; --new {shlex.quote(keyword)} makes it one")
@@ -218,19 +217,19 @@ def export_command(
             labels, under=under, model=model, marked=marked, short=short, dry_run=dry_run
         )
     if as_json:
-        typer.echo(json.dumps(asdict(told), indent=1))
+        typer.echo(json.dumps(told.to_json(), indent=1))
     else:
-        changes = [[*(f"+{k}" for k in w.put), *(f"-{k}" for k in w.taken)] for w in told.written]
+        changes = [[*(f"+{k}" for k in w.added), *(f"-{k}" for k in w.removed)] for w in told.written]
         rows = [(w.path, "new" if w.new else "merged", " ".join(c)) for w, c in zip(told.written, changes, strict=True)]
         print_table(("side-car", "", "keywords"), rows)
-    for path, why in told.left_alone[:NAMED]:
+    for path, why in told.skipped[:NAMED]:
         note(f"{path}: left alone: {why}")
-    if told.absent:
-        note(f"{say_count(told.absent, 'photo')} passed over: not there now")
+    if told.missing:
+        note(f"{say_count(told.missing, 'photo')} passed over: not there now")
     done = "would be written" if dry_run else "written"
-    alone = f", {len(told.left_alone):,} left alone" if told.left_alone else ""
-    note(f"{say_count(len(told.written), 'side-car')} {done}, {told.same:,} said so already{alone}")
-    if told.left_alone:
+    alone = f", {len(told.skipped):,} left alone" if told.skipped else ""
+    note(f"{say_count(len(told.written), 'side-car')} {done}, {told.unchanged:,} said so already{alone}")
+    if told.skipped:
         raise typer.Exit(1)
 
 
