@@ -62,7 +62,6 @@ UNUSED = {  # what the product itself refers to nowhere, each with its reason
     # What a query means, in plain Python: tests hold the SQL of library/matching.py against it.
     "photosearch.query.matches",
     "photosearch.query.score",
-    "photosearch.search.similarity_cutoff.describe",  # a rank that no answer shows
 }
 
 

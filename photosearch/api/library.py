@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from photosearch.api.albums import Albums
 from photosearch.api.folders import Folders
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from photosearch.api.status import Progress, Status
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
-    from photosearch.judging.report import LabelReport
+    from photosearch.judging.report import LabelReport, LabelsReport
+    from photosearch.judging.retrieval import RetrievalReport
     from photosearch.library.images import ImageDetails
     from photosearch.library.records import Run
     from photosearch.search.duplicates import Group
-    from photosearch.search.find import Answer, Question
+    from photosearch.search.find import Answer
+    from photosearch.search.understand import Question
 
 
 def default_path() -> Path:
@@ -256,7 +258,7 @@ class Library:
             "best", model,
         )  # fmt: skip
         counted = count(self._session.db, asked, up_to)
-        return len(find(self._session.db, asked, self._session.read_vector).found) if counted is None else counted
+        return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
 
     def complete(self, text: str) -> list[str]:
         """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
@@ -329,15 +331,15 @@ class Library:
             threshold=threshold, at_precision=at_precision, at_recall=at_recall, calibration=calibration,
         )  # fmt: skip
 
-    def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "dict[str, Any]":
+    def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "LabelsReport":
         """The same for every label that you marked, with averages and confusions. Raises InputError."""
         from photosearch.judging.report import report_labels
 
         return report_labels(self._session.db, model=model, under=None if under is None else os.fspath(under))
 
-    def report_retrieval(self, file: str | Path, *, model: str | None = None) -> "dict[str, Any]":
+    def report_retrieval(self, file: str | Path, *, model: str | None = None) -> "RetrievalReport":
         """How well descriptions find the photos that a CSV file (query,path) names for them. Raises InputError."""
-        from photosearch.judging.retrieving import judge_retrieval
+        from photosearch.judging.retrieval import judge_retrieval
 
         with self._session.open_search(model) as search:
             return judge_retrieval(self._session.db, search, file)
@@ -385,13 +387,13 @@ def _make_question(
     sort: Literal["best", "date"],
     model: str | None,
 ) -> "Question":
-    from photosearch.search.find import Question
+    from photosearch.search.understand import Question
 
     similar = max_similar if max_similar is not None else limit
     question = Question(
-        words, limit, reading=query_mode, like=tuple(os.fspath(photo) for photo in like),
+        words, limit, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
         unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
         under=None if under is None else os.fspath(under), since=since, until=until, file_dates=file_dates, sort=sort,
         model=model,
     )  # fmt: skip
-    return question if similar is None else replace(question, most_similar=similar)
+    return question if similar is None else replace(question, max_similar=similar)

@@ -52,7 +52,7 @@ class Marks:
     def list(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Mark]":
         """The marks, one for each photo and label. under: a folder. Raises InputError."""
         from photosearch.library.marks import list_marks
-        from photosearch.search.find import check_folder
+        from photosearch.search.scope import check_folder
 
         folder = None if under is None else check_folder(self._session.db, os.fspath(under))
         return list_marks(self._session.db, label, under=folder)

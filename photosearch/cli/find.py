@@ -11,17 +11,13 @@ from photosearch.cli.output import escape, note, print_csv, print_paths, print_t
 from photosearch.cli.preview import check_terminal, draw_photos
 from photosearch.cli.root import App, AsJson, Db, OneModel, Under, app, label_argument, open_library, path_option
 from photosearch.errors import InputError
+from photosearch.search.limits import MAX_COUNTED, PREVIEW_PHOTOS, TABLE_PHOTOS, choose_limits
 
 if TYPE_CHECKING:
     from photosearch import Library
     from photosearch.search.find import Answer
 
-SHOWN = 100  # rows of `find`'s table of a label, where --limit doesn't say
-PREVIEWED = 12  # photos that --preview draws, where --limit doesn't say
-SHOWN_SIMILAR = 20  # the same for a description
-EVERYTHING = 10**9
 NAMED = 20  # missing photos, at most, that are named one by one
-COUNTED = 10_000  # matches, at most, that are counted to say how many there are
 
 
 @app.command("find")
@@ -87,8 +83,7 @@ def find_command(
     asked = " ".join(words or ())
     if preview:
         check_terminal()
-    most = SHOWN if limit is None and plain else PREVIEWED if limit is None and preview else limit or None
-    similar = SHOWN_SIMILAR if limit is None else limit or EVERYTHING
+    most, similar = choose_limits(limit, TABLE_PHOTOS if plain else PREVIEW_PHOTOS if preview else None)
     with open_library(ctx, db) as library:
         options: dict[str, Any] = {
             "min_score": min_score, "under": under, "since": since, "until": until, "file_dates": file_dates,
@@ -98,28 +93,28 @@ def find_command(
         }  # fmt: skip
         order: Literal["best", "date"] = "date" if sort == "date" else "best"
         answer = library.find(asked, limit=most, max_similar=similar, sort=order, **options)
-        labelled = answer.by == "label"
-        unseen = library.find_missing([f.path for f in answer.found]) if plain or as_json else {}
-        of = library.count(asked, up_to=COUNTED + 1, **options) if labelled and answer.more and limit is None else 0
+        labelled = answer.ranked_by == "label"
+        unseen = library.find_missing([f.path for f in answer]) if plain or as_json else {}
+        of = library.count(asked, up_to=MAX_COUNTED + 1, **options) if labelled and answer.more and limit is None else 0
         if preview:
-            draw_photos(library, answer.found)
+            draw_photos(library, answer.photos)
         if html is not None:
             _write_page(library, answer, Path(html))
         if open_:
             _open_page(library, answer)
     if explain:
-        for line in answer.explained:
+        for line in answer.explanation:
             note(line)
-    found, by = answer.found, " and ".join(answer.models)
+    found, by = answer.photos, " and ".join(answer.models)
     if as_json:
         what, how = ("label", "score") if labelled else ("description", "similarity")
-        rows = [{"path": f.path, what: answer.asked, how: f.score, "taken": f.taken, "taken_from": f.taken_from,
+        rows = [{"path": f.path, what: answer.question, how: f.score, "taken": f.taken, "taken_from": f.taken_from,
                  "model": by, "there": f.path not in unseen} for f in found]  # fmt: skip
         typer.echo(json.dumps(rows, indent=1))
     elif as_csv:
         kinds = ("label", "score") if labelled else ("description", "similarity")
         head = ("path", *kinds, "taken", "taken_from", "model")
-        print_csv([head, *((f.path, answer.asked, f.score, f.taken, f.taken_from, by) for f in found)])
+        print_csv([head, *((f.path, answer.question, f.score, f.taken, f.taken_from, by) for f in found)])
     elif paths or null:
         print_paths(found, b"\0" if null else b"\n")
     elif plain:
@@ -127,7 +122,7 @@ def find_command(
                   ", ".join(filter(None, (f"by {f.taken_from}", unseen.get(f.path))))) for f in found]  # fmt: skip
         print_table(("score" if labelled else "similarity", "path", "taken", ""), cells)
     if not answer.similar:
-        note(f"nothing found is similar enough to {answer.asked!r}, by {by}; --min-similarity -1 shows the nearest")
+        note(f"nothing found is similar enough to {answer.question!r}, by {by}; --min-similarity -1 shows the nearest")
     elif not found:
         note(f"nothing found by {by}")
     elif plain:
@@ -170,7 +165,7 @@ def describe_found(shown: int, of: int, by: str, first: str = "best") -> str:
     """of: how many there are where some are left out, else 0."""
     if not of:
         return f"{say_count(shown, 'photo')} by {by}"
-    whole = f"{of:,}" if of <= COUNTED else f"more than {COUNTED:,}"
+    whole = f"{of:,}" if of <= MAX_COUNTED else f"more than {MAX_COUNTED:,}"
     return f"the {first} {shown:,} of {whole} by {by}; --limit 0 shows all"
 
 
@@ -186,12 +181,11 @@ def labels_command(
     """What `find` can look for, and from which score on."""
     with open_library(ctx, db) as library:
         known = library.labels.list(model)
-        told = None if name is None else library.labels.describe(name, model)
+        told = None if name is None else library.labels.describe(name, model).to_json()
     if told is not None:
         typer.echo(json.dumps(told, indent=1) if as_json else escape(_describe_label(told)))
     elif as_json:
-        rows = [{"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved} for x in known]
-        typer.echo(json.dumps(rows, indent=1))
+        typer.echo(json.dumps([label.to_json() for label in known], indent=1))
     elif tree:
         for line in _draw_tree(list(dict.fromkeys(x.name for x in known))):
             typer.echo(escape(line))

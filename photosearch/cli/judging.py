@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -101,11 +100,11 @@ def learn_command(
             note(f"{label} is no label any more" if now is None else f"{now.name} is answered by {now.model} again")
             return
         learned = library.labels.learn(label, model=model)
-    typer.echo(json.dumps(learned.told, indent=1) if as_json else escape(_describe_learned(learned.told)))
+    typer.echo(json.dumps(learned.to_json(), indent=1) if as_json else escape(_describe_learned(learned.to_json())))
     name = shlex.quote(learned.label.name)
     if learned.kept == "learned":
         note(f"find {name} takes what was learned; to go back: photosearch learn {name} --undo")
-    if not learned.told["of_the_library"]:
+    if not learned.report.of_the_library:
         note(f"to know how right it is on the whole library: photosearch sample {name} -n 60")
 
 
@@ -172,7 +171,7 @@ def truth_import(
         told = library.marks.import_keywords(
             under=under, new=new or (), complete=complete or (), rated=dict(map(_read_rated, rated or ()))
         )
-    for path, why in told.left_alone[:NAMED]:
+    for path, why in told.skipped[:NAMED]:
         note(f"{path}: not read: {why}")
     for keyword, n in told.unknown.most_common(NAMED):
         note(f"{keyword}: no label of that name, on {say_count(n, 'photo')}; --new {shlex.quote(keyword)} makes it one")
@@ -218,19 +217,19 @@ def export_command(
             labels, under=under, model=model, marked=marked, short=short, dry_run=dry_run
         )
     if as_json:
-        typer.echo(json.dumps(asdict(told), indent=1))
+        typer.echo(json.dumps(told.to_json(), indent=1))
     else:
-        changes = [[*(f"+{k}" for k in w.put), *(f"-{k}" for k in w.taken)] for w in told.written]
+        changes = [[*(f"+{k}" for k in w.added), *(f"-{k}" for k in w.removed)] for w in told.written]
         rows = [(w.path, "new" if w.new else "merged", " ".join(c)) for w, c in zip(told.written, changes, strict=True)]
         print_table(("side-car", "", "keywords"), rows)
-    for path, why in told.left_alone[:NAMED]:
+    for path, why in told.skipped[:NAMED]:
         note(f"{path}: left alone: {why}")
-    if told.absent:
-        note(f"{say_count(told.absent, 'photo')} passed over: not there now")
+    if told.missing:
+        note(f"{say_count(told.missing, 'photo')} passed over: not there now")
     done = "would be written" if dry_run else "written"
-    alone = f", {len(told.left_alone):,} left alone" if told.left_alone else ""
-    note(f"{say_count(len(told.written), 'side-car')} {done}, {told.same:,} said so already{alone}")
-    if told.left_alone:
+    alone = f", {len(told.skipped):,} left alone" if told.skipped else ""
+    note(f"{say_count(len(told.written), 'side-car')} {done}, {told.unchanged:,} said so already{alone}")
+    if told.skipped:
         raise typer.Exit(1)
 
 
@@ -300,7 +299,7 @@ def report_command(
         if given := [name for name, value in others.items() if value not in (None, False)]:
             raise InputError(f"--retrieval judges all descriptions of a file at once; leave out {', '.join(given)}")
         with open_library(ctx, db) as library:
-            told = library.report_retrieval(retrieval, model=model)
+            told = library.report_retrieval(retrieval, model=model).to_json()
         typer.echo(json.dumps(told, indent=1) if as_json else _describe_retrieval(told))
         return
     if labels:
@@ -310,7 +309,7 @@ def report_command(
         if given := [name for name, value in others.items() if value not in (None, False)]:
             raise InputError(f"--labels tells of all of them, each at its own threshold; leave out {', '.join(given)}")
         with open_library(ctx, db) as library:
-            told = library.report_labels(model=model, under=under)
+            told = library.report_labels(model=model, under=under).to_json()
         if as_json:
             typer.echo(json.dumps(told, indent=1))
         else:
@@ -351,10 +350,10 @@ def report_command(
     if plot is not None:
         from photosearch.judging import plot as drawing
 
-        draw = drawing.reliability if calibration and not precision_recall else drawing.precision_recall
+        draw = drawing.draw_reliability if calibration and not precision_recall else drawing.draw_precision_recall
         draw(Path(plot), compared.judged, compared.threshold, compared.label.name)
         note(f"{plot}: drawn")
-    typer.echo(json.dumps(compared.told, indent=1) if as_json else _describe(compared.told))
+    typer.echo(json.dumps(compared.to_json(), indent=1) if as_json else _describe(compared.to_json()))
 
 
 def _print_labels(told: dict[str, Any]) -> None:
@@ -412,8 +411,8 @@ def _describe(known: dict[str, Any]) -> str:
     ]
     lines += [_figure(name, known[name], known["intervals"][name]) for name in SHARES]
     lines.append(f"{'always no':12}{100 * known['always_no_accuracy']:6.2f} % accuracy")
-    if known["taught"]:
-        lines.append(f"{known['taught']:,} of them it learned from; they count as they were said before they were seen")
+    if n := known["used_for_training"]:
+        lines.append(f"{n:,} of them it learned from; they count as they were said before they were seen")
     if known["not_scored"]:
         lines.append(f"{known['not_scored']:,} more could not be compared: they have no score")
     if known["copies"]:
@@ -529,9 +528,10 @@ def judge_command(
         raise InputError("name the numbers on the sheet that show it, or --none")
     with open_library(ctx, db) as library:
         chosen, told = library.samples.judge(label, numbers or [], unsure or [], model=model, sheet=sheet)
-    left = f", {told.left:,} left out that can't be opened" if told.left else ""
+    left = f", {told.unavailable:,} left out that can't be opened" if told.unavailable else ""
     if told.changed:
         note(f"{say_count(len(told.changed), 'mark')} changed: {', '.join(told.changed)}")
     note(
-        f"sheet {told.sheet}: {told.judged:,} judged, {told.yes:,} of them {chosen.name}{left}; now: photosearch report"
+        f"sheet {told.sheet}: {told.judged:,} judged, {told.positive:,} of them {chosen.name}{left}; "
+        "now: photosearch report"
     )

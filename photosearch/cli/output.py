@@ -121,7 +121,7 @@ def print_csv(rows: Iterable[Sequence[object]]) -> None:
 
 
 def to_csv(rows: Iterable[Sequence[object]]) -> bytes:
-    from photosearch.judging.truth import format_csv
+    from photosearch.judging.csv_rows import format_csv
 
     return to_bytes(format_csv(rows))
 

@@ -184,8 +184,8 @@ class Browse:
         name, result = self.results.ask(library, question)
         answer, label = result.answer, asked.get("label") or next(iter(result.answer.labels), None)
         return {
-            "result": name, "asked": answer.asked, "by": answer.by, "models": answer.models, "labels": answer.labels,
-            "similar": answer.similar, "explained": answer.explained, "label": label,
+            "result": name, "asked": answer.question, "by": answer.ranked_by, "models": answer.models,
+            "labels": answer.labels, "similar": answer.similar, "explained": answer.explanation, "label": label,
             "total": len(result.found) if result.whole else None, "rows": _rows(library, result, 0, PAGE, label),
         }  # fmt: skip
 
@@ -226,10 +226,7 @@ class Browse:
 
     def list_labels(self, library: Library, _: QueryParams) -> list[dict[str, Any]]:
         own = library.models.default
-        return [
-            {"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved, "answers": x.model == own}
-            for x in library.labels.list()
-        ]
+        return [{**label.to_json(), "answers": label.model == own} for label in library.labels.list()]
 
     def list_folders(self, library: Library, _: QueryParams) -> list[dict[str, str]]:
         return [{"id": _folder_id(path), "path": path} for path in library.folders.list_paths()]
@@ -277,7 +274,7 @@ class Browse:
         found = library.samples.queue(asked.get("label", ""), kind)  # type: ignore[arg-type]  # it refuses what it isn't
         return {
             "label": found.label.name, "model": found.label.model, "threshold": found.label.threshold,
-            "kind": found.kind, "other": found.other, "left": found.left, "asked": [asdict(a) for a in found.asked],
+            "kind": found.kind, "other": found.other, "left": found.unjudged, "asked": [asdict(a) for a in found.items],
         }  # fmt: skip
 
     def report(self, library: Library, asked: QueryParams) -> dict[str, Any]:
@@ -288,7 +285,7 @@ class Browse:
             return {**told, "report": None, "judged": []}
         at = _number(asked["threshold"]) if asked.get("threshold") else None
         compared = library.report(label.name, threshold=at)
-        return {**told, "report": {k: v for k, v in compared.told.items() if k != "mistakes"},
+        return {**told, "report": {k: v for k, v in compared.to_json().items() if k != "mistakes"},
                 "judged": [(round(j.score, 4), j.present) for j in compared.judged]}  # fmt: skip
 
     def mark(self, library: Library, said: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def export_found(library: Library, answer: Answer, path: Path, *, most_bytes: in
     most_bytes: of the pictures; the best come first, and the rest is left out. Raises InputError where the file can't
     be written.
     """
-    wanted = [(f.image_id, f.path, f.score, f.taken.replace("T", " "), f.taken_from) for f in answer.found]
+    wanted = [(f.image_id, f.path, f.score, f.taken.replace("T", " "), f.taken_from) for f in answer]
     with Thumbnails(library.thumbnails_folder) as thumbnails:
         shown = _take(_show(library, thumbnails, wanted), most_bytes)
     size = _write(path, "found.html", answer=answer, shown=shown, left_out=len(wanted) - len(shown))
@@ -82,7 +82,7 @@ def export_report(library: Library, compared: LabelReport, path: Path) -> HtmlEx
         pictures = [list(_show(library, thumbnails, [(j.image_id, j.path, j.score, "", "") for j in kind]))
                     for kind in (wrong, missed)]  # fmt: skip
     bins = metrics.reliability(compared.judged)
-    size = _write(path, "report.html", told=compared.told, chosen_on=compared.chosen_on, wrong=pictures[0],
+    size = _write(path, "report.html", told=compared.to_json(), chosen_on=compared.chosen_on, wrong=pictures[0],
                   missed=pictures[1], curve=_draw_curve(compared), bins=bins, side=SIDE,
                   error=metrics.calibration_error(bins))  # fmt: skip
     return HtmlExport(sum(map(len, pictures)), 0, size)

@@ -13,11 +13,9 @@ from typing import Any
 from photosearch import Library
 from photosearch.library.matching import Match
 from photosearch.search.find import Answer
+from photosearch.search.limits import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR
 
 KEPT = 8  # answers; a tab that comes back to an older one asks anew
-FIRST = 120  # photos in the first answer: some screenfuls
-MOST = 250_000  # photos that show a label, at most: a browser's page can't be longer
-MOST_SIMILAR = 1000  # the same for a description: what comes after is like it no more
 
 
 @dataclass(slots=True)
@@ -34,7 +32,7 @@ class Result:
         """Find the rest. Waits while another thread is at it."""
         with self.lock:
             if not self.whole:
-                self.found, self.whole = _ask(library, self.question, MOST, MOST_SIMILAR).found, True
+                self.found, self.whole = _ask(library, self.question, MAX_PAGE, MAX_PAGE_SIMILAR).photos, True
         return self
 
 
@@ -47,8 +45,8 @@ class Results:
 
     def ask(self, library: Library, question: Mapping[str, Any]) -> tuple[str, Result]:
         """Answer the first part of a question -> (the name by which it is kept, the answer)."""
-        answer = _ask(library, question, FIRST, FIRST)
-        name, result = secrets.token_urlsafe(8), Result(question, answer, answer.found, not answer.more)
+        answer = _ask(library, question, FIRST_PAGE, FIRST_PAGE)
+        name, result = secrets.token_urlsafe(8), Result(question, answer, answer.photos, not answer.more)
         with self._lock:
             self._kept[name] = result
             while len(self._kept) > KEPT:
@@ -62,5 +60,5 @@ class Results:
             return self._kept.get(name)
 
 
-def _ask(library: Library, question: Mapping[str, Any], limit: int, most_similar: int) -> Answer:
-    return library.find(**question, limit=limit, max_similar=most_similar)
+def _ask(library: Library, question: Mapping[str, Any], limit: int, max_similar: int) -> Answer:
+    return library.find(**question, limit=limit, max_similar=max_similar)

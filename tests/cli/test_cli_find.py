@@ -116,14 +116,14 @@ def test_a_date_in_a_name_dates_a_photo(desk: Desk) -> None:
 
 def test_a_table_that_is_cut_says_how_many_there_are(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.index()
-    monkeypatch.setattr(find_module, "SHOWN", 1)
+    monkeypatch.setattr(find_module, "TABLE_PHOTOS", 1)
     result = desk.run("find", "red")
     assert (result.stdout.count("\n"), result.stderr) == (1, "the best 1 of 2 by toy; --limit 0 shows all\n")
     result = desk.run("find", "red", "-n", "0")
     assert (result.stdout.count("\n"), result.stderr) == (2, "2 photos by toy\n")
     assert desk.run("find", "red", "-n", "1").stderr == "1 photo by toy\n"
     assert len(names(desk.run("find", "red", "--json"))) == 2, "a program gets all"
-    monkeypatch.setattr(find_module, "COUNTED", 1)
+    monkeypatch.setattr(find_module, "MAX_COUNTED", 1)
     assert desk.run("find", "red").stderr == "the best 1 of more than 1 by toy; --limit 0 shows all\n"
 
 
@@ -175,7 +175,7 @@ def test_a_model_that_has_looked_at_nothing_is_an_error_that_lists_the_right_one
     for name in ("nope", "bird-photo"):
         result = desk.run(*command, "--model", name)
         assert (result.exit_code, result.stdout, result.stderr) == (
-            1, "", f"photosearch: {name} has looked at no photo here; known are toy\n",
+            1, "", f"photosearch: {name} has not indexed any photos in this library; available models: toy\n",
         )  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def test_a_model_that_has_looked_at_nothing_is_an_error_that_lists_the_right_one
     [
         (("find", "rad"), "no label 'rad'; the nearest are: red"),
         (("find", "red and"), "the query ends where a label should stand"),
-        (("find", "red", "--since", "soon"), "'soon' is no date; write it as 2024, 2024-05 or 2024-05-31"),
+        (("find", "red", "--since", "soon"), "'soon' is not a date; write it as 2024, 2024-05 or 2024-05-31"),
         (("find", "red", "--json", "--csv"), "choose one"),
         (("find", "red", "--paths", "-0"), "choose one"),
         (("find", "red", "--text", "--label"), "choose one"),

@@ -119,8 +119,8 @@ def test_bounds_and_order(seen):
     assert names(run("find", "not red", "--sort", "date", "--json"))[-1] == "20200101_black"
     assert names(run("find", "black", "-n", "2", "--sort", "date", "--json")) == ["wine", "20200101_black"]
     assert refused(run("find", "black", "--sort", "size")) == "--sort size: give best or date"
-    assert refused(run("find", "black", "--min-score", "0.5")).startswith("a smallest score is for labels")
-    assert refused(run("find", "red", "--min-similarity", "0.5")).startswith("a smallest similarity is for desc")
+    assert refused(run("find", "black", "--min-score", "0.5")).startswith("a minimum score applies to labels")
+    assert refused(run("find", "red", "--min-similarity", "0.5")).startswith("a minimum similarity applies to desc")
     assert run("find", "black", "--min-similarity", "2").exit_code == 2
     assert run("find", "black", "--min-score", "-1").exit_code == 2
 
@@ -134,7 +134,7 @@ def test_pictures_ask_with_weights_and_words(seen, tmp_path):
     Image.new("RGB", (9, 9), (0, 0, 250)).save(tmp_path / "elsewhere.png")
     assert names(run("find", "--like", tmp_path / "elsewhere.png", "--json", "-n", "1")) == ["blue"]
     assert "nowhere.png: can't be read" in refused(run("find", "--like", "nowhere.png"))
-    assert "not only what it should not" in refused(run("find", "--unlike", red))
+    assert "not only what they should not" in refused(run("find", "--unlike", red))
 
 
 def test_without_a_question_it_is_usage(seen):
@@ -249,7 +249,7 @@ def test_duplicates_come_in_groups_and_stay(own):
     assert told.stderr == "1 group, 2 photos, 0.0 MB besides the ones to keep\n"
     assert [line.split("\t")[1] for line in told.stdout.splitlines()] == ["kept", "same content"]
     assert json.loads(run("duplicates", "--json", "--under", own.folder).stdout)
-    assert "in no folder that is known" in refused(run("duplicates", "--under", "/elsewhere"))
+    assert "not in an indexed folder" in refused(run("duplicates", "--under", "/elsewhere"))
 
 
 @pytest.mark.option("report --retrieval")

@@ -269,7 +269,7 @@ def test_a_folder_that_is_not_known_is_an_error_that_lists_the_known(desk: Desk,
     desk.run("mark", desk.photos / "red.png", "--is", "red")
     result = desk.run(*command, "--under", "/nosuch")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.endswith(f"/nosuch: in no folder that is known; known are {desk.photos}\n")
+    assert result.stderr.endswith(f"/nosuch: not in an indexed folder; indexed are: {desk.photos}\n")
     assert desk.run(*command, "--under", desk.photos).exit_code == 0
 
 

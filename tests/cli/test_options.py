@@ -83,7 +83,7 @@ def test_what_goes_out_to_side_cars_can_be_chosen(desk: Desk) -> None:
     assert written("--short") == ["red.xmp", "white.xmp"]
     assert written("--under", desk.photos / "2019") == ["white.png.xmp"]
     wrong = desk.run("export", "red", "--xmp", "--model", "nope")
-    assert (wrong.exit_code, "nope has looked at no photo here" in wrong.stderr) == (1, True)
+    assert (wrong.exit_code, "nope has not indexed any photos" in wrong.stderr) == (1, True)
 
 
 @pytest.mark.option("truth import --new", "truth import --complete", "truth import --under")
@@ -218,7 +218,7 @@ def test_a_report_is_on_the_label_and_the_folder_that_are_named(desk: Desk) -> N
     desk.index()
     desk.run("mark", desk.photos / "red.jpg", "--is", "red", "--not", "blue")
     desk.run("mark", desk.photos / "2019" / "blue.webp", "--is", "blue", "--not", "red")
-    assert desk.run("report").stderr.startswith("photosearch: you know something of several labels; say which: ")
+    assert desk.run("report").stderr.startswith("photosearch: photos are marked with several labels; choose one: ")
 
     def told(*more: object) -> list[object]:
         known = json.loads(desk.run("report", "--label", "blue", "--json", *more).stdout)

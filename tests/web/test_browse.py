@@ -78,7 +78,7 @@ def test_dates_and_folders_filter(desk: Desk, visitor: Visitor) -> None:
     [
         ("words=(red", "a bracket is opened and not closed"),
         ("words=", "say what to find"),
-        ("words=red&since=soon", "'soon' is no date"),
+        ("words=red&since=soon", "'soon' is not a date"),
         ("words=red&min_score=2", "2 is not between -1 and 1"),
         ("words=red&min_score=x", "'x' is not a number"),
         ("words=red&min_score=nan", "nan is not between -1 and 1"),

@@ -169,7 +169,7 @@ def test_clicks_and_keys_that_mark_truth_change_the_report_and_undo_takes_them_b
         page.keyboard.press("u")
     page.wait_for_selector("#undo[disabled]")
     page.wait_for_selector("#unknown:not([hidden])")
-    assert "nothing is known of red yet" in desk.run("report", "--label", "red").stderr
+    assert "no photos are marked for red yet" in desk.run("report", "--label", "red").stderr
 
 
 def test_a_keyboard_alone_searches_opens_marks_and_asks_for_more_like_it(tab: Any, desk: Desk) -> None:

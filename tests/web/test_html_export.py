@@ -66,7 +66,7 @@ def test_what_finds_no_room_is_left_out_and_said(desk: Desk, here: Path) -> None
         answer = library.find("blue")
         whole = export_found(library, answer, here / "whole.html")
         some = export_found(library, answer, here / "some.html", most_bytes=2500)
-    assert (whole.photos, whole.left_out) == (len(answer.found), 0)
+    assert (whole.photos, whole.left_out) == (len(answer), 0)
     assert 0 < some.photos < whole.photos
     assert some.left_out == whole.photos - some.photos
     assert f"{some.left_out} more found no room on this page" in (here / "some.html").read_text()
