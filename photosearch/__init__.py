@@ -21,27 +21,51 @@ if TYPE_CHECKING:
     from photosearch.api.library import Library, default_path
     from photosearch.api.tools import (
         add_model,
+        check_index,
         check_installation,
         check_rebuild,
         describe_providers,
+        find_extra,
+        find_model_offer,
+        list_added_models,
         list_backups,
+        list_excluded_patterns,
+        list_included_models,
         list_model_offers,
         list_models,
+        plot_report,
         pull_model,
         read_model_card,
         rebuild_library,
         remove_model,
     )
+    from photosearch.index import events
+    from photosearch.index.events import Event
+    from photosearch.judging.marking import UndoneMark
+    from photosearch.judging.report import LabelReport
+    from photosearch.judging.truth import format_csv
+    from photosearch.library.matching import Match
+    from photosearch.library.records import USER_MODEL, Label
+    from photosearch.models.card import Card, TextCard
+    from photosearch.models.catalog import DEFAULT_MODEL
+    from photosearch.search.find import Answer
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AlbumResult", "Library", "__version__", "add_model", "check_installation", "check_rebuild", "default_path",
-    "describe_providers", "list_backups", "list_model_offers", "list_models", "pull_model", "read_model_card",
-    "rebuild_library", "remove_model",
+    "DEFAULT_MODEL", "USER_MODEL", "AlbumResult", "Answer", "Card", "Event", "Label", "LabelReport", "Library", "Match",
+    "TextCard", "UndoneMark", "__version__", "add_model", "check_index", "check_installation", "check_rebuild",
+    "default_path", "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
+    "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models", "plot_report",
+    "pull_model", "read_model_card", "rebuild_library", "remove_model",
 ]  # fmt: skip
 
-_MODULES = {"AlbumResult": "album", "Library": "api.library", "default_path": "api.library"}  # all others: api.tools
+_MODULES = {  # all others: api.tools
+    "AlbumResult": "album", "Answer": "search.find", "Card": "models.card", "DEFAULT_MODEL": "models.catalog",
+    "Event": "index.events", "Label": "library.records", "LabelReport": "judging.report", "Library": "api.library",
+    "Match": "library.matching", "TextCard": "models.card", "USER_MODEL": "library.records",
+    "UndoneMark": "judging.marking", "default_path": "api.library", "format_csv": "judging.truth",
+}  # fmt: skip
 
 # From version 1.29 on, ONNX Runtime reports each session on Linux to its maker: it keeps a number for this machine
 # under ~/.cache and opens connections. It reads this variable when it is imported; for Windows see models/session.py.
@@ -52,6 +76,8 @@ def __getattr__(name: str) -> Any:
     """Import an exported name on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'photosearch' has no attribute {name!r}")
+    if name == "events":  # the module of all kinds of events
+        return importlib.import_module("photosearch.index.events")
     value = getattr(importlib.import_module(f"photosearch.{_MODULES.get(name, 'api.tools')}"), name)
     globals()[name] = value
     return value

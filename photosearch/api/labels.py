@@ -33,6 +33,23 @@ class Labels:
 
         return describe_label(self._session.db, name, model)
 
+    def tree(self, model: str | None = None) -> "list[tuple[int, str]]":
+        """(depth, name) of each label under each of its parents, from the top; a label without a parent has depth 0."""
+        from photosearch.search import hierarchy
+
+        names = list(dict.fromkeys(label.name for label in self.list(model)))
+        known, rows = set(names), []
+
+        def walk(name: str, depth: int) -> None:
+            rows.append((depth, name))
+            for child in hierarchy.list_below(name, known):
+                walk(child, depth + 1)
+
+        for name in names:
+            if not hierarchy.list_above(name, known):
+                walk(name, 0)
+        return rows
+
     def add(self, name: str, text: str, *, model: str | None = None) -> "Label":
         """Make a description a label, to sample, judge and report on. Raises InputError, QueryError."""
         from photosearch.search.user_labels import add_label

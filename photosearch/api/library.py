@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from photosearch.index.run import Engine
     from photosearch.judging.report import LabelReport
     from photosearch.library.images import ImageDetails
+    from photosearch.library.matching import Match
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer, Question
 
@@ -156,13 +157,15 @@ class Library:
         from photosearch.engines.merge import find_files, merge
         from photosearch.library.folders import FolderSettings
         from photosearch.library.lock import only_one
+        from photosearch.photos.remote import absolute_path
 
         session = self._session
+        here = {before.rstrip("/") or "/": absolute_path(after) for before, after in (roots or {}).items()}
         with only_one(session.db):
             yield from merge(
                 session.db, find_files([os.fspath(shard) for shard in shards]),
                 lambda name: session.load(name, provider),
-                roots=roots, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
+                roots=here, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
             )  # fmt: skip
             session.rescore()
 
@@ -301,6 +304,26 @@ class Library:
 
         return find_image_files(self._session.db, image_id)
 
+    def read_thumbnails(self, photos: "Sequence[Match]") -> Iterator[bytes | str]:
+        """A JPEG for each photo in order, 320 pixels at most; a str, the reason, where it can't be opened.
+
+        Some are made ahead of the one that is asked for. They are kept in `thumbnails_folder`.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        from photosearch.photos.decode import Unreadable
+        from photosearch.photos.thumbnails import WORKERS, Thumbnails
+
+        def read(photo: "Match", files: tuple[bytes, list[str]] | None) -> bytes | str:
+            try:
+                return thumbnails.read([photo.path, *files[1]], files[0]) if files else "no longer in the library"
+            except Unreadable as error:
+                return error.reason
+
+        with Thumbnails(self.thumbnails_folder) as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
+            for some in _batches(photos, 4 * WORKERS):
+                yield from pool.map(read, some, [self.find_files(photo.image_id) for photo in some])
+
     # ---- reports
 
     def report(
@@ -364,6 +387,10 @@ class Library:
         from photosearch.library.photos import list_unreadable
 
         return list_unreadable(self._session.db)
+
+
+def _batches(photos: "Sequence[Match]", n: int) -> "Iterator[Sequence[Match]]":
+    return (photos[i : i + n] for i in range(0, len(photos), n))
 
 
 def _make_question(

@@ -15,8 +15,10 @@ def read_status(path: Path, db: Database) -> dict[str, Any]:
         {"path": root.root, "photos": count_photos(db, root).photos, "present": is_present(root)}
         for root in list_roots(db)
     ]
+    counts = read_counts(db)
+    counts["marks"] = counts.pop("truth")
     return {
-        "database": str(path), "size_bytes": path.stat().st_size, "roots": folders, **read_counts(db),
+        "database": str(path), "size_bytes": path.stat().st_size, "folders": folders, **counts,
         "default_model": read_default_model(db), "models": list_models(db), "last_run": read_last_run(db),
     }  # fmt: skip
 
