@@ -44,10 +44,19 @@ class Marks:
         return unmark_photos(self._session.db, _to_paths(paths), labels)
 
     def undo(self) -> "list[UndoneMark]":
-        """Undo the last change of marks, whoever made it -> each mark that changed."""
+        """Undo the last change of marks, whoever made it -> each mark that changed; none where the log is empty.
+
+        The library keeps one log: a page, a second tab of it and the command line undo each other's marks, newest first.
+        """
         from photosearch.judging.marking import undo_last
 
         return undo_last(self._session.db)
+
+    def count_undo_steps(self) -> int:
+        """How many times `undo` can be called."""
+        from photosearch.library.marks import count_undo_steps
+
+        return count_undo_steps(self._session.db)
 
     def list(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Mark]":
         """The marks, one for each photo and label. under: a folder. Raises InputError."""

@@ -38,6 +38,7 @@ class UndoneMark:
     path: str | None
     label: str
     present: bool | None
+    image_id: int = 0
 
 
 def mark_photos(db: Database, paths: Sequence[str], said: Sequence[tuple[str, bool]], *, new: bool = False) -> int:
@@ -73,7 +74,7 @@ def undo_last(db: Database) -> list[UndoneMark]:
     """Take back the last step of marks."""
     rows = marks.undo_marks(db)
     paths = find_paths(db, [image_id for _, image_id, _ in rows])
-    return [UndoneMark(paths.get(image_id), label, present) for label, image_id, present in rows]
+    return [UndoneMark(paths.get(image_id), label, present, image_id) for label, image_id, present in rows]
 
 
 def undo_image(db: Database, image_id: int, label: str, before: bool | None) -> None:

@@ -104,6 +104,11 @@ def read_last_undo(db: Database) -> list[tuple[str, int]]:
     return [(label, image_id) for label, image_id in rows]
 
 
+def count_undo_steps(db: Database) -> int:
+    """The number of steps that undo_marks can take back, MAX_UNDO_STEPS at most."""
+    return int(db.one("SELECT count(*) FROM steps WHERE label_id IS NULL")[0])
+
+
 def undo_marks(db: Database) -> list[tuple[str, int, bool | None]]:
     """Take the last step of marks back -> (label, image id, what is known of it again, or None), each."""
     with db.transaction():
