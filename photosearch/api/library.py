@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
+    from photosearch.judging.metrics import LabeledScore
     from photosearch.judging.report import LabelReport
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
+    from photosearch.photos.thumbnails import Thumbnails
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer, Question
 
@@ -304,7 +306,16 @@ class Library:
 
         return find_image_files(self._session.db, image_id)
 
-    def read_thumbnails(self, photos: "Sequence[Match]") -> Iterator[bytes | str]:
+    def open_thumbnails(self, *, max_bytes: int | None = None) -> "Thumbnails":
+        """The cache of thumbnails in `thumbnails_folder`, for any thread, and after the library is closed. Close it.
+
+        max_bytes: of all files in it, None: 500 MB.
+        """
+        from photosearch.photos.thumbnails import MAX_BYTES, Thumbnails
+
+        return Thumbnails(self.thumbnails_folder, max_bytes=MAX_BYTES if max_bytes is None else max_bytes)
+
+    def read_thumbnails(self, photos: "Sequence[Match | LabeledScore]") -> Iterator[bytes | str]:
         """A JPEG for each photo in order, 320 pixels at most; a str, the reason, where it can't be opened.
 
         Some are made ahead of the one that is asked for. They are kept in `thumbnails_folder`.
@@ -312,15 +323,15 @@ class Library:
         from concurrent.futures import ThreadPoolExecutor
 
         from photosearch.photos.decode import Unreadable
-        from photosearch.photos.thumbnails import WORKERS, Thumbnails
+        from photosearch.photos.thumbnails import WORKERS
 
-        def read(photo: "Match", files: tuple[bytes, list[str]] | None) -> bytes | str:
+        def read(photo: "Match | LabeledScore", files: tuple[bytes, list[str]] | None) -> bytes | str:
             try:
                 return thumbnails.read([photo.path, *files[1]], files[0]) if files else "no longer in the library"
             except Unreadable as error:
                 return error.reason
 
-        with Thumbnails(self.thumbnails_folder) as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
+        with self.open_thumbnails() as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
             for some in _batches(photos, 4 * WORKERS):
                 yield from pool.map(read, some, [self.find_files(photo.image_id) for photo in some])
 
@@ -389,7 +400,7 @@ class Library:
         return list_unreadable(self._session.db)
 
 
-def _batches(photos: "Sequence[Match]", n: int) -> "Iterator[Sequence[Match]]":
+def _batches(photos: "Sequence[Match | LabeledScore]", n: int) -> "Iterator[Sequence[Match | LabeledScore]]":
     return (photos[i : i + n] for i in range(0, len(photos), n))
 
 

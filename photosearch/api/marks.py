@@ -46,7 +46,7 @@ class Marks:
     def undo(self) -> "list[UndoneMark]":
         """Undo the last change of marks, whoever made it -> each mark that changed; none where the log is empty.
 
-        The library keeps one log: a page, a second tab of it and the command line undo each other's marks, newest first.
+        A library has one log: the page, in any tab, and the command line undo each other's marks, newest first.
         """
         from photosearch.judging.marking import undo_last
 
