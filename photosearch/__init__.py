@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from photosearch.album import AlbumResult
     from photosearch.api.library import Library, default_path
-    from photosearch.api.reports import measure_report
+    from photosearch.api.reports import ReportFigures, measure_report
     from photosearch.api.tools import (
         add_model,
         check_index,
@@ -63,9 +63,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MODEL", "LARGE_THUMBNAIL", "SMALL_THUMBNAIL", "USER_MODEL", "AlbumResult", "Answer", "Card",
-    "DuplicateGroup", "Event", "ImageDetails", "Label", "LabelReport", "Library", "Match", "ReviewKind",
-    "ReviewQueue", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__", "add_model", "check_index",
-    "check_installation", "check_rebuild", "default_path", "describe_providers", "events", "find_extra",
+    "DuplicateGroup", "Event", "ImageDetails", "Label", "LabelReport", "Library", "Match", "ReportFigures",
+    "ReviewKind", "ReviewQueue", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__", "add_model",
+    "check_index", "check_installation", "check_rebuild", "default_path", "describe_providers", "events", "find_extra",
     "find_model_offer", "format_csv", "list_added_models", "list_backups", "list_excluded_patterns",
     "list_included_models", "list_model_offers", "list_models", "measure_report", "plot_report", "pull_model",
     "read_model_card", "rebuild_library", "remove_model",
@@ -77,9 +77,10 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "Match": "library.matching", "TextCard": "models.card", "USER_MODEL": "library.records",
     "UndoneMark": "judging.marking", "default_path": "api.library", "format_csv": "judging.truth",
     "DuplicateGroup": "search.duplicates:Group", "ImageDetails": "library.images",
-    "LARGE_THUMBNAIL": "photos.thumbnails:LARGE", "ReviewKind": "judging.review_queue:Kind",
-    "ReviewQueue": "judging.review_queue", "SMALL_THUMBNAIL": "photos.thumbnails:SMALL",
-    "Thumbnails": "photos.thumbnails", "Unreadable": "photos.decode", "measure_report": "api.reports",
+    "LARGE_THUMBNAIL": "photos.thumbnails:LARGE", "ReportFigures": "api.reports",
+    "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
+    "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "Thumbnails": "photos.thumbnails",
+    "Unreadable": "photos.decode", "measure_report": "api.reports",
 }  # fmt: skip
 
 # From version 1.29 on, ONNX Runtime reports each session on Linux to its maker: it keeps a number for this machine

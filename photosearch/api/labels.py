@@ -1,5 +1,6 @@
 """`library.labels`: what `find` can look for: labels of models, and the user's own."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from photosearch.api.session import Session
@@ -33,7 +34,7 @@ class Labels:
 
         return describe_label(self._session.db, name, model)
 
-    def tree(self, model: str | None = None) -> "list[tuple[int, str]]":
+    def tree(self, model: str | None = None) -> "Sequence[tuple[int, str]]":
         """(depth, name) of each label under each of its parents, from the top; a label without a parent has depth 0."""
         from photosearch.search import hierarchy
 

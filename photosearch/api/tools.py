@@ -103,7 +103,7 @@ def check_index(folders: Sequence[str | Path], models: Sequence[str] = ()) -> No
     from photosearch.errors import InputError
     from photosearch.photos.remote import is_folder
 
-    for folder in map(os.fspath, folders):
+    for folder in [os.fspath(folder) for folder in folders]:
         if os.path.isfile(folder):
             raise InputError(f"{folder}: is a file; name its folder")
         if not is_folder(folder):
