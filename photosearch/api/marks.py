@@ -75,12 +75,6 @@ class Marks:
 
         return mark_image(self._session.db, image_id, label, present)
 
-    def restore_image(self, image_id: int, label: str, before: bool | None) -> None:
-        """Restore an image's mark to what `set_image` gave as the one before. Raises InputError, QueryError."""
-        from photosearch.judging.marking import undo_image
-
-        undo_image(self._session.db, image_id, label, before)
-
     def read_images(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """The marks of a label on images: image id -> whether it shows it; unmarked ones are left out."""
         from photosearch.library.images import read_marks
