@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import photosearch
+
 HERE = Path(__file__).parents[1]
 ROOMS = {path.relative_to(HERE / "photosearch"): path for path in (HERE / "photosearch").rglob("*.py")}
 NAMES = {room: ".".join(("photosearch", *room.with_suffix("").parts)).removesuffix(".__init__") for room in ROOMS}
@@ -96,6 +98,26 @@ def test_the_rooms_import_each_other_in_one_direction():
                 other = part if part in ORDER else f"{part}.py"
                 if other in ORDER and ORDER.index(other) > ORDER.index(room_of(path)):
                     wrong.append(f"{path} imports {name}")
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("room", "allowed"),
+    [
+        ("web", {"photosearch.errors", "photosearch.web"}),
+    ],
+)
+def test_room_imports_the_facade_and_itself_alone(room, allowed):
+    """Imports for types count, too."""
+    facade = {"photosearch", *(f"photosearch.{name}" for name in photosearch.__all__)}
+    wrong = [
+        f"{path} imports {name}"
+        for path, file in ROOMS.items()
+        if room_of(path) == room
+        for name in imports(file)
+        if name.partition(".")[0] == "photosearch" and name not in facade
+        if not any(name == each or name.startswith(f"{each}.") for each in allowed)
+    ]
     assert not wrong
 
 
