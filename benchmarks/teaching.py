@@ -55,7 +55,7 @@ def measure_teaching(*, batch: int = 64, steps: int = 4, rounds: int = 5) -> Fig
 
 
 def _build_network(way: Any) -> nn.Module:
-    network = best32.build(best32.Settings())
+    network = best32.build(best32.Best32Settings())
     for block in network.backbone._blocks:
         block._depthwise_conv = way(block._depthwise_conv.layer)
     return network.to(memory_format=torch.channels_last).train()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,18 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "http": set(),
 }
 # Each room knows those that stand left of it, and none to its right.
-ORDER = ["errors.py", "query.py", "metadata", "photos", "models", "library", "search", "judging", "learning", "index",
-         "engines", "album.py", "keywords.py", "doctor.py", "api",
-         "__init__.py", "web", "cli", "__main__.py"]  # fmt: skip
+ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "search", "judging",
+         "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py", "web", "cli",
+         "__main__.py"]  # fmt: skip
+
+PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+SCRIPTS = {script.replace(":", ".") for script in PROJECT["scripts"].values()}  # photosearch.cli.app.main
+UNUSED = {  # what the product itself refers to nowhere, each with its reason
+    # What a query means, in plain Python: tests hold the SQL of library/matching.py against it.
+    "photosearch.query.matches",
+    "photosearch.query.score",
+    "photosearch.search.similarity_cutoff.describe",  # a rank that no answer shows
+}
 
 
 def room_of(path: Path) -> str:
@@ -104,7 +114,7 @@ def test_the_rooms_import_each_other_in_one_direction():
 @pytest.mark.parametrize(
     ("room", "allowed"),
     [
-        ("web", {"photosearch.errors", "photosearch.web"}),
+        ("web", {"photosearch.atomic", "photosearch.errors", "photosearch.web"}),
     ],
 )
 def test_room_imports_the_facade_and_itself_alone(room, allowed):
@@ -183,8 +193,44 @@ def test_every_room_says_what_it_is():
         assert text, f"{room} has no docstring"
 
 
-def test_every_file_is_used():
-    files = [*ROOMS.values(), *(HERE / "train").rglob("*.py"), *(HERE / "benchmarks").rglob("*.py")]
-    used = {name for path in files for name in imports(path)}
-    entries = {"photosearch.cli.app", "photosearch.__main__"}
-    assert not [NAMES[room] for room in ROOMS if room.stem != "__init__" and NAMES[room] not in used | entries]
+@functools.cache
+def references(room: Path) -> set[str]:
+    """The full names that a file of photosearch refers to; a definition that refers to itself does not count."""
+    tree = ast.parse(ROOMS[room].read_text())
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    known = {(alias.asname or alias.name, f"{node.module}.{alias.name}") for node in froms for alias in node.names}
+    found = set()
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name | ast.Attribute):
+                head, dot, rest = ast.unparse(node).partition(".")
+                if head != getattr(statement, "name", None):
+                    found |= {f"{NAMES[room]}.{head}"} | {full + dot + rest for name, full in known if name == head}
+    return found
+
+
+def is_command(definition: ast.stmt) -> bool:
+    """Whether Typer calls it."""
+    return any(ast.unparse(d).partition("(")[0].endswith((".command", ".callback")) for d in definition.decorator_list)
+
+
+def test_every_file_is_imported_by_the_product():
+    """A benchmark, a lesson or a test that imports a file does not make it used."""
+    used = {name for room, path in ROOMS.items() for name in imports(path) if name != NAMES[room]}
+    entry_points = {script.rpartition(".")[0] for script in SCRIPTS}
+    unused = {NAMES[room] for room in ROOMS if room.stem != "__init__"} - used - entry_points
+    assert not unused
+
+
+def test_every_public_function_and_class_is_used_by_the_product():
+    """What photosearch exports counts as used: it is the Python interface."""
+    places = ((name, photosearch._MODULES.get(name, "api.tools").partition(":")) for name in photosearch.__all__)
+    exported = {f"photosearch.{module}.{attribute or name}" for name, (module, _, attribute) in places}
+    used = exported.union(*map(references, ROOMS))
+    definitions = {
+        f"{NAMES[room]}.{node.name}"
+        for room, path in ROOMS.items()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and not is_command(node)
+    }
+    assert definitions - used - SCRIPTS == UNUSED

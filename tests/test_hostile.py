@@ -23,7 +23,8 @@ import pytest
 from toy import photo, write_toy
 
 from photosearch.index.events import Event, FilesSkipped, ListFailed, New, ReadFailed, Unchanged
-from photosearch.index.run import RunOptions, index
+from photosearch.index.plan import RunOptions
+from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.library.photos import list_unreadable, read_counts
 from photosearch.models.session import Model
@@ -125,7 +126,7 @@ def peak_memory() -> Iterator[Peak]:
         thread.join()
 
 
-def test_every_file_is_scored_or_recorded(run: Run) -> None:
+def test_index_scores_or_records_every_file(run: Run) -> None:
     expected = {path for path, (mode, *_) in run.before.items() if mode & 0o170000 == 0o100000}
     assert len(expected) >= FILES
     assert sorted(e.path for e in run.events if not isinstance(e, FilesSkipped)) == sorted(expected)
@@ -137,7 +138,7 @@ def test_every_file_is_scored_or_recorded(run: Run) -> None:
     assert recorded == {e.path: e.reason for e in run.events if isinstance(e, ReadFailed)}
 
 
-def test_no_reason_is_long_or_empty_or_of_many_lines(run: Run) -> None:
+def test_every_reason_is_one_short_line(run: Run) -> None:
     for event in run.events:
         if isinstance(event, ReadFailed):
             assert 0 < len(event.reason) <= 200
@@ -145,15 +146,15 @@ def test_no_reason_is_long_or_empty_or_of_many_lines(run: Run) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
-def test_it_takes_less_than_a_gigabyte(run: Run) -> None:
+def test_index_takes_less_than_a_gigabyte(run: Run) -> None:
     assert 50e6 < run.peak_bytes < PEAK_BYTES
 
 
-def test_nothing_is_written_into_the_photo_folder(run: Run) -> None:
+def test_index_writes_nothing_into_photo_folder(run: Run) -> None:
     assert snapshot(run.folder / "photos") == run.before
 
 
-def test_a_broken_file_is_not_opened_a_second_time(run: Run) -> None:
+def test_index_does_not_reopen_broken_file(run: Run) -> None:
     first = {e.path: e.reason for e in run.events if isinstance(e, ReadFailed)}
     assert {type(e) for e in run.again} <= {Unchanged, ReadFailed, FilesSkipped}
     assert {e.path: (e.reason, e.remembered) for e in run.again if isinstance(e, ReadFailed)} == {
@@ -161,7 +162,7 @@ def test_a_broken_file_is_not_opened_a_second_time(run: Run) -> None:
     }
 
 
-def test_what_is_odd_and_yet_a_photo_is_scored(run: Run) -> None:
+def test_index_scores_odd_but_valid_photos(run: Run) -> None:
     below = str(run.folder / "photos")
     odd = [e for e in run.events if e.path.removeprefix(below).split("/")[1] in ("whole", "names", "exif", "icc")]
     assert [e for e in odd if isinstance(e, ReadFailed)] == []
@@ -171,26 +172,26 @@ def test_what_is_odd_and_yet_a_photo_is_scored(run: Run) -> None:
     assert {name: run.reason(name) for name in names.split()} == dict.fromkeys(names.split())
 
 
-def test_a_bomb_is_refused_before_it_is_decoded(run: Run) -> None:
+def test_index_rejects_bomb_before_decoding(run: Run) -> None:
     names = "deep.png claims_all_there_is.png huge.gif huge.bmp huge.jpg huge.tif".split()
     reasons = {name: run.reason(name) or "" for name in names}
     assert {name: "more than the limit of" in reason for name, reason in reasons.items()} == dict.fromkeys(names, True)
 
 
-def test_a_bomb_beside_the_picture_costs_it_nothing(run: Run) -> None:
+def test_index_scores_photo_with_bomb_in_metadata(run: Run) -> None:
     names = "text.png many_texts.png icc_of_10_MB.png".split()
     assert {name: run.reason(name) for name in names} == dict.fromkeys(names)
 
 
-def test_what_is_no_photo_is_said_to_be_none(run: Run) -> None:
+def test_index_names_files_that_are_no_photos(run: Run) -> None:
     names = "text.jpg html.heic postscript.jpg svg.png pickle.tif half_gigabyte.png".split()
-    unknown = "not a photo in a format that is known"
+    unknown = "not a photo in a known format"
     assert {name: run.reason(name) for name in names} == dict.fromkeys(names, unknown)
     assert run.reason("empty.jpg") == "the file is empty"
     assert run.reason("terabyte.png") == "the file is longer than 1024 MiB"
 
 
-def test_a_date_that_cannot_be_is_no_date(tmp_path: Path) -> None:
+def test_decode_ignores_impossible_date(tmp_path: Path) -> None:
     rng = random.Random(1)
     for name, date in corpus.DATES.items():
         data = corpus.saved(corpus.picture(rng), "JPEG", exif=corpus.exif_block(1, date))
@@ -207,7 +208,7 @@ OPTIONS = DecodeOptions((ViewSpec(8),))
 
 @pytest.fixture
 def decoders() -> Iterator[DecoderPool]:
-    made = DecoderPool(1, OPTIONS, seconds=1.5)
+    made = DecoderPool(1, OPTIONS)
     yield made
     made.close()
 
@@ -224,7 +225,7 @@ def a_photo(tmp_path: Path, colour: str = "red") -> Photo:
 
 
 @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGBUS])
-def test_a_decoder_that_dies_takes_only_its_photo_with_it(tmp_path, decoders, how):
+def test_crashing_decoder_loses_only_its_photo(tmp_path, decoders, how):
     red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
 
     def killed(_: bytes) -> tuple[int, ...]:
@@ -233,12 +234,17 @@ def test_a_decoder_that_dies_takes_only_its_photo_with_it(tmp_path, decoders, ho
 
     with pytest.raises(Unreadable) as death:
         decoders.open(red, killed)
-    assert (death.value.reason, death.value.passing) == (f"the decoder died of it (signal {int(how)})", False)
-    assert decoders.open(blue, lambda _: (0,)).opened.views[0].tolist() == [[[[0, 0, 255]] * 8] * 8]
+    assert (death.value.reason, death.value.transient) == (
+        f"the decoder crashed on this file (signal {int(how)})",
+        False,
+    )
+    assert decoders.open(blue, lambda _: (0,)).decoded.views[0].tolist() == [[[[0, 0, 255]] * 8] * 8]
 
 
-def test_a_decoder_that_hangs_is_ended_after_its_time(tmp_path, decoders):
+def test_hanging_decoder_is_killed_after_timeout(tmp_path):
     red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
+    timeout = max(1.5, 10 * seconds_to_open(blue))  # on a busy machine, starting a child alone takes seconds
+    decoders = DecoderPool(1, OPTIONS, timeout_seconds=timeout)
     decoders.open(blue, lambda _: (0,))
 
     def stopped(_: bytes) -> tuple[int, ...]:
@@ -248,12 +254,23 @@ def test_a_decoder_that_hangs_is_ended_after_its_time(tmp_path, decoders):
     start = time.monotonic()
     with pytest.raises(Unreadable) as death:
         decoders.open(red, stopped)
-    assert 1.4 < time.monotonic() - start < 60
-    assert (death.value.reason, death.value.passing) == ("opening it took longer than 1.5 s", False)
-    assert decoders.open(blue, lambda _: (0,)).opened is not None
+    assert timeout - 0.1 < time.monotonic() - start < timeout + 60
+    assert (death.value.reason, death.value.transient) == (f"opening it took longer than {timeout:g} s", False)
+    assert decoders.open(blue, lambda _: (0,)).decoded is not None
+    decoders.close()
 
 
-def test_a_photo_is_not_blamed_for_what_an_earlier_one_did_to_the_decoder(tmp_path, decoders):
+def seconds_to_open(path: Photo) -> float:
+    """With the start of a child."""
+    decoders = DecoderPool(1, OPTIONS)
+    start = time.monotonic()
+    decoders.open(path, lambda _: (0,))
+    seconds = time.monotonic() - start
+    decoders.close()
+    return seconds
+
+
+def test_photo_is_not_blamed_for_crash_by_earlier_one(tmp_path, decoders):
     red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
     decoders.open(blue, lambda _: (0,))
     old = pid_of(decoders)
@@ -263,9 +280,9 @@ def test_a_photo_is_not_blamed_for_what_an_earlier_one_did_to_the_decoder(tmp_pa
             os.kill(old, signal.SIGSEGV)
         return (0,)
 
-    assert decoders.open(red, killed_once).opened.views[0].tolist() == [[[[255, 0, 0]] * 8] * 8]
+    assert decoders.open(red, killed_once).decoded.views[0].tolist() == [[[[255, 0, 0]] * 8] * 8]
     os.kill(pid_of(decoders), signal.SIGKILL)  # between two photos
-    assert decoders.open(blue, lambda _: (0,)).opened is not None
+    assert decoders.open(blue, lambda _: (0,)).decoded is not None
 
 
 LIES = {
@@ -299,19 +316,19 @@ AFTER = {
 
 
 @pytest.mark.parametrize("lie", [*LIES, *AFTER])
-def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
+def test_invalid_answer_of_decoder_is_rejected(tmp_path, monkeypatch, lie):
     pixels = bytes(7 if lie == "too few pixels" else PIXELS)
     frames = [LIES[lie]] if lie in LIES else [b'{"hash": "00"}', json.dumps(AFTER[lie]).encode(), pixels]
     decoders = talking(tmp_path, monkeypatch, frames, raw=lie in ("nothing", "half a length", "a length of 2^60"))
-    with pytest.raises(Unreadable, match=r"the decoder died of it|longer than"):
+    with pytest.raises(Unreadable, match=r"the decoder crashed on this file|longer than"):
         decoders.open(a_photo(tmp_path), lambda _: (0,))
     decoders.close()
 
 
-def test_a_decoder_that_says_what_can_be_is_believed(tmp_path, monkeypatch):
+def test_valid_answer_of_decoder_is_accepted(tmp_path, monkeypatch):
     said = {**SAID, "taken": "2019-07-20T11:22:33", "taken_from": "DateTime", "fingerprint": 2**64 - 1}
     decoders = talking(tmp_path, monkeypatch, [b'{"hash": "00"}', json.dumps(said).encode(), bytes(PIXELS)])
-    opened = decoders.open(a_photo(tmp_path), lambda _: (0,)).opened
+    opened = decoders.open(a_photo(tmp_path), lambda _: (0,)).decoded
     decoders.close()
     assert (opened.width, opened.taken, opened.fingerprint) == (8, "2019-07-20T11:22:33", 2**64 - 1)
 
@@ -326,10 +343,10 @@ def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: list[bytes]
     )
     liar.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(liar))
-    return DecoderPool(1, OPTIONS, seconds=5)
+    return DecoderPool(1, OPTIONS, timeout_seconds=5)
 
 
-def test_a_decoder_whose_parent_is_gone_ends_itself(tmp_path):
+def test_decoder_without_parent_ends_itself(tmp_path):
     """Here it hangs in writing 3 MB of pixels to a pipe that nobody reads."""
     options = DecodeOptions((ViewSpec(1024),)).to_json()
     child = subprocess.Popen(
@@ -344,7 +361,7 @@ def test_a_decoder_whose_parent_is_gone_ends_itself(tmp_path):
         assert child.wait(20) == -signal.SIGALRM
 
 
-def test_an_index_goes_on_while_its_decoders_are_shot_at(tmp_path):
+def test_index_survives_killed_decoders(tmp_path):
     for i in range(60):
         photo(tmp_path / "photos" / f"{i:03}.png", "red", size=(40 + i, 30))
     rng, done = random.Random(7), threading.Event()
@@ -365,7 +382,9 @@ def test_an_index_goes_on_while_its_decoders_are_shot_at(tmp_path):
             done.set()
             shooter.join()
         assert len(events) == 60
-        assert {e.reason.split(" (")[0] for e in events if isinstance(e, ReadFailed)} <= {"the decoder died of it"}
+        assert {e.reason.split(" (")[0] for e in events if isinstance(e, ReadFailed)} <= {
+            "the decoder crashed on this file"
+        }
         list(index_all(db, tmp_path / "photos", model, workers=2, retry=True))
         assert list_unreadable(db) == []
         assert read_counts(db)["images"] == 60
@@ -383,7 +402,7 @@ def children() -> list[int]:
 # ---- folders and files that change, or that may not be looked into
 
 
-def test_a_loop_of_links_is_walked_once_even_when_links_are_followed(tmp_path):
+def test_walk_follows_link_loop_once(tmp_path):
     photo(tmp_path / "a" / "b" / "red.png")
     (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
     (tmp_path / "a" / "here").symlink_to(".")
@@ -398,7 +417,8 @@ def test_a_loop_of_links_is_walked_once_even_when_links_are_followed(tmp_path):
 
 PROGRAM = """
 import json, sys
-from photosearch.index.run import RunOptions, index
+from photosearch.index.plan import RunOptions
+from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.models.session import Model
 folder, library, model = sys.argv[1:]
@@ -410,7 +430,7 @@ with Database(library, create=True) as db:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
-def test_a_folder_that_may_not_be_looked_into_is_told_and_keeps_its_photos(tmp_path, mode):
+def test_index_reports_unreadable_folder_and_keeps_its_photos(tmp_path, mode):
     inside, outside = photo(tmp_path / "p" / "closed" / "red.png"), photo(tmp_path / "p" / "open" / "blue.png", "blue")
     closed, model = inside.parent, write_toy(tmp_path / "toy.onnx")
 
@@ -430,7 +450,7 @@ def test_a_folder_that_may_not_be_looked_into_is_told_and_keeps_its_photos(tmp_p
     assert run() == [["Unchanged", str(inside), None], ["Unchanged", str(outside), None]]
 
 
-def test_a_photo_that_may_not_be_read_is_recorded_and_tried_again(tmp_path):
+def test_index_retries_photo_without_permission(tmp_path):
     path, model = photo(tmp_path / "p" / "red.png"), write_toy(tmp_path / "toy.onnx")
     command = [*BOUND, sys.executable, "-c", PROGRAM, str(tmp_path / "p"), str(tmp_path / "s.db"), str(model)]
     path.chmod(0)
@@ -440,7 +460,7 @@ def test_a_photo_that_may_not_be_read_is_recorded_and_tried_again(tmp_path):
     assert json.loads(subprocess.check_output(command, text=True)) == ["Changed", str(path), None]
 
 
-def test_a_path_that_is_too_long_to_open_is_told(tmp_path):
+def test_index_reports_path_that_is_too_long(tmp_path):
     deep = str(tmp_path)
     os.chdir(tmp_path)
     try:
@@ -459,7 +479,7 @@ def test_a_path_that_is_too_long_to_open_is_told(tmp_path):
     subprocess.run(["rm", "-rf", str(tmp_path / ("d" * 200))], check=True)  # pytest can't
 
 
-def test_a_file_that_grows_while_it_is_read_is_read_up_to_its_first_length(tmp_path):
+def test_read_of_growing_file_stops_at_initial_length(tmp_path):
     path, done = photo(tmp_path / "red.png"), threading.Event()
 
     def grow() -> None:
@@ -481,7 +501,7 @@ def test_a_file_that_grows_while_it_is_read_is_read_up_to_its_first_length(tmp_p
         thread.join()
 
 
-def test_what_is_no_file_any_more_does_not_hang_the_reader(tmp_path):
+def test_read_does_not_block_on_pipe_or_device(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "endless.png").symlink_to("/dev/zero")
     (tmp_path / "folder.png").mkdir()
@@ -491,10 +511,10 @@ def test_what_is_no_file_any_more_does_not_hang_the_reader(tmp_path):
     for name in ("folder.png", "gone.png"):
         with pytest.raises(Unreadable) as why:
             decode.read(str(tmp_path / name))
-        assert why.value.passing or why.value.reason == "not a regular file"
+        assert why.value.transient or why.value.reason == "not a regular file"
 
 
-def test_photos_that_vanish_or_change_during_the_run_end_nothing(tmp_path):
+def test_index_survives_photos_that_vanish_or_change(tmp_path):
     for i in range(60):
         photo(tmp_path / "p" / f"{i:02}.png", "red", size=(40 + i, 30))
     model = Model(write_toy(tmp_path / "toy.onnx"), threads=1)

@@ -3,9 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from photosearch.api.session import Session
+
+if TYPE_CHECKING:
+    from photosearch.index.folder_settings import FolderReport
 
 
 class Folders:
@@ -14,7 +17,7 @@ class Folders:
     def __init__(self, session: Session):
         self._session = session
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> "list[FolderReport]":
         """Every indexed folder, and every one below it with settings of its own."""
         from photosearch.index.folder_settings import describe_folders
 
@@ -58,12 +61,12 @@ class Folders:
 
         return real_path(os.fspath(folder))
 
-    def find(self, folder: str | Path) -> dict[str, Any]:
+    def find(self, folder: str | Path) -> "FolderReport":
         """A folder as `list` gives it. Raises InputError for one that it does not list."""
         from photosearch.errors import InputError
         from photosearch.photos.remote import absolute_path, real_path
 
-        name, rows = os.fspath(folder), {row["path"]: row for row in self.list()}
+        name, rows = os.fspath(folder), {row.path: row for row in self.list()}
         row = rows.get(absolute_path(name)) or rows.get(real_path(name))
         if row is None:
             raise InputError(f"{name}: not an indexed folder; indexed are {', '.join(rows) or 'none'}")

@@ -102,7 +102,8 @@ class Library:
         `open_ray`. One run at a time: a second says who holds the library. Raises InputError, ModelError, StoreError.
         """
         from photosearch.errors import InputError
-        from photosearch.index.run import RunOptions, index
+        from photosearch.index.plan import RunOptions
+        from photosearch.index.run import index
         from photosearch.library.folders import FolderSettings, list_roots
         from photosearch.library.lock import only_one
 
@@ -175,7 +176,7 @@ class Library:
         """Number of photos in shards. Raises InputError."""
         from photosearch.engines.merge import find_files
 
-        return sum(file.read_head().rows for file in find_files([os.fspath(shard) for shard in shards]))
+        return sum(file.read_header().rows for file in find_files([os.fspath(shard) for shard in shards]))
 
     def forget(self, paths: Sequence[str | Path] | None) -> int:
         """Delete what is known of photos and folders, None: of all -> photos forgotten. The files are untouched."""
@@ -287,7 +288,7 @@ class Library:
         photo: a file, or an image that Pillow opened. Raises ModelError, InputError where it can't be read.
         """
         loaded = self._session.load_default(model)
-        outputs = loaded.look(self._session.read_views(photo, loaded))
+        outputs = loaded.predict(self._session.read_views(photo, loaded))
         if outputs.scores is None:
             return {}
         return dict(zip(loaded.card.labels, map(float, outputs.scores[0]), strict=True))

@@ -123,9 +123,9 @@ def list_excluded_patterns() -> tuple[str, ...]:
 
 def find_extra(extension: str) -> str | None:
     """The command that installs a reader for files with this extension (.cr2); None where there is no reader."""
-    from photosearch.photos.walk import READ_BY
+    from photosearch.photos.walk import INSTALL_HINTS
 
-    return READ_BY.get(extension)
+    return INSTALL_HINTS.get(extension)
 
 
 def plot_report(report: "LabelReport", path: str | Path, *, calibration: bool = False) -> None:

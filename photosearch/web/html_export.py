@@ -4,7 +4,6 @@ The page's Content-Security-Policy lets it load nothing and run no script but it
 dates, scores and thumbnails, and nothing else of them.
 """
 
-import contextlib
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from photosearch import Answer, LabelReport, Library, ReportFigures, measure_report
+from photosearch import Answer, LabelReport, Library, ReportFigures, atomic, measure_report
 from photosearch.errors import InputError
 from photosearch.web.rendering import hash_source, read_static, render, to_bytes
 from photosearch.web.responses import make_figures
@@ -148,19 +147,13 @@ def _scale(point: Point) -> Point:
 
 
 def _write(path: Path, template: str, **values: object) -> int:
-    """Write a page aside and rename it -> its size in bytes. Raises InputError."""
+    """Render and write a page -> its size in bytes. Raises InputError."""
     script, style = read_static("export.js"), read_static("export.css")
     policy = f"default-src 'none'; img-src data:; style-src {hash_source(style)}; script-src {hash_source(script)}"
     created = datetime.now().strftime("%Y-%m-%d %H:%M")
     data = to_bytes(render(template, script=script, style=style, policy=policy, created=created, **values))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        part.replace(path)
+        atomic.write_bytes(path, data, mode=0o600)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     return len(data)

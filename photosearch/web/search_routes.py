@@ -76,7 +76,7 @@ def make_album(state: ServerState, library: Library, body: Body) -> Album:
     paths = [photos[index].path for index in parse_indices(body.get("indices"), len(photos))]
     folder = state.albums / parse_album_name(body.get("name"))
     album = (library.albums.link if body.get("how") == "link" else library.albums.copy)(folder, paths)
-    return Album(str(folder), album.made, album.there, len(album.missing))
+    return Album(str(folder), album.made, album.existing, len(album.missing))
 
 
 def _parse_search(library: Library, query: QueryParams) -> Search:

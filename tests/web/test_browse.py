@@ -322,7 +322,7 @@ def test_duplicates_of_two_tabs_do_not_mix(desk: Desk, tmp_path: Path) -> None:
 def test_unreadable_photos_have_a_reason(desk: Desk, client: HttpClient) -> None:
     (photo,) = client.get_json("unreadable")
     assert photo["path"] == str(desk.photos / "broken.jpg")
-    assert photo["reason"] == "not a photo in a format that is known"
+    assert photo["reason"] == "not a photo in a known format"
 
 
 def test_status_counts_photos_and_tells_whether_an_index_runs(client: HttpClient) -> None:
