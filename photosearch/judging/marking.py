@@ -77,17 +77,6 @@ def undo_last(db: Database) -> list[UndoneMark]:
     return [UndoneMark(paths.get(image_id), label, present, image_id) for label, image_id, present in rows]
 
 
-def undo_image(db: Database, image_id: int, label: str, before: bool | None) -> None:
-    """Say of a picture again what was said before mark_picture. An undo of that step, if nothing was said since.
-
-    So that two undos, here and at the command line, take back two things and not one there and back.
-    """
-    if marks.read_last_undo(db) == [(label, image_id)]:
-        marks.undo_marks(db)
-    else:
-        mark_image(db, image_id, label, before)
-
-
 def unmark_photos(db: Database, paths: Sequence[str], names: Sequence[str]) -> int:
     """Take back what was said of photos -> how many marks went. Raises InputError, QueryError."""
     known = dict.fromkeys(marks.list_marked_labels(db) + [label.name for label in read_labels(db)])

@@ -96,14 +96,6 @@ def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
     )
 
 
-def read_last_undo(db: Database) -> list[tuple[str, int]]:
-    """The (label, image id) that the last step of marks was about; what an undo would take back."""
-    rows = db.rows(
-        "SELECT label, image_id FROM step_marks WHERE step_id = (SELECT max(id) FROM steps WHERE label_id IS NULL)"
-    )
-    return [(label, image_id) for label, image_id in rows]
-
-
 def count_undo_steps(db: Database) -> int:
     """The number of steps that undo_marks can take back, MAX_UNDO_STEPS at most."""
     return int(db.one("SELECT count(*) FROM steps WHERE label_id IS NULL")[0])
