@@ -9,6 +9,7 @@ from http_client import HttpClient, run_server
 from library import KEPT, kept_decoders
 from toy import photo, sight_card, write_toy, write_toy_text
 
+from photosearch import Library
 from photosearch.index import run
 
 
@@ -31,7 +32,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         patch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
         assert desk.index().exit_code == 0
         assert desk.run("index", desk.photos, "--model", desk.other).exit_code == 0
-        assert desk.run("models", "use", "toy").exit_code == 0
+        with Library(desk.library) as library:
+            library.models.set_default("toy")
         yield desk
 
 

