@@ -158,4 +158,4 @@ def list_unreadable(_: ServerState, library: Library, query: QueryParams) -> lis
 
 
 def read_status(_: ServerState, library: Library, query: QueryParams) -> dict[str, object]:
-    return {**library.progress(), "undo_steps": library.marks.count_undo_steps()}
+    return {**library.progress().to_json(), "undo_steps": library.marks.count_undo_steps()}

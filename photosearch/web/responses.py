@@ -239,12 +239,12 @@ def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
 
 def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Mapping[str, str]) -> Details:
     """The highest MAX_SCORES scores, and those of `labels` and marks. unavailable: path -> why."""
-    wanted = {*labels, *details.said}
+    wanted = {*labels, *details.marks}
     scores = [s for i, s in enumerate(details.scores) if i < MAX_SCORES or s.label in wanted]
     return Details(
         details.image_id, details.width, details.height, details.taken, details.taken_from,
-        [Score(s.label, s.model, s.score, s.threshold) for s in scores], dict(details.said),
-        [File(f.path, f.size_bytes, f.mtime_ns, unavailable.get(f.path)) for f in details.standing],
+        [Score(s.label, s.model, s.score, s.threshold) for s in scores], dict(details.marks),
+        [File(f.path, f.size_bytes, f.mtime_ns, unavailable.get(f.path)) for f in details.files],
     )  # fmt: skip
 
 
