@@ -19,29 +19,71 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from photosearch.album import AlbumResult
     from photosearch.api.library import Library, default_path
+    from photosearch.api.reports import ReportFigures, measure_report
     from photosearch.api.tools import (
         add_model,
+        check_index,
         check_installation,
         check_rebuild,
         describe_providers,
+        find_extra,
+        find_model_offer,
+        list_added_models,
         list_backups,
+        list_excluded_patterns,
+        list_included_models,
         list_model_offers,
         list_models,
+        plot_report,
         pull_model,
         read_model_card,
         rebuild_library,
         remove_model,
     )
+    from photosearch.index import events
+    from photosearch.index.events import Event
+    from photosearch.judging.csv_rows import format_csv
+    from photosearch.judging.marking import UndoneMark
+    from photosearch.judging.report import LabelReport
+    from photosearch.judging.review_queue import Kind as ReviewKind
+    from photosearch.judging.review_queue import ReviewQueue
+    from photosearch.library.images import ImageDetails
+    from photosearch.library.matching import Match
+    from photosearch.library.records import USER_MODEL, Label
+    from photosearch.models.card import Card, TextCard
+    from photosearch.models.catalog import DEFAULT_MODEL
+    from photosearch.photos.decode import Unreadable
+    from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
+    from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
+    from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.search.duplicates import Group as DuplicateGroup
+    from photosearch.search.find import Answer
+    from photosearch.search.limits import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AlbumResult", "Library", "__version__", "add_model", "check_installation", "check_rebuild", "default_path",
-    "describe_providers", "list_backups", "list_model_offers", "list_models", "pull_model", "read_model_card",
-    "rebuild_library", "remove_model",
+    "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_PAGE", "MAX_PAGE_SIMILAR", "SMALL_THUMBNAIL", "USER_MODEL",
+    "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event", "ImageDetails", "Label", "LabelReport", "Library",
+    "Match", "ReportFigures", "ReviewKind", "ReviewQueue", "TextCard", "Thumbnails", "UndoneMark", "Unreadable",
+    "__version__", "add_model", "check_index", "check_installation", "check_rebuild", "default_path",
+    "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
+    "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
+    "measure_report", "plot_report", "pull_model", "read_model_card", "rebuild_library", "remove_model",
 ]  # fmt: skip
 
-_MODULES = {"AlbumResult": "album", "Library": "api.library", "default_path": "api.library"}  # all others: api.tools
+_MODULES = {  # name -> module, or module:name where it has another name there; all others: api.tools
+    "AlbumResult": "album", "Answer": "search.find", "Card": "models.card", "DEFAULT_MODEL": "models.catalog",
+    "Event": "index.events", "Label": "library.records", "LabelReport": "judging.report", "Library": "api.library",
+    "Match": "library.matching", "TextCard": "models.card", "USER_MODEL": "library.records",
+    "UndoneMark": "judging.marking", "default_path": "api.library", "format_csv": "judging.csv_rows",
+    "DuplicateGroup": "search.duplicates:Group", "FIRST_PAGE": "search.limits", "MAX_PAGE": "search.limits",
+    "MAX_PAGE_SIMILAR": "search.limits", "ImageDetails": "library.images",
+    "LARGE_THUMBNAIL": "photos.thumbnails:LARGE", "ReportFigures": "api.reports",
+    "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
+    "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "Thumbnails": "photos.thumbnails",
+    "Unreadable": "photos.decode", "measure_report": "api.reports",
+}  # fmt: skip
 
 # From version 1.29 on, ONNX Runtime reports each session on Linux to its maker: it keeps a number for this machine
 # under ~/.cache and opens connections. It reads this variable when it is imported; for Windows see models/session.py.
@@ -52,7 +94,10 @@ def __getattr__(name: str) -> Any:
     """Import an exported name on first use (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module 'photosearch' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"photosearch.{_MODULES.get(name, 'api.tools')}"), name)
+    if name == "events":  # the module of all kinds of events
+        return importlib.import_module("photosearch.index.events")
+    module, _, attribute = _MODULES.get(name, "api.tools").partition(":")
+    value = getattr(importlib.import_module(f"photosearch.{module}"), attribute or name)
     globals()[name] = value
     return value
 

@@ -10,9 +10,6 @@ from photosearch.api.session import Session
 if TYPE_CHECKING:
     from photosearch.index.folder_settings import FolderReport
 
-if TYPE_CHECKING:
-    pass
-
 
 class Folders:
     """The folders of a library."""
@@ -26,7 +23,7 @@ class Folders:
 
         return describe_folders(self._session.db)
 
-    def list_paths(self, limit: int = 2000) -> "Sequence[str]":
+    def list_paths(self, limit: int = 2000) -> Sequence[str]:
         """Folders with photos, and those above them, by path; past the limit the deepest levels are left out."""
         from photosearch.library.folders import list_folder_paths
 
@@ -57,6 +54,23 @@ class Folders:
         return set_folder(
             self._session.db, os.fspath(folder), settings, lambda name: self._session.load(name).card, reset=reset
         )
+
+    def resolve(self, folder: str | Path) -> str:
+        """A folder's path without links, as events name it; an address (s3://...) as it is."""
+        from photosearch.photos.remote import real_path
+
+        return real_path(os.fspath(folder))
+
+    def find(self, folder: str | Path) -> "FolderReport":
+        """A folder as `list` gives it. Raises InputError for one that it does not list."""
+        from photosearch.errors import InputError
+        from photosearch.photos.remote import absolute_path, real_path
+
+        name, rows = os.fspath(folder), {row.path: row for row in self.list()}
+        row = rows.get(absolute_path(name)) or rows.get(real_path(name))
+        if row is None:
+            raise InputError(f"{name}: not an indexed folder; indexed are {', '.join(rows) or 'none'}")
+        return row
 
     def count_files(self, folders: Sequence[str | Path] = ()) -> int:
         """Number of photo files on disk in folders (default: all known ones). No photo is opened."""

@@ -1,5 +1,6 @@
 """`library.labels`: what `find` can look for: labels of models, and the user's own."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from photosearch.api.session import Session
@@ -33,6 +34,23 @@ class Labels:
         from photosearch.search.labels import describe_label
 
         return describe_label(self._session.db, name, model)
+
+    def tree(self, model: str | None = None) -> "Sequence[tuple[int, str]]":
+        """(depth, name) of each label under each of its parents, from the top; a label without a parent has depth 0."""
+        from photosearch.search import hierarchy
+
+        names = list(dict.fromkeys(label.name for label in self.list(model)))
+        known, rows = set(names), []
+
+        def walk(name: str, depth: int) -> None:
+            rows.append((depth, name))
+            for child in hierarchy.list_below(name, known):
+                walk(child, depth + 1)
+
+        for name in names:
+            if not hierarchy.list_above(name, known):
+                walk(name, 0)
+        return rows
 
     def add(self, name: str, text: str, *, model: str | None = None) -> "Label":
         """Make a description a label, to sample, judge and report on. Raises InputError, QueryError."""

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from photosearch.api.status import Progress, Status
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
+    from photosearch.judging.metrics import LabeledScore
     from photosearch.judging.report import LabelReport, LabelsReport
     from photosearch.judging.retrieval import RetrievalReport
     from photosearch.library.images import ImageDetails
+    from photosearch.library.matching import Match
     from photosearch.library.records import Run
+    from photosearch.photos.thumbnails import Thumbnails
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer
     from photosearch.search.understand import Question
@@ -161,13 +164,15 @@ class Library:
         from photosearch.engines.merge import find_files, merge
         from photosearch.library.folders import FolderSettings
         from photosearch.library.lock import lock_library
+        from photosearch.photos.remote import absolute_path
 
         session = self._session
+        here = {before.rstrip("/") or "/": absolute_path(after) for before, after in (roots or {}).items()}
         with lock_library(session.db):
             yield from merge(
                 session.db, find_files([os.fspath(shard) for shard in shards]),
                 lambda name: session.load(name, provider),
-                roots=roots, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
+                roots=here, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
             )  # fmt: skip
             session.rescore()
 
@@ -306,6 +311,35 @@ class Library:
 
         return find_image_files(self._session.db, image_id)
 
+    def open_thumbnails(self, *, max_bytes: int | None = None) -> "Thumbnails":
+        """The cache of thumbnails in `thumbnails_folder`, for any thread, and after the library is closed. Close it.
+
+        max_bytes: of all files in it, None: 500 MB.
+        """
+        from photosearch.photos.thumbnails import MAX_BYTES, Thumbnails
+
+        return Thumbnails(self.thumbnails_folder, max_bytes=MAX_BYTES if max_bytes is None else max_bytes)
+
+    def read_thumbnails(self, photos: "Sequence[Match | LabeledScore]") -> Iterator[bytes | str]:
+        """A JPEG for each photo in order, 320 pixels at most; a str, the reason, where it can't be opened.
+
+        Some are made ahead of the one that is asked for. They are kept in `thumbnails_folder`.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        from photosearch.photos.decode import Unreadable
+        from photosearch.photos.thumbnails import WORKERS
+
+        def read(photo: "Match | LabeledScore", files: tuple[bytes, list[str]] | None) -> bytes | str:
+            try:
+                return thumbnails.read([photo.path, *files[1]], files[0]) if files else "no longer in the library"
+            except Unreadable as error:
+                return error.reason
+
+        with self.open_thumbnails() as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
+            for some in _batches(photos, 4 * WORKERS):
+                yield from pool.map(read, some, [self.find_files(photo.image_id) for photo in some])
+
     # ---- reports
 
     def report(
@@ -369,6 +403,10 @@ class Library:
         from photosearch.library.photos import list_unreadable
 
         return list_unreadable(self._session.db)
+
+
+def _batches(photos: "Sequence[Match | LabeledScore]", n: int) -> "Iterator[Sequence[Match | LabeledScore]]":
+    return (photos[i : i + n] for i in range(0, len(photos), n))
 
 
 def _make_question(

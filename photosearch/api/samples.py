@@ -1,5 +1,6 @@
 """`library.samples`: photos drawn to judge a label by, and the queue of photos to judge next."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,23 @@ class Samples:
 
         numbered = [(photo.number, photo.path) for photo in sample.photos if photo.path is not None]
         return write_sheet(Path(folder), numbered, title)
+
+    def write_csv(self, sample: "Sample", label: str, file: str | Path) -> None:
+        """Write a sample as CSV to fill in and import: sheet, number, path, label, present (empty).
+
+        Paths are relative to the file's folder. Raises InputError.
+        """
+        from photosearch.errors import InputError
+        from photosearch.judging.csv_rows import format_csv
+
+        file = Path(file)
+        rows = [("sheet", "number", "path", "label", "present")]
+        rows += [(str(sample.id), str(photo.number), os.path.relpath(photo.path, file.parent), label, "")
+                 for photo in sample.photos if photo.path is not None]  # fmt: skip
+        try:
+            file.write_bytes(os.fsencode(format_csv(rows)))
+        except OSError as error:
+            raise InputError(f"{file}: can't be written: {error.strerror}") from None
 
     def judge(
         self,

@@ -1,11 +1,13 @@
 """What needs no library: the models on this machine, `doctor`, and a damaged library's rebuild."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from photosearch.doctor import Check
+    from photosearch.judging.report import LabelReport
     from photosearch.library.rebuild import RebuildResult
     from photosearch.models.card import Card, TextCard
     from photosearch.models.hub import Offer
@@ -19,6 +21,20 @@ def list_models() -> "list[tuple[Path, Card]]":
 
     paths = {**list_shipped(), **list_added()}
     return [(path, card) for path in paths.values() if isinstance(card := read_card(path), Card)]
+
+
+def list_included_models() -> list[str]:
+    """The names of the models that come with photosearch."""
+    from photosearch.models.catalog import list_shipped
+
+    return sorted(list_shipped())
+
+
+def list_added_models() -> list[str]:
+    """The names of the models that the user added."""
+    from photosearch.models.catalog import list_added
+
+    return sorted(list_added())
 
 
 def read_model_card(name: str | None = None) -> "tuple[Path, Card | TextCard]":
@@ -53,6 +69,13 @@ def list_model_offers() -> "dict[str, Offer]":
     return dict(OFFERS)
 
 
+def find_model_offer(name: str) -> "Offer":
+    """A model that can be pulled. Raises ModelError for another name."""
+    from photosearch.models import hub
+
+    return hub.find_offer(name)
+
+
 def pull_model(name: str) -> "AddedModel":
     """Download a model from its hub and add it: the only function that opens a connection. Raises ModelError."""
     from photosearch.models import hub
@@ -73,6 +96,47 @@ def check_installation(model: str | None = None, providers: Sequence[str] = ("au
     from photosearch.models.catalog import resolve
 
     return examine(resolve(model), providers)
+
+
+def check_index(folders: Sequence[str | Path], models: Sequence[str] = ()) -> None:
+    """Raises InputError, ModelError where a first index of these folders could not begin. Nothing is created."""
+    from photosearch.errors import InputError
+    from photosearch.photos.remote import is_folder
+
+    for folder in [os.fspath(folder) for folder in folders]:
+        if os.path.isfile(folder):
+            raise InputError(f"{folder}: is a file; name its folder")
+        if not is_folder(folder):
+            raise InputError(f"{folder}: no such folder")
+    if not folders:
+        raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
+    for name in models or (None,):
+        read_model_card(name)
+
+
+def list_excluded_patterns() -> tuple[str, ...]:
+    """The gitignore patterns of what is never indexed unless `include` names it: hidden files, other programs' own."""
+    from photosearch.photos.walk import EXCLUDED
+
+    return EXCLUDED
+
+
+def find_extra(extension: str) -> str | None:
+    """The command that installs a reader for files with this extension (.cr2); None where there is no reader."""
+    from photosearch.photos.walk import INSTALL_HINTS
+
+    return INSTALL_HINTS.get(extension)
+
+
+def plot_report(report: "LabelReport", path: str | Path, *, calibration: bool = False) -> None:
+    """Draw a report's precision-recall curve, or its calibration, to .png, .svg or .pdf. Needs the extra `plot`.
+
+    Raises InputError.
+    """
+    from photosearch.judging import plot
+
+    draw = plot.draw_reliability if calibration else plot.draw_precision_recall
+    draw(Path(path), report.judged, report.threshold, report.label.name)
 
 
 def check_rebuild(path: str | Path, *, force: bool = False) -> None:

@@ -38,6 +38,7 @@ class UndoneMark:
     path: str | None
     label: str
     present: bool | None
+    image_id: int = 0
 
 
 def mark_photos(db: Database, paths: Sequence[str], labels: Sequence[tuple[str, bool]], *, new: bool = False) -> int:
@@ -65,7 +66,7 @@ def undo_last(db: Database) -> list[UndoneMark]:
     """Take back the marks that were made last, in one go."""
     rows = marks.undo_marks(db)
     paths = find_paths(db, [image_id for _, image_id, _ in rows])
-    return [UndoneMark(paths.get(image_id), label, present) for label, image_id, present in rows]
+    return [UndoneMark(paths.get(image_id), label, present, image_id) for label, image_id, present in rows]
 
 
 def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> tuple[Label, bool | None]:
@@ -79,18 +80,6 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> 
     else:
         marks.put_marks(db, [(label.name, image_id, present)])
     return label, known.marks.get(label.name)
-
-
-def undo_image(db: Database, image_id: int, label: str, before: bool | None) -> None:
-    """Restore an image's mark as it was before mark_image.
-
-    If nothing was marked since, this is an undo of that step: otherwise an undo here and one at the command line would
-    restore the mark again.
-    """
-    if marks.read_last_undo(db) == [(label, image_id)]:
-        marks.undo_marks(db)
-    else:
-        mark_image(db, image_id, label, before)
 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:

@@ -99,17 +99,16 @@ def test_mark_image_returns_the_mark_before(library):
         library.marks.set_image(99, "bird", True)
 
 
-def test_undo_image_undoes_one_mark_and_adds_no_step(library):
+def test_undo_restores_marks_of_images_newest_first_and_counts_the_steps_left(library):
     library.marks.set_image(1, "bird", True)
     library.marks.set_image(2, "bird", True)
-    library.marks.restore_image(2, "bird", None)
-    assert library.marks.read_images("bird", [1, 2]) == {1: True}
-    assert [(u.label, u.present) for u in library.marks.undo()] == [("bird", None)], "the first"
+    library.marks.set_image(1, "bird", False)
+    undone = []
+    while left := library.marks.count_undo_steps():
+        undone += [(left, u.image_id, u.label, u.present) for u in library.marks.undo()]
+    assert undone == [(3, 1, "bird", True), (2, 2, "bird", None), (1, 1, "bird", None)]
     assert library.marks.read_images("bird", [1, 2]) == {}
-    library.marks.set_image(1, "bird", True)
-    library.marks.set_image(2, "bird", False)
-    library.marks.restore_image(1, "bird", None)
-    assert library.marks.read_images("bird", [1, 2]) == {2: False}, "somebody marked another meanwhile: that one stays"
+    assert library.marks.undo() == []
 
 
 def test_details_of_an_image(library):

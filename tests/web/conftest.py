@@ -1,20 +1,21 @@
-"""One library of toy photos and one server for all tests of a file: starting one takes a second."""
+"""One library of toy photos and one server for all tests of a file, since starting one takes a second."""
 
 import functools
 from collections.abc import Iterator
 
 import pytest
 from cli_env import Desk, make_desk
-from http_client import Visitor, browsing
+from http_client import HttpClient, run_server
 from library import KEPT, kept_decoders
 from toy import photo, sight_card, write_toy, write_toy_text
 
+from photosearch import Library
 from photosearch.index import run
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """Nine photos, two of them the same and one of them none; indexed by the toy with both heads and by another."""
+    """Ten readable photos, two of them equal, and a broken one, indexed with two models; the default is `toy`."""
     folder = tmp_path_factory.mktemp("desk")
     desk = make_desk(folder)
     write_toy(desk.model, sight_card())
@@ -31,11 +32,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         patch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
         assert desk.index().exit_code == 0
         assert desk.run("index", desk.photos, "--model", desk.other).exit_code == 0
-        assert desk.run("models", "use", "toy").exit_code == 0
+        with Library(desk.library) as library:
+            library.models.set_default("toy")
         yield desk
 
 
 @pytest.fixture(scope="module")
-def visitor(desk: Desk) -> Iterator[Visitor]:
-    with browsing(desk.library, "--albums", desk.folder / "albums") as visitor:
-        yield visitor
+def client(desk: Desk) -> Iterator[HttpClient]:
+    with run_server(desk.library, "--albums", desk.folder / "albums") as client:
+        yield client
