@@ -1,4 +1,4 @@
-"""Export of labels to side-cars and import of keywords, on real photos, which are never written."""
+"""Export of labels to sidecars and import of keywords, on real photos, which are never written."""
 
 import hashlib
 import os
@@ -205,7 +205,7 @@ def test_import_skips_unreadable_sidecar_and_reports_it(seen):
     told = seen.asks.marks.import_keywords()
     assert told.marks == 1
     assert [(os.path.basename(path), why) for path, why in told.skipped] == [
-        ("red.png.xmp", "it has a document type, which no side-car has"),
+        ("red.png.xmp", "it has a document type, which no sidecar has"),
     ]  # fmt: skip
 
 

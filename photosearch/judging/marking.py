@@ -78,7 +78,7 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> 
         marks.delete_marks(db, [(label.name, image_id)])
     else:
         marks.put_marks(db, [(label.name, image_id, present)])
-    return label, known.said.get(label.name)
+    return label, known.marks.get(label.name)
 
 
 def undo_image(db: Database, image_id: int, label: str, before: bool | None) -> None:

@@ -27,7 +27,7 @@ class LabelDetails:
     label: Label
     rests_on: int | str | None = None
     text: str | None = None
-    learned: Mapping[str, Any] | None = None
+    learned: Mapping[str, object] | None = None
     measured: tuple[Mapping[str, Any], ...] = ()
     above: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ def list_labels(db: Database, model: str | None = None) -> list[Label]:
     if model is None:
         return read_labels(db)
     name = choose_model(db, model)
-    if name not in (known := sorted({m["name"] for m in list_models(db)})):
+    if name not in (known := sorted({m.name for m in list_models(db)})):
         available = ", ".join(known) or "none"
         raise InputError(f"{model} has not indexed any photos in this library; available models: {available}")
     return read_labels(db, name)
@@ -99,7 +99,7 @@ def describe_label(db: Database, word: str, model: str | None = None) -> LabelDe
         text={other.name: text for other, text in list_described_labels(db, label.model)}.get(label.name),
     )
     if (learned := classifiers.find_classifier(db, label)) is not None:
-        return replace(details, rests_on=learned.told["rests_on"], learned=learned.told)
+        return replace(details, rests_on=str(learned.metrics["rests_on"]), learned=learned.metrics)
     if details.text is not None:
         return details
     card = read_stored_card(db, label.model)

@@ -102,8 +102,8 @@ def test_undo_learning_restores_the_label_before(seen):
     seen.asks.labels.learn("red")
     assert seen.asks.labels.undo_learning("RED").model == "toy"
     assert seen.find("red") == found
-    assert {name: rows[name] for name in ("labels", "scores", "truth")} == {
-        name: seen.under.rows()[name] for name in ("labels", "scores", "truth")
+    assert {name: rows[name] for name in ("labels", "scores", "marks")} == {
+        name: seen.under.rows()[name] for name in ("labels", "scores", "marks")
     }
     with pytest.raises(QueryError, match="red was not learned; learned labels: none"):
         seen.asks.labels.undo_learning("red")

@@ -205,7 +205,7 @@ def test_remove_label_refuses_a_models_label(seen):
 
 def test_user_model_cannot_be_the_default(seen):
     seen.asks.labels.add("night", "black")
-    with pytest.raises(StoreError, match="yours has looked at no photo here yet"):
+    with pytest.raises(StoreError, match="yours has not indexed any photos in this library"):
         seen.asks.models.set_default("yours")
     with pytest.raises(QueryError, match="yours gives no vectors"):
         seen.ask("dark", query_mode="text", model="yours")
