@@ -1,4 +1,4 @@
-"""Keywords in side-cars: exported from a library for other programs, and imported as marks. See metadata/xmp.py.
+"""Keywords in sidecars: exported from a library for other programs, and imported as marks. See metadata/xmp.py.
 
 The export writes what `find` finds and what was marked; a mark overrides. A keyword that this tool wrote is removed
 once its label no longer holds. Other keywords are never changed, and no photo is ever written.
@@ -28,7 +28,7 @@ from photosearch.search.scope import check_folder
 
 @dataclass(frozen=True, slots=True)
 class SidecarChange:
-    """A side-car that was written, or would be. new: there was none. added, removed: keywords."""
+    """A sidecar that was written, or would be. new: there was none. added, removed: keywords."""
 
     path: str
     new: bool
@@ -38,7 +38,7 @@ class SidecarChange:
 
 @dataclass(slots=True)
 class ExportResult:
-    """unchanged: side-cars that were right already. skipped: (side-car, reason). missing: photos not on the disk."""
+    """unchanged: sidecars that were right already. skipped: (sidecar, reason). missing: photos not on the disk."""
 
     written: list[SidecarChange] = field(default_factory=list)
     unchanged: int = 0
@@ -51,7 +51,7 @@ class ExportResult:
 
 @dataclass(slots=True)
 class ImportResult:
-    """marks: those that were stored. photos: those with keywords or a rating. skipped: (side-car, reason).
+    """marks: those that were stored. photos: those with keywords or a rating. skipped: (sidecar, reason).
 
     unknown: keyword that names no label -> the number of photos with it.
     """
@@ -66,7 +66,7 @@ def export_keywords(
     db: Database, names: Sequence[str], *, under: str | None = None, model: str | None = None, marked: bool = False,
     short: bool = False, dry_run: bool = False,
 ) -> ExportResult:  # fmt: skip
-    """Write labels as keywords to side-cars of the photos that show them. Raises QueryError, InputError.
+    """Write labels as keywords to sidecars of the photos that show them. Raises QueryError, InputError.
 
     marked: only what was marked, not what is found. short: photo.xmp in place of photo.jpg.xmp. dry_run: write nothing.
     """
@@ -119,7 +119,7 @@ def import_keywords(
 
 
 class _KeywordReader:
-    """Collects marks from side-cars: (label, image id) -> present."""
+    """Collects marks from sidecars: (label, image id) -> present."""
 
     def __init__(self, db: Database, new: Sequence[str], complete: Sequence[str], rated: Mapping[str, float]):
         self.marks: dict[tuple[str, int], bool] = {}
@@ -172,7 +172,7 @@ def _place_in_tree(name: str) -> str:
 
 
 def _name_sidecars(paths: Sequence[str], short: bool, result: ExportResult) -> dict[str, str]:
-    """photo -> its side-car. A short name that several photos share belongs to the one raw file, or to none."""
+    """photo -> its sidecar. A short name that several photos share belongs to the one raw file, or to none."""
     sidecars = {path: xmp.sidecar_path(path, short=short) for path in paths}
     if not short:
         return sidecars
@@ -193,7 +193,7 @@ def _name_sidecars(paths: Sequence[str], short: bool, result: ExportResult) -> d
 def _write(
     sidecar: str, keywords: Mapping[str, str], managed: Sequence[str], result: ExportResult, dry_run: bool
 ) -> None:
-    """Write one side-car. keywords: name -> its place in the hierarchy. managed: the names that may be removed."""
+    """Write one sidecar. keywords: name -> its place in the hierarchy. managed: the names that may be removed."""
     try:
         before = _read_file(sidecar)
         data, added, removed = xmp.write_xmp(before[0] if before else None, keywords, managed)
@@ -212,7 +212,7 @@ def _write(
 
 
 def _read_file(path: str) -> tuple[bytes, os.stat_result] | None:
-    """A side-car's bytes and its status; None where there is none. Raises UnreadableXmp, OSError."""
+    """A sidecar's bytes and its status; None where there is none. Raises UnreadableXmp, OSError."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -226,7 +226,7 @@ def _read_file(path: str) -> tuple[bytes, os.stat_result] | None:
 
 
 def _replace(path: str, data: bytes, before: tuple[bytes, os.stat_result] | None) -> None:
-    """Write aside and rename, unless the side-car has changed since it was read. Raises UnreadableXmp, OSError."""
+    """Write aside and rename, unless the sidecar has changed since it was read. Raises UnreadableXmp, OSError."""
     part = f"{path}.part"  # a fixed name keeps a second export out between the check and the renaming
     try:
         with atomic.write_file(path, part=part, overwrite=before is not None) as file:
@@ -247,7 +247,7 @@ def _identify(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def _read_sidecar(photo: str, names: Sequence[str], result: ImportResult) -> Sidecar | None:
-    """The first of these side-cars that exists, else the photo's own packet; None without any."""
+    """The first of these sidecars that exists, else the photo's own packet; None without any."""
     for path in names:
         try:
             if (found := _read_file(path)) is not None:
@@ -269,6 +269,6 @@ def _list_typed(sidecar: Sidecar) -> list[str]:
 
 
 def _is_raw(photo: str) -> bool:
-    """Whether Lightroom reads a side-car of the file: a DNG holds its keywords itself."""
+    """Whether Lightroom reads a sidecar of the file: a DNG holds its keywords itself."""
     extension = os.path.splitext(photo)[1].casefold()
     return extension in RAW_EXTENSIONS and extension != ".dng"

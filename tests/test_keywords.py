@@ -1,4 +1,4 @@
-"""Export of labels to side-cars and import of keywords, on real photos, which are never written."""
+"""Export of labels to sidecars and import of keywords, on real photos, which are never written."""
 
 import hashlib
 import os

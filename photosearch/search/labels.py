@@ -27,7 +27,7 @@ class LabelDetails:
     label: Label
     rests_on: int | str | None = None
     text: str | None = None
-    learned: Mapping[str, Any] | None = None
+    learned: Mapping[str, object] | None = None
     measured: tuple[Mapping[str, Any], ...] = ()
     above: tuple[str, ...] = ()
     below: tuple[str, ...] = ()

@@ -163,6 +163,16 @@ def test_report_uses_cross_validated_scores_of_training_marks(seen):
     assert told["average_precision"] < 0.8
 
 
+def test_learn_again_compares_with_cross_validated_scores(seen):
+    rng = np.random.default_rng(5)
+    for name in [f"{kind}{i:02}.png" for kind in ("dark", "red", "white") for i in range(N)]:
+        label = "positive" if rng.random() < 0.5 else "negative"
+        seen.asks.marks.add(seen.folder / name, **{label: ["luck"]}, new=True)
+    first = seen.asks.labels.learn("luck").report
+    before = seen.asks.labels.learn("luck").report.before
+    assert before.metrics.average_precision == pytest.approx(first.metrics.average_precision)
+
+
 def test_learn_uses_sampled_marks_alone_where_enough(seen):
     drawn = seen.asks.samples.draw("red", 36)
     numbers = [str(p.number) for p in drawn.photos if p.path and "red" in p.path.rpartition("/")[2]]
