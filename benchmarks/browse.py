@@ -50,7 +50,7 @@ class Server:
 
     @property
     def home(self) -> str:
-        return self.address.partition("/enter")[0]
+        return self.address.partition("/login")[0]
 
     def peak_mb(self) -> float:
         """Of the server and its decoders: each one's own peak, so that shared pages count twice."""
@@ -201,7 +201,7 @@ DRAWN = """async () => {  // until every picture in the window is drawn: ms sinc
 ANSWERED = """async (words) => {  // until the first tiles of another answer are there: ms since Enter
   const before = document.querySelector('.tile'), begun = performance.now();
   document.querySelector('#words').value = words;
-  document.querySelector('#ask').requestSubmit();
+  document.querySelector('#search').requestSubmit();
   for (;;) {
     const tile = document.querySelector('.tile');
     if (tile && tile !== before && tile.querySelector('.line')) return performance.now() - begun;
@@ -209,7 +209,7 @@ ANSWERED = """async (words) => {  // until the first tiles of another answer are
   }
 }"""
 COUNTED = """async () => {  // until the page knows how many there are
-  while (document.querySelector('#told').textContent.startsWith('More')) await new Promise(requestAnimationFrame);
+  while (document.querySelector('#summary').textContent.startsWith('More')) await new Promise(requestAnimationFrame);
 }"""
 SCROLL = """async (steps) => {  // to the end, a step a frame, with pauses for pictures
   for (let i = 1; i <= steps; i += 1) {

@@ -178,7 +178,7 @@ def _estimate_intervals(
         sampling.JudgedPhoto(float(library.scores[d.index]), d.stratum, d.population, bool(library.present[d.index]))
         for d in drawn
     ]
-    weighted = sampling.estimate(answers, threshold, seed=seed).intervals
+    weighted = sampling.estimate([answers], threshold, seed=seed).intervals
     plain = np.random.default_rng(seed).choice(len(library.scores), min(n, len(library.scores)), replace=False)
     return [
         (weighted["precision"], weighted["recall"]),

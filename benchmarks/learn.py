@@ -16,7 +16,7 @@ from benchmarks.measure import Figures
 from photosearch import Library
 from photosearch.judging.metrics import ConfusionMatrix
 from photosearch.models.catalog import DEFAULT_MODEL
-from photosearch.search import hierarchy
+from photosearch.search.label_names import match_label
 
 CALTECH, TINY = "101_ObjectCategories", "tiny-imagenet-200"
 BIRDS = {"emu", "flamingo", "flamingo_head", "ibis", "pigeon", "rooster"}
@@ -36,7 +36,7 @@ def measure_learning(work: Path, data: Path, *, seeds: int = 5) -> Figures:
     tiny = read_tiny(data, work)
     with open_library(work / "learn-caltech.db", data / CALTECH) as library:
         known = [label.name for label in library.labels.list()]
-        new = [c for c in sorted(set(classes.values())) if hierarchy.find_label(c.replace("_", " "), known) is None]
+        new = [c for c in sorted(set(classes.values())) if match_label(c.replace("_", " "), known) is None]
         examples = [
             {"label": name, "seed": seed, **learn_label(library, {p: classes[p] == name for p in paths}, seed)}
             for name in EXAMPLES
@@ -107,7 +107,7 @@ def improve_bird(library: Library, name: str, truth: Truth, how: str, n: int = 6
     """
     label = library.labels.get("bird")
     if how == "near":
-        found = library.find("bird", min_score=0.0).found
+        found = library.find("bird", min_score=0.0)
         near = sorted(found, key=lambda f: abs(_logit(f.score) - _logit(label.threshold)))[:n]
         marked = [f.path for f in near]
         for present in (True, False):
@@ -122,7 +122,8 @@ def improve_bird(library: Library, name: str, truth: Truth, how: str, n: int = 6
     before = count_found(library, "bird", rest)
     learned = library.labels.learn("bird")
     after = count_found(library, "bird", rest)
-    new, old = learned.told, learned.told["before"]
+    new = learned.to_json()
+    old = new["before"]
     whole = {
         "before": _add_counts([before, old]),
         "after": _add_counts([after, new if learned.kept == "learned" else old]),
@@ -131,13 +132,13 @@ def improve_bird(library: Library, name: str, truth: Truth, how: str, n: int = 6
         library.labels.undo_learning("bird")
     library.marks.remove(marked, ["bird"])
     return {"library": name, "how": how, "yes": sum(truth[p] for p in marked), "no": sum(not truth[p] for p in marked),
-            "kept": learned.kept, "why": learned.why, "before": before, "after": after,
+            "kept": learned.kept, "why": learned.report.why, "before": before, "after": after,
             "whole": whole}  # fmt: skip
 
 
 def count_found(library: Library, label: str, truth: Truth) -> Figures:
     """What `find` returns of these photos."""
-    found = {f.path for f in library.find(label).found}
+    found = {f.path for f in library.find(label)}
     cells = [(path in found, shows) for path, shows in truth.items()]
     counts = ConfusionMatrix(
         *(cells.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False)))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from photosearch.album import AlbumResult
     from photosearch.api.library import Library, default_path
+    from photosearch.api.reports import ReportFigures, measure_report
     from photosearch.api.tools import (
         add_model,
         check_index,
@@ -43,39 +44,74 @@ if TYPE_CHECKING:
     from photosearch.index.events import Event
     from photosearch.index.folder_settings import FolderReport
     from photosearch.index.summary import RunSummary
+    from photosearch.judging.csv_rows import format_csv
     from photosearch.judging.marking import UndoneMark
     from photosearch.judging.report import LabelReport
-    from photosearch.judging.truth import format_csv
+    from photosearch.judging.review_queue import Kind as ReviewKind
+    from photosearch.judging.review_queue import ReviewQueue
     from photosearch.keywords import ExportResult
+    from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import USER_MODEL, Label
     from photosearch.models.card import Card, TextCard
     from photosearch.models.catalog import DEFAULT_MODEL
+    from photosearch.photos.decode import Unreadable
+    from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
+    from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
+    from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
+    from photosearch.search.labels import LabelDetails
+    from photosearch.search.limits import (
+        FIRST_PAGE,
+        MAX_COUNTED,
+        MAX_PAGE,
+        MAX_PAGE_SIMILAR,
+        PREVIEW_PHOTOS,
+        TABLE_PHOTOS,
+        choose_limits,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MODEL",
+    "FIRST_PAGE",
+    "LARGE_THUMBNAIL",
+    "MAX_COUNTED",
+    "MAX_PAGE",
+    "MAX_PAGE_SIMILAR",
+    "PREVIEW_PHOTOS",
+    "SMALL_THUMBNAIL",
+    "TABLE_PHOTOS",
     "USER_MODEL",
     "AlbumResult",
     "Answer",
     "Card",
+    "DuplicateGroup",
     "Event",
     "ExportResult",
     "FolderReport",
+    "ImageDetails",
     "Label",
+    "LabelDetails",
     "LabelReport",
     "Library",
     "Match",
+    "ReportFigures",
+    "ReviewKind",
+    "ReviewQueue",
     "RunSummary",
     "TextCard",
+    "Thumbnails",
     "UndoneMark",
+    "Unreadable",
     "__version__",
     "add_model",
     "check_index",
     "check_installation",
     "check_rebuild",
+    "choose_limits",
     "default_path",
     "describe_providers",
     "events",
@@ -88,6 +124,7 @@ __all__ = [
     "list_included_models",
     "list_model_offers",
     "list_models",
+    "measure_report",
     "plot_report",
     "pull_model",
     "read_model_card",
@@ -95,24 +132,42 @@ __all__ = [
     "remove_model",
 ]
 
-_MODULES = {  # all others: api.tools
+_MODULES = {  # name -> module, or module:name where it has another name there; all others: api.tools
+    "DEFAULT_MODEL": "models.catalog",
+    "FIRST_PAGE": "search.limits",
+    "LARGE_THUMBNAIL": "photos.thumbnails:LARGE",
+    "MAX_COUNTED": "search.limits",
+    "MAX_PAGE": "search.limits",
+    "MAX_PAGE_SIMILAR": "search.limits",
+    "PREVIEW_PHOTOS": "search.limits",
+    "SMALL_THUMBNAIL": "photos.thumbnails:SMALL",
+    "TABLE_PHOTOS": "search.limits",
+    "USER_MODEL": "library.records",
     "AlbumResult": "album",
     "Answer": "search.find",
     "Card": "models.card",
-    "DEFAULT_MODEL": "models.catalog",
+    "DuplicateGroup": "search.duplicates:Group",
     "Event": "index.events",
     "ExportResult": "keywords",
     "FolderReport": "index.folder_settings",
-    "RunSummary": "index.summary",
+    "ImageDetails": "library.images",
     "Label": "library.records",
+    "LabelDetails": "search.labels",
     "LabelReport": "judging.report",
     "Library": "api.library",
     "Match": "library.matching",
+    "ReportFigures": "api.reports",
+    "ReviewKind": "judging.review_queue:Kind",
+    "ReviewQueue": "judging.review_queue",
+    "RunSummary": "index.summary",
     "TextCard": "models.card",
-    "USER_MODEL": "library.records",
+    "Thumbnails": "photos.thumbnails",
     "UndoneMark": "judging.marking",
+    "Unreadable": "photos.decode",
+    "choose_limits": "search.limits",
     "default_path": "api.library",
-    "format_csv": "judging.truth",
+    "format_csv": "judging.csv_rows",
+    "measure_report": "api.reports",
 }
 
 # From version 1.29 on, ONNX Runtime reports each session on Linux to its maker: it keeps a number for this machine
@@ -126,7 +181,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'photosearch' has no attribute {name!r}")
     if name == "events":  # the module of all kinds of events
         return importlib.import_module("photosearch.index.events")
-    value = getattr(importlib.import_module(f"photosearch.{_MODULES.get(name, 'api.tools')}"), name)
+    module, _, attribute = _MODULES.get(name, "api.tools").partition(":")
+    value = getattr(importlib.import_module(f"photosearch.{module}"), attribute or name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""What the user typed after `find` -> which labels, how they are joined, and what that means.
+"""The language of questions: labels joined by `and`, `or`, `not` -> a tree, and what that tree means.
 
     bird                     photos with a bird
     bird and not dog         and, or, not, and parentheses; `not` binds first, then `and`, then `or`
@@ -6,21 +6,49 @@
     Geoffroy's cat           an apostrophe inside a word is part of it
     "red panda" or cat       ... or stands in quotes; words side by side are one label too: red panda or cat
 
-Pure: text in, a tree out. `matches` is what a query means, in plain Python; store.find says the same in SQL,
-and a property test holds the two together.
+Pure: text in, a tree out. `matches` defines a query's meaning in plain Python; library/matching.py computes the same in
+SQL, and a property test holds the two together. `tokenize` is the only place that cuts a question into words: parsing,
+completion and the decision between labels and descriptions all read its tokens.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from photosearch.errors import QueryError
 
 MAX_LENGTH = 2_000  # characters
-MAX_DEPTH = 40  # brackets in brackets
-MAX_LABELS = 50  # however often the same; SQLite joins at most 64 tables, and its max() takes at most 127 numbers
-_TOKEN = re.compile(r"""\s*(?:"([^"]*)"|'([^']*)'|([()])|([^\s()"']+(?:(?<=\w)'(?=\w)[^\s()"']+)*))""")
+MAX_DEPTH = 40  # nested brackets
+MAX_LABELS = 50  # counting repetitions; SQLite joins at most 64 tables, and its max() takes at most 127 numbers
+KEYWORDS = ("and", "or", "not")
+_TOKEN = re.compile(
+    r"""
+    (?P<double>"[^"]*") | (?P<single>'[^']*') | (?P<bracket>[()]) | (?P<unclosed>["'].*)
+    | (?P<word>[^\s()"']+(?:(?<=\w)'(?=\w)[^\s()"']+)*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+TokenKind = Literal["word", "keyword", "double", "single", "bracket", "unclosed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A piece of a question. start: its place in the text, in characters.
+
+    kind: 'word'; 'keyword' for and, or, not; 'double' and 'single' for text between such quotes; 'bracket'; 'unclosed'
+    for a quote without an end and all that follows it. text: without its quotes, its white space collapsed.
+    """
+
+    kind: TokenKind
+    text: str
+    start: int
+
+    @property
+    def keyword(self) -> str:
+        """and, or, not in lower case; else empty."""
+        return self.text.lower() if self.kind == "keyword" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +75,20 @@ Query = Is | Not | And | Or
 
 
 def parse(text: str) -> Query:
-    """Raises QueryError, with what was expected and where."""
+    """A question as a tree. Raises QueryError, which says what was expected where."""
     if len(text) > MAX_LENGTH:
         raise QueryError(f"the query has {len(text)} characters, more than {MAX_LENGTH}; ask for less at once")
-    tokens = _tokens(text)
-    tree = _or(tokens, MAX_DEPTH)
-    if tokens:
-        raise QueryError(f"don't understand {tokens[0][1]!r} there; quote a label that holds spaces or brackets")
+    tokens = tokenize(text)
+    if any(token.kind == "unclosed" for token in tokens):
+        raise QueryError("a quote is opened and not closed")
+    tree = _Parser(tokens).parse()
     if _mentions(tree) > MAX_LABELS:
         raise QueryError(f"more than {MAX_LABELS} labels; ask for less at once")
     return tree
 
 
 def list_labels(q: Query) -> list[str]:
-    """The labels in a query, each once, in the order in which they stand there."""
+    """The labels of a query, each once, in the order of the text."""
     match q:
         case Is(name):
             return [name]
@@ -71,7 +99,7 @@ def list_labels(q: Query) -> list[str]:
 
 
 def matches(q: Query, scores: Mapping[str, float], thresholds: Mapping[str, float]) -> bool:
-    """Whether the query holds for a photo with these scores: a label does from its threshold on."""
+    """Whether the query holds for a photo with these scores. A label holds at its threshold and above."""
     match q:
         case Is(name):
             return scores[name] >= thresholds[name]
@@ -84,7 +112,7 @@ def matches(q: Query, scores: Mapping[str, float], thresholds: Mapping[str, floa
 
 
 def score(q: Query, scores: Mapping[str, float]) -> float:
-    """What a match is ranked by: `and` is the smallest, `or` the largest, `not` the rest to 1 (Zadeh's fuzzy logic)."""
+    """The score that ranks a match: minimum for `and`, maximum for `or`, 1 - score for `not` (Zadeh's fuzzy logic)."""
     match q:
         case Is(name):
             return scores[name]
@@ -94,22 +122,6 @@ def score(q: Query, scores: Mapping[str, float]) -> float:
             return min(score(p, scores) for p in parts)
         case Or(parts):
             return max(score(p, scores) for p in parts)
-
-
-def resolve(name: str, known: Iterable[str]) -> str:
-    """The known label that is meant, letter case aside. Raises QueryError, which lists the nearest ones."""
-    names = list(dict.fromkeys(known))
-    for candidate in names:
-        if candidate == name:
-            return candidate
-    folded = {n.casefold(): n for n in reversed(names)}
-    if name.casefold() in folded:
-        return folded[name.casefold()]
-    near = difflib.get_close_matches(name.casefold(), folded, n=5, cutoff=0.5)
-    nearest = [folded[n] for n in near] or names[:10]
-    if not nearest:
-        raise QueryError(f"no label {name!r}: nothing is indexed yet; run `photosearch index FOLDER`")
-    raise QueryError(f"no label {name!r}; the nearest are: {', '.join(nearest)} (all: `photosearch labels`)")
 
 
 def _mentions(q: Query) -> int:
@@ -122,71 +134,86 @@ def _mentions(q: Query) -> int:
             return sum(map(_mentions, parts))
 
 
-_Tokens = list[tuple[str, str]]  # ("word" | "quoted" | "end" | "(" | ")", its text)
+def tokenize(text: str) -> list[Token]:
+    """Cut a question into tokens. Never fails: a quote without an end becomes one token of kind 'unclosed'."""
+    return [_to_token(found) for found in _TOKEN.finditer(text)]
 
 
-def _tokens(text: str) -> _Tokens:
-    tokens: _Tokens = []
-    at = 0
-    while text[at:].strip():
-        found = _TOKEN.match(text, at)
-        if found is None:
-            raise QueryError("a quote is opened and not closed")
-        double, single, bracket, word = found.groups()
-        quoted = double if double is not None else single
-        if quoted is not None:
-            tokens.append(("quoted", " ".join(quoted.split())))
-        else:
-            tokens.append((bracket, bracket) if bracket else ("word", word))
-        at = found.end()
-    return tokens
+def _to_token(found: re.Match[str]) -> Token:
+    kind, text = found.lastgroup, found[0]
+    if kind == "word" and text.lower() in KEYWORDS:
+        kind = "keyword"
+    elif kind in ("double", "single"):
+        text = " ".join(text[1:-1].split())
+    elif kind == "unclosed":
+        text = " ".join(text[1:].split())
+    return Token(kind, text, found.start())  # type: ignore[arg-type]  # the groups' names are the kinds
 
 
-def _is(tokens: _Tokens, keyword: str) -> bool:
-    return bool(tokens) and tokens[0][0] == "word" and tokens[0][1].lower() == keyword
+class _Parser:
+    """Recursive descent over the tokens of a question: one method for each level of binding."""
 
+    def __init__(self, tokens: Sequence[Token]):
+        self._tokens, self._next = tokens, 0
 
-def _or(tokens: _Tokens, depth: int) -> Query:
-    if not depth:
-        raise QueryError(f"brackets nest deeper than {MAX_DEPTH}; ask for less at once")
-    parts = [_and(tokens, depth)]
-    while _is(tokens, "or"):
-        tokens.pop(0)
-        parts.append(_and(tokens, depth))
-    return parts[0] if len(parts) == 1 else Or(tuple(parts))
+    def parse(self) -> Query:
+        tree = self._parse_or(MAX_DEPTH)
+        if (rest := self._peek()) is not None:
+            raise QueryError(f"don't understand {rest.text!r} there; quote a label that holds spaces or brackets")
+        return tree
 
+    def _parse_or(self, depth: int) -> Query:
+        if not depth:
+            raise QueryError(f"brackets nest deeper than {MAX_DEPTH}; ask for less at once")
+        parts = [self._parse_and(depth)]
+        while self._skip("or"):
+            parts.append(self._parse_and(depth))
+        return parts[0] if len(parts) == 1 else Or(tuple(parts))
 
-def _and(tokens: _Tokens, depth: int) -> Query:
-    parts = [_not(tokens, depth)]
-    while _is(tokens, "and"):
-        tokens.pop(0)
-        parts.append(_not(tokens, depth))
-    return parts[0] if len(parts) == 1 else And(tuple(parts))
+    def _parse_and(self, depth: int) -> Query:
+        parts = [self._parse_not(depth)]
+        while self._skip("and"):
+            parts.append(self._parse_not(depth))
+        return parts[0] if len(parts) == 1 else And(tuple(parts))
 
+    def _parse_not(self, depth: int) -> Query:
+        negated = False
+        while self._skip("not"):
+            negated = not negated
+        part = self._parse_part(depth)
+        return Not(part) if negated else part
 
-def _not(tokens: _Tokens, depth: int) -> Query:
-    odd = False
-    while _is(tokens, "not"):
-        tokens.pop(0)
-        odd = not odd
-    part = _part(tokens, depth)
-    return Not(part) if odd else part
+    def _parse_part(self, depth: int) -> Query:
+        token = self._peek()
+        if token is None:
+            raise QueryError("the query ends where a label should stand; for example: bird and not dog")
+        self._next += 1
+        if (token.kind, token.text) == ("bracket", "("):
+            return self._parse_brackets(depth)
+        if token.kind in ("double", "single") and token.text:
+            return Is(token.text)
+        if token.kind != "word":
+            raise QueryError(f"a label should stand where {token.text!r} does; for example: bird and not dog")
+        words = [token.text]
+        while (token := self._peek()) is not None and token.kind == "word":
+            words.append(token.text)
+            self._next += 1
+        return Is(" ".join(words))
 
-
-def _part(tokens: _Tokens, depth: int) -> Query:
-    if not tokens:
-        raise QueryError("the query ends where a label should stand; for example: bird and not dog")
-    kind, text = tokens.pop(0)
-    if kind == "(":
-        inside = _or(tokens, depth - 1)
-        if not tokens or tokens.pop(0)[0] != ")":
+    def _parse_brackets(self, depth: int) -> Query:
+        inside = self._parse_or(depth - 1)
+        token = self._peek()
+        if token is None or (token.kind, token.text) != ("bracket", ")"):
             raise QueryError("a bracket is opened and not closed")
+        self._next += 1
         return inside
-    if kind == "quoted" and text:
-        return Is(text)
-    if kind != "word" or text.lower() in ("and", "or", "not"):
-        raise QueryError(f"a label should stand where {text!r} does; for example: bird and not dog")
-    words = [text]
-    while tokens and tokens[0][0] == "word" and tokens[0][1].lower() not in ("and", "or", "not"):
-        words.append(tokens.pop(0)[1])
-    return Is(" ".join(words))
+
+    def _peek(self) -> Token | None:
+        return self._tokens[self._next] if self._next < len(self._tokens) else None
+
+    def _skip(self, keyword: str) -> bool:
+        """Move past the next token if it is this keyword."""
+        token = self._peek()
+        found = token is not None and token.keyword == keyword
+        self._next += found
+        return found

@@ -53,7 +53,7 @@ class Seen:
         return self.names(self.ask(words, **options))
 
     def names(self, answer: Answer) -> list[str]:
-        return [os.path.relpath(found.path, self.folder) for found in answer.found]
+        return [os.path.relpath(found.path, self.folder) for found in answer]
 
 
 def card(**changes: Any) -> Card:

@@ -1,4 +1,4 @@
-"""Labels out to side-cars and keywords in from them, on a library of real photos; no photo is ever touched."""
+"""Export of labels to sidecars and import of keywords, on real photos, which are never written."""
 
 import hashlib
 import os
@@ -40,10 +40,10 @@ def keywords(seen, name):
 
 
 def short(told):
-    return [(os.path.basename(w.path), w.new, w.put, w.taken) for w in told.written]
+    return [(os.path.basename(w.path), w.new, w.added, w.removed) for w in told.written]
 
 
-def test_what_is_found_and_what_was_marked_goes_out(seen):
+def test_export_writes_found_and_marked_labels(seen):
     seen.asks.marks.add(seen.folder / "wine.png", negative=["bird"])
     seen.asks.marks.add(seen.folder / "black.png", positive=["bird"])
     told = seen.asks.marks.export_keywords(["bird", "robin", "dog"])
@@ -56,10 +56,10 @@ def test_what_is_found_and_what_was_marked_goes_out(seen):
     ]  # fmt: skip
     assert not (seen.folder / "wine.png.xmp").exists()
     again = seen.asks.marks.export_keywords(["bird", "robin", "dog"])
-    assert (again.written, again.same) == ([], 4)
+    assert (again.written, again.unchanged) == ([], 4)
 
 
-def test_a_correction_takes_out_what_was_written_and_nothing_else(seen):
+def test_export_removes_only_its_own_keywords(seen):
     seen.asks.marks.export_keywords(["bird", "dog"])
     path = seen.folder / "red.png.xmp"
     path.write_bytes(
@@ -71,14 +71,14 @@ def test_a_correction_takes_out_what_was_written_and_nothing_else(seen):
     assert (keywords(seen, "red.png.xmp").keywords, keywords(seen, "blue.png.xmp").keywords) == (("Me",), ("dog",))
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(seen):
+def test_export_dry_run_writes_nothing(seen):
     dry = seen.asks.marks.export_keywords(["bird"], dry_run=True)
     assert not list(seen.folder.rglob("*.xmp"))
     assert dry == seen.asks.marks.export_keywords(["bird"])
     assert len(dry.written) == 2
 
 
-def test_only_marks_and_only_a_folder_can_be_asked_for(seen):
+def test_export_marked_only_and_under_a_folder(seen):
     seen.asks.marks.add(seen.folder / "black.png", positive=["dog"])
     assert short(seen.asks.marks.export_keywords(["dog"], marked=True)) == [("black.png.xmp", True, ("dog",), ())]
     assert short(seen.asks.marks.export_keywords(["dog"], under=str(seen.folder / "sub"))) == [
@@ -90,22 +90,22 @@ def test_only_marks_and_only_a_folder_can_be_asked_for(seen):
         seen.asks.marks.export_keywords([])
 
 
-def test_one_that_cannot_be_understood_is_left_alone_and_named_and_the_others_are_written(seen):
+def test_export_skips_unparsable_sidecar_and_reports_it(seen):
     (seen.folder / "red.png.xmp").write_bytes(b"<html>")
     (seen.folder / "blue.png.xmp").symlink_to(seen.folder / "black.png")
     (seen.folder / "wine.png.xmp").mkdir()
     told = seen.asks.marks.export_keywords(["bird", "dog"])
     assert short(told) == [("lake.png.xmp", True, ("dog",), ())]
-    assert sorted((os.path.basename(path), why) for path, why in told.left_alone) == [
-        ("blue.png.xmp", "it is a link, or no file"),
+    assert sorted((os.path.basename(path), why) for path, why in told.skipped) == [
+        ("blue.png.xmp", "it is a link, or not a file"),
         ("red.png.xmp", "not XML: no element found, line 1"),
-        ("wine.png.xmp", "it is a link, or no file"),
+        ("wine.png.xmp", "it is a link, or not a file"),
     ]
     assert (seen.folder / "red.png.xmp").read_bytes() == b"<html>"
     (seen.folder / "wine.png.xmp").rmdir()
 
 
-def test_a_mode_stays_and_what_a_killed_run_left_is_not_overwritten(seen):
+def test_export_keeps_the_mode_and_leftovers_of_a_killed_run(seen):
     seen.asks.marks.export_keywords(["bird"])
     path = seen.folder / "red.png.xmp"
     path.chmod(0o640)
@@ -115,24 +115,24 @@ def test_a_mode_stays_and_what_a_killed_run_left_is_not_overwritten(seen):
     seen.asks.marks.add(seen.folder / "wine.png", positive=["dog"])
     told = seen.asks.marks.export_keywords(["bird", "dog"])
     assert path.stat().st_mode & 0o777 == 0o640
-    assert [os.path.basename(path) for path, _ in told.left_alone] == ["wine.png.xmp"]
+    assert [os.path.basename(path) for path, _ in told.skipped] == ["wine.png.xmp"]
     assert left.read_bytes() == b"half"
     left.unlink()
 
 
-def test_a_photo_that_is_not_there_gets_none(seen):
+def test_export_skips_missing_photos(seen):
     (seen.folder / "red.png").rename(seen.folder / "elsewhere")
     told = seen.asks.marks.export_keywords(["bird"])
-    assert (short(told), told.absent) == ([("wine.png.xmp", True, ("bird",), ())], 1)
+    assert (short(told), told.missing) == ([("wine.png.xmp", True, ("bird",), ())], 1)
     (seen.folder / "elsewhere").rename(seen.folder / "red.png")
 
 
-def test_a_short_name_that_two_photos_share_is_nobodys(seen):
+def test_export_short_skips_a_shared_name(seen):
     seen.photo("red.jpg", (250, 5, 5))
     seen.index()
     told = seen.asks.marks.export_keywords(["bird"], short=True)
     assert short(told) == [("wine.xmp", True, ("bird",), ())]
-    assert told.left_alone == [(str(seen.folder / "red.xmp"), "it would belong to 2 photos of that name")]
+    assert told.skipped == [(str(seen.folder / "red.xmp"), "it would belong to 2 photos of that name")]
     (seen.folder / "red.jpg").unlink()
 
 
@@ -148,7 +148,7 @@ def write(path: Path, *names: str, rating: int | None = None) -> None:
     path.write_bytes(data)
 
 
-def test_keywords_come_in_as_marks_and_what_is_no_label_is_counted(seen):
+def test_import_marks_known_keywords_and_counts_others(seen):
     write(seen.folder / "red.png.xmp", "Birds", "holiday")
     write(seen.folder / "wine.xmp", "places|holiday")
     told = seen.asks.marks.import_keywords()
@@ -160,13 +160,13 @@ def test_keywords_come_in_as_marks_and_what_is_no_label_is_counted(seen):
     assert ("red.png", "holiday") in {(os.path.basename(t.path), t.label) for t in seen.asks.marks.list()}
 
 
-def test_what_the_tool_wrote_is_no_truth(seen):
+def test_import_ignores_exported_keywords(seen):
     seen.asks.marks.export_keywords(["bird", "dog"])
     told = seen.asks.marks.import_keywords()
     assert (told.marks, seen.asks.marks.list()) == (0, [])
 
 
-def test_a_complete_keyword_says_no_by_its_absence(seen):
+def test_import_complete_marks_photos_without_the_keyword_negative(seen):
     write(seen.folder / "red.png.xmp", "bird")
     write(seen.folder / "blue.png.xmp", "lake")
     write(seen.folder / "wine.png.xmp")
@@ -176,7 +176,7 @@ def test_a_complete_keyword_says_no_by_its_absence(seen):
     ]  # fmt: skip
 
 
-def test_ratings_become_a_label_of_ones_own(seen):
+def test_import_rated_makes_a_label_of_ratings(seen):
     for name, rating in (("red", 5), ("wine", 3), ("blue", -1), ("black", 0)):
         write(seen.folder / f"{name}.png.xmp", rating=rating)
     told = seen.asks.marks.import_keywords(rated={"keeper": 4})
@@ -186,7 +186,7 @@ def test_ratings_become_a_label_of_ones_own(seen):
     ]  # fmt: skip
 
 
-def test_keywords_in_the_photo_itself_are_read_where_there_is_no_side_car(seen):
+def test_import_reads_the_photos_own_packet(seen):
     packet, _, _ = xmp.write_xmp(None, {"bird": "bird"}, [])
     packet = packet.replace(b"photosearch:keywords", b"o:k").replace(b"xmlns:photosearch=", b"xmlns:o=").replace(
         b"urn:photosearch:1.0/", b"urn:o/"
@@ -199,22 +199,22 @@ def test_keywords_in_the_photo_itself_are_read_where_there_is_no_side_car(seen):
     path.unlink()
 
 
-def test_a_side_car_that_cannot_be_read_is_named_and_costs_nothing_else(seen):
+def test_import_skips_unreadable_sidecar_and_reports_it(seen):
     (seen.folder / "red.png.xmp").write_bytes(b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>")
     write(seen.folder / "blue.png.xmp", "dog")
     told = seen.asks.marks.import_keywords()
     assert told.marks == 1
-    assert [(os.path.basename(path), why) for path, why in told.left_alone] == [
+    assert [(os.path.basename(path), why) for path, why in told.skipped] == [
         ("red.png.xmp", "it has a document type, which no sidecar has"),
     ]  # fmt: skip
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="no exiftool here")
-def test_exiftool_finds_the_keywords_beside_the_photo(seen):
+def test_exiftool_reads_exported_keywords(seen):
     seen.asks.marks.export_keywords(["bird"])
     command = ["exiftool", "-s3", "-srcfile", "%d%f.%e.xmp", "-XMP-dc:Subject", str(seen.folder / "red.png")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "bird\n"
 
 
-def test_raw_files_but_dng_are_what_lightroom_reads_side_cars_for():
+def test_is_raw_leaves_out_dng():
     assert [_is_raw(n) for n in ("a.CR2", "a.nef", "a.dng", "a.jpg")] == [True, True, False, False]

@@ -86,7 +86,7 @@ images = st.fixed_dictionaries({
     "removed": st.sampled_from([False, False, False, True]),
 })  # fmt: skip
 asked = st.fixed_dictionaries({
-    "wanted": queries,
+    "tree": queries,
     "min_score": st.none() | scores,
     "limit": st.none() | st.integers(0, 5),
     "under": st.none() | folders | st.just("/"),
@@ -169,7 +169,7 @@ def test_find_gives_what_the_query_means_in_its_order(library, thresholds, quest
             rest = {k: v for k, v in question.items() if k not in bounds}
             only = matching.filter_photos(db, **bounds)
             found = [(f.path, f.score, f.taken) for f in matching.find_matches(db, labels=labels, only=only, **rest)]
-            images = matching.find_images(db, question["wanted"], labels, question["min_score"], only)
+            images = matching.find_images(db, question["tree"], labels, question["min_score"], only)
             if question["limit"] is None:
                 assert len(images) == len(set(images)) == len({f.split("/")[-1].split("-")[0] for f, _, _ in found})
             assert found == meant(library, thresholds, floor, **question)
@@ -189,7 +189,7 @@ def fill(db: Database, library: list[dict[str, Any]], thresholds: dict[str, floa
         elif given is not None:
             put_prediction(db, image_id, model_id, ids, given)
         for k, path in enumerate(image["folders"]):
-            file = FileRecord(1, 1, named=image["taken"])
+            file = FileRecord(1, 1, name_date=image["taken"])
             put_photo(db, put_folder(db, roots[path[:2]], path), f"{i}-{k}.jpg", file, image_id)
         if image["removed"]:
             mark_absent(db, [photo_id for photo_id, _, _ in list_places(db, image_id, 9)], "removed")
@@ -205,23 +205,23 @@ def scores_of(image: dict[str, Any], floor: float) -> dict[str, float] | None:
     return {name: score for name, score in image["scores"].items() if score >= floor}
 
 
-def meant(library, thresholds, floor, wanted, min_score, limit, under, since, until) -> list[tuple[str, float, str]]:
+def meant(library, thresholds, floor, tree, min_score, limit, under, since, until) -> list[tuple[str, float, str]]:
     found = []
     for i, image in enumerate(library):
         stored = scores_of(image, floor)
-        if image["removed"] or stored is None or (i == 0 and NAMES[0] in query.list_labels(wanted)):
+        if image["removed"] or stored is None or (i == 0 and NAMES[0] in query.list_labels(tree)):
             continue
         given = {name: stored.get(name, 0.0) for name in NAMES}
         from_on = (
             {n: max(t, floor) for n, t in thresholds.items()} if min_score is None else dict.fromkeys(NAMES, min_score)
         )
-        if not query.matches(wanted, given, from_on):
+        if not query.matches(tree, given, from_on):
             continue
         if image["taken"] < (since or "") or (until is not None and image["taken"][: len(until)] > until):
             continue
         for k, path in enumerate(image["folders"]):
             if under is None or f"{path}/".startswith(f"{under.rstrip('/')}/"):
-                found.append((f"{path}/{i}-{k}.jpg", query.score(wanted, given), image["taken"]))
+                found.append((f"{path}/{i}-{k}.jpg", query.score(tree, given), image["taken"]))
     return sorted(found, key=lambda row: -row[1])[:limit]
 
 

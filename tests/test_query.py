@@ -1,9 +1,9 @@
-"""What was typed after `find`: how it is read, what it means, what is said where it can't be read."""
+"""The language of questions: tokens, trees, what they mean, and errors."""
 
 import pytest
 
 from photosearch.errors import QueryError
-from photosearch.query import And, Is, Not, Or, list_labels, matches, parse, resolve, score
+from photosearch.query import And, Is, Not, Or, list_labels, matches, parse, score, tokenize
 
 A, B, C = Is("a"), Is("b"), Is("c")
 
@@ -39,7 +39,7 @@ A, B, C = Is("a"), Is("b"), Is("c")
         ("żubr or 鳥", Or((Is("żubr"), Is("鳥")))),
     ],
 )
-def test_a_query_is_read(text, tree):
+def test_parse_reads_operators_quotes_and_brackets(text, tree):
     assert parse(text) == tree
 
 
@@ -66,17 +66,17 @@ def test_a_query_is_read(text, tree):
         (" or ".join("ab"[i % 2] for i in range(51)), "more than 50 labels"),
     ],
 )
-def test_what_can_not_be_read_is_refused_in_one_line(text, said):
+def test_parse_refuses_malformed_questions_in_one_line(text, said):
     with pytest.raises(QueryError, match=said) as error:
         parse(text)
     assert "\n" not in str(error.value)
 
 
-def test_the_labels_of_a_query_come_once_in_their_order():
+def test_list_labels_gives_each_once_in_order():
     assert list_labels(parse("b and not (a or b) or c")) == ["b", "a", "c"]
 
 
-def test_a_label_holds_from_its_threshold_on():
+def test_matches_at_the_threshold_and_above():
     thresholds = {"a": 0.5, "b": 0.9}
     assert matches(parse("a and not b"), {"a": 0.5, "b": 0.89}, thresholds)
     assert not matches(parse("a and not b"), {"a": 0.5, "b": 0.9}, thresholds)
@@ -85,32 +85,32 @@ def test_a_label_holds_from_its_threshold_on():
     assert matches(parse("not (a or b)"), {"a": 0.0, "b": 0.0}, thresholds)
 
 
-def test_matches_are_ranked_by_the_weakest_of_and_and_the_strongest_of_or():
+def test_score_is_the_minimum_of_and_and_the_maximum_of_or():
     scores = {"a": 0.25, "b": 0.5, "c": 0.875}
     expected = {"a": 0.25, "not a": 0.75, "a and b": 0.25, "a or b or c": 0.875, "b and not c": 0.125,
                 "not (a and b)": 0.75, "(a or b) and c": 0.5}  # fmt: skip
     assert {text: score(parse(text), scores) for text in expected} == expected
 
 
-def test_a_label_is_meant_whatever_its_case_and_an_exact_one_goes_first():
-    assert resolve("Bird", ["bird", "dog"]) == "bird"
-    assert resolve("bird", ["Bird", "bird"]) == "bird"
-    assert resolve("BIRD", ["Bird", "bird"]) == "Bird"
-    assert resolve("STRASSE", ["Straße"]) == "Straße"
-
-
-def test_an_unknown_label_is_refused_with_the_nearest_ones():
-    with pytest.raises(QueryError) as error:
-        resolve("brid", ["dog", "Bird", "bread"])
-    assert str(error.value) == "no label 'brid'; the nearest are: Bird, bread (all: `photosearch labels`)"
-    with pytest.raises(QueryError, match="the nearest are: dog, cat"):
-        resolve("zzz", ["dog", "cat"])
-    with pytest.raises(QueryError, match="nothing is indexed yet; run `photosearch index FOLDER`"):
-        resolve("bird", [])
-
-
 @pytest.mark.parametrize("name", ["Geoffroy's cat", "bird o'paradise", "Steller's jay's nest"])
-def test_an_apostrophe_inside_a_word_is_part_of_it(name):
+def test_parse_keeps_apostrophes_inside_words(name):
     assert parse(name) == Is(name)
     assert parse(f"not {name} and dog") == And((Not(Is(name)), Is("dog")))
     assert parse(f"'red panda' or {name}") == Or((Is("red panda"), Is(name)))
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("a  b", [("word", "a", 0), ("word", "b", 3)]),
+        ("NOT bird's", [("keyword", "NOT", 0), ("word", "bird's", 4)]),
+        ('("red  panda")', [("bracket", "(", 0), ("double", "red panda", 1), ("bracket", ")", 13)]),
+        ("'a b' or", [("single", "a b", 0), ("keyword", "or", 6)]),
+        ('dog "red  pa', [("word", "dog", 0), ("unclosed", "red pa", 4)]),
+        ("dogs' bowl", [("word", "dogs", 0), ("unclosed", "bowl", 4)]),
+        ("note android", [("word", "note", 0), ("word", "android", 5)]),
+        (" \n", []),
+    ],
+)
+def test_tokenize_never_fails_and_keeps_places(text, tokens):
+    assert [(token.kind, token.text, token.start) for token in tokenize(text)] == tokens

@@ -157,7 +157,7 @@ def evaluate(
         by_class[picture.class_name][1] += 1
     birds = {p.class_name for p in pictures if p.bird}
     pairs = figures.pair(scores, truth, [p.path for p in pictures])
-    result = metrics.to_json(label, pairs, threshold, calibration=True)
+    result = metrics.measure(label, pairs, threshold, calibration=True).to_json()
     result["intervals"]["average_precision"] = figures.bootstrap_average_precision(scores, truth)
     return {
         "model": model.card.name,

@@ -1,13 +1,14 @@
 """`library.labels`: what `find` can look for: labels of models, and the user's own."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from photosearch.api.session import Session
 
 if TYPE_CHECKING:
     from photosearch.learning.learn import LearnResult
     from photosearch.library.records import Label
+    from photosearch.search.labels import LabelDetails
 
 
 class Labels:
@@ -18,19 +19,19 @@ class Labels:
 
     def list(self, model: str | None = None) -> "list[Label]":
         """All labels, those of the default model first; model: only that model's."""
-        from photosearch.search.find import list_labels
+        from photosearch.search.labels import list_labels
 
         return list_labels(self._session.db, model)
 
     def get(self, name: str, model: str | None = None) -> "Label":
         """The label that a word means. Raises QueryError, which lists the nearest labels; InputError."""
-        from photosearch.search.find import find_labels
+        from photosearch.search.labels import find_label
 
-        return find_labels(self._session.db, [name], model)[name]
+        return find_label(self._session.db, name, model)
 
-    def describe(self, name: str, model: str | None = None) -> dict[str, Any]:
+    def describe(self, name: str, model: str | None = None) -> "LabelDetails":
         """A label's model and threshold, its place in the hierarchy, synonyms, figures. Raises QueryError."""
-        from photosearch.search.find import describe_label
+        from photosearch.search.labels import describe_label
 
         return describe_label(self._session.db, name, model)
 

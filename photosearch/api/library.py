@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from photosearch.api.albums import Albums
 from photosearch.api.folders import Folders
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from photosearch.api.status import Progress, Status
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
-    from photosearch.judging.report import LabelReport
+    from photosearch.judging.metrics import LabeledScore
+    from photosearch.judging.report import LabelReport, LabelsReport
+    from photosearch.judging.retrieval import RetrievalReport
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import Run
+    from photosearch.photos.thumbnails import Thumbnails
     from photosearch.search.duplicates import Group
-    from photosearch.search.find import Answer, Question
+    from photosearch.search.find import Answer
+    from photosearch.search.understand import Question
 
 
 def default_path() -> Path:
@@ -259,7 +263,7 @@ class Library:
             "best", model,
         )  # fmt: skip
         counted = count(self._session.db, asked, up_to)
-        return len(find(self._session.db, asked, self._session.read_vector).found) if counted is None else counted
+        return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
 
     def complete(self, text: str) -> list[str]:
         """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
@@ -307,7 +311,16 @@ class Library:
 
         return find_image_files(self._session.db, image_id)
 
-    def read_thumbnails(self, photos: "Sequence[Match]") -> Iterator[bytes | str]:
+    def open_thumbnails(self, *, max_bytes: int | None = None) -> "Thumbnails":
+        """The cache of thumbnails in `thumbnails_folder`, for any thread, and after the library is closed. Close it.
+
+        max_bytes: of all files in it, None: 500 MB.
+        """
+        from photosearch.photos.thumbnails import MAX_BYTES, Thumbnails
+
+        return Thumbnails(self.thumbnails_folder, max_bytes=MAX_BYTES if max_bytes is None else max_bytes)
+
+    def read_thumbnails(self, photos: "Sequence[Match | LabeledScore]") -> Iterator[bytes | str]:
         """A JPEG for each photo in order, 320 pixels at most; a str, the reason, where it can't be opened.
 
         Some are made ahead of the one that is asked for. They are kept in `thumbnails_folder`.
@@ -315,15 +328,15 @@ class Library:
         from concurrent.futures import ThreadPoolExecutor
 
         from photosearch.photos.decode import Unreadable
-        from photosearch.photos.thumbnails import WORKERS, Thumbnails
+        from photosearch.photos.thumbnails import WORKERS
 
-        def read(photo: "Match", files: tuple[bytes, list[str]] | None) -> bytes | str:
+        def read(photo: "Match | LabeledScore", files: tuple[bytes, list[str]] | None) -> bytes | str:
             try:
                 return thumbnails.read([photo.path, *files[1]], files[0]) if files else "no longer in the library"
             except Unreadable as error:
                 return error.reason
 
-        with Thumbnails(self.thumbnails_folder) as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
+        with self.open_thumbnails() as thumbnails, ThreadPoolExecutor(WORKERS) as pool:
             for some in _batches(photos, 4 * WORKERS):
                 yield from pool.map(read, some, [self.find_files(photo.image_id) for photo in some])
 
@@ -352,15 +365,15 @@ class Library:
             threshold=threshold, at_precision=at_precision, at_recall=at_recall, calibration=calibration,
         )  # fmt: skip
 
-    def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "dict[str, Any]":
+    def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "LabelsReport":
         """The same for every label that you marked, with averages and confusions. Raises InputError."""
         from photosearch.judging.report import report_labels
 
         return report_labels(self._session.db, model=model, under=None if under is None else os.fspath(under))
 
-    def report_retrieval(self, file: str | Path, *, model: str | None = None) -> "dict[str, Any]":
+    def report_retrieval(self, file: str | Path, *, model: str | None = None) -> "RetrievalReport":
         """How well descriptions find the photos that a CSV file (query,path) names for them. Raises InputError."""
-        from photosearch.judging.retrieving import judge_retrieval
+        from photosearch.judging.retrieval import judge_retrieval
 
         with self._session.open_search(model) as search:
             return judge_retrieval(self._session.db, search, file)
@@ -392,7 +405,7 @@ class Library:
         return list_unreadable(self._session.db)
 
 
-def _batches(photos: "Sequence[Match]", n: int) -> "Iterator[Sequence[Match]]":
+def _batches(photos: "Sequence[Match | LabeledScore]", n: int) -> "Iterator[Sequence[Match | LabeledScore]]":
     return (photos[i : i + n] for i in range(0, len(photos), n))
 
 
@@ -412,13 +425,13 @@ def _make_question(
     sort: Literal["best", "date"],
     model: str | None,
 ) -> "Question":
-    from photosearch.search.find import Question
+    from photosearch.search.understand import Question
 
     similar = max_similar if max_similar is not None else limit
     question = Question(
-        words, limit, reading=query_mode, like=tuple(os.fspath(photo) for photo in like),
+        words, limit, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
         unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
         under=None if under is None else os.fspath(under), since=since, until=until, file_dates=file_dates, sort=sort,
         model=model,
     )  # fmt: skip
-    return question if similar is None else replace(question, most_similar=similar)
+    return question if similar is None else replace(question, max_similar=similar)

@@ -44,15 +44,24 @@ class Marks:
         return unmark_photos(self._session.db, _to_paths(paths), labels)
 
     def undo(self) -> "list[UndoneMark]":
-        """Undo the last change of marks, whoever made it -> each mark that changed."""
+        """Undo the last change of marks, whoever made it -> each mark that changed; none where the log is empty.
+
+        A library has one log: the page, in any tab, and the command line undo each other's marks, newest first.
+        """
         from photosearch.judging.marking import undo_last
 
         return undo_last(self._session.db)
 
+    def count_undo_steps(self) -> int:
+        """How many times `undo` can be called."""
+        from photosearch.library.marks import count_undo_steps
+
+        return count_undo_steps(self._session.db)
+
     def list(self, label: str | None = None, *, under: str | Path | None = None) -> "list[Mark]":
         """The marks, one for each photo and label. under: a folder. Raises InputError."""
         from photosearch.library.marks import list_marks
-        from photosearch.search.find import check_folder
+        from photosearch.search.scope import check_folder
 
         folder = None if under is None else check_folder(self._session.db, os.fspath(under))
         return list_marks(self._session.db, label, under=folder)
@@ -75,12 +84,6 @@ class Marks:
         from photosearch.judging.marking import mark_image
 
         return mark_image(self._session.db, image_id, label, present)
-
-    def restore_image(self, image_id: int, label: str, before: bool | None) -> None:
-        """Restore an image's mark to what `set_image` gave as the one before. Raises InputError, QueryError."""
-        from photosearch.judging.marking import undo_image
-
-        undo_image(self._session.db, image_id, label, before)
 
     def read_images(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """The marks of a label on images: image id -> whether it shows it; unmarked ones are left out."""

@@ -39,7 +39,7 @@ class Samples:
         Paths are relative to the file's folder. Raises InputError.
         """
         from photosearch.errors import InputError
-        from photosearch.judging.truth import format_csv
+        from photosearch.judging.csv_rows import format_csv
 
         file = Path(file)
         rows = [("sheet", "number", "path", "label", "present")]

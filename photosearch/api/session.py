@@ -94,22 +94,9 @@ class Session:
 
     def open_search(self, model: str | None = None) -> "SimilaritySearch":
         """Search by descriptions and pictures, by the default model or another. Raises QueryError."""
-        from photosearch.errors import QueryError
-        from photosearch.library.photos import find_image_at
-        from photosearch.library.vectors import find_space
-        from photosearch.search.find import model_name
-        from photosearch.search.similar import SimilaritySearch
+        from photosearch.search.similar import open_similarity_search
 
-        name = model_name(self.db, model)
-        space = None if name is None else find_space(self.db, name)
-        if name is None:
-            raise QueryError("nothing is indexed yet; run `photosearch index FOLDER`")
-        if space is None:
-            raise QueryError(f"{name} gives no vectors, so it can't search by likeness; index with another model")
-        return SimilaritySearch(
-            self.db, name, space, lambda path: self.read_vector(path, name),
-            lambda path: find_image_at(self.db, path),
-        )  # fmt: skip
+        return open_similarity_search(self.db, model, self.read_vector)
 
     @contextlib.contextmanager
     def open_vectors(self, model: str) -> "Iterator[tuple[VectorSpace, VectorMap]]":

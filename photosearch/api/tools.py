@@ -135,7 +135,7 @@ def plot_report(report: "LabelReport", path: str | Path, *, calibration: bool = 
     """
     from photosearch.judging import plot
 
-    draw = plot.reliability if calibration else plot.precision_recall
+    draw = plot.draw_reliability if calibration else plot.draw_precision_recall
     draw(Path(path), report.judged, report.threshold, report.label.name)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import typer
 
+from photosearch import MAX_COUNTED, PREVIEW_PHOTOS, TABLE_PHOTOS, choose_limits
 from photosearch.cli.found import Output, print_photos
 from photosearch.cli.output import format_count, note
 from photosearch.cli.root import (
@@ -24,12 +25,7 @@ from photosearch.errors import InputError
 if TYPE_CHECKING:
     from photosearch import Answer, Library
 
-TABLE_PHOTOS = 100  # in a table of a label, without --limit
-PREVIEW_PHOTOS = 12  # drawn by --preview, without --limit
-SIMILAR_PHOTOS = 20  # for a description, without --limit
 UNSURE_PHOTOS = 5  # shown where none is clearly similar, without --limit
-ALL = 10**9
-MAX_COUNTED = 10_000  # matches counted to say how many there are
 
 
 class Filters(TypedDict):
@@ -129,11 +125,11 @@ def find_command(
     with open_library(ctx, db) as library:
         answer = search.run(library)
         if explain:
-            for line in answer.explained:
+            for line in answer.explanation:
                 note(line)
         if output.is_table:
             search.print_table(library, answer)
-        elif not answer.found:
+        elif not answer.photos:
             note(describe_none(answer))
         complete = output.write(library, answer)
     if not complete:
@@ -151,36 +147,34 @@ class Search:
     output: Output
 
     def run(self, library: "Library") -> "Answer":
-        labels = TABLE_PHOTOS if self.output.is_table else PREVIEW_PHOTOS if self.output.preview else None
-        return library.find(
-            self.query, limit=labels if self.limit is None else self.limit or None,
-            max_similar=SIMILAR_PHOTOS if self.limit is None else self.limit or ALL, sort=self.order, **self.filters,
-        )  # fmt: skip
+        default = TABLE_PHOTOS if self.output.is_table else PREVIEW_PHOTOS if self.output.preview else None
+        limit, similar = choose_limits(self.limit, default)
+        return library.find(self.query, limit=limit, max_similar=similar, sort=self.order, **self.filters)
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
         if not answer.similar:
             self._print_unsure(library)
             return
         print_photos(library, answer)
-        if not answer.found:
+        if not answer.photos:
             note(describe_none(answer))
-        elif answer.by == "similarity":
+        elif answer.ranked_by == "similarity":
             more = "; --limit 0 shows all" if answer.more and self.limit is None else ""
-            note(f"{format_count(len(answer.found), 'closest match', 'closest matches')}{more}")
+            note(f"{format_count(len(answer.photos), 'closest match', 'closest matches')}{more}")
         else:
-            total = len(answer.found)
+            total = len(answer.photos)
             if answer.more and self.limit is None:
                 total = library.count(self.query, up_to=MAX_COUNTED + 1, **self.filters)
             models = describe_models(answer, library.models.default)
-            note(describe_found(len(answer.found), total, models, "newest" if self.order == "date" else "best"))
+            note(describe_found(len(answer.photos), total, models, "newest" if self.order == "date" else "best"))
 
     def _print_unsure(self, library: "Library") -> None:
         """The closest photos where none is clearly similar."""
         filters = self.filters.copy()
         filters["min_similarity"] = -1
-        limit = UNSURE_PHOTOS if self.limit is None else self.limit or ALL
+        _, limit = choose_limits(UNSURE_PHOTOS if self.limit is None else self.limit, None)
         answer = library.find(self.query, max_similar=limit, sort=self.order, **filters)
-        note("Not sure about these:" if answer.found else describe_none(answer))
+        note("Not sure about these:" if answer.photos else describe_none(answer))
         print_photos(library, answer)
 
 
@@ -204,5 +198,5 @@ def describe_models(answer: "Answer", default: str | None) -> str:
 
 def describe_none(answer: "Answer") -> str:
     if not answer.similar:
-        return f"No photo is clearly similar to {answer.asked!r}; --min-similarity -1 shows the closest."
+        return f"No photo is clearly similar to {answer.question!r}; --min-similarity -1 shows the closest."
     return f"No photos found{describe_models(answer, None)}."

@@ -46,7 +46,7 @@ class Output:
     def write(self, library: "Library", answer: "Answer") -> bool:
         """All but the table -> whether every photo could be copied or linked."""
         if self.preview:
-            draw_photos(library, answer.found)
+            draw_photos(library, answer.photos)
         if self.html is not None:
             _write_page(library, answer, Path(self.html))
         if self.open_page:
@@ -56,8 +56,8 @@ class Output:
         if self.as_csv:
             _print_csv(answer)
         if self.paths or self.null:
-            print_paths(answer.found, b"\0" if self.null else b"\n")
-        return self._make_albums(library, [photo.path for photo in answer.found])
+            print_paths(answer.photos, b"\0" if self.null else b"\n")
+        return self._make_albums(library, [photo.path for photo in answer.photos])
 
     def _make_albums(self, library: "Library", paths: list[str]) -> bool:
         complete = True
@@ -69,30 +69,30 @@ class Output:
 
 
 def print_photos(library: "Library", answer: "Answer") -> None:
-    missing = library.find_missing([photo.path for photo in answer.found])
+    missing = library.find_missing([photo.path for photo in answer.photos])
     rows = [(f"{photo.score:.3f}", photo.path, photo.taken.replace("T", " "), photo.taken_from,
-             missing.get(photo.path, "")) for photo in answer.found]  # fmt: skip
-    print_table(("score" if answer.by == "label" else "similarity", "path", "taken", "date from", ""), rows)
+             missing.get(photo.path, "")) for photo in answer.photos]  # fmt: skip
+    print_table(("score" if answer.ranked_by == "label" else "similarity", "path", "taken", "date from", ""), rows)
 
 
 def _name_columns(answer: "Answer") -> tuple[str, str]:
-    return ("label", "score") if answer.by == "label" else ("description", "similarity")
+    return ("label", "score") if answer.ranked_by == "label" else ("description", "similarity")
 
 
 def _print_json(library: "Library", answer: "Answer") -> None:
     query, score = _name_columns(answer)
-    missing = library.find_missing([photo.path for photo in answer.found])
+    missing = library.find_missing([photo.path for photo in answer.photos])
     rows = [
-        {"path": photo.path, query: answer.asked, score: photo.score, "taken": photo.taken,
+        {"path": photo.path, query: answer.question, score: photo.score, "taken": photo.taken,
          "taken_from": photo.taken_from, "model": " and ".join(answer.models), "exists": photo.path not in missing}
-        for photo in answer.found
+        for photo in answer.photos
     ]  # fmt: skip
     typer.echo(json.dumps(rows, indent=1))
 
 
 def _print_csv(answer: "Answer") -> None:
-    rows = [(photo.path, answer.asked, photo.score, photo.taken, photo.taken_from, " and ".join(answer.models))
-            for photo in answer.found]  # fmt: skip
+    rows = [(photo.path, answer.question, photo.score, photo.taken, photo.taken_from, " and ".join(answer.models))
+            for photo in answer.photos]  # fmt: skip
     print_csv([("path", *_name_columns(answer), "taken", "taken_from", "model"), *rows])
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,28 +44,28 @@ def keywords_export(
             labels, under=under, model=model, marked=marked, short=short, dry_run=dry_run
         )
     if as_json:
-        typer.echo(json.dumps(asdict(result), indent=1))
+        typer.echo(json.dumps(result.to_json(), indent=1))
     else:
         _print_changes(result)
-    for path, reason in result.left_alone[:MAX_NAMED]:
+    for path, reason in result.skipped[:MAX_NAMED]:
         note(f"{path}: skipped: {reason}")
     note(_summarize(result, dry_run))
-    if result.left_alone:
+    if result.skipped:
         raise typer.Exit(1)
 
 
 def _print_changes(result: "ExportResult") -> None:
     rows = [(change.path, "new" if change.new else "changed",
-             " ".join([*(f"+{k}" for k in change.put), *(f"-{k}" for k in change.taken)]))
+             " ".join([*(f"+{k}" for k in change.added), *(f"-{k}" for k in change.removed)]))
             for change in result.written]  # fmt: skip
     print_table(("side-car", "", "keywords"), rows)
 
 
 def _summarize(result: "ExportResult", dry_run: bool) -> str:
     counts = [f"{format_count(len(result.written), 'side-car')} {'to write' if dry_run else 'written'}"]
-    counts.append(f"{result.same:,} unchanged")
-    counts += [f"{len(result.left_alone):,} skipped"] * bool(result.left_alone)
-    counts += [f"{format_count(result.absent, 'missing photo')}"] * bool(result.absent)
+    counts.append(f"{result.unchanged:,} unchanged")
+    counts += [f"{len(result.skipped):,} skipped"] * bool(result.skipped)
+    counts += [f"{format_count(result.missing, 'missing photo')}"] * bool(result.missing)
     return ", ".join(counts)
 
 
@@ -93,7 +92,7 @@ def keywords_import(
         result = library.marks.import_keywords(
             under=under, new=new or (), complete=complete or (), rated=dict(map(_parse_rated, rated or ()))
         )
-    for path, reason in result.left_alone[:MAX_NAMED]:
+    for path, reason in result.skipped[:MAX_NAMED]:
         note(f"{path}: skipped: {reason}")
     for keyword, n in result.unknown.most_common(MAX_NAMED):
         note(f"{keyword}: not a label, on {format_count(n, 'photo')}; to create it: --new {shlex.quote(keyword)}")

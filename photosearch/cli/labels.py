@@ -2,12 +2,15 @@
 
 import json
 import shlex
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from photosearch.cli.output import escape, format_count, note, print_table
 from photosearch.cli.root import App, AsJson, Db, OneModel, app, label_argument, model_option, open_library
+
+if TYPE_CHECKING:
+    from photosearch import LabelDetails
 
 OfModel = Annotated[str | None, model_option("--model", help="Only labels of this model.")]
 
@@ -23,8 +26,7 @@ def labels_command(ctx: typer.Context, model: OfModel = None, as_json: AsJson = 
     with open_library(ctx, db) as library:
         labels = library.labels.list(model)
     if as_json:
-        rows = [{"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved} for x in labels]
-        typer.echo(json.dumps(rows, indent=1))
+        typer.echo(json.dumps([label.to_json() for label in labels], indent=1))
         return
     cells = [(x.name, x.model, f"{x.threshold:.3f}", "set by you" if x.saved else "") for x in labels]
     print_table(("label", "model", "threshold", ""), cells)
@@ -44,22 +46,22 @@ def labels_show(
     with open_library(ctx, db) as library:
         label = library.labels.describe(name, model)
     if as_json:
-        typer.echo(json.dumps(label, indent=1))
+        typer.echo(json.dumps(label.to_json(), indent=1))
         return
     for key, value in _describe_label(label):
         typer.echo(escape(f"{key:14} {value}"))
 
 
-def _describe_label(label: dict[str, Any]) -> list[tuple[str, str]]:
-    source = label["rests_on"]
+def _describe_label(details: "LabelDetails") -> list[tuple[str, str]]:
+    label, source = details.label, details.rests_on
     if isinstance(source, int):
         source = format_count(source, "positive validation image")
-    rows = [("label", label["label"]), ("model", label["model"]), ("threshold", f"{label['threshold']:.3f}")]
-    rows += [("learned from" if label["learned"] is not None else "chosen on", source)] if source is not None else []
-    rows += [("description", label["text"])] if label["text"] is not None else []
-    for key, title in (("above", "parent labels"), ("below", "child labels"), ("synonyms", "synonyms")):
-        rows += [(title, ", ".join(label[key]))] if label[key] else []
-    for row in label["measured"]:
+    rows = [("label", label.name), ("model", label.model), ("threshold", f"{label.threshold:.3f}")]
+    rows += [("learned from" if details.learned is not None else "chosen on", source)] if source is not None else []
+    rows += [("description", details.text)] if details.text is not None else []
+    relatives = {"parent labels": details.above, "child labels": details.below, "synonyms": details.synonyms}
+    rows += [(title, ", ".join(names)) for title, names in relatives.items() if names]
+    for row in details.measured:
         figures = f"precision {_format(row.get('precision'))}, recall {_format(row.get('recall'))}"
         rows.append(("measured", f"{figures} on {row.get('split', '')}"))
     return rows

@@ -82,10 +82,10 @@ def report_command(
         if retrieval is not None:
             refuse({"--precision-recall": precision_recall, "--labels": labels, "--under": under, **single},
                    "--retrieval measures all descriptions in the file")  # fmt: skip
-            _print_retrieval(library.report_retrieval(retrieval, model=model), as_json)
+            _print_retrieval(library.report_retrieval(retrieval, model=model).to_json(), as_json)
         elif labels:
             refuse(single, "--labels reports on all labels at their own thresholds")
-            _print_labels(library.report_labels(model=model, under=under), as_json)
+            _print_labels(library.report_labels(model=model, under=under).to_json(), as_json)
         else:
             report = library.report(
                 label, model=model, under=under, threshold=threshold, at_precision=at_precision, at_recall=at_recall,
@@ -101,7 +101,7 @@ def report_command(
 def _print_report(report: "LabelReport", as_json: bool) -> None:
     if report.chosen_on is not None:
         note(f"Threshold chosen on {report.chosen_on}; other photos may give slightly lower figures.")
-    told = report.told
+    told = report.to_json()
     typer.echo(json.dumps(told, indent=1) if as_json else escape("\n".join(_describe_report(told))))
 
 
@@ -134,8 +134,8 @@ def _describe_report(told: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from (format_figure(FIGURES[name], told[name], told["intervals"][name]) for name in FIGURES)
     yield f"{'baseline':{WIDTH}}{100 * told['always_no_accuracy']:6.2f} % accuracy, if nothing is found"
-    if told["taught"]:
-        yield f"{told['taught']:,} photos were used for training; their cross-validated scores are used."
+    if told["used_for_training"]:
+        yield f"{told['used_for_training']:,} photos were used for training; their cross-validated scores are used."
     if told["not_scored"]:
         yield f"{format_count(told['not_scored'], 'marked photo')} left out: no score yet."
     if told["copies"]:

@@ -92,6 +92,6 @@ def judge_command(
         chosen, result = library.samples.judge(label, numbers or [], unsure or [], model=model, sheet=sheet)
     if result.changed:
         note(f"{format_count(len(result.changed), 'mark')} changed: {', '.join(result.changed)}")
-    missing = f", {result.left:,} skipped: can't be opened" if result.left else ""
-    note(f"Sheet {result.sheet}: {result.judged:,} judged, {result.yes:,} positive{missing}. "
+    missing = f", {result.unavailable:,} skipped: can't be opened" if result.unavailable else ""
+    note(f"Sheet {result.sheet}: {result.judged:,} judged, {result.positive:,} positive{missing}. "
          f"Next: photosearch report --label {shlex.quote(chosen.name)}")  # fmt: skip

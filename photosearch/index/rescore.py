@@ -37,7 +37,7 @@ def rescore_user_labels(db: Database, open_search: OpenSearch) -> None:
     default = read_default_model(db)
     if default is not None and find_space(db, default) is not None:
         with contextlib.suppress(ModelError), open_search(default) as search:  # without a text model: images alone
-            search.learn_descriptions()
+            search.measure_descriptions()
 
 
 def _rescore(db: Database, open_search: OpenSearch) -> bool:

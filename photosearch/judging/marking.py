@@ -1,111 +1,77 @@
-"""What the user says of photos: marks one by one, a sample that is drawn, and its answers by numbers."""
+"""Marks of photos, one by one and by the numbers on a contact sheet, and samples to judge."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from photosearch.errors import InputError, QueryError
+from photosearch.errors import InputError
 from photosearch.judging import sampling
 from photosearch.library import images, marks
 from photosearch.library.database import Database
-from photosearch.library.labels import read_labels
 from photosearch.library.marks import Sample
 from photosearch.library.photos import find_image_at, find_paths
 from photosearch.library.records import Label
-from photosearch.search.find import find_labels, resolve_label
-from photosearch.search.hierarchy import find_label
-from photosearch.search.user_labels import check_name
+from photosearch.search.label_names import check_label_name, match_label, resolve_label
+from photosearch.search.labels import find_label, list_known_names
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeResult:
-    """How many photos of a sample were judged, how many of them show the label, how many can't be opened.
+    """judged: the photos of a sample that were marked. positive: those of them that show the label.
 
-    sheet: the sample's number. changed: what was said otherwise before, as "4 yes" or "7 no": as it is now.
+    unavailable: photos left unjudged, since they can't be opened. sheet: the sample's number. changed: the numbers of
+    photos that were marked otherwise before, with the new answer, as "4 yes" or "7 no".
     """
 
     judged: int
-    yes: int
-    left: int
+    positive: int
+    unavailable: int
     sheet: int = 0
     changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class UndoneMark:
-    """A mark that was taken back. path: None where the photo has left. present: what is known again, None: nothing."""
+    """A mark that was taken back. path: None where the photo has left the library. present: the mark that is restored,
+    None where there was none."""
 
     path: str | None
     label: str
     present: bool | None
+    image_id: int = 0
 
 
-def mark_photos(db: Database, paths: Sequence[str], said: Sequence[tuple[str, bool]], *, new: bool = False) -> int:
-    """Keep what is said of photos: for each of them all of (label, present) -> how many photos. Raises InputError.
+def mark_photos(db: Database, paths: Sequence[str], labels: Sequence[tuple[str, bool]], *, new: bool = False) -> int:
+    """Mark each photo with all of (label, present) -> the number of photos. Raises InputError, QueryError.
 
-    new: a label that nobody knows may be said, to learn it; without, only one that is known or was marked before.
+    new: create labels that don't exist.
     """
-    known = list(dict.fromkeys([label.name for label in read_labels(db)] + marks.list_marked_labels(db)))
-    labels = {(_name(name, known, new), present) for name, present in said}
-    if len({name for name, _ in labels}) < len(labels):
+    known = list_known_names(db)
+    resolved = {(_resolve_or_create(name, known, new), present) for name, present in labels}
+    if len({name for name, _ in resolved}) < len(resolved):
         raise InputError("a photo can't both show a label and not show it")
-    rows = []
-    for path in paths:
-        image_id = find_image_at(db, path)
-        if image_id is None:
-            raise InputError(f"{path}: not in the library, or not readable; index its folder first")
-        rows += [(name, image_id, present) for name, present in sorted(labels)]
-    marks.put_marks(db, rows)
+    image_ids = _find_images(db, paths)
+    marks.put_marks(db, [(name, i, present) for i in image_ids for name, present in sorted(resolved)])
     return len(paths)
 
 
-def _name(name: str, known: Sequence[str], new: bool) -> str:
-    """The label that is meant, or a new one's name. Raises InputError, QueryError."""
-    if not new or find_label(name, known) is not None:
-        try:
-            return resolve_label(name, known)
-        except QueryError as error:
-            raise QueryError(f"{error}; for a label of your own that is new, add --new") from None
-    return check_name(name)
+def unmark_photos(db: Database, paths: Sequence[str], names: Sequence[str]) -> int:
+    """Delete the marks of photos for these labels -> the number of marks. Raises InputError, QueryError."""
+    known = list_known_names(db)
+    labels = [resolve_label(name, known) for name in names]
+    return marks.delete_marks(db, [(label, i) for i in _find_images(db, paths) for label in labels])
 
 
 def undo_last(db: Database) -> list[UndoneMark]:
-    """Take back the last step of marks."""
+    """Take back the marks that were made last, in one go."""
     rows = marks.undo_marks(db)
     paths = find_paths(db, [image_id for _, image_id, _ in rows])
-    return [UndoneMark(paths.get(image_id), label, present) for label, image_id, present in rows]
-
-
-def undo_image(db: Database, image_id: int, label: str, before: bool | None) -> None:
-    """Say of a picture again what was said before mark_picture. An undo of that step, if nothing was said since.
-
-    So that two undos, here and at the command line, take back two things and not one there and back.
-    """
-    if marks.read_last_undo(db) == [(label, image_id)]:
-        marks.undo_marks(db)
-    else:
-        mark_image(db, image_id, label, before)
-
-
-def unmark_photos(db: Database, paths: Sequence[str], names: Sequence[str]) -> int:
-    """Take back what was said of photos -> how many marks went. Raises InputError, QueryError."""
-    known = dict.fromkeys(marks.list_marked_labels(db) + [label.name for label in read_labels(db)])
-    labels = [resolve_label(name, known) for name in names]
-    rows = []
-    for path in paths:
-        image_id = find_image_at(db, path)
-        if image_id is None:
-            raise InputError(f"{path}: not in the library, or not readable; index its folder first")
-        rows += [(label, image_id) for label in labels]
-    return marks.delete_marks(db, rows)
+    return [UndoneMark(paths.get(image_id), label, present, image_id) for label, image_id, present in rows]
 
 
 def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> tuple[Label, bool | None]:
-    """Keep what is said of one picture; None takes it back -> (the label that is meant, what was said before).
-
-    So that what was said before can be said again. Raises InputError, QueryError.
-    """
-    label = find_labels(db, [name])[name]
+    """Mark an image, None: delete its mark -> (the label, the mark before). Raises InputError, QueryError."""
+    label = find_label(db, name)
     known = images.read_details(db, image_id)
     if known is None:
         raise InputError(f"no photo in the library shows picture {image_id}; it was forgotten, or has been removed")
@@ -117,13 +83,13 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> 
 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:
-    """Draw n photos to judge a label by. Raises InputError."""
-    label = find_labels(db, [name], model)[name]
-    images = marks.list_scored_images(db, label)
-    if not images:
+    """Draw n photos to judge a label by. Raises InputError, QueryError."""
+    label = find_label(db, name, model)
+    scored = marks.list_scored_images(db, label)
+    if not scored:
         raise InputError(f"no photo has a score for {label.name} yet; run photosearch index FOLDER")
-    drawn = sampling.draw_photos([score for _, score in images], n, label.threshold, seed=seed)
-    rows = [(*images[d.index], d.stratum, d.population) for d in drawn]
+    drawn = sampling.draw_photos([score for _, score in scored], n, label.threshold, seed=seed)
+    rows = [(*scored[d.index], d.stratum, d.population) for d in drawn]
     return label, marks.put_sample(db, label, label.threshold, seed, rows)
 
 
@@ -136,14 +102,62 @@ def judge_sample(
     model: str | None = None,
     sheet: int | None = None,
 ) -> tuple[Label, JudgeResult]:
-    """Judge a sample by its numbers, as typed: 3 7 12-15. Raises InputError.
+    """Mark the photos of a sample by their numbers, as typed: 3 7 12-15. Raises InputError, QueryError.
 
-    yes: they show the label. unsure: they stay open. All others don't show it. sheet: the sample's own number; it may
-    be None where only one was drawn.
-
-    A photo that is not where it was when the sample was drawn was grey on the sheet, and is left unjudged.
+    yes: they show the label. unsure: they stay unjudged. All others don't show it. sheet: the sample's number, which
+    may be None where only one was drawn. A photo that is not where it was when the sample was drawn was grey on the
+    sheet, and stays unjudged.
     """
-    label = find_labels(db, [name], model)[name]
+    label = find_label(db, name, model)
+    sample = _find_sheet(db, label, sheet)
+    by_number = {p.number: p for p in sample.photos}
+    highest = max(by_number)
+    shown, skipped = parse_numbers(yes, highest), parse_numbers(unsure, highest)
+    if forgotten := sorted(shown - by_number.keys()):
+        raise InputError(f"{forgotten[0]}: this photo was forgotten since sheet {sample.id} was drawn")
+    missing = {i for i, p in by_number.items() if p.path is None or not os.path.exists(p.path)} - shown
+    judged = [(i, p) for i, p in by_number.items() if i not in skipped | missing]
+    marks.put_marks(db, ((label.name, p.image_id, i in shown) for i, p in judged))
+    changed = [i for i, p in judged if p.present is not None and p.present != (i in shown)]
+    return label, JudgeResult(
+        len(judged), len(shown - skipped), len(missing - skipped), sample.id,
+        tuple(f"{i} {'yes' if i in shown else 'no'}" for i in changed),
+    )  # fmt: skip
+
+
+def parse_numbers(words: Sequence[str], highest: int) -> set[int]:
+    """3 7 12-15, or 3,7,12-15 -> the numbers. Raises InputError for anything but numbers from 1 to `highest`."""
+    numbers: set[int] = set()
+    for word in " ".join(words).replace(",", " ").split():
+        first, dash, last = word.partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= highest):
+            raise InputError(
+                f"{word} is not a number on this sheet, nor a range such as 3-5; they go from 1 to {highest}"
+            )
+        numbers.update(range(int(first), int(last) + 1))
+    return numbers
+
+
+def _resolve_or_create(name: str, known: Sequence[str], new: bool) -> str:
+    """The label that a word means; with `new`, a new one's name where it means none. Raises InputError, QueryError."""
+    if new and match_label(name, known) is None:
+        return check_label_name(name)
+    return resolve_label(name, known, hint="for a label of your own that is new, add --new")
+
+
+def _find_images(db: Database, paths: Sequence[str]) -> list[int]:
+    found = []
+    for path in paths:
+        image_id = find_image_at(db, path)
+        if image_id is None:
+            raise InputError(f"{path}: not in the library, or not readable; index its folder first")
+        found.append(image_id)
+    return found
+
+
+def _find_sheet(db: Database, label: Label, sheet: int | None) -> Sample:
+    """A sample of a label by its number; the only one without. Raises InputError."""
     drawn = marks.list_samples(db, label)
     numbers = ", ".join(map(str, drawn))
     if sheet is None and len(drawn) > 1:
@@ -152,29 +166,7 @@ def judge_sample(
         )
     if sheet is not None and drawn and sheet not in drawn:
         raise InputError(f"no sheet {sheet} was drawn for {label.name}; there are {numbers}")
-    kept = marks.find_sample(db, label, sheet)
-    if kept is None:
+    sample = marks.find_sample(db, label, sheet)
+    if sample is None:
         raise InputError(f"no sample was drawn for {label.name} yet: photosearch sample {label.name} -n 60")
-    by_number = {p.number: p for p in kept.photos}
-    most = max(by_number)
-    shown, skip = read_numbers(yes, most), read_numbers(unsure, most)
-    if forgotten := sorted(shown - by_number.keys()):
-        raise InputError(f"{forgotten[0]}: this photo was forgotten since sheet {kept.id} was drawn")
-    gone = {i for i, p in by_number.items() if p.path is None or not os.path.exists(p.path)} - shown
-    judged = [(i, p) for i, p in by_number.items() if i not in skip | gone]
-    marks.put_marks(db, ((label.name, p.image_id, i in shown) for i, p in judged))
-    changed = [(i, i in shown) for i, p in judged if p.present is not None and p.present != (i in shown)]
-    told = tuple(f"{i} {'yes' if present else 'no'}" for i, present in changed)
-    return label, JudgeResult(len(judged), len(shown - skip), len(gone - skip), kept.id, told)
-
-
-def read_numbers(words: Sequence[str], most: int) -> set[int]:
-    """3 7 12-15, or 3,7,12-15 -> the numbers. Raises InputError for what is no number from 1 to `most`."""
-    numbers: set[int] = set()
-    for word in " ".join(words).replace(",", " ").split():
-        first, dash, last = word.partition("-")
-        last = last if dash else first
-        if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= most):
-            raise InputError(f"{word} is not a number on this sheet, nor a range such as 3-5; they go from 1 to {most}")
-        numbers.update(range(int(first), int(last) + 1))
-    return numbers
+    return sample

@@ -1,13 +1,13 @@
-"""Which photos to look at next: those whose answer teaches most.
+"""Which photos to judge next: those whose answers teach most.
 
-- near: the scores nearest to the label's threshold, where the model is least sure (Lewis and Gale, "A sequential
-  algorithm for training text classifiers", SIGIR 1994).
-- disagree: two models that know the label say the opposite, both far from their thresholds first (Seung, Opper and
+- near: the scores nearest to the label's threshold, where the model is least sure: uncertainty sampling (Lewis and
+  Gale, "A sequential algorithm for training text classifiers", SIGIR 1994).
+- disagree: two models with this label contradict each other, both far from their thresholds first (Seung, Opper and
   Sompolinsky, "Query by committee", COLT 1992).
-- sample: those of the label's last sample that nobody has judged yet.
+- sample: the photos of the label's last sample that are not judged yet.
 
-Only the last keeps a report honest about the whole library: photos near a threshold are the hard ones, and a precision
-that is counted on them is too low. A report on a sample weighs its own photos and takes no notice of the others.
+Only a sample's report holds for the whole library: photos near a threshold are the hard ones, and precision on them is
+too low. The report on a sample weights its own photos and ignores the others.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from photosearch.errors import InputError
 from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.records import Label
-from photosearch.search.find import find_labels, list_labels
+from photosearch.search.labels import find_label, list_labels
 
 KINDS = ("near", "disagree", "sample")
 MAX_ITEMS = 500
@@ -27,7 +27,7 @@ Kind = Literal["near", "disagree", "sample"]
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """A photo to judge. score: by the label. other: by the same label of another model, where two disagree."""
+    """An image to judge. score: of the label. other: of the same label of another model, where two disagree."""
 
     image_id: int
     score: float
@@ -36,20 +36,20 @@ class ReviewItem:
 
 @dataclass(frozen=True, slots=True)
 class ReviewQueue:
-    """asked: in the order in which to look. other: the model that disagrees. left: of a sample, not judged yet."""
+    """items: in the order to judge them. other: the model that disagrees. unjudged: the number left in the sample."""
 
     label: Label
     kind: Kind
-    asked: tuple[ReviewItem, ...]
+    items: tuple[ReviewItem, ...]
     other: str | None = None
-    left: int | None = None
+    unjudged: int | None = None
 
 
 def build_queue(db: Database, name: str, kind: Kind, *, n: int = 60, model: str | None = None) -> ReviewQueue:
-    """Up to n photos that the user has not judged. Raises QueryError, InputError."""
+    """Up to n photos, MAX_ITEMS at most, that are not judged. Raises QueryError, InputError."""
     if kind not in KINDS:
         raise InputError(f"{kind}: no such queue; there are {', '.join(KINDS)}")
-    label, n = find_labels(db, [name], model)[name], min(n, MAX_ITEMS)
+    label, n = find_label(db, name, model), min(n, MAX_ITEMS)
     if kind == "near":
         return ReviewQueue(label, kind, tuple(ReviewItem(*row) for row in marks.list_nearest_unjudged(db, label, n)))
     if kind == "disagree":
@@ -59,6 +59,6 @@ def build_queue(db: Database, name: str, kind: Kind, *, n: int = 60, model: str 
     sample = marks.find_sample(db, label)
     if sample is None:
         return ReviewQueue(label, kind, ())
-    waiting = [p for p in sample.photos if p.present is None and p.path is not None]
-    asked = [ReviewItem(p.image_id, p.score) for p in waiting if p.score is not None]
-    return ReviewQueue(label, kind, tuple(asked[:n]), left=len(asked))
+    unjudged = [p for p in sample.photos if p.present is None and p.path is not None]
+    items = [ReviewItem(p.image_id, p.score) for p in unjudged if p.score is not None]
+    return ReviewQueue(label, kind, tuple(items[:n]), unjudged=len(items))

@@ -1,40 +1,34 @@
-"""What the user knows: CSV in, CSV out. Columns path, label, present; present is 1 or 0, yes or no, true or false.
+"""Marks in CSV, in and out. Columns path, label, present; present is 1 or 0, yes or no, true or false.
 
     path,label,present
     2019/heron.jpg,bird,1
     2019/dog.jpg,bird,0
 
-A relative path counts from the CSV's own folder. A row whose `present` is empty was not judged and is passed
-over, so that a sheet may be filled in bit by bit. One bad row, and nothing is imported: it is named by its line.
+A relative path counts from the CSV's own folder. A row whose `present` is empty was not judged and is skipped, so that
+a sheet may be filled in bit by bit. One bad row, and nothing is imported: the error names its line.
 """
 
-import csv
-import io
-import itertools
-import os
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from photosearch.errors import InputError, QueryError
+from photosearch.judging.csv_rows import CsvRow, format_csv, read_csv
 from photosearch.library import marks
 from photosearch.library.database import Database
-from photosearch.library.labels import read_labels
 from photosearch.library.marks import Mark
 from photosearch.library.photos import find_image_at
-from photosearch.search.find import resolve_label
-from photosearch.search.user_labels import check_name
+from photosearch.search.label_names import check_label_name, resolve_label
+from photosearch.search.labels import list_known_names
 
 COLUMNS = ("path", "label", "present")
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
-MAX_FIELD = 100_000  # characters; csv's own limit is for the whole process and may have been changed
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """line: in the file, from 1. path: absolute."""
+    """A judged row. line: in the file, from 1. path: absolute."""
 
     line: int
     path: str
@@ -44,99 +38,54 @@ class Row:
 
 def read_rows(path: str | Path) -> list[Row]:
     """The judged rows of a CSV file, - for stdin. Raises InputError, which names the line."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if str(path) == "-":
-        text = sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")
-        return list(_rows(io.StringIO(text, newline=""), "stdin", os.path.abspath("")))
-    try:
-        # surrogateescape: a path need not be UTF-8. utf-8-sig: spreadsheets write a byte order mark.
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            return list(_rows(file, str(path), folder))
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+    return [judged for row in read_csv(path, COLUMNS) if (judged := _parse_row(row)) is not None]
 
 
 def import_rows(
     db: Database, rows: Iterable[Row], source: str, *, skip_unknown: bool = False, new: Sequence[str] = ()
 ) -> tuple[int, int]:
-    """Keep what the rows say, all or nothing -> (rows kept, rows passed over).
+    """Store the rows as marks, all or none -> (rows stored, rows skipped). Raises InputError, which names the line.
 
-    skip_unknown: pass over photos that the library doesn't hold, instead of refusing the file. new: labels that nobody
-    knows yet. Raises InputError.
+    skip_unknown: skip photos that the library doesn't hold, instead of refusing the file. new: labels to create.
     """
-    known = [label.name for label in read_labels(db)] + marks.list_marked_labels(db) + list(map(check_name, new))
-    kept: dict[tuple[str, int], Row] = {}
-    passed = 0
+    known = [*list_known_names(db), *map(check_label_name, new)]
+    stored: dict[tuple[str, int], Row] = {}
+    skipped = 0
     for row in rows:
+        where = f"{source}, line {row.line}"
         try:
             label = resolve_label(row.label, known)
         except QueryError as error:
-            raise InputError(f"{source}, line {row.line}: {error}") from None
+            raise InputError(f"{where}: {error}") from None
         image_id = find_image_at(db, row.path)
-        if image_id is None:
-            if not skip_unknown:
-                raise InputError(
-                    f"{source}, line {row.line}: {row.path}: not in the library, or not readable; index it first, "
-                    "or pass over such rows with --skip-unknown"
-                )
-            passed += 1
-            continue
-        other = kept.setdefault((label, image_id), row)
-        if other.present != row.present:
+        if image_id is None and not skip_unknown:
             raise InputError(
-                f"{source}, line {row.line}: contradicts line {other.line}: the same picture, once 1 and once 0"
+                f"{where}: {row.path}: not in the library, or not readable; index it first, or skip such rows with "
+                "--skip-unknown"
             )
-    marks.put_marks(db, ((label, image_id, row.present) for (label, image_id), row in kept.items()))
-    return len(kept), passed
+        if image_id is None:
+            skipped += 1
+            continue
+        other = stored.setdefault((label, image_id), row)
+        if other.present != row.present:
+            raise InputError(f"{where}: contradicts line {other.line}: the same picture, once 1 and once 0")
+    marks.put_marks(db, ((label, image_id, row.present) for (label, image_id), row in stored.items()))
+    return len(stored), skipped
 
 
-def write_rows(truths: Iterable[Mark], out: TextIO) -> None:
-    out.write(format_csv([COLUMNS, *((t.path, t.label, int(t.present)) for t in truths)]))
+def write_rows(rows: Iterable[Mark], out: TextIO) -> None:
+    out.write(format_csv([COLUMNS, *((mark.path, mark.label, int(mark.present)) for mark in rows)]))
 
 
-def format_csv(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV that every Python reads back.
-
-    The writer of Pythons before 3.11.9 and 3.12.3 quotes a carriage return only where it ends its lines with one.
-    """
-    lines = []
-    for row in rows:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\r\n").writerow(row)
-        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
-    return "".join(lines)
-
-
-def _rows(file: TextIO, source: str, folder: str) -> Iterator[Row]:
-    before = csv.field_size_limit(MAX_FIELD)
-    first = file.readline()
-    delimiter = ";" if ";" in first and "," not in first else ","  # as spreadsheets write it where 1,5 is a number
-    reader = csv.reader(itertools.chain([first], file), strict=True, delimiter=delimiter)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if missing := [name for name in COLUMNS if name not in header]:
-            raise InputError(f"{source}, line 1: lacks the column {missing[0]}; it must name {', '.join(COLUMNS)}")
-        places = [header.index(name) for name in COLUMNS]
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield from _row(cells, places, source, reader.line_num, folder)
-    except csv.Error as error:
-        raise InputError(f"{source}, line {reader.line_num}: not CSV: {error}") from None
-    finally:
-        csv.field_size_limit(before)
-
-
-def _row(cells: list[str], places: list[int], source: str, line: int, folder: str) -> Iterator[Row]:
-    if len(cells) <= max(places):
-        raise InputError(f"{source}, line {line}: has {len(cells)} columns, fewer than the first line")
-    path, label, present = (cells[i] for i in places)
-    if present.strip() == "":
-        return
-    said = present.strip().casefold()
-    if said not in YES + NO:
-        raise InputError(f"{source}, line {line}: present is {present.strip()!r}; it must be 1 or 0")
-    if not path or "\0" in path:
-        raise InputError(f"{source}, line {line}: has no usable path")
+def _parse_row(row: CsvRow) -> Row | None:
+    """None where the photo was not judged. Raises InputError."""
+    path, label, present = row.cells
+    answer = present.strip().casefold()
+    if not answer:
+        return None
+    if answer not in YES + NO:
+        raise InputError(f"{row.where}: present is {present.strip()!r}; it must be 1 or 0")
+    path = row.to_absolute(path)
     if not label.strip():
-        raise InputError(f"{source}, line {line}: has no label")
-    yield Row(line, os.path.join(folder, path), label.strip(), said in YES)
+        raise InputError(f"{row.where}: has no label")
+    return Row(row.line, path, label.strip(), answer in YES)

@@ -1,16 +1,16 @@
-"""A linear head on vectors: logistic regression from a few marks, cross-validated. Pure: numbers in, numbers out.
+"""Logistic regression on vectors from a few examples, cross-validated. Pure: numbers in, numbers out.
 
-The margin of a picture x is w.x + b, and what a label says of it already may be added to that (`offset`, in logits):
-then the head corrects the label, and a strong penalty leaves it as it is. Twenty marks each way can't teach 384
-numbers by themselves. Two things from the pictures that nobody marked make up for that:
-- Vectors are first spread out evenly, so that directions in which all pictures differ count for little: whitening by
-  the library's covariance, drawn towards its mean variance. After Hariharan, Malik and Ramanan, "Discriminative
-  decorrelation for clustering and classification", ECCV 2012. On sixteen of Caltech-101's classes it takes the average
-  precision on the rest from 0.81 to 0.90: `python -m benchmarks learn`.
-- How many pictures show a new label is read from the scores: if a share R of those marked yes has a margin of t or
-  more, and F pictures of the library have, then no more than F / R show it, for each t. Blanchard, Lee and Scott,
-  "Semi-supervised novelty detection", JMLR 11 (2010). This needs marks that are like the others of their kind, and sets
-  the threshold: twenty that don't show it can't tell a false alarm in twenty from one in a thousand.
+The margin of an image x is w.x + b, to which the logit of another label's score may be added (`offset`): then the
+classifier corrects that label, and a strong penalty leaves it as it is. Twenty examples of each kind can't determine
+384 weights by themselves. Two things from the unmarked images make up for that:
+- Vectors are whitened first, so that directions in which all images differ count for little, by the library's
+  covariance, shrunk towards its mean variance. After Hariharan, Malik and Ramanan, "Discriminative decorrelation for
+  clustering and classification", ECCV 2012. On sixteen of Caltech-101's classes it raises the average precision on the
+  other images from 0.81 to 0.90: `python -m benchmarks learn`.
+- The number of images that show a new label is estimated from the margins: if a share R of the positive examples and F
+  images of the library have a margin of t or more, then at most F / R show it, for each t. Blanchard, Lee and Scott,
+  "Semi-supervised novelty detection", JMLR 11 (2010). This needs examples that are like the others of their kind, and
+  sets the threshold: twenty negatives can't tell a false positive rate of 1/20 from 1/1000.
 
 Newton's method, whose steps are halved where they lead up. scikit-learn finds the same weights: a test compares them.
 """
@@ -24,14 +24,14 @@ import numpy.typing as npt
 
 FOLDS = 5
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-# Where marks that were not drawn correct a label: weaker ones gain on such marks, which often lie near its threshold,
-# and lose elsewhere. Bird on Caltech-101, thirty marks each way that it is unsure of: F1 on the rest 0.966 at 100,
-# 0.943 at 1, before 0.964.
-CORRECTING = (100.0, 300.0, 1000.0, 3000.0)
-SHRINK = 0.1  # of the covariance towards its mean variance, at least; python -m benchmarks learn
-STEPS, CLOSE = 100, 1e-10
-MIN_RECALL = 0.3  # below that share of the marks F / R says little
-GRID = 200
+# Where examples that no sample drew correct a label: weaker penalties gain on such examples, which often lie near its
+# threshold, and lose elsewhere. Bird on Caltech-101, thirty examples of each kind near the threshold: F1 on the other
+# images 0.966 at 100, 0.943 at 1, before 0.964.
+CORRECTING_PENALTIES = (100.0, 300.0, 1000.0, 3000.0)
+MIN_SHRINKAGE = 0.1  # of the covariance towards its mean variance: python -m benchmarks learn
+MAX_STEPS, TOLERANCE = 100, 1e-10
+MIN_RECALL = 0.3  # R, below which F / R is too uncertain
+GRID = 200  # thresholds that are tried
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -47,24 +47,24 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How the library's vectors lie: whitened = (x - mean) @ turn. mean: [D], turn: [D, D]."""
+    """The whitening of a library's vectors: (x - mean) @ matrix. mean: [D], matrix: [D, D]."""
 
     mean: Floats
-    turn: Floats
+    matrix: Floats
 
     def whiten(self, vectors: Floats) -> Floats:
-        whitened: Floats = (vectors - self.mean) @ self.turn
+        whitened: Floats = (vectors - self.mean) @ self.matrix
         return whitened
 
-    def unwhiten(self, head: Classifier) -> Classifier:
-        """The same head, for vectors as they are."""
-        weights = self.turn @ head.weights
-        return Classifier(weights, float(head.bias - self.mean @ weights))
+    def unwhiten(self, classifier: Classifier) -> Classifier:
+        """The same classifier, for vectors that are not whitened."""
+        weights = self.matrix @ classifier.weights
+        return Classifier(weights, float(classifier.bias - self.mean @ weights))
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """margins: [n], each by a head that had not seen that mark, nor chosen its penalty by it. fold: [n]."""
+    """margins: [n], each by a classifier whose fit and penalty had not seen that example. fold: [n]."""
 
     penalty: float
     margins: Floats
@@ -72,27 +72,27 @@ class Validated:
 
 
 def measure_spread(vectors: Floats) -> Spread:
-    """vectors: [N, D], of the library. Raises ValueError where all are the same."""
+    """The whitening of a library's vectors [N, D]. Raises ValueError where all are the same."""
     n, dimensions = vectors.shape
     mean = vectors.mean(0)
     values, axes = np.linalg.eigh(np.cov(vectors.T, bias=True))
-    middle = float(np.clip(values, 0, None).mean())
-    if middle < 1e-12:
+    mean_variance = float(np.clip(values, 0, None).mean())
+    if mean_variance < 1e-12:
         raise ValueError("all vectors are the same")
-    shrink = max(SHRINK, dimensions / (n + dimensions))
-    return Spread(mean, axes / np.sqrt((1 - shrink) * np.clip(values, 0, None) + shrink * middle))
+    shrink = max(MIN_SHRINKAGE, dimensions / (n + dimensions))
+    return Spread(mean, axes / np.sqrt((1 - shrink) * np.clip(values, 0, None) + shrink * mean_variance))
 
 
 def fit(
-    x: Floats, present: Flags, penalty: float, *, weight: Floats | None = None, offset: Floats | None = None
+    x: Floats, present: Flags, penalty: float, *, weights: Floats | None = None, offset: Floats | None = None
 ) -> Classifier:
-    """The head of the least loss: sum of weight * log(1 + exp(-margin)), and penalty / 2 * weights.weights.
+    """The classifier of the smallest loss: the sum of weights * log(1 + exp(-margin)), and penalty / 2 * w.w.
 
-    x: [n, D]. weight: [n], 1 without. offset: [n], logits that are added to the margins. The bias is not penalised,
-    but where there is an offset: then it is one of the weights.
+    x: [n, D]. weights: of the examples [n], 1 without. offset: [n], logits that are added to the margins. The bias is
+    penalised only with an offset, as one of w.
     """
     n = len(x)
-    weight = np.ones(n) if weight is None else weight
+    weights = np.ones(n) if weights is None else weights
     given = np.zeros(n) if offset is None else offset
     z, back = _reduce(x)
     z = np.column_stack([z, np.ones(n)])
@@ -102,19 +102,19 @@ def fit(
     sign = np.where(present, 1.0, -1.0)
 
     def loss(b: Floats) -> float:
-        return float(weight @ np.logaddexp(0, -sign * (z @ b + given)) + strength @ (b * b) / 2)
+        return float(weights @ np.logaddexp(0, -sign * (z @ b + given)) + strength @ (b * b) / 2)
 
     b, least = np.zeros(z.shape[1]), math.inf
-    for _ in range(STEPS):
+    for _ in range(MAX_STEPS):
         p = sigmoid(z @ b + given)
-        gradient = z.T @ (weight * (p - present)) + strength * b
-        curvature = (z * (weight * p * (1 - p))[:, None]).T @ z + np.diag(strength)
+        gradient = z.T @ (weights * (p - present)) + strength * b
+        curvature = (z * (weights * p * (1 - p))[:, None]).T @ z + np.diag(strength)
         step = np.linalg.solve(curvature, gradient)
         now, before = loss(b), least
-        while (least := loss(b - step)) > now and np.abs(step).max() > CLOSE:
+        while (least := loss(b - step)) > now and np.abs(step).max() > TOLERANCE:
             step = step / 2
         b = b - step
-        if before - least < CLOSE * max(1.0, least) and math.isfinite(before):
+        if before - least < TOLERANCE * max(1.0, least) and math.isfinite(before):
             break
     return Classifier(back @ b[:-1], float(b[-1]))
 
@@ -122,21 +122,20 @@ def fit(
 def cross_validate(
     x: Floats, present: Flags, *, offset: Floats | None = None, penalties: Sequence[float] = PENALTIES, seed: int = 0
 ) -> Validated:
-    """Cross-validate in FOLDS parts, or in fewer where there are so few of a kind.
+    """Cross-validate in FOLDS folds, or fewer where a kind has fewer examples.
 
-    The penalty of a mark's margin is the one that is best on the other folds; `penalty`, on all.
+    The margins of a fold are those of the penalty that is best on the other folds; `penalty` is the best on all.
     """
     fold = _draw_folds(present, seed)
     x, _ = _reduce(x)
     margins = np.empty((len(penalties), len(x)))
     for f in range(fold.max() + 1):
-        out, rest = fold == f, fold != f
+        held_out, rest = fold == f, fold != f
         own = None if offset is None else offset[rest]
+        weights = balance_weights(present[rest], offset is None)
         for i, penalty in enumerate(penalties):
-            head = fit(
-                x[rest], present[rest], penalty, weight=balance_weights(present[rest], offset is None), offset=own
-            )
-            margins[i, out] = x[out] @ head.weights + head.bias
+            fitted = fit(x[rest], present[rest], penalty, weights=weights, offset=own)
+            margins[i, held_out] = x[held_out] @ fitted.weights + fitted.bias
     if offset is not None:
         margins += offset
     losses = balance_weights(present, offset is None) * np.logaddexp(0, np.where(present, -margins, margins))
@@ -146,7 +145,7 @@ def cross_validate(
 
 
 def balance_weights(present: Flags, balanced: bool) -> Floats:
-    """Weights by which both kinds count alike; or 1 each, where they need not: what corrects a label starts from it."""
+    """Weights that balance both kinds; or 1 each, for a classifier that corrects a label and starts from it."""
     if not balanced:
         return np.ones(len(present))
     share = present.mean()
@@ -161,52 +160,24 @@ def sigmoid(margins: Floats) -> Floats:
     return scores
 
 
-def logit(scores: Floats) -> Floats:
-    clipped = np.clip(scores, 1e-6, 1 - 1e-6)
-    logits: Floats = np.log(clipped) - np.log1p(-clipped)
-    return logits
-
-
 def estimate_present(marked: Floats, library: Floats) -> tuple[float, float]:
-    """-> (how many of the library's pictures show a label, the threshold of the best expected F1).
+    """-> (the estimated number of the library's images that show a label, the threshold of the best expected F1).
 
-    marked: margins of pictures that show it, by heads that had not seen them; at least two. library: those of all
-    pictures. Of R a normal distribution with the marks' mean and deviation is taken: twenty marks make coarse steps.
+    marked: margins of two or more images that show it, by classifiers that had not seen them. library: margins of all
+    images. R is read from a normal distribution with the examples' mean and deviation: twenty examples are too coarse.
     """
-    middle, deviation = float(marked.mean()), max(float(marked.std(ddof=1)), 1e-6)
-    thresholds = np.linspace(middle - 3 * deviation, middle + 2 * deviation, GRID)
-    shares = np.array([math.erfc((t - middle) / deviation / math.sqrt(2)) / 2 for t in thresholds])
+    mean, deviation = float(marked.mean()), max(float(marked.std(ddof=1)), 1e-6)
+    thresholds = np.linspace(mean - 3 * deviation, mean + 2 * deviation, GRID)
+    shares = np.array([math.erfc((t - mean) / deviation / math.sqrt(2)) / 2 for t in thresholds])
     found = len(library) - np.searchsorted(np.sort(library), thresholds)
-    sure = shares >= MIN_RECALL
-    present = float(np.clip((found[sure] / shares[sure]).min(), 1, len(library)))
+    reliable = shares >= MIN_RECALL
+    present = float(np.clip((found[reliable] / shares[reliable]).min(), 1, len(library)))
     f1 = 2 * np.minimum(present * shares, found) / (found + present)
     return present, float(thresholds[int(f1.argmax())])
 
 
-def compare_rankings(
-    new: Floats, old: Floats, present: Flags, weight: Floats, *, draws: int, seed: int = 0
-) -> tuple[float, float, float]:
-    """-> (average precision by the new scores, by the old ones, in which share of redraws the new is better).
-
-    Marks are drawn again with replacement, each time the same for both: a paired bootstrap (Efron, "Bootstrap methods",
-    Annals of Statistics 7, 1979). A draw in which both are as good counts half.
-    """
-    from photosearch.judging.metrics import average_precision
-
-    rng, better = np.random.default_rng(seed), 0.0
-    for _ in range(draws):
-        drawn = rng.integers(0, len(present), len(present))
-        pair = [average_precision(s[drawn], present[drawn], weight[drawn]) for s in (new, old)]
-        if pair[0] is None or pair[1] is None:
-            better += 0.5
-        else:
-            better += float(pair[0] > pair[1]) + (pair[0] == pair[1]) / 2
-    own, former = (average_precision(s, present, weight) or 0.0 for s in (new, old))
-    return own, former, better / draws
-
-
 def _reduce(x: Floats) -> tuple[Floats, Floats]:
-    """Fewer numbers where there are fewer pictures than those: x = z @ back.T, and a penalty is the same in both."""
+    """x [n, D] -> (z, back) with x = z @ back.T, of at most n columns; a penalty is the same in both."""
     n, dimensions = x.shape
     if dimensions <= n:
         return x, np.eye(dimensions)
@@ -215,7 +186,7 @@ def _reduce(x: Floats) -> tuple[Floats, Floats]:
 
 
 def _draw_folds(present: Flags, seed: int) -> npt.NDArray[np.intp]:
-    """Of each kind about as many in every fold."""
+    """A stratified split: each fold has about as many of each kind."""
     rng = np.random.default_rng(seed)
     folds = min(FOLDS, int(present.sum()), int((~present).sum()))
     fold = np.empty(len(present), np.intp)

@@ -96,12 +96,9 @@ def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
     )
 
 
-def read_last_undo(db: Database) -> list[tuple[str, int]]:
-    """The (label, image id) of the marks that undo_marks would restore."""
-    rows = db.rows(
-        "SELECT label, image_id FROM undo_marks WHERE undo_id = (SELECT max(id) FROM undo_log WHERE label_id IS NULL)"
-    )
-    return [(label, image_id) for label, image_id in rows]
+def count_undo_steps(db: Database) -> int:
+    """The number of steps that undo_marks can take back, MAX_UNDO_STEPS at most."""
+    return int(db.one("SELECT count(*) FROM undo_log WHERE label_id IS NULL")[0])
 
 
 def undo_marks(db: Database) -> list[tuple[str, int, bool | None]]:

@@ -16,6 +16,9 @@ class Label:
     threshold: float
     saved: bool
 
+    def to_json(self) -> dict[str, object]:
+        return {"label": self.name, "model": self.model, "threshold": self.threshold, "saved": self.saved}
+
 
 @dataclass(frozen=True, slots=True)
 class VectorSpace:

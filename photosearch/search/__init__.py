@@ -1,1 +1,1 @@
-"""The words after `find`, and what they mean."""
+"""Questions, and the photos that answer them."""

@@ -1,49 +1,51 @@
-"""A query that is being typed -> how it may go on: the labels that the word at its end may become.
+"""Completion of a question while it is typed: the labels that its last word may become.
 
 Pure: text and names in, texts out.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 
+from photosearch import query
+from photosearch.errors import QueryError
+
 MAX_COMPLETIONS = 12
-_KEYWORD = re.compile(r"\b(?:and|or|not)\s+", re.IGNORECASE)
-_PLAIN = re.compile(r"[^\s()\"']+(?: [^\s()\"']+)*")
 
 
 def complete_query(text: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> list[str]:
-    """Up to MOST whole texts, each the query with the word at its end made a label; the likeliest first.
+    """Up to MAX_COMPLETIONS whole texts, each the question with its last word replaced by a label, best first.
 
-    names: the labels, in the order of their rank. synonyms: other words for them -> the label. First come labels that
-    begin as the word does, then those with a later word that does, then what its synonyms mean.
+    names: the labels, in the order of their rank. synonyms: other words for them -> the label. Labels that begin like
+    the word come first, then labels with a later word that does, then labels with such a synonym.
     """
-    before, word = _cut(text)
-    wanted = " ".join(word.casefold().split())
-    if not wanted:
+    before, typed = _split(text)
+    prefix = " ".join(typed.casefold().split())
+    if not prefix:
         return []
-    known = list(dict.fromkeys(names))
-    ranked = [name for name in known if name.casefold().startswith(wanted)]
-    ranked += [name for name in known if f" {wanted}" in f" {name.casefold()}".replace("-", " ")]
-    there = set(known)
-    ranked += [label for other, label in (synonyms or {}).items() if other.startswith(wanted) and label in there]
-    return [before + _as_typed(name) for name in dict.fromkeys(ranked)][:MAX_COMPLETIONS]
+    known = dict.fromkeys(names)
+    ranked = [name for name in known if name.casefold().startswith(prefix)]
+    ranked += [name for name in known if f" {prefix}" in f" {name.casefold()}".replace("-", " ")]
+    ranked += [label for word, label in (synonyms or {}).items() if word.startswith(prefix) and label in known]
+    return [before + _quote(name) for name in dict.fromkeys(ranked)][:MAX_COMPLETIONS]
 
 
-def _cut(text: str) -> tuple[str, str]:
-    """(what stands fast, the word that is being typed), which begins after a bracket, a quote, `and`, `or`, `not`."""
-    start = max(text.rfind("("), text.rfind(")")) + 1
-    if (text.count('"') % 2) == 1:  # a quote is open: the word is all that is in it
-        quote = text.rfind('"')
-        return text[:quote], text[quote + 1 :]
-    for keyword in _KEYWORD.finditer(text):
-        start = max(start, keyword.end())
-    while start < len(text) and text[start].isspace():
-        start += 1
+def _split(text: str) -> tuple[str, str]:
+    """(the finished part, the label being typed): the words at the end, or all that follows an open quote."""
+    tokens = query.tokenize(text)
+    if tokens and tokens[-1].kind == "unclosed":
+        return text[: tokens[-1].start], text[tokens[-1].start + 1 :]
+    start = len(text)
+    for token in reversed(tokens):
+        # A keyword at the very end may still grow into another word: and -> android.
+        is_typed = token.kind == "keyword" and token is tokens[-1] and not text[-1].isspace()
+        if token.kind != "word" and not is_typed:
+            break
+        start = token.start
     return text[:start], text[start:]
 
 
-def _as_typed(name: str) -> str:
-    """A label as a query understands it: in quotes where it holds a bracket, a quote or a keyword."""
-    words = name.casefold().split()
-    plain = _PLAIN.fullmatch(name) and not {"and", "or", "not"} & set(words)
-    return name if plain else f'"{name}"'
+def _quote(name: str) -> str:
+    """A label as a question must spell it: in quotes where it would be read as anything else."""
+    try:
+        return name if query.parse(name) == query.Is(name) else f'"{name}"'
+    except QueryError:
+        return f'"{name}"'

@@ -7,7 +7,7 @@ from photosearch.library.models import read_default_model
 from photosearch.library.photos import list_photo_files
 from photosearch.library.vectors import find_space
 from photosearch.search.duplicates import Group, Photo, Vectors, find_duplicates
-from photosearch.search.find import check_folder
+from photosearch.search.scope import check_folder
 from photosearch.search.similar import open_vector_map
 
 

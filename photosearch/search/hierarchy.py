@@ -1,13 +1,13 @@
-"""What a word means: which label it names, what lies above and below a label.
+"""The label hierarchy and the synonyms: which labels lie right above and below one, and which words name one.
 
-Both tables were made by `python -m train vocabulary` from WordNet 3.0 (https://wordnet.princeton.edu; its licence
-stands beside them) and ImageNet's 1,000 classes: labels.csv has a label, its WordNet id, its class in ImageNet where it
-is one, and the labels right above it; synonyms.csv has a word and the label that it names, plurals among them.
+`python -m train vocabulary` made both tables from WordNet 3.0 (https://wordnet.princeton.edu; its licence lies
+beside them) and ImageNet's 1,000 classes. labels.csv: a label, its WordNet id, its ImageNet class if it is one, the
+labels right above it. synonyms.csv: a word, plurals included, and the label that it names.
 """
 
 import csv
 import functools
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -27,32 +27,11 @@ def read_synonyms() -> dict[str, str]:
         return {row["word"].casefold(): row["label"] for row in csv.DictReader(file)}
 
 
-def find_label(word: str, known: Iterable[str]) -> str | None:
-    """The label that is meant: by its name, letter case aside, or by a synonym; an article may stand before it."""
-    names = {name: name for name in known}
-    folded = {name.casefold(): name for name in reversed(list(names))}
-    for text in _spellings(word):
-        if text in names:
-            return text
-        if (label := folded.get(text.casefold())) is not None:
-            return label
-        synonym = read_synonyms().get(text.casefold())
-        if synonym in names:
-            return synonym
-    return None
-
-
-def _spellings(word: str) -> Iterable[str]:
-    yield word
-    first, _, rest = word.partition(" ")
-    if first.casefold() in ("a", "an", "the", "some") and rest:
-        yield rest
-
-
 def list_below(label: str, known: Container[str]) -> list[str]:
-    """The labels right below one, of those that are known, in the table's order."""
+    """The known labels right below one, in the order of the table."""
     return [name for name, above in read_parents().items() if label in above and name in known]
 
 
 def list_above(label: str, known: Container[str]) -> list[str]:
+    """The known labels right above one."""
     return [name for name in read_parents().get(label, ()) if name in known]

@@ -1,8 +1,8 @@
-"""A description as a label: its similarity to each photo is kept as a score, so that it can be sampled, judged and
-reported on like any other, and has a threshold that the user's own photos decided.
+"""Labels made from descriptions: each photo's similarity is stored as a score of the label.
 
-Such labels belong to the model `yours`. A score is (similarity + 1) / 2: it ranks, and is no probability. New photos
-get theirs at the end of each index run.
+So such a label can be sampled, judged and reported on like any other, and the user's own photos decide its threshold.
+It belongs to the model `yours`. A score is (similarity + 1) / 2, which ranks and is not a probability. New photos get
+theirs at the end of each index run.
 """
 
 import math
@@ -21,40 +21,37 @@ from photosearch.library.labels import (
 )
 from photosearch.library.records import USER_MODEL, Label
 from photosearch.library.scores import put_user_scores
+from photosearch.search.label_names import check_label_name
 from photosearch.search.similar import Floats, SimilaritySearch, Term
+from photosearch.search.similarity_cutoff import SimilarityCutoff
 
-MAX_TEXT = 100  # characters of a name
 
+def add_label(db: Database, search: SimilaritySearch, name: str, text: str) -> Label:
+    """Make a label of a description. Its threshold is the similarity cut-off, until a report chooses a better one.
 
-def add_label(db: Database, likeness: SimilaritySearch, name: str, text: str) -> Label:
-    """Make a description a label. Its threshold is what is similar enough here, until a report chooses a better one.
-
-    Raises InputError where there is such a label already, or the name or text is no text.
+    Raises InputError where the name is taken or unusable, or the text is empty.
     """
-    name, text = check_name(name), " ".join(text.split())
+    name, text = check_label_name(name), " ".join(text.split())
     taken = next((label for label in read_labels(db) if label.name.casefold() == name.casefold()), None)
     if taken is not None:
         raise InputError(f"{taken.name} is a label of {taken.model} already; give another name")
-    unit = likeness.combine([Term(1.0, text=text)])
-    meaning = likeness.learn(unit)
-    # Similar enough is what exceeds the least, and a label holds from its threshold on.
-    least = to_score(meaning.best) if meaning.least is None else min(1.0, math.nextafter(to_score(meaning.least), 2.0))
+    unit = search.combine([Term(1.0, text=text)])
+    threshold = _choose_threshold(search.measure_cutoff(unit))
     with db.transaction():
-        label = put_described_label(db, likeness.space, name, text, least)
-        _put(db, likeness, label, unit)
+        label = put_described_label(db, search.space, name, text, threshold)
+        _put_scores(db, search, label, unit)
     return label
 
 
-def check_name(name: str) -> str:
-    """A name that a label of one's own may have, blanks tidied. Raises InputError."""
-    name = " ".join(name.split())
-    if not name or not name.isprintable() or len(name) > MAX_TEXT:
-        raise InputError(f"{name!r} can't be a label's name: give it up to {MAX_TEXT} printable characters")
-    return name
+def _choose_threshold(cutoff: SimilarityCutoff) -> float:
+    """The cut-off as a score: just above it, for a label holds at its threshold; the best score without a cut-off."""
+    if cutoff.value is None:
+        return to_score(cutoff.best)
+    return min(1.0, math.nextafter(to_score(cutoff.value), 2.0))
 
 
 def remove_label(db: Database, name: str) -> None:
-    """Raises QueryError where no label of the user's own has this name."""
+    """Delete a label of the user's own. Raises QueryError where none has this name; a synonym must not delete one."""
     for label in read_labels(db, USER_MODEL):
         if label.name.casefold() == name.casefold():
             return delete_label(db, label)
@@ -62,29 +59,29 @@ def remove_label(db: Database, name: str) -> None:
     raise QueryError(f"no label of your own is called {name!r}; known are {known}")
 
 
-def update_described(db: Database, open_likeness: Callable[[str], SimilaritySearch]) -> bool:
-    """Score every photo by every description again, each over the vectors of the model that it was made with.
+def update_described(db: Database, open_search: Callable[[str], SimilaritySearch]) -> bool:
+    """Score all photos by all descriptions again, each with the model that it was made with -> whether all could be.
 
-    Those that were learned since are passed over. open_likeness: a model's name -> how its vectors are asked. Where its
-    files are gone, what is known stays, and False is returned.
+    Labels that were learned since are skipped. open_search: opens the search over a model's vectors. Where the model's
+    files are missing, the stored scores stay.
     """
     by_model: dict[str, list[tuple[Label, str]]] = defaultdict(list)
-    learned = {head.label.id for head in classifiers.list_classifiers(db)}
+    learned = {classifier.label.id for classifier in classifiers.list_classifiers(db)}
     for label, text in list_described_labels(db, USER_MODEL):
         if label.id not in learned and (model := find_vector_model(db, label)) is not None:
             by_model[model].append((label, text))
-    whole = True
-    for model, known in by_model.items():
+    complete = True
+    for model, labels in by_model.items():
         try:
-            with open_likeness(model) as likeness:
-                units = likeness.read_texts([text for _, text in known])
+            with open_search(model) as search:
+                units = search.embed_texts([text for _, text in labels])
                 with db.transaction():
-                    for (label, text), unit in zip(known, units, strict=True):
-                        put_described_label(db, likeness.space, label.name, text, label.threshold)
-                        _put(db, likeness, label, unit)
+                    for (label, text), unit in zip(labels, units, strict=True):
+                        put_described_label(db, search.space, label.name, text, label.threshold)
+                        _put_scores(db, search, label, unit)
         except (ModelError, QueryError):
-            whole = False
-    return whole
+            complete = False
+    return complete
 
 
 def to_score(similarity: float) -> float:
@@ -92,8 +89,8 @@ def to_score(similarity: float) -> float:
     return min(1.0, max(0.0, (similarity + 1) / 2))
 
 
-def _put(db: Database, likeness: SimilaritySearch, label: Label, unit: Floats) -> None:
-    ids = likeness.map.ids
-    similarities = likeness.map.similarity(ids, unit)
+def _put_scores(db: Database, search: SimilaritySearch, label: Label, unit: Floats) -> None:
+    ids = search.map.ids
+    similarities = search.map.similarity(ids, unit)
     rows = [(int(i), to_score(float(s))) for i, s in zip(ids, similarities, strict=True)]
-    put_user_scores(db, likeness.space, label, rows)
+    put_user_scores(db, search.space, label, rows)

@@ -1,17 +1,17 @@
 """Nearest neighbours over a library's vectors: exact, from a memory map beside the database.
 
-The map is derived data. It is rebuilt where it is missing, stale, cut off or foreign, and may be deleted at any time.
-It is written aside and renamed, so that two programs may build it at once and none reads half of one; only its owner
-may read it. It knows no SQLite: whoever asks hands over the rows.
+The map is derived data: it is rebuilt where it is missing, stale, truncated or of another model, and may be deleted at
+any time. It is written aside and renamed, so that two programs may build it at once and none reads an unfinished one;
+only its owner may read it. It does not know SQLite: the caller hands over the rows.
 
     header, 4,096 bytes: magic, version, dimensions, dtype, number of vectors, block size, digest, stamp, CRC-32
     blocks of 4,096 rows, each: ids int64 [B] | scales, errors float32 [B] | codes int8 [B, D] | vectors float16 [B, D]
 
-A question reads the codes alone, a third of the file. A code is the unit vector over the row's scale, rounded; `errors`
-holds the length of what rounding took away. By Cauchy and Schwarz, no cosine with a unit query is further than that
-from the code's, so that what could be among the nearest is known for certain, and is measured with the vectors
-themselves. That makes the answer exact, whatever the vectors look like. Why numpy over a map, and not sqlite-vec or
-usearch: `python -m benchmarks vectors`, docs/performance.md.
+A search reads the codes alone, a third of the file. A code is the unit vector divided by the row's scale, rounded;
+`errors` holds the length of the rounding error. By Cauchy and Schwarz, the cosine of a unit query with the code differs
+from that with the vector by no more. So the candidates for the nearest are certain, their vectors decide, and the
+answer is exact for any vectors. Why numpy over a map, and not sqlite-vec or usearch: `python -m benchmarks vectors`,
+docs/performance.md.
 """
 
 import contextlib
@@ -40,20 +40,20 @@ MAGIC, VERSION, DTYPE = b"photosearch-vec\n", 1, b"float16\0"
 HEADER = struct.Struct("<16sIIQI8sHH")  # magic, version, dimensions, count, rows a block, dtype, bytes of digest, stamp
 HEADER_BYTES = 4096
 BLOCK = 4096  # rows
-MOST_DIMENSIONS = 8192
-MOST_TEXT = 1024  # bytes of a digest, and of a stamp
-# Rows at a time: their float32 copy stays in a core's cache. `python -m benchmarks vectors`: 96 to 512 are alike, 4,096
-# are four times slower.
+MAX_DIMENSIONS = 8192
+MAX_TEXT_BYTES = 1024  # of a digest, and of a stamp
+# Rows that are converted at a time: their float32 copy stays in a core's cache. `python -m benchmarks vectors`: 96 to
+# 512 are alike, 4,096 are four times slower.
 PIECE = 256
-ALONE = 50_000  # vectors from which on a second core pays
-THREADS = 4
-FEW = 16  # where one in so many is asked for, the vectors are read in place of all the codes
-SPARSE = 8  # ids are looked up in a table where it has no more places than so many a vector
-AT_ONCE = 1 << 25  # similarities held at a time when there are several queries: 128 MiB
-SLACK = 2e-6  # of float32 sums of up to 8,192 products of unit vectors, beside what a code's rounding took
-LEFT_SECONDS = 600  # an unfinished map that nobody wrote to for so long was left by a program that was killed
-SHORTEST = 1e-3  # a vector that is shorter has no direction: float16 holds no more of it
-AGAIN = "index again with --force"
+MIN_PARALLEL = 50_000  # vectors for which a second core pays
+MAX_THREADS = 4
+DIRECT_SHARE = 16  # where at most 1/16 of the rows is searched, their vectors are read and no codes
+MAX_TABLE_RATIO = 8  # ids are looked up in a table if their range is at most 8 times their number
+MAX_SIMILARITIES = 1 << 25  # held at a time for several queries: 128 MiB
+SLACK = 2e-6  # error of float32 sums of up to 8,192 products of unit vectors, beside the rounding error of the codes
+ABANDONED_SECONDS = 600  # after which an unfinished map without writes belongs to a program that was killed
+MIN_LENGTH = 1e-3  # float16 gives a shorter vector no direction
+ADVICE = "index again with --force"
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -63,11 +63,11 @@ Rows = Iterable[tuple[int, bytes]]
 class VectorMap:
     """An open map: `with open_or_build(...) as vectors: vectors.nearest(query, limit=20)`.
 
-    stamp: as whoever built it gave it. len(): the number of vectors.
+    stamp: the one it was built with. ids: of the images, in the order of the rows. len(): the number of vectors.
     """
 
     def __init__(self, file: IO[bytes], *, digest: str, dimensions: int):
-        """file: of a map; may be closed afterwards. Raises ValueError where it is not one, of this model, whole."""
+        """file: may be closed afterwards. Raises ValueError where it is not a whole map of this model."""
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("not a file")
@@ -76,7 +76,7 @@ class VectorMap:
         count, self.stamp = _read_header(file.read(HEADER_BYTES), model)
         self._blocks, self._block_bytes = -(-count // BLOCK), model.block_bytes
         if status.st_size != HEADER_BYTES + self._blocks * self._block_bytes:
-            raise ValueError("cut off, or longer than it says")
+            raise ValueError("truncated, or longer than its header says")
         self.dimensions = dimensions
         self._count = count
         self._bytes = mmap.mmap(file.fileno(), status.st_size, access=mmap.ACCESS_READ)
@@ -87,7 +87,7 @@ class VectorMap:
         self.ids: Ids = self._column(np.int64, 0).reshape(-1)[:count]
         self._span = (int(self.ids.min()), int(self.ids.max())) if count else (0, 0)
         self._order: npt.NDArray[np.intp] | None = None
-        self._table: npt.NDArray[np.int32] | None = None  # id less the least -> row
+        self._table: npt.NDArray[np.int32] | None = None  # id - smallest id -> row
 
     def __len__(self) -> int:
         return self._count
@@ -100,37 +100,37 @@ class VectorMap:
 
     def close(self) -> None:
         del self._codes, self._vectors
-        with contextlib.suppress(BufferError):  # a caller holds a view; the map goes with it
+        with contextlib.suppress(BufferError):  # a caller holds a view; the map closes with it
             self._bytes.close()
 
     def nearest(
         self, query: npt.ArrayLike, *, limit: int, among: Sequence[int] | Ids | None = None
     ) -> list[tuple[int, float]]:
-        """The nearest -> (image id, cosine), best first, and of equal ones the lower id first. Exact.
+        """The nearest vectors -> (image id, cosine), best first, of equal ones the lower id first. Exact.
 
-        query: [D], of any length but 0. among: image ids, in any order; those without a vector are passed over.
+        query: [D], of any length but 0. among: image ids, in any order; those without a vector are skipped.
         """
         return self.nearest_many(np.asarray(query)[None], limit=limit, among=among)[0]
 
     def nearest_many(
         self, queries: npt.ArrayLike, *, limit: int, among: Sequence[int] | Ids | None = None
     ) -> list[list[tuple[int, float]]]:
-        """The same for each of several queries, [Q, D]: the codes are read once for many of them."""
+        """The same for each of several queries [Q, D], which share the reading of the codes."""
         units = self._unit(queries)
         if limit < 1:
             raise InputError(f"limit is {limit}; it must be 1 or more")
         rows = None if among is None else self._rows(among)
-        if rows is not None and len(rows) * FEW <= len(self):
+        if rows is not None and len(rows) * DIRECT_SHARE <= len(self):
             return [self._best(unit, rows, limit) for unit in units]
         found = []
-        step = max(1, AT_ONCE // max(1, len(self)))
+        step = max(1, MAX_SIMILARITIES // max(1, len(self)))
         for first in range(0, len(units), step):
-            some = units[first : first + step]
-            found += [self._sift(*pair, limit, rows) for pair in zip(some, self._scan(some), strict=True)]
+            part = units[first : first + step]
+            found += [self._refine(*pair, limit, rows) for pair in zip(part, self._scan(part), strict=True)]
         return found
 
     def similarity(self, ids: Sequence[int] | Ids, query: npt.ArrayLike) -> Floats:
-        """The cosines of these images [N] with a query [D], exact, in their order; NaN for one without a vector."""
+        """The exact cosines of these images [N] with a query [D], in their order; NaN for one without a vector."""
         (unit,) = self._unit(np.asarray(query)[None])
         wanted = np.asarray(ids, np.int64)
         rows, known = self._places(wanted)
@@ -139,15 +139,15 @@ class VectorMap:
         return found
 
     def similarities(self, query: npt.ArrayLike) -> Floats:
-        """The cosines with every vector [N], in the order of `ids`, each right to 0.01: to rank by, use `nearest`."""
+        """The cosines with every vector [N], in the order of `ids`, within 0.01: to rank, use `nearest`."""
         (unit,) = self._unit(np.asarray(query)[None])
         found: Floats = self._scan(unit[None])[0]
         return found
 
     def products(self, weights: npt.ArrayLike) -> Floats:
-        """The products of several weights [H, D] with every vector [N], as [H, N], in the order of `ids`; exact.
+        """The exact products of several weights [W, D] with every vector, as [W, N], in the order of `ids`.
 
-        One pass for all of them; beside the answer, a few hundred vectors are held at a time.
+        One pass for all weights, which holds PIECE vectors at a time.
         """
         columns = np.asarray(weights, np.float32).T
         found = np.empty((columns.shape[1], len(self)), np.float32)
@@ -156,14 +156,12 @@ class VectorMap:
             found[:, first : first + PIECE] = (vectors @ columns).T
         return found
 
-    def some_units(self, most: int) -> Floats:
-        """Up to so many of the vectors [n, D], evenly spaced, each of unit length."""
-        rows = np.unique(np.linspace(0, max(0, len(self) - 1), min(most, len(self))).astype(np.intp))
-        return (
-            self._unit(self._vectors[rows // BLOCK, rows % BLOCK])
-            if len(rows)
-            else np.empty((0, self.dimensions), np.float32)
-        )
+    def sample_units(self, limit: int) -> Floats:
+        """Up to `limit` of the vectors [n, D], evenly spaced, each of unit length."""
+        if not len(self):
+            return np.empty((0, self.dimensions), np.float32)
+        rows = np.unique(np.linspace(0, len(self) - 1, min(limit, len(self))).astype(np.intp))
+        return self._unit(self._vectors[rows // BLOCK, rows % BLOCK])
 
     def _units(self, first: int, end: int) -> Floats:
         """The vectors of these rows, all of one block, each of unit length."""
@@ -181,15 +179,15 @@ class VectorMap:
         return found
 
     def bytes_of_blocks(self, n: int) -> memoryview:
-        """The first n blocks as they lie in the file, for a new map that begins with them."""
+        """The first n blocks of the file, to copy into a new map."""
         return memoryview(self._bytes)[HEADER_BYTES : HEADER_BYTES + n * self._block_bytes]
 
     def vectors_from(self, row: int) -> npt.NDArray[np.float16]:
-        """A copy of the vectors of this row, the first of the last block, and of those after it."""
+        """A copy of the vectors from this row on, which must be the first of the last block."""
         return self._vectors[row // BLOCK, : len(self) - row].copy()
 
     def _column(self, dtype: type, offset: int, width: int = 0) -> npt.NDArray[Any]:
-        """One column of all blocks, [blocks, B] or [blocks, B, width]; offset: in bytes from a block's beginning."""
+        """One column of all blocks, [blocks, B] or [blocks, B, width]; offset: in bytes, from the start of a block."""
         size = np.dtype(dtype).itemsize
         shape = (self._blocks, BLOCK, width) if width else (self._blocks, BLOCK)
         strides = (self._block_bytes, size * width, size) if width else (self._block_bytes, size)
@@ -204,47 +202,47 @@ class VectorMap:
             )
         lengths = np.sqrt((given * given).sum(1, keepdims=True))
         if not (np.isfinite(lengths) & (lengths > 0)).all():
-            raise InputError("a query without a direction: it is all zeros, or holds what is not a number")
+            raise InputError("the query has no direction: it is all zeros, or holds NaN or infinity")
         units: Floats = (given / lengths).astype(np.float32)
         return units
 
     def _places(self, ids: Ids) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-        """(the rows of those ids that have one, in order; which have one [N])."""
+        """(the rows of the ids that have a vector, in order; which ids have one [N])."""
         if not len(self):
             return np.empty(0, np.intp), np.zeros(len(ids), np.bool_)
         low, high = self._span
-        if high - low < SPARSE * len(self):
+        if high - low < MAX_TABLE_RATIO * len(self):
             if self._table is None:
                 self._table = np.full(high - low + 1, -1, np.int32)
                 self._table[self.ids - low] = np.arange(len(self))
             rows = self._table[np.clip(ids, low, high) - low].astype(np.intp)
             known = (rows >= 0) & (ids >= low) & (ids <= high)
-        else:  # ids are far apart
+        else:
             if self._order is None:
                 self._order = np.argsort(self.ids)
-            at = np.searchsorted(self.ids, ids, sorter=self._order)
-            rows = self._order[np.minimum(at, len(self) - 1)]
+            places = np.searchsorted(self.ids, ids, sorter=self._order)
+            rows = self._order[np.minimum(places, len(self) - 1)]
             known = self.ids[rows] == ids
         return rows[known], known
 
     def _rows(self, ids: Sequence[int] | Ids) -> npt.NDArray[np.intp]:
         """The rows of these ids, rising, each once."""
         rows, _ = self._places(np.asarray(ids, np.int64))
-        if len(rows) * FEW <= len(self):
+        if len(rows) * DIRECT_SHARE <= len(self):
             return np.unique(rows)
-        asked = np.zeros(len(self), np.bool_)  # numpy's unique takes a second for half a million
-        asked[rows] = True
-        return np.flatnonzero(asked)
+        wanted = np.zeros(len(self), np.bool_)  # numpy's unique takes a second for half a million
+        wanted[rows] = True
+        return np.flatnonzero(wanted)
 
     def _scan(self, units: Floats) -> Floats:
-        """What the codes say of every vector: [Q, N]."""
+        """The approximate cosines [Q, N] of all vectors, from their codes."""
         found = np.empty((len(units), self._blocks * BLOCK), np.float32)
         blocks = range(self._blocks)
-        threads = min(THREADS, os.cpu_count() or 1) if len(self) >= ALONE else 1
+        threads = min(MAX_THREADS, os.cpu_count() or 1) if len(self) >= MIN_PARALLEL else 1
         if threads == 1:
             self._scan_blocks(units, found, blocks)
         else:
-            with ThreadPoolExecutor(threads) as pool:  # numpy lets go of the interpreter's lock
+            with ThreadPoolExecutor(threads) as pool:  # numpy releases the interpreter's lock
                 list(pool.map(lambda i: self._scan_blocks(units, found, blocks[i::threads]), range(threads)))
         similar = found[:, : len(self)]
         similar *= self._scales
@@ -261,34 +259,34 @@ class VectorMap:
                 else:
                     found[:, to : to + PIECE] = units @ piece.T
 
-    def _sift(
+    def _refine(
         self, unit: Floats, similar: Floats, limit: int, rows: npt.NDArray[np.intp] | None
     ) -> list[tuple[int, float]]:
-        """Those of the rows (all, where None) that could be among the nearest by their codes, measured exactly."""
+        """The nearest of these rows (None: all), exact: candidates by their codes, ranked by their vectors."""
         errors = self._errors
         if rows is not None:
             similar, errors = similar[rows], errors[rows]
         if limit < len(similar):
-            at_least = np.partition(similar - errors, -limit)[-limit]
-            could = np.flatnonzero(similar + errors >= at_least)
+            least = np.partition(similar - errors, -limit)[-limit]
+            candidates = np.flatnonzero(similar + errors >= least)
         else:
-            could = np.arange(len(similar))
-        return self._best(unit, could if rows is None else rows[could], limit)
+            candidates = np.arange(len(similar))
+        return self._best(unit, candidates if rows is None else rows[candidates], limit)
 
     def _best(self, unit: Floats, rows: npt.NDArray[np.intp], limit: int) -> list[tuple[int, float]]:
         similar, ids = self._exact(unit, rows), self.ids[rows]
-        if limit < len(rows):  # the last of them may share its cosine with others: the sort below decides
+        if limit < len(rows):  # the last one may tie with others: the sort below decides
             keep = np.flatnonzero(similar >= np.partition(similar, -limit)[-limit])
             similar, ids = similar[keep], ids[keep]
         order = np.lexsort((ids, -similar))[:limit]
         return [(int(ids[i]), float(similar[i])) for i in order]
 
     def _exact(self, unit: Floats, rows: npt.NDArray[np.intp]) -> Floats:
-        """Cosines of the vectors themselves: the same number for a row, whatever other rows are asked for."""
+        """The cosines of the vectors themselves, the same for a row whatever the other rows are."""
         found = np.empty(len(rows), np.float32)
         for first in range(0, len(rows), PIECE):
-            some = rows[first : first + PIECE]
-            vectors = self._vectors[some // BLOCK, some % BLOCK].astype(np.float32)
+            part = rows[first : first + PIECE]
+            vectors = self._vectors[part // BLOCK, part % BLOCK].astype(np.float32)
             found[first : first + PIECE] = np.vecdot(vectors, unit) / np.sqrt(np.vecdot(vectors, vectors))
         return found
 
@@ -302,19 +300,19 @@ def open_or_build(
     rows: Callable[[], Rows],
     added: Callable[[str], Rows | None] | None = None,
 ) -> VectorMap:
-    """The map at a path where its stamp is this one; otherwise a new one, which takes its place.
+    """Open the map at a path if it has this stamp; otherwise build a new one, which replaces it.
 
-    digest: of the model that made the vectors. stamp: what changes whenever the rows do. rows: gives (image id, float16
-    blob of D numbers) for all vectors, each id once. added: given the old map's stamp, the rows that are new since
-    then, or None where any other row was changed or went; the old map is copied and they are appended, a quarter of
-    the time. Where the folder can't be written, the map lives in a temporary file and goes with the program. Raises
-    StoreError for a row that is no vector of the model.
+    digest: of the model that made the vectors. stamp: changes whenever the rows do. rows: gives (image id, float16 blob
+    of D numbers) for all vectors, each id once. added: given the old map's stamp, the rows added since, or None where a
+    row was changed or removed; appending them to a copy of the old map takes a quarter of the time. Where the folder
+    can't be written, the map is a temporary file that goes with the program. Raises StoreError for a row that is not a
+    vector of the model.
     """
     path = Path(path)
-    if not 1 <= dimensions <= MOST_DIMENSIONS:
-        raise InputError(f"vectors of {dimensions} dimensions; from 1 to {MOST_DIMENSIONS} are possible")
-    if max(len(digest.encode()), len(stamp.encode())) > MOST_TEXT:
-        raise ValueError(f"a digest or stamp of more than {MOST_TEXT} bytes")
+    if not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise InputError(f"vectors of {dimensions} dimensions; from 1 to {MAX_DIMENSIONS} are possible")
+    if max(len(digest.encode()), len(stamp.encode())) > MAX_TEXT_BYTES:
+        raise ValueError(f"a digest or stamp of more than {MAX_TEXT_BYTES} bytes")
     model = _Model(digest, dimensions)
     if (old := _open(path, model)) is not None:
         if old.stamp == stamp:
@@ -324,7 +322,7 @@ def open_or_build(
             if new is not None:
                 with contextlib.suppress(_NotNew, OSError):
                     return _build(path, model, stamp, new, old)
-    with contextlib.suppress(OSError):  # a folder that can't be written, or a full disk
+    with contextlib.suppress(OSError):  # a read-only folder, or a full disk
         return _build(path, model, stamp, rows())
     try:
         with tempfile.TemporaryFile() as file:
@@ -348,11 +346,11 @@ class _Model:
 
 
 class _NotNew(Exception):
-    """A row that is to be appended, and whose image the map holds already."""
+    """A row to append whose image the map holds already."""
 
 
 def _open(path: Path, model: _Model) -> VectorMap | None:
-    """The map that is there, if it is one of this model. A link or a named pipe in its place is not followed."""
+    """The existing map, if it is one of this model. A link or a named pipe is not followed."""
     flags = [getattr(os, name, 0) for name in ("O_RDONLY", "O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")]
     try:
         with open(os.open(path, functools.reduce(operator.or_, flags)), "rb", buffering=0) as file:
@@ -362,8 +360,8 @@ def _open(path: Path, model: _Model) -> VectorMap | None:
 
 
 def _build(path: Path, model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> VectorMap:
-    """Write a map aside, beginning with a copy of the old one where there is one, and rename it into place."""
-    atomic.remove_abandoned(path, older_than_seconds=LEFT_SECONDS)
+    """Write a map aside, as a copy of the old one with rows appended if one is given, and rename it into place."""
+    atomic.remove_abandoned(path, older_than_seconds=ABANDONED_SECONDS)
     with contextlib.suppress(OSError):
         if not stat.S_ISREG(os.lstat(path).st_mode):  # a named pipe that somebody put there
             os.unlink(path)
@@ -376,28 +374,28 @@ def _build(path: Path, model: _Model, stamp: str, rows: Rows, old: VectorMap | N
 
 
 def _write(file: IO[bytes], model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> None:
-    """A whole map: the header last, so that what a kill leaves is none."""
-    seen: list[Ids] = []
+    """Write a whole map, its header last, so that an interrupted one is not valid."""
+    all_ids: list[Ids] = []
     count, rows = 0, iter(rows)
     if old is not None:
-        seen.append(old.ids.copy())
+        all_ids.append(old.ids.copy())
         count = len(old) - len(old) % BLOCK
         _write_all(file, old.bytes_of_blocks(count // BLOCK), HEADER_BYTES)
-    begun = 0 if old is None else len(old) - count  # rows of a last block that is not full
-    while some := list(islice(rows, BLOCK - begun)):
-        ids, vectors = _read_rows(some, model)
-        seen.append(ids)
-        if begun and old is not None:
+    partial = 0 if old is None else len(old) - count  # rows of a last block that is not full
+    while part := list(islice(rows, BLOCK - partial)):
+        ids, vectors = _read_rows(part, model)
+        all_ids.append(ids)
+        if partial and old is not None:
             ids = np.concatenate([old.ids[count:], ids])
             vectors = np.concatenate([old.vectors_from(count), vectors])
         _write_all(file, _block(ids, vectors, model), HEADER_BYTES + count // BLOCK * model.block_bytes)
-        count, begun = count + len(ids), 0
-    if begun and old is not None:  # nothing came
+        count, partial = count + len(ids), 0
+    if partial and old is not None:  # no row was added
         block = _block(old.ids[count:], old.vectors_from(count), model)
         _write_all(file, block, HEADER_BYTES + count // BLOCK * model.block_bytes)
         count = len(old)
-    everything = np.concatenate(seen) if seen else np.empty(0, np.int64)
-    if len(np.unique(everything)) < len(everything):
+    joined = np.concatenate(all_ids) if all_ids else np.empty(0, np.int64)
+    if len(np.unique(joined)) < len(joined):
         raise _NotNew if old is not None else StoreError("two vectors of one image and one model; index again")
     _write_all(file, _header(model, count, stamp), 0)
 
@@ -409,35 +407,35 @@ def _write_all(file: IO[bytes], data: bytes | memoryview, at: int) -> None:
         rest = rest[file.write(rest[: 1 << 26]) :]
 
 
-def _read_rows(some: Sequence[tuple[int, bytes]], model: _Model) -> tuple[Ids, npt.NDArray[np.float16]]:
+def _read_rows(rows: Sequence[tuple[int, bytes]], model: _Model) -> tuple[Ids, npt.NDArray[np.float16]]:
     """(ids, vectors [n, D]). Raises StoreError."""
     size = 2 * model.dimensions
-    for image_id, blob in some:
+    for image_id, blob in rows:
         if not isinstance(blob, bytes) or len(blob) != size:
-            raise StoreError(f"the vector of image {image_id} is not one of {model.dimensions} numbers; {AGAIN}")
-    vectors = np.frombuffer(b"".join(blob for _, blob in some), "<f2").reshape(len(some), model.dimensions)
-    return np.array([image_id for image_id, _ in some], np.int64), vectors
+            raise StoreError(f"the vector of image {image_id} does not hold {model.dimensions} numbers; {ADVICE}")
+    vectors = np.frombuffer(b"".join(blob for _, blob in rows), "<f2").reshape(len(rows), model.dimensions)
+    return np.array([image_id for image_id, _ in rows], np.int64), vectors
 
 
 def _block(ids: Ids, vectors: npt.NDArray[np.float16], model: _Model) -> bytes:
-    """The bytes of one block, filled up with zeros. Raises StoreError."""
+    """The bytes of one block, padded with zeros. Raises StoreError."""
     n = len(ids)
     scales, errors = np.zeros(n, np.float32), np.zeros(n, np.float32)
     codes = np.zeros(vectors.shape, np.int8)
     for first in range(0, n, PIECE):
-        some = slice(first, first + PIECE)
-        units = vectors[some].astype(np.float32)
+        part = slice(first, first + PIECE)
+        units = vectors[part].astype(np.float32)
         lengths = np.sqrt(np.vecdot(units, units))
-        bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > SHORTEST)))
+        bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > MIN_LENGTH)))
         if len(bad):
-            raise StoreError(f"the vector of image {ids[first + bad[0]]} has no direction; {AGAIN}")
+            raise StoreError(f"the vector of image {ids[first + bad[0]]} has no direction; {ADVICE}")
         units /= lengths[:, None]
-        scales[some] = np.maximum(units.max(1), -units.min(1)) / 127
-        coded = np.rint(units / scales[some, None])
-        codes[some] = coded
-        coded *= scales[some, None]
+        scales[part] = np.maximum(units.max(1), -units.min(1)) / 127
+        coded = np.rint(units / scales[part, None])
+        codes[part] = coded
+        coded *= scales[part, None]
         units -= coded
-        errors[some] = np.sqrt(np.vecdot(units, units))
+        errors[part] = np.sqrt(np.vecdot(units, units))
     whole = bytearray(model.block_bytes)
     at = 0
     for column in (ids.astype("<i8"), scales.astype("<f4"), errors.astype("<f4"), codes, vectors):
@@ -455,7 +453,7 @@ def _header(model: _Model, count: int, stamp: str) -> bytes:
 
 
 def _read_header(data: bytes, model: _Model) -> tuple[int, str]:
-    """(number of vectors, stamp). Raises ValueError where this is no header of a map of the model."""
+    """(number of vectors, stamp). Raises ValueError where this is not a header of a map of the model."""
     if len(data) != HEADER_BYTES or struct.pack("<I", zlib.crc32(data[:-4])) != data[-4:]:
         raise ValueError("not a map of vectors")
     *fixed, count, rows, dtype, of_digest, of_stamp = HEADER.unpack_from(data)

@@ -1,1 +1,1 @@
-"""The same search in a browser: pages to keep, and a page to work in. No rule of its own: all goes through Library."""
+"""A search page in the browser, and pages to export. It calls `Library` alone and has no search rules of its own."""

@@ -1,11 +1,11 @@
-"""Who may come in: one person's browser on this machine, and nobody else.
+"""Access control: one person's browser on this computer gets in, nobody else.
 
-A page listens on loopback, where any other page that the person has open, and any other user of the machine, can knock.
-So everything is refused but what
-- names this server as its host: another name that leads to 127.0.0.1 is an attack by DNS (rebinding);
-- carries the cookie that the first address set, which holds a random token and works once;
-- comes from this server's own pages where it changes something: a POST, of JSON, with this origin.
-A browser is told to load nothing that is not from here, and to tell nobody that it was here.
+The server listens on loopback, where every web page that the person has open, and every user of the computer, can send
+requests. A request is refused unless
+- its Host is this server: another name for 127.0.0.1 is a DNS rebinding attack;
+- it has the session cookie, which the printed address sets; that address has a random token and works once;
+- it comes from this server's own pages if it changes something: a POST of JSON with this Origin.
+Every response tells the browser to load nothing from elsewhere and to send no Referer.
 """
 
 import hmac
@@ -17,102 +17,103 @@ from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ENTER = "/enter"
-POLICY = (
+LOGIN_PATH = "/login"
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-REFUSED = "Not from here. Open the address that `photosearch browse` printed; it works once."
+ACCESS_DENIED = "Access denied. Open the one-time address that `photosearch browse` printed."
 
 
 class Session:
-    """The secrets of one server. port: of this server; cookies know no ports, so that the name tells which is meant."""
+    """The secrets of one server. Its port is part of the cookie's name, since browsers send cookies to every port."""
 
     def __init__(self, port: int):
         self.port, self.cookie_name = port, f"photosearch-{port}"
         self._token: str | None = secrets.token_urlsafe(32)
         self._cookie = secrets.token_urlsafe(32)
-        self.address = f"http://127.0.0.1:{port}{ENTER}?token={self._token}"
+        self.address = f"http://127.0.0.1:{port}{LOGIN_PATH}?token={self._token}"
         self.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self.origins = {f"http://{host}" for host in self.hosts}
 
-    def use_token(self, given: str) -> bool:
-        """Whether this is the token of the first address, which is worth nothing from now on."""
-        right = self._token is not None and _same(given, self._token)
-        if right:
+    def use_token(self, token: str) -> bool:
+        """Whether this is the token of the printed address; it is invalid from then on."""
+        is_valid = self._token is not None and _equal(token, self._token)
+        if is_valid:
             self._token = None
-        return right
+        return is_valid
 
-    def fits(self, scope: Scope) -> bool:
-        """Whether a request carries the cookie."""
-        given = HTTPConnection(scope).cookies.get(self.cookie_name)
-        return given is not None and _same(given, self._cookie)
+    def has_cookie(self, scope: Scope) -> bool:
+        """Whether a request carries the session cookie."""
+        cookie = HTTPConnection(scope).cookies.get(self.cookie_name)
+        return cookie is not None and _equal(cookie, self._cookie)
 
-    def give(self, response: Response) -> Response:
+    def set_cookie(self, response: Response) -> Response:
         response.set_cookie(self.cookie_name, self._cookie, path="/", httponly=True, samesite="strict")
         return response
 
 
 class AuthMiddleware:
-    """Stands before the app; whatever is not let in never reaches it."""
+    """Answers requests that are not allowed, so that they never reach the app, and adds SECURITY_HEADERS to all."""
 
-    def __init__(self, app: ASGIApp, keys: Session, entrance: Callable[[], str]):
-        """entrance: the page that leads on once the cookie is set, as HTML."""
-        self._app, self._keys, self._entrance = app, keys, entrance
+    def __init__(self, app: ASGIApp, session: Session, render_redirect: Callable[[], str]):
+        """render_redirect: makes the HTML page that leads to the app once the cookie is set."""
+        self._app, self._session, self._render_redirect = app, session, render_redirect
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":  # nothing here speaks WebSocket
+        if scope["type"] != "http":  # there are no WebSockets here
             return
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        answer = self._judge(scope)
-        await (self._app if answer is None else answer)(scope, receive, guarded)
+        response = self._respond(scope)
+        await (self._app if response is None else response)(scope, receive, send_with_headers)
 
-    def _judge(self, scope: Scope) -> Response | None:
-        """What a request gets in place of the app's answer; None: it may come in."""
+    def _respond(self, scope: Scope) -> Response | None:
+        """The response to a login or a refused request; None: the app may answer."""
         headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
-        if headers.get("host") not in self._keys.hosts:
-            return _refuse()
+        if headers.get("host") not in self._session.hosts:
+            return _deny()
         if method not in ("GET", "HEAD", "POST"):
-            return PlainTextResponse("Only GET and POST.", 405)
-        if path == ENTER and method == "GET":
-            given = QueryParams(scope.get("query_string", b"")).get("token", "")
-            if self._keys.fits(scope) or self._keys.use_token(given):
-                return self._keys.give(HTMLResponse(self._entrance()))
-            return _refuse()
-        if not self._keys.fits(scope) or _comes_from_elsewhere(headers):
-            return _refuse()
+            return PlainTextResponse("Method not allowed.", 405)
+        if path == LOGIN_PATH and method == "GET":
+            token = QueryParams(scope.get("query_string", b"")).get("token", "")
+            if self._session.has_cookie(scope) or self._session.use_token(token):
+                return self._session.set_cookie(HTMLResponse(self._render_redirect()))
+            return _deny()
+        if not self._session.has_cookie(scope) or _is_cross_site(headers):
+            return _deny()
         if method == "POST":
-            if headers.get("origin") not in self._keys.origins:
-                return _refuse()
+            if headers.get("origin") not in self._session.origins:
+                return _deny()
             if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-                return PlainTextResponse("Send JSON.", 415)
+                return PlainTextResponse("Content-Type must be application/json.", 415)
         return None
 
 
-def _comes_from_elsewhere(headers: Mapping[str, str]) -> bool:
-    """Whether a browser says that another site's page asks: for a picture of ours, say, to see whether it is there."""
+def _is_cross_site(headers: Mapping[str, str]) -> bool:
+    """Whether another site's page sent this: an <img> of ours, say, to find out whether a photo exists."""
     return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
-def _refuse() -> Response:
-    return PlainTextResponse(REFUSED, 403)
+def _deny() -> Response:
+    return PlainTextResponse(ACCESS_DENIED, 403)
 
 
-def _same(given: str, right: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), right.encode())
+def _equal(left: str, right: str) -> bool:
+    """Compare in constant time."""
+    return hmac.compare_digest(left.encode("utf-8", "replace"), right.encode())

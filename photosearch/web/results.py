@@ -1,66 +1,85 @@
-"""Answers that are kept while somebody scrolls through them: all that was found, fetched in pages by their places.
+"""Search results that are stored while somebody scrolls through them, so that the browser can fetch them in parts.
 
-A question is answered twice: the first screenfuls at once, and all of it when the page asks how many there are.
+A search runs twice: for the first screens at once, and for everything when the page asks for the total.
 """
 
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-from photosearch import Library
-from photosearch.library.matching import Match
-from photosearch.search.find import Answer
+from photosearch import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR, Library
 
-KEPT = 8  # answers; a tab that comes back to an older one asks anew
-FIRST = 120  # photos in the first answer: some screenfuls
-MOST = 250_000  # photos that show a label, at most: a browser's page can't be longer
-MOST_SIMILAR = 1000  # the same for a description: what comes after is like it no more
+if TYPE_CHECKING:
+    from photosearch import Answer, Match
+
+MAX_STORED = 8  # results; a tab with an older one has to search again
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search form says, as Library.find takes it. like, unlike: paths of photos."""
+
+    words: str
+    query_mode: Literal["label", "text"] | None
+    like: tuple[str, ...]
+    unlike: tuple[str, ...]
+    min_score: float | None
+    min_similarity: float | None
+    under: str | None
+    since: str | None
+    until: str | None
+    file_dates: bool
+    sort: Literal["best", "date"]
+
+    def run(self, library: Library, limit: int, max_similar: int) -> "Answer":
+        """Raises QueryError, InputError, ModelError."""
+        return library.find(
+            self.words, limit=limit, max_similar=max_similar, query_mode=self.query_mode, like=self.like,
+            unlike=self.unlike, min_score=self.min_score, min_similarity=self.min_similarity, under=self.under,
+            since=self.since, until=self.until, file_dates=self.file_dates, sort=self.sort,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
 class Result:
-    """A question, as Library.find takes it, and its answer. whole: whether `found` holds all of it."""
+    """A search with its first answer. photos: all of them if is_complete."""
 
-    question: Mapping[str, Any]
-    answer: Answer
-    found: Sequence[Match]
-    whole: bool
+    search: Search
+    answer: "Answer"
+    photos: "Sequence[Match]"
+    is_complete: bool
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def complete(self, library: Library) -> "Result":
-        """Find the rest. Waits while another thread is at it."""
+        """Find all photos. Waits if another thread is doing so."""
         with self.lock:
-            if not self.whole:
-                self.found, self.whole = _ask(library, self.question, MOST, MOST_SIMILAR).found, True
+            if not self.is_complete:
+                self.photos, self.is_complete = self.search.run(library, MAX_PAGE, MAX_PAGE_SIMILAR).photos, True
         return self
 
 
 class Results:
-    """May be asked from several threads."""
+    """The latest results by their ids. Thread-safe."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Result] = OrderedDict()
+        self._results: OrderedDict[str, Result] = OrderedDict()
         self._lock = threading.Lock()
 
-    def ask(self, library: Library, question: Mapping[str, Any]) -> tuple[str, Result]:
-        """Answer the first part of a question -> (the name by which it is kept, the answer)."""
-        answer = _ask(library, question, FIRST, FIRST)
-        name, result = secrets.token_urlsafe(8), Result(question, answer, answer.found, not answer.more)
+    def add(self, library: Library, search: Search) -> tuple[str, Result]:
+        """Run a search for its first photos -> (the id under which the result is stored, the result)."""
+        answer = search.run(library, FIRST_PAGE, FIRST_PAGE)
+        result_id, result = secrets.token_urlsafe(8), Result(search, answer, answer.photos, not answer.more)
         with self._lock:
-            self._kept[name] = result
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return name, result
+            self._results[result_id] = result
+            while len(self._results) > MAX_STORED:
+                self._results.popitem(last=False)
+        return result_id, result
 
-    def get(self, name: str) -> Result | None:
+    def get(self, result_id: str) -> Result | None:
         with self._lock:
-            if name in self._kept:
-                self._kept.move_to_end(name)
-            return self._kept.get(name)
-
-
-def _ask(library: Library, question: Mapping[str, Any], limit: int, most_similar: int) -> Answer:
-    return library.find(**question, limit=limit, max_similar=most_similar)
+            if result_id in self._results:
+                self._results.move_to_end(result_id)
+            return self._results.get(result_id)

@@ -1,4 +1,4 @@
-"""A server on loopback for one person's browser, until it is ended."""
+"""A server on loopback for one person's browser."""
 
 import contextlib
 import os
@@ -10,55 +10,51 @@ import uvicorn
 
 from photosearch import Library
 from photosearch.errors import InputError
-from photosearch.photos.thumbnails import MAX_BYTES, Thumbnails
-from photosearch.web.app import Browse
+from photosearch.web.app import make_app
 from photosearch.web.auth import AuthMiddleware, Session
 from photosearch.web.rendering import render
+from photosearch.web.state import ServerState
 
 LOOPBACK = "127.0.0.1"
 
 
 def serve(
-    path: Path,
-    *,
-    port: int = 0,
-    albums: Path,
-    cache_bytes: int = MAX_BYTES,
-    ready: Callable[[str], None],
+    path: Path, *, port: int = 0, albums: Path, cache_bytes: int | None = None, ready: Callable[[str], None]
 ) -> None:
-    """Serve a library until a signal ends it: Ctrl-C, or a polite kill.
+    """Serve a library until Ctrl-C or SIGTERM.
 
-    port: 0 is a free one. albums: where albums are made. ready: is told the address to open. Raises InputError where
-    the port can't be had, StoreError where there is no such library.
+    port: 0 picks a free one. albums: the folder in which albums are made. cache_bytes: of the thumbnails on disk.
+    ready: called with the address to open. Raises InputError where it can't listen on the port, StoreError where there
+    is no such library.
     """
     with Library(path, create=False) as library:
-        folder = library.thumbnails_folder
-    with _listen(port) as listening, Thumbnails(folder, max_bytes=cache_bytes) as thumbnails:
+        thumbnails = library.open_thumbnails(max_bytes=cache_bytes)
+    with thumbnails, _listen(port) as listener:
         thumbnails.start()
-        keys = Session(listening.getsockname()[1])
-        browse = Browse(path, thumbnails, albums)
-        app = AuthMiddleware(browse.app(), keys, lambda: render("entrance.html"))
+        session = Session(listener.getsockname()[1])
+        state = ServerState(path, thumbnails, albums)
+        app = AuthMiddleware(make_app(state), session, lambda: render("redirect.html"))
         server = uvicorn.Server(uvicorn.Config(
             app, http="h11", ws="none", lifespan="off", log_level="error", access_log=False, server_header=False,
             timeout_keep_alive=75, timeout_graceful_shutdown=2,
         ))  # fmt: skip
         try:
-            with contextlib.suppress(KeyboardInterrupt):  # how a person ends it; uvicorn has closed already
-                ready(keys.address)  # whoever knocks from now on waits until the server runs
-                server.run(sockets=[listening])
+            with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut down
+                ready(session.address)  # requests wait in the socket's queue until the server runs
+                server.run(sockets=[listener])
         finally:
-            browse.close()
+            state.close()
 
 
 def _listen(port: int) -> socket.socket:
-    # Named as TCP, or asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for its second half.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    # With the protocol named, asyncio turns off Nagle's algorithm, which would delay half of each response by 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # elsewhere it would let two programs have one port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((LOOPBACK, port))
-        listening.listen(128)
+        if os.name == "posix":  # on Windows it would let two programs share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, port))
+        listener.listen(128)
     except OSError as error:
-        listening.close()
-        raise InputError(f"port {port} can't be had: {error.strerror}; leave --port out for a free one") from None
-    return listening
+        listener.close()
+        raise InputError(f"can't listen on port {port}: {error.strerror}; omit --port to pick one") from None
+    return listener

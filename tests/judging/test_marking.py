@@ -1,4 +1,4 @@
-"""A sample that is judged by the numbers on its sheet: which photos are meant, and what is said of the others."""
+"""Marks of photos, and samples judged by the numbers on their sheets."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,14 @@ import pytest
 from library import InThisProcess, Library, make
 
 from photosearch.errors import InputError
-from photosearch.judging.marking import JudgeResult, draw_sample, judge_sample, mark_photos, read_numbers, unmark_photos
+from photosearch.judging.marking import (
+    JudgeResult,
+    draw_sample,
+    judge_sample,
+    mark_photos,
+    parse_numbers,
+    unmark_photos,
+)
 from photosearch.library import marks
 
 
@@ -28,34 +35,34 @@ def library(tmp_path: Path) -> Iterator[Library]:
         (["2", "2", "1-2"], {1, 2}), ([], set()),
     ],
 )  # fmt: skip
-def test_numbers_are_read_as_a_person_types_them(words: list[str], numbers: set[int]) -> None:
-    assert read_numbers(words, 6) == numbers
+def test_parse_numbers_reads_lists_and_ranges(words: list[str], numbers: set[int]) -> None:
+    assert parse_numbers(words, 6) == numbers
 
 
 @pytest.mark.parametrize("word", ["0", "7", "0-1", "6-7", "3-2", "-1", "1-", "x", "1-x", "1.5", "²", "1-2-3"])
-def test_what_is_no_number_on_the_sheet_is_refused(word: str) -> None:
+def test_parse_numbers_refuses_numbers_off_the_sheet(word: str) -> None:
     with pytest.raises(InputError, match="is not a number on this sheet, nor a range such as 3-5; they go from 1 to 6"):
-        read_numbers([word], 6)
+        parse_numbers([word], 6)
 
 
-def test_who_is_named_shows_it_who_is_unsure_stays_open_and_the_others_do_not(library: Library) -> None:
+def test_judge_marks_named_photos_yes_and_others_no_but_unsure_ones(library: Library) -> None:
     draw_sample(library.db, "red", 6)
     label, told = judge_sample(library.db, "red", ["1-2", "6"], ["2", "3"])
-    assert (label.name, told) == ("red", JudgeResult(judged=4, yes=2, left=0, sheet=1, changed=()))
+    assert (label.name, told) == ("red", JudgeResult(judged=4, positive=2, unavailable=0, sheet=1, changed=()))
     kept = marks.find_sample(library.db, label)
     assert kept is not None
     assert [p.present for p in kept.photos] == [True, None, None, False, False, True]
     assert judge_sample(library.db, "red", ["5"])[1].changed == ("1 no", "5 yes", "6 no")
 
 
-def test_a_photo_that_is_gone_is_left_open_unless_it_is_named(library: Library) -> None:
+def test_judge_skips_missing_photos_unless_named(library: Library) -> None:
     draw_sample(library.db, "red", 6)
     for i in range(2):
         library.path(f"{i}.png").unlink()
-    assert judge_sample(library.db, "red", ["1"])[1] == JudgeResult(judged=5, yes=1, left=1, sheet=1)
+    assert judge_sample(library.db, "red", ["1"])[1] == JudgeResult(judged=5, positive=1, unavailable=1, sheet=1)
 
 
-def test_marks_are_kept_for_each_photo_and_taken_back(library: Library) -> None:
+def test_mark_and_unmark_photos(library: Library) -> None:
     paths = [str(library.path(f"{i}.png")) for i in range(2)]
     assert mark_photos(library.db, paths, [("Red", True), ("blue", False)]) == 2
     assert {(t.label, t.present) for t in marks.list_marks(library.db)} == {("red", True), ("blue", False)}

@@ -31,18 +31,18 @@ some_scores = st.integers(0, 12).map(lambda i: float(np.float32(i / 12)))
 some_photos = st.lists(st.tuples(some_scores, st.booleans()), max_size=30).map(judged)
 
 
-def test_a_score_on_the_threshold_counts_as_found():
+def test_count_finds_scores_at_the_threshold():
     assert metrics.count(judged(SIX), 0.8) == ConfusionMatrix(tp=2, fp=1, fn=1, tn=2)
     assert metrics.count(judged(SIX), 0.8000001) == ConfusionMatrix(tp=1, fp=0, fn=2, tn=3)
 
 
-def test_the_shares_of_a_table():
+def test_confusion_matrix_shares():
     c = ConfusionMatrix(tp=90, fp=10, fn=30, tn=870)
     assert (c.n, c.precision, c.recall, c.f1) == (1000, 0.9, 0.75, pytest.approx(2 * 0.9 * 0.75 / (0.9 + 0.75)))
     assert (c.accuracy, c.always_no_accuracy) == (0.96, 0.88)
 
 
-def test_what_has_no_value_is_none():
+def test_shares_without_a_value_are_none():
     nothing_found, nothing_there = ConfusionMatrix(0, 0, 3, 5), ConfusionMatrix(0, 0, 0, 5)
     assert (nothing_found.precision, nothing_found.recall, nothing_found.f1) == (None, 0.0, 0.0)
     assert (nothing_there.precision, nothing_there.recall, nothing_there.f1) == (None, None, None)
@@ -56,11 +56,11 @@ def test_what_has_no_value_is_none():
     ("hits", "n", "interval"),  # from the formula, worked out with a calculator
     [(5, 10, (0.2366, 0.7634)), (0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (97, 100, (0.9155, 0.9897))],
 )
-def test_wilsons_interval(hits, n, interval):
+def test_wilson_interval_by_hand(hits, n, interval):
     assert metrics.wilson(hits, n) == pytest.approx(interval, abs=5e-5)
 
 
-def test_an_interval_of_f1_holds_the_true_value_about_95_times_in_100():
+def test_f1_interval_has_95_percent_coverage():
     rng = np.random.default_rng(1)
     cells = np.array([0.2, 0.05, 0.1, 0.65])
     true = ConfusionMatrix(200, 50, 100, 650).f1
@@ -68,7 +68,7 @@ def test_an_interval_of_f1_holds_the_true_value_about_95_times_in_100():
     assert 0.93 <= np.mean([low <= true <= high for low, high in intervals]) <= 0.97
 
 
-def test_the_curve_has_one_point_for_each_score():
+def test_curve_has_one_point_for_each_score():
     c = metrics.curve(judged(SIX))
     assert c.thresholds.tolist() == [0.9, 0.8, 0.4, 0.3, 0.1]
     assert c.precision.tolist() == [1, 2 / 3, 3 / 4, 3 / 5, 3 / 6]
@@ -76,7 +76,7 @@ def test_the_curve_has_one_point_for_each_score():
 
 
 @given(some_photos)
-def test_each_point_of_the_curve_is_what_counting_gives(photos):
+def test_curve_points_agree_with_count(photos):
     c = metrics.curve(photos)
     counts = [by_hand(photos, t) for t in c.thresholds]
     assert [metrics.count(photos, t) for t in c.thresholds] == counts
@@ -85,7 +85,7 @@ def test_each_point_of_the_curve_is_what_counting_gives(photos):
     assert c.thresholds.tolist() == there
 
 
-def test_average_precision():
+def test_average_precision_by_hand():
     # scikit-learn's own example in the documentation of average_precision_score.
     pairs = [(0.1, False), (0.4, False), (0.35, True), (0.8, True)]
     assert metrics.curve(judged(pairs)).average_precision == pytest.approx(1 / 2 + 2 / 3 / 2)
@@ -93,13 +93,13 @@ def test_average_precision():
     assert metrics.curve([]).average_precision is None
 
 
-def test_photos_of_one_score_are_worth_what_chance_is_in_any_order():
+def test_average_precision_of_equal_scores_is_chance():
     pairs = [(0.5, True), (0.5, False), (0.5, False), (0.5, False)]
     assert {metrics.curve(judged(p)).average_precision for p in (pairs, pairs[::-1])} == {0.25}
 
 
 @given(some_photos, st.floats(0, 1))
-def test_the_threshold_at_a_precision_finds_most_of_all_that_reach_it(photos, wanted):
+def test_threshold_at_precision_has_the_highest_recall(photos, wanted):
     tried = [by_hand(photos, t) for t in {p.score for p in photos}]
     best = max((c.recall for c in tried if c.recall is not None and c.precision >= wanted), default=None)
     got = metrics.threshold_at_precision(photos, wanted)
@@ -111,7 +111,7 @@ def test_the_threshold_at_a_precision_finds_most_of_all_that_reach_it(photos, wa
 
 
 @given(some_photos, st.floats(0, 1))
-def test_the_threshold_at_a_recall_is_the_most_precise_and_then_finds_most(photos, wanted):
+def test_threshold_at_recall_has_the_highest_precision(photos, wanted):
     tried = [by_hand(photos, t) for t in {p.score for p in photos}]
     best = max(((c.precision, c.recall) for c in tried if c.recall is not None and c.recall >= wanted), default=None)
     got = metrics.threshold_at_recall(photos, wanted)
@@ -121,7 +121,7 @@ def test_the_threshold_at_a_recall_is_the_most_precise_and_then_finds_most(photo
         assert (counts.precision, counts.recall) == best
 
 
-def test_a_precision_out_of_reach_gives_no_threshold():
+def test_threshold_at_precision_is_none_out_of_reach():
     photos = judged([(0.9, False), (0.8, True)])
     assert metrics.threshold_at_precision(photos, 0.97) is None
     assert metrics.threshold_at_precision(photos, 0.5) == 0.8
@@ -130,7 +130,7 @@ def test_a_precision_out_of_reach_gives_no_threshold():
 
 @settings(max_examples=50)
 @given(some_photos, st.data())
-def test_a_photo_that_stands_for_three_counts_like_three(photos, data):
+def test_curve_weights_act_like_copies(photos, data):
     times = data.draw(st.lists(st.integers(1, 4), min_size=len(photos), max_size=len(photos)))
     weighted = metrics.curve(photos, times)
     copied = metrics.curve([p for p, n in zip(photos, times, strict=True) for _ in range(n)])
@@ -141,7 +141,7 @@ def test_a_photo_that_stands_for_three_counts_like_three(photos, data):
     )
 
 
-def test_the_most_confident_mistakes_come_first():
+def test_mistakes_come_most_confident_first():
     photos = judged([(0.6, False), (0.99, False), (0.7, True), (0.01, True), (0.4, True), (0.2, False)])
     wrong, missed = metrics.mistakes(photos, 0.5)
     assert [p.path for p in wrong] == ["1.jpg", "0.jpg"]
@@ -149,14 +149,14 @@ def test_the_most_confident_mistakes_come_first():
     assert metrics.mistakes(photos, 0.5, n=1) == ([photos[1]], [photos[3]])
 
 
-def test_bins_of_equal_width():
+def test_reliability_bins_of_equal_width():
     bins = metrics.reliability(judged([(0.0, False), (0.05, False), (0.1, True), (0.19, False), (1.0, True)]))
     assert [(b.low, b.high, b.n, b.present) for b in bins] == [(0.0, 0.1, 2, 0.0), (0.1, 0.2, 2, 0.5), (0.9, 1.0, 1, 1)]
     assert [b.score for b in bins] == pytest.approx([0.025, 0.145, 1.0])
     assert [b.interval for b in bins] == [metrics.wilson(0, 2), metrics.wilson(1, 2), metrics.wilson(1, 1)]
 
 
-def test_bins_of_equal_mass_hold_as_many_photos_each():
+def test_reliability_bins_of_equal_mass():
     photos = judged([(i**3 / 1000, i % 2 == 0) for i in range(10)])
     bins = metrics.reliability(photos, 5, equal="mass")
     assert [b.n for b in bins] == [2] * 5
@@ -164,14 +164,14 @@ def test_bins_of_equal_mass_hold_as_many_photos_each():
     assert [b.n for b in metrics.reliability(photos[:3], 5, equal="mass")] == [1, 1, 1]
 
 
-def test_the_calibration_error_weighs_each_bin_by_its_photos():
+def test_calibration_error_weights_bins_by_photos():
     photos = judged([(0.8, True)] * 6 + [(0.8, False)] * 4 + [(0.1, False)] * 30)
     # Ten photos at 0.8 of which 6 are right: 0.2 off; thirty at 0.1 of which none: 0.1 off.
     assert metrics.calibration_error(metrics.reliability(photos)) == pytest.approx((10 * 0.2 + 30 * 0.1) / 40)
     assert metrics.calibration_error([]) is None
 
 
-def test_scores_that_say_what_they_are_have_next_to_no_calibration_error():
+def test_calibration_error_is_small_for_calibrated_scores():
     rng = np.random.default_rng(1)
     scores = rng.beta(0.4, 0.8, 20_000)
     honest = judged(list(zip(scores, rng.random(20_000) < scores, strict=True)))
@@ -181,9 +181,9 @@ def test_scores_that_say_what_they_are_have_next_to_no_calibration_error():
         assert metrics.calibration_error(metrics.reliability(boastful, equal=equal)) > 0.05
 
 
-def test_the_json_of_a_report():
+def test_metrics_to_json():
     photos = judged(SIX)
-    told = json.loads(json.dumps(metrics.to_json("bird", photos, 0.8), allow_nan=False))
+    told = json.loads(json.dumps(metrics.measure("bird", photos, 0.8).to_json(), allow_nan=False))
     intervals = told.pop("intervals")
     assert told == {
         "label": "bird",
@@ -205,9 +205,9 @@ def test_the_json_of_a_report():
     assert intervals["precision"] == list(metrics.wilson(2, 3))
 
 
-def test_the_json_of_a_calibration():
+def test_metrics_to_json_with_calibration():
     photos = judged(SIX)
-    told = json.loads(json.dumps(metrics.to_json("bird", photos, 0.8, calibration=True), allow_nan=False))[
+    told = json.loads(json.dumps(metrics.measure("bird", photos, 0.8, calibration=True).to_json(), allow_nan=False))[
         "calibration"
     ]
     assert list(told) == ["expected_calibration_error", "equal_mass_error", "bins"]
@@ -215,12 +215,23 @@ def test_the_json_of_a_calibration():
     assert set(told["bins"][0]) == {"low", "high", "n", "score", "present", "interval"}
 
 
-def test_a_report_of_nothing_is_still_json():
-    told = json.loads(json.dumps(metrics.to_json("bird", [], 0.5, calibration=True), allow_nan=False))
+def test_metrics_to_json_without_photos():
+    told = json.loads(json.dumps(metrics.measure("bird", [], 0.5, calibration=True).to_json(), allow_nan=False))
     assert [told[k] for k in ("n", "precision", "recall", "f1", "accuracy", "average_precision")] == [0] + [None] * 5
     assert told["calibration"] == {"expected_calibration_error": None, "equal_mass_error": None, "bins": []}
 
 
-def test_errors_of_both_signs_do_not_cancel_each_other():
+def test_calibration_error_does_not_cancel_signs():
     bins = [metrics.Bin(0.2, 0.3, 5, 0.2, 0.4, (0, 1)), metrics.Bin(0.8, 0.9, 5, 0.8, 0.6, (0, 1))]
     assert metrics.calibration_error(bins) == pytest.approx(0.2)
+
+
+def test_compare_rankings_draws_the_same_photos_for_both():
+    present = np.arange(40) % 2 == 0
+    good = np.where(present, 0.9, 0.1) + np.linspace(0, 0.05, 40)
+    poor = np.linspace(0, 1, 40)
+    one = np.ones(40)
+    own, former, better = metrics.compare_rankings(good, poor, present, one, draws=200)
+    assert (own, better) == (1, 1)
+    assert former < 0.7
+    assert metrics.compare_rankings(poor, poor, present, one, draws=200)[2] == 0.5

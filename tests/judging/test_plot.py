@@ -1,4 +1,4 @@
-"""The pictures of a report are written whole, whatever the label, and say what is missing."""
+"""Plots of a report: written whole, for any label, with errors in one line."""
 
 import sys
 
@@ -21,8 +21,8 @@ def reds(path):
         return there[:, 1].mean() / image.width, there[:, 0].mean() / image.height
 
 
-@pytest.mark.parametrize("drawing", [plot.precision_recall, plot.reliability])
-def test_a_picture_is_drawn_and_nothing_else_is_left(tmp_path, drawing):
+@pytest.mark.parametrize("drawing", [plot.draw_precision_recall, plot.draw_reliability])
+def test_draw_writes_the_image_and_no_other_file(tmp_path, drawing):
     drawing(tmp_path / "p.png", PHOTOS, 0.5, "bird")
     with Image.open(tmp_path / "p.png") as image:
         assert image.format == "PNG"
@@ -32,57 +32,57 @@ def test_a_picture_is_drawn_and_nothing_else_is_left(tmp_path, drawing):
     assert sorted(x.name for x in tmp_path.iterdir()) == ["p.SVG", "p.png"]
 
 
-def test_the_point_lies_where_the_threshold_leads(tmp_path):
+def test_draw_precision_recall_puts_the_threshold_on_the_curve(tmp_path):
     places = []
     for threshold in (0.2, 0.8):
-        plot.precision_recall(tmp_path / "p.png", PHOTOS, threshold, "bird")
+        plot.draw_precision_recall(tmp_path / "p.png", PHOTOS, threshold, "bird")
         places.append(reds(tmp_path / "p.png"))
     assert places[0][0] > places[1][0] + 0.2  # more recall: further right
     assert places[0][1] > places[1][1]  # less precision: further down
 
 
-def test_the_threshold_is_a_line_across_the_reliability_plot(tmp_path):
+def test_draw_reliability_puts_a_line_at_the_threshold(tmp_path):
     places = []
     for threshold in (0.2, 0.8):
-        plot.reliability(tmp_path / "p.png", PHOTOS, threshold, "bird")
+        plot.draw_reliability(tmp_path / "p.png", PHOTOS, threshold, "bird")
         places.append(reds(tmp_path / "p.png"))
     assert places[1][0] - places[0][0] == pytest.approx(0.6 * 0.87, abs=0.05)
 
 
-def test_a_threshold_that_finds_nothing_is_drawn_without_a_point(tmp_path):
-    plot.precision_recall(tmp_path / "p.png", PHOTOS, 1.0, "bird")
+def test_draw_precision_recall_omits_the_point_where_nothing_is_found(tmp_path):
+    plot.draw_precision_recall(tmp_path / "p.png", PHOTOS, 1.0, "bird")
     with Image.open(tmp_path / "p.png") as image:
         assert not (np.asarray(image.convert("RGB")) == RED).all(axis=2).any()
 
 
 @pytest.mark.parametrize("label", ["$x", "$\\frac{$", "鸟", "\\"])
-def test_a_label_is_text_and_no_formula(tmp_path, label):
-    for drawing in (plot.precision_recall, plot.reliability):
+def test_draw_prints_labels_as_text(tmp_path, label):
+    for drawing in (plot.draw_precision_recall, plot.draw_reliability):
         drawing(tmp_path / "p.png", PHOTOS, 0.5, label)
         assert (tmp_path / "p.png").stat().st_size > 10_000
 
 
-def test_one_photo_is_enough_for_a_picture(tmp_path):
-    for drawing in (plot.precision_recall, plot.reliability):
+def test_draw_works_with_one_photo(tmp_path):
+    for drawing in (plot.draw_precision_recall, plot.draw_reliability):
         drawing(tmp_path / "p.png", [metrics.LabeledScore("a.jpg", 1.0, True)], 0.5, "bird")
         across, down = reds(tmp_path / "p.png")  # the point and the threshold are there
         assert 0 < across < 1
         assert 0 < down < 1
 
 
-def test_what_cannot_be_drawn_is_said(tmp_path):
-    with pytest.raises(InputError, match="none of the 1 photos that you know of shows bird"):
-        plot.precision_recall(tmp_path / "p.png", [metrics.LabeledScore("a.jpg", 0.9, False)], 0.5, "bird")
-    with pytest.raises(InputError, match="nothing to draw"):
-        plot.reliability(tmp_path / "p.png", [], 0.5, "bird")
-    with pytest.raises(InputError, match=r"p\.xyz: can't draw this kind of file; end the name in \.png"):
-        plot.reliability(tmp_path / "p.xyz", PHOTOS, 0.5, "bird")
+def test_draw_refuses_in_one_line(tmp_path):
+    with pytest.raises(InputError, match="none of the 1 marked photos shows bird"):
+        plot.draw_precision_recall(tmp_path / "p.png", [metrics.LabeledScore("a.jpg", 0.9, False)], 0.5, "bird")
+    with pytest.raises(InputError, match="there is nothing to draw"):
+        plot.draw_reliability(tmp_path / "p.png", [], 0.5, "bird")
+    with pytest.raises(InputError, match=r"p\.xyz: unknown image format; end the name in \.png"):
+        plot.draw_reliability(tmp_path / "p.xyz", PHOTOS, 0.5, "bird")
     with pytest.raises(InputError, match="can't be written: No such file or directory"):
-        plot.reliability(tmp_path / "no" / "p.png", PHOTOS, 0.5, "bird")
+        plot.draw_reliability(tmp_path / "no" / "p.png", PHOTOS, 0.5, "bird")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+def test_draw_keeps_the_old_image_on_failure(tmp_path, monkeypatch):
     from matplotlib.figure import Figure
 
     def full(figure, path, **options):
@@ -92,12 +92,12 @@ def test_a_picture_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
     (tmp_path / "p.png").write_bytes(b"the old one")
     monkeypatch.setattr(Figure, "savefig", full)
     with pytest.raises(InputError, match="No space left on device"):
-        plot.reliability(tmp_path / "p.png", PHOTOS, 0.5, "bird")
+        plot.draw_reliability(tmp_path / "p.png", PHOTOS, 0.5, "bird")
     assert [(x.name, x.read_bytes()) for x in tmp_path.iterdir()] == [("p.png", b"the old one")]
 
 
-def test_without_matplotlib_a_line_says_what_to_install(tmp_path, monkeypatch):
+def test_draw_names_the_extra_without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(InputError, match=r"pip install 'photosearch\[plot\]'"):
-        plot.precision_recall(tmp_path / "p.png", PHOTOS, 0.5, "bird")
+        plot.draw_precision_recall(tmp_path / "p.png", PHOTOS, 0.5, "bird")

@@ -1,4 +1,4 @@
-"""Which photos to judge next: near the threshold, where two models disagree, of the sample that was drawn."""
+"""The review queues: near the threshold, where two models disagree, of the last sample; and marks of images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,51 +41,51 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 
 def asked(library: Library, kind: str, **options: object) -> list[int]:
-    return [a.image_id for a in library.samples.queue("bird", kind, **options).asked]
+    return [a.image_id for a in library.samples.queue("bird", kind, **options).items]
 
 
-def test_the_nearest_to_the_threshold_come_first_and_those_that_are_judged_dont_come(library):
+def test_queue_near_orders_unjudged_images_by_distance(library):
     assert asked(library, "near") == [3, 2, 4, 1]
     assert asked(library, "near", n=2) == [3, 2]
     library.marks.set_image(3, "bird", True)
     assert asked(library, "near") == [2, 4, 1]
 
 
-def test_the_threshold_is_the_users_own_where_one_was_saved(library):
+def test_queue_near_uses_the_saved_threshold(library):
     library.labels.set_threshold(library.labels.get("bird"), 0.94)
     assert asked(library, "near", n=1) == [4]
 
 
-def test_where_two_models_disagree_the_surest_of_them_come_first(library):
+def test_queue_disagree_orders_by_confidence(library):
     queue = library.samples.queue("bird", "disagree")
     assert queue.other == "two"
-    assert queue.asked == (ReviewItem(1, 0.05, 0.9), ReviewItem(4, 0.95, 0.3), ReviewItem(2, 0.45, 0.6))
+    assert queue.items == (ReviewItem(1, 0.05, 0.9), ReviewItem(4, 0.95, 0.3), ReviewItem(2, 0.45, 0.6))
     library.marks.set_image(1, "bird", False)
     assert asked(library, "disagree") == [4, 2]
 
 
-def test_a_label_that_one_model_alone_knows_has_nobody_to_disagree(library):
+def test_queue_disagree_is_empty_for_a_label_of_one_model(library):
     queue = library.samples.queue("cat", "disagree")
-    assert (queue.other, queue.asked) == (None, ())
+    assert (queue.other, queue.items) == (None, ())
 
 
-def test_of_a_sample_those_come_that_are_not_judged(library):
-    assert library.samples.queue("bird", "sample").left is None
+def test_queue_sample_gives_unjudged_photos(library):
+    assert library.samples.queue("bird", "sample").unjudged is None
     library.samples.draw("bird", 4)
-    assert library.samples.queue("bird", "sample").left == 4
+    assert library.samples.queue("bird", "sample").unjudged == 4
     library.marks.set_image(2, "bird", False)
     queue = library.samples.queue("bird", "sample")
-    assert (sorted(a.image_id for a in queue.asked), queue.left) == ([1, 3, 4], 3)
+    assert (sorted(a.image_id for a in queue.items), queue.unjudged) == ([1, 3, 4], 3)
 
 
-def test_a_queue_or_a_label_that_isnt_there_is_named(library):
+def test_queue_refuses_unknown_kinds_and_labels(library):
     with pytest.raises(InputError, match="soon: no such queue; there are near, disagree, sample"):
         library.samples.queue("bird", "soon")
     with pytest.raises(QueryError, match="no label 'brid'; the nearest are: bird"):
         library.samples.queue("brid")
 
 
-def test_what_is_said_of_a_picture_can_be_taken_back_to_what_was_said_before(library):
+def test_mark_image_returns_the_mark_before(library):
     def said() -> dict[int, bool]:
         return library.marks.read_images("bird", [1, 2, 3, 4, 99])
 
@@ -99,20 +99,19 @@ def test_what_is_said_of_a_picture_can_be_taken_back_to_what_was_said_before(lib
         library.marks.set_image(99, "bird", True)
 
 
-def test_an_undo_takes_back_one_picture_and_leaves_no_step_of_its_own(library):
+def test_undo_restores_marks_of_images_newest_first_and_counts_the_steps_left(library):
     library.marks.set_image(1, "bird", True)
     library.marks.set_image(2, "bird", True)
-    library.marks.restore_image(2, "bird", None)
-    assert library.marks.read_images("bird", [1, 2]) == {1: True}
-    assert [(u.label, u.present) for u in library.marks.undo()] == [("bird", None)], "the first"
+    library.marks.set_image(1, "bird", False)
+    undone = []
+    while left := library.marks.count_undo_steps():
+        undone += [(left, u.image_id, u.label, u.present) for u in library.marks.undo()]
+    assert undone == [(3, 1, "bird", True), (2, 2, "bird", None), (1, 1, "bird", None)]
     assert library.marks.read_images("bird", [1, 2]) == {}
-    library.marks.set_image(1, "bird", True)
-    library.marks.set_image(2, "bird", False)
-    library.marks.restore_image(1, "bird", None)
-    assert library.marks.read_images("bird", [1, 2]) == {2: False}, "somebody marked another meanwhile: that one stays"
+    assert library.marks.undo() == []
 
 
-def test_all_that_is_known_of_a_picture(library):
+def test_details_of_an_image(library):
     library.marks.set_image(4, "cat", False)
     known = library.details(4)
     assert known is not None
@@ -124,7 +123,7 @@ def test_all_that_is_known_of_a_picture(library):
     assert library.find_files(4) == (bytes([3] * 32), ["/photos/3.jpg"])
 
 
-def test_a_picture_whose_photos_are_gone_is_neither_asked_for_nor_told_of(library):
+def test_queue_and_details_leave_out_removed_photos(library):
     mark_absent(library._session.db, [3], "removed")
     assert asked(library, "near") == [2, 4, 1]
     assert asked(library, "disagree") == [1, 4, 2]

@@ -1,4 +1,4 @@
-"""What is drawn to be judged, and what the answers say of the library: against libraries whose truth is known."""
+"""Stratified samples and estimates, against libraries whose truth is known."""
 
 import json
 from collections import defaultdict
@@ -41,7 +41,7 @@ def truth(library, threshold):
     st.integers(4, 90),
     st.integers(0, 20).map(lambda i: i / 20),
 )
-def test_a_sample_is_of_the_size_asked_and_of_strata_that_the_threshold_does_not_cut(scores, n, threshold):
+def test_draw_photos_respects_size_and_threshold(scores, n, threshold):
     drawn = sampling.draw_photos(scores, n, threshold)
     assert len({d.index for d in drawn}) == len(drawn) == min(n, len(scores))
     strata = defaultdict(list)
@@ -59,7 +59,7 @@ def test_a_sample_is_of_the_size_asked_and_of_strata_that_the_threshold_does_not
     assert ends == sorted(ends)
 
 
-def test_the_found_and_the_doubtful_are_drawn_more_often_than_the_many_others(library):
+def test_draw_photos_favours_found_and_doubtful_photos(library):
     drawn = sampling.draw_photos(library.scores, 60, 0.5)
     found = [d for d in drawn if library.scores[d.index] >= 0.5]
     assert len(found) == 24
@@ -69,30 +69,30 @@ def test_the_found_and_the_doubtful_are_drawn_more_often_than_the_many_others(li
     assert all(d.probability > 3 * lowest for d in found)
 
 
-def test_the_seed_decides_what_is_drawn(library):
+def test_draw_photos_depends_on_the_seed(library):
     first, again, other = (sampling.draw_photos(library.scores, 60, 0.5, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert {d.index for d in first} != {d.index for d in other}
 
 
-def test_the_order_does_not_tell_what_the_model_thinks(library):
+def test_draw_photos_order_hides_the_scores(library):
     strata = np.array([[d.stratum for d in sampling.draw_photos(library.scores, 60, 0.5, seed=s)] for s in range(50)])
     place = np.arange(60)
     assert abs(np.mean([np.corrcoef(row, place)[0, 1] for row in strata])) < 0.06
 
 
-def test_too_few_photos_to_draw_are_refused():
+def test_draw_photos_refuses_too_few():
     with pytest.raises(InputError, match="3 photos are too few"):
         sampling.draw_photos([0.1] * 10, 3, 0.5)
     with pytest.raises(ValueError, match="not a number"):
         sampling.draw_photos([0.1, float("nan")], 60, 0.5)
 
 
-def test_who_judges_all_photos_knows_all(library):
+def test_estimate_is_exact_when_all_photos_are_judged(library):
     small = replace(library, scores=library.scores[:300], present=library.present[:300])
     for threshold in (0.5, 0.2):  # drawn for the first
         known = truth(small, threshold)
-        e = sampling.estimate(answered(small, sampling.draw_photos(small.scores, 300, 0.5)), threshold)
+        e = sampling.estimate([answered(small, sampling.draw_photos(small.scores, 300, 0.5))], threshold)
         assert (e.population, e.drawn, e.judged) == (300, 300, 300)
         assert (e.tp, e.fp, e.fn, e.tn) == pytest.approx((known.tp, known.fp, known.fn, known.tn))
         for name in SHARES:
@@ -103,11 +103,11 @@ def test_who_judges_all_photos_knows_all(library):
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.35])
-def test_on_average_the_estimates_are_the_truth(library, threshold):
+def test_estimate_is_unbiased(library, threshold):
     """Drawn for 0.5; at 0.35 the parts of a stratum that is cut are estimated too."""
     known = truth(library, threshold)
     made = [
-        sampling.estimate(answered(library, sampling.draw_photos(library.scores, 60, 0.5, seed=seed)), threshold)
+        sampling.estimate([answered(library, sampling.draw_photos(library.scores, 60, 0.5, seed=seed))], threshold)
         for seed in range(80)
     ]
     for name in ("tp", "fp", "fn", "tn"):
@@ -118,7 +118,7 @@ def test_on_average_the_estimates_are_the_truth(library, threshold):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 200])
-def test_95_percent_intervals_hold_the_truth_in_95_of_100_draws(library, n):
+def test_estimate_intervals_have_95_percent_coverage(library, n):
     """The full table: python -m benchmarks coverage."""
     weighted, unweighted, random = cover(library, n, 100, 0.5)
     assert weighted.precision >= 0.88  # at n = 200 much of what is found is judged
@@ -128,10 +128,10 @@ def test_95_percent_intervals_hold_the_truth_in_95_of_100_draws(library, n):
     assert weighted.precision_width < random.precision_width
 
 
-def test_where_the_many_others_show_no_bird_the_interval_still_allows_for_some():
+def test_estimate_allows_for_unseen_positives():
     # 90,000 photos of which 20 were judged, none a bird: 1 in 20 could be, and would not have been seen.
     answers = [JudgedPhoto(0.001, 0, 90_000, False)] * 20 + [JudgedPhoto(0.9, 1, 1000, True)] * 20
-    e = sampling.estimate(answers, 0.5)
+    e = sampling.estimate([answers], 0.5)
     assert (e.tp, e.fp, e.fn, e.tn) == (1000, 0, 0, 90_000)
     assert (e.precision, e.recall) == (1, 1)
     low, high = e.intervals["recall"]
@@ -140,42 +140,42 @@ def test_where_the_many_others_show_no_bird_the_interval_still_allows_for_some()
     assert 0.8 < e.intervals["precision"][0] < 1
 
 
-def test_a_photo_not_judged_hands_its_weight_to_its_stratum():
+def test_estimate_gives_unjudged_weight_to_the_stratum():
     answers = (
         [JudgedPhoto(0.1, 0, 100, False)] * 3 + [JudgedPhoto(0.1, 0, 100, None)] * 2 + [JudgedPhoto(0.1, 0, 100, True)]
     )
     answers += [JudgedPhoto(0.9, 1, 30, True), JudgedPhoto(0.9, 1, 30, None)]
-    e = sampling.estimate(answers, 0.5)
+    e = sampling.estimate([answers], 0.5)
     assert (e.population, e.drawn, e.judged) == (130, 8, 5)
     assert (e.tp, e.fp, e.fn, e.tn) == (30, 0, 25, 75)
     assert sampling.weights(answers) == [25.0] * 4 + [30.0]
 
 
-def test_a_stratum_without_a_judged_photo_goes_to_its_neighbour_on_the_same_side():
+def test_estimate_joins_unjudged_strata_to_neighbours():
     answers = [JudgedPhoto(0.1, 0, 1000, None), JudgedPhoto(0.3, 1, 200, True), JudgedPhoto(0.3, 1, 200, False)]
     answers += [JudgedPhoto(0.6, 2, 50, None), JudgedPhoto(0.8, 3, 40, True), JudgedPhoto(0.9, 4, 30, False)]
-    e = sampling.estimate(answers, 0.5)
+    e = sampling.estimate([answers], 0.5)
     assert (e.tp, e.fp, e.fn, e.tn) == (90, 30, 600, 600)
 
 
-def test_a_side_without_a_judged_photo_leaves_what_depends_on_it_without_value():
+def test_estimate_is_none_for_an_unjudged_side():
     answers = (
         [JudgedPhoto(0.1, 0, 1000, None)] * 5 + [JudgedPhoto(0.8, 1, 40, True)] * 3 + [JudgedPhoto(0.8, 1, 40, False)]
     )
-    e = sampling.estimate(answers, 0.5)
+    e = sampling.estimate([answers], 0.5)
     assert (e.tp, e.fp, e.fn, e.tn, e.precision, e.recall, e.accuracy) == (30, 10, None, None, 0.75, None, None)
     assert e.intervals["precision"][0] < 0.75 < e.intervals["precision"][1]
     assert [e.intervals[name] for name in ("recall", "f1", "accuracy", "present")] == [None] * 4
 
 
-def test_nothing_found_and_nothing_there_have_no_precision_and_no_recall():
-    e = sampling.estimate([JudgedPhoto(0.1, 0, 1000, False)] * 10, 0.5)
+def test_estimate_has_no_precision_or_recall_of_nothing():
+    e = sampling.estimate([[JudgedPhoto(0.1, 0, 1000, False)] * 10], 0.5)
     assert (e.tp, e.fp, e.fn, e.tn, e.precision, e.recall, e.f1, e.accuracy) == (0, 0, 0, 1000, None, None, None, 1)
     assert e.intervals["precision"] is e.intervals["recall"] is None
-    assert sampling.estimate([], 0.5).accuracy is None
+    assert sampling.estimate([[]], 0.5).accuracy is None
 
 
-def test_at_another_threshold_a_stratum_is_parted_and_the_intervals_grow():
+def test_estimate_at_another_threshold_widens_intervals():
     # 50 photos found at 0.5; ten judged, four of them from 0.7 on.
     answers = (
         [JudgedPhoto(0.75, 1, 50, True)] * 4
@@ -183,26 +183,26 @@ def test_at_another_threshold_a_stratum_is_parted_and_the_intervals_grow():
         + [JudgedPhoto(0.6, 1, 50, False)] * 3
     )
     answers += [JudgedPhoto(0.1, 0, 900, False)] * 10
-    e = sampling.estimate(answers, 0.7)
+    e = sampling.estimate([answers], 0.7)
     assert (e.tp, e.fp, e.fn, e.tn) == (20, 0, 15, 915)
     assert e.population == 950
     low, high = e.intervals["recall"]
     assert low < 20 / 35 < high
 
 
-def test_strata_that_contradict_are_refused():
+def test_estimate_refuses_contradictory_strata():
     with pytest.raises(InputError, match="stratum 3 of the sample: 2 photos drawn of 10 or 12"):
-        sampling.estimate([JudgedPhoto(0.1, 3, 10, True), JudgedPhoto(0.1, 3, 12, True)], 0.5)
+        sampling.estimate([[JudgedPhoto(0.1, 3, 10, True), JudgedPhoto(0.1, 3, 12, True)]], 0.5)
     with pytest.raises(InputError, match="3 photos drawn of 2"):
-        sampling.estimate([JudgedPhoto(0.1, 0, 2, True)] * 3, 0.5)
+        sampling.estimate([[JudgedPhoto(0.1, 0, 2, True)] * 3], 0.5)
 
 
-def test_the_same_answers_give_the_same_numbers(library):
+def test_estimate_is_deterministic(library):
     answers = answered(library, sampling.draw_photos(library.scores, 60, 0.5))
-    assert sampling.estimate(answers, 0.5) == sampling.estimate(answers, 0.5)
+    assert sampling.estimate([answers], 0.5) == sampling.estimate([answers], 0.5)
 
 
-def test_weights_make_a_curve_of_the_whole_library(library):
+def test_weights_make_a_curve_of_the_library(library):
     answers = answered(library, sampling.draw_photos(library.scores, 400, 0.5))
     photos = [metrics.LabeledScore("", a.score, a.present) for a in answers]
     weights = sampling.weights(answers)
@@ -213,11 +213,11 @@ def test_weights_make_a_curve_of_the_whole_library(library):
     assert abs(areas[2] - areas[0]) > abs(areas[1] - areas[0])
 
 
-def test_two_samples_count_together_each_by_what_was_judged_of_it():
+def test_estimate_of_samples_weights_samples_by_judged_photos():
     # Of 100 photos below the threshold: 1 of 10 shows it, then 6 of 30. Of 20 from it on: 8 of 10, then 9 of 10.
     first = [JudgedPhoto(0.1, 0, 100, i < 1) for i in range(10)] + [JudgedPhoto(0.9, 1, 20, i < 8) for i in range(10)]
     second = [JudgedPhoto(0.1, 0, 100, i < 6) for i in range(30)] + [JudgedPhoto(0.9, 1, 20, i < 9) for i in range(10)]
-    e = sampling.estimate_together([first, second], 0.5)
+    e = sampling.estimate([first, second], 0.5)
     assert (e.tp, e.fp, e.fn, e.tn) == pytest.approx((17, 3, (10 * 10 + 30 * 20) / 40, 82.5))
     assert (e.precision, e.recall) == pytest.approx((17 / 20, 17 / 34.5))
     assert (e.population, e.drawn, e.judged) == (120, 60, 60)
@@ -226,31 +226,31 @@ def test_two_samples_count_together_each_by_what_was_judged_of_it():
     assert sum(weights) == pytest.approx(120)
 
 
-def test_a_sample_of_which_nothing_is_judged_on_a_side_does_not_count_there():
+def test_estimate_of_samples_ignores_unjudged_sides():
     first = [JudgedPhoto(0.1, 0, 100, None)] * 10 + [JudgedPhoto(0.9, 1, 20, True)] * 10
     second = [JudgedPhoto(0.1, 0, 100, i < 6) for i in range(30)] + [JudgedPhoto(0.9, 1, 20, None)] * 10
-    e = sampling.estimate_together([first, second], 0.5)
+    e = sampling.estimate([first, second], 0.5)
     assert (e.tp, e.fp, e.fn, e.tn) == (20, 0, 20, 80)
-    assert sampling.estimate_together([first, first], 0.5).recall is None
+    assert sampling.estimate([first, first], 0.5).recall is None
 
 
-def test_one_sample_is_what_it_was_and_a_second_unjudged_one_changes_nothing(library):
+def test_estimate_of_samples_ignores_unjudged_samples(library):
     one = answered(library, sampling.draw_photos(library.scores, 60, 0.5))
     unjudged = [
         replace(a, present=None) for a in answered(library, sampling.draw_photos(library.scores, 60, 0.5, seed=1))
     ]
-    alone, both = sampling.estimate(one, 0.5), sampling.estimate_together([one, unjudged], 0.5)
+    alone, both = sampling.estimate([one], 0.5), sampling.estimate([one, unjudged], 0.5)
     for name in ("tp", "fp", "fn", "tn", "precision", "recall", "population", "judged"):
         assert getattr(both, name) == pytest.approx(getattr(alone, name)), name
 
 
-def test_two_samples_hold_the_truth_as_often_as_one_and_more_closely(library):
+def test_estimate_of_samples_keeps_coverage_with_narrower_intervals(library):
     known, held, narrower = truth(library, 0.5), [], []
     spread = {1: [], 2: []}
     for seed in range(60):
         pair = [answered(library, sampling.draw_photos(library.scores, 60, 0.5, seed=2 * seed + i)) for i in range(2)]
         for n in (1, 2):
-            e = sampling.estimate_together(pair[:n], 0.5)
+            e = sampling.estimate(pair[:n], 0.5)
             spread[n].append((e.recall, e.intervals["recall"]))
     for n, made in spread.items():
         held.append(np.mean([low <= known.recall <= high for _, (low, high) in made]))
@@ -260,15 +260,16 @@ def test_two_samples_hold_the_truth_as_often_as_one_and_more_closely(library):
     assert 0.6 < narrower[1] / narrower[0] < 0.85  # one over the root of two, about
 
 
-def test_the_json_of_an_estimate(library):
-    e = sampling.estimate(answered(library, sampling.draw_photos(library.scores, 60, 0.5)), 0.5)
-    told = json.loads(json.dumps(sampling.to_json("bird", e), allow_nan=False))
-    assert set(metrics.to_json("bird", [], 0.5)) - {"n", "average_precision", "mistakes"} <= set(told)
+def test_estimate_to_json(library):
+    e = sampling.estimate([answered(library, sampling.draw_photos(library.scores, 60, 0.5))], 0.5)
+    told = json.loads(json.dumps(e.to_json(), allow_nan=False))
+    shared = set(metrics.measure("bird", [], 0.5).to_json()) - {"label", "n", "average_precision", "mistakes"}
+    assert shared <= set(told)
     assert {"population", "drawn", "judged", "present"} <= set(told)
     assert list(told["intervals"]) == [*SHARES, "present"]
 
 
-def test_the_benchmark_reads_real_scores_from_a_file(tmp_path):
+def test_coverage_benchmark_reads_scores_from_csv(tmp_path):
     file = tmp_path / "real.csv"
     rows = "".join(f"{i}.jpg,bird,{int(i > 70)},{i / 100}\n" for i in range(100))
     file.write_text("path,label,present,score\n" + rows + "0.jpg,dog,1,0.25\n")
@@ -297,22 +298,22 @@ BELOW = [JudgedPhoto(0.1, 0, 1000, False)] * 10
         ([(4, 0, 10**5), (4, 4, 9 * 10**5)], 0.3781, 0.9440),
     ],
 )
-def test_intervals_are_as_wide_as_they_are_by_hand(found, low, high):
+def test_estimate_interval_width_by_hand(found, low, high):
     answers = list(BELOW)
     for stratum, (judged, present, population) in enumerate(found, 1):
         answers += [JudgedPhoto(0.5 + stratum / 10, stratum, population, i < present) for i in range(judged)]
-    interval = sampling.estimate(answers, 0.5).intervals["precision"]
+    interval = sampling.estimate([answers], 0.5).intervals["precision"]
     assert interval == pytest.approx((low, high), abs=0.02)
 
 
-def test_a_parted_stratum_is_as_uncertain_as_it_is_by_hand():
+def test_estimate_of_a_cut_stratum_by_hand():
     """Ten of 1,000 that all show it, half of them on each side: mostly, how many lie on which side is uncertain."""
     answers = [JudgedPhoto(0.6, 1, 1000, True)] * 5 + [JudgedPhoto(0.8, 1, 1000, True)] * 5
-    recall = sampling.estimate(answers, 0.7).intervals["recall"]
+    recall = sampling.estimate([answers], 0.7).intervals["recall"]
     assert recall == pytest.approx((0.2019, 0.7985), abs=0.02)  # by 4 million draws
 
 
-def test_strata_of_photos_that_score_alike_are_of_one_size():
+def test_draw_photos_makes_equal_strata_of_equal_scores():
     drawn = sampling.draw_photos([0.9] * 80, 56, 0.5)
     sizes = {d.stratum: d.population for d in drawn}
     assert len(sizes) == 8
@@ -320,7 +321,7 @@ def test_strata_of_photos_that_score_alike_are_of_one_size():
     assert all(9 <= size <= 11 for size in sizes.values())  # a sum of many floats may miss a border by one
 
 
-def test_a_stratum_of_photos_that_are_in_doubt_is_the_smaller_one():
+def test_draw_photos_makes_small_strata_of_doubtful_photos():
     """With DOUBT, sqrt(p (1 - p)) of 0.5 is 0.5, and of 0.98 it is 0.17: 83 such photos are as uncertain as 28."""
     drawn = sampling.draw_photos([0.5] * 28 + [0.98] * 83, 14, 0.5)
     low, high = ({d.population for d in drawn if d.stratum == stratum} for stratum in (0, 1))

@@ -1,4 +1,4 @@
-"""Contact sheets: each photo under its number, whole, in its own shape; a gap for one that can't be opened."""
+"""Contact sheets: each photo whole under its number; a gap for one that can't be opened."""
 
 import signal
 
@@ -42,7 +42,7 @@ def written(paths):
     return pages
 
 
-def test_photos_stand_in_order_whole_and_in_their_own_shape(tmp_path):
+def test_write_sheet_shows_whole_photos_in_order(tmp_path):
     wide = photo(tmp_path / "wide.jpg", (640, 320), RED, BLUE)
     high = photo(tmp_path / "high.jpg", (200, 800), BLUE)
     turned = photo(tmp_path / "turned.jpg", (640, 320), RED, BLUE, orientation=6)  # to be turned right by 90 degrees
@@ -57,7 +57,7 @@ def test_photos_stand_in_order_whole_and_in_their_own_shape(tmp_path):
     assert like(third[164:316, 4:156], BLUE).all()
 
 
-def test_the_numbers_are_large_and_are_those_given(tmp_path):
+def test_write_sheet_prints_the_given_numbers(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     (page,) = written(sheet.write_sheet(tmp_path, [(1, path), (8, path), (8, path), (288, path)]))
     strips = [cell(page, i)[1] for i in range(4)]
@@ -69,7 +69,7 @@ def test_the_numbers_are_large_and_are_those_given(tmp_path):
     assert inked[3][:, 1].max() < SIDE
 
 
-def test_a_photo_that_cannot_be_opened_leaves_its_number_and_a_gap(tmp_path):
+def test_write_sheet_leaves_a_gap_for_an_unreadable_photo(tmp_path):
     good = photo(tmp_path / "good.jpg", (64, 64), RED)
     (tmp_path / "bad.jpg").write_bytes(b"no photo")
     (page,) = written(
@@ -82,7 +82,7 @@ def test_a_photo_that_cannot_be_opened_leaves_its_number_and_a_gap(tmp_path):
     assert like(cell(page, 2)[0][4:156, 4:156], RED).all()
 
 
-def test_thirty_photos_fill_a_page(tmp_path):
+def test_write_sheet_fills_pages_with_thirty_photos(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     one, two = (tmp_path / name for name in ("one", "two"))
     one.mkdir(), two.mkdir()
@@ -96,7 +96,7 @@ def test_thirty_photos_fill_a_page(tmp_path):
     assert sheet.write_sheet(two, []) == []
 
 
-def test_a_very_long_panorama_is_still_a_line(tmp_path):
+def test_write_sheet_shows_a_long_panorama(tmp_path):
     path = photo(tmp_path / "a.png", (3000, 4), RED)
     (page,) = written(sheet.write_sheet(tmp_path, [(1, path)]))
     square = cell(page, 0)[0]
@@ -104,13 +104,13 @@ def test_a_very_long_panorama_is_still_a_line(tmp_path):
     assert not (square[20:, :, 0] - square[20:, :, 1] > 20).any()
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path):
+def test_write_sheet_refuses_a_missing_folder(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     with pytest.raises(InputError, match=r"sheet-1\.jpg: can't be written: No such file or directory"):
         sheet.write_sheet(tmp_path / "no", [(1, path)])
 
 
-def test_a_sheet_that_can_not_be_written_whole_leaves_the_old_one(tmp_path):
+def test_write_sheet_keeps_the_old_page_on_failure(tmp_path):
     resource = pytest.importorskip("resource", reason="a disk that is full, by a limit on the length of files")
     red = photo(tmp_path / "red.png", (40, 40), RED)
     (tmp_path / "sheet-1.jpg").write_bytes(b"the old one")

@@ -1,4 +1,4 @@
-"""CSV in, CSV out: one bad row names its line and imports nothing."""
+"""Marks in CSV: one bad row names its line and imports nothing."""
 
 import io
 import os
@@ -43,7 +43,7 @@ def imported(library: Library, path: Path, **options: Any) -> tuple[int, int]:
     return truth.import_rows(library.db, truth.read_rows(path), "truth.csv", **options)
 
 
-def test_relative_paths_count_from_the_csv(tmp_path: Path, library: Library) -> None:
+def test_import_resolves_paths_from_the_csv_folder(tmp_path: Path, library: Library) -> None:
     path = csv(tmp_path, "path,label,present\nb.jpg,red,0\nsub/c.jpg,red,1\n")
     assert imported(library, path) == (2, 0)
     folder = str(tmp_path / "photos")
@@ -53,21 +53,21 @@ def test_relative_paths_count_from_the_csv(tmp_path: Path, library: Library) -> 
     ]
 
 
-def test_what_is_true_of_a_photo_is_true_of_its_copy(tmp_path: Path, library: Library) -> None:
+def test_import_marks_copies_too(tmp_path: Path, library: Library) -> None:
     imported(library, csv(tmp_path, "path,label,present\na.jpg,red,1\n"))
     assert [os.path.basename(t.path) for t in marks.list_marks(library.db, "red")] == ["a.jpg", "copy of a.jpg"]
 
 
-def test_columns_may_stand_in_any_order_among_others(tmp_path: Path, library: Library) -> None:
+def test_import_takes_columns_in_any_order(tmp_path: Path, library: Library) -> None:
     path = csv(tmp_path, "\ufeffnumber,Present,path,note,Label\n1,1,a.jpg,nice,RED\n\n2, 0 ,b.jpg,,red\n")
     assert imported(library, path) == (2, 0)
 
 
-def test_rows_that_were_not_judged_are_passed_over(tmp_path: Path, library: Library) -> None:
+def test_read_rows_skips_unjudged_rows(tmp_path: Path, library: Library) -> None:
     assert truth.read_rows(csv(tmp_path, "path,label,present\na.jpg,red,\n")) == []
 
 
-def test_what_is_exported_can_be_imported(tmp_path: Path, library: Library) -> None:
+def test_export_and_import_round_trip(tmp_path: Path, library: Library) -> None:
     odd = library.photo("od.jpg", "red", quality=50).rename(library.path('od,d "name"\n.jpg'))
     library.index()
     marks.put_marks(library.db, [("red", find_image_at(library.db, str(odd)), True)])
@@ -92,7 +92,7 @@ def test_what_is_exported_can_be_imported(tmp_path: Path, library: Library) -> N
         ("path,label,present\n" + "x" * 200_000 + ",red,1\n", "line 2: not CSV: field larger than field limit"),
     ],
 )
-def test_a_bad_row_names_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_read_rows_names_the_bad_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(InputError, match=message):
         truth.read_rows(csv(tmp_path, text))
@@ -107,18 +107,18 @@ def test_a_bad_row_names_its_line(tmp_path: Path, text: str, message: str) -> No
         ("copy of a.jpg,red,0", "line 3: contradicts line 2"),
     ],
 )
-def test_a_bad_row_imports_nothing(tmp_path: Path, library: Library, rows: str, message: str) -> None:
+def test_import_stores_nothing_after_a_bad_row(tmp_path: Path, library: Library, rows: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         imported(library, csv(tmp_path, f"path,label,present\na.jpg,red,1\n{rows}\n"))
     assert marks.list_marks(library.db) == []
 
 
-def test_unknown_photos_can_be_passed_over(tmp_path: Path, library: Library) -> None:
+def test_import_skips_unknown_photos(tmp_path: Path, library: Library) -> None:
     path = csv(tmp_path, "path,label,present\nnowhere.jpg,red,1\na.jpg,red,1\n")
     assert imported(library, path, skip_unknown=True) == (1, 1)
 
 
-def test_a_cell_may_be_padded_and_a_path_need_not_be_utf8(library: Library) -> None:
+def test_import_strips_cells_and_takes_paths_that_are_not_utf8(library: Library) -> None:
     odd = os.fsdecode(b"r\xff.jpg")
     library.path("b.jpg").rename(library.path(odd))
     library.index()
@@ -129,7 +129,7 @@ def test_a_cell_may_be_padded_and_a_path_need_not_be_utf8(library: Library) -> N
     assert told == [("a.jpg", True), (odd, False), ("copy of a.jpg", True)]
 
 
-def test_a_new_label_comes_in_where_it_is_named_and_again_once_it_was_marked(tmp_path: Path, library: Library) -> None:
+def test_import_creates_only_named_labels(tmp_path: Path, library: Library) -> None:
     path = csv(tmp_path, "path,label,present\na.jpg,my dog,1\n")
     with pytest.raises(InputError, match="line 2: no label 'my dog'"):
         imported(library, path)

@@ -1,4 +1,4 @@
-"""Heads from a few marks: against scikit-learn, against what can be worked out, and on made-up pictures."""
+"""Logistic regression from a few examples: against scikit-learn, by hand, and on simulated images."""
 
 import math
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from photosearch.learning import logistic
+from photosearch.models.session import logit
 
 
 def marks(n, dimensions, seed=1):
@@ -19,17 +20,17 @@ def marks(n, dimensions, seed=1):
 
 @pytest.mark.parametrize(("n", "dimensions"), [(8, 50), (60, 5)])
 @pytest.mark.parametrize("penalty", [0.1, 10.0])
-def test_the_weights_are_those_that_scikit_learn_finds(n, dimensions, penalty):
+def test_fit_agrees_with_scikit_learn(n, dimensions, penalty):
     models = pytest.importorskip("sklearn.linear_model")
     x, present = marks(n, dimensions)
     weight = np.linspace(0.5, 1.5, len(x))
     theirs = models.LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000).fit(x, present, sample_weight=weight)
-    ours = logistic.fit(x, present, penalty, weight=weight)
+    ours = logistic.fit(x, present, penalty, weights=weight)
     np.testing.assert_allclose(ours.weights, theirs.coef_[0], atol=2e-5)
     assert ours.bias == pytest.approx(theirs.intercept_[0], abs=2e-5)
 
 
-def test_the_gradient_is_zero_where_newton_stops():
+def test_fit_ends_where_the_gradient_is_zero():
     for offset in (None, np.linspace(-4, 4, 40)):
         x, present = marks(20, 60)
         head = logistic.fit(x, present, 3.0, offset=offset)
@@ -39,20 +40,20 @@ def test_the_gradient_is_zero_where_newton_stops():
         assert wrong.sum() + (0 if offset is None else 3.0 * head.bias) == pytest.approx(0, abs=1e-6)
 
 
-def test_marks_that_a_line_parts_still_give_a_head():
+def test_fit_handles_separable_examples():
     x = np.array([[1.0], [2.0], [-1.0], [-2.0]])
     head = logistic.fit(x, x[:, 0] > 0, 1e-3)
     assert head.weights[0] > 3
     assert head.bias == pytest.approx(0, abs=1e-6)
 
 
-def test_a_strong_penalty_leaves_a_label_as_it_is():
+def test_fit_with_a_strong_penalty_changes_nothing():
     x, present = marks(20, 5)
     head = logistic.fit(x, present, 1e9, offset=np.zeros(len(x)))
     assert np.abs([*head.weights, head.bias]).max() < 1e-6
 
 
-def test_whitened_vectors_spread_alike_in_all_directions():
+def test_whiten_equalizes_variances_and_unwhiten_inverts():
     rng = np.random.default_rng(2)
     vectors = rng.standard_normal((20_000, 6)) * [10, 5, 3, 1, 1, 1] + 7
     spread = logistic.measure_spread(vectors)
@@ -64,12 +65,12 @@ def test_whitened_vectors_spread_alike_in_all_directions():
     np.testing.assert_allclose(vectors @ back.weights + back.bias, spread.whiten(vectors) @ head.weights + 0.5)
 
 
-def test_vectors_that_are_all_the_same_teach_nothing():
+def test_measure_spread_refuses_equal_vectors():
     with pytest.raises(ValueError, match="all vectors are the same"):
         logistic.measure_spread(np.ones((5, 3)))
 
 
-def test_no_mark_has_a_part_in_its_own_margin():
+def test_cross_validate_margins_are_of_unseen_examples():
     """What is marked at random can't be told by the others: heads that had seen it would be right every time."""
     rng = np.random.default_rng(3)
     x, present = rng.standard_normal((60, 300)), np.arange(60) % 2 == 0
@@ -81,7 +82,7 @@ def test_no_mark_has_a_part_in_its_own_margin():
     assert [int(present[validated.fold == f].sum()) for f in range(5)] == [6] * 5
 
 
-def test_how_many_show_it_is_read_from_the_scores():
+def test_estimate_present_by_simulation():
     rng = np.random.default_rng(4)
     shows, others = rng.normal(3, 1, 500), rng.normal(-3, 1, 50_000)
     present, threshold = logistic.estimate_present(rng.normal(3, 1, 40), np.concatenate([shows, others]))
@@ -91,19 +92,8 @@ def test_how_many_show_it_is_read_from_the_scores():
 
 
 @pytest.mark.parametrize("margin", [-800.0, -1.0, 0.0, 1.0, 800.0])
-def test_margins_and_scores_are_the_same_thing(margin):
+def test_sigmoid_and_logit_are_inverse(margin):
     (score,) = logistic.sigmoid(np.array([margin]))
     assert score == pytest.approx(1 / (1 + math.exp(-margin)) if margin > -700 else 0)
-    (back,) = logistic.logit(np.array([score]))
+    (back,) = logit(np.array([score]))
     assert back == pytest.approx(max(-13.8, min(13.8, margin)), abs=0.1)
-
-
-def test_rankings_are_compared_on_the_same_redraws():
-    present = np.arange(40) % 2 == 0
-    good = np.where(present, 0.9, 0.1) + np.linspace(0, 0.05, 40)
-    poor = np.linspace(0, 1, 40)
-    one = np.ones(40)
-    own, former, better = logistic.compare_rankings(good, poor, present, one, draws=200)
-    assert (own, better) == (1, 1)
-    assert former < 0.7
-    assert logistic.compare_rankings(poor, poor, present, one, draws=200)[2] == 0.5

@@ -116,8 +116,8 @@ def ask(library: Library) -> dict[str, object]:
     return {
         "labels": labels,
         "described": [library.labels.describe(label.name) for label in labels],
-        "reports": {name: library.report(name).told for name in ("red", "dark", "night")},
-        "find": {words: [(f.path, f.score) for f in library.find(words).found] for words in QUERIES},
+        "reports": {name: library.report(name).to_json() for name in ("red", "dark", "night")},
+        "find": {words: [(f.path, f.score) for f in library.find(words)] for words in QUERIES},
         "marks": library.marks.list(),
         "default": library.models.default,
         "folders": library.folders.list(),
@@ -176,7 +176,7 @@ def test_rebuild_skips_malformed_rows(tmp_path: Path, photos: Path, change: str,
         assert {label.name for label in library.labels.list()} == names - lost
         index(library, photos)
         assert {label.name for label in library.labels.list()} == (names - lost) | {"red", "green", "blue"}
-        assert len(library.find("red").found) == 2 * N
+        assert len(library.find("red").photos) == 2 * N
 
 
 @pytest.mark.parametrize("version", range(1, schema.VERSION + 1))

@@ -193,9 +193,9 @@ def check_report(
         with pytest.raises(InputError):
             report_label(db, label.name, model=label.model)
         return
-    expected = metrics.to_json(label.name, judged, label.threshold)
+    expected = metrics.measure(label.name, judged, label.threshold).to_json()
     expected |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures),
-              "taught": 0}  # fmt: skip
+              "used_for_training": 0}  # fmt: skip
     judged_photos = [
         sampling.JudgedPhoto(before if (now := memory.score(i, label)) is None else now, stratum, size,
                         memory.marks.get((label.name, i)))
@@ -204,11 +204,9 @@ def check_report(
     if any(a.present is not None for a in judged_photos):
         kept = marks.find_sample(db, label)
         assert kept is not None
-        expected["library"] = sampling.to_json(
-            label.name, sampling.estimate(judged_photos, label.threshold, seed=kept.seed)
-        )
-        expected["library"] |= {"sheets": [kept.id], "sheets_left_out": []}
-    assert report_label(db, label.name, model=label.model).told == expected
+        estimate = sampling.estimate([judged_photos], label.threshold, seed=kept.seed)
+        expected["library"] = {"label": label.name, **estimate.to_json(), "sheets": [kept.id], "sheets_left_out": []}
+    assert report_label(db, label.name, model=label.model).to_json() == expected
 
 
 def check_counts(db: Database, memory: Memory) -> None:

@@ -1,4 +1,4 @@
-"""A query as it is being typed, and how it may go on."""
+"""Completion of a question while it is typed."""
 
 import pytest
 from hypothesis import given
@@ -17,24 +17,30 @@ NAMES = ["bird", "bird house", "big bird", "blackbird", "dog", "cat and mouse", 
         ("BIRD ho", ["bird house"]),
         ("bird and not d", ["bird and not dog"]),
         ("bird or (not d", ["bird or (not dog"]),
-        ("cat", ['"cat and mouse"', '"Geoffroy\'s cat"']),
+        ("cat", ['"cat and mouse"', "Geoffroy's cat"]),
+        ("cat and", ['"cat and mouse"']),
+        ("cat and ", []),
+        ("'bird h", ["bird house"]),
+        ("not", []),
         ('dog and "bird h', ["dog and bird house"]),
         ("pup", ["dog"]),
         ("", []),
         ("bird and ", []),
         ("xyz", []),
+        ("bird and-d", []),
+        ("(dog) or bl", ["(dog) or blackbird"]),
     ],
 )
-def test_the_word_at_the_end_becomes_a_label(text, expected):
+def test_complete_replaces_the_last_word_by_labels(text, expected):
     assert complete_query(text, NAMES, {"puppy": "dog", "kitten": "cat"}) == expected
 
 
-def test_only_so_many_are_offered():
+def test_complete_offers_at_most_max_completions():
     assert len(complete_query("a", [f"a{i}" for i in range(100)])) == MAX_COMPLETIONS
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters='"\x00'), min_size=1), max_size=5))
-def test_what_is_offered_is_a_query_that_means_that_label(names):
+def test_complete_offers_questions_that_parse_to_the_label(names):
     for name in names:
         for offered in complete_query(name[:1].strip() and name[:1], [name]):
             assert query.list_labels(query.parse(offered)) == [" ".join(name.split())]

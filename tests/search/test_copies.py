@@ -67,7 +67,7 @@ def test_without_near_the_same_bytes_alone(copied):
 
 def test_a_folder_is_looked_at_for_itself(copied):
     assert groups(copied, under=copied.folder / "sub") == []
-    with pytest.raises(InputError, match="in no folder that is known"):
+    with pytest.raises(InputError, match="not in an indexed folder"):
         groups(copied, under="/elsewhere")
 
 

@@ -22,23 +22,23 @@ def _above(label: str) -> list[str]:
     return [label, *(higher for parent in PARENTS[label] for higher in _above(parent))]
 
 
-def test_each_label_stands_there_once_and_can_be_typed():
+def test_labels_are_unique_and_typeable():
     names = [row["label"] for row in LABELS]
     assert len(set(names)) == len(names)
     assert all(n == n.strip().lower() and n.isprintable() and "," not in n and ";" not in n for n in names)
 
 
-def test_the_first_thousand_are_imagenets_classes_in_their_order():
+def test_first_thousand_labels_are_imagenet_classes_in_order():
     assert [row["imagenet"] for row in LABELS] == [*map(str, range(1000)), *[""] * (len(LABELS) - 1000)]
     assert LABELS[0] == {"label": "tench", "wordnet": "n01440764", "imagenet": "0", "parents": "fish"}
 
 
-def test_every_parent_is_a_word_above():
+def test_parents_are_labels_without_an_imagenet_class():
     above = {row["label"] for row in LABELS if not row["imagenet"]}
     assert {parent for parents in PARENTS.values() for parent in parents} <= above
 
 
-def test_every_word_above_has_two_classes_below_it_and_no_two_words_have_the_same():
+def test_parents_cover_two_or_more_classes_and_differ():
     below: dict[str, set[int]] = {}
     for row in LABELS[:1000]:
         for label in _above(row["label"]):
@@ -48,14 +48,14 @@ def test_every_word_above_has_two_classes_below_it_and_no_two_words_have_the_sam
     assert len({frozenset(below[word]) for word in words}) == len(words)
 
 
-def test_every_synonym_stands_there_once_is_no_label_and_means_one():
+def test_synonyms_are_unique_and_name_labels():
     words = [row["word"] for row in SYNONYMS]
     assert len(set(words)) == len(words)
     assert not set(words) & PARENTS.keys()
     assert {row["label"] for row in SYNONYMS} <= PARENTS.keys()
 
 
-def test_words_mean_what_a_person_means():
+def test_common_words_name_the_expected_labels():
     meaning = {row["word"]: row["label"] for row in SYNONYMS} | {name: name for name in PARENTS}
     for word, label in {"puppies": "dog", "automobile": "car", "geese": "goose", "cougar": "cougar"}.items():
         assert meaning[word] == label
@@ -65,6 +65,6 @@ def test_words_mean_what_a_person_means():
     assert not {"crane", "kite", "bat"} & meaning.keys()
 
 
-def test_the_tables_stay_small_and_wordnets_notice_lies_beside_them():
+def test_tables_are_small_and_come_with_the_wordnet_licence():
     assert sum((FOLDER / name).stat().st_size for name in ("labels.csv", "synonyms.csv")) < 200_000
     assert "Princeton University" in (FOLDER / "WORDNET-LICENSE.txt").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A description as a label: kept, sampled, judged, reported on, and kept up with the photos."""
+"""Labels made from descriptions: stored, sampled, judged, reported, and updated with the photos."""
 
 import math
 import sqlite3
@@ -10,7 +10,8 @@ from toy import toy_card, write_toy, write_toy_text
 
 from photosearch.errors import InputError, ModelError, QueryError, StoreError
 from photosearch.library.vectors import find_space
-from photosearch.search.user_labels import MAX_TEXT, to_score, update_described
+from photosearch.search.label_names import MAX_NAME_LENGTH
+from photosearch.search.user_labels import to_score, update_described
 
 
 @pytest.fixture
@@ -29,27 +30,27 @@ def refresh(seen):
 
 
 def scores(seen, name):
-    found = seen.ask(name, min_score=0).found
+    found = seen.ask(name, min_score=0)
     return dict(zip(seen.names(seen.ask(name, min_score=0)), [round(f.score, 2) for f in found], strict=True))
 
 
-def test_a_description_becomes_a_label_that_find_filters_by(seen):
+def test_add_label_makes_a_description_a_filter(seen):
     label = seen.asks.labels.add("  my   night ", " black ")
     assert (label.name, label.model, label.saved) == ("my night", "yours", False)
     assert label in seen.asks.labels.list()
     answer = seen.ask("My Night")
-    assert (answer.by, answer.models, seen.names(answer)) == ("label", ("yours",), ["black.png", "wine.png"])
+    assert (answer.ranked_by, answer.models, seen.names(answer)) == ("label", ("yours",), ["black.png", "wine.png"])
     assert scores(seen, "my night") == {"black.png": 1.0, "wine.png": 0.85, "red.png": 0.5, "green.png": 0.5,
                                         "blue.png": 0.5}  # fmt: skip
     assert seen.find('"my night" and not red') == ["black.png"]
     assert seen.find("my night and red", min_score=0.4) == ["wine.png", "red.png"]
-    assert seen.asks.labels.describe("my night") | {"threshold": 0} == {
+    assert seen.asks.labels.describe("my night").to_json() | {"threshold": 0} == {
         "label": "my night", "model": "yours", "threshold": 0, "saved": False, "rests_on": None, "text": "black",
         "learned": None, "measured": [], "above": [], "below": [], "synonyms": [],
     }  # fmt: skip
 
 
-def test_a_run_that_finds_nothing_new_scores_nothing_again(seen):
+def test_index_does_not_rescore_descriptions_without_new_photos(seen):
     seen.asks.labels.add("my night", "black")
     list(seen.asks.index(seen.folder, provider="cpu"))
     with seen.under.db.transaction():
@@ -61,9 +62,9 @@ def test_a_run_that_finds_nothing_new_scores_nothing_again(seen):
     assert scores(seen, "my night")["black.png"] == scores(seen, "my night")["dark.png"] == 1.0
 
 
-def test_its_threshold_is_what_is_similar_enough_here(seen):
-    with seen.asks._session.open_search() as likeness:
-        least = likeness.learn(likeness.read_texts(["black"])[0]).least
+def test_add_label_takes_the_cutoff_as_threshold(seen):
+    with seen.asks._session.open_search() as search:
+        least = search.measure_cutoff(search.embed_texts(["black"])[0]).value
     assert seen.asks.labels.add("night", "black").threshold == math.nextafter(to_score(least), 1)
 
 
@@ -73,40 +74,40 @@ def test_its_threshold_is_what_is_similar_enough_here(seen):
         ("", "black", "can't be a label's name"),
         ("  ", "black", "can't be a label's name"),
         ("a\x1bb", "black", "can't be a label's name"),
-        ("x" * (MAX_TEXT + 1), "black", "can't be a label's name"),
+        ("x" * (MAX_NAME_LENGTH + 1), "black", "can't be a label's name"),
         ("night", "", "the text is empty"),
         ("night", " \n", "the text is empty"),
         ("RED", "black", "red is a label of toy already; give another name"),
     ],
 )
-def test_what_makes_no_label_is_refused_and_leaves_nothing(seen, name, text, said):
+def test_add_label_refuses_bad_names_and_texts_and_writes_nothing(seen, name, text, said):
     before = seen.under.rows()
     with pytest.raises(InputError, match=said):
         seen.asks.labels.add(name, text)
     assert seen.under.rows() == before
 
 
-def test_a_name_is_given_once(seen):
+def test_add_label_refuses_a_taken_name(seen):
     seen.asks.labels.add("night", "black")
     with pytest.raises(InputError, match="night is a label of yours already"):
         seen.asks.labels.add("Night", "red")
 
 
-def test_it_is_sampled_judged_and_reported_on_like_any_other(seen):
+def test_described_label_is_sampled_judged_and_reported(seen):
     seen.asks.labels.add("night", "black")
     drawn = seen.asks.samples.draw("night", 5)
     assert len(drawn.photos) == 5
     number = [p.path for p in drawn.photos].index(str(seen.folder / "black.png")) + 1
     label, told = seen.asks.samples.judge("night", [str(number)])
-    assert (label.name, told.judged, told.yes) == ("night", 5, 1)
-    report = seen.asks.report("night").told
+    assert (label.name, told.judged, told.positive) == ("night", 5, 1)
+    report = seen.asks.report("night").to_json()
     assert (report["tp"], report["fp"], report["fn"], report["model"]) == (1, 1, 0, "yours")
     better = seen.asks.report("night", at_precision=1.0)
     seen.asks.labels.set_threshold(better.label, better.threshold)
     assert seen.find("night") == ["black.png"]
 
 
-def test_new_photos_get_scores_and_a_saved_threshold_stays(seen):
+def test_update_scores_new_photos_and_keeps_the_threshold(seen):
     label = seen.asks.labels.add("night", "black")
     seen.asks.labels.set_threshold(label, 0.9)
     seen.photo("dusk.png", (0, 0, 30))
@@ -121,7 +122,7 @@ def test_new_photos_get_scores_and_a_saved_threshold_stays(seen):
     assert seen.asks.labels.get("night").threshold == label.threshold
 
 
-def test_an_index_run_scores_what_is_new(seen):
+def test_index_scores_new_photos_by_descriptions(seen):
     """The whole way, by decoders in processes of their own."""
     seen.asks.labels.add("night", "black")
     seen.photo("dusk.png", (0, 0, 30))
@@ -129,7 +130,7 @@ def test_an_index_run_scores_what_is_new(seen):
     assert seen.find("night") == ["black.png", "dusk.png", "wine.png"]
 
 
-def test_until_then_a_new_photo_is_unknown_and_not_no(seen):
+def test_new_photo_is_unknown_until_it_is_scored(seen):
     seen.asks.labels.add("night", "black")
     seen.photo("lamp.png", (255, 255, 0))
     seen.index()
@@ -138,7 +139,7 @@ def test_until_then_a_new_photo_is_unknown_and_not_no(seen):
     assert "lamp.png" in seen.find("not night")
 
 
-def test_a_photo_that_lost_its_vector_is_unknown(seen):
+def test_photo_without_a_vector_is_unknown(seen):
     seen.asks.labels.add("night", "black")
     with closing(sqlite3.connect(seen.under.db.path)) as db, db:
         db.execute("DELETE FROM vectors WHERE image_id = (SELECT image_id FROM photos WHERE name = 'green.png')")
@@ -146,7 +147,7 @@ def test_a_photo_that_lost_its_vector_is_unknown(seen):
     assert sorted(seen.find("not night", min_score=0.9)) == ["blue.png", "red.png", "wine.png"]
 
 
-def test_it_stays_with_the_model_that_it_was_made_with(seen, tmp_path):
+def test_described_label_stays_with_its_model(seen, tmp_path):
     """Though another answers by now, whose vectors are others in the same space."""
     from library import Counting
 
@@ -159,7 +160,7 @@ def test_it_stays_with_the_model_that_it_was_made_with(seen, tmp_path):
     assert scores(seen, "night") == before
 
 
-def test_it_follows_its_model_to_a_new_file(seen, tmp_path):
+def test_described_label_follows_its_model_to_a_new_file(seen, tmp_path):
     from library import Counting
 
     seen.asks.labels.add("night", "black")
@@ -170,7 +171,7 @@ def test_it_follows_its_model_to_a_new_file(seen, tmp_path):
     assert sorted(seen.find("not night", min_score=0.9)) == ["blue.png", "green.png", "red.png"]
 
 
-def test_an_index_run_does_not_fail_where_its_words_can_no_longer_be_read(seen, tmp_path):
+def test_index_goes_on_without_the_text_model(seen, tmp_path):
     seen.asks.labels.add("night", "black")
     before = scores(seen, "night")
     (tmp_path / "toy-text.onnx").unlink()
@@ -182,18 +183,18 @@ def test_an_index_run_does_not_fail_where_its_words_can_no_longer_be_read(seen, 
     refresh(seen)
 
 
-def test_a_removed_label_is_gone_and_the_truth_stays(seen):
+def test_remove_label_keeps_its_marks(seen):
     seen.asks.labels.add("night", "black")
     seen.asks.marks.add(seen.folder / "black.png", positive=["night"])
     seen.asks.labels.remove("NIGHT")
     assert "night" not in [label.name for label in seen.asks.labels.list()]
     assert [t.present for t in seen.asks.marks.list("night")] == [True]
-    assert seen.ask("night").by == "similarity"
+    assert seen.ask("night").ranked_by == "similarity"
     seen.asks.labels.add("night", "black")
-    assert seen.asks.report("night").told["tp"] == 1
+    assert seen.asks.report("night").to_json()["tp"] == 1
 
 
-def test_only_a_label_of_ones_own_is_removed(seen):
+def test_remove_label_refuses_a_models_label(seen):
     with pytest.raises(QueryError, match="no label of your own is called 'red'; known are none"):
         seen.asks.labels.remove("red")
     seen.asks.labels.add("night", "black")
@@ -202,7 +203,7 @@ def test_only_a_label_of_ones_own_is_removed(seen):
     assert "red" in [label.name for label in seen.asks.labels.list()]
 
 
-def test_yours_is_no_model_that_could_answer_by_itself(seen):
+def test_user_model_cannot_be_the_default(seen):
     seen.asks.labels.add("night", "black")
     with pytest.raises(StoreError, match="yours has not indexed any photos in this library"):
         seen.asks.models.set_default("yours")
@@ -212,22 +213,22 @@ def test_yours_is_no_model_that_could_answer_by_itself(seen):
     assert find_space(seen.under.db, "yours") is None
 
 
-def test_a_label_may_be_added_while_a_run_adds_and_takes_photos(seen):
+def test_add_label_works_while_photos_come_and_go(seen):
     """The map was read before: a photo that went is passed over, one that came is unknown until the run ends."""
     from photosearch.search import user_labels
 
-    with seen.asks._session.open_search() as likeness:
+    with seen.asks._session.open_search() as search:
         (seen.folder / "green.png").unlink()
         seen.asks.forget([seen.folder / "green.png"])
         seen.photo("dusk.png", (0, 0, 30))
         seen.index()
-        user_labels.add_label(seen.under.db, likeness, "night", "black")
+        user_labels.add_label(seen.under.db, search, "night", "black")
     assert seen.find("night") == ["black.png", "wine.png"]
     refresh(seen)
     assert seen.find("night") == ["black.png", "dusk.png", "wine.png"]
 
 
-def test_a_model_without_vectors_makes_no_label(tmp_path, monkeypatch):
+def test_add_label_refuses_a_model_without_vectors(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
     with open_seen(tmp_path, toy_card()) as seen:
         with pytest.raises(QueryError, match="nothing is indexed yet"):
@@ -238,5 +239,5 @@ def test_a_model_without_vectors_makes_no_label(tmp_path, monkeypatch):
             seen.asks.labels.add("night", "black")
 
 
-def test_a_similarity_becomes_a_score():
+def test_to_score_maps_similarities_to_0_1():
     assert [to_score(s) for s in (-1, 0, 1, -1.0001, 1.0001)] == [0, 0.5, 1, 0, 1]

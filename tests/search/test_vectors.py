@@ -1,4 +1,4 @@
-"""The map of vectors against a plain model: exact whatever is asked, never believed where it is not what it says."""
+"""The map of vectors against a plain model: exact answers, and rebuilt where it is invalid."""
 
 import multiprocessing
 import os
@@ -63,19 +63,19 @@ def same(found, expected) -> bool:
     among=st.none() | st.lists(st.integers(-3, 1000), max_size=400),
     block=st.sampled_from([1, 7, 64, 4096]),
 )
-def test_the_nearest_are_those_of_a_plain_model(tmp_path_factory, n, seed, limit, among, block):
+def test_nearest_agrees_with_a_plain_model(tmp_path_factory, n, seed, limit, among, block):
     rows, path = make_rows(n, seed=seed), tmp_path_factory.mktemp("map") / "map"
     query = np.random.default_rng(seed + 100).standard_normal(D)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(vectors, "BLOCK", block)
         patch.setattr(vectors, "PIECE", min(block, 256))
-        patch.setattr(vectors, "ALONE", 100)
+        patch.setattr(vectors, "MIN_PARALLEL", 100)
         with open_map(path, rows) as held:
             assert len(held) == n
             assert same(held.nearest(query, limit=limit, among=among), plain(rows, query, limit, among))
 
 
-def test_codes_that_lose_much_still_give_the_exact_answer(tmp_path):
+def test_nearest_is_exact_with_coarse_codes(tmp_path):
     """One large number in each vector makes the scale coarse: the rest, which decides, rounds to nothing."""
     rng = np.random.default_rng(1)
     found = np.concatenate([np.ones((2000, 1)), 0.003 * rng.standard_normal((2000, D - 1))], axis=1)
@@ -86,7 +86,7 @@ def test_codes_that_lose_much_still_give_the_exact_answer(tmp_path):
         assert same(held.nearest(query, limit=10, among=range(0, 2000, 2)), plain(rows, query, 10, range(0, 2000, 2)))
 
 
-def test_the_nearest_is_found_though_its_code_lies_far_below_anothers(tmp_path):
+def test_nearest_is_exact_when_a_worse_code_ranks_higher(tmp_path):
     """In units of the scale, the first has 1.49 + 1.49 = 2.98 and its code 1 + 1; the second 2.97, its code 2 + 1."""
     scale = 1 / 127
     found = [[1, 1.49 * scale, 1.49 * scale], [1, 2 * scale, 0.97 * scale], [1, 0, 0]]
@@ -97,15 +97,15 @@ def test_the_nearest_is_found_though_its_code_lies_far_below_anothers(tmp_path):
         assert held.nearest(query, limit=1) == [(0, pytest.approx(2.98 * scale / 2**0.5, rel=1e-3))]
 
 
-def test_equal_vectors_come_in_the_order_of_their_ids(tmp_path):
+def test_nearest_orders_equal_vectors_by_id(tmp_path):
     rows = [(i, np.eye(D, dtype=np.float16)[0].tobytes()) for i in (9, 4, 7, 1, 8)]
     with open_map(tmp_path / "map", rows) as held:
         assert held.nearest(np.ones(D), limit=3) == [(i, pytest.approx(D**-0.5)) for i in (1, 4, 7)]
         assert held.nearest(np.ones(D), limit=3, among=[8, 9, 4, 8]) == [(i, pytest.approx(D**-0.5)) for i in (4, 8, 9)]
 
 
-def test_many_queries_give_what_each_gives_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(vectors, "AT_ONCE", 1000)  # three queries at a time
+def test_nearest_many_agrees_with_nearest(tmp_path, monkeypatch):
+    monkeypatch.setattr(vectors, "MAX_SIMILARITIES", 1000)  # three queries at a time
     rows, queries = make_rows(300), np.random.default_rng(3).standard_normal((8, D))
     with open_map(tmp_path / "map", rows) as held:
         for among in (None, range(1, 1000), [1, 4, 7]):
@@ -113,7 +113,7 @@ def test_many_queries_give_what_each_gives_alone(tmp_path, monkeypatch):
             assert held.nearest_many(queries, limit=5, among=among) == alone
 
 
-def test_similarity_and_vector_are_of_the_image_that_was_asked_for(tmp_path):
+def test_similarity_and_vector_belong_to_the_image(tmp_path):
     rows = make_rows(50)[::-1]  # ids that fall
     query = np.arange(D) - 2.5
     with open_map(tmp_path / "map", rows) as held:
@@ -130,7 +130,7 @@ def test_similarity_and_vector_are_of_the_image_that_was_asked_for(tmp_path):
 
 @pytest.mark.parametrize("step", [1, 3, 10**6, 10**15])
 @pytest.mark.parametrize("order", [1, -1])
-def test_ids_are_looked_up_whether_close_or_far_apart(tmp_path, step, order):
+def test_ids_are_found_in_dense_and_sparse_ranges(tmp_path, step, order):
     rows = [(7 + step * i, blob) for i, (_, blob) in enumerate(make_rows(40))][::order]
     query = np.arange(D) - 2.5
     known = dict(plain(rows, query, 40))
@@ -141,14 +141,14 @@ def test_ids_are_looked_up_whether_close_or_far_apart(tmp_path, step, order):
         assert same(held.nearest(query, limit=9, among=asked * 9), plain(rows, query, 9, asked))
 
 
-def test_an_empty_library_has_no_neighbours(tmp_path):
+def test_empty_map_has_no_neighbours(tmp_path):
     with open_map(tmp_path / "map", []) as held:
         assert held.nearest(np.ones(D), limit=3) == []
         assert held.nearest(np.ones(D), limit=3, among=[1]) == []
         assert held.vector(1) is None
 
 
-def test_a_fresh_map_is_opened_without_its_rows(tmp_path):
+def test_current_map_is_opened_without_reading_rows(tmp_path):
     rows = make_rows(20)
     open_map(tmp_path / "map", rows).close()
     with open_or_build(tmp_path / "map", digest="m", dimensions=D, stamp="1", rows=refuse) as held:
@@ -156,7 +156,7 @@ def test_a_fresh_map_is_opened_without_its_rows(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"stamp": "2"}, {"digest": "n"}, {"d": D // 2}])
-def test_a_map_of_other_rows_or_another_model_is_rebuilt(tmp_path, change):
+def test_map_of_another_stamp_or_model_is_rebuilt(tmp_path, change):
     open_map(tmp_path / "map", make_rows(20)).close()
     d = change.get("d", D)
     rows = make_rows(30, seed=5, d=d)
@@ -165,7 +165,7 @@ def test_a_map_of_other_rows_or_another_model_is_rebuilt(tmp_path, change):
 
 
 @pytest.mark.parametrize("place", [0, 16, 20, 24, 32, 60, 4095])
-def test_a_header_with_one_changed_byte_is_not_believed(tmp_path, place):
+def test_map_with_a_changed_header_is_rebuilt(tmp_path, place):
     rows, path = make_rows(20), tmp_path / "map"
     open_map(path, rows).close()
     whole = bytearray(path.read_bytes())
@@ -178,7 +178,7 @@ def test_a_header_with_one_changed_byte_is_not_believed(tmp_path, place):
 
 
 @pytest.mark.parametrize("size", [0, 100, 4096, 5000, -1, "longer"])
-def test_a_map_that_was_cut_off_is_rebuilt(tmp_path, size):
+def test_truncated_map_is_rebuilt(tmp_path, size):
     rows, path = make_rows(20), tmp_path / "map"
     open_map(path, rows).close()
     whole = path.read_bytes()
@@ -188,7 +188,7 @@ def test_a_map_that_was_cut_off_is_rebuilt(tmp_path, size):
     assert path.read_bytes() == whole
 
 
-def test_a_map_whose_numbers_were_tampered_with_gives_wrong_answers_and_no_crash(tmp_path):
+def test_tampered_map_gives_wrong_answers_without_a_crash(tmp_path):
     rows, path = make_rows(100), tmp_path / "map"
     open_map(path, rows).close()
     with path.open("r+b") as file:
@@ -200,7 +200,7 @@ def test_a_map_whose_numbers_were_tampered_with_gives_wrong_answers_and_no_crash
         held.similarity([1], np.ones(D))
 
 
-def test_what_lies_in_the_maps_place_is_not_followed(tmp_path):
+def test_links_and_pipes_in_the_maps_place_are_not_followed(tmp_path):
     rows = make_rows(20)
     other = tmp_path / "other"
     other.write_bytes(b"mine")
@@ -215,7 +215,7 @@ def test_what_lies_in_the_maps_place_is_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize(("before", "more"), [(0, 5), (5, 0), (5, 1), (7, 7), (20, 1), (20, 30), (21, 70)])
-def test_an_appended_map_is_the_one_that_is_built_whole(tmp_path, monkeypatch, before, more):
+def test_appended_map_equals_a_rebuilt_one(tmp_path, monkeypatch, before, more):
     monkeypatch.setattr(vectors, "BLOCK", 7)
     monkeypatch.setattr(vectors, "PIECE", 7)
     rows = make_rows(before + more)
@@ -233,7 +233,7 @@ def test_an_appended_map_is_the_one_that_is_built_whole(tmp_path, monkeypatch, b
 
 
 @pytest.mark.parametrize("added", [lambda _: None, lambda _: iter(make_rows(3))])
-def test_a_map_to_which_nothing_can_be_appended_is_rebuilt(tmp_path, added):
+def test_map_is_rebuilt_where_rows_cannot_be_appended(tmp_path, added):
     """Where rows went; and where a row that is said to be new was there."""
     open_map(tmp_path / "map", make_rows(20)).close()
     rows = make_rows(15, seed=4)
@@ -244,39 +244,39 @@ def test_a_map_to_which_nothing_can_be_appended_is_rebuilt(tmp_path, added):
 @pytest.mark.parametrize(
     ("blob", "said"),
     [
-        (b"", "not one of 8 numbers"),
-        (bytes(2 * D + 2), "not one of 8 numbers"),
-        ("text", "not one of 8 numbers"),
+        (b"", "does not hold 8 numbers"),
+        (bytes(2 * D + 2), "does not hold 8 numbers"),
+        ("text", "does not hold 8 numbers"),
         (bytes(2 * D), "no direction"),
         (b"\xff" * 2 * D, "no direction"),
     ],
 )
-def test_a_row_that_is_no_vector_is_named_and_leaves_nothing_behind(tmp_path, blob, said):
+def test_build_names_a_bad_row_and_leaves_no_file(tmp_path, blob, said):
     with pytest.raises(StoreError, match=f"image 1000 .*{said}.*--force"):
         open_map(tmp_path / "map", [*make_rows(5), (1000, blob)])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_vectors_of_one_image_are_refused(tmp_path):
+def test_build_refuses_two_vectors_of_one_image(tmp_path):
     with pytest.raises(StoreError, match="two vectors"):
         open_map(tmp_path / "map", [*make_rows(5), *make_rows(1)])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("query", [np.ones(D - 1), np.zeros(D), np.full(D, np.nan), np.full(D, np.inf)])
-def test_a_query_without_a_direction_is_refused(tmp_path, query):
+def test_nearest_refuses_a_query_without_direction(tmp_path, query):
     with open_map(tmp_path / "map", make_rows(5)) as held, pytest.raises(InputError):
         held.nearest(query, limit=1)
 
 
-def test_a_limit_of_none_is_refused_and_a_large_one_gives_all(tmp_path):
+def test_nearest_refuses_limit_0_and_caps_large_ones(tmp_path):
     with open_map(tmp_path / "map", make_rows(5)) as held:
         assert len(held.nearest(np.ones(D), limit=10**12)) == 5
         with pytest.raises(InputError, match="limit is 0"):
             held.nearest(np.ones(D), limit=0)
 
 
-def test_only_its_owner_may_read_a_map(tmp_path):
+def test_map_is_readable_by_its_owner_only(tmp_path):
     before = os.umask(0)
     try:
         open_map(tmp_path / "map", make_rows(5)).close()
@@ -285,7 +285,7 @@ def test_only_its_owner_may_read_a_map(tmp_path):
     assert (tmp_path / "map").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_folder_that_cannot_be_written_still_gets_an_answer(as_nobody):
+def test_map_is_temporary_in_a_read_only_folder(as_nobody):
     rows = make_rows(20)
     as_nobody.chmod(0o500)
     with open_map(as_nobody / "map", rows) as held:
@@ -293,7 +293,7 @@ def test_a_folder_that_cannot_be_written_still_gets_an_answer(as_nobody):
     assert list(as_nobody.iterdir()) == []
 
 
-def test_what_a_killed_program_left_goes_and_what_another_is_writing_stays(tmp_path):
+def test_build_deletes_abandoned_maps_only(tmp_path):
     left = (".map.0123abcd.part", 3600), (".map.4567cdef.part", 5), (".map2.0123abcd.part", 3600)
     for name, age in left:
         (tmp_path / name).write_bytes(b"")
@@ -310,7 +310,7 @@ def build_at_once(path: str, start, results) -> None:
 
 
 @pytest.mark.slow
-def test_two_programs_may_build_at_once(tmp_path):
+def test_two_programs_build_at_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     start, results = context.Event(), context.Queue()
     both = [context.Process(target=build_at_once, args=(str(tmp_path / "map"), start, results)) for _ in range(2)]
@@ -325,20 +325,20 @@ def test_two_programs_may_build_at_once(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["map"]
 
 
-def test_an_open_map_goes_on_answering_while_another_takes_its_place(tmp_path):
+def test_open_map_answers_while_it_is_replaced(tmp_path):
     rows = make_rows(50)
     with open_map(tmp_path / "map", rows) as old:
         open_map(tmp_path / "map", make_rows(10, seed=8), stamp="2").close()
         assert same(old.nearest(np.ones(D), limit=5), plain(rows, np.ones(D), 5))
 
 
-def test_the_room_is_entered_without_numpy():
+def test_find_module_imports_no_numpy():
     code = "import sys, photosearch.search; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize("block", [1, 64, 4096])
-def test_several_weights_are_multiplied_with_every_vector_in_one_pass(tmp_path, monkeypatch, block):
+def test_products_and_sample_units_agree_with_all_vectors(tmp_path, monkeypatch, block):
     monkeypatch.setattr(vectors, "BLOCK", block)
     monkeypatch.setattr(vectors, "PIECE", min(block, 32))
     rows = make_rows(150)
@@ -349,7 +349,7 @@ def test_several_weights_are_multiplied_with_every_vector_in_one_pass(tmp_path, 
         units = stored / np.linalg.norm(stored, axis=1, keepdims=True)
         np.testing.assert_allclose(found, weights @ units.T, atol=1e-5)
         assert found.shape == (3, 150)
-        np.testing.assert_allclose(held.some_units(1000), units, atol=1e-6)
-        assert held.some_units(10).shape == (10, D)
+        np.testing.assert_allclose(held.sample_units(1000), units, atol=1e-6)
+        assert held.sample_units(10).shape == (10, D)
     with open_map(tmp_path / "none", []) as held:
-        assert (held.products(weights).shape, held.some_units(5).shape) == ((3, 0), (0, D))
+        assert (held.products(weights).shape, held.sample_units(5).shape) == ((3, 0), (0, D))

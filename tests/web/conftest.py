@@ -1,20 +1,21 @@
-"""One library of toy photos and one server for all tests of a file: starting one takes a second."""
+"""One library of toy photos and one server for all tests of a file, since starting one takes a second."""
 
 import functools
 from collections.abc import Iterator
 
 import pytest
 from cli_env import CliEnv, make_cli_env
-from http_client import Visitor, browsing
+from http_client import HttpClient, run_server
 from library import KEPT, kept_decoders
 from toy import photo, sight_card, write_toy, write_toy_text
 
+from photosearch import Library
 from photosearch.index import run
 
 
 @pytest.fixture(scope="module")
 def cli_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliEnv]:
-    """Nine photos, two of them the same and one of them none; indexed by the toy with both heads and by another."""
+    """Ten readable photos, two of them equal, and a broken one, indexed with two models; the default is `toy`."""
     folder = tmp_path_factory.mktemp("cli_env")
     cli_env = make_cli_env(folder)
     write_toy(cli_env.model, sight_card())
@@ -31,11 +32,12 @@ def cli_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliEnv]:
         patch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
         assert cli_env.index().exit_code == 0
         assert cli_env.run("index", cli_env.photos, "--model", cli_env.other).exit_code == 0
-        assert cli_env.run("models", "default", "toy").exit_code == 0
+        with Library(cli_env.library) as library:
+            library.models.set_default("toy")
         yield cli_env
 
 
 @pytest.fixture(scope="module")
-def visitor(cli_env: CliEnv) -> Iterator[Visitor]:
-    with browsing(cli_env.library, "--albums", cli_env.folder / "albums") as visitor:
-        yield visitor
+def client(cli_env: CliEnv) -> Iterator[HttpClient]:
+    with run_server(cli_env.library, "--albums", cli_env.folder / "albums") as client:
+        yield client

@@ -1,4 +1,4 @@
-"""A server as a person starts it, and who knocks at it: a browser with its cookie, or anybody else."""
+"""`photosearch browse` as a process, and an HTTP client that can also send what a browser would not."""
 
 import http.client
 import json
@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cli_env import photosearch
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -31,69 +31,76 @@ class Answer:
 
 
 @dataclass
-class Visitor:
-    """Sends what it is told to, as it is told: no header is checked or mended on the way."""
+class HttpClient:
+    """Sends headers as they are given, valid or not. address: the one-time address that the server printed."""
 
     port: int
     address: str
     process: "subprocess.Popen[str]"
     cookie: str | None = None
-    sent: dict[str, str] = field(default_factory=dict)
 
-    def send(self, method: str, target: str, *, body: bytes = b"", **headers: str | None) -> Answer:
-        """headers: with _ for -; None leaves one out."""
-        own = {"host": f"127.0.0.1:{self.port}", "cookie": self.cookie}
+    def send(self, method: str, target: str, *, body: bytes = b"", **headers: str | None) -> HttpResponse:
+        """headers: with _ for -; None omits a default one."""
+        defaults = {"host": f"127.0.0.1:{self.port}", "cookie": self.cookie}
         if method == "POST":
-            own |= {"origin": f"http://127.0.0.1:{self.port}", "content-type": "application/json"}
-        own |= {name.replace("_", "-"): value for name, value in headers.items()}
+            defaults |= {"origin": f"http://127.0.0.1:{self.port}", "content-type": "application/json"}
+        merged = defaults | {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
-            for name, value in own.items():
+            for name, value in merged.items():
                 if value is not None:
                     connection.putheader(name, value)
             if method == "POST":
                 connection.putheader("content-length", str(len(body)))
             connection.endheaders(body or None)
-            given = connection.getresponse()
-            return Answer(given.status, {k.lower(): v for k, v in given.getheaders()}, given.read())
+            response = connection.getresponse()
+            received = {name.lower(): value for name, value in response.getheaders()}
+            return HttpResponse(response.status, received, response.read())
         finally:
             connection.close()
 
-    def ask(self, target: str, **headers: str | None) -> Any:
-        given = self.send("GET", f"/api/{target}", **headers)
-        assert given.status == 200, given.body[:300]
-        return given.json
+    def get_json(self, target: str, **headers: str | None) -> Any:
+        response = self.send("GET", f"/api/{target}", **headers)
+        assert response.status == 200, response.body[:300]
+        return response.json
 
-    def change(self, action: str, /, **said: object) -> Any:
-        given = self.send("POST", f"/api/{action}", body=json.dumps(said).encode())
-        assert given.status == 200, given.body[:300]
-        return given.json
+    def post_json(self, action: str, /, **body: object) -> Any:
+        response = self.send("POST", f"/api/{action}", body=json.dumps(body).encode())
+        assert response.status == 200, response.body[:300]
+        return response.json
 
-    def refused(self, action: str, /, **said: object) -> str:
-        """What a change that can't be is answered with."""
-        return self.send("POST", f"/api/{action}", body=json.dumps(said).encode()).error
+    def get_error(self, target: str) -> str:
+        return self.send("GET", f"/api/{target}").error
 
-    def enter(self) -> Answer:
-        """Open the address that was printed, and keep the cookie."""
-        given = self.send("GET", self.address.partition(str(self.port))[2])
-        self.cookie = given.headers.get("set-cookie", "").partition(";")[0] or None
-        return given
+    def post_error(self, action: str, /, **body: object) -> str:
+        return self.send("POST", f"/api/{action}", body=json.dumps(body).encode()).error
+
+    @property
+    def login_target(self) -> str:
+        """The printed address without scheme and host."""
+        return self.address.partition(str(self.port))[2]
+
+    def log_in(self) -> HttpResponse:
+        """Open the printed address and keep the cookie."""
+        response = self.send("GET", self.login_target)
+        self.cookie = response.headers.get("set-cookie", "").partition(";")[0] or None
+        return response
 
 
 @contextmanager
-def browsing(library: Path, *arguments: object, enter: bool = True, opens: bool = False) -> Iterator[Visitor]:
-    """`photosearch browse` in a process of its own, ended by Ctrl-C, as a person ends it."""
+def run_server(library: Path, *arguments: object, log_in: bool = True, opens: bool = False) -> Iterator[HttpClient]:
+    """`photosearch browse` in a process of its own, ended by SIGINT. opens: without --no-open."""
     process = photosearch("browse", *["--no-open"] * (not opens), "--db", library, *arguments)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         if not address:
             raise AssertionError(process.communicate(timeout=30))
-        visitor = Visitor(int(re.findall(r":(\d+)/", address)[0]), address, process)
-        if enter:
-            assert visitor.enter().status == 200
-        yield visitor
+        client = HttpClient(int(re.findall(r":(\d+)/", address)[0]), address, process)
+        if log_in:
+            assert client.log_in().status == 200
+        yield client
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

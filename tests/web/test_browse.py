@@ -1,275 +1,344 @@
-"""What the page asks, and that it is what the command line says."""
+"""The pages' API: it gives what the command line gives."""
 
 import json
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import ANY
 
+import numpy as np
 import pytest
 from cli_env import CliEnv
-from http_client import Visitor, browsing
+from http_client import HttpClient, run_server
+from PIL import Image
 
 from benchmarks.library import build
 from photosearch import Library
 
-
-def names(rows: list[dict[str, object]]) -> list[object]:
-    return [row["name"] for row in rows]
+ALL = "find?words=red+or+not+red"
 
 
-def picture_of(visitor: Visitor, name: str) -> int:
-    rows = visitor.ask("find?words=red+or+not+red")["rows"]
-    return next(row["image_id"] for row in rows if row["name"] == name)
+def names(photos: list[dict[str, object]]) -> list[object]:
+    return [photo["name"] for photo in photos]
+
+
+def find_image(client: HttpClient, name: str) -> int:
+    return next(int(photo["image_id"]) for photo in client.get_json(ALL)["photos"] if photo["name"] == name)
 
 
 @pytest.fixture
-def clean(cli_env: CliEnv, visitor: Visitor) -> None:
-    """Nothing is marked, drawn or saved."""
+def clean(cli_env: CliEnv, client: HttpClient) -> None:
+    """No marks, an empty undo log, the model's own threshold."""
     with Library(cli_env.library) as library:
-        for known in library.marks.list():
-            library.marks.remove([known.path], [known.label])
+        for mark in library.marks.list():
+            library.marks.remove([mark.path], [mark.label])
+        while library.marks.count_undo_steps():
+            library.marks.undo()
+        for mark in library.marks.list():
+            pytest.fail(f"{mark} is older than the undo log")
         library.labels.set_threshold(library.labels.get("red"), None)
-    while visitor.ask("status")["undo"]:
-        visitor.change("undo")
-    with Library(cli_env.library) as library:
-        for known in library.marks.list():
-            library.marks.remove([known.path], [known.label])
 
 
-def test_a_question_is_answered_as_find_answers_it(cli_env: CliEnv, visitor: Visitor) -> None:
-    told = visitor.ask("find?words=red+and+not+blue")
-    rows = json.loads(cli_env.run("find", "red and not blue", "--json").stdout)
-    assert [row["path"] for row in told["rows"]] == [row["path"] for row in rows]
-    assert [row["score"] for row in told["rows"]] == [round(row["score"], 4) for row in rows]
-    assert (told["by"], told["models"], told["labels"], told["label"]) == ("label", ["toy"], ["red", "blue"], "red")
-    assert told["total"] == len(rows)
-    assert "a label of toy, which holds from a score of 0.500 on" in told["explained"][0]
+# ---- search
 
 
-def test_words_that_are_no_label_rank_by_likeness(visitor: Visitor) -> None:
-    told = visitor.ask("find?words=black&min_similarity=-1")
-    assert (told["by"], told["label"]) == ("similarity", None)
-    assert told["rows"][0]["name"] == "IMG_20200504_120000.png"
-    assert visitor.ask("find?words=red&reading=text&min_similarity=-1")["by"] == "similarity"
+def test_find_gives_what_the_command_prints(cli_env: CliEnv, client: HttpClient) -> None:
+    found = client.get_json("find?words=red+and+not+blue")
+    printed = json.loads(cli_env.run("find", "red and not blue", "--json").stdout)
+    assert [photo["path"] for photo in found["photos"]] == [row["path"] for row in printed]
+    assert [photo["score"] for photo in found["photos"]] == [round(row["score"], 4) for row in printed]
+    assert (found["ranked_by"], found["models"], found["is_user_label"]) == ("label", ["toy"], False)
+    assert (found["question"], found["labels"], found["label"]) == ("red and not blue", ["red", "blue"], "red")
+    assert found["total"] == len(printed)
+    assert "a label of toy, which holds from a score of 0.500 on" in found["explanation"][0]
 
 
-def test_like_this_asks_for_a_picture_by_its_id(visitor: Visitor) -> None:
-    green = picture_of(visitor, "IMG_20200502_120000.png")
-    told = visitor.ask(f"find?like={green}")
-    assert told["rows"][0]["name"] == "IMG_20200502_120000.png"
-    assert "no photo in the library" in visitor.send("GET", "/api/find?like=999").error
-    assert "not a number" in visitor.send("GET", "/api/find?like=/etc/passwd").error
+def test_find_ranks_by_similarity_without_a_label(client: HttpClient) -> None:
+    found = client.get_json("find?words=black&min_similarity=-1")
+    assert (found["ranked_by"], found["label"]) == ("similarity", None)
+    assert found["photos"][0]["name"] == "IMG_20200504_120000.png"
+    assert client.get_json("find?words=red&query_mode=text&min_similarity=-1")["ranked_by"] == "similarity"
 
 
-def test_dates_and_folders_filter(cli_env: CliEnv, visitor: Visitor) -> None:
-    dated = visitor.ask("find?words=red+or+not+red&since=2020-05-02&until=2020-05-03")["rows"]
+def test_find_like_takes_image_ids_and_no_paths(client: HttpClient) -> None:
+    green = find_image(client, "IMG_20200502_120000.png")
+    assert client.get_json(f"find?like={green}")["photos"][0]["name"] == "IMG_20200502_120000.png"
+    assert client.get_error("find?like=999") == "this photo is no longer in the library"
+    assert client.get_error("find?like=/etc/passwd") == "'/etc/passwd' is not a valid number"
+
+
+def test_find_filters_by_date_and_folder(cli_env: CliEnv, client: HttpClient) -> None:
+    dated = client.get_json(f"{ALL}&since=2020-05-02&until=2020-05-03")["photos"]
     assert sorted(names(dated)) == ["IMG_20200502_120000.png", "IMG_20200503_120000.png"]
-    folders = {each["path"]: each["id"] for each in visitor.ask("folders")}
+    folders = {folder["path"]: folder["id"] for folder in client.get_json("folders")}
     assert list(folders) == [str(cli_env.photos), *(str(cli_env.photos / name) for name in ("2019", "2020"))]
-    inside = visitor.ask(f"find?words=red&under={folders[str(cli_env.photos / '2019')]}")["rows"]
+    inside = client.get_json(f"find?words=red&under={folders[str(cli_env.photos / '2019')]}")["photos"]
     assert names(inside) == ["white.png"]
-    assert "not in the library any more" in visitor.send("GET", f"/api/find?words=red&under={cli_env.photos}").error
-    newest = visitor.ask("find?words=red+or+not+red&since=2020&until=2020&sort=date")["rows"]
-    assert [row["taken"][:10] for row in newest] == ["2020-05-04", "2020-05-03", "2020-05-02", "2020-05-01"]
+    assert "no longer in the library" in client.get_error(f"find?words=red&under={cli_env.photos}")
+    newest = client.get_json(f"{ALL}&since=2020&until=2020&sort=date")["photos"]
+    assert [photo["taken"][:10] for photo in newest] == ["2020-05-04", "2020-05-03", "2020-05-02", "2020-05-01"]
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("query", "arguments"),
     [
-        ("words=(red", "a bracket is opened and not closed"),
-        ("words=", "say what to find"),
-        ("words=red&since=soon", "'soon' is no date"),
-        ("words=red&min_score=2", "2 is not between -1 and 1"),
-        ("words=red&min_score=x", "'x' is not a number"),
-        ("words=red&min_score=nan", "nan is not between -1 and 1"),
-        ("words=%22red", "a quote is opened and not closed"),
+        ("words=(red", ["(red"]), ("words=", [""]), ("words=%22red", ['"red']),
+        ("words=red&since=soon", ["red", "--since", "soon"]),
     ],
-)
-def test_a_question_that_cant_be_read_is_answered_by_the_line_that_find_would_print(visitor, question, said):
-    assert said in visitor.send("GET", f"/api/find?{question}").error
+)  # fmt: skip
+def test_find_gives_the_error_that_the_command_prints(
+    cli_env: CliEnv, client: HttpClient, query: str, arguments: list[str]
+) -> None:
+    result = cli_env.run("find", *arguments)
+    assert result.stderr == f"photosearch: {client.get_error(f'find?{query}')}\n"
 
 
-def test_an_answer_is_fetched_in_parts_by_its_places(visitor: Visitor) -> None:
-    told = visitor.ask("find?words=red+or+not+red")
-    whole = visitor.ask(f"results?result={told['result']}&from=0&n=500")["rows"]
-    assert whole == told["rows"]
-    parts = [visitor.ask(f"results?result={told['result']}&from={i}&n=2")["rows"] for i in range(0, len(whole) + 2, 2)]
-    assert [row for part in parts for row in part] == whole
-    assert visitor.ask(f"total?result={told['result']}") == {"total": len(whole)}
-    assert visitor.send("GET", "/api/results?result=nothing").error == "this answer is no longer kept; ask again"
+@pytest.mark.parametrize(
+    ("score", "error"),
+    [
+        ("2", "2 is not between -1 and 1"), ("x", "'x' is not a number"), ("nan", "nan is not between -1 and 1"),
+    ],
+)  # fmt: skip
+def test_find_refuses_invalid_score(client: HttpClient, score: str, error: str) -> None:
+    assert client.get_error(f"find?words=red&min_score={score}") == error
 
 
-def test_a_part_that_the_first_answer_holds_only_a_piece_of_is_whole_all_the_same(tmp_path: Path) -> None:
-    with browsing(build(tmp_path / "many.db", 300)) as visitor:
-        told = visitor.ask("find?words=bird+or+not+bird")
-        assert (len(told["rows"]), told["total"]) == (120, None)
-        part = visitor.ask(f"results?result={told['result']}&from=100&n=100")["rows"]
+def test_results_are_fetched_in_parts(client: HttpClient) -> None:
+    found = client.get_json(ALL)
+    result, photos = found["result"], found["photos"]
+    assert client.get_json(f"results?result={result}&first=0&n=500") == {"first": 0, "photos": photos}
+    starts = range(0, len(photos) + 2, 2)
+    parts = [client.get_json(f"results?result={result}&first={first}&n=2")["photos"] for first in starts]
+    assert [photo for part in parts for photo in part] == photos
+    assert client.get_json(f"total?result={result}") == {"total": len(photos)}
+    assert client.get_error("results?result=nothing") == "these results have expired; search again"
+
+
+def test_results_beyond_the_first_search_are_complete(tmp_path: Path) -> None:
+    with run_server(build(tmp_path / "many.db", 300)) as client:
+        found = client.get_json("find?words=bird+or+not+bird")
+        assert (len(found["photos"]), found["total"]) == (120, None)
+        part = client.get_json(f"results?result={found['result']}&first=100&n=100")["photos"]
         assert len(part) == 100
-        assert part[:20] == told["rows"][100:]
-        assert visitor.ask(f"total?result={told['result']}") == {"total": 300}
-        assert len(visitor.ask(f"results?result={told['result']}&from=250&n=100")["rows"]) == 50
+        assert part[:20] == found["photos"][100:]
+        assert client.get_json(f"total?result={found['result']}") == {"total": 300}
+        assert len(client.get_json(f"results?result={found['result']}&first=250&n=100")["photos"]) == 50
 
 
-def test_labels_are_offered_as_one_types(visitor: Visitor) -> None:
-    assert visitor.ask("complete?words=re") == ["red"]
-    assert visitor.ask("complete?words=red+and+not+b") == ["red and not blue"]
-    assert {each["label"] for each in visitor.ask("labels")} == {"red", "green", "blue"}
+def test_complete_suggests_labels(client: HttpClient) -> None:
+    assert client.get_json("complete?words=re") == ["red"]
+    assert client.get_json("complete?words=red+and+not+b") == ["red and not blue"]
+    assert client.get_json("labels") == ["red", "green", "blue"]
 
 
-def test_a_picture_tells_all_that_is_known_of_it(cli_env: CliEnv, visitor: Visitor, clean: None) -> None:
-    white = picture_of(visitor, "white.png")
-    visitor.change("mark", image=white, label="red", present=False)
-    told = visitor.ask(f"picture?id={white}&label=red")
-    assert {p["path"] for p in told["photos"]} == {
-        str(cli_env.photos / "2019" / "white.png"),
-        str(cli_env.photos / "copy.png"),
-    }
-    assert {p["unseen"] for p in told["photos"]} == {None}
-    assert (told["width"], told["height"], told["taken"], told["said"]) == (64, 48, None, {"red": False})
-    assert {(s["label"], s["model"], s["score"]) for s in told["scores"]} >= {
-        ("red", "toy", 1.0),
-        ("blue", "other", 1.0),
-    }
+# ---- one photo
 
 
-def test_thumbnails_are_small_jpegs_kept_beside_the_library(cli_env: CliEnv, visitor: Visitor) -> None:
-    red = picture_of(visitor, "IMG_20200501_120000.png")
-    small, large = (visitor.send("GET", f"/thumbnails/{red}{size}") for size in ("", "?size=large"))
+def test_details_give_files_scores_and_marks(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
+    white = find_image(client, "white.png")
+    client.post_json("mark", image_id=white, label="red", present=False)
+    details = client.get_json(f"details?image_id={white}&label=red")
+    paths = {str(cli_env.photos / "2019" / "white.png"), str(cli_env.photos / "copy.png")}
+    assert {file["path"]: file["unavailable"] for file in details["files"]} == dict.fromkeys(paths)
+    assert (details["width"], details["height"], details["taken"], details["marks"]) == (64, 48, None, {"red": False})
+    scores = {(score["label"], score["model"], score["score"]) for score in details["scores"]}
+    assert scores >= {("red", "toy", 1.0), ("blue", "other", 1.0)}
+
+
+def test_thumbnails_are_jpegs_in_two_sizes_and_cached(cli_env: CliEnv, client: HttpClient) -> None:
+    red = find_image(client, "IMG_20200501_120000.png")
+    small, large = (client.send("GET", f"/thumbnails/{red}{size}") for size in ("", "?size=large"))
     assert small.headers["content-type"] == large.headers["content-type"] == "image/jpeg"
     assert small.body[:2] == large.body[:2] == b"\xff\xd8"
     assert len(small.body) < len(large.body) < 50_000
     with Library(cli_env.library) as library:
-        kept = sorted(f.name.partition("-")[2] for f in library.thumbnails_folder.iterdir())
-        assert {"320.jpg", "1600.jpg"} <= set(kept)
+        cached = {file.name.partition("-")[2] for file in library.thumbnails_folder.iterdir()}
+    assert {"320.jpg", "1600.jpg"} <= cached
 
 
 @pytest.mark.option("browse --cache-mb")
-def test_thumbnails_keep_to_the_room_that_they_were_given(cli_env: CliEnv) -> None:
+def test_thumbnail_cache_stays_within_its_limit(cli_env: CliEnv) -> None:
     folder = cli_env.library.with_name("library.db.thumbnails")
     with Library(cli_env.library) as library:
-        content, _ = library.find_files(1) or (b"", [])
+        content_hash, _ = library.find_files(1) or (b"", [])
     folder.mkdir(mode=0o700, exist_ok=True)
     for i in range(5):
         (folder / f"{i:064x}-320.jpg").write_bytes(bytes(400_000))
         os.utime(folder / f"{i:064x}-320.jpg", ns=(i, i))
-    (folder / f"{content.hex()}-320.jpg").unlink(missing_ok=True)
-    with browsing(cli_env.library, "--cache-mb", 1) as visitor:
-        assert visitor.send("GET", "/thumbnails/1").status == 200
-    assert sum(f.stat().st_size for f in folder.iterdir()) <= 1_000_000
-    assert (folder / f"{4:064x}-320.jpg").exists(), "the newest stay"
+    (folder / f"{content_hash.hex()}-320.jpg").unlink(missing_ok=True)
+    with run_server(cli_env.library, "--cache-mb", 1) as client:
+        assert client.send("GET", "/thumbnails/1").status == 200
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 1_000_000
+    assert (folder / f"{4:064x}-320.jpg").exists(), "the most recently used stay"
 
 
-@pytest.mark.option("browse --no-open")
-def test_the_address_is_opened_unless_it_is_not_wanted(cli_env: CliEnv, tmp_path: Path) -> None:
-    (tmp_path / "opener").write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
-    (tmp_path / "opener").chmod(0o700)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BROWSER", str(tmp_path / "opener"))
-        with browsing(cli_env.library) as visitor:
-            assert visitor.send("GET", "/").status == 200
-        assert not (tmp_path / "opened").exists()
-        with browsing(cli_env.library, opens=True) as visitor:
-            assert visitor.send("GET", "/").status == 200
-    assert (tmp_path / "opened").read_text() == f"{visitor.address}\n"
-
-
-def test_a_picture_whose_file_is_gone_says_why(cli_env: CliEnv, visitor: Visitor) -> None:
-    blue = picture_of(visitor, "IMG_20200503_120000.png")
+def test_missing_file_gives_its_reason(cli_env: CliEnv, client: HttpClient) -> None:
+    blue = find_image(client, "IMG_20200503_120000.png")
     path = cli_env.photos / "2020" / "IMG_20200503_120000.png"
-    shutil.rmtree(
-        cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True
-    )  # it would be shown from there
-    aside = path.rename(cli_env.folder / "aside.png")
+    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # the cache would have it
+    moved = path.rename(cli_env.folder / "moved.png")
     try:
-        given = visitor.send("GET", f"/thumbnails/{blue}")
-        assert (given.status, given.body) == (404, b"no such file or directory")
-        assert visitor.ask(f"picture?id={blue}")["photos"][0]["unseen"] == "missing"
+        response = client.send("GET", f"/thumbnails/{blue}")
+        assert (response.status, response.body) == (404, b"no such file or directory")
+        assert client.get_json(f"details?image_id={blue}")["files"][0]["unavailable"] == "missing"
     finally:
-        aside.rename(path)
+        moved.rename(path)
 
 
-def test_marks_change_the_report_and_undo_takes_them_back_one_by_one(visitor: Visitor, clean: None) -> None:
-    red, blue = picture_of(visitor, "red.jpg"), picture_of(visitor, "blue.webp")
-    assert visitor.ask("report?label=red")["report"] is None
-    assert visitor.change("mark", image=red, label="red", present=True)["undo"] == 1
-    visitor.change("mark", image=blue, label="red", present=True)
-    told = visitor.ask("report?label=red")["report"]
-    assert (told["tp"], told["fn"], told["precision"], told["recall"]) == (1, 1, 1.0, 0.5)
-    visitor.change("mark", image=blue, label="red", present=False)
-    assert visitor.ask("report?label=red")["report"]["recall"] == 1.0
-    assert [row["present"] for row in visitor.ask("find?words=red")["rows"] if row["image_id"] == red] == [True]
-    undone = [visitor.change("undo") for _ in range(3)]
-    assert [(u["image"], u["present"], u["undo"]) for u in undone] == [(blue, True, 2), (blue, None, 1), (red, None, 0)]
-    assert visitor.refused("undo") == "there is nothing to undo"
-    assert visitor.ask("report?label=red")["report"] is None
+# ---- marks
 
 
-def test_a_threshold_shows_what_it_would_do_before_it_is_saved(cli_env: CliEnv, visitor: Visitor, clean: None) -> None:
+def test_marks_change_the_report_and_undo_restores_them(client: HttpClient, clean: None) -> None:
+    red, blue = find_image(client, "red.jpg"), find_image(client, "blue.webp")
+    assert client.get_json("report?label=red")["figures"] is None
+    assert client.post_json("mark", image_id=red, label="red", present=True)["undo_steps"] == 1
+    client.post_json("mark", image_id=blue, label="red", present=True)
+    figures = client.get_json("report?label=red")["figures"]
+    assert (figures["tp"], figures["fn"], figures["precision"], figures["recall"]) == (1, 1, 1.0, 0.5)
+    client.post_json("mark", image_id=blue, label="red", present=False)
+    assert client.get_json("report?label=red")["figures"]["recall"] == 1.0
+    found = client.get_json("find?words=red")["photos"]
+    assert [photo["present"] for photo in found if photo["image_id"] == red] == [True]
+    for image_id, present, undo_steps in ((blue, True, 2), (blue, None, 1), (red, None, 0)):
+        marks = [{"image_id": image_id, "label": "red", "present": present}]
+        assert client.post_json("undo") == {"marks": marks, "undo_steps": undo_steps}
+    assert client.post_error("undo") == "nothing to undo"
+    assert client.get_json("report?label=red")["figures"] is None
+
+
+def test_page_and_command_share_the_undo_log(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
+    red, blue = find_image(client, "red.jpg"), find_image(client, "blue.webp")
+    client.post_json("mark", image_id=red, label="red", present=True)
+    two = [cli_env.photos / "red.jpg", cli_env.photos / "2019" / "blue.webp"]
+    assert cli_env.run("mark", *two, "--not", "red").exit_code == 0
+    client.post_json("mark", image_id=blue, label="red", present=True)
+    assert client.get_json("status")["undo_steps"] == 3
+
+    assert client.post_json("undo")["marks"] == [{"image_id": blue, "label": "red", "present": False}]
+    with run_server(cli_env.library) as second:
+        undone = second.post_json("undo")
+    assert sorted(undone["marks"], key=lambda mark: int(mark["image_id"] != red)) == [
+        {"image_id": red, "label": "red", "present": True}, {"image_id": blue, "label": "red", "present": None},
+    ]  # fmt: skip
+    assert client.get_json("status")["undo_steps"] == undone["undo_steps"] == 1
+    with Library(cli_env.library) as library:
+        (mark,) = library.marks.undo()
+    assert (mark.image_id, mark.present) == (red, None)
+    assert client.get_json("status")["undo_steps"] == 0
+    assert client.post_error("undo") == "nothing to undo"
+
+
+def test_report_shows_a_threshold_before_it_is_saved(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
     for name, present in (("red.jpg", True), ("white.png", False), ("blue.webp", False)):
-        visitor.change("mark", image=picture_of(visitor, name), label="red", present=present)
-    told = visitor.ask("report?label=red")
-    assert (told["own"], told["saved"], told["report"]["precision"]) == (0.5, False, 0.5)
-    assert sorted(told["judged"]) == [[0.0, False], [0.9961, True], [1.0, False]]
-    at = visitor.ask("report?label=red&threshold=0.999")["report"]
-    assert (at["tp"], at["fp"], at["precision"]) == (0, 1, 0.0)
-    assert len(at["intervals"]["precision"]) == 2
+        client.post_json("mark", image_id=find_image(client, name), label="red", present=present)
+    own = {"label": "red", "model": "toy", "threshold": 0.5, "saved": False}
+    report = client.get_json("report?label=red")
+    assert (report["threshold"], report["figures"]["precision"]) == (own, 0.5)
+    assert sorted(report["judged"]) == [[0.0, False], [0.9961, True], [1.0, False]]
+    figures = client.get_json("report?label=red&threshold=0.999")["figures"]
+    assert (figures["tp"], figures["fp"], figures["precision"]) == (0, 1, 0.0)
+    assert len(figures["intervals"]["precision"]) == 2
     printed = json.loads(cli_env.run("report", "--label", "red", "--threshold", "0.999", "--json").stdout)
-    assert {k: v for k, v in printed.items() if k != "mistakes"} == at
-    assert visitor.change("threshold", label="red", threshold=0.999) == {"label": "red", "own": 0.999, "saved": True}
-    assert sorted(names(visitor.ask("find?words=red")["rows"])) == ["IMG_20200501_120000.png", "copy.png", "white.png"]
-    assert visitor.change("threshold", label="red", threshold=None) == {"label": "red", "own": 0.5, "saved": False}
-    for threshold in (2, "x", True):
-        assert visitor.refused("threshold", label="red", threshold=threshold) == "a threshold lies between 0 and 1"
+    assert {key: value for key, value in printed.items() if key != "mistakes"} == figures
+    saved = client.post_json("threshold", label="red", threshold=0.999)
+    assert saved == own | {"threshold": 0.999, "saved": True}
+    found = client.get_json("find?words=red")["photos"]
+    assert sorted(names(found)) == ["IMG_20200501_120000.png", "copy.png", "white.png"]
+    assert client.post_json("threshold", label="red", threshold=None) == own
 
 
-def test_a_sample_that_is_drawn_is_a_queue_and_then_a_report_on_the_library(visitor: Visitor, clean: None) -> None:
-    drawn = visitor.change("sample", label="green", n=4)
-    assert drawn["photos"] == 4
-    queue = visitor.ask("queue?label=green&kind=sample")
-    assert (queue["left"], len(queue["asked"])) == (4, 4)
-    for each in queue["asked"]:
-        visitor.change("mark", image=each["image_id"], label="green", present=each["score"] > 0.5)
-    assert visitor.ask("queue?label=green&kind=sample")["asked"] == []
-    told = visitor.ask("report?label=green")["report"]["library"]
-    assert (told["judged"], told["drawn"], told["precision"]) == (4, 4, 1.0)
+@pytest.mark.parametrize("threshold", [2, "x", True])
+def test_invalid_threshold_is_refused(client: HttpClient, threshold: object) -> None:
+    error = client.post_error("threshold", label="red", threshold=threshold)
+    assert error == "a threshold must be between 0 and 1"
 
 
-def test_the_queue_near_the_threshold_and_where_models_disagree(visitor: Visitor, clean: None) -> None:
-    near = visitor.ask("queue?label=red&kind=near")
-    assert (near["threshold"], len(near["asked"])) == (0.5, 8)
-    assert visitor.ask("queue?label=red&kind=disagree")["other"] == "other"
-    assert "no such queue" in visitor.send("GET", "/api/queue?label=red&kind=x").error
+def test_judged_sample_becomes_a_report_on_the_library(client: HttpClient, clean: None) -> None:
+    assert client.post_json("sample", label="green", n=4)["n_photos"] == 4
+    queue = client.get_json("queue?label=green&kind=sample")
+    assert (queue["unjudged"], len(queue["items"])) == (4, 4)
+    for item in queue["items"]:
+        client.post_json("mark", image_id=item["image_id"], label="green", present=item["score"] > 0.5)
+    assert client.get_json("queue?label=green&kind=sample")["items"] == []
+    library = client.get_json("report?label=green")["figures"]["library"]
+    assert (library["judged"], library["drawn"], library["precision"]) == (4, 4, 1.0)
+
+
+def test_queue_of_each_kind(client: HttpClient, clean: None) -> None:
+    near = client.get_json("queue?label=red&kind=near")
+    assert (near["threshold"], len(near["items"])) == (0.5, 8)
+    assert client.get_json("queue?label=red&kind=disagree")["other_model"] == "other"
+    assert "no such queue" in client.get_error("queue?label=red&kind=x")
+
+
+# ---- albums, and the smaller pages
 
 
 @pytest.mark.option("browse --albums")
-def test_an_album_holds_the_chosen_photos_or_all(cli_env: CliEnv, visitor: Visitor) -> None:
-    told = visitor.ask("find?words=blue")
-    made = visitor.change("album", result=told["result"], places=[0], name="one & only", how="copy")
+def test_album_has_the_chosen_photos_or_all(cli_env: CliEnv, client: HttpClient) -> None:
+    found = client.get_json("find?words=blue")
+    result, n = found["result"], len(found["photos"])
+    album = client.post_json("album", result=result, indices=[0], name="one & only", how="copy")
     folder = cli_env.folder / "albums" / "one & only"
-    assert made == {"folder": str(folder), "made": 1, "there": 0, "missing": 0}
-    assert os.listdir(folder) == [told["rows"][0]["name"]]
-    linked = visitor.change("album", result=told["result"], places=None, name="all", how="link")
-    assert linked["made"] == len(told["rows"])
-    assert all(p.is_symlink() for p in Path(linked["folder"]).iterdir())
-    again = visitor.change("album", result=told["result"], places=None, name="all", how="link")
-    assert (again["made"], again["there"]) == (0, len(told["rows"]))
-    for places in ([99], ["/etc/passwd"], [-1]):
-        visitor.refused("album", result=told["result"], places=places, name="x", how="copy")
+    assert album == {"folder": str(folder), "created": 1, "existing": 0, "missing": 0}
+    assert os.listdir(folder) == [found["photos"][0]["name"]]
+    linked = client.post_json("album", result=result, indices=None, name="all", how="link")
+    assert linked["created"] == n
+    assert all(path.is_symlink() for path in Path(linked["folder"]).iterdir())
+    again = client.post_json("album", result=result, indices=None, name="all", how="link")
+    assert (again["created"], again["existing"]) == (0, n)
 
 
-def test_duplicates_stand_side_by_side(visitor: Visitor) -> None:
-    told = visitor.ask("duplicates?near=no")
-    assert told["total"] == 1
-    assert [(os.path.basename(m["path"]), m["how"]) for m in told["groups"][0]] == [
+@pytest.mark.parametrize("indices", [[99], ["/etc/passwd"], [-1], [True], "0", 7])
+def test_album_of_unknown_photos_is_refused(cli_env: CliEnv, client: HttpClient, indices: object) -> None:
+    result = client.get_json("find?words=blue")["result"]
+    error = client.post_error("album", result=result, indices=indices, name="x", how="copy")
+    assert error == "no such photo in these results" or error.endswith("is not a valid number")
+    assert not (cli_env.folder / "albums" / "x").exists()
+
+
+def test_duplicates_are_grouped_best_first(client: HttpClient) -> None:
+    response = client.get_json("duplicates?near=no")
+    assert response["total"] == 1
+    assert [(os.path.basename(photo["path"]), photo["kind"]) for photo in response["groups"][0]] == [
         ("white.png", "kept"), ("copy.png", "same content"),
     ]  # fmt: skip
 
 
-def test_what_could_not_be_read_is_told_with_its_reason(cli_env: CliEnv, visitor: Visitor) -> None:
-    (row,) = visitor.ask("unreadable")
-    assert (row["path"], row["reason"]) == (str(cli_env.photos / "broken.jpg"), "not a photo in a known format")
+def test_duplicates_of_two_tabs_do_not_mix(cli_env: CliEnv, tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
+    for side in (256, 320):
+        noise.resize((side, side), Image.Resampling.BICUBIC).save(tmp_path / f"{side}.png")
+    with Library(tmp_path / "near.db") as library:
+        list(library.index(tmp_path, models=[str(cli_env.model)]))
+    with run_server(tmp_path / "near.db") as client:
+        assert client.get_json("duplicates?near=no")["total"] == 0
+        assert client.get_json("duplicates?near=yes&first=1") == {"total": 1, "spare_bytes": ANY, "groups": []}
+        assert client.get_json("duplicates?near=no")["total"] == 0
+        assert len(client.get_json("duplicates?near=yes")["groups"]) == 1
+        assert client.get_json("duplicates?near=no&first=1")["total"] == 0
 
 
-def test_the_status_says_whether_an_index_runs(visitor: Visitor) -> None:
-    told = visitor.ask("status")
-    assert (told["running"], told["photos"], told["unreadable"], told["scored"]) == (False, 10, 1, 8)
+def test_unreadable_photos_have_a_reason(cli_env: CliEnv, client: HttpClient) -> None:
+    (photo,) = client.get_json("unreadable")
+    assert photo["path"] == str(cli_env.photos / "broken.jpg")
+    assert photo["reason"] == "not a photo in a known format"
+
+
+def test_status_counts_photos_and_tells_whether_an_index_runs(client: HttpClient) -> None:
+    status = client.get_json("status")
+    assert (status["running"], status["photos"], status["unreadable"], status["scored"]) == (False, 10, 1, 8)
+
+
+@pytest.mark.option("browse --no-open")
+def test_browse_opens_the_browser_without_no_open(cli_env: CliEnv, tmp_path: Path) -> None:
+    (tmp_path / "opener").write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
+    (tmp_path / "opener").chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BROWSER", str(tmp_path / "opener"))
+        with run_server(cli_env.library) as client:
+            assert client.send("GET", "/").status == 200
+        assert not (tmp_path / "opened").exists()
+        with run_server(cli_env.library, opens=True) as client:
+            assert client.send("GET", "/").status == 200
+    assert (tmp_path / "opened").read_text() == f"{client.address}\n"

@@ -1,4 +1,4 @@
-"""Pages to keep: one file with all in it, that loads and runs nothing of others', and says what find and report say."""
+"""Exported pages: one file with its thumbnails, which loads nothing and runs its own script only. --open, --preview."""
 
 import contextlib
 import os
@@ -24,32 +24,32 @@ def here(cli_env: CliEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 @pytest.mark.option("find --html")
-def test_a_page_holds_every_photo_that_find_finds_with_its_picture(cli_env: CliEnv, here: Path) -> None:
+def test_export_has_every_found_photo_with_its_thumbnail(cli_env: CliEnv, here: Path) -> None:
     result = cli_env.run("find", "blue", "--html", "blue.html")
     assert (result.exit_code, result.stdout) == (0, "")
     paths = cli_env.run("find", "blue", "--paths").stdout.splitlines()
-    assert re.fullmatch(rf"blue.html: {len(paths)} photos, \d+ KB\n", result.stderr)
+    assert re.fullmatch(rf"blue.html: {len(paths)} photos, [\d.]+ .B\n", result.stderr)
     text = (here / "blue.html").read_text()
-    pictures = re.findall(r'<img src="data:image/jpeg;base64,([\w+/=]+)"', text)
-    assert [b64decode(p)[:2] for p in pictures] == [b"\xff\xd8"] * len(paths)
-    shown = [name.replace("&lt;", "<").replace("&gt;", ">") for name in re.findall("<bdi>(.*?)</bdi>", text)]
-    assert shown == paths
-    assert os.listdir(here) == ["blue.html"], "and nothing that was written aside"
+    thumbnails = re.findall(r'<img src="data:image/jpeg;base64,([\w+/=]+)"', text)
+    assert [b64decode(data)[:2] for data in thumbnails] == [b"\xff\xd8"] * len(paths)
+    captions = [name.replace("&lt;", "<").replace("&gt;", ">") for name in re.findall("<bdi>(.*?)</bdi>", text)]
+    assert captions == paths
+    assert os.listdir(here) == ["blue.html"], "no temporary file is left"
     assert oct((here / "blue.html").stat().st_mode & 0o777) == "0o600"
 
 
-def test_a_page_needs_nothing_from_elsewhere_and_lets_nothing_in(cli_env: CliEnv, here: Path) -> None:
+def test_export_loads_nothing_and_runs_its_own_script_only(cli_env: CliEnv, here: Path) -> None:
     cli_env.run("find", "blue", "--html", "blue.html")
     text = (here / "blue.html").read_text()
     assert "Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'sha256-" in text.replace(
         "&#39;", "'"
     )
     assert set(re.findall(r'(?:src|href)="(\w+):', text)) == {"data", "file"}
-    assert text.count("<script>") == 1, "its own; the photo's name is text"
+    assert text.count("<script>") == 1
     assert "&lt;script&gt;.jpg" in text
 
 
-def test_a_label_and_a_name_that_are_html_come_out_as_text(cli_env: CliEnv, here: Path) -> None:
+def test_export_escapes_names(cli_env: CliEnv, here: Path) -> None:
     with Library(cli_env.library) as library:
         library.labels.add("<b>", "a blue thing")
         try:
@@ -61,33 +61,31 @@ def test_a_label_and_a_name_that_are_html_come_out_as_text(cli_env: CliEnv, here
     assert "<b>" not in re.sub(r"<b>\d\.\d{3}</b>", "", text)
 
 
-def test_what_finds_no_room_is_left_out_and_said(cli_env: CliEnv, here: Path) -> None:
+def test_export_beyond_max_bytes_leaves_photos_out_and_tells_how_many(cli_env: CliEnv, here: Path) -> None:
     with Library(cli_env.library) as library:
         answer = library.find("blue")
         whole = export_found(library, answer, here / "whole.html")
-        some = export_found(library, answer, here / "some.html", most_bytes=2500)
-    assert (whole.photos, whole.left_out) == (len(answer.found), 0)
-    assert 0 < some.photos < whole.photos
-    assert some.left_out == whole.photos - some.photos
-    assert f"{some.left_out} more found no room on this page" in (here / "some.html").read_text()
-    assert (here / "some.html").stat().st_size == some.size_bytes < whole.size_bytes
+        part = export_found(library, answer, here / "part.html", max_bytes=2500)
+    assert whole.left_out == 0
+    assert 0 < part.photos < whole.photos
+    assert part.left_out == whole.photos - part.photos
+    assert f"{part.left_out} more did not fit on this page" in (here / "part.html").read_text()
+    assert (here / "part.html").stat().st_size == part.size_bytes < whole.size_bytes
 
 
-def test_a_photo_that_cant_be_opened_says_why_in_its_place(cli_env: CliEnv, here: Path) -> None:
+def test_export_gives_the_reason_for_a_missing_file(cli_env: CliEnv, here: Path) -> None:
     path = cli_env.photos / "2019" / "blue.webp"
-    shutil.rmtree(
-        cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True
-    )  # it would be shown from there
-    aside = path.rename(here / "aside.webp")
+    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # the cache would have it
+    moved = path.rename(here / "moved.webp")
     try:
         cli_env.run("find", "blue", "--html", "blue.html")
     finally:
-        aside.rename(path)
+        moved.rename(path)
     assert "blue.webp: no such file or directory" in (here / "blue.html").read_text()
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems allow UTF-8 names only")
-def test_a_name_that_is_not_utf8_stands_on_a_page(cli_env: CliEnv, here: Path) -> None:
+def test_export_shows_and_links_a_name_that_is_not_utf8(cli_env: CliEnv, here: Path) -> None:
     odd = os.fsencode(cli_env.photos) + b"/bl\xffe.png"
     os.rename(photo(cli_env.photos / "x.png", "blue", size=(99, 99)), odd)
     try:
@@ -95,13 +93,13 @@ def test_a_name_that_is_not_utf8_stands_on_a_page(cli_env: CliEnv, here: Path) -
         assert cli_env.run("find", "blue", "--html", "blue.html").exit_code == 0
         text = (here / "blue.html").read_text()
         assert "bl\\udcffe.png" in text
-        assert "bl%FFe.png" in text, "the link leads to the very file"
+        assert "bl%FFe.png" in text
     finally:
         os.unlink(odd)
         cli_env.index()
 
 
-def test_a_page_that_cant_be_written_says_so_and_leaves_the_old_one(cli_env: CliEnv, here: Path) -> None:
+def test_export_to_a_folder_fails_and_leaves_it(cli_env: CliEnv, here: Path) -> None:
     (here / "folder").mkdir()
     result = cli_env.run("find", "blue", "--html", "folder")
     assert result.exit_code == 1
@@ -110,7 +108,7 @@ def test_a_page_that_cant_be_written_says_so_and_leaves_the_old_one(cli_env: Cli
 
 
 @pytest.mark.option("report --html")
-def test_a_report_is_a_page_with_its_table_its_curve_and_its_mistakes_as_pictures(cli_env: CliEnv, here: Path) -> None:
+def test_report_export_has_figures_curve_and_mistakes(cli_env: CliEnv, here: Path) -> None:
     names = {"red.jpg": True, "2019/white.png": False, "2019/blue.webp": True, "2020/IMG_20200502_120000.png": False}
     for name, present in names.items():
         assert cli_env.run("mark", cli_env.photos / name, "--is" if present else "--not", "red").exit_code == 0
@@ -126,67 +124,67 @@ def test_a_report_is_a_page_with_its_table_its_curve_and_its_mistakes_as_picture
         (name, "50.0 %") for name in ("precision", "recall", "f1", "accuracy")
     ]
     assert re.findall(r'<img src="data:[^"]*" alt="([^"]*)"', text) == ["copy.png", "blue.webp"]
+    assert text.index("False positives") < text.index("copy.png") < text.index("Missed photos")
     assert text.count("<svg ") == 2
     assert '<polyline class="curve" points="0.0,400.0 0.0,400.0 ' in text
 
 
 @pytest.mark.option("find --open")
-def test_open_writes_a_page_beside_the_library_and_shows_it(cli_env: CliEnv, here: Path) -> None:
+def test_open_writes_a_page_beside_the_library_and_forget_deletes_it(cli_env: CliEnv, here: Path) -> None:
     (here / "opener").write_text('#!/bin/sh\necho "$1" > opened\n')
     (here / "opener").chmod(0o700)
     run = photosearch("find", "blue", "--open", env={**os.environ, "BROWSER": str(here / "opener")}, cwd=here)
-    out, said = run.communicate(timeout=60)
-    assert (run.returncode, out) == (0, ""), said
+    out, err = run.communicate(timeout=60)
+    assert (run.returncode, out) == (0, ""), err
     page = cli_env.library.with_name("library.db.found.html")
     assert (here / "opened").read_text() == page.as_uri() + "\n"
     assert "blue" in page.read_text()
     assert cli_env.run("forget", cli_env.photos / "nothing").exit_code == 0
-    assert not page.exists(), "it would still show what was forgotten"
+    assert not page.exists(), "it would still show forgotten photos"
     assert not cli_env.library.with_name("library.db.thumbnails").exists()
 
 
 @pytest.mark.parametrize("other", [("--labels",), ("--retrieval", "queries.csv")])
-def test_a_page_is_a_report_on_one_label_and_no_other_report_takes_no_notice(
-    cli_env: CliEnv, here: Path, other
-) -> None:
+def test_report_refuses_html_with_another_kind_of_report(cli_env: CliEnv, here: Path, other: tuple[str, ...]) -> None:
     result = cli_env.run("report", *other, "--html", "red.html")
     assert result.exit_code == 1
     assert "leave out --html" in result.stderr
     assert list(here.iterdir()) == []
 
 
-def drawn_on_a_terminal(columns: int, *arguments: str) -> str:
-    """What the command draws on one that answers no question."""
+def run_on_terminal(columns: int, *arguments: str) -> str:
+    """What a command writes to a terminal that answers no query. columns: 0: of unknown size."""
     import pty
     import termios
 
-    ours, its = pty.openpty()
-    termios.tcsetwinsize(its, (25 * bool(columns), columns))
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(master, (25 * bool(columns), columns))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
     environment.pop("COLUMNS", None)
     code = "from photosearch.cli.app import main; main()"
     run = subprocess.Popen(
-        [sys.executable, "-P", "-c", code, *arguments], stdin=its, stdout=its, stderr=its, env=environment
-    )
-    os.close(its)
-    drawn = b""
-    with contextlib.suppress(OSError):  # how Linux says that nobody writes any more
-        while data := os.read(ours, 1 << 16):
-            drawn += data
-    os.close(ours)
+        [sys.executable, "-P", "-c", code, *arguments], stdin=terminal, stdout=terminal, stderr=terminal,
+        env=environment,
+    )  # fmt: skip
+    os.close(terminal)
+    output = b""
+    with contextlib.suppress(OSError):  # Linux's end of file
+        while data := os.read(master, 1 << 16):
+            output += data
+    os.close(master)
     run.wait()
-    return drawn.decode()
+    return output.decode()
 
 
 @pytest.mark.option("find --preview")
-def test_preview_draws_on_a_terminal_and_nowhere_else(cli_env: CliEnv, here: Path) -> None:
+def test_preview_draws_on_a_terminal_only(cli_env: CliEnv, here: Path) -> None:
     result = cli_env.run("find", "blue", "--preview")
     assert result.exit_code == 1
-    assert result.stderr.startswith("photosearch: --preview needs a terminal")
+    assert result.stderr.startswith("photosearch: --preview")
     if sys.platform == "win32":
         return
-    assert "stty cols" in drawn_on_a_terminal(0, "find", "blue", "--preview")
-    text = drawn_on_a_terminal(80, "find", "blue and not red", "--preview", "-n", "2")
+    assert "stty cols" in run_on_terminal(0, "find", "blue", "--preview")
+    text = run_on_terminal(80, "find", "blue and not red", "--preview", "-n", "2")
     assert re.search(r"\x1b\[38;2;0;0;25\d;48;2;0;0;25\dm▀", text), "a blue photo, in half-blocks"
     assert "1.000" in text
     assert "Traceback" not in text

@@ -1,54 +1,53 @@
-// What all pages share: asking the server, saying what happened, making elements. Text goes in as text, never as HTML.
+// Shared by all pages: requests to the server, messages, elements. Text is inserted as text, never as HTML.
+
+export const byId = (id) => document.getElementById(id);
 
 export async function ask(name, params = {}) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) {
-    for (const one of Array.isArray(value) ? value : [value]) {
-      if (one !== undefined && one !== null && one !== "") query.append(key, one);
-    }
+    for (const each of [value].flat()) if (each !== undefined && each !== null && each !== "") query.append(key, each);
   }
-  return read(await reach(`/api/${name}?${query}`));
+  return parse(await send(`/api/${name}?${query}`));
 }
 
 export async function change(name, body = {}) {
   const headers = {"Content-Type": "application/json"};
-  return read(await reach(`/api/${name}`, {method: "POST", headers, body: JSON.stringify(body)}));
+  return parse(await send(`/api/${name}`, {method: "POST", headers, body: JSON.stringify(body)}));
 }
 
-async function reach(address, options) {
+async function send(url, options) {
   try {
-    return await fetch(address, options);
+    return await fetch(url, options);
   } catch {
-    throw new Error("photosearch does not answer: was `photosearch browse` ended?");
+    throw new Error("Can't reach photosearch. Is `photosearch browse` still running?");
   }
 }
 
-async function read(response) {
+async function parse(response) {
   const text = await response.text();
-  let told = null;
-  try { told = JSON.parse(text); } catch { /* a refusal is plain text */ }
-  if (!response.ok) throw new Error(told?.error ?? (text.slice(0, 300) || `the server answered ${response.status}`));
-  return told;
+  let data = null;
+  try { data = JSON.parse(text); } catch { /* access denied is plain text */ }
+  if (!response.ok) throw new Error(data?.error ?? (text.slice(0, 300) || `server error ${response.status}`));
+  return data;
 }
 
-let fading;
-export function say(text, error = false) {
-  const place = document.querySelector("dialog[open] .said") ?? document.querySelector("#message");
-  place.textContent = text;
-  place.classList.toggle("error", error);
-  place.hidden = !text;
-  const open = document.querySelector("dialog[open]");
-  (open ?? document.body).append(place); // what lies below an open dialog can't be seen
-  clearTimeout(fading);
-  fading = setTimeout(() => { place.hidden = true; }, error ? 9000 : 3500);
+let hiding;
+export function showMessage(text, isError = false) {
+  const message = byId("message");
+  message.textContent = text;
+  message.classList.toggle("error", isError);
+  message.hidden = !text;
+  (document.querySelector("dialog[open]") ?? document.body).append(message); // below an open dialog it is invisible
+  clearTimeout(hiding);
+  hiding = setTimeout(() => { message.hidden = true; }, isError ? 9000 : 3500);
 }
 
-// Run what a key or a click asked for; what goes wrong is said.
-export async function attempt(work) {
+// Run an action and show its error, if any; then the result is undefined.
+export async function attempt(action) {
   try {
-    return await work();
+    return await action();
   } catch (error) {
-    say(error.message, true);
+    showMessage(error.message, true);
     return undefined;
   }
 }
@@ -60,47 +59,48 @@ export function make(tag, values = {}, ...children) {
     else if (key in element && !key.startsWith("aria")) element[key] = value;
     else element.setAttribute(key, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  element.append(...children);
   return element;
 }
 
-export const thumbnail = (id, large = false) => `/thumbnails/${id}${large ? "?size=large" : ""}`;
-export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-export const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-export const percent = (share) => (share === null ? "no value" : `${(100 * share).toFixed(1)} %`);
-export const spread = (ends) => (ends ? `${(100 * ends[0]).toFixed(1)} to ${(100 * ends[1]).toFixed(1)}` : "–");
-export const isTyping = (target) => target.closest("input:not([type=checkbox], [type=radio], [type=range]), select, textarea") !== null;
+export const fileName = (path) => path.split(/[\\/]/).pop();
+export const thumbnailUrl = (imageId, large = false) => `/thumbnails/${imageId}${large ? "?size=large" : ""}`;
+export const formatCount = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+export const formatBytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+export const formatPercent = (share) => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
+export const formatInterval = (ends) => (ends ? `${(100 * ends[0]).toFixed(1)} to ${(100 * ends[1]).toFixed(1)} %` : "–");
+// Whether a key should not run a shortcut.
+export const isTyping = (event) => event.ctrlKey || event.metaKey || event.altKey
+  || event.target.closest("input:not([type=checkbox], [type=radio], [type=range]), select, textarea") !== null;
 
-// A picture that can't be opened says so in its place.
-export function picture(id, alt = "") {
+export function makeThumbnail(imageId, alt = "") {
   const image = make("img", {alt, draggable: false, decoding: "async"});
   image.addEventListener("error", () => image.replaceWith(make("span", {className: "broken"}, "can't be opened")));
-  image.src = thumbnail(id);
+  image.src = thumbnailUrl(imageId);
   return image;
 }
 
-// Where the labels of the library go that may be chosen.
-export async function labels() {
-  const known = await ask("labels");
-  const names = [...new Set(known.map((each) => each.label))];
-  document.querySelector("#all-labels")?.replaceChildren(...names.map((name) => make("option", {value: name})));
-  return known;
+// The names of all labels; they are offered in the details of a photo too.
+export async function loadLabels() {
+  const names = await ask("labels");
+  byId("all-labels").replaceChildren(...names.map((name) => make("option", {value: name})));
+  return names;
 }
 
-// The line about an index that runs beside.
-async function watch() {
-  const place = document.querySelector("#status");
+// Show the state of the library, again and again, and dispatch it as an event.
+async function pollStatus() {
   let running = false;
   try {
-    const told = await ask("status");
-    running = told.running;
-    const more = told.unreadable ? `, ${told.unreadable.toLocaleString("en")} unreadable` : "";
-    const text = count(told.photos, "photo") + more;
-    place.textContent = running
-      ? `An index is running, with ${told.models.join(" and ")}: ${text}; ${told.scored.toLocaleString("en")} scored` : text;
+    const requestedAt = performance.now(), status = await ask("status");
+    running = status.running;
+    const unreadable = status.unreadable ? `, ${status.unreadable.toLocaleString("en")} unreadable` : "";
+    const photos = formatCount(status.photos, "photo") + unreadable;
+    byId("status").textContent = running
+      ? `Indexing with ${status.models.join(" and ")}: ${photos}; ${status.scored.toLocaleString("en")} scored` : photos;
+    document.dispatchEvent(new CustomEvent("status", {detail: {...status, requestedAt}}));
   } catch (error) {
-    place.textContent = error.message;
+    byId("status").textContent = error.message;
   }
-  setTimeout(watch, document.hidden ? 30000 : running ? 2000 : 15000);
+  setTimeout(pollStatus, document.hidden ? 30000 : running ? 2000 : 15000);
 }
-watch();
+pollStatus();

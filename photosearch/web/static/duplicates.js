@@ -1,29 +1,37 @@
-// Groups of photos side by side, some at a time.
-import {ask, attempt, count, make, picture, size} from "./api.js";
-import {Large} from "./large.js";
+// Groups of duplicates, a few at a time.
+import {ask, attempt, byId, fileName, formatBytes, formatCount, make, makeThumbnail} from "./api.js";
+import {Details} from "./details.js";
 
-const at = (name) => document.querySelector(`#${name}`);
-const large = new Large({why: () => "", step: () => {}, marked: null, like: null});
+const KINDS = {kept: "Keep this one", "same content": "Identical file", near: "Same picture"};
+const details = new Details();
 let shown = 0;
 
-async function more() {
-  const given = await attempt(() => ask("duplicates", {from: shown, near: at("near").checked ? "yes" : "no"}));
-  if (!given) { at("told").textContent = ""; return; }
-  at("told").textContent = given.total ? `${count(given.total, "group")}; ${size(given.spare_bytes)} besides the ones to keep` : "No photo is there twice.";
-  at("groups").append(...given.groups.map((members, i) => make("section", {className: "group", "aria-label": `Group ${shown + i + 1}`}, ...members.map(draw))));
-  shown += given.groups.length;
-  at("more").hidden = shown >= given.total;
+async function showMore() {
+  const response = await attempt(() => ask("duplicates", {first: shown, near: byId("near").checked ? "yes" : "no"}));
+  if (!response) { byId("summary").textContent = ""; return; }
+  const {total, spare_bytes: spareBytes, groups} = response;
+  byId("summary").textContent = total
+    ? `${formatCount(total, "group")}. Removing extra copies would free ${formatBytes(spareBytes)}.` : "No duplicates found.";
+  byId("groups").append(...groups.map((photos, i) => make("section", {className: "group",
+    "aria-label": `Group ${shown + i + 1}`}, ...photos.map(makePhoto))));
+  shown += groups.length;
+  byId("more").hidden = shown >= total;
 }
 
-function draw(each) {
-  const name = each.path.split(/[\\/]/).pop();
+function makePhoto(photo) {
   return make("div", {className: "member"},
-    make("button", {type: "button", "aria-label": `Open ${name} large`, onclick: () => large.show(each.image_id, [])}, picture(each.image_id)),
-    make("b", {}, {kept: "the one to keep", "same content": "the same, byte for byte", near: "the same picture"}[each.how]),
-    `${each.width} × ${each.height}, ${size(each.size_bytes)}`,
-    make("br"), make("bdi", {}, each.path));
+    make("button", {type: "button", "aria-label": `Details of ${fileName(photo.path)}`,
+      onclick: () => details.show(photo.image_id)}, makeThumbnail(photo.image_id)),
+    make("b", {}, KINDS[photo.kind] ?? photo.kind),
+    `${photo.width} × ${photo.height}, ${formatBytes(photo.size_bytes)}`,
+    make("br"), make("bdi", {}, photo.path));
 }
 
-at("more").addEventListener("click", more);
-at("near").addEventListener("change", () => { shown = 0; at("groups").replaceChildren(); at("told").textContent = "Looking…"; more(); });
-more();
+byId("more").addEventListener("click", showMore);
+byId("near").addEventListener("change", () => {
+  shown = 0;
+  byId("groups").replaceChildren();
+  byId("summary").textContent = "Searching…";
+  showMore();
+});
+showMore();

@@ -1,177 +1,175 @@
-// An endless grid: as high as all its rows, though only those that can be seen are in the page. Rows come in parts, and
-// parts that are far away are dropped, so that a hundred thousand photos weigh no more than a hundred.
-import {make, picture} from "./api.js";
+// A virtual grid: as high as all its rows, with elements for the visible ones only. Rows are fetched in parts, and parts
+// far away are dropped, so that 100,000 photos take no more memory than 100.
+import {make, makeThumbnail} from "./api.js";
 
-const PART = 100, PARTS = 24, BEYOND = 2, LINE = 42, SETTLED = 70; // the last in ms
+const PART_SIZE = 100, MAX_PARTS = 24, EXTRA_ROWS = 2, CAPTION_HEIGHT = 42, SCROLL_END_MS = 70;
 
 export class Grid {
-  // fetch(from, n) -> rows; open(place), mark(place, present), like(id): what a click asks for.
-  constructor(root, {fetch, open, mark, like}) {
-    Object.assign(this, {root, fetch, open, mark, like, total: 0, current: 0, tiles: new Map(), parts: new Map(), run: 0});
-    this.images = true;
-    addEventListener("scroll", () => this.scrolled(), {passive: true});
-    new ResizeObserver(() => this.layout()).observe(root);
-    root.addEventListener("keydown", (event) => this.key(event));
+  // fetch(first, n) -> rows. open(index), mark(index, present), like(imageId): what a click does. label() -> to mark.
+  constructor(root, {fetch, open, mark, like, label}) {
+    Object.assign(this, {root, fetch, open, mark, like, label, total: 0, current: 0, version: 0});
+    this.tiles = new Map();
+    this.parts = new Map();
+    this.loadsImages = true;
+    addEventListener("scroll", () => this.handleScroll(), {passive: true});
+    new ResizeObserver(() => this.layOut()).observe(root);
+    root.addEventListener("keydown", (event) => this.handleKey(event));
   }
 
   show(rows, total) {
-    this.run += 1; // what was asked for an older answer must not come into this one
-    this.clear();
-    this.parts.clear();
-    for (let i = 0; i < rows.length; i += PART) {
-      if (i + PART <= rows.length || rows.length === total) this.parts.set(i / PART, Promise.resolve(rows.slice(i, i + PART)));
-    }
-    this.total = total;
-    this.current = 0;
-    this.layout();
-  }
-
-  clear() {
+    this.version += 1; // rows that arrive for older results are ignored
     for (const tile of this.tiles.values()) tile.remove();
     this.tiles.clear();
+    this.parts.clear();
+    for (let i = 0; i < rows.length; i += PART_SIZE) {
+      if (i + PART_SIZE <= rows.length || rows.length === total) this.parts.set(i / PART_SIZE, Promise.resolve(rows.slice(i, i + PART_SIZE)));
+    }
+    this.current = 0;
+    this.grow(total);
   }
 
   grow(total) {
     this.total = total;
-    this.layout();
+    this.layOut();
   }
 
-  layout() {
+  layOut() {
     const width = this.root.clientWidth;
     this.columns = Math.max(2, Math.floor(width / (width < 640 ? 120 : 190)));
     this.size = width / this.columns;
-    this.height = Math.round(this.size) + LINE;
-    this.root.style.height = `${Math.ceil(this.total / this.columns) * this.height}px`;
-    for (const [place, tile] of this.tiles) this.put(tile, place);
+    this.rowHeight = Math.round(this.size) + CAPTION_HEIGHT;
+    this.root.style.height = `${Math.ceil(this.total / this.columns) * this.rowHeight}px`;
+    for (const [index, tile] of this.tiles) this.place(tile, index);
     this.draw();
   }
 
-  put(tile, place) {
-    const row = Math.floor(place / this.columns), column = place % this.columns;
+  place(tile, index) {
+    const row = Math.floor(index / this.columns), column = index % this.columns;
     tile.style.width = `${this.size}px`;
-    tile.style.height = `${this.height}px`;
-    tile.style.transform = `translate(${column * this.size}px, ${row * this.height}px)`;
+    tile.style.height = `${this.rowHeight}px`;
+    tile.style.transform = `translate(${column * this.size}px, ${row * this.rowHeight}px)`;
   }
 
-  scrolled() {
-    this.images = false; // who flies past hundreds of rows needs none of their pictures
+  handleScroll() {
+    this.loadsImages = false; // no thumbnails for rows that only fly past
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => { this.images = true; this.draw(); }, SETTLED);
+    this.timer = setTimeout(() => { this.loadsImages = true; this.draw(); }, SCROLL_END_MS);
     this.draw();
   }
 
   draw() {
     const top = -this.root.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / this.height) - BEYOND) * this.columns;
-    const last = Math.min(this.total, (Math.ceil((top + innerHeight) / this.height) + BEYOND) * this.columns);
-    for (const [place, tile] of this.tiles) {
-      if ((place < first || place >= last) && place !== this.current) {
+    const first = Math.max(0, Math.floor(top / this.rowHeight) - EXTRA_ROWS) * this.columns;
+    const end = Math.min(this.total, (Math.ceil((top + innerHeight) / this.rowHeight) + EXTRA_ROWS) * this.columns);
+    for (const [index, tile] of this.tiles) {
+      if ((index < first || index >= end) && index !== this.current) {
         tile.remove();
-        this.tiles.delete(place);
+        this.tiles.delete(index);
       }
     }
-    for (let place = first; place < last; place += 1) {
-      if (!this.tiles.has(place)) this.add(place);
-      this.fill(place);
+    for (let index = first; index < end; index += 1) {
+      if (!this.tiles.has(index)) this.add(index);
+      this.fill(index);
     }
-    this.drop(first, last);
+    this.dropParts(first, end);
   }
 
-  add(place) {
-    const photo = make("button", {type: "button", className: "photo", tabIndex: place === this.current ? 0 : -1,
-      onclick: () => { this.choose(place); this.open(place); }});
-    const tile = make("div", {className: "tile", role: "listitem", "aria-setsize": this.total, "aria-posinset": place + 1}, photo);
-    this.put(tile, place);
-    this.tiles.set(place, tile);
+  add(index) {
+    const photo = make("button", {type: "button", className: "photo", tabIndex: index === this.current ? 0 : -1,
+      onclick: () => { this.select(index); this.open(index); }});
+    const tile = make("div", {className: "tile", role: "listitem", "aria-setsize": this.total, "aria-posinset": index + 1}, photo);
+    this.place(tile, index);
+    this.tiles.set(index, tile);
     this.root.append(tile);
   }
 
-  async fill(place) {
-    const tile = this.tiles.get(place), run = this.run;
+  async fill(index) {
+    const tile = this.tiles.get(index), {version} = this;
     if (tile.row === undefined) {
-      const row = await this.row(place);
-      if (run !== this.run || !row || tile.row !== undefined) return;
+      const row = await this.getRow(index);
+      if (version !== this.version || !row || tile.row !== undefined) return;
       tile.row = row;
-      const mark = (present) => this.mark(place, tile.row.present === present ? null : present);
+      const toggle = (present) => this.mark(index, tile.row.present === present ? null : present);
       tile.append(make("div", {className: "line"},
         make("span", {title: row.path}, row.score.toFixed(3)),
-        make("button", {type: "button", className: "alike", tabIndex: -1, title: "Like this", "aria-label": `Like ${row.name}`,
+        make("button", {type: "button", className: "like", tabIndex: -1, title: "More like this", "aria-label": `More like ${row.name}`,
           onclick: () => this.like(row.image_id)}, "≈"),
-        make("button", {type: "button", className: "right", tabIndex: -1, onclick: () => mark(true)}, "✓"),
-        make("button", {type: "button", className: "wrong", tabIndex: -1, onclick: () => mark(false)}, "✗")));
-      this.tell(tile);
+        make("button", {type: "button", className: "yes", tabIndex: -1, onclick: () => toggle(true)}, "✓"),
+        make("button", {type: "button", className: "no", tabIndex: -1, onclick: () => toggle(false)}, "✗")));
+      this.describe(tile);
     }
-    if (this.images && !tile.pictured) {
-      tile.pictured = true;
-      tile.firstChild.append(picture(tile.row.image_id));
-    }
-  }
-
-  // What a tile says to who can't see it, and which of its marks is pressed.
-  tell(tile) {
-    const {name, score, taken, present} = tile.row;
-    const said = present === true ? ", marked right" : present === false ? ", marked wrong" : "";
-    tile.firstChild.setAttribute("aria-label", `${name}, ${score.toFixed(3)}, ${taken.replace("T", " ")}${said}`);
-    for (const [kind, yes] of [["right", true], ["wrong", false]]) {
-      const button = tile.querySelector(`.${kind}`);
-      button.setAttribute("aria-pressed", present === yes);
-      button.setAttribute("aria-label", `${name} is ${kind}`);
+    if (this.loadsImages && !tile.hasImage) {
+      tile.hasImage = true;
+      tile.firstChild.append(makeThumbnail(tile.row.image_id));
     }
   }
 
-  async row(place) {
-    const part = Math.floor(place / PART);
+  // The names of a tile's buttons, and which mark is pressed.
+  describe(tile) {
+    const {name, score, taken, present} = tile.row, label = this.label() || "a label";
+    const marked = present === null ? "" : `, marked as ${present ? "" : "not "}${label}`;
+    tile.firstChild.setAttribute("aria-label", `${name}, ${score.toFixed(3)}, ${taken.replace("T", " ")}${marked}`);
+    for (const [className, value] of [["yes", true], ["no", false]]) {
+      const button = tile.querySelector(`.${className}`);
+      button.title = `Mark as ${value ? "" : "not "}${label}`;
+      button.setAttribute("aria-pressed", present === value);
+      button.setAttribute("aria-label", `${button.title}: ${name}`);
+    }
+  }
+
+  async getRow(index) {
+    const part = Math.floor(index / PART_SIZE);
     if (!this.parts.has(part)) {
-      const coming = this.fetch(part * PART, PART);
-      this.parts.set(part, coming);
-      coming.catch(() => this.parts.delete(part));
+      const rows = this.fetch(part * PART_SIZE, PART_SIZE);
+      this.parts.set(part, rows);
+      rows.catch(() => this.parts.delete(part));
     }
     const rows = await this.parts.get(part).catch(() => []);
-    return rows[place - part * PART];
+    return rows[index - part * PART_SIZE];
   }
 
-  drop(first, last) {
-    if (this.parts.size <= PARTS) return;
-    const middle = (first + last) / 2 / PART;
-    const far = [...this.parts.keys()].sort((a, b) => Math.abs(b - middle) - Math.abs(a - middle));
-    for (const part of far.slice(0, this.parts.size - PARTS)) this.parts.delete(part);
+  dropParts(first, end) {
+    if (this.parts.size <= MAX_PARTS) return;
+    const middle = (first + end) / 2 / PART_SIZE;
+    const farthest = [...this.parts.keys()].sort((a, b) => Math.abs(b - middle) - Math.abs(a - middle));
+    for (const part of farthest.slice(0, this.parts.size - MAX_PARTS)) this.parts.delete(part);
   }
 
-  // A picture was marked here or elsewhere: every tile that shows it says so.
-  async remark(imageId, present) {
-    for (const coming of this.parts.values()) {
-      for (const row of await coming.catch(() => [])) if (row.image_id === imageId) row.present = present;
+  // Show marks of the label that were changed here or in the details. marks: image id -> present.
+  async updateMarks(marks) {
+    for (const rows of this.parts.values()) {
+      for (const row of await rows.catch(() => [])) if (marks.has(row.image_id)) row.present = marks.get(row.image_id);
     }
     for (const tile of this.tiles.values()) {
-      if (tile.row?.image_id === imageId) {
-        tile.row.present = present;
-        this.tell(tile);
+      if (tile.row && marks.has(tile.row.image_id)) {
+        tile.row.present = marks.get(tile.row.image_id);
+        this.describe(tile);
       }
     }
   }
 
-  choose(place) {
+  select(index) {
     const before = this.tiles.get(this.current);
     if (before) before.firstChild.tabIndex = -1;
-    this.current = place;
-    if (!this.tiles.has(place)) { this.add(place); this.fill(place); }
-    this.tiles.get(place).firstChild.tabIndex = 0;
+    this.current = index;
+    if (!this.tiles.has(index)) { this.add(index); this.fill(index); }
+    this.tiles.get(index).firstChild.tabIndex = 0;
   }
 
-  go(place) {
-    if (place < 0 || place >= this.total) return;
-    this.choose(place);
-    const photo = this.tiles.get(place).firstChild;
+  focus(index) {
+    if (index < 0 || index >= this.total) return;
+    this.select(index);
+    const photo = this.tiles.get(index).firstChild;
     photo.focus({preventScroll: true});
     photo.scrollIntoView({block: "nearest"});
   }
 
-  key(event) {
-    const page = this.columns * Math.max(1, Math.floor(innerHeight / this.height) - 1);
+  handleKey(event) {
+    const page = this.columns * Math.max(1, Math.floor(innerHeight / this.rowHeight) - 1);
     const steps = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns, PageDown: page, PageUp: -page};
-    if (event.key in steps) this.go(Math.min(this.total - 1, Math.max(0, this.current + steps[event.key])));
-    else if (event.key === "Home") this.go(0);
-    else if (event.key === "End") this.go(this.total - 1);
+    if (event.key in steps) this.focus(Math.min(this.total - 1, Math.max(0, this.current + steps[event.key])));
+    else if (event.key === "Home") this.focus(0);
+    else if (event.key === "End") this.focus(this.total - 1);
     else return;
     event.preventDefault();
   }

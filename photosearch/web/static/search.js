@@ -1,252 +1,248 @@
-// The page that asks: the question in the address, its answer in the grid.
-import {ask, attempt, change, count, isTyping, labels as listLabels, make, picture, say} from "./api.js";
+// The search page: the search is in the address, its results are in the grid.
+import {ask, attempt, byId, change, formatCount, isTyping, loadLabels, make, makeThumbnail, showMessage} from "./api.js";
+import {Details} from "./details.js";
 import {Grid} from "./grid.js";
-import {Large} from "./large.js";
+import {mark, onMarks, undo} from "./marks.js";
 
-const at = (name) => document.querySelector(`#${name}`);
-const form = at("ask"), words = at("words"), offers = at("offers"), label = at("label");
-const FIELDS = ["words", "since", "until", "under", "reading", "sort", "min_score"];
-let answer = null, likes = [], asked = 0;
+const form = byId("search"), words = byId("words"), suggestions = byId("suggestions"), label = byId("label");
+const FIELDS = ["words", "since", "until", "under", "query_mode", "sort", "min_score"];
+let results = null; // of the last search, as /api/find gives them
+let examples = []; // photos to be like (sign 1) or unlike (sign -1)
+let searches = 0;
 
-const grid = new Grid(at("grid"), {
-  fetch: async (from, n) => {
-    const name = answer.result;
+const grid = new Grid(byId("grid"), {
+  fetch: async (first, n) => {
+    const {result} = results;
     try {
-      return (await ask("results", {result: name, from, n, label: label.value})).rows;
+      return (await ask("results", {result, first, n, label: label.value})).photos;
     } catch (error) {
-      if (answer.result === name) say(error.message, true);
+      if (results.result === result) showMessage(error.message, true);
       throw error;
     }
   },
-  open: (place) => open(place),
-  mark: (place, present) => mark(place, present),
-  like: (id) => alike(id, 1),
+  open: (index) => open(index), mark: (index, present) => markPhoto(index, present),
+  like: (imageId) => searchLike(imageId, 1), label: () => label.value,
 });
 
-const large = new Large({
-  why: (id) => {
-    const row = [...grid.tiles.values()].find((tile) => tile.row?.image_id === id)?.row;
-    if (!row || !answer) return "";
-    return answer.by === "label" ? `${answer.asked}: ${row.score.toFixed(3)}, by ${answer.models.join(" and ")}`
-      : `similarity ${row.score.toFixed(3)} to ${answer.asked || "the picture"}, by ${answer.models.join(" and ")}`;
-  },
-  step: (by) => { const place = grid.current + by; if (place >= 0 && place < grid.total) { grid.go(place); open(place); } },
-  marked: (told) => { if (told.label === label.value) grid.remark(told.image, told.present); at("undo").disabled = !told.undo; },
-  like: (id, sign) => alike(id, sign),
+const details = new Details({
+  step: (by) => { const index = grid.current + by; if (index >= 0 && index < grid.total) { grid.focus(index); open(index); } },
+  like: (imageId, sign) => searchLike(imageId, sign),
 });
 
-async function open(place) {
-  const row = await grid.row(place);
-  if (row) large.show(row.image_id, [...new Set([label.value, ...(answer?.labels ?? [])])].filter(Boolean));
+async function open(index) {
+  const row = await grid.getRow(index);
+  if (!row) return;
+  const labels = [...new Set([label.value, ...results.labels])].filter(Boolean);
+  details.show(row.image_id, {labels, explanation: explain(row), row});
 }
 
-async function mark(place, present) {
-  if (!label.value) return say("choose the label that is right or wrong first", true);
-  const row = await grid.row(place);
-  const told = row && await attempt(() => change("mark", {image: row.image_id, label: label.value, present}));
-  if (told) { grid.remark(told.image, told.present); at("undo").disabled = false; }
+function explain(row) {
+  const score = row.score.toFixed(3), models = `(model: ${results.models.join(" and ")})`;
+  return results.ranked_by === "label" ? `${results.question}: score ${score} ${models}`
+    : `Similarity ${score} to ${results.question ? `“${results.question}”` : "your photos"} ${models}`;
 }
 
-async function undo() {
-  const told = await attempt(() => change("undo"));
-  if (!told) return;
-  say(`${told.label}: as before`);
-  if (told.label === label.value) grid.remark(told.image, told.present);
-  at("undo").disabled = !told.undo;
+async function markPhoto(index, present) {
+  if (!label.value) { showMessage("Choose a label to mark first", true); return; }
+  const row = await grid.getRow(index);
+  if (row) mark(row.image_id, label.value, present);
 }
 
-function alike(id, sign) {
-  likes = [...likes.filter((each) => each.id !== id), {id, sign}];
+onMarks((marks) => {
+  const current = marks.filter((each) => each.label === label.value);
+  grid.updateMarks(new Map(current.map((each) => [each.image_id, each.present])));
+});
+
+function searchLike(imageId, sign) {
+  examples = [...examples.filter((each) => each.imageId !== imageId), {imageId, sign}];
   if (sign > 0) words.value = "";
   submit();
 }
 
-// ---- the question, in the address and in the form
+// ---- the search, in the address and in the form
 
-function question() {
+function readForm() {
   const data = new FormData(form);
-  const told = Object.fromEntries(FIELDS.map((name) => [name, (data.get(name) ?? "").trim()]).filter(([, value]) => value));
-  if (data.get("file_dates")) told.file_dates = "1";
-  const signed = (sign) => likes.filter((each) => each.sign === sign).map((each) => each.id);
-  return {...told, like: signed(1), unlike: signed(-1)};
+  const search = Object.fromEntries(FIELDS.map((name) => [name, (data.get(name) ?? "").trim()]).filter(([, value]) => value));
+  if (data.get("file_dates")) search.file_dates = "1";
+  const withSign = (sign) => examples.filter((each) => each.sign === sign).map((each) => each.imageId);
+  return {...search, like: withSign(1), unlike: withSign(-1)};
 }
 
-function toAddress(told) {
+function toAddress(search) {
   const query = new URLSearchParams();
-  for (const [key, value] of Object.entries(told)) for (const one of [value].flat()) query.append(key, one);
+  for (const [key, value] of Object.entries(search)) for (const each of [value].flat()) query.append(key, each);
   return query.size ? `?${query}` : location.pathname;
 }
 
-function fromAddress() {
+function fillForm() {
   const query = new URLSearchParams(location.search);
   for (const name of FIELDS) form.elements[name].value = query.get(name) ?? "";
   form.elements.file_dates.checked = query.has("file_dates");
-  likes = [...query.getAll("like").map((id) => ({id: Number(id), sign: 1})), ...query.getAll("unlike").map((id) => ({id: Number(id), sign: -1}))];
-  at("filters").open = [...query.keys()].some((key) => !["words", "like", "unlike"].includes(key));
+  const read = (name, sign) => query.getAll(name).map((id) => ({imageId: Number(id), sign}));
+  examples = [...read("like", 1), ...read("unlike", -1)];
+  byId("filters").open = [...query.keys()].some((key) => !["words", "like", "unlike"].includes(key));
 }
 
 function submit() {
-  const address = toAddress(question());
+  const address = toAddress(readForm());
   if (address !== location.search) history.pushState(null, "", address);
-  find();
+  search();
 }
 
-function drawLikes() {
-  at("likes").replaceChildren(...likes.map((each) => make("button", {
-    type: "button", "aria-label": `${each.sign > 0 ? "Like" : "Unlike"} this picture: leave it out`,
-    onclick: () => { likes = likes.filter((other) => other !== each); submit(); },
-  }, picture(each.id), `${each.sign > 0 ? "like this" : "unlike this"} ×`)));
+function showExamples() {
+  byId("examples").replaceChildren(...examples.map((example) => make("button", {
+    type: "button", "aria-label": `${example.sign > 0 ? "More" : "Less"} like this photo: remove`,
+    onclick: () => { examples = examples.filter((each) => each !== example); submit(); },
+  }, makeThumbnail(example.imageId), `${example.sign > 0 ? "more" : "less"} like this ×`)));
 }
 
-// ---- the answer
+// ---- the results
 
-async function find(more = {}) {
-  closeOffers();
-  drawLikes();
-  const told = question(), number = ++asked;
-  document.title = told.words ? `${told.words} · photosearch` : "Search · photosearch";
-  if (!told.words && !likes.length) return show(null);
+async function search(more = {}) {
+  closeSuggestions();
+  showExamples();
+  const request = readForm(), number = ++searches;
+  document.title = `${request.words || "Search"} · photosearch`;
+  if (!request.words && !examples.length) { show(null); return; }
   try {
-    const given = await ask("find", {...told, ...more});
-    if (number !== asked) return undefined;
-    show(given);
-    if (given.total === null) {
-      const {total} = await ask("total", {result: given.result});
-      if (number === asked) { given.total = total; tell(given); grid.grow(total); }
+    const response = await ask("find", {...request, ...more});
+    if (number !== searches) return;
+    show(response);
+    if (response.total === null) {
+      const {total} = await ask("total", {result: response.result});
+      if (number === searches) { response.total = total; summarize(); grid.grow(total); }
     }
   } catch (error) {
-    if (number === asked) { show(null); at("told").textContent = error.message; }
+    if (number === searches) { show(null); byId("summary").textContent = error.message; }
   }
-  return undefined;
 }
 
-function show(given) {
-  answer = given;
-  at("tools").hidden = !given?.rows.length;
-  at("explained").hidden = !given?.explained.length;
-  if (given) label.value = given.label ?? "";
-  at("explained").querySelector("ul").replaceChildren(...(given?.explained ?? []).map((line) => make("li", {}, line)));
+function show(response) {
+  results = response;
+  const explanation = response?.explanation ?? [];
+  byId("tools").hidden = !response?.photos.length;
+  byId("explanation").hidden = !explanation.length;
+  if (response) label.value = response.label ?? "";
+  byId("explanation").querySelector("ul").replaceChildren(...explanation.map((line) => make("li", {}, line)));
   scrollTo(0, 0);
-  grid.show(given?.rows ?? [], given ? given.total ?? given.rows.length : 0);
-  tell(given);
+  grid.show(response?.photos ?? [], response ? response.total ?? response.photos.length : 0);
+  summarize();
 }
 
-function tell(given) {
-  const place = at("told");
-  if (!given) { place.textContent = ""; return; }
-  const by = given.models.join(" and ");
-  if (!given.similar) {
-    place.replaceChildren(`Nothing is similar enough, by ${by}. `,
-      make("button", {type: "button", onclick: () => find({min_similarity: -1})}, "Show the nearest"));
-  } else if (given.total === null) place.textContent = `More than ${count(given.rows.length, "photo")}, by ${by}`;
-  else if (!given.total) place.textContent = `Nothing found, by ${by}`;
-  else place.textContent = given.by === "label" ? `${count(given.total, "photo")}, by ${by}` : `The most similar ${count(given.total, "photo")}, by ${by}`;
+function summarize() {
+  const summary = byId("summary");
+  if (!results) { summary.textContent = ""; return; }
+  const {total, photos, models} = results, n = total ?? photos.length;
+  if (!results.similar) {
+    summary.replaceChildren("No close matches. ",
+      make("button", {type: "button", onclick: () => search({min_similarity: -1})}, "Show the closest photos"));
+  } else if (!n) summary.textContent = `No photos found (model: ${models.join(" and ")})`;
+  else if (total === null) summary.textContent = `More than ${formatCount(n, "photo")}`;
+  else if (results.ranked_by === "similarity") summary.textContent = n === 1 ? "Closest match" : `${n.toLocaleString("en")} closest matches`;
+  else summary.textContent = formatCount(n, "photo") + (results.is_user_label ? " (your label)" : "");
 }
 
-// ---- labels as one types
+// ---- labels that complete what is being typed
 
-let chosen = -1;
-function closeOffers() {
-  offers.hidden = true;
-  chosen = -1;
+let suggested = -1; // the index of the selected suggestion
+function closeSuggestions() {
+  suggestions.hidden = true;
+  suggested = -1;
   words.setAttribute("aria-expanded", "false");
   words.removeAttribute("aria-activedescendant");
 }
 
-function choose(to) {
-  const each = [...offers.children];
-  chosen = (to + each.length + 1) % (each.length + 1) === each.length ? -1 : (to + each.length) % each.length;
-  each.forEach((offer, i) => offer.setAttribute("aria-selected", i === chosen));
-  if (chosen < 0) words.removeAttribute("aria-activedescendant");
-  else { words.setAttribute("aria-activedescendant", each[chosen].id); each[chosen].scrollIntoView({block: "nearest"}); }
+function suggest(index) {
+  const options = [...suggestions.children];
+  suggested = index < -1 ? options.length - 1 : index >= options.length ? -1 : index;
+  options.forEach((option, i) => option.setAttribute("aria-selected", i === suggested));
+  if (suggested < 0) words.removeAttribute("aria-activedescendant");
+  else { words.setAttribute("aria-activedescendant", options[suggested].id); options[suggested].scrollIntoView({block: "nearest"}); }
 }
 
-function take(text) {
+function accept(text) {
   words.value = text;
-  closeOffers();
+  closeSuggestions();
   words.focus();
 }
 
-let typed = 0;
+let inputs = 0, submitted = null;
 words.addEventListener("input", async () => {
-  const text = words.value, number = ++typed;
-  const found = text.trim() ? await ask("complete", {words: text}).catch(() => []) : [];
-  if (number !== typed || document.activeElement !== words || asking === text) return;
-  closeOffers();
-  offers.replaceChildren(...found.filter((each) => each !== text).map((each, i) => make("li", {
-    id: `offer-${i}`, role: "option", "aria-selected": false, onmousedown: (event) => { event.preventDefault(); take(each); },
+  const text = words.value, number = ++inputs;
+  const completions = text.trim() ? await ask("complete", {words: text}).catch(() => []) : [];
+  if (number !== inputs || document.activeElement !== words || submitted === text) return;
+  closeSuggestions();
+  suggestions.replaceChildren(...completions.filter((each) => each !== text).map((each, i) => make("li", {
+    id: `suggestion-${i}`, role: "option", "aria-selected": false, onmousedown: (event) => { event.preventDefault(); accept(each); },
   }, each)));
-  offers.hidden = !offers.children.length;
-  words.setAttribute("aria-expanded", String(!offers.hidden));
+  suggestions.hidden = !suggestions.children.length;
+  words.setAttribute("aria-expanded", String(!suggestions.hidden));
 });
 words.addEventListener("keydown", (event) => {
-  if (offers.hidden) return;
-  if (event.key === "ArrowDown") choose(chosen + 1);
-  else if (event.key === "ArrowUp") choose(chosen < 0 ? offers.children.length - 1 : chosen - 1);
-  else if (event.key === "Escape") closeOffers();
-  else if (event.key === "Enter" && chosen >= 0) take(offers.children[chosen].textContent);
+  if (suggestions.hidden) return;
+  if (event.key === "ArrowDown") suggest(suggested + 1);
+  else if (event.key === "ArrowUp") suggest(suggested < 0 ? -2 : suggested - 1);
+  else if (event.key === "Escape") closeSuggestions();
+  else if (event.key === "Enter" && suggested >= 0) accept(suggestions.children[suggested].textContent);
   else return;
   event.preventDefault();
 });
-words.addEventListener("blur", closeOffers);
+words.addEventListener("blur", closeSuggestions);
 
 // ---- albums
 
-at("album").addEventListener("click", () => {
-  at("album-count").textContent = `This answer has ${count(answer.total ?? answer.rows.length, "photo")}.`;
-  at("album-name").value = (answer.asked || "like this").replace(/[/\\:*?"<>|]/g, " ").slice(0, 60);
-  at("make-album").showModal();
+byId("album").addEventListener("click", () => {
+  byId("album-count").textContent = `${formatCount(results.total ?? results.photos.length, "photo")} found`;
+  byId("album-name").value = (results.question || "like this").replace(/[/\\:*?"<>|]/g, " ").slice(0, 60);
+  byId("album-dialog").showModal();
 });
-at("album-cancel").addEventListener("click", () => at("make-album").close());
-at("album-form").addEventListener("submit", async (event) => {
+byId("album-cancel").addEventListener("click", () => byId("album-dialog").close());
+byId("album-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const how = new FormData(event.target).get("how");
-  const first = Number(at("album-first").value); // 0 where it is left empty: all
-  const places = first ? [...Array(Math.min(first, answer.total ?? first)).keys()] : null;
-  const told = await attempt(() => change("album", {result: answer.result, places, name: at("album-name").value, how}));
-  if (!told) return;
-  at("make-album").close();
-  const more = `${told.there ? `, ${told.there} were there already` : ""}${told.missing ? `, ${told.missing} missing` : ""}`;
-  say(`${told.folder}: ${count(told.made, how === "link" ? "link" : "copy", how === "link" ? "links" : "copies")}${more}`);
+  const how = new FormData(event.target).get("how"), n = Number(byId("album-first").value); // 0 if empty: all
+  const indices = n ? [...Array(Math.min(n, results.total ?? n)).keys()] : null;
+  const album = await attempt(() => change("album", {result: results.result, indices, name: byId("album-name").value, how}));
+  if (!album) return;
+  byId("album-dialog").close();
+  const created = how === "link" ? formatCount(album.created, "link") : formatCount(album.created, "copy", "copies");
+  const others = `${album.existing ? `, ${album.existing} already there` : ""}${album.missing ? `, ${album.missing} missing` : ""}`;
+  showMessage(`${album.folder}: ${created}${others}`);
 });
-at("make-album").addEventListener("close", () => document.body.append(at("message")));
 
-// ---- keys, and the beginning
+// ---- keys, and the start
 
 document.addEventListener("keydown", (event) => {
-  if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const keys = {
-    "/": () => { words.focus(); words.select(); }, u: undo, y: () => mark(grid.current, true), n: () => mark(grid.current, false),
-    l: async () => { const row = await grid.row(grid.current); if (row) alike(row.image_id, 1); },
+  if (isTyping(event) || document.querySelector("dialog[open]")) return;
+  const actions = {
+    "/": () => { words.focus(); words.select(); }, u: undo,
+    y: () => markPhoto(grid.current, true), n: () => markPhoto(grid.current, false),
+    l: async () => { const row = await grid.getRow(grid.current); if (row) searchLike(row.image_id, 1); },
   };
-  const act = keys[event.key.toLowerCase()];
-  if (!act || (event.key !== "/" && !grid.total)) return;
+  const action = actions[event.key.toLowerCase()];
+  if (!action || (event.key !== "/" && !grid.total)) return;
   event.preventDefault();
-  act();
+  action();
 });
-let asking = null;
-form.addEventListener("submit", (event) => { event.preventDefault(); asking = words.value; typed += 1; submit(); });
-at("filters").addEventListener("change", () => { if (words.value.trim() || likes.length) submit(); });
-at("clear").addEventListener("click", () => {
+form.addEventListener("submit", (event) => { event.preventDefault(); submitted = words.value; inputs += 1; submit(); });
+byId("filters").addEventListener("change", () => { if (words.value.trim() || examples.length) submit(); });
+byId("clear").addEventListener("click", () => {
   for (const name of FIELDS) if (name !== "words") form.elements[name].value = "";
   form.elements.file_dates.checked = false;
   submit();
 });
-at("undo").addEventListener("click", undo);
-label.addEventListener("change", () => { if (answer) find({label: label.value}); });
-addEventListener("popstate", () => { fromAddress(); find(); });
+label.addEventListener("change", () => { if (results) search({label: label.value}); });
+addEventListener("popstate", () => { fillForm(); search(); });
 
 attempt(async () => {
-  const within = new URLSearchParams(location.search).has("under"); // only then must the folders be known first
-  fromAddress();
-  const found = within ? null : find();
+  const hasFolder = new URLSearchParams(location.search).has("under"); // its option must exist before the search
+  fillForm();
+  const searching = hasFolder ? null : search();
   if (!location.search) words.focus();
-  const [known, folders, status] = await Promise.all([listLabels(), ask("folders"), ask("status")]);
-  at("undo").disabled = !status.undo;
-  const names = [...new Set(known.map((each) => each.label))];
+  const [names, folders] = await Promise.all([loadLabels(), ask("folders")]);
   label.replaceChildren(make("option", {value: ""}, "choose a label"), ...names.map((name) => make("option", {value: name}, name)));
-  label.value = answer?.label ?? "";
-  form.elements.under.append(...folders.map((each) => make("option", {value: each.id}, each.path)));
-  if (within) fromAddress();
-  await (within ? find() : found);
+  label.value = results?.label ?? "";
+  form.elements.under.append(...folders.map((folder) => make("option", {value: folder.id}, folder.path)));
+  if (hasFolder) fillForm();
+  await (hasFolder ? search() : searching);
 });

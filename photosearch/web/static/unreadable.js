@@ -1,19 +1,19 @@
-// What could not be read, and why; some hundreds at a time.
-import {ask, attempt, count, make} from "./api.js";
+// Photos that could not be read, and why; some hundreds at a time.
+import {ask, attempt, byId, formatCount, make} from "./api.js";
 
-const at = (name) => document.querySelector(`#${name}`);
-let left = [];
+let rest = [];
 
-function more() {
-  const rows = left.splice(0, 300);
-  at("rows").append(...rows.map((each) => make("tr", {}, make("td", {}, make("bdi", {}, each.path)), make("td", {}, each.reason), make("td", {}, each.since.slice(0, 10)))));
-  at("more").hidden = !left.length;
+function showMore() {
+  byId("rows").append(...rest.splice(0, 300).map((photo) => make("tr", {},
+    make("td", {}, make("bdi", {}, photo.path)), make("td", {}, photo.reason), make("td", {}, photo.since.slice(0, 10)))));
+  byId("more").hidden = !rest.length;
 }
 
-at("more").addEventListener("click", more);
+byId("more").addEventListener("click", showMore);
 attempt(async () => {
-  left = await ask("unreadable");
-  at("told").textContent = left.length ? `${count(left.length, "photo")}; photosearch index --retry tries again.` : "Every photo could be read.";
-  at("table").hidden = !left.length;
-  more();
+  rest = await ask("unreadable");
+  byId("summary").textContent = rest.length
+    ? `${formatCount(rest.length, "photo")}. To try again: photosearch index --retry` : "All photos could be read.";
+  byId("table").hidden = !rest.length;
+  showMore();
 });

@@ -1,4 +1,4 @@
-"""Questions by description and by picture: how they are read, what they find, and what is said where nothing is."""
+"""Questions by label, description and picture: how they are read, what they find, and errors."""
 
 import os
 import shutil
@@ -18,8 +18,9 @@ from toy import toy_card, write_toy
 import photosearch
 from photosearch.errors import InputError, ModelError, PhotosearchError, QueryError
 from photosearch.search import similar
-from photosearch.search.find import Question, understand
+from photosearch.search.labels import list_labels
 from photosearch.search.similar import read_weight
+from photosearch.search.understand import Question, understand
 
 FIVE = {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE, "black": BLACK}
 
@@ -76,14 +77,19 @@ def kept_few(_kept, monkeypatch):
         ("it's a dog's life", [], [("it's a dog's life", True)]),
         ("a dog not on a lead", [], [("a dog not on a lead", True)]),
         ("all that I am and", [], [("all that I am and", True)]),
+        ("the dog's bowl and a cat", [], [("the dog's bowl and a cat", True)]),
+        ("a dog NOT blue", [], [("a dog NOT blue", True)]),
+        ("dark and NOT wet", [], [("dark", True), ("wet", False)]),
+        ("'dark thing' and wet", [], [("dark thing", True), ("wet", True)]),
         ("  dark \n thing ", [], [("dark thing", True)]),
         ("鳥 と 犬", [], [("鳥 と 犬", True)]),
     ],
 )
-def test_a_known_label_is_a_label_and_all_else_a_description(kept_few, words, labels, texts):
-    read = understand(kept_few.under.db, Question(words))
+def test_understand_reads_known_labels_and_else_descriptions(kept_few, words, labels, texts):
+    known = list_labels(kept_few.under.db)
+    read = understand(Question(words), known, model="toy", has_vectors=True).words
     assert [label.name for label in read.labels.values()] == labels
-    assert list(read.texts) == texts
+    assert [(description.text, description.wanted) for description in read.descriptions] == texts
 
 
 @pytest.mark.parametrize(
@@ -93,8 +99,8 @@ def test_a_known_label_is_a_label_and_all_else_a_description(kept_few, words, la
         (" \n ", "say what to find"),
         ('"dark thing" or red', "'dark thing' is no label, so it describes, and a description ranks"),
         ('not ("dark thing" and red)', "'dark thing' is no label"),
-        ('not "dark thing"', "not only what it should not"),
-        ('not "dark thing" and not "wet thing"', "not only what it should not"),
+        ('not "dark thing"', "not only what they should not"),
+        ('not "dark thing" and not "wet thing"', "not only what they should not"),
         ('red and not "dark thing"', "labels filter and don't rank"),
         ("(dark thing", "a bracket is opened and not closed"),
         ('dark "thing', "a quote is opened and not closed"),
@@ -102,7 +108,7 @@ def test_a_known_label_is_a_label_and_all_else_a_description(kept_few, words, la
         ("x" * 2001, "2001 characters, more than 2000"),
     ],
 )
-def test_what_makes_no_question_is_refused_in_one_line(kept_few, words, said):
+def test_find_refuses_malformed_questions_in_one_line(kept_few, words, said):
     with pytest.raises(QueryError) as error:
         kept_few.ask(words)
     assert said in str(error.value)
@@ -124,20 +130,20 @@ def test_what_makes_no_question_is_refused_in_one_line(kept_few, words, said):
         "?!",
     ],
 )
-@pytest.mark.parametrize("reading", [None, "text"])
-def test_any_words_get_an_answer_or_one_line(kept_few, words, reading):
+@pytest.mark.parametrize("query_mode", [None, "text"])
+def test_find_answers_any_words_or_refuses_in_one_line(kept_few, words, query_mode):
     said = ""
     try:
-        assert kept_few.ask(words, query_mode=reading).by == "similarity"
+        assert kept_few.ask(words, query_mode=query_mode).ranked_by == "similarity"
     except PhotosearchError as error:
         said = str(error)
     assert "\n" not in said
 
 
-def test_text_and_label_insist_on_one_reading(few):
-    assert few.ask("red").by == "label"
+def test_query_mode_overrides_the_reading(few):
+    assert few.ask("red").ranked_by == "label"
     as_text = few.ask("red", query_mode="text", min_similarity=-1)
-    assert (as_text.by, few.names(as_text)[0]) == ("similarity", "red.png")
+    assert (as_text.ranked_by, few.names(as_text)[0]) == ("similarity", "red.png")
     assert few.find('"black"', query_mode="text") == few.find("black", query_mode="text")
     with pytest.raises(QueryError, match="no label 'dark thing'; the nearest are: "):
         few.ask("dark thing", query_mode="label")
@@ -147,17 +153,34 @@ def test_text_and_label_insist_on_one_reading(few):
         few.ask('""', query_mode="text")
 
 
-def test_what_was_asked_is_told_as_it_was_understood(few):
-    assert few.ask("RED").asked == "red"
-    assert few.ask("not red").asked == "not red"
-    assert few.ask("red and not blue").asked == "red and not blue"
-    assert few.ask("black", like=[few.folder / "red.png"]).asked.startswith("black like ")
+def test_answer_question_is_as_understood(few):
+    assert few.ask("RED").question == "red"
+    assert few.ask("not red").question == "not red"
+    assert few.ask("red and not blue").question == "red and not blue"
+    assert few.ask("black", like=[few.folder / "red.png"]).question.startswith("black like ")
+
+
+def test_understand_is_pure_and_reads_dates():
+    parsed = understand(Question("dark", since="2024", until="2024-05-31 12:00"), [], model="m", has_vectors=True)
+    assert (parsed.since, parsed.until) == ("2024", "2024-05-31T12:00")
+    with pytest.raises(InputError, match="'2024-13' is not a date"):
+        understand(Question("dark", until="2024-13"), [], model="m", has_vectors=True)
+    with pytest.raises(QueryError, match="no label 'dark': nothing is indexed yet"):
+        understand(Question("dark"), [], model=None, has_vectors=False)
 
 
 # ---- what is found
 
 
-def test_a_description_ranks_and_a_label_filters(few):
+def test_answer_is_a_sequence_of_its_photos(few):
+    answer = few.ask("black", limit=2)
+    assert (len(answer), list(answer), answer[0], answer[-1:]) == (
+        2, list(answer.photos), answer.photos[0], answer.photos[1:],
+    )  # fmt: skip
+    assert [os.path.basename(photo.path) for photo in answer] == ["black.png", "wine.png"]
+
+
+def test_find_ranks_by_descriptions_and_filters_by_labels(few):
     assert few.find("black")[:2] == ["black.png", "wine.png"]
     assert few.find('"black" and red') == ["wine.png", "red.png"]
     assert few.find('"black" and not red')[0] == "black.png"
@@ -166,34 +189,34 @@ def test_a_description_ranks_and_a_label_filters(few):
     assert few.find('"black" and red', min_score=0.6, min_similarity=-1) == ["red.png"]
 
 
-def test_a_similarity_is_the_cosine_with_the_words(few):
-    found = {os.path.basename(f.path): f.score for f in few.ask("black", min_similarity=-1).found}
+def test_find_scores_are_cosines(few):
+    found = {os.path.basename(f.path): f.score for f in few.ask("black", min_similarity=-1)}
     wine = np.array([128 / 255, 0, 0, 127 / 255])
     assert found["black.png"] == pytest.approx(1, abs=1e-3)
     assert found["wine.png"] == pytest.approx(wine[3] / np.linalg.norm(wine), abs=1e-3)
     assert found["red.png"] == pytest.approx(0, abs=1e-3)
 
 
-def test_nothing_similar_enough_says_so_in_place_of_noise(few):
+def test_find_gives_no_photos_below_the_cutoff(few):
     noise = few.ask("zebra")
-    assert (noise.similar, noise.found, noise.more) == (False, (), False)
-    assert len(few.ask("zebra", min_similarity=-1).found) == 5
+    assert (noise.similar, noise.photos, noise.more) == (False, (), False)
+    assert len(few.ask("zebra", min_similarity=-1)) == 5
     assert few.ask("black").similar
 
 
-def test_what_is_similar_enough_is_asked_of_what_may_be_shown(few):
+def test_cutoff_applies_to_the_best_photo_that_filters_allow(few):
     """The black photo is somewhere else, so its likeness says nothing of this folder."""
     few.photo("sub/green.png", (0, 255, 1))
     few.index()
     there = few.ask("black", under=few.folder / "sub")
-    assert (there.similar, there.found) == (False, ())
+    assert (there.similar, there.photos) == (False, ())
     (few.folder / "black.png").unlink()
     (few.folder / "wine.png").unlink()
     few.index()
     assert not few.ask("black").similar
 
 
-def test_a_limit_and_a_least_similarity_cut_the_answer(few):
+def test_find_applies_limit_and_min_similarity(few):
     every = few.find("black", min_similarity=-1)
     assert len(every) == 5
     for n in (0, 1, 2, 5, 9):
@@ -205,17 +228,17 @@ def test_a_limit_and_a_least_similarity_cut_the_answer(few):
     assert few.find("red", limit=1) == ["red.png"]
 
 
-def test_twenty_come_where_nobody_says_how_many(seen):
+def test_find_gives_twenty_similar_photos_by_default(seen):
     for i in range(23):
         seen.photo(f"{i:02}.png", (0, 0, i))
     seen.index()
     answer = seen.ask("black")
-    assert (len(answer.found), answer.more) == (20, True)
+    assert (len(answer), answer.more) == (20, True)
     assert seen.names(answer)[0] == "00.png"
     assert len(seen.find("black", limit=23)) == 23
 
 
-def test_photos_that_are_gone_make_room_for_those_behind_them(seen):
+def test_find_fetches_more_neighbours_when_photos_are_removed(seen):
     """More of them, all nearer, than are asked for at first."""
     for i in range(20):
         seen.photo(f"gone/{i}.png", (0, 0, i))
@@ -229,14 +252,14 @@ def test_photos_that_are_gone_make_room_for_those_behind_them(seen):
     assert seen.find("black", limit=1) == ["navy.png"]
 
 
-def test_a_bound_of_the_other_kind_is_refused(few):
-    with pytest.raises(QueryError, match="a smallest score is for labels"):
+def test_find_refuses_a_minimum_of_the_other_kind(few):
+    with pytest.raises(QueryError, match="a minimum score applies to labels"):
         few.ask("dark thing", min_score=0.5)
-    with pytest.raises(QueryError, match="a smallest similarity is for descriptions"):
+    with pytest.raises(QueryError, match="a minimum similarity applies to descriptions"):
         few.ask("red", min_similarity=0.5)
 
 
-def test_the_newest_come_first_where_the_date_sorts(seen):
+def test_find_sorts_by_date_newest_first(seen):
     for name, colour in {
         "20200101_000000": BLACK,
         "20220101_000000": (0, 0, 20),
@@ -256,16 +279,16 @@ def test_the_newest_come_first_where_the_date_sorts(seen):
     assert seen.find("not red", limit=2, sort="date") == ["20220101_000000.png", "20210101_000000.png"]
 
 
-def test_a_question_is_explained(few):
-    lines = few.ask('"black" and not RED').explained
+def test_answer_explanation_lists_labels_descriptions_and_cutoff(few):
+    lines = few.ask('"black" and not RED').explanation
     assert lines[0] == "red (RED): a label of toy, which holds from a score of 0.500 on"
     assert lines[1] == "'black': a description, which ranks"
     assert lines[2].startswith("similarities here: the best 1.000, the middle 0.")
     assert "everyday descriptions do not exceed here; the best exceeds " in lines[3]
-    assert few.ask("red", min_score=0.25).explained == ("red: a label of toy, which holds from a score of 0.250 on",)
+    assert few.ask("red", min_score=0.25).explanation == ("red: a label of toy, which holds from a score of 0.250 on",)
     red = str(few.folder / "red.png")
-    assert f"2:{red}: a picture to be like" in few.ask(like=[f"2:{red}"]).explained
-    assert "'green lamp': a description, to be unlike" in few.ask('"black" and not "green lamp"').explained
+    assert f"2:{red}: a picture to be like" in few.ask(like=[f"2:{red}"]).explanation
+    assert "'green lamp': a description, to be unlike" in few.ask('"black" and not "green lamp"').explanation
 
 
 # ---- filters never make it wrong
@@ -323,7 +346,7 @@ def hold(label: str, unit) -> bool:
     limit=st.sampled_from([1, 3, 20, 100]),
     least=st.sampled_from([-1.0, 0.0, 0.6]),
 )
-def test_no_filter_makes_an_answer_wrong(many, text, label, under, year, limit, least):
+def test_find_agrees_with_all_vectors_under_any_filter(many, text, label, under, year, limit, least):
     words = f'"{text}"' + (f" and {label}" if label else "")
     answer = many.ask(words, under=under and many.folder / under, since=year, until=year, limit=limit,
                       min_similarity=least)  # fmt: skip
@@ -336,39 +359,39 @@ def test_no_filter_makes_an_answer_wrong(many, text, label, under, year, limit, 
             continue
         if path.startswith(inside) and (year is None or taken.startswith(year)) and vector @ unit >= least - 1e-4:
             expected[path] = float(vector @ unit)
-    found = {f.path: f.score for f in answer.found}
+    found = {f.path: f.score for f in answer}
     best = sorted(expected.values(), reverse=True)
     assert found.keys() <= expected.keys()
-    assert len(found) == len(answer.found)
+    assert len(found) == len(answer)
     edge = sum(abs(s - least) < 1e-4 for s in best)  # may fall on either side
     assert min(limit, len(best) - edge) <= len(found) <= limit
-    assert [f.score for f in answer.found] == pytest.approx(best[: len(found)], abs=1e-3)
+    assert [f.score for f in answer] == pytest.approx(best[: len(found)], abs=1e-3)
     assert all(found[path] == pytest.approx(expected[path], abs=1e-3) for path in found)
 
 
 # ---- pictures as questions
 
 
-def test_a_picture_of_the_library_finds_itself_and_its_like(few):
+def test_like_finds_the_photo_itself_and_similar_ones(few):
     wine = few.folder / "wine.png"
     assert few.find(like=[wine])[:1] == ["wine.png"]
-    assert few.ask(like=[wine]).found[0].score == pytest.approx(1, abs=1e-3)
+    assert few.ask(like=[wine])[0].score == pytest.approx(1, abs=1e-3)
     assert few.find(like=[wine], unlike=[few.folder / "red.png"], limit=1) == ["black.png"]
     assert few.find("not red", like=[wine], limit=1) == ["black.png"]
 
 
-def test_a_picture_that_the_library_does_not_hold_is_looked_at(few, tmp_path):
+def test_like_scores_a_picture_outside_the_library(few, tmp_path):
     Image.new("RGB", (9, 9), (0, 250, 0)).save(tmp_path / "else.png")
     assert few.find(like=[tmp_path / "else.png"], limit=1) == ["green.png"]
     assert few.asks.status().counts.photos == 5
 
 
-def test_a_picture_of_the_library_is_not_opened_again(few):
+def test_like_uses_the_stored_vector_of_a_library_photo(few):
     (few.folder / "wine.png").write_bytes(b"nothing")
     assert few.find(like=[few.folder / "wine.png"], limit=1) == ["wine.png"]
 
 
-def test_weights_decide_between_pictures_and_words(few):
+def test_like_weighs_pictures_and_words(few):
     red, green = few.folder / "red.png", few.folder / "green.png"
     assert few.find(like=[f"3:{red}", green], limit=2) == ["red.png", "wine.png"]
     assert few.find(like=[f"3:{green}", red], limit=1) == ["green.png"]
@@ -383,13 +406,13 @@ def test_weights_decide_between_pictures_and_words(few):
         ("broken.png", "broken.png: can't be read"),
         ("", "can't be read"),
         (".", "can't be read"),
-        ("0:red.png", "a weight lies between 0 and 100"),
-        ("-1:red.png", "a weight lies between 0 and 100"),
-        ("nan:red.png", "a weight lies between 0 and 100"),
-        ("1e9:red.png", "a weight lies between 0 and 100"),
+        ("0:red.png", "a weight must lie between 0 and 100"),
+        ("-1:red.png", "a weight must lie between 0 and 100"),
+        ("nan:red.png", "a weight must lie between 0 and 100"),
+        ("1e9:red.png", "a weight must lie between 0 and 100"),
     ],
 )
-def test_a_picture_that_can_not_be_read_is_told_in_one_line(few, monkeypatch, like, said):
+def test_like_refuses_unreadable_pictures_in_one_line(few, monkeypatch, like, said):
     monkeypatch.chdir(few.folder)
     Path("broken.png").write_bytes(b"\x89PNG nothing")
     with pytest.raises(InputError, match=said) as error:
@@ -397,15 +420,15 @@ def test_a_picture_that_can_not_be_read_is_told_in_one_line(few, monkeypatch, li
     assert "\n" not in str(error.value)
 
 
-def test_pictures_that_cancel_each_other_or_are_only_unlike_are_refused(few):
+def test_like_refuses_cancelling_and_only_negative_pictures(few):
     red = few.folder / "red.png"
     with pytest.raises(QueryError, match="cancel each other out"):
         few.ask(like=[red], unlike=[red])
-    with pytest.raises(QueryError, match="not only what it should not"):
+    with pytest.raises(QueryError, match="not only what they should not"):
         few.ask(unlike=[red])
 
 
-def test_a_weight_is_read_off_a_path(tmp_path, monkeypatch):
+def test_read_weight_parses_weight_and_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
     Path("3:b.png").touch()
@@ -417,7 +440,7 @@ def test_a_weight_is_read_off_a_path(tmp_path, monkeypatch):
 # ---- the map follows the library
 
 
-def test_the_map_follows_new_photos_removals_and_what_was_looked_at_again(few):
+def test_map_follows_new_removed_and_rescored_photos(few):
     assert few.find("black", limit=1) == ["black.png"]
     few.photo("night.png", (0, 0, 5))
     few.index()
@@ -429,7 +452,7 @@ def test_the_map_follows_new_photos_removals_and_what_was_looked_at_again(few):
     assert few.find("black", limit=2) == ["night.png", "wine.png"]
 
 
-def test_a_photo_that_takes_the_place_of_the_last_one_is_not_taken_for_it(few):
+def test_map_is_rebuilt_when_the_last_photo_was_replaced(few):
     """As many photos as before, the last of them another; the map is the one of before, as a backup may bring back."""
     few.photo("z.png", (0, 0, 7))
     few.index()
@@ -443,7 +466,7 @@ def test_a_photo_that_takes_the_place_of_the_last_one_is_not_taken_for_it(few):
     assert "z.png" not in few.find("black", min_similarity=0.9)
 
 
-def test_what_is_forgotten_leaves_no_vector_beside_the_library(few):
+def test_forget_deletes_the_map(few):
     few.find("black")
     maps = list(few.under.db.path.parent.glob("*.vectors-*"))
     assert len(maps) == 1
@@ -451,7 +474,7 @@ def test_what_is_forgotten_leaves_no_vector_beside_the_library(few):
     assert not maps[0].exists()
 
 
-def test_the_map_of_a_library_that_was_deleted_is_not_the_next_ones(few):
+def test_map_of_a_deleted_library_is_not_reused(few):
     """The same number of photos, and the same ids, but other photos."""
     few.find("black")
     few.under.db.close()
@@ -466,10 +489,10 @@ def test_the_map_of_a_library_that_was_deleted_is_not_the_next_ones(few):
         assert few.find("black", limit=1) == ["z.png"]
 
 
-def test_what_descriptions_reach_is_learned_again_when_other_photos_come(few):
+def test_descriptions_are_measured_again_for_other_photos(few):
     def least():
-        with few.asks._session.open_search() as likeness:
-            return likeness.learn(np.array([0, 0, 0, 1], np.float32)).least
+        with few.asks._session.open_search() as search:
+            return search.measure_cutoff(np.array([0, 0, 0, 1], np.float32)).value
 
     before = least()
     assert before == pytest.approx(0, abs=1e-3)  # what a word that nobody knows reaches, of photos without red
@@ -482,7 +505,7 @@ def test_what_descriptions_reach_is_learned_again_when_other_photos_come(few):
     assert least() < -0.5
 
 
-def test_what_was_learned_is_kept_until_a_tenth_of_the_photos_is_new(few, monkeypatch):
+def test_descriptions_stay_measured_until_a_tenth_of_the_photos_is_new(few, monkeypatch):
     few.find("black")
     read = []
     before = similar.TextModel.embed
@@ -492,13 +515,13 @@ def test_what_was_learned_is_kept_until_a_tenth_of_the_photos_is_new(few, monkey
     few.photo("more.png", (9, 9, 9))
     few.index()
     few.find("black")
-    assert max(read) == similar.MOST
+    assert max(read) == similar.MAX_DESCRIPTIONS
 
 
 @pytest.mark.parametrize(
     "kept", ["", "null", "[]", "{", '{"stamp": "x", "best": []}', '{"stamp": "5 5", "best": "no"}']
 )
-def test_a_broken_record_of_what_was_learned_is_none(few, kept):
+def test_descriptions_are_measured_again_after_a_broken_record(few, kept):
     few.find("black")
     with closing(sqlite3.connect(few.under.db.path)) as db, db:
         assert db.execute("UPDATE properties SET value = ? WHERE name LIKE 'descriptions %'", [kept]).rowcount == 1
@@ -513,7 +536,7 @@ def carried(few, tmp_path):
     return {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file() and "-wal" not in path.name}
 
 
-def test_a_library_that_can_not_be_written_still_answers(carried, as_nobody, monkeypatch):
+def test_find_answers_from_a_read_only_library(carried, as_nobody, monkeypatch):
     for name, data in carried.items():
         (as_nobody / name).write_bytes(data)
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(as_nobody))
@@ -521,7 +544,7 @@ def test_a_library_that_can_not_be_written_still_answers(carried, as_nobody, mon
     (as_nobody / "library.db").chmod(0o400)
     as_nobody.chmod(0o500)
     with photosearch.Library(as_nobody / "library.db", create=False) as asks:
-        found = asks.find("black", limit=1).found
+        found = asks.find("black", limit=1)
         assert [os.path.basename(f.path) for f in found] == ["black.png"]
     assert sorted(os.listdir(as_nobody)) == before
 
@@ -529,7 +552,7 @@ def test_a_library_that_can_not_be_written_still_answers(carried, as_nobody, mon
 # ---- models
 
 
-def test_vectors_of_two_models_are_never_mixed(few, tmp_path):
+def test_find_never_mixes_vectors_of_two_models(few, tmp_path):
     path = write_toy(tmp_path / "other.onnx", card(name="other", space="other-space"), scale=1 / 510)
     few.photo("late.png", (0, 0, 1))
     few.index(model=Counting(path, provider="cpu", threads=1))
@@ -540,11 +563,11 @@ def test_vectors_of_two_models_are_never_mixed(few, tmp_path):
         few.ask("black", query_mode="text")
     likes = few.ask(like=[few.folder / "black.png"])
     assert likes.models == ("other",)
-    assert len(likes.found) == 6
+    assert len(likes) == 6
     assert few.ask("black", model="toy").models == ("toy",)
 
 
-def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):
+def test_find_refuses_similarity_without_vectors(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
     with open_seen(tmp_path, toy_card(thresholds={"red": 0.5})) as seen:
         with pytest.raises(QueryError, match="nothing is indexed yet"):
@@ -552,7 +575,7 @@ def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):
         red = seen.photo("red.png", RED)
         seen.index()
         for options in ({"words": "black", "query_mode": "text"}, {"like": [red]}):
-            with pytest.raises(QueryError, match="toy gives no vectors, so"):
+            with pytest.raises(QueryError, match="toy gives no vectors, so it can't search by similarity"):
                 seen.ask(**options)
         with pytest.raises(QueryError, match="no label 'black'; the nearest are"):
             seen.ask("black")
@@ -560,7 +583,7 @@ def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):
             seen.ask("red and")
 
 
-def test_a_model_without_labels_says_so_where_a_label_is_insisted_on(tmp_path, monkeypatch):
+def test_find_refuses_a_label_of_a_model_without_labels(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
     its = card(labels=(), outputs=("vectors",), thresholds={}, pooling={})
     with open_seen(tmp_path, its) as seen:
@@ -572,7 +595,7 @@ def test_a_model_without_labels_says_so_where_a_label_is_insisted_on(tmp_path, m
             seen.ask("red", query_mode="label")
 
 
-def test_the_map_is_closed_when_a_question_fails(few, monkeypatch):
+def test_find_closes_the_map_when_a_question_fails(few, monkeypatch):
     closed = []
     monkeypatch.setattr(similar.VectorMap, "close", lambda self: closed.append(self))
     with pytest.raises(QueryError):
@@ -580,6 +603,6 @@ def test_the_map_is_closed_when_a_question_fails(few, monkeypatch):
     assert len(closed) == 1
 
 
-def test_a_label_needs_no_map(few, monkeypatch):
+def test_find_opens_no_map_for_a_label(few, monkeypatch):
     monkeypatch.setattr(similar, "open_vector_map", lambda *_: pytest.fail("a label needs no map"))
     assert few.find("red") == ["red.png", "wine.png"]

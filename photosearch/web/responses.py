@@ -1,0 +1,270 @@
+"""What the server sends to the pages: records, which become JSON objects with their fields as keys.
+
+Those that are made from the library's records have a function below.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
+
+from starlette.responses import Response
+
+from photosearch import USER_MODEL
+
+if TYPE_CHECKING:  # at run time they would bring in rooms that the server does without
+    from photosearch import Answer, DuplicateGroup, ImageDetails, LabelReport, Match, ReviewQueue, UndoneMark
+
+MAX_SCORES = 24  # of an image
+
+
+class Json(Response):
+    """JSON in ASCII, so that a file name that is not UTF-8 passes as lone surrogates."""
+
+    media_type = "application/json"
+
+    def render(self, content: object) -> bytes:
+        text = json.dumps(content, default=_to_object, separators=(",", ":"), allow_nan=False)
+        return text.encode()
+
+
+def _to_object(record: object) -> dict[str, object]:
+    return {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    """A photo in the grid. present: its mark for the label that is being marked, None without one."""
+
+    image_id: int
+    name: str
+    path: str
+    score: float
+    taken: str
+    taken_from: str
+    present: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first photos of an answer. result: an id. label: the one to mark. total: None where it is not known yet.
+
+    is_user_label: whether the user's own labels found them, and no model's.
+    """
+
+    result: str
+    question: str
+    ranked_by: Literal["label", "similarity"]
+    models: Sequence[str]
+    is_user_label: bool
+    labels: Sequence[str]
+    label: str | None
+    similar: bool
+    explanation: Sequence[str]
+    total: int | None
+    photos: Sequence[PhotoRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """A part of a result. first: the index of its first photo."""
+
+    first: int
+    photos: Sequence[PhotoRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    label: str
+    model: str
+    score: float
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """unavailable: 'missing', 'away' with its drive, or None."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    unavailable: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """An image. scores: highest first. marks: label -> whether it is marked as shown."""
+
+    image_id: int
+    width: int
+    height: int
+    taken: str | None
+    taken_from: str | None
+    scores: Sequence[Score]
+    marks: Mapping[str, bool]
+    files: Sequence[File]
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """created: copies or links. existing: photos that the folder had already. missing: photos that can't be read."""
+
+    folder: str
+    created: int
+    existing: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    image_id: int
+    score: float
+    other_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Photos to judge. other_model: the one that disagrees. unjudged: photos left in the sample, None without one."""
+
+    label: str
+    model: str
+    threshold: float
+    kind: str
+    other_model: str | None
+    unjudged: int | None
+    items: Sequence[QueueItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """saved: whether the user chose it."""
+
+    label: str
+    model: str
+    threshold: float
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """threshold: the label's own. figures: None where no photo is marked. judged: (score, present) of marked photos."""
+
+    threshold: Threshold
+    figures: Mapping[str, object] | None
+    judged: Sequence[tuple[float, bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    label: str
+    sample: int
+    n_photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """present: None: not marked."""
+
+    image_id: int
+    label: str
+    present: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Marks that changed. undo_steps: how often the user can undo."""
+
+    marks: Sequence[Mark]
+    undo_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePhoto:
+    """kind: the photo to keep, or how it is like that one."""
+
+    image_id: int
+    path: str
+    kind: str
+    size_bytes: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """spare_bytes: of all photos that are not the ones to keep."""
+
+    total: int
+    spare_bytes: int
+    groups: Sequence[Sequence[DuplicatePhoto]]
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadablePhoto:
+    path: str
+    reason: str
+    since: str
+
+
+# ---- from the library's records
+
+
+def make_found(
+    result_id: str, answer: "Answer", label: str | None, total: int | None, photos: Sequence[PhotoRow]
+) -> Found:
+    return Found(
+        result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
+        label, answer.similar, answer.explanation, total, photos,
+    )  # fmt: skip
+
+
+def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
+    return PhotoRow(
+        match.image_id, os.path.basename(match.path), match.path, round(match.score, 4), match.taken, match.taken_from,
+        present,
+    )  # fmt: skip
+
+
+def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Mapping[str, str]) -> Details:
+    """The highest MAX_SCORES scores, and those of `labels` and marks. unavailable: path -> why."""
+    wanted = {*labels, *details.marks}
+    scores = [s for i, s in enumerate(details.scores) if i < MAX_SCORES or s.label in wanted]
+    return Details(
+        details.image_id, details.width, details.height, details.taken, details.taken_from,
+        [Score(s.label, s.model, s.score, s.threshold) for s in scores], dict(details.marks),
+        [File(f.path, f.size_bytes, f.mtime_ns, unavailable.get(f.path)) for f in details.files],
+    )  # fmt: skip
+
+
+def make_queue(queue: "ReviewQueue") -> Queue:
+    items = [QueueItem(item.image_id, item.score, item.other) for item in queue.items]
+    label = queue.label
+    return Queue(label.name, label.model, label.threshold, queue.kind, queue.other, queue.unjudged, items)
+
+
+def make_figures(report: "LabelReport") -> dict[str, object]:
+    """A report's figures without its list of mistakes."""
+    return {key: value for key, value in report.to_json().items() if key != "mistakes"}
+
+
+def make_marks(undone: "Sequence[UndoneMark]", undo_steps: int) -> Marks:
+    return Marks([Mark(each.image_id, each.label, each.present) for each in undone], undo_steps)
+
+
+def make_duplicates(group: "DuplicateGroup") -> list[DuplicatePhoto]:
+    return [
+        DuplicatePhoto(m.photo.image_id, m.photo.path, m.how, m.photo.size_bytes, m.photo.width, m.photo.height)
+        for m in group.members
+    ]

@@ -1,0 +1,133 @@
+"""The API of the search page: results, folders, details of a photo, albums."""
+
+import os
+from collections.abc import Sequence
+from hashlib import blake2s
+from typing import Literal
+
+from starlette.datastructures import QueryParams
+
+from photosearch import Library
+from photosearch.errors import InputError
+from photosearch.web.parameters import Body, parse_album_name, parse_indices, parse_integer, parse_number
+from photosearch.web.responses import (
+    Album,
+    Details,
+    Folder,
+    Found,
+    PhotoRow,
+    Photos,
+    Total,
+    make_details,
+    make_found,
+    make_photo_row,
+)
+from photosearch.web.results import Result, Search
+from photosearch.web.state import ServerState
+
+MAX_PART = 500  # photos in one response
+NOT_IN_LIBRARY = "this photo is no longer in the library"
+
+
+def find(state: ServerState, library: Library, query: QueryParams) -> Found:
+    result_id, result = state.results.add(library, _parse_search(library, query))
+    label = query.get("label") or next(iter(result.answer.labels), None)
+    total = len(result.photos) if result.is_complete else None
+    return make_found(result_id, result.answer, label, total, _list_photos(library, result, 0, MAX_PART, label))
+
+
+def read_result(state: ServerState, library: Library, query: QueryParams) -> Photos:
+    """Parameters: result, first, n, label."""
+    result, first = _get_result(state, query.get("result")), parse_integer(query.get("first", "0"))
+    n = min(parse_integer(query.get("n", "100")), MAX_PART)
+    if first + n > len(result.photos):
+        result.complete(library)
+    return Photos(first, _list_photos(library, result, first, n, query.get("label")))
+
+
+def count_result(state: ServerState, library: Library, query: QueryParams) -> Total:
+    return Total(len(_get_result(state, query.get("result")).complete(library).photos))
+
+
+def complete_words(_: ServerState, library: Library, query: QueryParams) -> list[str]:
+    return library.complete(query.get("words", ""))
+
+
+def list_labels(_: ServerState, library: Library, query: QueryParams) -> list[str]:
+    """Names, those of the default model first."""
+    return list(dict.fromkeys(label.name for label in library.labels.list()))
+
+
+def list_folders(_: ServerState, library: Library, query: QueryParams) -> list[Folder]:
+    return [Folder(_hash_folder(path), path) for path in library.folders.list_paths()]
+
+
+def read_details(_: ServerState, library: Library, query: QueryParams) -> Details:
+    """Parameters: image_id, and each label whose score is wanted."""
+    details = library.details(parse_integer(query.get("image_id", "")))
+    if details is None:
+        raise InputError(NOT_IN_LIBRARY)
+    return make_details(details, query.getlist("label"), library.find_missing(details.paths))
+
+
+def make_album(state: ServerState, library: Library, body: Body) -> Album:
+    """An album of a result's photos at `indices`, null for all; how: 'copy' or 'link'."""
+    photos = _get_result(state, body.get("result")).complete(library).photos
+    paths = [photos[index].path for index in parse_indices(body.get("indices"), len(photos))]
+    folder = state.albums / parse_album_name(body.get("name"))
+    album = (library.albums.link if body.get("how") == "link" else library.albums.copy)(folder, paths)
+    return Album(str(folder), album.made, album.existing, len(album.missing))
+
+
+def _parse_search(library: Library, query: QueryParams) -> Search:
+    """Raises InputError."""
+    mode, under = query.get("query_mode"), query.get("under")
+    query_mode: Literal["label", "text"] | None = "label" if mode == "label" else "text" if mode == "text" else None
+    return Search(
+        words=query.get("words", ""),
+        query_mode=query_mode,
+        like=_find_paths(library, query.getlist("like")),
+        unlike=_find_paths(library, query.getlist("unlike")),
+        min_score=parse_number(query["min_score"]) if query.get("min_score") else None,
+        min_similarity=parse_number(query["min_similarity"]) if query.get("min_similarity") else None,
+        under=_find_folder(library, under) if under else None,
+        since=query.get("since") or None,
+        until=query.get("until") or None,
+        file_dates="file_dates" in query,
+        sort="date" if query.get("sort") == "date" else "best",
+    )
+
+
+def _get_result(state: ServerState, result_id: object) -> Result:
+    result = state.results.get(str(result_id))
+    if result is None:
+        raise InputError("these results have expired; search again")
+    return result
+
+
+def _list_photos(library: Library, result: Result, first: int, n: int, label: str | None) -> list[PhotoRow]:
+    photos = result.photos[first : first + n]
+    marks = library.marks.read_images(label, [photo.image_id for photo in photos]) if label else {}
+    return [make_photo_row(photo, marks.get(photo.image_id)) for photo in photos]
+
+
+def _find_paths(library: Library, image_ids: Sequence[str]) -> tuple[str, ...]:
+    """A photo of each image. Raises InputError."""
+    paths = []
+    for image_id in image_ids:
+        files = library.find_files(parse_integer(image_id))
+        if files is None:
+            raise InputError(NOT_IN_LIBRARY)
+        paths.append(files[1][0])
+    return tuple(paths)
+
+
+def _find_folder(library: Library, folder_id: str) -> str:
+    for path in library.folders.list_paths():
+        if _hash_folder(path) == folder_id:
+            return path
+    raise InputError("this folder is no longer in the library; reload the page")
+
+
+def _hash_folder(path: str) -> str:
+    return blake2s(os.fsencode(path), digest_size=12).hexdigest()

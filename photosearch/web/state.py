@@ -1,0 +1,55 @@
+"""What one server holds: connections to the library, thumbnails, search results, groups of duplicates."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from photosearch import Library
+from photosearch.web.results import Results
+
+if TYPE_CHECKING:
+    from photosearch import DuplicateGroup, Thumbnails
+
+MAX_CONNECTIONS = 4  # a browser sends six requests at once at most
+
+
+class LibraryPool:
+    """Connections to one library, each lent to one thread at a time."""
+
+    def __init__(self, path: Path, max_connections: int = MAX_CONNECTIONS):
+        self._path, self._free = path, threading.Semaphore(max_connections)
+        self._idle: queue.SimpleQueue[Library] = queue.SimpleQueue()
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[Library]:
+        """A connection; waits until one is free."""
+        with self._free:
+            try:
+                library = self._idle.get_nowait()
+            except queue.Empty:
+                library = Library(self._path, create=False)
+            try:
+                yield library
+            finally:
+                self._idle.put(library)
+
+    def close(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+
+class ServerState:
+    """One server's state. Close it; the thumbnails are the caller's."""
+
+    def __init__(self, path: Path, thumbnails: "Thumbnails", albums: Path):
+        """path: the library's. albums: the folder in which albums are made."""
+        self.libraries, self.thumbnails, self.albums = LibraryPool(path), thumbnails, albums
+        self.results = Results()
+        self.duplicates: dict[bool, list[DuplicateGroup]] = {}  # by whether near duplicates are included
+
+    def close(self) -> None:
+        self.libraries.close()
