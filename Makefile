@@ -1,6 +1,7 @@
 # make run PHOTOS=~/Pictures    index a folder, print the birds found
 # make quick                    ruff and the quick tests, in a minute: for the habit
 # make test                     all tests;  make lint: ruff and mypy
+# make texts                    accept the command line's texts as they are: tests/cli/texts/
 # make docs                     rebuild the generated pages from the numbers that commands printed
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
 # make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
@@ -19,7 +20,7 @@ CHANGES ?= 120
 BIN = $(VENV)/bin
 BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile  # a file's tests stay together: they share what they set up
 
-.PHONY: run quick test coverage lint docs clean hostile fuzz audit mutants
+.PHONY: run quick test coverage lint docs texts clean hostile fuzz audit mutants
 
 run: $(VENV)/installed  # a shell that leaves the ~ of PHOTOS=~/Pictures alone is no matter: photosearch expands it
 	$(BIN)/photosearch index "$(PHOTOS)"
@@ -47,6 +48,9 @@ docs: $(VENV)/installed-for-tests
 	$(BIN)/python -m train pages
 	$(BIN)/python -m train document
 	$(BIN)/python -m benchmarks page
+
+texts: $(VENV)/installed-for-tests
+	PHOTOSEARCH_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/cli/test_texts.py
 
 hostile: $(VENV)/installed-for-tests
 	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 $(BIN)/python -m pytest -s --timeout 7200 \

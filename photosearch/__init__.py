@@ -42,11 +42,14 @@ if TYPE_CHECKING:
     )
     from photosearch.index import events
     from photosearch.index.events import Event
+    from photosearch.index.folder_settings import FolderReport
+    from photosearch.index.summary import RunSummary
     from photosearch.judging.csv_rows import format_csv
     from photosearch.judging.marking import UndoneMark
     from photosearch.judging.report import LabelReport
     from photosearch.judging.review_queue import Kind as ReviewKind
     from photosearch.judging.review_queue import ReviewQueue
+    from photosearch.keywords import ExportResult
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import USER_MODEL, Label
@@ -58,31 +61,41 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import Thumbnails
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
-    from photosearch.search.limits import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR
+    from photosearch.search.limits import (
+        FIRST_PAGE,
+        MAX_COUNTED,
+        MAX_PAGE,
+        MAX_PAGE_SIMILAR,
+        PREVIEW_PHOTOS,
+        TABLE_PHOTOS,
+        choose_limits,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_PAGE", "MAX_PAGE_SIMILAR", "SMALL_THUMBNAIL", "USER_MODEL",
-    "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event", "ImageDetails", "Label", "LabelReport", "Library",
-    "Match", "ReportFigures", "ReviewKind", "ReviewQueue", "TextCard", "Thumbnails", "UndoneMark", "Unreadable",
-    "__version__", "add_model", "check_index", "check_installation", "check_rebuild", "default_path",
+    "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
+    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event",
+    "ExportResult", "FolderReport", "ImageDetails", "Label", "LabelReport", "Library", "Match", "ReportFigures",
+    "ReviewKind", "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
+    "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
     "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
     "measure_report", "plot_report", "pull_model", "read_model_card", "rebuild_library", "remove_model",
 ]  # fmt: skip
 
 _MODULES = {  # name -> module, or module:name where it has another name there; all others: api.tools
-    "AlbumResult": "album", "Answer": "search.find", "Card": "models.card", "DEFAULT_MODEL": "models.catalog",
-    "Event": "index.events", "Label": "library.records", "LabelReport": "judging.report", "Library": "api.library",
-    "Match": "library.matching", "TextCard": "models.card", "USER_MODEL": "library.records",
-    "UndoneMark": "judging.marking", "default_path": "api.library", "format_csv": "judging.csv_rows",
-    "DuplicateGroup": "search.duplicates:Group", "FIRST_PAGE": "search.limits", "MAX_PAGE": "search.limits",
-    "MAX_PAGE_SIMILAR": "search.limits", "ImageDetails": "library.images",
-    "LARGE_THUMBNAIL": "photos.thumbnails:LARGE", "ReportFigures": "api.reports",
-    "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
-    "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "Thumbnails": "photos.thumbnails",
-    "Unreadable": "photos.decode", "measure_report": "api.reports",
+    "DEFAULT_MODEL": "models.catalog", "FIRST_PAGE": "search.limits", "LARGE_THUMBNAIL": "photos.thumbnails:LARGE",
+    "MAX_COUNTED": "search.limits", "MAX_PAGE": "search.limits", "MAX_PAGE_SIMILAR": "search.limits",
+    "PREVIEW_PHOTOS": "search.limits", "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "TABLE_PHOTOS": "search.limits",
+    "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
+    "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
+    "FolderReport": "index.folder_settings", "ImageDetails": "library.images", "Label": "library.records",
+    "LabelReport": "judging.report", "Library": "api.library", "Match": "library.matching",
+    "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
+    "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",
+    "UndoneMark": "judging.marking", "Unreadable": "photos.decode", "choose_limits": "search.limits",
+    "default_path": "api.library", "format_csv": "judging.csv_rows", "measure_report": "api.reports",
 }  # fmt: skip
 
 # From version 1.29 on, ONNX Runtime reports each session on Linux to its maker: it keeps a number for this machine

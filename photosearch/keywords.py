@@ -71,7 +71,7 @@ def export_keywords(
     marked: only what was marked, not what is found. short: photo.xmp in place of photo.jpg.xmp. dry_run: write nothing.
     """
     if not names:
-        raise InputError("say which labels to write; for example: photosearch export --xmp bird dog")
+        raise InputError("say which labels to write; for example: photosearch keywords export bird dog")
     known = list_labels(db, model)
     labels = [pick_label(name, known) for name in names]
     folder = None if under is None else check_folder(db, under)

@@ -67,6 +67,10 @@ UNUSED = {  # what the product itself refers to nowhere, each with its reason
     "photosearch.query.score",
 }
 
+# A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
+THROUGH_THE_FACADE = {"cli": {"photosearch.errors", "photosearch.cli", "photosearch.web"}}
+# When the page is converted: {**..., "web": {"photosearch.errors", "photosearch.web"}}
+
 
 def room_of(path: Path) -> str:
     return str(path) if len(path.parts) == 1 else path.parts[0]

@@ -49,12 +49,12 @@ report --precision-recall --label red
 status
 errors
 labels
-truth export
+marks export
 folders
 folders set PHOTOS --exclude *.gif
 index --json
 models
-models use toy
+models default toy
 sample red -n 4 --to SHEET
 judge red --none
 report

@@ -173,7 +173,7 @@ def test_the_commands_go_on_during_an_index(folder: Path) -> None:
     with Database(folder / "s.db") as db, lock_library(db):
         with db.transaction():  # in the middle of a batch
             said = [ended(start(*c)) for c in (("find", "red", "--paths"), ("status",), ("errors",), ("labels",))]
-        said += [ended(start("mark", first, "--is", "red")), ended(start("truth", "export"))]
+        said += [ended(start("mark", first, "--is", "red")), ended(start("marks", "export"))]
     assert [code for code, *_ in said] == [0] * 6
     assert len(said[0][1].splitlines()) == 100
     assert said[-1][1] == f"path,label,present\n{first},red,1\n"

@@ -55,6 +55,15 @@ class Folders:
             self._session.db, os.fspath(folder), settings, lambda name: self._session.load(name).card, reset=reset
         )
 
+    def describe(self, folder: "FolderReport") -> dict[str, str]:
+        """The settings of a folder in words: its models, and what differs from the defaults."""
+        from photosearch.index.folder_settings import describe_settings
+        from photosearch.library.folders import FolderSettings
+
+        default = describe_settings(FolderSettings())
+        words = describe_settings(folder.settings)
+        return {name: text for name, text in words.items() if name == "models" or text != default[name]}
+
     def resolve(self, folder: str | Path) -> str:
         """A folder's path without links, as events name it; an address (s3://...) as it is."""
         from photosearch.photos.remote import real_path

@@ -66,6 +66,16 @@ class Marks:
         folder = None if under is None else check_folder(self._session.db, os.fspath(under))
         return list_marks(self._session.db, label, under=folder)
 
+    def export_csv(self, label: str | None = None, *, under: str | Path | None = None) -> str:
+        """The marks as CSV (path,label,present), as `import_csv` reads it; paths are absolute. Raises InputError."""
+        import io
+
+        from photosearch.judging.truth import write_rows
+
+        text = io.StringIO()
+        write_rows(self.list(label, under=under), text)
+        return text.getvalue()
+
     def set_image(self, image_id: int, label: str, present: bool | None) -> "tuple[Label, bool | None]":
         """Mark an image as `find` names it, None: remove the mark -> (the label meant, its mark before).
 

@@ -1,13 +1,34 @@
-"""The command line: parse, call one function, print. The only room that knows typer and rich.
+"""The command line: parse, call the facade, print. Only this package imports typer and rich.
 
-Results go to stdout, everything else to stderr. Exit 0: done; 1: an error of ours, said in one line; 2: usage;
-130: interrupted. What is heavy is imported by the command that needs it, so that --help answers at once.
+Results go to stdout, everything else to stderr. Exit 0: done; 1: an error, told in one line; 2: usage; 130:
+interrupted. Commands import what they need when they run, so that --help answers at once.
 """
 
-from photosearch.cli import browse, find, index, judging, maintenance
+from photosearch.cli import (
+    browse,
+    duplicates,
+    find,
+    folders,
+    index,
+    keywords,
+    labels,
+    learning,
+    marks,
+    merge,
+    models,
+    reports,
+    samples,
+    status,
+    thresholds,
+    undo,
+    upkeep,
+)
 from photosearch.cli.root import app
 
-__all__ = ["app", "browse", "find", "index", "judging", "main", "maintenance"]  # each file adds its commands to the app
+__all__ = [  # each module adds its commands to the app
+    "app", "browse", "duplicates", "find", "folders", "index", "keywords", "labels", "learning", "main", "marks",
+    "merge", "models", "reports", "samples", "status", "thresholds", "undo", "upkeep",
+]  # fmt: skip
 
 
 def main() -> None:

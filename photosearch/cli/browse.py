@@ -15,19 +15,19 @@ MEGABYTE = 1_000_000
 @app.command("browse")
 def browse_command(
     ctx: typer.Context,
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="On this port; 0 is a free one.")] = 0,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Only print the address.")] = False,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port to listen on, 0 = a free one.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Print the address and open no browser.")] = False,
     albums: Annotated[
-        str, path_option("--albums", metavar="DIR", help="Where albums are made.", show_default=True)
+        str, path_option("--albums", metavar="DIR", help="Folder for albums made in the browser.", show_default=True)
     ] = "photosearch-albums",
     cache_mb: Annotated[
-        int, typer.Option("--cache-mb", metavar="N", min=1, help="Room for thumbnails, beside the library.")
+        int, typer.Option("--cache-mb", metavar="N", min=1, help="Disk space for thumbnails, in megabytes.")
     ] = 500,
     db: Db = None,
 ) -> None:
-    """Search, correct and judge in a browser.
+    """Search, mark and judge photos in a browser.
 
-    Only this machine can reach the page, and only with the address that is printed: it works once. Ctrl-C ends it.
+    The printed address works once, and only on this computer. Press Ctrl-C to end.
     """
     import webbrowser
 
@@ -35,7 +35,7 @@ def browse_command(
 
     def ready(address: str) -> None:
         typer.echo(address)
-        note("Open it in a browser on this machine; it works once. Ctrl-C ends it.")
+        note("Open this address in a browser on this computer; it works once. Press Ctrl-C to end.")
         if not no_open:
             webbrowser.open(address)
 

@@ -1,9 +1,9 @@
-"""What all commands share: the group that turns errors into a line, options of one meaning, which library is meant."""
+"""Shared by all commands: the app, which turns errors into one line, options with one meaning, the library to open."""
 
 import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,20 +12,20 @@ from typer.core import TyperCommand, TyperGroup
 
 from photosearch import __version__
 from photosearch.cli.output import guard_stdout, note
-from photosearch.errors import PhotosearchError
+from photosearch.errors import InputError, PhotosearchError
 
 if TYPE_CHECKING:
     from photosearch import Library
 
 
-ORDER = (  # of the commands in the help: as a person comes to need them
-    "index", "folders", "find", "browse", "labels", "label", "duplicates", "report", "mark", "truth", "sample",
-    "judge", "learn", "export", "models", "merge", "status", "errors", "forget", "rebuild", "doctor",
+ORDER = (  # of the commands in the help: as a user comes to need them
+    "index", "folders", "find", "browse", "labels", "duplicates", "mark", "marks", "sample", "judge", "report",
+    "threshold", "learn", "undo", "keywords", "models", "merge", "status", "errors", "forget", "rebuild", "doctor",
 )  # fmt: skip
 
 
 class _Group(TyperGroup):
-    """Where our errors become one line and an exit code. A bug stays a traceback."""
+    """Turns our errors into one line and an exit code. A bug stays a traceback."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
@@ -43,7 +43,7 @@ class _Group(TyperGroup):
 
 
 class _Command(TyperCommand):
-    """Its help names an argument as a person would: DIR, and neither its type in Python nor brackets in brackets."""
+    """Shows arguments by their names (DIR...) in its help, without their types in Python."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", *(_name(p) if p.required else f"[{_name(p)}]" for p in _arguments(self))]
@@ -52,15 +52,15 @@ class _Command(TyperCommand):
         options = [p.get_help_record(ctx) for p in self.get_params(ctx) if p.param_type_name == "option"]
         for title, rows in (
             ("Arguments", [(p.metavar, p.help) for p in _arguments(self)]),
-            ("Options", [(names, _in_words(help)) for names, help in filter(None, options)]),
+            ("Options", [(names, _format_range(help)) for names, help in filter(None, options)]),
         ):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
 
-def _in_words(help: str) -> str:
-    """[1<=x<=256] as 1 to 256, [x>=1] as 1 or more."""
+def _format_range(help: str) -> str:
+    """[1<=x<=256] -> [1 to 256], [x>=1] -> [1 or more]."""
     help = re.sub(r"([\d.]+)<=x<=([\d.]+)\]$", r"\1 to \2]", help)
     return re.sub(r"x>=([\d.]+)\]$", r"\1 or more]", help)
 
@@ -74,14 +74,14 @@ def _name(argument: Any) -> str:
 
 
 class App(typer.Typer):
-    """A Typer whose commands have the help above."""
+    """A Typer whose commands are _Command."""
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
         return super().command(name, cls=_Command, **options)
 
 
 def _expand(text: str) -> str:
-    """A path as a person types it: a leading ~ is the home folder, also where no shell has seen to it."""
+    """Expand a leading ~, which a shell leaves alone in --option=~/path."""
     return os.path.expanduser(text)
 
 
@@ -99,7 +99,7 @@ def path_argument(*, help: str, metavar: str) -> Any:
 
 
 def model_option(*names: str, help: str) -> Any:
-    """An option whose value is a model: a name, or a file."""
+    """An option whose value is a model's name or file."""
     return typer.Option(*names, parser=_expand, metavar="NAME", help=help, autocompletion=complete_model)
 
 
@@ -116,7 +116,7 @@ def label_argument(*, help: str, metavar: str = "LABEL") -> Any:
 
 
 def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The labels of the library that begin so, for a shell that asks; none where it can't be read."""
+    """The labels that begin so, for the shell; none where the library can't be read."""
     with contextlib.suppress(PhotosearchError, OSError), open_library(ctx, ctx.params.get("db")) as library:
         names = dict.fromkeys(label.name for label in library.labels.list())
         return [name for name in names if name.startswith(incomplete)]
@@ -124,29 +124,29 @@ def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """The models that begin so, by name; a shell that gets none offers files."""
-    from photosearch.models.catalog import list_added, list_shipped
+    """The names of models that begin so; a shell that gets none offers files."""
+    import photosearch
 
-    with contextlib.suppress(OSError):
-        return [name for name in (*list_shipped(), *list_added()) if name.startswith(incomplete)]
+    with contextlib.suppress(PhotosearchError, OSError):
+        names = (*photosearch.list_included_models(), *photosearch.list_added_models())
+        return [name for name in names if name.startswith(incomplete)]
     return []
 
 
 Db = Annotated[
     Path | None,
-    typer.Option(
-        "--db", parser=_expand_path, metavar="FILE", help="The library's file.", show_default="in your data folder"
-    ),
+    typer.Option("--db", parser=_expand_path, metavar="FILE", help="Library file.", show_default="in your data folder"),
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Under = Annotated[str | None, path_option("--under", metavar="DIR", help="Only photos in this folder and below.")]
-OneModel = Annotated[str | None, model_option("--model", help="Ask this model, in place of the one that answers.")]
+Under = Annotated[str | None, path_option("--under", metavar="DIR", help="Only photos in this folder or below it.")]
+OneModel = Annotated[str | None, model_option("--model", help="Use this model instead of the default.")]
 
 app = App(
     cls=_Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: a third of the time, and no types in it
+    rich_markup_mode=None,  # plain help takes a third of the time, and shows no types
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Find the photos you describe, in your own folders, on your own machine.",
 )
@@ -165,18 +165,30 @@ def _top(
         bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass  # library_path looks for --db here
+    pass  # library_path reads --db from here
+
+
+def choose_one(options: Mapping[str, bool]) -> None:
+    """Raises InputError where more than one of these options is given."""
+    if len(given := [name for name, value in options.items() if value]) > 1:
+        raise InputError(f"{' and '.join(given)} can't be combined; choose one")
+
+
+def refuse(options: Mapping[str, object], reason: str) -> None:
+    """Raises InputError where one of these options is given."""
+    if given := [name for name, value in options.items() if value not in (None, False, [])]:
+        raise InputError(f"{reason}; leave out {', '.join(given)}")
 
 
 def open_library(ctx: typer.Context, db: Path | None, *, create: bool = False) -> "Library":
-    """The library that is meant, opened. create: made, where there is none. Raises StoreError."""
+    """Open the library that is meant. create: make a missing one. Raises StoreError."""
     from photosearch import Library
 
     return Library(library_path(ctx, db), create=create)
 
 
 def library_path(ctx: typer.Context, db: Path | None) -> Path:
-    """The library that is meant: --db after the command, else before it, else PHOTOSEARCH_DB, else the user's own."""
+    """--db after the command, else before it, else PHOTOSEARCH_DB, else the user's own library."""
     from photosearch import default_path
 
     above: Any = ctx.parent

@@ -39,7 +39,7 @@ class FolderReport:
         counts = self.counts
         return {
             "path": self.path, "photos": counts.photos, "unreadable": counts.unreadable, "removed": counts.removed,
-            "excluded": counts.excluded, "there": self.present, "settings": self.settings.to_dict(),
+            "excluded": counts.excluded, "present": self.present, "settings": self.settings.to_dict(),
         }  # fmt: skip
 
 

@@ -277,5 +277,5 @@ def _suggest_marking(label: str, not_scored: int) -> str:
         return f"none of the {not_scored:,} photos that you marked has a score for {label}; index them first"
     return (
         f"no photos are marked for {label} yet; mark some: photosearch mark PHOTO --is {label}, or import marks: "
-        f"photosearch truth import FILE.csv, or draw photos to judge: photosearch sample {label} -n 60"
+        f"photosearch marks import FILE.csv, or draw photos to judge: photosearch sample {label} -n 60"
     )

@@ -1,8 +1,7 @@
-"""What a person at a terminal has: a folder of photos, two toy models, a library that isn't made yet, the command."""
+"""An environment for the command line: a folder of photos, two toy models, a library not created yet, a runner."""
 
 import json
 import os
-import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ COUNTS = dict.fromkeys(
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CliEnv:
     """`model` is called toy; `other`, from another file, gives the same scores."""
 
     folder: Path
@@ -29,20 +28,21 @@ class Desk:
     library: Path
 
     def run(self, *arguments: object, **options: object) -> Result:
-        return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False, **options)
+        words = [str(a) for a in arguments]
+        return CliRunner().invoke(app, words, prog_name="photosearch", catch_exceptions=False, **options)
 
     def index(self, *arguments: object) -> Result:
         return self.run("index", self.photos, "--model", self.model, *arguments)
 
 
-def make_desk(folder: Path) -> Desk:
+def make_cli_env(folder: Path) -> CliEnv:
     photos = folder / "photos"
     photo(photos / "red.jpg", "red")
     photo(photos / "2019" / "white.png", "white")
     photo(photos / "2019" / "blue.webp", "blue", lossless=True)
     model = write_toy(folder / "toy.onnx")
     other = write_toy(folder / "other.onnx", toy_card(name="other"))
-    return Desk(folder, photos, model, other, folder / "data" / "library.db")
+    return CliEnv(folder, photos, model, other, folder / "data" / "library.db")
 
 
 def counts(result: Result) -> dict[str, object]:
@@ -57,10 +57,18 @@ def names(result: Result) -> list[str]:
     return [os.path.basename(row["path"]) for row in json.loads(result.stdout)]
 
 
-def said(result: Result) -> list[str]:
-    """The lines on stderr, seconds and rates left out: `1.4 s, 3 photos/s` is S."""
+def notes(result: Result) -> list[str]:
+    """The lines on stderr of a command that succeeded."""
     assert result.exit_code == 0, result.output
-    return [re.sub(r"\d+\.\d s(, [\d,.]+ photos/s)?", "S", line) for line in result.stderr.splitlines()]
+    return result.stderr.splitlines()
+
+
+def fail(result: Result) -> str:
+    """The one line of an error of ours, which prints no result, without the program's name."""
+    assert (result.exit_code, result.stdout) == (1, ""), result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("photosearch: ")
+    return line.removeprefix("photosearch: ")
 
 
 def photosearch(*arguments: object, **options: object) -> subprocess.Popen[str]:

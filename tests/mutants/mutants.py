@@ -168,13 +168,13 @@ def run_tests(tree: Path, tests: Sequence[str], limit: float, *, only: str = QUI
 def ignore_options(jobs: int) -> int:
     """Run each option's tests on a command line that takes no notice of it -> 1 where they pass all the same."""
     sys.path.insert(0, str(ROOT / "tests" / "cli"))
-    from option_coverage import claims
+    from option_coverage import read_coverage
 
-    def notice(claim: tuple[str, list[str]]) -> bool:
-        option, tests = claim
+    def notice(covered: tuple[str, list[str]]) -> bool:
+        option, tests = covered
         return run_tests(tree, [*tests, "-p", "ignore_option"], 300, only="", IGNORED_OPTION=option) != 0
 
-    known = claims()
+    known = read_coverage()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         tree = Path(shutil.copytree(ROOT, Path(folder, "tree"), ignore=LEAVE))  # what ignores --to writes where it is
         passed = [option for option, noticed in zip(known, pool.map(notice, known.items()), strict=True) if not noticed]

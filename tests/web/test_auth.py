@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_env import Desk, photosearch
+from cli_env import CliEnv, photosearch
 from http_client import HttpClient, HttpResponse, run_server
 from toy import photo
 
@@ -51,8 +51,8 @@ def test_login_is_denied_with_wrong_token(client: HttpClient, token: str) -> Non
     assert "set-cookie" not in response.headers
 
 
-def test_login_works_once_and_sets_strict_cookie(desk: Desk) -> None:
-    with run_server(desk.library, log_in=False) as client:
+def test_login_works_once_and_sets_strict_cookie(cli_env: CliEnv) -> None:
+    with run_server(cli_env.library, log_in=False) as client:
         target = client.login_target
         assert re.fullmatch(r"/login\?token=[\w-]{43}", target), "256 bits of it"
         response = client.log_in()
@@ -148,11 +148,11 @@ def test_post_without_json_object_is_refused(client: HttpClient, body: bytes) ->
 @pytest.mark.parametrize(
     "name", ["", "..", ".hidden", "a/b", "/etc", "C:\\x", "a\0b", "a\nb", "x" * 300, " ", "a\ud800b"]
 )
-def test_album_name_that_is_a_path_is_refused(desk: Desk, client: HttpClient, name: str) -> None:
+def test_album_name_that_is_a_path_is_refused(cli_env: CliEnv, client: HttpClient, name: str) -> None:
     result = client.get_json("find?words=red")["result"]
     error = client.post_error("album", result=result, indices=None, name=name, how="copy")
     assert error.startswith("choose another album name")
-    assert not (desk.folder / "albums").exists()
+    assert not (cli_env.folder / "albums").exists()
 
 
 def test_every_response_has_security_headers(client: HttpClient) -> None:
@@ -176,8 +176,8 @@ def test_pages_name_no_other_server() -> None:
     assert {url for url in urls if "www.w3.org/2000/svg" not in url} == set()
 
 
-def test_names_with_markup_are_sent_as_data(desk: Desk, client: HttpClient) -> None:
-    with Library(desk.library) as library:
+def test_names_with_markup_are_sent_as_data(cli_env: CliEnv, client: HttpClient) -> None:
+    with Library(cli_env.library) as library:
         label = library.labels.add("<b>", "a blue thing")
     try:
         photos = client.get_json("find?words=blue")["photos"]
@@ -189,7 +189,7 @@ def test_names_with_markup_are_sent_as_data(desk: Desk, client: HttpClient) -> N
         for target in TARGETS[:4]:
             assert b"<script>.jpg" not in client.send("GET", f"{target}?label=<b>&words=<script>").body
     finally:
-        with Library(desk.library) as library:
+        with Library(cli_env.library) as library:
             library.labels.remove("<b>")
 
 
@@ -205,13 +205,13 @@ def test_server_listens_on_loopback_only(client: HttpClient) -> None:
     assert listening == [f"0100007F:{client.port:04X}"]
 
 
-def test_server_opens_no_connection(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_opens_no_connection(cli_env: CliEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An audit hook logs each socket that is created, bound or connected, and each name that is resolved."""
     (tmp_path / "sitecustomize.py").write_text(SOCKET_LOGGER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(package.__file__).parents[1])]))
     monkeypatch.setenv("SOCKET_LOG", str(tmp_path / "log"))
-    shutil.rmtree(desk.library.with_name("library.db.thumbnails"), ignore_errors=True)  # so that decoders start, too
-    with run_server(desk.library, "--albums", tmp_path / "albums") as client:
+    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # so that decoders start, too
+    with run_server(cli_env.library, "--albums", tmp_path / "albums") as client:
         for target in TARGETS:
             assert client.send("GET", target).status == 200
         for target in ("find?words=black&min_similarity=-1", "duplicates", "details?image_id=1"):
@@ -227,8 +227,8 @@ def test_server_opens_no_connection(desk: Desk, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.option("browse --port", "browse --db")
-def test_second_server_has_own_port_and_cookie(desk: Desk, client: HttpClient) -> None:
-    with run_server(desk.library) as second:
+def test_second_server_has_own_port_and_cookie(cli_env: CliEnv, client: HttpClient) -> None:
+    with run_server(cli_env.library) as second:
         assert second.port != client.port
         assert second.cookie != client.cookie
         assert is_denied(second.send("GET", "/", cookie=client.cookie))
@@ -236,18 +236,18 @@ def test_second_server_has_own_port_and_cookie(desk: Desk, client: HttpClient) -
         assert is_denied(second.send("GET", "/", cookie=renamed))
         both = f"{client.cookie}; {second.cookie}"
         assert second.send("GET", "/", cookie=both).status == client.send("GET", "/", cookie=both).status == 200
-        third = photosearch("browse", "--no-open", "--db", desk.library, "--port", second.port)
+        third = photosearch("browse", "--no-open", "--db", cli_env.library, "--port", second.port)
         out, err = third.communicate(timeout=60)
         assert (third.returncode, out) == (1, "")
         assert err == (f"photosearch: can't listen on port {second.port}: Address already in use; "
                        "omit --port to pick one\n")  # fmt: skip
 
 
-def test_server_answers_while_an_index_run_writes(desk: Desk, client: HttpClient) -> None:
+def test_server_answers_while_an_index_run_writes(cli_env: CliEnv, client: HttpClient) -> None:
     before = len(client.get_json("find?words=red")["photos"])
     for i in range(30):
-        photo(desk.photos / "later" / f"{i}.png", "red", size=(50 + i, 40))
-    run = photosearch("index", desk.photos, "--quiet")
+        photo(cli_env.photos / "later" / f"{i}.png", "red", size=(50 + i, 40))
+    run = photosearch("index", cli_env.photos, "--quiet")
     requests, was_running = 0, False
     while run.poll() is None or not requests:
         was_running = was_running or client.get_json("status")["running"]
@@ -264,13 +264,13 @@ def test_server_answers_while_an_index_run_writes(desk: Desk, client: HttpClient
     client.post_json("mark", image_id=1, label="red", present=None)
 
 
-def test_server_reads_a_library_that_another_program_has_locked(desk: Desk, client: HttpClient) -> None:
+def test_server_reads_a_library_that_another_program_has_locked(cli_env: CliEnv, client: HttpClient) -> None:
     lock = (
         "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN IMMEDIATE'); "
         "print('locked', flush=True); sys.stdin.readline()"
     )
     locker = subprocess.Popen(
-        [sys.executable, "-c", lock, desk.library], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", lock, cli_env.library], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         assert locker.stdout is not None
@@ -282,8 +282,8 @@ def test_server_reads_a_library_that_another_program_has_locked(desk: Desk, clie
         locker.communicate("unlock\n")
 
 
-def test_sigint_ends_the_server_with_exit_code_zero(desk: Desk) -> None:
-    with run_server(desk.library) as client:
+def test_sigint_ends_the_server_with_exit_code_zero(cli_env: CliEnv) -> None:
+    with run_server(cli_env.library) as client:
         assert client.send("GET", "/thumbnails/1").status == 200
     assert client.process.returncode == 0
     assert not os.path.exists(f"/proc/{client.process.pid}")

@@ -8,7 +8,7 @@ from unittest.mock import ANY
 
 import numpy as np
 import pytest
-from cli_env import Desk
+from cli_env import CliEnv
 from http_client import HttpClient, run_server
 from PIL import Image
 
@@ -27,9 +27,9 @@ def find_image(client: HttpClient, name: str) -> int:
 
 
 @pytest.fixture
-def clean(desk: Desk, client: HttpClient) -> None:
+def clean(cli_env: CliEnv, client: HttpClient) -> None:
     """No marks, an empty undo log, the model's own threshold."""
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         for mark in library.marks.list():
             library.marks.remove([mark.path], [mark.label])
         while library.marks.count_undo_steps():
@@ -42,9 +42,9 @@ def clean(desk: Desk, client: HttpClient) -> None:
 # ---- search
 
 
-def test_find_gives_what_the_command_prints(desk: Desk, client: HttpClient) -> None:
+def test_find_gives_what_the_command_prints(cli_env: CliEnv, client: HttpClient) -> None:
     found = client.get_json("find?words=red+and+not+blue")
-    printed = json.loads(desk.run("find", "red and not blue", "--json").stdout)
+    printed = json.loads(cli_env.run("find", "red and not blue", "--json").stdout)
     assert [photo["path"] for photo in found["photos"]] == [row["path"] for row in printed]
     assert [photo["score"] for photo in found["photos"]] == [round(row["score"], 4) for row in printed]
     assert (found["ranked_by"], found["models"], found["is_user_label"]) == ("label", ["toy"], False)
@@ -67,14 +67,14 @@ def test_find_like_takes_image_ids_and_no_paths(client: HttpClient) -> None:
     assert client.get_error("find?like=/etc/passwd") == "'/etc/passwd' is not a valid number"
 
 
-def test_find_filters_by_date_and_folder(desk: Desk, client: HttpClient) -> None:
+def test_find_filters_by_date_and_folder(cli_env: CliEnv, client: HttpClient) -> None:
     dated = client.get_json(f"{ALL}&since=2020-05-02&until=2020-05-03")["photos"]
     assert sorted(names(dated)) == ["IMG_20200502_120000.png", "IMG_20200503_120000.png"]
     folders = {folder["path"]: folder["id"] for folder in client.get_json("folders")}
-    assert list(folders) == [str(desk.photos), *(str(desk.photos / name) for name in ("2019", "2020"))]
-    inside = client.get_json(f"find?words=red&under={folders[str(desk.photos / '2019')]}")["photos"]
+    assert list(folders) == [str(cli_env.photos), *(str(cli_env.photos / name) for name in ("2019", "2020"))]
+    inside = client.get_json(f"find?words=red&under={folders[str(cli_env.photos / '2019')]}")["photos"]
     assert names(inside) == ["white.png"]
-    assert "no longer in the library" in client.get_error(f"find?words=red&under={desk.photos}")
+    assert "no longer in the library" in client.get_error(f"find?words=red&under={cli_env.photos}")
     newest = client.get_json(f"{ALL}&since=2020&until=2020&sort=date")["photos"]
     assert [photo["taken"][:10] for photo in newest] == ["2020-05-04", "2020-05-03", "2020-05-02", "2020-05-01"]
 
@@ -87,9 +87,9 @@ def test_find_filters_by_date_and_folder(desk: Desk, client: HttpClient) -> None
     ],
 )  # fmt: skip
 def test_find_gives_the_error_that_the_command_prints(
-    desk: Desk, client: HttpClient, query: str, arguments: list[str]
+    cli_env: CliEnv, client: HttpClient, query: str, arguments: list[str]
 ) -> None:
-    result = desk.run("find", *arguments)
+    result = cli_env.run("find", *arguments)
     assert result.stderr == f"photosearch: {client.get_error(f'find?{query}')}\n"
 
 
@@ -134,49 +134,49 @@ def test_complete_suggests_labels(client: HttpClient) -> None:
 # ---- one photo
 
 
-def test_details_give_files_scores_and_marks(desk: Desk, client: HttpClient, clean: None) -> None:
+def test_details_give_files_scores_and_marks(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
     white = find_image(client, "white.png")
     client.post_json("mark", image_id=white, label="red", present=False)
     details = client.get_json(f"details?image_id={white}&label=red")
-    paths = {str(desk.photos / "2019" / "white.png"), str(desk.photos / "copy.png")}
+    paths = {str(cli_env.photos / "2019" / "white.png"), str(cli_env.photos / "copy.png")}
     assert {file["path"]: file["unavailable"] for file in details["files"]} == dict.fromkeys(paths)
     assert (details["width"], details["height"], details["taken"], details["marks"]) == (64, 48, None, {"red": False})
     scores = {(score["label"], score["model"], score["score"]) for score in details["scores"]}
     assert scores >= {("red", "toy", 1.0), ("blue", "other", 1.0)}
 
 
-def test_thumbnails_are_jpegs_in_two_sizes_and_cached(desk: Desk, client: HttpClient) -> None:
+def test_thumbnails_are_jpegs_in_two_sizes_and_cached(cli_env: CliEnv, client: HttpClient) -> None:
     red = find_image(client, "IMG_20200501_120000.png")
     small, large = (client.send("GET", f"/thumbnails/{red}{size}") for size in ("", "?size=large"))
     assert small.headers["content-type"] == large.headers["content-type"] == "image/jpeg"
     assert small.body[:2] == large.body[:2] == b"\xff\xd8"
     assert len(small.body) < len(large.body) < 50_000
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         cached = {file.name.partition("-")[2] for file in library.thumbnails_folder.iterdir()}
     assert {"320.jpg", "1600.jpg"} <= cached
 
 
 @pytest.mark.option("browse --cache-mb")
-def test_thumbnail_cache_stays_within_its_limit(desk: Desk) -> None:
-    folder = desk.library.with_name("library.db.thumbnails")
-    with Library(desk.library) as library:
+def test_thumbnail_cache_stays_within_its_limit(cli_env: CliEnv) -> None:
+    folder = cli_env.library.with_name("library.db.thumbnails")
+    with Library(cli_env.library) as library:
         content_hash, _ = library.find_files(1) or (b"", [])
     folder.mkdir(mode=0o700, exist_ok=True)
     for i in range(5):
         (folder / f"{i:064x}-320.jpg").write_bytes(bytes(400_000))
         os.utime(folder / f"{i:064x}-320.jpg", ns=(i, i))
     (folder / f"{content_hash.hex()}-320.jpg").unlink(missing_ok=True)
-    with run_server(desk.library, "--cache-mb", 1) as client:
+    with run_server(cli_env.library, "--cache-mb", 1) as client:
         assert client.send("GET", "/thumbnails/1").status == 200
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 1_000_000
     assert (folder / f"{4:064x}-320.jpg").exists(), "the most recently used stay"
 
 
-def test_missing_file_gives_its_reason(desk: Desk, client: HttpClient) -> None:
+def test_missing_file_gives_its_reason(cli_env: CliEnv, client: HttpClient) -> None:
     blue = find_image(client, "IMG_20200503_120000.png")
-    path = desk.photos / "2020" / "IMG_20200503_120000.png"
-    shutil.rmtree(desk.library.with_name("library.db.thumbnails"), ignore_errors=True)  # the cache would have it
-    moved = path.rename(desk.folder / "moved.png")
+    path = cli_env.photos / "2020" / "IMG_20200503_120000.png"
+    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # the cache would have it
+    moved = path.rename(cli_env.folder / "moved.png")
     try:
         response = client.send("GET", f"/thumbnails/{blue}")
         assert (response.status, response.body) == (404, b"no such file or directory")
@@ -206,29 +206,29 @@ def test_marks_change_the_report_and_undo_restores_them(client: HttpClient, clea
     assert client.get_json("report?label=red")["figures"] is None
 
 
-def test_page_and_command_share_the_undo_log(desk: Desk, client: HttpClient, clean: None) -> None:
+def test_page_and_command_share_the_undo_log(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
     red, blue = find_image(client, "red.jpg"), find_image(client, "blue.webp")
     client.post_json("mark", image_id=red, label="red", present=True)
-    two = [desk.photos / "red.jpg", desk.photos / "2019" / "blue.webp"]
-    assert desk.run("mark", *two, "--not", "red").exit_code == 0
+    two = [cli_env.photos / "red.jpg", cli_env.photos / "2019" / "blue.webp"]
+    assert cli_env.run("mark", *two, "--not", "red").exit_code == 0
     client.post_json("mark", image_id=blue, label="red", present=True)
     assert client.get_json("status")["undo_steps"] == 3
 
     assert client.post_json("undo")["marks"] == [{"image_id": blue, "label": "red", "present": False}]
-    with run_server(desk.library) as second:
+    with run_server(cli_env.library) as second:
         undone = second.post_json("undo")
     assert sorted(undone["marks"], key=lambda mark: int(mark["image_id"] != red)) == [
         {"image_id": red, "label": "red", "present": True}, {"image_id": blue, "label": "red", "present": None},
     ]  # fmt: skip
     assert client.get_json("status")["undo_steps"] == undone["undo_steps"] == 1
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         (mark,) = library.marks.undo()
     assert (mark.image_id, mark.present) == (red, None)
     assert client.get_json("status")["undo_steps"] == 0
     assert client.post_error("undo") == "nothing to undo"
 
 
-def test_report_shows_a_threshold_before_it_is_saved(desk: Desk, client: HttpClient, clean: None) -> None:
+def test_report_shows_a_threshold_before_it_is_saved(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
     for name, present in (("red.jpg", True), ("white.png", False), ("blue.webp", False)):
         client.post_json("mark", image_id=find_image(client, name), label="red", present=present)
     own = {"label": "red", "model": "toy", "threshold": 0.5, "saved": False}
@@ -238,7 +238,7 @@ def test_report_shows_a_threshold_before_it_is_saved(desk: Desk, client: HttpCli
     figures = client.get_json("report?label=red&threshold=0.999")["figures"]
     assert (figures["tp"], figures["fp"], figures["precision"]) == (0, 1, 0.0)
     assert len(figures["intervals"]["precision"]) == 2
-    printed = json.loads(desk.run("report", "--label", "red", "--threshold", "0.999", "--json").stdout)
+    printed = json.loads(cli_env.run("report", "--label", "red", "--threshold", "0.999", "--json").stdout)
     assert {key: value for key, value in printed.items() if key != "mistakes"} == figures
     saved = client.post_json("threshold", label="red", threshold=0.999)
     assert saved == own | {"threshold": 0.999, "saved": True}
@@ -275,11 +275,11 @@ def test_queue_of_each_kind(client: HttpClient, clean: None) -> None:
 
 
 @pytest.mark.option("browse --albums")
-def test_album_has_the_chosen_photos_or_all(desk: Desk, client: HttpClient) -> None:
+def test_album_has_the_chosen_photos_or_all(cli_env: CliEnv, client: HttpClient) -> None:
     found = client.get_json("find?words=blue")
     result, n = found["result"], len(found["photos"])
     album = client.post_json("album", result=result, indices=[0], name="one & only", how="copy")
-    folder = desk.folder / "albums" / "one & only"
+    folder = cli_env.folder / "albums" / "one & only"
     assert album == {"folder": str(folder), "created": 1, "existing": 0, "missing": 0}
     assert os.listdir(folder) == [found["photos"][0]["name"]]
     linked = client.post_json("album", result=result, indices=None, name="all", how="link")
@@ -290,11 +290,11 @@ def test_album_has_the_chosen_photos_or_all(desk: Desk, client: HttpClient) -> N
 
 
 @pytest.mark.parametrize("indices", [[99], ["/etc/passwd"], [-1], [True], "0", 7])
-def test_album_of_unknown_photos_is_refused(desk: Desk, client: HttpClient, indices: object) -> None:
+def test_album_of_unknown_photos_is_refused(cli_env: CliEnv, client: HttpClient, indices: object) -> None:
     result = client.get_json("find?words=blue")["result"]
     error = client.post_error("album", result=result, indices=indices, name="x", how="copy")
     assert error == "no such photo in these results" or error.endswith("is not a valid number")
-    assert not (desk.folder / "albums" / "x").exists()
+    assert not (cli_env.folder / "albums" / "x").exists()
 
 
 def test_duplicates_are_grouped_best_first(client: HttpClient) -> None:
@@ -305,12 +305,12 @@ def test_duplicates_are_grouped_best_first(client: HttpClient) -> None:
     ]  # fmt: skip
 
 
-def test_duplicates_of_two_tabs_do_not_mix(desk: Desk, tmp_path: Path) -> None:
+def test_duplicates_of_two_tabs_do_not_mix(cli_env: CliEnv, tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
     for side in (256, 320):
         noise.resize((side, side), Image.Resampling.BICUBIC).save(tmp_path / f"{side}.png")
     with Library(tmp_path / "near.db") as library:
-        list(library.index(tmp_path, models=[str(desk.model)]))
+        list(library.index(tmp_path, models=[str(cli_env.model)]))
     with run_server(tmp_path / "near.db") as client:
         assert client.get_json("duplicates?near=no")["total"] == 0
         assert client.get_json("duplicates?near=yes&first=1") == {"total": 1, "spare_bytes": ANY, "groups": []}
@@ -319,9 +319,9 @@ def test_duplicates_of_two_tabs_do_not_mix(desk: Desk, tmp_path: Path) -> None:
         assert client.get_json("duplicates?near=no&first=1")["total"] == 0
 
 
-def test_unreadable_photos_have_a_reason(desk: Desk, client: HttpClient) -> None:
+def test_unreadable_photos_have_a_reason(cli_env: CliEnv, client: HttpClient) -> None:
     (photo,) = client.get_json("unreadable")
-    assert photo["path"] == str(desk.photos / "broken.jpg")
+    assert photo["path"] == str(cli_env.photos / "broken.jpg")
     assert photo["reason"] == "not a photo in a known format"
 
 
@@ -331,14 +331,14 @@ def test_status_counts_photos_and_tells_whether_an_index_runs(client: HttpClient
 
 
 @pytest.mark.option("browse --no-open")
-def test_browse_opens_the_browser_without_no_open(desk: Desk, tmp_path: Path) -> None:
+def test_browse_opens_the_browser_without_no_open(cli_env: CliEnv, tmp_path: Path) -> None:
     (tmp_path / "opener").write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     (tmp_path / "opener").chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BROWSER", str(tmp_path / "opener"))
-        with run_server(desk.library) as client:
+        with run_server(cli_env.library) as client:
             assert client.send("GET", "/").status == 200
         assert not (tmp_path / "opened").exists()
-        with run_server(desk.library, opens=True) as client:
+        with run_server(cli_env.library, opens=True) as client:
             assert client.send("GET", "/").status == 200
     assert (tmp_path / "opened").read_text() == f"{client.address}\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_env import Desk
+from cli_env import CliEnv
 from http_client import run_server
 
 from benchmarks.library import build
@@ -50,9 +50,9 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def logged_in(chromium: Any, desk: Desk) -> Iterator[tuple[str, Any]]:
+def logged_in(chromium: Any, cli_env: CliEnv) -> Iterator[tuple[str, Any]]:
     """(the server's origin, a browser's storage state after it opened the printed address)."""
-    with run_server(desk.library, "--albums", desk.folder / "albums", log_in=False) as client:
+    with run_server(cli_env.library, "--albums", cli_env.folder / "albums", log_in=False) as client:
         context = chromium.new_context()
         page = context.new_page()
         page.goto(client.address)
@@ -143,7 +143,9 @@ def test_every_page_is_accessible(open_tab: Any, tmp_path: Path, device: str, sc
     assert is_dark == (scheme == "dark")
 
 
-def test_marks_by_click_and_key_change_the_report_and_are_undone(open_tab: Any, desk: Desk, tmp_path: Path) -> None:
+def test_marks_by_click_and_key_change_the_report_and_are_undone(
+    open_tab: Any, cli_env: CliEnv, tmp_path: Path
+) -> None:
     tab = open_tab()
     page = tab.open("/?words=red", ".tile .yes")
     expect(page.locator("#summary")).to_have_text("4 photos")
@@ -157,7 +159,7 @@ def test_marks_by_click_and_key_change_the_report_and_are_undone(open_tab: Any, 
     page.keyboard.press("n")
     page.wait_for_selector(".no[aria-pressed=true]")
     assert "marked as not red" in page.evaluate("document.activeElement.ariaLabel")
-    assert json.loads(desk.run("report", "--label", "red", "--json").stdout)["precision"] == 0.5
+    assert json.loads(cli_env.run("report", "--label", "red", "--json").stdout)["precision"] == 0.5
 
     page = tab.open("/judge?label=red", "#shares tr")
     check(page, "judge-report", "desktop", "light", tmp_path)
@@ -167,7 +169,7 @@ def test_marks_by_click_and_key_change_the_report_and_are_undone(open_tab: Any, 
     expect(page.locator("#shares td").first).not_to_have_text("50.0 %")
     page.click("#save")
     expect(page.locator("#saved")).to_contain_text("1.0000, saved by you")
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         assert library.labels.get("red").threshold == 1.0
     page.click("#reset")
     expect(page.locator("#saved")).to_contain_text("the model's own")
@@ -180,16 +182,16 @@ def test_marks_by_click_and_key_change_the_report_and_are_undone(open_tab: Any, 
         page.keyboard.press("u")
     page.wait_for_selector("#undo[disabled]")
     page.wait_for_selector("#no-marks:not([hidden])")
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         assert library.marks.list("red") == []
 
 
-def test_undo_button_takes_back_marks_of_the_command_line(open_tab: Any, desk: Desk) -> None:
+def test_undo_button_takes_back_marks_of_the_command_line(open_tab: Any, cli_env: CliEnv) -> None:
     page = open_tab().open("/?words=red", ".tile .yes")
     page.click(".tile:nth-child(1) .yes")
     page.wait_for_selector(".tile:nth-child(1) .yes[aria-pressed=true]")
-    paths = desk.run("find", "red", "--paths").stdout.splitlines()
-    assert desk.run("mark", *paths[1:3], "--not", "red").exit_code == 0
+    paths = cli_env.run("find", "red", "--paths").stdout.splitlines()
+    assert cli_env.run("mark", *paths[1:3], "--not", "red").exit_code == 0
     page.click("#undo")
     expect(page.locator("#message")).to_have_text("Undone: 2 marks")
     page.wait_for_selector(".tile:nth-child(1) .yes[aria-pressed=true]")
@@ -236,8 +238,8 @@ def test_description_without_close_matches_offers_the_closest(open_tab: Any, tmp
     expect(page.locator("#summary")).to_contain_text("closest match")
 
 
-def test_names_with_markup_are_shown_as_text(open_tab: Any, desk: Desk) -> None:
-    with Library(desk.library) as library:
+def test_names_with_markup_are_shown_as_text(open_tab: Any, cli_env: CliEnv) -> None:
+    with Library(cli_env.library) as library:
         library.labels.add("<b>", "a blue thing")
     try:
         tab = open_tab()
@@ -252,7 +254,7 @@ def test_names_with_markup_are_shown_as_text(open_tab: Any, desk: Desk) -> None:
         assert page.locator("#label").input_value() == "<b>"
         assert tab.count("main b, dialog b, body script:not([src])") == 0
     finally:
-        with Library(desk.library) as library:
+        with Library(cli_env.library) as library:
             library.labels.remove("<b>")
 
 
@@ -267,14 +269,14 @@ def test_page_runs_no_injected_script(chromium: Any, logged_in: tuple[str, Any])
     context.close()
 
 
-def test_album_is_created_from_the_page(open_tab: Any, desk: Desk) -> None:
+def test_album_is_created_from_the_page(open_tab: Any, cli_env: CliEnv) -> None:
     page = open_tab().open("/?words=blue", ".tile img")
     page.click("#album")
     page.fill("#album-name", "all the blue")
     page.check("input[value=link]")
     page.click("#album-dialog button[type=submit]")
     page.wait_for_selector("#message:not([hidden])")
-    folder = desk.folder / "albums" / "all the blue"
+    folder = cli_env.folder / "albums" / "all the blue"
     assert page.locator("#message").inner_text() == f"{folder}: {len(list(folder.iterdir()))} links"
 
 
@@ -300,12 +302,12 @@ def test_ten_thousand_photos_take_a_screenful_of_elements(chromium: Any, tmp_pat
 
 @pytest.mark.parametrize(("device", "scheme"), AXE_VARIANTS)
 def test_exported_pages_are_accessible_and_work_offline(
-    chromium: Any, desk: Desk, tmp_path: Path, device: str, scheme: str
+    chromium: Any, cli_env: CliEnv, tmp_path: Path, device: str, scheme: str
 ) -> None:
     marks = {"red.jpg": True, "copy.png": False, "2019/blue.webp": True}
-    with Library(desk.library) as library:
+    with Library(cli_env.library) as library:
         for name, present in marks.items():
-            library.marks.add(desk.photos / name, **{"positive" if present else "negative": ["red"]})
+            library.marks.add(cli_env.photos / name, **{"positive" if present else "negative": ["red"]})
         export_found(library, library.find("blue"), tmp_path / "found.html")
         export_report(library, library.report("red"), tmp_path / "report.html")
         for _ in marks:

@@ -10,7 +10,7 @@ from base64 import b64decode
 from pathlib import Path
 
 import pytest
-from cli_env import Desk, photosearch
+from cli_env import CliEnv, photosearch
 from toy import photo
 
 from photosearch import Library
@@ -18,16 +18,16 @@ from photosearch.web.html_export import export_found
 
 
 @pytest.fixture
-def here(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(cli_env: CliEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.mark.option("find --html")
-def test_export_has_every_found_photo_with_its_thumbnail(desk: Desk, here: Path) -> None:
-    result = desk.run("find", "blue", "--html", "blue.html")
+def test_export_has_every_found_photo_with_its_thumbnail(cli_env: CliEnv, here: Path) -> None:
+    result = cli_env.run("find", "blue", "--html", "blue.html")
     assert (result.exit_code, result.stdout) == (0, "")
-    paths = desk.run("find", "blue", "--paths").stdout.splitlines()
+    paths = cli_env.run("find", "blue", "--paths").stdout.splitlines()
     assert re.fullmatch(rf"blue.html: {len(paths)} photos, [\d.]+ .B\n", result.stderr)
     text = (here / "blue.html").read_text()
     thumbnails = re.findall(r'<img src="data:image/jpeg;base64,([\w+/=]+)"', text)
@@ -38,8 +38,8 @@ def test_export_has_every_found_photo_with_its_thumbnail(desk: Desk, here: Path)
     assert oct((here / "blue.html").stat().st_mode & 0o777) == "0o600"
 
 
-def test_export_loads_nothing_and_runs_its_own_script_only(desk: Desk, here: Path) -> None:
-    desk.run("find", "blue", "--html", "blue.html")
+def test_export_loads_nothing_and_runs_its_own_script_only(cli_env: CliEnv, here: Path) -> None:
+    cli_env.run("find", "blue", "--html", "blue.html")
     text = (here / "blue.html").read_text()
     assert "Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'sha256-" in text.replace(
         "&#39;", "'"
@@ -49,8 +49,8 @@ def test_export_loads_nothing_and_runs_its_own_script_only(desk: Desk, here: Pat
     assert "&lt;script&gt;.jpg" in text
 
 
-def test_export_escapes_names(desk: Desk, here: Path) -> None:
-    with Library(desk.library) as library:
+def test_export_escapes_names(cli_env: CliEnv, here: Path) -> None:
+    with Library(cli_env.library) as library:
         library.labels.add("<b>", "a blue thing")
         try:
             export_found(library, library.find('"<b>"', min_score=0.0), here / "b.html")
@@ -61,8 +61,8 @@ def test_export_escapes_names(desk: Desk, here: Path) -> None:
     assert "<b>" not in re.sub(r"<b>\d\.\d{3}</b>", "", text)
 
 
-def test_export_beyond_max_bytes_leaves_photos_out_and_tells_how_many(desk: Desk, here: Path) -> None:
-    with Library(desk.library) as library:
+def test_export_beyond_max_bytes_leaves_photos_out_and_tells_how_many(cli_env: CliEnv, here: Path) -> None:
+    with Library(cli_env.library) as library:
         answer = library.find("blue")
         whole = export_found(library, answer, here / "whole.html")
         part = export_found(library, answer, here / "part.html", max_bytes=2500)
@@ -73,51 +73,51 @@ def test_export_beyond_max_bytes_leaves_photos_out_and_tells_how_many(desk: Desk
     assert (here / "part.html").stat().st_size == part.size_bytes < whole.size_bytes
 
 
-def test_export_gives_the_reason_for_a_missing_file(desk: Desk, here: Path) -> None:
-    path = desk.photos / "2019" / "blue.webp"
-    shutil.rmtree(desk.library.with_name("library.db.thumbnails"), ignore_errors=True)  # the cache would have it
+def test_export_gives_the_reason_for_a_missing_file(cli_env: CliEnv, here: Path) -> None:
+    path = cli_env.photos / "2019" / "blue.webp"
+    shutil.rmtree(cli_env.library.with_name("library.db.thumbnails"), ignore_errors=True)  # the cache would have it
     moved = path.rename(here / "moved.webp")
     try:
-        desk.run("find", "blue", "--html", "blue.html")
+        cli_env.run("find", "blue", "--html", "blue.html")
     finally:
         moved.rename(path)
     assert "blue.webp: no such file or directory" in (here / "blue.html").read_text()
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems allow UTF-8 names only")
-def test_export_shows_and_links_a_name_that_is_not_utf8(desk: Desk, here: Path) -> None:
-    odd = os.fsencode(desk.photos) + b"/bl\xffe.png"
-    os.rename(photo(desk.photos / "x.png", "blue", size=(99, 99)), odd)
+def test_export_shows_and_links_a_name_that_is_not_utf8(cli_env: CliEnv, here: Path) -> None:
+    odd = os.fsencode(cli_env.photos) + b"/bl\xffe.png"
+    os.rename(photo(cli_env.photos / "x.png", "blue", size=(99, 99)), odd)
     try:
-        assert desk.index().exit_code == 0
-        assert desk.run("find", "blue", "--html", "blue.html").exit_code == 0
+        assert cli_env.index().exit_code == 0
+        assert cli_env.run("find", "blue", "--html", "blue.html").exit_code == 0
         text = (here / "blue.html").read_text()
         assert "bl\\udcffe.png" in text
         assert "bl%FFe.png" in text
     finally:
         os.unlink(odd)
-        desk.index()
+        cli_env.index()
 
 
-def test_export_to_a_folder_fails_and_leaves_it(desk: Desk, here: Path) -> None:
+def test_export_to_a_folder_fails_and_leaves_it(cli_env: CliEnv, here: Path) -> None:
     (here / "folder").mkdir()
-    result = desk.run("find", "blue", "--html", "folder")
+    result = cli_env.run("find", "blue", "--html", "folder")
     assert result.exit_code == 1
     assert "photosearch: folder: can't be written: Is a directory" in result.stderr
     assert os.listdir(here) == ["folder"]
 
 
 @pytest.mark.option("report --html")
-def test_report_export_has_figures_curve_and_mistakes(desk: Desk, here: Path) -> None:
+def test_report_export_has_figures_curve_and_mistakes(cli_env: CliEnv, here: Path) -> None:
     names = {"red.jpg": True, "2019/white.png": False, "2019/blue.webp": True, "2020/IMG_20200502_120000.png": False}
     for name, present in names.items():
-        assert desk.run("mark", desk.photos / name, "--is" if present else "--not", "red").exit_code == 0
+        assert cli_env.run("mark", cli_env.photos / name, "--is" if present else "--not", "red").exit_code == 0
     try:
-        result = desk.run("report", "--label", "red", "--html", "red.html")
+        result = cli_env.run("report", "--label", "red", "--html", "red.html")
         assert "red.html: 2 mistakes" in result.stderr
         assert re.search("precision +50.00 %", result.stdout)
     finally:
-        desk.run("mark", *(desk.photos / name for name in names), "--forget", "red")
+        cli_env.run("mark", *(cli_env.photos / name for name in names), "--forget", "red")
     text = (here / "red.html").read_text()
     assert re.findall(r"<td>([\d,]+)</td><td>([\d,]+)</td></tr>", text)[:2] == [("1", "1"), ("1", "1")]
     assert re.findall(r'"row">(\w+)</th><td>([^<]*)</td>', text)[1:5] == [
@@ -130,23 +130,23 @@ def test_report_export_has_figures_curve_and_mistakes(desk: Desk, here: Path) ->
 
 
 @pytest.mark.option("find --open")
-def test_open_writes_a_page_beside_the_library_and_forget_deletes_it(desk: Desk, here: Path) -> None:
+def test_open_writes_a_page_beside_the_library_and_forget_deletes_it(cli_env: CliEnv, here: Path) -> None:
     (here / "opener").write_text('#!/bin/sh\necho "$1" > opened\n')
     (here / "opener").chmod(0o700)
     run = photosearch("find", "blue", "--open", env={**os.environ, "BROWSER": str(here / "opener")}, cwd=here)
     out, err = run.communicate(timeout=60)
     assert (run.returncode, out) == (0, ""), err
-    page = desk.library.with_name("library.db.found.html")
+    page = cli_env.library.with_name("library.db.found.html")
     assert (here / "opened").read_text() == page.as_uri() + "\n"
     assert "blue" in page.read_text()
-    assert desk.run("forget", desk.photos / "nothing").exit_code == 0
+    assert cli_env.run("forget", cli_env.photos / "nothing").exit_code == 0
     assert not page.exists(), "it would still show forgotten photos"
-    assert not desk.library.with_name("library.db.thumbnails").exists()
+    assert not cli_env.library.with_name("library.db.thumbnails").exists()
 
 
 @pytest.mark.parametrize("other", [("--labels",), ("--retrieval", "queries.csv")])
-def test_report_refuses_html_with_another_kind_of_report(desk: Desk, here: Path, other: tuple[str, ...]) -> None:
-    result = desk.run("report", *other, "--html", "red.html")
+def test_report_refuses_html_with_another_kind_of_report(cli_env: CliEnv, here: Path, other: tuple[str, ...]) -> None:
+    result = cli_env.run("report", *other, "--html", "red.html")
     assert result.exit_code == 1
     assert "leave out --html" in result.stderr
     assert list(here.iterdir()) == []
@@ -177,8 +177,8 @@ def run_on_terminal(columns: int, *arguments: str) -> str:
 
 
 @pytest.mark.option("find --preview")
-def test_preview_draws_on_a_terminal_only(desk: Desk, here: Path) -> None:
-    result = desk.run("find", "blue", "--preview")
+def test_preview_draws_on_a_terminal_only(cli_env: CliEnv, here: Path) -> None:
+    result = cli_env.run("find", "blue", "--preview")
     assert result.exit_code == 1
     assert result.stderr.startswith("photosearch: --preview")
     if sys.platform == "win32":

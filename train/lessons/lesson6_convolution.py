@@ -163,7 +163,7 @@ def walk(file: Model, data: Path, seed: int) -> np.ndarray:
 
 
 def save(x: torch.Tensor, is_8: torch.Tensor, folder: Path) -> None:
-    """Canvases as PNGs and truth.csv, for `photosearch index`, `find 8`, `truth import` and `report`."""
+    """Canvases as PNGs and truth.csv, for `photosearch index`, `find 8`, `marks import` and `report`."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "truth.csv", "w", newline="") as file:
         rows = csv.writer(file)

@@ -1,0 +1,107 @@
+"""`labels`: what `find` can look for, and descriptions that are labels."""
+
+import json
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from photosearch.cli.output import escape, format_count, note, print_table
+from photosearch.cli.root import App, AsJson, Db, OneModel, app, label_argument, model_option, open_library
+
+OfModel = Annotated[str | None, model_option("--model", help="Only labels of this model.")]
+
+labels_app = App(invoke_without_command=True, help="List, show, add or remove labels.\n\nWithout a command: list them.")
+app.add_typer(labels_app, name="labels")
+
+
+@labels_app.callback()
+def labels_command(ctx: typer.Context, model: OfModel = None, as_json: AsJson = False, db: Db = None) -> None:
+    """List the labels that `find` knows, with their thresholds."""
+    if ctx.invoked_subcommand is not None:
+        return
+    with open_library(ctx, db) as library:
+        labels = library.labels.list(model)
+    if as_json:
+        rows = [{"label": x.name, "model": x.model, "threshold": x.threshold, "saved": x.saved} for x in labels]
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    cells = [(x.name, x.model, f"{x.threshold:.3f}", "set by you" if x.saved else "") for x in labels]
+    print_table(("label", "model", "threshold", ""), cells)
+    if not labels:
+        note("No labels yet; index a folder, or add one: photosearch labels add NAME")
+
+
+@labels_app.command("show")
+def labels_show(
+    ctx: typer.Context,
+    name: Annotated[str, label_argument(metavar="NAME", help="The label to describe.")],
+    model: OneModel = None,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """Describe a label: threshold, relatives, synonyms, accuracy."""
+    with open_library(ctx, db) as library:
+        label = library.labels.describe(name, model).to_json()
+    if as_json:
+        typer.echo(json.dumps(label, indent=1))
+        return
+    for key, value in _describe_label(label):
+        typer.echo(escape(f"{key:14} {value}"))
+
+
+def _describe_label(label: dict[str, Any]) -> list[tuple[str, str]]:
+    source = label["rests_on"]
+    if isinstance(source, int):
+        source = format_count(source, "positive validation image")
+    rows = [("label", label["label"]), ("model", label["model"]), ("threshold", f"{label['threshold']:.3f}")]
+    rows += [("learned from" if label["learned"] is not None else "chosen on", source)] if source is not None else []
+    rows += [("description", label["text"])] if label["text"] is not None else []
+    for key, title in (("above", "parent labels"), ("below", "child labels"), ("synonyms", "synonyms")):
+        rows += [(title, ", ".join(label[key]))] if label[key] else []
+    for row in label["measured"]:
+        figures = f"precision {_format(row.get('precision'))}, recall {_format(row.get('recall'))}"
+        rows.append(("measured", f"{figures} on {row.get('split', '')}"))
+    return rows
+
+
+def _format(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@labels_app.command("tree")
+def labels_tree(ctx: typer.Context, model: OfModel = None, db: Db = None) -> None:
+    """Show the label hierarchy."""
+    with open_library(ctx, db) as library:
+        rows = library.labels.tree(model)
+    for depth, name in rows:
+        typer.echo(escape("  " * depth + name))
+
+
+@labels_app.command("add")
+def labels_add(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new label.")],
+    text: Annotated[
+        str | None, typer.Argument(metavar="DESCRIPTION", help="What its photos show (default: the name).")
+    ] = None,
+    db: Db = None,
+) -> None:
+    """Add a label from a description.
+
+    It can be found, sampled, judged and reported on like any other.
+    """
+    with open_library(ctx, db) as library:
+        label = library.labels.add(name, name if text is None else text)
+    note(f"Added the label {label.name} with the threshold {label.threshold:.3f}. To measure it on your photos: "
+         f"photosearch sample {shlex.quote(label.name)} -n 60")  # fmt: skip
+
+
+@labels_app.command("remove")
+def labels_remove(
+    ctx: typer.Context, name: Annotated[str, label_argument(metavar="NAME", help="A label of your own.")], db: Db = None
+) -> None:
+    """Remove a label that you added or learned. Marks are kept."""
+    with open_library(ctx, db) as library:
+        library.labels.remove(name)
+    note(f"Removed the label {name}.")

@@ -1,0 +1,134 @@
+"""What `index` and `merge` share: following a run's events, its summary, Ctrl-C."""
+
+import contextlib
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from photosearch.cli.output import format_count, note
+from photosearch.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from photosearch import Event, RunSummary
+
+MAX_EXTENSIONS = 8  # named in the line of skipped files
+COUNTED = (  # the fields of a summary in the order of its line
+    "new", "changed", "rescored", "unchanged", "moved", "returned", "unreadable", "excluded", "removed",
+)  # fmt: skip
+
+
+def follow(
+    events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool, verbose: bool
+) -> tuple["RunSummary", int | None]:
+    """Run to the end behind a progress bar -> (the run's counts, the photos in the folders if they were counted)."""
+    from photosearch import RunSummary
+
+    run = RunSummary()
+    with show_progress(count, quiet) as progress:
+        for event in events:
+            present = run.present
+            run.add(event)
+            if line := describe_event(event, verbose):
+                progress.print(line)
+            if run.present > present:
+                progress.advance()
+    return run, progress.total
+
+
+def describe_event(event: "Event", verbose: bool) -> str | None:
+    """A line for an event that a user should know of; None for an ordinary one."""
+    from photosearch import events
+
+    match event:
+        case events.ReadFailed(path, reason, remembered) if verbose and not remembered:
+            return f"{path}: {reason}"
+        case events.ListFailed(path, reason):
+            return f"{path}: can't be listed: {reason}; its photos stay in the library"
+        case events.RootMoved(before, path):
+            return f"{before} is now {path}; nothing is indexed again"
+        case events.SettingsSaved(path, settings):
+            return f"{path}: settings saved: {settings}"
+        case events.ShardRowSkipped(path, reason) if verbose:
+            return f"{path}: skipped: {reason}"
+        case events.WorkerDied(path, photos, reason):
+            return f"{reason}; trying {format_count(photos, 'photo')} again, the first is {path}"
+        case events.NotScored(path, photos, reason):
+            return f"{format_count(photos, 'photo')} not scored, the first is {path}: {reason}; run the command again"
+        case events.RemovalRefused(path, missing, known):
+            return (f"{path}: {missing:,} of {known:,} photos are missing, so none was removed from the library. Is a "
+                    "drive not connected? If they are deleted: photosearch index --prune")  # fmt: skip
+    return None
+
+
+def print_summary(run: "RunSummary", seconds: float, source: str, total: int | None) -> None:
+    """source: what scored, for people. total: photos in the folders, of a run that was stopped."""
+    counts = [f"{getattr(run, name):,} {name}" for name in COUNTED if getattr(run, name) or name == "new"]
+    if run.rescored_reasons:
+        reasons = ", ".join(run.rescored_reasons)
+        counts = [f"{c} ({reasons})" if c.endswith(" rescored") else c for c in counts]
+    photos = format_count(run.present, "photo")
+    if total is not None:
+        photos = f"{run.present:,} of {format_count(total, 'photo')}"
+    note(f"{photos}: {', '.join(counts)}; {seconds:.1f} s{_describe_speed(run.scored, seconds, source)}")
+    if run.unreadable:
+        note("To see why photos are unreadable: photosearch errors")
+    if run.skipped_files:
+        note(describe_skipped(run.skipped_files))
+
+
+def _describe_speed(scored: int, seconds: float, source: str) -> str:
+    speed = scored / max(seconds, 1e-9)
+    return f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {source}" if scored else ""
+
+
+def describe_skipped(files: Counter[str]) -> str:
+    """Files that are no readable photos, by extension, and how to read some of them."""
+    from photosearch import find_extra
+
+    named = files.most_common(MAX_EXTENSIONS)
+    parts = [f"{n:,} {extension or 'without an extension'}" for extension, n in named]
+    if len(files) > len(named):
+        parts.append(f"{sum(files.values()) - sum(n for _, n in named):,} others")
+    extras: dict[str, list[str]] = {}
+    for extension, _ in named:
+        if (command := find_extra(extension)) is not None:
+            extras.setdefault(command, []).append(extension)
+    lines = [f"To read {', '.join(extensions)}: {command}" for command, extensions in extras.items()]
+    return ". ".join([f"Skipped files: {', '.join(parts)}", *lines])
+
+
+class Stop(threading.Event):
+    """exit_code: 130 after Ctrl-C, 143 after SIGTERM, as shells have it."""
+
+    exit_code = 130
+
+
+@contextlib.contextmanager
+def stop_on_signal() -> Iterator[Stop]:
+    """Ctrl-C or SIGTERM sets the event; a second one interrupts at once. The old handlers are restored."""
+    stop = Stop()
+
+    def handle(number: int, _: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        stop.exit_code = 128 + number
+        note("\nFinishing the current batch; press Ctrl-C again to stop at once.")
+
+    signals = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.signal(s, handle) for s in signals]
+    try:
+        yield stop
+    finally:
+        for s, handler in zip(signals, before, strict=True):
+            signal.signal(s, handler)
+
+
+def end_if_stopped(stop: Stop) -> None:
+    if stop.is_set():
+        note("Stopped. Finished work is saved; run the same command to continue.")
+        raise typer.Exit(stop.exit_code)

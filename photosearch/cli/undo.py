@@ -1,0 +1,58 @@
+"""`undo`: the last change of marks, of a threshold, or of what was learned."""
+
+from typing import Annotated
+
+import typer
+
+from photosearch.cli.output import format_count, note
+from photosearch.cli.root import App, Db, OneModel, app, label_argument, open_library
+from photosearch.errors import InputError
+
+undo_app = App(no_args_is_help=True, help="Undo marks, a threshold or a learned label.")
+app.add_typer(undo_app, name="undo")
+
+MAX_NAMED = 20  # marks that are named one by one
+STATES = {None: "not marked for {}", True: "marked as {} again", False: "marked as not {} again"}
+
+
+@undo_app.command("marks")
+def undo_marks(ctx: typer.Context, db: Db = None) -> None:
+    """Undo the last change of marks.
+
+    That is the last `mark`, `judge`, `marks import`, `keywords import` or mark in the browser.
+    """
+    with open_library(ctx, db) as library:
+        undone = library.marks.undo()
+    if not undone:
+        raise InputError("there are no marks to undo")
+    for mark in undone[:MAX_NAMED]:
+        note(f"{mark.path or 'a removed photo'}: {STATES[mark.present].format(mark.label)}")
+    note(f"{format_count(len(undone), 'mark')} undone")
+
+
+@undo_app.command("threshold")
+def undo_threshold(
+    ctx: typer.Context,
+    label: Annotated[str, label_argument(help="A label whose threshold was set.")],
+    model: OneModel = None,
+    db: Db = None,
+) -> None:
+    """Restore the threshold before `threshold set`."""
+    with open_library(ctx, db) as library:
+        if not library.labels.undo_threshold(library.labels.get(label, model)):
+            raise InputError(f"the threshold of {label} was not set")
+        own = library.labels.get(label, model)
+    note(f"find {own.name} uses the threshold {own.threshold:.4f} again.")
+
+
+@undo_app.command("learning")
+def undo_learning(
+    ctx: typer.Context, label: Annotated[str, label_argument(help="A label that was learned.")], db: Db = None
+) -> None:
+    """Restore a label before the last `learn`; a new one is removed."""
+    with open_library(ctx, db) as library:
+        now = library.labels.undo_learning(label)
+    if now is None:
+        note(f"Removed the label {label}.")
+    else:
+        note(f"find {now.name} uses the label of {now.model} again.")

@@ -1,0 +1,62 @@
+"""`forget` and `rebuild`: delete what the library knows, or rescue it."""
+
+from typing import Annotated
+
+import typer
+
+from photosearch.cli.confirm import confirm
+from photosearch.cli.output import format_count, note
+from photosearch.cli.root import Db, Yes, app, library_path, open_library, path_argument
+from photosearch.errors import InputError
+
+
+@app.command("forget")
+def forget_command(
+    ctx: typer.Context,
+    paths: Annotated[list[str] | None, path_argument(metavar="PATH", help="Photos or folders.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Delete everything, backups included.")] = False,
+    yes: Yes = False,
+    db: Db = None,
+) -> None:
+    """Delete what the library knows of photos or folders.
+
+    The photos themselves are never deleted.
+    """
+    from photosearch import list_backups
+
+    if bool(paths) == all_:
+        raise InputError("name photos or folders to forget, or give --all")
+    path = library_path(ctx, db)
+    with open_library(ctx, db) as library:
+        if all_:
+            counts = library.status().counts
+            confirm(f"delete everything in {path}: {format_count(counts.photos, 'photo')}, "
+                    f"{format_count(counts.marks, 'mark')} and all backups", yes)  # fmt: skip
+        n = library.forget(None if all_ else paths or [])
+    note(f"{format_count(n, 'photo')} forgotten; the files are unchanged.")
+    for backup in list_backups(path):
+        note(f"{backup} is a backup that still contains them; delete it if you want them gone.")
+
+
+@app.command("rebuild")
+def rebuild_command(
+    ctx: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="Rebuild a library that is not damaged.")] = False,
+    yes: Yes = False,
+    db: Db = None,
+) -> None:
+    """Rebuild a damaged library; marks are kept.
+
+    Thresholds and folders are kept, too; then `photosearch index` scores the photos again.
+    """
+    from photosearch import check_rebuild, rebuild_library
+
+    path = library_path(ctx, db)
+    check_rebuild(path, force=force)
+    confirm(f"rebuild {path}: all scores are deleted, marks and thresholds are kept where they can be read, and the "
+            "old file is kept as a backup", yes)  # fmt: skip
+    kept = rebuild_library(path, force=force)
+    counts = (format_count(kept.marks, "mark"), format_count(kept.thresholds, "threshold"),
+              format_count(kept.folders, "folder"))  # fmt: skip
+    note(f"Kept {', '.join(counts)}. Backup of the old library: {kept.aside}")
+    note("Next: photosearch index")

@@ -1,0 +1,264 @@
+"""`find` by description and example, labels from descriptions, `duplicates`, `report --retrieval`."""
+
+import csv
+import io
+import json
+import os
+import re
+
+import pytest
+from cli_env import fail, notes
+from embedding_library import BLACK, BLUE, GREEN, RED, WINE, fill, open_filled, open_seen
+from library import Counting
+from PIL import Image
+from toy import toy_card, write_toy
+from typer.testing import CliRunner, Result
+
+from photosearch import Label
+from photosearch.api.labels import Labels
+from photosearch.cli.app import app
+
+COLOURS = {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE, "20200101_black": BLACK}
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+def names(result: Result) -> list[str]:
+    assert result.exit_code == 0, result.output
+    return [os.path.basename(row["path"]).removesuffix(".png") for row in json.loads(result.stdout)]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A library that no test changes."""
+    with open_filled(tmp_path_factory.mktemp("kept"), COLOURS) as seen:
+        yield seen
+
+
+@pytest.fixture
+def seen(kept, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(kept.folder.parent))
+    monkeypatch.setenv("PHOTOSEARCH_DB", str(kept.under.db.path))
+    return kept
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """One's own library, to change."""
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    monkeypatch.setenv("PHOTOSEARCH_DB", str(tmp_path / "library.db"))
+    with open_seen(tmp_path) as seen:
+        yield fill(seen, COLOURS)
+
+
+# ---- find
+
+
+def test_find_description_lists_most_similar(seen):
+    result = run("find", "black", "--min-similarity", "0.5")
+    assert notes(result) == ["2 closest matches"]
+    rows = [line.split("\t")[:2] for line in result.stdout.splitlines()]
+    assert [(score, os.path.basename(path)) for score, path in rows] == [
+        ("1.000", "20200101_black.png"), ("0.704", "wine.png"),
+    ]  # fmt: skip
+    assert notes(run("find", "black", "-n", "1")) == ["1 closest match"]
+
+
+def test_find_description_json_and_csv(seen):
+    (row,) = json.loads(run("find", "black", "-n", "1", "--json").stdout)
+    assert row == {
+        "path": str(seen.folder / "20200101_black.png"), "description": "black", "similarity": 1.0,
+        "taken": row["taken"], "taken_from": row["taken_from"], "model": "toy", "exists": True,
+    }  # fmt: skip
+    head, first, *_ = csv.reader(io.StringIO(run("find", "black", "--csv").stdout))
+    assert head == ["path", "description", "similarity", "taken", "taken_from", "model"]
+    assert first[:3] == [row["path"], "black", "1.0"]
+    (label,) = json.loads(run("find", "red", "-n", "1", "--json").stdout)
+    assert list(label) == ["path", "label", "score", "taken", "taken_from", "model", "exists"]
+    everything = run("find", "black", "--paths", "--min-similarity", "-1")
+    assert everything.stdout.splitlines()[0] == row["path"]
+    assert (everything.stderr, len(everything.stdout.splitlines())) == ("", 5)
+
+
+def test_find_description_with_and_without_quotes(seen):
+    assert names(run("find", "black", "and", "not", "red", "--json"))[:1] == ["20200101_black"]
+    assert names(run("find", '"black" and red', "--json", "--min-similarity", "-1")) == ["wine", "red"]
+
+
+@pytest.mark.option("find --text", "find --label")
+def test_find_text_and_label_options(seen):
+    assert names(run("find", "--text", "red", "--json", "-n", "1", "--min-similarity", "-1")) == ["red"]
+    assert "similarity" in run("find", "--text", "red", "--json", "-n", "1", "--min-similarity", "-1").stdout
+    assert "'black'" in fail(run("find", "--label", "black"))
+    error = fail(run("find", "--label", "--text", "black"))
+    assert [part for part in ("--text", "--label") if part not in error] == []
+
+
+@pytest.mark.option("find --min-similarity", "find --sort")
+def test_find_min_similarity_and_sort(seen):
+    assert names(run("find", "black", "--json", "-n", "2")) == ["20200101_black", "wine"]
+    assert len(names(run("find", "black", "--json", "--min-similarity", "-1", "-n", "0"))) == 5
+    assert names(run("find", "black", "--json", "--min-similarity", "0.5")) == ["20200101_black", "wine"]
+    assert names(run("find", '"black" and red', "--min-score", "0.9", "--min-similarity", "-1", "--json")) == ["red"]
+    assert names(run("find", "black", "--json", "--since", "2019", "--until", "2021")) == ["20200101_black"]
+    assert names(run("find", "not red", "--sort", "date", "--json"))[-1] == "20200101_black"
+    assert names(run("find", "black", "-n", "2", "--sort", "date", "--json")) == ["wine", "20200101_black"]
+    assert "size" in fail(run("find", "black", "--sort", "size"))
+    assert "score" in fail(run("find", "black", "--min-score", "0.5"))
+    assert "similarity" in fail(run("find", "red", "--min-similarity", "0.5"))
+    assert run("find", "black", "--min-similarity", "2").exit_code == 2
+    assert run("find", "black", "--min-score", "-1").exit_code == 2
+
+
+@pytest.mark.option("find --like", "find --unlike")
+def test_find_like_and_unlike_photos(seen, tmp_path):
+    red, green = seen.folder / "red.png", seen.folder / "green.png"
+    assert names(run("find", "--like", red, "--json", "-n", "2")) == ["red", "wine"]
+    assert names(run("find", "--like", f"3:{green}", "--like", red, "--json", "-n", "1")) == ["green"]
+    assert names(run("find", "black", "--unlike", seen.folder / "wine.png", "--json", "-n", "1")) == ["20200101_black"]
+    Image.new("RGB", (9, 9), (0, 0, 250)).save(tmp_path / "elsewhere.png")
+    assert names(run("find", "--like", tmp_path / "elsewhere.png", "--json", "-n", "1")) == ["blue"]
+    assert fail(run("find", "--like", "nowhere.png")).startswith("nowhere.png: ")
+    fail(run("find", "--unlike", red))
+
+
+def test_find_without_query_is_usage_error(seen):
+    for arguments in ((), ("--json",), ("--text",)):
+        result = run("find", *arguments)
+        assert result.exit_code == 2
+        assert (result.stdout, "WORDS" in result.stderr) == ("", True)
+    fail(run("find", ""))
+    fail(run("find", " "))
+
+
+def test_find_unsure_shows_closest_in_table_only(seen):
+    result = run("find", "zebra")
+    assert notes(result) == ["Not sure about these:"]
+    assert len(result.stdout.splitlines()) == 5
+    assert len(run("find", "zebra", "-n", "2").stdout.splitlines()) == 2
+    result = run("find", "zebra", "--json")
+    assert json.loads(result.stdout) == [], "a program gets none"
+    assert "--min-similarity -1" in notes(result)[0]
+    assert len(names(run("find", "zebra", "--json", "--min-similarity", "-1"))) == 5
+
+
+@pytest.mark.option("find --explain")
+def test_find_explain_prints_reading_on_stderr(seen):
+    result = run("find", '"black" and not red', "--explain", "--json")
+    assert json.loads(result.stdout)
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("red: ")
+    assert lines[1].startswith("'black': ")
+    assert re.search(r"\d\.\d{3}", lines[3]), "the cut-off"
+    assert run("find", "zebra", "--explain").stderr.startswith("'zebra': ")
+    within = run("find", '"black" and red', "--explain", "--json")
+    assert " 0.704\n" in within.stderr
+
+
+@pytest.mark.parametrize("words", ["x" * 2001, "🐕", "собака", "a\x1b[31mb", "犬" * 1000, "'", '"', "((((", "and", "-"])
+def test_find_survives_odd_words(seen, words):
+    result = run("find", "--", words)
+    assert result.exit_code in (0, 1)
+    assert "\x1b" not in result.output
+    assert len(result.stderr.splitlines()) <= 1
+
+
+def test_find_description_copies_album(seen, tmp_path):
+    result = run("find", "black", "--min-similarity", "0.5", "--copy-to", tmp_path / "album")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert sorted(p.name for p in (tmp_path / "album").iterdir()) == ["20200101_black.png", "wine.png"]
+
+
+# ---- labels
+
+
+def test_labels_tree_shows_label_under_each_parent(seen, monkeypatch):
+    for labels, tree in (
+        (["fish", "pet", "goldfish", "my own"], ["fish", "  goldfish", "pet", "  goldfish", "my own"]),
+        (["goldfish"], ["goldfish"]),
+    ):
+        monkeypatch.setattr(Labels, "list", lambda *_, labels=labels: [Label(1, "toy", x, 0.5, False) for x in labels])
+        assert run("labels", "tree").stdout.splitlines() == tree
+
+
+def test_labels_tree_lists_label_of_two_models_once(own, tmp_path):
+    other = Counting(write_toy(tmp_path / "other.onnx", toy_card(name="other")), provider="cpu", threads=1)
+    own.index(model=other)
+    assert len(json.loads(run("labels", "--json").stdout)) == 6
+    assert run("labels", "tree").stdout.splitlines() == ["red", "green", "blue"]
+
+
+@pytest.mark.option("labels show --json")
+def test_labels_list_show_and_tree(seen):
+    rows = json.loads(run("labels", "--json").stdout)
+    assert [row["label"] for row in rows] == ["red", "green", "blue"]
+    assert list(rows[0]) == ["label", "model", "threshold", "saved"]
+    assert run("labels", "tree").stdout.splitlines() == ["red", "green", "blue"]
+    shown = dict(line.split(maxsplit=1) for line in run("labels", "show", "RED").stdout.splitlines())
+    assert (shown["label"], shown["model"], shown["threshold"]) == ("red", "toy", "0.500")
+    told = json.loads(run("labels", "show", "red", "--json").stdout)
+    assert told.keys() >= {"label", "model", "threshold", "saved", "rests_on", "above", "below", "synonyms"}
+    error = fail(run("labels", "show", "rod"))
+    assert [part for part in ("'rod'", "red") if part not in error] == []
+
+
+def test_labels_add_then_sample_report_and_remove(own, monkeypatch):
+    monkeypatch.chdir(own.folder.parent)
+    added = run("labels", "add", "my night", "black")
+    assert (added.exit_code, added.stdout) == (0, "")
+    assert "photosearch sample 'my night' -n 60" in added.stderr
+    assert names(run("find", "my night", "--json")) == ["20200101_black", "wine"]
+    assert re.search("description +black", run("labels", "show", "my night").stdout)
+    assert notes(run("find", "my night")) == ["2 photos (your label)"]
+    assert run("sample", "my night", "-n", "5", "--to", "sheet").exit_code == 0
+    rows = csv.DictReader((own.folder.parent / "sheet" / "sample.csv").read_text().splitlines())
+    (number,) = [row["number"] for row in rows if "black" in row["path"]]
+    assert run("judge", "my night", number).exit_code == 0
+    assert run("threshold", "set", "my night", "--at-precision", "1").exit_code == 0
+    told = json.loads(run("report", "--label", "my night", "--json").stdout)
+    assert (told["model"], told["tp"], told["fp"]) == ("yours", 1, 0)
+    assert names(run("find", "my night", "--json")) == ["20200101_black"]
+    assert "my night" in fail(run("labels", "add", "My Night", "red"))
+    assert re.search("your labels\t.*5 images", run("status").stdout)
+    assert run("labels", "add", "black").exit_code == 0, "its name is its description"
+    assert re.search("description +black", run("labels", "show", "black").stdout)
+    assert run("labels", "remove", "black").exit_code == 0
+    assert "my night" in notes(run("labels", "remove", "my night"))[0]
+    assert "'my night'" in fail(run("labels", "remove", "my night"))
+
+
+# ---- duplicates and retrieval
+
+
+@pytest.mark.option("duplicates --json")
+def test_duplicates_lists_groups_and_deletes_nothing(own):
+    assert (run("duplicates").stdout, len(notes(run("duplicates")))) == ("", 1)
+    (own.folder / "copy.png").write_bytes((own.folder / "red.png").read_bytes())
+    own.index()
+    ((first, second),) = json.loads(run("duplicates", "--json").stdout)
+    assert first.keys() == {"path", "how", "size_bytes", "width", "height"}
+    assert (first["how"], second["how"]) == ("kept", "same content")
+    assert (own.folder / "copy.png").exists()
+    told = run("duplicates", "--exact")
+    assert re.fullmatch("1 group, 2 photos; .* 1 KB", notes(told)[0])
+    assert [line.split("\t")[1] for line in told.stdout.splitlines()] == ["kept", "same content"]
+    assert json.loads(run("duplicates", "--json", "--under", own.folder).stdout)
+    assert fail(run("duplicates", "--under", "/elsewhere")).startswith("/elsewhere: ")
+
+
+@pytest.mark.option("report --retrieval")
+def test_report_retrieval(seen, tmp_path):
+    file = tmp_path / "queries.csv"
+    file.write_text(f"query,path\nblack,{seen.folder / '20200101_black.png'}\nblue,{seen.folder / 'blue.png'}\n")
+    told = json.loads(run("report", "--retrieval", file, "--json").stdout)
+    assert (told["queries"], told["photos"], told["recall_at_1"], told["mrr"], told["map"]) == (2, 5, 1, 1, 1)
+    assert told["intervals"]["recall_at_1"] == [1, 1]
+    text = run("report", "--retrieval", file)
+    assert text.stdout.splitlines()[0] == "2 descriptions, 5 photos"
+    assert text.stderr == ""
+    error = fail(run("report", "--retrieval", file, "--label", "red", "--labels"))
+    assert error.endswith("leave out --labels, --label")
+    file.write_text("query,path\nblack,nowhere.png\n")
+    assert "nowhere.png: " in fail(run("report", "--retrieval", file))

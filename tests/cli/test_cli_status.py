@@ -1,0 +1,136 @@
+"""`status`, `errors`, `forget`, `rebuild`, `doctor`."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from cli_env import CliEnv, fail, names, notes
+
+from photosearch.cli.output import format_time
+from photosearch.doctor import Check
+from photosearch.models.catalog import list_shipped
+
+
+@pytest.mark.option("errors --json")
+def test_errors_lists_reason_and_time(cli_env: CliEnv) -> None:
+    assert cli_env.index().exit_code == 0
+    result = cli_env.run("errors")
+    assert (result.stdout, len(notes(result))) == ("", 1)
+    (cli_env.photos / "broken.jpg").write_bytes(b"no photo")
+    assert "photosearch errors" in cli_env.index().stderr
+    (row,) = json.loads(cli_env.run("errors", "--json").stdout)
+    assert row["path"] == str(cli_env.photos / "broken.jpg")
+    assert "format" in row["reason"]
+    assert row["since"][:2] == "20"
+    assert row["since"].endswith("Z"), "for programs"
+    row["since"] = format_time(row["since"])  # for people, local time
+    assert cli_env.run("errors").stdout == "\t".join(row.values()) + "\n"
+
+
+def test_format_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    local = format_time("2026-11-27T20:58:00Z")
+    monkeypatch.undo()
+    time.tzset()
+    assert local == "2026-11-28 02:28"
+
+
+@pytest.mark.option("status --json")
+def test_status_before_and_after_index(cli_env: CliEnv) -> None:
+    assert "not created yet" in cli_env.run("status").stdout
+    assert not cli_env.library.exists(), "status creates nothing"
+    cli_env.index("--exclude", "*.webp")
+    known = json.loads(cli_env.run("status", "--json").stdout)
+    assert known["folders"] == [{"path": str(cli_env.photos), "photos": 2, "present": True}]
+    counts = ("photos", "unreadable", "removed", "excluded", "marks", "default_model")
+    assert [known[k] for k in counts] == [2, 0, 0, 0, 0, "toy"]
+    assert known["models"][0]["images"] == 2
+    assert known["providers"]["cpu"] == "ready"
+    assert (known["last_run"]["models"], known["last_run"]["provider"]) == (["toy"], "cpu")
+    cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red")
+    lines = cli_env.run("status").stdout.splitlines()
+    assert f"folder\t{cli_env.photos}: 2 photos" in lines
+    assert "your marks\t1" in lines
+    assert "default model\ttoy" in lines
+    assert "model\ttoy 1: 2 images scored" in lines
+    assert [line.split("\t")[1] for line in lines if line.startswith("included model\t")] == sorted(list_shipped())
+    assert [line for line in lines if re.fullmatch(r"last run\t[\d-]{10} [\d:]{5} to .{16}, toy on cpu", line)]
+    cli_env.photos.rename(cli_env.folder / "away")
+    assert f"folder\t{cli_env.photos}: 2 photos, away" in cli_env.run("status").stdout.splitlines()
+
+
+@pytest.mark.option("forget --all", "forget --yes")
+def test_forget_photos_and_all(cli_env: CliEnv) -> None:
+    cli_env.index()
+    cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red")
+    assert notes(cli_env.run("forget", cli_env.photos / "red.jpg"))[0].startswith("1 photo ")
+    assert names(cli_env.run("find", "red", "--json")) == ["white.png"]
+    assert (cli_env.photos / "red.jpg").exists()
+    refused = fail(cli_env.run("forget", "--all"))
+    assert [part for part in (str(cli_env.library), "2 photos", "0 marks", "--yes") if part not in refused] == []
+    assert names(cli_env.run("find", "red", "--json")) == ["white.png"]
+    assert notes(cli_env.run("forget", "--all", "--yes"))[0].startswith("2 photos ")
+    known = json.loads(cli_env.run("status", "--json").stdout)
+    assert (known["photos"], known["folders"], known["models"], known["default_model"]) == (0, [], [], None)
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
+@pytest.mark.parametrize("command", [("forget", "--all"), ("folders", "remove", "PHOTOS")])
+def test_confirm_asks_at_terminal(
+    cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], answer: str, left: int
+) -> None:
+    cli_env.index()
+    monkeypatch.setattr("photosearch.cli.confirm.is_interactive", lambda: True)
+    result = cli_env.run(*(cli_env.photos if a == "PHOTOS" else a for a in command), input=answer)
+    assert result.stdout.strip() == answer.strip(), "the runner's echo, and nothing else"
+    assert "3 photos" in result.stderr
+    assert "[y/N]:" in result.stderr
+    assert result.exit_code == (1 if left else 0)
+    assert ("photosearch: cancelled" in result.stderr) == bool(left)
+    assert json.loads(cli_env.run("status", "--json").stdout)["photos"] == left
+
+
+@pytest.mark.parametrize("arguments", [(), ("x.jpg", "--all")])
+def test_forget_needs_paths_or_all(cli_env: CliEnv, arguments: tuple[str, ...]) -> None:
+    cli_env.index()
+    assert "--all" in fail(cli_env.run("forget", *arguments))
+
+
+@pytest.mark.option("rebuild --force", "rebuild --yes")
+def test_rebuild_of_sound_library_needs_force_and_keeps_marks(cli_env: CliEnv) -> None:
+    cli_env.index()
+    cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red")
+    cli_env.run("threshold", "set", "red", "0.9")
+    assert "--force" in fail(cli_env.run("rebuild"))
+    refused = fail(cli_env.run("rebuild", "--force"))
+    assert [part for part in (str(cli_env.library), "--yes") if part not in refused] == []
+    assert names(cli_env.run("find", "red", "--json")) == ["white.png", "red.jpg"]
+    kept, hint = notes(cli_env.run("rebuild", "--force", "--yes"))
+    assert "1 mark, 1 threshold, 1 folder" in kept
+    assert "photosearch index" in hint
+    aside = Path(kept.rpartition(" ")[2])
+    assert aside.is_file()
+    assert cli_env.run("index", cli_env.photos, "--model", cli_env.model).exit_code == 0
+    assert json.loads(cli_env.run("labels", "--json").stdout)[0]["threshold"] == 0.9
+    assert json.loads(cli_env.run("report", "--json").stdout)["tp"] == 1
+    forgotten = cli_env.run("forget", cli_env.photos / "red.jpg")
+    assert str(aside) in forgotten.stderr, "a backup that still holds the photo"
+
+
+def test_doctor_json(cli_env: CliEnv) -> None:
+    checks = json.loads(cli_env.run("doctor", "--model", cli_env.model, "--json").stdout)
+    assert [c["name"] for c in checks] == ["decoding", "provider auto", "provider cpu", "storing"]
+    assert all(c["works"] and c["milliseconds"] > 0 for c in checks)
+
+
+def test_doctor_table_names_failures(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = [Check("decoding", True, "a 12-megapixel JPEG", 20.125), Check("provider x", False, "not here")]
+    monkeypatch.setattr("photosearch.doctor.examine", lambda path, providers: checks)  # which takes a second
+    result = cli_env.run("doctor")
+    assert [line.split("\t") for line in result.stdout.splitlines()] == [
+        ["decoding", "works", "20.12 ms per photo", "a 12-megapixel JPEG"], ["provider x", "FAILS", "", "not here"],
+    ]  # fmt: skip
+    assert result.exit_code == 1
