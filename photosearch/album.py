@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from photosearch import atomic
 from photosearch.errors import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of the album's disk, whichever file the system names
@@ -76,15 +77,5 @@ def _free_place(folder: str | Path, photo: str, same: Callable[[str, str], bool]
 
 
 def _copy(photo: str, place: str) -> None:
-    part = f"{place}.part"
-    try:
+    with atomic.write_file(place, mode=0o600, overwrite=False) as part:
         shutil.copy2(photo, part)
-        try:
-            os.link(part, place)  # fails where something took the place meanwhile; a rename would overwrite it
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without hard links, as memory cards have
-            os.rename(part, place)
-    finally:
-        if os.path.lexists(part):
-            os.unlink(part)

@@ -2,14 +2,15 @@
 
     PhotosearchError
     ├── ModelError      a .onnx file, its card or its provider
-    ├── StoreError      the database
+    ├── StoreError      the library's database
     ├── QueryError      the words after `find`
-    └── InputError      anything else that was typed or handed in
+    └── InputError      anything else that was typed or passed in
 
-One tree, caught once, in cli.py. A message is one line: what, where, what to do. Anything that is not
-a PhotosearchError is a bug and stays a traceback. A photo that can't be read is none of these: it is
-news, not an error (photos.Unreadable).
+One tree, caught once, in cli/root.py. A message is one line: what, where, what to do. Any other exception is a bug and
+stays a traceback. A photo that can't be read is neither: it is recorded and the run goes on (photos.decode.Unreadable).
 """
+
+MAX_CHARACTERS = 300  # of another library's message
 
 
 class PhotosearchError(Exception):
@@ -30,3 +31,9 @@ class QueryError(PhotosearchError):
 
 class InputError(PhotosearchError):
     pass
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of another library's message, shortened; the error's class where the message is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:MAX_CHARACTERS] if lines else type(error).__name__

@@ -6,14 +6,12 @@ taken out again once its label holds no more, and what is no keyword of ours is 
 
 import contextlib
 import os
-import shutil
 import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from photosearch import query
+from photosearch import atomic, query
 from photosearch.errors import InputError
 from photosearch.library import marks, matching
 from photosearch.library.database import Database
@@ -220,26 +218,22 @@ def _read_file(path: str) -> tuple[bytes, os.stat_result] | None:
 
 def _replace(to: str, data: bytes, before: tuple[bytes, os.stat_result] | None) -> None:
     """Write aside and rename, where nobody wrote to it meanwhile. Raises NotReadable, OSError."""
-    aside = f"{to}.part"
+    aside = f"{to}.part"  # a fixed name keeps a second export out between the check and the renaming
     try:
-        with open(aside, "xb") as file:
-            file.write(data)
-        if before is not None:
-            shutil.copymode(to, aside)
-            now = os.lstat(to)
-            if (now.st_mtime_ns, now.st_size, now.st_ino) != (
-                before[1].st_mtime_ns, before[1].st_size, before[1].st_ino,
-            ):  # fmt: skip
-                raise UnreadableXmp("another program wrote to it meanwhile")
-        Path(aside).replace(to)
-    except FileExistsError:
+        with atomic.write_file(to, part=aside, overwrite=before is not None) as part:
+            part.write_bytes(data)
+            if before is not None:
+                now = os.lstat(to)
+                if (now.st_mtime_ns, now.st_size, now.st_ino) != (
+                    before[1].st_mtime_ns, before[1].st_size, before[1].st_ino,
+                ):  # fmt: skip
+                    raise UnreadableXmp("another program wrote to it meanwhile")
+    except FileExistsError as error:
+        if error.filename == to:
+            raise UnreadableXmp("another program wrote to it meanwhile") from None
         raise UnreadableXmp(
             f"{os.path.basename(aside)} is there, from a run that was killed, or runs; delete it"
         ) from None
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(aside)
-        raise
 
 
 def _read_beside(photo: str, names: Sequence[str], told: ImportResult) -> Sidecar | None:

@@ -28,7 +28,7 @@ from photosearch.library.records import Label
 from photosearch.models.card import Card
 from photosearch.models.session import Model, Outputs
 from photosearch.photos import decode
-from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult, Wanted
+from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult, SelectViews
 from photosearch.photos.walk import Photo
 
 ROWS = {
@@ -91,11 +91,11 @@ class InThisProcess:
     def __init__(self, n: int, options: DecodeOptions):
         self._options = options
 
-    def open(self, photo: Photo, wanted: Wanted) -> OpenResult:
+    def open(self, photo: Photo, wanted: SelectViews) -> OpenResult:
         data = decode.read(photo.path)
         content_hash = decode.content_hash(data)
         asked = tuple(wanted(content_hash))
-        needs = [self._options.needs[i] for i in asked]
+        needs = [self._options.view_specs[i] for i in asked]
         return OpenResult(photo, content_hash, decode.decode(data, needs) if needs else None, asked)
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class Untouched:
     def __init__(self, n: int, options: DecodeOptions):
         pass
 
-    def open(self, photo: Photo, wanted: Wanted) -> OpenResult:
+    def open(self, photo: Photo, wanted: SelectViews) -> OpenResult:
         raise AssertionError(f"{photo.path} was opened")
 
     def close(self) -> None:

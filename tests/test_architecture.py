@@ -49,9 +49,9 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "http": set(),
 }
 # Each room knows those that stand left of it, and none to its right.
-ORDER = ["errors.py", "query.py", "metadata", "photos", "models", "library", "search", "judging", "learning", "index",
-         "engines", "album.py", "keywords.py", "doctor.py", "api",
-         "__init__.py", "web", "cli", "__main__.py"]  # fmt: skip
+ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "search", "judging",
+         "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py", "web", "cli",
+         "__main__.py"]  # fmt: skip
 
 
 def room_of(path: Path) -> str:

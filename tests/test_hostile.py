@@ -184,7 +184,7 @@ def test_a_bomb_beside_the_picture_costs_it_nothing(run: Run) -> None:
 
 def test_what_is_no_photo_is_said_to_be_none(run: Run) -> None:
     names = "text.jpg html.heic postscript.jpg svg.png pickle.tif half_gigabyte.png".split()
-    unknown = "not a photo in a format that is known"
+    unknown = "not a photo in a known format"
     assert {name: run.reason(name) for name in names} == dict.fromkeys(names, unknown)
     assert run.reason("empty.jpg") == "the file is empty"
     assert run.reason("terabyte.png") == "the file is longer than 1024 MiB"
@@ -207,7 +207,7 @@ OPTIONS = DecodeOptions((ViewSpec(8),))
 
 @pytest.fixture
 def decoders() -> Iterator[DecoderPool]:
-    made = DecoderPool(1, OPTIONS, seconds=1.5)
+    made = DecoderPool(1, OPTIONS)
     yield made
     made.close()
 
@@ -233,12 +233,17 @@ def test_a_decoder_that_dies_takes_only_its_photo_with_it(tmp_path, decoders, ho
 
     with pytest.raises(Unreadable) as death:
         decoders.open(red, killed)
-    assert (death.value.reason, death.value.passing) == (f"the decoder died of it (signal {int(how)})", False)
-    assert decoders.open(blue, lambda _: (0,)).opened.views[0].tolist() == [[[[0, 0, 255]] * 8] * 8]
+    assert (death.value.reason, death.value.transient) == (
+        f"the decoder crashed on this file (signal {int(how)})",
+        False,
+    )
+    assert decoders.open(blue, lambda _: (0,)).decoded.views[0].tolist() == [[[[0, 0, 255]] * 8] * 8]
 
 
-def test_a_decoder_that_hangs_is_ended_after_its_time(tmp_path, decoders):
+def test_hanging_decoder_is_killed_after_timeout(tmp_path):
     red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
+    timeout = max(1.5, 10 * seconds_to_open(blue))  # on a busy machine, starting a child alone takes seconds
+    decoders = DecoderPool(1, OPTIONS, timeout_seconds=timeout)
     decoders.open(blue, lambda _: (0,))
 
     def stopped(_: bytes) -> tuple[int, ...]:
@@ -248,9 +253,20 @@ def test_a_decoder_that_hangs_is_ended_after_its_time(tmp_path, decoders):
     start = time.monotonic()
     with pytest.raises(Unreadable) as death:
         decoders.open(red, stopped)
-    assert 1.4 < time.monotonic() - start < 60
-    assert (death.value.reason, death.value.passing) == ("opening it took longer than 1.5 s", False)
-    assert decoders.open(blue, lambda _: (0,)).opened is not None
+    assert timeout - 0.1 < time.monotonic() - start < timeout + 60
+    assert (death.value.reason, death.value.transient) == (f"opening it took longer than {timeout:g} s", False)
+    assert decoders.open(blue, lambda _: (0,)).decoded is not None
+    decoders.close()
+
+
+def seconds_to_open(path: Photo) -> float:
+    """With the start of a child."""
+    decoders = DecoderPool(1, OPTIONS)
+    start = time.monotonic()
+    decoders.open(path, lambda _: (0,))
+    seconds = time.monotonic() - start
+    decoders.close()
+    return seconds
 
 
 def test_a_photo_is_not_blamed_for_what_an_earlier_one_did_to_the_decoder(tmp_path, decoders):
@@ -263,9 +279,9 @@ def test_a_photo_is_not_blamed_for_what_an_earlier_one_did_to_the_decoder(tmp_pa
             os.kill(old, signal.SIGSEGV)
         return (0,)
 
-    assert decoders.open(red, killed_once).opened.views[0].tolist() == [[[[255, 0, 0]] * 8] * 8]
+    assert decoders.open(red, killed_once).decoded.views[0].tolist() == [[[[255, 0, 0]] * 8] * 8]
     os.kill(pid_of(decoders), signal.SIGKILL)  # between two photos
-    assert decoders.open(blue, lambda _: (0,)).opened is not None
+    assert decoders.open(blue, lambda _: (0,)).decoded is not None
 
 
 LIES = {
@@ -303,7 +319,7 @@ def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
     pixels = bytes(7 if lie == "too few pixels" else PIXELS)
     frames = [LIES[lie]] if lie in LIES else [b'{"hash": "00"}', json.dumps(AFTER[lie]).encode(), pixels]
     decoders = talking(tmp_path, monkeypatch, frames, raw=lie in ("nothing", "half a length", "a length of 2^60"))
-    with pytest.raises(Unreadable, match=r"the decoder died of it|longer than"):
+    with pytest.raises(Unreadable, match=r"the decoder crashed on this file|longer than"):
         decoders.open(a_photo(tmp_path), lambda _: (0,))
     decoders.close()
 
@@ -311,7 +327,7 @@ def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
 def test_a_decoder_that_says_what_can_be_is_believed(tmp_path, monkeypatch):
     said = {**SAID, "taken": "2019-07-20T11:22:33", "taken_from": "DateTime", "fingerprint": 2**64 - 1}
     decoders = talking(tmp_path, monkeypatch, [b'{"hash": "00"}', json.dumps(said).encode(), bytes(PIXELS)])
-    opened = decoders.open(a_photo(tmp_path), lambda _: (0,)).opened
+    opened = decoders.open(a_photo(tmp_path), lambda _: (0,)).decoded
     decoders.close()
     assert (opened.width, opened.taken, opened.fingerprint) == (8, "2019-07-20T11:22:33", 2**64 - 1)
 
@@ -326,7 +342,7 @@ def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: list[bytes]
     )
     liar.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(liar))
-    return DecoderPool(1, OPTIONS, seconds=5)
+    return DecoderPool(1, OPTIONS, timeout_seconds=5)
 
 
 def test_a_decoder_whose_parent_is_gone_ends_itself(tmp_path):
@@ -365,7 +381,9 @@ def test_an_index_goes_on_while_its_decoders_are_shot_at(tmp_path):
             done.set()
             shooter.join()
         assert len(events) == 60
-        assert {e.reason.split(" (")[0] for e in events if isinstance(e, ReadFailed)} <= {"the decoder died of it"}
+        assert {e.reason.split(" (")[0] for e in events if isinstance(e, ReadFailed)} <= {
+            "the decoder crashed on this file"
+        }
         list(index_all(db, tmp_path / "photos", model, workers=2, retry=True))
         assert list_unreadable(db) == []
         assert read_counts(db)["images"] == 60
@@ -491,7 +509,7 @@ def test_what_is_no_file_any_more_does_not_hang_the_reader(tmp_path):
     for name in ("folder.png", "gone.png"):
         with pytest.raises(Unreadable) as why:
             decode.read(str(tmp_path / name))
-        assert why.value.passing or why.value.reason == "not a regular file"
+        assert why.value.transient or why.value.reason == "not a regular file"
 
 
 def test_photos_that_vanish_or_change_during_the_run_end_nothing(tmp_path):

@@ -177,8 +177,8 @@ def test_find_gives_what_the_query_means_in_its_order(library, thresholds, quest
 
 def fill(db: Database, library: list[dict[str, Any]], thresholds: dict[str, float], floor: float) -> dict[str, Label]:
     """The first image was looked at by an older file of the model, which knew no `NAMES[0]`; some by none."""
-    card = toy_card(labels=NAMES, pooling={}, thresholds=thresholds, floor=floor)
-    older, _ = put_model(db, toy_card(labels=NAMES[1:], pooling={}, floor=floor), "older", 0)
+    card = toy_card(labels=NAMES, pooling={}, thresholds=thresholds, min_score=floor)
+    older, _ = put_model(db, toy_card(labels=NAMES[1:], pooling={}, min_score=floor), "older", 0)
     model_id, ids = put_model(db, card, "digest", 0)
     roots = {path: add_root(db, path) for path in ("/p", "/q")}
     for i, image in enumerate(library):

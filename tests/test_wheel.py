@@ -54,10 +54,6 @@ def test_the_wheel_holds_the_package_and_its_models_only(wheel: Path) -> None:
     assert rest == {"photosearch/py.typed", *tokenizers, *words, *pages}
 
 
-def test_the_checkout_keeps_the_model_that_is_not_shipped() -> None:
-    assert (ROOT / "train" / "models" / "bird-best32.onnx").stat().st_size > 1_000_000
-
-
 def test_installing_it_brings_no_torch(wheel: Path) -> None:
     report = pip("install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-", wheel)
     names = {item["metadata"]["name"].lower() for item in json.loads(report)["install"]}

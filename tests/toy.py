@@ -29,8 +29,8 @@ def toy_card(**changes: object) -> Card:
 
 
 def sight_card(**changes: object) -> Card:
-    """Of the toy with both heads."""
-    return toy_card(**{"heads": ("scores", "vectors"), "space": SPACE, "dimensions": 4, **changes})
+    """Of the toy with both outputs."""
+    return toy_card(**{"outputs": ("scores", "vectors"), "space": SPACE, "dimensions": 4, **changes})
 
 
 def toy_text_card(**changes: object) -> TextCard:
@@ -39,7 +39,7 @@ def toy_text_card(**changes: object) -> TextCard:
     )
 
 
-def toy_graph(size: int = 8, *, scale: float = 1 / 255, heads: tuple[str, ...] = ("scores",)) -> onnx.ModelProto:
+def toy_graph(size: int = 8, *, scale: float = 1 / 255, outputs: tuple[str, ...] = ("scores",)) -> onnx.ModelProto:
     nodes = [
         helper.make_node("Cast", ["photos"], ["x"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["x"], ["nchw"], perm=[0, 3, 1, 2]),
@@ -52,9 +52,9 @@ def toy_graph(size: int = 8, *, scale: float = 1 / 255, heads: tuple[str, ...] =
     ]
     taken = helper.make_tensor_value_info("photos", TensorProto.UINT8, ["N", size, size, 3])
     widths = {"scores": 3, "vectors": 4}
-    given = [helper.make_tensor_value_info(head, TensorProto.FLOAT, ["N", widths[head]]) for head in heads]
+    given = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", widths[name]]) for name in outputs]
     values = {"scale": np.float32(scale), "one": np.float32(1), "columns": np.array([1], np.int64)}
-    if "vectors" not in heads:
+    if "vectors" not in outputs:
         nodes, values = nodes[:5], {"scale": values["scale"]}
     constants = [numpy_helper.from_array(value, name) for name, value in values.items()]
     graph = helper.make_graph(nodes, "toy", [taken], given, constants)
@@ -63,7 +63,7 @@ def toy_graph(size: int = 8, *, scale: float = 1 / 255, heads: tuple[str, ...] =
 
 def write_toy(path: Path, card: Card | str | None = None, *, scale: float = 1 / 255, size: int = 8) -> Path:
     """card: a Card, or the text that stands in its place."""
-    model = toy_graph(size, scale=scale, heads=card.heads if isinstance(card, Card) else ("scores",))
+    model = toy_graph(size, scale=scale, outputs=card.outputs if isinstance(card, Card) else ("scores",))
     text = card if isinstance(card, str) else (card or toy_card()).to_json()
     helper.set_model_props(model, {CARD_KEY: text})
     onnx.save(model, path)

@@ -1,18 +1,16 @@
 """The command line of training: `python -m train COMMAND`. Parses, calls one function, prints.
 
-Each command imports its recipe itself, so that `python -m train --help` answers at once and without torch. A recipe
-is a module of train/recipes/ with `Settings` and `train`; one that can be resumed has `finish` as well. To add one,
-add a command of a few lines below.
+Each command imports its recipe itself, so that `python -m train --help` is fast and does without torch.
 """
 
 import contextlib
 import ctypes
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,101 +18,160 @@ from rich.progress import TaskID
 
 from photosearch.errors import InputError, PhotosearchError
 
+if TYPE_CHECKING:
+    from train.fit import Progress
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Fetch the data, teach the networks, export them.",
+    help="Fetch the data, train the networks, export them.",
 )
 
-BIRDS = ("classic", "best32")  # recipes of 32x32 pixels
+BIRD_NETWORKS = ("classic", "best32")  # recipes for 32x32 pixels
+SHIPPED = Path("photosearch/models/shipped")
+SIGHT_MEASURED = Path("docs/measured/sight")
 
 Data = Annotated[
-    Path, typer.Option("--data", envvar="PHOTOSEARCH_DATA", metavar="DIR", help="Where the data sets lie.")
+    Path, typer.Option("--data", envvar="PHOTOSEARCH_DATA", metavar="DIR", help="Folder of the data sets.")
 ]
+Cache = Annotated[Path, typer.Option("--cache", metavar="DIR", help="Folder for reusable intermediate results.")]
+Head = Annotated[
+    Path, typer.Option("--head", metavar="FILE", help="File of the linear layer: written by `words`, read by `sight`.")
+]
+Wordnet = Annotated[Path, typer.Option("--wordnet", metavar="DIR", help="Folder of data.noun.")]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed.")]
+Lessons = Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for the lessons' networks.")]
+Plot = Annotated[Path | None, typer.Option("--plot", metavar="DIR", help="Save the lessons' pictures to this folder.")]
 
 
 @app.command()
 def data(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Data sets; default: all.")] = None,
-    fetch: Annotated[bool, typer.Option("--fetch", help="Download what is not there, from its publisher.")] = False,
-    to: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", metavar="DIR", help="The data folder.")] = Path(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Data sets (default: all).")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download missing data sets from their publishers.")] = False,
+    to: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", metavar="DIR", help="Folder of the data sets.")] = Path(
         ".data"
     ),
 ) -> None:
-    """Say which data sets are there, or fetch them: `--fetch cifar-10 cub mnist --to DIR`."""
+    """List the data sets, or download them: `--fetch cifar-10 cub mnist --to DIR`."""
     from train.data import fetch as fetching
 
-    sources = [fetching.source(name) for name in names or fetching.SOURCES]
+    sources = [fetching.find_source(name) for name in names or fetching.SOURCES]
     for source in sources:
         if fetch:
-            came = "fetched" if fetching.fetch(source, to) else "already there"
+            state = "downloaded" if fetching.fetch(source, to) else "present"
         else:
-            came = "there" if fetching.present(source, to) else "not there"
-        typer.echo(f"{source.name}: {came}, {to / source.folder}")
+            state = "present" if fetching.is_present(source, to) else "missing"
+        typer.echo(f"{source.name}: {state}, {to / source.folder}")
 
 
-FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+@app.command()
+def vocabulary(
+    classes: Annotated[Path, typer.Option(metavar="FILE", help="ImageNet's classes: lines like `n01440764 tench`.")],
+    wordnet: Wordnet = Path("/usr/share/wordnet"),
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder for both tables.")] = Path("photosearch/search"),
+) -> None:
+    """Write the tables of labels and synonyms."""
+    from train.recipes.vocabulary import write
+
+    rows, synonyms = write(wordnet, classes, to)
+    hypernyms = sum(row.index is None for row in rows)
+    typer.echo(f"{len(rows) - hypernyms} classes, {hypernyms} hypernyms, {len(synonyms)} synonyms")
 
 
-@app.command(context_settings=FORWARDED)
-def words(ctx: typer.Context) -> None:
-    """Teach the space that words and pictures share: `--data DIR --to sight-text.onnx`; before sight."""
-    from train.recipes import words as recipe
+@app.command()
+def words(
+    data: Data = Path(".data"),
+    to: Annotated[Path, typer.Option(metavar="FILE", help="File of the text tower.")] = Path(".runs/sight-text.onnx"),
+    head: Head = Path(".runs/words.npz"),
+    cache: Cache = Path(".runs/sight"),
+    wordnet: Wordnet = Path("/usr/share/wordnet"),
+) -> None:
+    """Train the space shared by descriptions and photographs; run before `sight`."""
+    from train.recipes.words import WordsSettings, train
 
-    recipe.main(ctx.args)
+    train(WordsSettings(), data, to, head, cache, wordnet)
+    _stderr(f"{head}, {to}: {to.stat().st_size:,} bytes")
 
 
-@app.command(context_settings=FORWARDED)
-def sight(ctx: typer.Context) -> None:
-    """Make the default model, of a network that stays as it is: `--data DIR --to sight.onnx`."""
-    from train.recipes import sight as recipe
+@app.command()
+def sight(
+    data: Data = Path(".data"),
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The model's file.")] = Path(".runs/sight.onnx"),
+    head: Head = Path(".runs/words.npz"),
+    cache: Cache = Path(".runs/sight"),
+    float32: Annotated[bool, typer.Option("--float", help="Keep the backbone in float32.")] = False,
+) -> None:
+    """Build the default model from a pretrained network."""
+    from train.recipes.sight import SightSettings, train
 
-    recipe.main(ctx.args)
+    card = train(SightSettings(int8=not float32), data, to, head, cache)
+    _stderr(f"{to}: {to.stat().st_size:,} bytes, {len(card.labels):,} labels, minimum score {card.min_score:.4f}")
+
+
+@app.command()
+def descriptions(
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The file.")] = Path("photosearch/search/descriptions.txt"),
+) -> None:
+    """Write the everyday descriptions that `find` compares similarities with."""
+    from train.recipes.descriptions import write
+
+    write(to)
+
+
+@app.command()
+def cutoff(data: Data = Path(".data")) -> None:
+    """Compare quantiles for the similarity cut-off on Flickr8k's development part."""
+    from train.recipes.similarity_cutoff import show
+
+    show(data)
 
 
 @app.command()
 def bird(
     data: Data = Path(".data"),
-    net: Annotated[str, typer.Option(help="Which network: classic or best32.")] = "classic",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pictures, if not the net's own.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed than the network's own.")] = None,
-    run: Annotated[Path | None, typer.Option(help="The checkpoints' folder; default: .runs/bird-NET.")] = None,
-    to: Annotated[Path | None, typer.Option(help="The model's file; default: RUN/bird-NET.onnx.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    net: Annotated[str, typer.Option(help="Network: classic or best32.")] = "classic",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the pictures (default: the network's).")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed (default: the network's).")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the checkpoints (default: .runs/bird-NET).")] = None,
+    to: Annotated[Path | None, typer.Option(help="The model's file (default: RUN/bird-NET.onnx).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the run's last checkpoint.")] = False,
     fit: Annotated[
         int | None,
-        typer.Option(min=1, help="Teach only this one of best32's networks; --resume without it exports all."),
+        typer.Option(min=1, help="Train only this one of best32's networks; --resume without it exports all."),
     ] = None,
 ) -> None:
-    """Teach a bird network of 32x32 pixels, export it, and print the talk's table for the test part."""
-    if net not in BIRDS:
-        raise InputError(f"no network {net!r}: --net takes one of {', '.join(BIRDS)}")
+    """Train a bird network for 32x32 pixels, export it, and print the talk's table for the test part."""
+    if net not in BIRD_NETWORKS:
+        raise InputError(f"no network {net!r}: --net takes one of {', '.join(BIRD_NETWORKS)}")
     if fit and net != "best32":
-        raise InputError(f"--fit teaches one of best32's networks, and {net} is one network")
+        raise InputError(f"--fit selects one of best32's networks, but {net} is a single network")
     if fit and to:
-        raise InputError("--fit writes no model: leave out --to, and give it with --resume when all are taught")
+        raise InputError("--fit writes no model: give --to with --resume after all networks are trained")
     recipe = import_module(f"train.recipes.{net}")
-    settings = _change(recipe.Settings(), epochs=epochs, seed=seed)
+    settings = _override(recipe.SETTINGS, epochs=epochs, seed=seed)
     run = run or Path(".runs") / f"bird-{net}"
     try:
-        with _progress() as tell:
+        with _progress_bars() as progress:
             if fit:
-                recipe.teach_some(settings, data, run, [fit - 1], resume=resume, tell=tell)
+                recipe.train_fits(settings, data, run, [fit - 1], resume=resume, progress=progress)
             else:
-                recipe.train(settings, data, run, to or run / f"bird-{net}.onnx", resume=resume, tell=tell)
+                to = to or run / f"bird-{net}.onnx"
+                recipe.train(settings, data, run, to, resume=resume, progress=progress)
     except KeyboardInterrupt:
-        _stderr(f"stopped; {run} keeps the best and the last checkpoint, go on with --resume")
+        _stderr(f"stopped; {run} has the best and the last checkpoint, continue with --resume")
         sys.exit(130)
 
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The checkpoints' folder of a run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run's checkpoints.")],
     to: Annotated[Path, typer.Option(help="The model's file.")],
     data: Data = Path(".data"),
 ) -> None:
-    """Make a model of a run's best epoch: choose on validation, write, compare, measure on the test part."""
+    """Export a run's best epoch: choose on validation, write, compare, measure on the test part."""
     from train.fit import BEST, read
 
     import_module(read(run / BEST)["recipe"]).finish(run, data, to)
@@ -123,130 +180,184 @@ def export(
 @app.command()
 def lessons(
     data: Data = Path(".data"),
-    quick: Annotated[bool, typer.Option("--quick", help="Less data and fewer steps: does it all still run?")] = False,
-    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the lessons' pictures there.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed.")] = 0,
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the lessons' networks go.")] = Path(".runs/lessons"),
-    document: Annotated[bool, typer.Option("--document", help="Run thrice and write docs/from-8-to-bird.md.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Use less data and fewer steps, to check the code.")] = False,
+    plot: Plot = None,
+    seed: Seed = 0,
+    to: Lessons = Path(".runs/lessons"),
+    document: Annotated[
+        bool, typer.Option("--document", help="Run three times, write docs/from-8-to-bird.md.")
+    ] = False,
 ) -> None:
-    """From one "8" to convolution: run the six lessons, print what each found."""
+    """From one "8" to convolution: run the six lessons and print their results."""
     from train.lessons import document as page
-    from train.lessons import road
+    from train.lessons import runner
 
     if document:
-        page.write(data, to)
+        page.run_and_write(data, to)
     else:
-        road.lessons(data, to, seed=seed, quick=quick, plot=plot)
+        runner.run_all(data, to, seed=seed, quick=quick, plot=plot)
 
 
 @app.command()
 def lesson(
     number: Annotated[int, typer.Argument(min=1, max=6, help="1 to 6.")],
     data: Data = Path(".data"),
-    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Save the lesson's pictures there.")] = None,
-    seed: Annotated[int, typer.Option(help="Another seed.")] = 0,
-    to: Annotated[Path, typer.Option(metavar="DIR", help="Where the lessons' networks go.")] = Path(".runs/lessons"),
+    plot: Plot = None,
+    seed: Seed = 0,
+    to: Lessons = Path(".runs/lessons"),
 ) -> None:
-    """Run one lesson, and before it those whose networks it needs."""
-    from train.lessons import road
+    """Run one lesson, after those whose networks it needs."""
+    from train.lessons import runner
 
-    road.lesson(number, data, to, seed=seed, plot=plot)
+    runner.run_with_needed(number, data, to, seed=seed, plot=plot)
 
 
 @app.command()
 def document() -> None:
-    """Write docs/from-8-to-bird.md again, from what the lessons printed when they ran last."""
-    from train.lessons.document import again
+    """Write docs/from-8-to-bird.md from the stored results of the lessons."""
+    from train.lessons.document import write
 
-    again()
+    write()
 
 
 @app.command()
 def photo(
     data: Data = Path(".data"),
-    seed: Annotated[int, typer.Option(help="Another seed.", min=1)] = 1,
-    fits: Annotated[int, typer.Option(help="How many networks to teach, whose weights are averaged.", min=1)] = 2,
-    run: Annotated[Path, typer.Option(metavar="DIR", help="Where it works; needs 2 GB for a while.")] = Path(
-        ".runs/photo"
-    ),
+    seed: Annotated[int, typer.Option(help="Random seed.", min=1)] = 1,
+    fits: Annotated[int, typer.Option(help="Number of networks whose weights are averaged.", min=1)] = 2,
+    run: Annotated[Path, typer.Option(metavar="DIR", help="Working folder, with 2 GB to spare.")] = Path(".runs/photo"),
     to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The model's file; default: RUN/bird-photo.onnx.")
+        Path | None, typer.Option(metavar="FILE", help="The model's file (default: RUN/bird-photo.onnx).")
     ] = None,
 ) -> None:
-    """Teach the photo model: bird or not, on photographs; calibrate it, export it."""
-    from train.recipes.photo import Settings, train
+    """Train the photo model, bird or not; calibrate and export it."""
+    from train.recipes.photo import PhotoSettings, train
 
     to = to or run / "bird-photo.onnx"
-    with _progress() as tell:
-        card = train(Settings(seed=seed, fits=fits), data, to, scratch=run, tell=tell)
-    _stderr(f"{to}: threshold {card.threshold('bird'):.4f}; now: python -m train evaluate {to} --on caltech-101")
+    with _progress_bars() as progress:
+        card = train(PhotoSettings(seed=seed, fits=fits), data, to, scratch=run, progress=progress)
+    _stderr(f"{to}: threshold {card.threshold('bird'):.4f}; next: python -m train evaluate {to} --on caltech-101")
+
+
+@app.command()
+def deep(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder with one subfolder per class.")],
+    classes: Annotated[int, typer.Option(min=2, help="Number of classes: those with the most pictures.")],
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pictures (default: 40).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed (default: 0).")] = None,
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The model's file.")] = Path(".runs/deep.onnx"),
+) -> None:
+    """Train the talk's network for 224x224 pixels on any folder of classes, export it, and print top-1 and top-5."""
+    from train.recipes.deep import DeepSettings, train
+
+    with _progress_bars() as progress:
+        train(_override(DeepSettings(), epochs=epochs, seed=seed), data, to, classes, progress=progress)
 
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="The name of a model in the repository, or an .onnx file.")],
+    model: Annotated[str, typer.Argument(help="Name of a shipped model, or an .onnx file.")],
     on: Annotated[
         str, typer.Option(help="caltech-101, cifar-10, tiny-imagenet, cub, small-birds, or a folder of classes.")
     ],
     data: Data = Path(".data"),
     bird: Annotated[list[str] | None, typer.Option(help="A folder's class that shows birds; may be repeated.")] = None,
-    tiles: Annotated[int | None, typer.Option(help="0, 4, 9 or 16; default: the model's own.")] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all the numbers there.")] = None,
+    tiles: Annotated[int | None, typer.Option(help="0, 4, 9 or 16 (default: the model's).")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all figures to this file.")] = None,
 ) -> None:
-    """How good is a model on pictures that it was neither taught nor tuned with?"""
-    from train import evaluate as judge
+    """Measure a model on pictures used neither for training nor for validation."""
+    from train import evaluate as evaluation
+    from train.atomic import write_json
 
-    with _progress() as tell:
-        result = judge.run(model, on, data, birds=bird or (), tiles=tiles, tell=tell)
-    judge.show(result)
+    with _progress_bars() as progress:
+        result = evaluation.run(model, on, data, birds=bird or (), tiles=tiles, progress=progress)
+    evaluation.show(result)
     if json:
-        judge.write(result, json)
+        write_json(json, result)
+
+
+@app.command()
+def label_report(
+    data: Data = Path(".data"),
+    model: Annotated[Path, typer.Option(metavar="FILE", help="The sight model, whose card gets the rows.")] = (
+        SHIPPED / "sight.onnx"
+    ),
+    compare: Annotated[Path, typer.Option(metavar="FILE", help="The bird model to compare with.")] = (
+        SHIPPED / "bird-photo.onnx"
+    ),
+    on: Annotated[list[str] | None, typer.Option(metavar="SET", help="A test part; may be repeated.")] = None,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")] = SIGHT_MEASURED,
+    cache: Cache = Path(".runs/sight"),
+) -> None:
+    """Measure the sight model's labels on the test parts."""
+    from train.recipes.label_report import SETS, write
+
+    write(data, model, compare, _check_sets(on, SETS), to, cache)
+
+
+@app.command()
+def description_report(
+    data: Data = Path(".data"),
+    models: Annotated[Path, typer.Option(metavar="DIR", help="Folder of sight.onnx and sight-text.onnx.")] = SHIPPED,
+    on: Annotated[list[str] | None, typer.Option(metavar="SET", help="A set of class names; may be repeated.")] = None,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")] = SIGHT_MEASURED,
+    cache: Cache = Path(".runs/sight"),
+    sheets: Annotated[Path | None, typer.Option(metavar="DIR", help="Save contact sheets to this folder.")] = None,
+) -> None:
+    """Measure search by description on the test parts."""
+    from train.recipes.description_report import SETS, write
+
+    write(data, models, _check_sets(on, SETS), to, cache, sheets)
+
+
+@app.command()
+def small_birds(
+    data: Data = Path(".data"),
+    birds: Annotated[int, typer.Option(min=1, help="Scenes with a small bird, and as many without.")] = 50,
+    to: Annotated[Path, typer.Option(metavar="FILE", help="File of the results.")] = SIGHT_MEASURED
+    / "small-birds.json",
+) -> None:
+    """Compare windows of a feature map with tiles for finding small birds."""
+    from train.recipes.small_birds import write
+
+    write(data, birds, to)
 
 
 @app.command()
 def pages() -> None:
-    """Write docs/model.md and the README's table again, from the models' cards and from docs/measured/."""
+    """Write docs/model.md and the README's table from the models' cards and docs/measured/."""
     from train import pages as writer
 
     writer.write()
     writer.write_readme()
 
 
-@app.command()
-def deep(
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="A folder with one subfolder a class.")],
-    classes: Annotated[int, typer.Option(min=2, help="So many of the classes: those with the most pictures.")],
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the pictures, if not 40.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed than 0.")] = None,
-    to: Annotated[Path, typer.Option(metavar="FILE", help="The model's file.")] = Path(".runs/deep.onnx"),
-) -> None:
-    """Teach the talk's network of 224x224 on any folder of classes, export it, and print top-1 and top-5."""
-    from train.recipes.deep import Settings, train
-
-    with _progress() as tell:
-        train(_change(Settings(), epochs=epochs, seed=seed), data, to, classes, tell=tell)
+def _check_sets(given: list[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := set(given or ()) - set(known):
+        raise InputError(f"no test part {min(unknown)!r}: --on takes one of {', '.join(known)}")
+    return tuple(given or known)
 
 
-def _change(settings: Any, **given: Any) -> Any:
-    """A recipe's settings, with what was typed in their place."""
+def _override(settings: Any, **given: Any) -> Any:
+    """A recipe's settings with the given values that are not None."""
     return replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Gives tell(what, done, of): a bar on stderr for each thing that is told of."""
+def _progress_bars() -> Iterator["Progress"]:
+    """Give progress(task, done, total): one bar on stderr per task."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bars: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        ids: dict[str, TaskID] = {}
 
-        def tell(what: str, done: int, of: int) -> None:
-            if what not in bars:
-                bars[what] = progress.add_task(what, total=of)
-            progress.update(bars[what], completed=done, total=of)
+        def update(task: str, done: int, total: int) -> None:
+            if task not in ids:
+                ids[task] = bars.add_task(task, total=total)
+            bars.update(ids[task], completed=done, total=total)
 
-        yield tell
+        yield update
 
 
 def _stderr(text: str) -> None:
@@ -254,14 +365,14 @@ def _stderr(text: str) -> None:
 
 
 def keep_memory() -> None:
-    """Have glibc keep what is freed; another C library goes on as it does.
+    """Make glibc keep freed memory; other C libraries are not affected.
 
-    torch takes its large buffers anew at each step, and the kernel hands them over cleared, page by page: a quarter of
-    what a step of best32 costs.
+    torch allocates its large buffers anew in each step, and the kernel clears them page by page, which takes a quarter
+    of a step of best32.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-4, 0)  # M_MMAP_MAX: nothing has a mapping of its own
+        mallopt(-4, 0)  # M_MMAP_MAX: no separate mappings
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD, bytes
         mallopt(-2, 2**28)  # M_TOP_PAD, bytes
 

@@ -1,7 +1,4 @@
-"""What a picture may be turned into before a network sees it, without becoming a picture of something else.
-
-The first half works on batches of tensors, the second on one photo. Nothing here knows what a picture shows.
-"""
+"""Image augmentation that keeps what a picture shows: first for batches of tensors, then for one photo."""
 
 import io
 
@@ -19,11 +16,13 @@ Box = tuple[float, float, float, float]  # left, top, width, height in pixels
 # Batches
 
 
-def turn(x: Tensor, *, rotation_degrees: float = 0.0, shift: int = 0, zoom: float = 0.0, blur: float = 0.0) -> Tensor:
-    """float [N, 3, H, W] -> the same shape: half of the pictures mirrored, each turned, moved and enlarged by chance.
+def transform(
+    x: Tensor, *, rotation_degrees: float = 0.0, shift: int = 0, zoom: float = 0.0, blur: float = 0.0
+) -> Tensor:
+    """float [N, 3, H, W] -> the same shape: half mirrored, each rotated, shifted and enlarged at random.
 
-    rotation_degrees: at most so much, either way. shift: at most so many pixels, whole ones: where nothing turns,
-    nothing is blurred. zoom: at most so much less of the picture is seen, 0..1. blur: the share that is blurred.
+    rotation_degrees: the maximum in either direction. shift: the maximum, in whole pixels, so that without rotation
+    nothing is interpolated. zoom: the maximum share that is cropped away, 0..1. blur: the share of blurred pictures.
     """
     n, device = len(x), x.device
     angle = (torch.rand(n, device=device) * 2 - 1) * np.deg2rad(rotation_degrees)
@@ -50,10 +49,10 @@ def _blur(x: Tensor, share: float) -> Tensor:
 
 
 def cut_mix(x: Tensor, other: Tensor) -> tuple[Tensor, float]:
-    """float [N, 3, H, W], twice -> the first with one rectangle of the second, and the share that is still its own.
+    """float [N, 3, H, W], twice -> the first with one rectangle of the second, and the remaining share of the first.
 
-    The rectangle has the picture's proportions and an area drawn evenly up to the picture's; its centre lies anywhere,
-    and it is cut off at the edges: CutMix, Yun et al. 2019.
+    The rectangle has the picture's proportions, a uniformly random area and centre, and is clipped at the edges:
+    CutMix, Yun et al. 2019.
     """
     height, width = x.shape[2:]
     side = float(torch.rand(())) ** 0.5
@@ -71,9 +70,9 @@ def cut_mix(x: Tensor, other: Tensor) -> tuple[Tensor, float]:
 # One photo
 
 
-def take_part(image: Image.Image, rng: np.random.Generator, least: float) -> Image.Image:
-    """Any part of at least `least` of the picture, in a shape between 3:4 and 4:3 of its own."""
-    area, shape = rng.uniform(least, 1), np.exp(rng.uniform(np.log(0.75), np.log(4 / 3)))
+def crop_random(image: Image.Image, rng: np.random.Generator, min_share: float) -> Image.Image:
+    """A random crop of at least `min_share` of the picture, between 3:4 and 4:3 of its proportions."""
+    area, shape = rng.uniform(min_share, 1), np.exp(rng.uniform(np.log(0.75), np.log(4 / 3)))
     w = max(1, round(image.width * min(1, (area * shape) ** 0.5)))
     h = max(1, round(image.height * min(1, (area / shape) ** 0.5)))
     left, top = rng.integers(image.width - w + 1), rng.integers(image.height - h + 1)
@@ -81,11 +80,11 @@ def take_part(image: Image.Image, rng: np.random.Generator, least: float) -> Ima
 
 
 def crop_around(image: Image.Image, box: Box, rng: np.random.Generator) -> Image.Image:
-    """A part that holds at least two thirds of the bird's box, from the box alone to the whole picture."""
+    """A crop with at least two thirds of the bird's box, from the box alone to the whole picture."""
     left, top, w, h = box
     edges = []
     for start, length, end in ((left, w, image.width), (top, h, image.height)):
-        end = max(end, start + length)  # some boxes reach a pixel beyond their picture
+        end = max(end, start + length)  # some boxes extend a pixel beyond their picture
         first = rng.uniform(0, start) if rng.random() < 0.8 else start + rng.uniform(0, 0.18) * length
         last = rng.uniform(start + length, end) if rng.random() < 0.8 else start + rng.uniform(0.82, 1) * length
         edges.append((round(first), max(round(first) + 8, round(min(last, end)))))
@@ -93,8 +92,8 @@ def crop_around(image: Image.Image, box: Box, rng: np.random.Generator) -> Image
     return image.crop((x0, y0, x1, y1))
 
 
-def crop_beside(image: Image.Image, box: Box, rng: np.random.Generator) -> Image.Image:
-    """A part without the bird, of the widest strip beside its box."""
+def crop_background(image: Image.Image, box: Box, rng: np.random.Generator) -> Image.Image:
+    """A crop without the bird, from the widest strip next to its box."""
     (x0, y0, x1, y1), narrow = find_room(image.size, box)
     side = rng.uniform(0.7, 1) * narrow
     wide, high = min(x1 - x0, side * rng.uniform(1, 1.6)), min(y1 - y0, side * rng.uniform(1, 1.6))
@@ -103,7 +102,7 @@ def crop_beside(image: Image.Image, box: Box, rng: np.random.Generator) -> Image
 
 
 def find_room(size: tuple[int, int], box: Box) -> tuple[Box, float]:
-    """-> the widest strip beside a box (left, top, right, bottom) and its shorter side, in pixels."""
+    """-> the widest strip next to a box (left, top, right, bottom) and its shorter side, in pixels."""
     (width, height), (left, top, w, h) = size, box
     strips = [(0, 0, left, height), (left + w, 0, width, height), (0, 0, width, top), (0, top + h, width, height)]
     widest = max(strips, key=lambda s: min(s[2] - s[0], s[3] - s[1]))
@@ -111,7 +110,7 @@ def find_room(size: tuple[int, int], box: Box) -> tuple[Box, float]:
 
 
 def crop_box(image: Image.Image, box: Box, grow: float = 0.06) -> Image.Image:
-    """The part in a box, a little larger, since a beak often reaches to its edge."""
+    """A crop slightly larger than a box, since beaks often touch its edge."""
     left, top, w, h = box
     return image.crop(
         (
@@ -130,7 +129,7 @@ def scale(patch: Image.Image, longer: float) -> Image.Image:
 
 
 def paste(patch: Image.Image, scene: Image.Image, rng: np.random.Generator, *, edge: float) -> Image.Image:
-    """edge: the part of the patch's side over which it fades into the scene."""
+    """The scene with the patch at a random place. edge: the share of the patch's side over which it fades in."""
     fades = []
     for length in (patch.height, patch.width):
         inside = np.minimum(np.arange(length) + 0.5, length - np.arange(length) - 0.5)
@@ -142,8 +141,8 @@ def paste(patch: Image.Image, scene: Image.Image, rng: np.random.Generator, *, e
     return scene
 
 
-def wear(image: Image.Image, rng: np.random.Generator, least: int) -> Image.Image:
-    """Mirrored, recoloured, shrunk (to `least` pixels) and compressed as photos are, whatever they show."""
+def degrade(image: Image.Image, rng: np.random.Generator, min_side: int) -> Image.Image:
+    """Mirrored, recoloured, shrunk (to at least `min_side` pixels) and compressed at random, like photos on the web."""
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
@@ -152,7 +151,7 @@ def wear(image: Image.Image, rng: np.random.Generator, least: int) -> Image.Imag
     if rng.random() < 0.05:
         image = image.convert("L").convert("RGB")
     if rng.random() < 0.5:
-        side = float(np.exp(rng.uniform(np.log(least), np.log(170))))
+        side = float(np.exp(rng.uniform(np.log(min_side), np.log(170))))
         if side < max(image.size):
             image = scale(image, side)
     if rng.random() < 0.4:

@@ -1,19 +1,16 @@
-"""How good a model is on a test split: the talk's table, and everything one would ask next.
-
-Each picture goes the way that `photosearch index` goes, and what is counted comes from photosearch.judging.metrics, so
-that the numbers here are those of `index` and `report`, to the digit. Only
-test parts are looked at: nothing may be chosen by what this prints.
+"""How good a model is on a test part: the talk's table and what follows from it.
 
     python -m train evaluate bird-photo --on caltech-101 --data DIR
+
+Pictures are prepared as by `photosearch index` and counted as by `photosearch report`, so the figures are the same to
+the digit. Only test parts are used: nothing may be chosen by these figures.
 """
 
 import io
 import itertools
-import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,34 +19,33 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from photosearch.errors import InputError
-from train import looks, measure
+from train import figures, test_set_ledger
 from train.data import caltech101, cifar10, cub, scenes, tiny_imagenet
-from train.fit import Tell
-from train.tool import Card, Model, decode, find_model, metrics, see, walk
+from train.fit import Progress
+from train.prefetch import load_batches
+from train.tool import Card, Model, decode, find_model, metrics, prepare, walk
 
 BATCH = 32  # photos
 SMALL_SCENES = 200  # scenes with a small bird, and as many without one
 SMALL_SEED = 2026
 PRECISIONS = (0.8, 0.9, 0.95, 0.98, 0.99)
-WORST = 8  # classes that are named
+WORST = 8  # classes in the output
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A picture whose truth is known. path: below the data folder. content: gives its file's bytes. name: its class."""
+class LabelledPicture:
+    """path: relative to the data folder. read: gives the file's bytes. class_name, bird: its truth."""
 
     path: str
-
-    content: Callable[[], bytes]
-    name: str
+    read: Callable[[], bytes]
+    class_name: str
     bird: bool
 
 
-def list_known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Known]:
-    """The test part of a set that is known, or of a folder with one subfolder for each class, those in `birds` birds.
+def list_pictures(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[LabelledPicture]:
+    """The test part of a known set, or a folder with one subfolder per class, of which `birds` show birds.
 
     Raises InputError.
     """
@@ -57,111 +53,112 @@ def list_known(on: str, data: str | Path, birds: Sequence[str] = ()) -> list[Kno
         return SETS[on](Path(data))
     folder = Path(on)
     if not folder.is_dir():
-        raise InputError(f"no test set {on!r}: give a folder of classes, or one of {', '.join(SETS)}")
-    found = [
-        Known(os.path.relpath(photo.path, folder), _read(photo.path), path.name, path.name in birds)
+        raise InputError(f"no test set {on!r}: --on takes a folder of classes, or one of {', '.join(SETS)}")
+    pictures = [
+        LabelledPicture(os.path.relpath(photo.path, folder), _reader(photo.path), path.name, path.name in birds)
         for path in sorted(p for p in folder.iterdir() if p.is_dir())
         for photo in itertools.chain.from_iterable(f.photos for f in walk.walk(str(path)))
     ]
-    if missing := set(birds) - {j.name for j in found}:
-        raise InputError(f"{folder}: no photos in a subfolder {sorted(missing)[0]!r}, which --bird names")
-    if not any(j.bird for j in found):
-        raise InputError(f"{folder}: which subfolders show birds? Name them: --bird NAME --bird NAME")
-    return found
+    if missing := set(birds) - {p.class_name for p in pictures}:
+        raise InputError(f"{folder}: no photos in the subfolder {min(missing)!r} of --bird")
+    if not any(p.bird for p in pictures):
+        raise InputError(f"{folder}: name the subfolders that show birds: --bird NAME --bird NAME")
+    return pictures
 
 
-def _caltech(data: Path) -> list[Known]:
-    return [
-        Known(str(p.path.relative_to(data)), _read(p.path), p.name, p.bird)
-        for p in caltech101.pictures(data)
+def _list_files(source: Any) -> Callable[[Path], list[LabelledPicture]]:
+    """Of Caltech-101 and Tiny ImageNet."""
+    return lambda data: [
+        LabelledPicture(str(p.path.relative_to(data)), _reader(p.path), p.name, p.bird)
+        for p in source.pictures(data)
         if p.part == "test"
     ]
 
 
-def _tiny(data: Path) -> list[Known]:
+def _list_cub(data: Path) -> list[LabelledPicture]:
     return [
-        Known(str(p.path.relative_to(data)), _read(p.path), p.name, p.bird)
-        for p in tiny_imagenet.pictures(data)
-        if p.part == "test"
-    ]
-
-
-def _cub(data: Path) -> list[Known]:
-    return [
-        Known(str(b.path.relative_to(data)), _read(b.path), b.path.parent.name[4:], True)
+        LabelledPicture(str(b.path.relative_to(data)), _reader(b.path), b.path.parent.name[4:], True)
         for b in cub.birds(data)
         if b.part == "test"
     ]
 
 
-def _cifar(data: Path) -> list[Known]:
+def _list_cifar(data: Path) -> list[LabelledPicture]:
     images, targets = cifar10.load(data, "test")
     return [
-        Known(f"{i}.png", _encode(image), cifar10.CLASSES[target], bool(target == cifar10.BIRD))
+        LabelledPicture(f"{i}.png", _encoder(image), cifar10.CLASSES[target], bool(target == cifar10.BIRD))
         for i, (image, target) in enumerate(zip(images, targets, strict=True))
     ]
 
 
-def _small(data: Path) -> list[Known]:
-    recipes = scenes.compose_small(data, "test", SMALL_SCENES, SMALL_SEED)
+def _list_small(data: Path) -> list[LabelledPicture]:
     names = {"scene": "scene alone", "small": "small thing"}
     return [
-        Known(f"{i}.jpg", _compose(r), "small bird" if r.bird else names[r.kind], r.bird) for i, r in enumerate(recipes)
+        LabelledPicture(
+            f"{i}.jpg", lambda v=v: scenes.read_content(v), "small bird" if v.bird else names[v.kind], v.bird
+        )
+        for i, v in enumerate(scenes.compose_small(data, "test", SMALL_SCENES, SMALL_SEED))
     ]
 
 
-SETS: dict[str, Callable[[Path], list[Known]]] = {
-    "caltech-101": _caltech,
-    "tiny-imagenet": _tiny,
-    "cub": _cub,
-    "cifar-10": _cifar,
-    "small-birds": _small,
+SETS: dict[str, Callable[[Path], list[LabelledPicture]]] = {
+    "caltech-101": _list_files(caltech101),
+    "tiny-imagenet": _list_files(tiny_imagenet),
+    "cub": _list_cub,
+    "cifar-10": _list_cifar,
+    "small-birds": _list_small,
 }
 
 
-def _read(path: str | Path) -> Callable[[], bytes]:
+def _reader(path: str | Path) -> Callable[[], bytes]:
     return lambda: decode.read(str(path))
 
 
-def _compose(recipe: scenes.Recipe) -> Callable[[], bytes]:
-    return lambda: scenes.read_content(recipe)
-
-
-def _encode(pixels: npt.NDArray[np.uint8]) -> Callable[[], bytes]:
-    def content() -> bytes:
+def _encoder(pixels: npt.NDArray[np.uint8]) -> Callable[[], bytes]:
+    def encode() -> bytes:
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG")
         return buffer.getvalue()
 
-    return content
+    return encode
+
+
+def run(
+    model: str, on: str, data: str | Path, *, birds: Sequence[str] = (), tiles: int | None = None, progress: Progress
+) -> dict[str, Any]:
+    """Evaluate a model and add the evaluation of a known set to the ledger. Raises InputError.
+
+    model: a name or a file. tiles: None for the card's.
+    """
+    path = find_model(model)
+    scorer = Model(path)
+    pictures = list_pictures(on, data, birds)
+    if on in SETS:
+        test_set_ledger.record(path, scorer.card.name, on)
+    return evaluate(scorer, on, pictures, tiles=scorer.card.tiles if tiles is None else tiles, progress=progress)
 
 
 def evaluate(
-    model: Model, on: str, pictures: Sequence[Known], *, tiles: int, tell: Callable[[int, int], None]
+    model: Model, on: str, pictures: Sequence[LabelledPicture], *, tiles: int, progress: Progress
 ) -> dict[str, Any]:
-    """Score and count: what `report --json --calibration` gives, average precision's interval, and the counts by class.
+    """Score and count: the output of `report --json`, with calibration, average precision's interval, counts by class.
 
-    The label is `bird`, or the model's only one, its threshold the card's. By class: how many pictures the model takes
-    for birds, and how many there are. recall_at_precision: read off the curve of these very pictures, to compare
-    ways of scoring them; no threshold comes from it.
+    The label is `bird`, or the model's first one, at the card's threshold. By class: pictures above the threshold, and
+    all of them.
     """
-    label, started = choose_label(model.card), time.monotonic()
+    label, start = choose_label(model.card), time.monotonic()
     threshold = model.card.threshold(label)
-    got = score(model, pictures, tiles=tiles, tell=tell)
-    seconds = time.monotonic() - started
-    judged = [metrics.LabeledScore(p.path, float(score), p.bird) for p, score in zip(pictures, got, strict=True)]
-    found = {name: [0, 0] for name in dict.fromkeys(p.name for p in pictures)}
-    for picture, one in zip(pictures, judged, strict=True):
-        found[picture.name][0] += one.score >= threshold
-        found[picture.name][1] += 1
-    birds = {p.name for p in pictures if p.bird}
-    result = metrics.to_json(label, judged, threshold, calibration=True)
+    scores = score(model, pictures, tiles=tiles, progress=progress)
+    seconds = time.monotonic() - start
     truth = np.array([p.bird for p in pictures])
-    result["intervals"]["average_precision"] = measure.bootstrap_average_precision(got, truth)
-    curve = metrics.curve(judged)
-    result["recall_at_precision"] = {
-        str(p): float(curve.recall[curve.precision >= p].max(initial=0.0)) for p in PRECISIONS
-    }
+    by_class = {name: [0, 0] for name in sorted({p.class_name for p in pictures})}
+    for picture, value in zip(pictures, scores, strict=True):
+        by_class[picture.class_name][0] += bool(value >= threshold)
+        by_class[picture.class_name][1] += 1
+    birds = {p.class_name for p in pictures if p.bird}
+    pairs = figures.pair(scores, truth, [p.path for p in pictures])
+    result = metrics.to_json(label, pairs, threshold, calibration=True)
+    result["intervals"]["average_precision"] = figures.bootstrap_average_precision(scores, truth)
     return {
         "model": model.card.name,
         "version": model.card.version,
@@ -171,104 +168,38 @@ def evaluate(
         "provider": model.provider,
         "seconds": round(seconds, 1),
         **result,
-        "recall_by_class": {k: v for k, v in sorted(found.items()) if k in birds},
-        "false_alarms_by_class": {k: v for k, v in sorted(found.items()) if k not in birds},
+        "recall_at_precision": figures.recall_at_precision(scores, truth, PRECISIONS),
+        "recall_by_class": {k: v for k, v in by_class.items() if k in birds},
+        "false_alarms_by_class": {k: v for k, v in by_class.items() if k not in birds},
     }
 
 
 def choose_label(card: Card) -> str:
-    """What is looked for in these sets: bird, among however many labels; else the model's first."""
     return "bird" if "bird" in card.labels else card.labels[0]
 
 
 def score(
-    model: Model, pictures: Sequence[Known], *, tiles: int, tell: Callable[[int, int], None]
+    model: Model, pictures: Sequence[LabelledPicture], *, tiles: int, progress: Progress
 ) -> npt.NDArray[np.float32]:
-    """The label's score of each picture, float32 [N], prepared and scored as `photosearch index` does it."""
-    done: list[npt.NDArray[np.float32]] = []
-    column = model.card.labels.index(choose_label(model.card))
-    for views in _prepare(model, pictures, tiles):
-        done.append(model.score_views(views)[:, column])
-        tell(min(len(done) * BATCH, len(pictures)), len(pictures))
-    return np.concatenate(done)
-
-
-def _prepare(model: Model, pictures: Sequence[Known], tiles: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """The label's score of each picture, float32 [N], as in `photosearch index`."""
     card = model.card
+    column = card.labels.index(choose_label(card))
 
-    def one(picture: Known) -> npt.NDArray[np.uint8]:
-        return see(picture.content(), card.input_size, fit=card.fit, tiles=tiles)
+    def load(picture: LabelledPicture) -> npt.NDArray[np.uint8]:
+        return prepare(picture.read(), card.input_size, fit=card.fit, tiles=tiles)
 
-    with ThreadPoolExecutor() as pool:
-        pending = [pool.submit(one, p) for p in pictures[: 2 * BATCH]]
-        for start in range(0, len(pictures), BATCH):
-            ready, pending = pending[:BATCH], pending[BATCH:]
-            pending += [pool.submit(one, p) for p in pictures[start + 2 * BATCH : start + 3 * BATCH]]
-            yield np.stack([p.result() for p in ready])
-
-
-def run(
-    model: str,
-    on: str,
-    data: str | Path,
-    *,
-    birds: Sequence[str] = (),
-    tiles: int | None = None,
-    tell: Tell,
-) -> dict[str, Any]:
-    """What the command does, and a look at the set for the ledger. Raises InputError.
-
-    model: the name of one in the repository, or a file. tiles: None for the card's.
-    """
-    path = find_model(model)
-    scorer = Model(path)
-    pictures = list_known(on, data, birds)
-    if on in SETS:
-        looks.count(path, scorer.card.name, on)
-    return evaluate(
-        scorer,
-        on,
-        pictures,
-        tiles=scorer.card.tiles if tiles is None else tiles,
-        tell=lambda done, of: tell("pictures", done, of),
-    )
+    scores: list[npt.NDArray[np.float32]] = []
+    for views in load_batches(pictures, load, BATCH, ahead=1):
+        scores.append(model.score_views(np.stack(views))[:, column])
+        progress("pictures", min(len(scores) * BATCH, len(pictures)), len(pictures))
+    return np.concatenate(scores)
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the talk's table and what follows from it."""
-    console = Console(highlight=False)
-    console.print(
-        f"{result['model']} {result['version']} on {result['on']}: {result['n']} pictures, "
-        f"{result['tiles']} tiles, threshold {result['threshold']:.4f}",
-        markup=False,
-    )
-    counts = Table("", "predicted bird", "predicted not bird")
-    counts.add_row("bird", str(result["tp"]), str(result["fn"]))
-    counts.add_row("not bird", str(result["fp"]), str(result["tn"]))
-    console.print(counts)
-    for name in ("precision", "recall", "f1", "accuracy", "always_no_accuracy", "average_precision"):
-        console.print(f"{name:20} {_number(result[name])}{_range(result['intervals'].get(name))}", markup=False)
-    console.print(f"{'calibration error':20} {result['calibration']['expected_calibration_error']:.4f}")
-    for title, key, worst in (
-        ("birds that are missed most", "recall_by_class", lambda found, of: (of - found, of)),
-        ("taken for birds most", "false_alarms_by_class", lambda found, of: (found, of)),
-    ):
-        rows = [(name, *worst(*counted)) for name, counted in result[key].items()]
-        wrong = [row for row in sorted(rows, key=lambda row: (-row[1], row[0]))[:WORST] if row[1]]
-        console.print(f"{title}: " + (", ".join(f"{n} {w} of {of}" for n, w, of in wrong) or "none"), markup=False)
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
-
-
-def _range(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f"  ({interval[0]:.4f} to {interval[1]:.4f})"
-
-
-def write(result: dict[str, Any], path: Path) -> None:
-    """As JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    aside.replace(path)
+    """Print the figures and the classes with the most errors."""
+    figures.show(f"{result['model']} {result['version']} on {result['on']}, {result['tiles']} tiles", result)
+    missed = {name: (of - found, of) for name, (found, of) in result["recall_by_class"].items()}
+    for title, counted in (("Birds missed", missed), ("False alarms", result["false_alarms_by_class"])):
+        rows = sorted(((name, *pair) for name, pair in counted.items() if pair[0]), key=lambda row: (-row[1], row[0]))
+        worst = ", ".join(f"{name} {wrong} of {of}" for name, wrong, of in rows[:WORST])
+        Console().print(f"{title}: {worst or 'none'}", markup=False, highlight=False)

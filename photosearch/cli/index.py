@@ -253,13 +253,13 @@ class _Counts:
 
 
 def _describe_passed_over(files: Counter[str]) -> str:
-    from photosearch.photos.walk import READ_BY
+    from photosearch.photos.walk import INSTALL_HINTS
 
     most = files.most_common(8)
     told = [f"{n:,} {extension or 'without an extension'}" for extension, n in most]
     if len(files) > len(most):
         told.append(f"{sum(files.values()) - sum(n for _, n in most):,} others")
-    would = dict.fromkeys(READ_BY[extension] for extension, _ in most if extension in READ_BY)
+    would = dict.fromkeys(INSTALL_HINTS[extension] for extension, _ in most if extension in INSTALL_HINTS)
     reader = f"; would be read with {' and '.join(would)}" if would else ""
     return f"passed over: {', '.join(told)}{reader}"
 

@@ -104,7 +104,7 @@ def models_command(ctx: typer.Context, as_json: AsJson = False) -> None:
     paths = {**list_shipped(), **list_added()}
     cards = [(path, card) for path in paths.values() if isinstance(card := read_card(path), Card)]
     if as_json:
-        keys = ("name", "version", "labels", "heads", "input_size")
+        keys = ("name", "version", "labels", "outputs", "input_size")
         rows = [
             {**{k: getattr(c, k) for k in keys}, "default": c.name == DEFAULT_MODEL, "path": str(p)} for p, c in cards
         ]
@@ -113,7 +113,7 @@ def models_command(ctx: typer.Context, as_json: AsJson = False) -> None:
     cells = []
     for _, card in cards:
         labels = ", ".join(card.labels[:8]) + (f" and {len(card.labels) - 8:,} more" if len(card.labels) > 8 else "")
-        gives = ", ".join(card.heads)
+        gives = ", ".join(card.outputs)
         cells.append((card.name, card.version, gives, labels, f"{card.input_size} px",
                       "default" if card.name == DEFAULT_MODEL else ""))  # fmt: skip
     print_table(("name", "version", "gives", "labels", "input", ""), cells)
@@ -142,7 +142,7 @@ def _describe_card(path: "Path", card: "Card | TextCard") -> str:
     if isinstance(card, Card):
         some = ", ".join(card.labels[:NAMED_LABELS]) + (", ..." if len(card.labels) > NAMED_LABELS else "")
         rows += [("labels", f"{len(card.labels):,}: {some}")] if card.labels else []
-        rows += [("keeps", f"scores from {card.floor:.4f} on")] if card.floor else []
+        rows += [("keeps", f"scores from {card.min_score:.4f} on")] if card.min_score else []
         how = "squashed into" if card.fit == "squash" else "whose middle is cut to"
         rows += [("looks at", f"the photo, {how} {card.input_size}x{card.input_size} pixels"),
                  ("tiles", ", ".join(["0", *sorted(card.pooling, key=int)]))]  # fmt: skip

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, BinaryIO
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, first_line
 from photosearch.index.infer import PhotoResult, Prediction, Scorer
 from photosearch.photos import dates, decode
-from photosearch.photos.walk import MAX_FIELD, Photo
+from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 1  # raised when a reader of today's would misread what is written
 KEY = b"photosearch"  # of the metadata
@@ -44,7 +44,7 @@ class ModelRef:
     @classmethod
     def by(cls, reading: Scorer) -> "ModelRef":
         card = reading.model.card
-        return cls(card.name, card.version, reading.model.digest, reading.tiles, float(card.floor))
+        return cls(card.name, card.version, reading.model.digest, reading.tiles, float(card.min_score))
 
     def __str__(self) -> str:
         tiles = f" with {self.tiles} tiles" if self.tiles else ""
@@ -171,7 +171,7 @@ def _in_words(name: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise InputError(
-            f"{name}: damaged, cut short, or no shard ({_first_line(error)}); delete it, and index again"
+            f"{name}: damaged, cut short, or no shard ({first_line(error)}); delete it, and index again"
         ) from None
 
 
@@ -201,7 +201,7 @@ def _to_result(row: Mapping[str, Any], root: str, n: int) -> PhotoResult:
     if b"\0" in below or any(part in (b"", b".", b"..") for part in below.split(b"/")):
         raise ValueError("a path leads out of its root")
     numbers = [row["size_bytes"], row["mtime_ns"]]
-    if not all(-MAX_FIELD <= number < MAX_FIELD for number in numbers):
+    if not all(-MAX_INTEGER - 1 <= number <= MAX_INTEGER for number in numbers):
         raise ValueError("no file has such a size")
     photo = Photo(f"{root.rstrip('/')}/{os.fsdecode(below)}", *numbers)
     if row["reason"] is not None:
@@ -234,7 +234,7 @@ def _to_prediction(said: Mapping[str, Any]) -> Prediction:
 def check_predictions(kept: ShardFile, readings: Sequence[Scorer], name: str) -> None:
     """Raises InputError where a shard says what its models can't: a label, or a vector, that they don't have."""
     labels = [frozenset(reading.model.card.labels) for reading in readings]
-    widths = [2 * r.model.card.dimensions if "vectors" in r.model.card.heads else None for r in readings]
+    widths = [2 * r.model.card.dimensions if "vectors" in r.model.card.outputs else None for r in readings]
     for looked in kept.looked:
         for i, said in looked.said.items():
             width = None if said.vector is None else len(said.vector)
@@ -262,7 +262,3 @@ def _arrow() -> tuple[Any, Any]:
     except ImportError:
         raise InputError(NEEDS) from None
     return pyarrow, parquet
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

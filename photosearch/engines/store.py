@@ -6,11 +6,11 @@ renamed; a bucket's puts are whole by themselves. Who writes the same shard twic
 
 import contextlib
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from photosearch import atomic
 from photosearch.engines.shards import END
 from photosearch.errors import InputError
 from photosearch.photos import remote
@@ -61,18 +61,8 @@ class FolderStore:
             yield file
 
     def put(self, name: str, data: bytes) -> None:
-        aside = self._path(f".{name}.{platform.node()}.{os.getpid()}.part")
         with self._in_words():
-            try:
-                with open(aside, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(aside).replace(self._path(name))
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(aside)
-                raise
+            atomic.write_bytes(self._path(name), data, durable=True)
 
     def remove(self, name: str) -> None:
         with self._in_words():

@@ -65,7 +65,7 @@ class Worker:
         self._job, self._here = job, here
         pairs = zip(job.seen, job.models, strict=True)
         self._readings = {seen: Scorer(_load(seen, path, job, here), seen.tiles) for seen, path in pairs}
-        self._decoders = decoders or (lambda n, options: DecoderPool(n, options, sharing=job.workers_here))
+        self._decoders = decoders or (lambda n, options: DecoderPool(n, options, pools=job.workers_here))
         self._walls: dict[tuple[int, DecodeOptions], PhotoOpener] = {}
 
     def look(self, shard: Shard) -> ShardOutcome:

@@ -143,7 +143,7 @@ def infer(
                 yield item
                 continue
             held.append(item)
-            decoded += isinstance(item.result, OpenResult) and item.result.opened is not None
+            decoded += isinstance(item.result, OpenResult) and item.result.decoded is not None
             if decoded >= batch_size or len(held) >= MAX_PENDING:
                 yield from _predict(held, readings, place, ask)
                 held, decoded = [], 0
@@ -205,8 +205,8 @@ def _predict(
 
 def _views(result: OpenResult | Unreadable, need: int) -> decode.Pixels:
     assert isinstance(result, OpenResult)
-    assert result.opened is not None
-    return result.opened.views[result.needs.index(need)]
+    assert result.decoded is not None
+    return result.decoded.views[result.view_indexes.index(need)]
 
 
 def _read_predictions(reading: Scorer, views: decode.Pixels) -> Iterator[Prediction]:
@@ -215,7 +215,7 @@ def _read_predictions(reading: Scorer, views: decode.Pixels) -> Iterator[Predict
         scores = {}
         if outputs.scores is not None:
             row = outputs.scores[n]
-            scores = {card.labels[i]: float(row[i]) for i in np.flatnonzero(row >= card.floor)}
+            scores = {card.labels[i]: float(row[i]) for i in np.flatnonzero(row >= card.min_score)}
         vector = None if outputs.vectors is None else outputs.vectors[n].astype(np.float16).tobytes()
         yield Prediction(scores, vector)
 
@@ -223,10 +223,10 @@ def _read_predictions(reading: Scorer, views: decode.Pixels) -> Iterator[Predict
 def _to_result(opened: _OpenedPhoto, said: Mapping[int, Prediction]) -> PhotoResult:
     result = opened.result
     if isinstance(result, Unreadable):
-        return PhotoResult(opened.photo, reason=result.reason, passing=result.passing)
-    if result.opened is None:
+        return PhotoResult(opened.photo, reason=result.reason, passing=result.transient)
+    if result.decoded is None:
         return PhotoResult(opened.photo, result.content_hash)
-    o = result.opened
+    o = result.decoded
     return PhotoResult(
         opened.photo, result.content_hash, o.width, o.height, o.taken, o.taken_from, o.fingerprint, said
     )  # fmt: skip

@@ -90,8 +90,8 @@ def plan(
         if folder.reason is not None:
             step.unlisted.append(folder.path)
             yield ListFailed(folder.path, folder.reason)
-        if folder.passed_over:
-            yield FilesSkipped(folder.path, folder.passed_over)
+        if folder.skipped:
+            yield FilesSkipped(folder.path, folder.skipped)
         known = read_folder(db, step.scope, folder.path, step.readings)
         if not known and not folder.photos:
             continue

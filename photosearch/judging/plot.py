@@ -5,7 +5,6 @@ nothing of them is left in the process.
 """
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from photosearch import atomic
 from photosearch.errors import InputError
 from photosearch.judging import metrics
 
@@ -89,16 +89,12 @@ def _figure(path: Path, inches: tuple[float, float]) -> Iterator["Figure"]:
     if form not in figure.canvas.get_supported_filetypes():
         raise InputError(f"{path}: can't draw this kind of file; end the name in .png, .svg or .pdf")
     yield figure
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with warnings.catch_warnings():
+        with atomic.write_file(path) as part, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a label in letters that the font lacks
-            figure.savefig(aside, format=form)
-        aside.replace(path)
+            figure.savefig(part, format=form)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _point(axes: "Axes", counts: metrics.ConfusionMatrix, threshold: float) -> None:

@@ -14,7 +14,7 @@ quantiles of these libraries. Two things make them hold the truth as often as th
 - n answers count as n - 2. The variance of a share seen as p is p (1 - p) / (n - 1), and that is the variance of a
   Beta distribution of n - 2 answers; small strata need it. Rao and Wu shrink their bootstrap likewise, "Resampling
   inference with complex survey data", JASA 83 (1988).
-`python -m benchmarks.coverage` shows how often they do.
+`python -m benchmarks coverage` shows how often they do.
 
 Several samples of one library, drawn one after another, each without regard to the others, count together: each is an
 unbiased estimate of the same totals by itself, so that their mean is one too, with weights that the answers have no
@@ -34,7 +34,7 @@ import numpy.typing as npt
 from photosearch.errors import InputError
 
 LEAST = 4  # photos to draw: two on each side of the threshold
-# Chosen on libraries of their own: `python -m benchmarks.coverage --on tuning`.
+# Chosen on libraries of their own: `python -m benchmarks try-coverage`.
 FOUND_SHARE = 0.4  # of the photos to judge, those from the threshold on
 PER_STRATUM, MOST_STRATA = 7, 8  # photos to judge in a stratum, at least; strata on a side, at most
 DOUBT = 0.01  # no score counts as surer than this where strata are cut, or the lowest would be left alone

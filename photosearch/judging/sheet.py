@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from photosearch import atomic
 from photosearch.errors import InputError
 from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
@@ -85,7 +86,7 @@ def _shrunk(opened: DecodedPhoto) -> Image.Image:
 def _open(decoders: DecoderPool, number: int, path: str) -> Thumbnail:
     try:
         # Neither length nor time are asked for: the file is read anew.
-        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: (0,)).opened)
+        return Thumbnail(number, decoders.open(Photo(path, 0, 0), lambda _: (0,)).decoded)
     except Unreadable:
         return Thumbnail(number, None)
 
@@ -93,12 +94,8 @@ def _open(decoders: DecoderPool, number: int, path: str) -> Thumbnail:
 def _save(image: Image.Image, path: Path) -> Path:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=QUALITY)
-    aside = path.with_name(f".{path.name}.part")
     try:
-        aside.write_bytes(data.getvalue())
-        aside.replace(path)
+        atomic.write_bytes(path, data.getvalue())
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)
     return path

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from photosearch import atomic
 from photosearch.errors import StoreError
 from photosearch.library import schema
 from photosearch.library.location import APPLICATION_ID, is_library
@@ -164,14 +165,18 @@ class Database:
         """Copy the library aside, as it was before the transaction under way."""
         aside = self.path.with_name(f"{self.path.name}.schema{version}")
         part = free_path(aside.with_name(aside.name + ".part"))
-        create_private(part)
         try:
             # Through a connection of its own: SQLite copies nothing from one that is writing.
-            with contextlib.closing(self._connect()) as before, contextlib.closing(sqlite3.connect(part)) as copy:
+            with (
+                atomic.write_file(aside, part=part, mode=0o600),
+                contextlib.closing(self._connect()) as before,
+                contextlib.closing(sqlite3.connect(part)) as copy,
+            ):
                 before.backup(copy)
-            part.replace(aside)
-        finally:
-            part.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{aside}: can't back up the library here: {error.strerror}; nothing was changed"
+            ) from None
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -18,7 +18,7 @@ def put_model(db: Database, card: Card, digest: str, tiles: int, path: str | Non
             INSERT INTO models(name, version, digest, tiles, card, floor, path) VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT(digest, tiles) DO UPDATE SET path = excluded.path
             """,
-            [card.name, card.version, *key, card.to_json(), card.floor, None if path is None else to_sql(path)],
+            [card.name, card.version, *key, card.to_json(), card.min_score, None if path is None else to_sql(path)],
         )
         (model_id,) = db.one("SELECT id FROM models WHERE digest = ? AND tiles = ?", key)
         db.write("UPDATE labels SET current = 0 WHERE model = ? AND current", [card.name])

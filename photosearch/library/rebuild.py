@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from photosearch import atomic
 from photosearch.errors import StoreError
 from photosearch.library.database import NOT_OURS, Database, free_path
 from photosearch.library.labels import read_labels
@@ -50,11 +51,11 @@ def check(path: Path, *, force: bool = False) -> None:
 def _rebuild(path: Path) -> RebuildResult:
     part = free_path(path.with_name(f"{path.name}.part"))
     try:
-        Database(part, create=True).close()
-        with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
-            rescued = _rescue(old, new)
-        aside = _put_aside(path)
-        part.replace(path)
+        with atomic.write_file(path, part=part, mode=0o600):
+            Database(part, create=True).close()
+            with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
+                rescued = _rescue(old, new)
+            aside = _put_aside(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path}: can't be rebuilt: {error}; nothing was changed") from None
     finally:

@@ -20,7 +20,7 @@ def find_space(db: Database, model: str) -> VectorSpace | None:
             card = Card.from_json(text)
         except (ValueError, TypeError):
             raise StoreError(f"{db.path}: {database.DAMAGED}") from None
-        if "vectors" in card.heads:
+        if "vectors" in card.outputs:
             return VectorSpace(model_id, digest, card.space, card.dimensions)
     return None
 

@@ -1,8 +1,8 @@
-"""What a model says of itself: JSON in the .onnx file.
+"""Model cards: a model's description of itself, JSON in its .onnx file.
 
-A Card is what sees: photos in, scores for labels and/or vectors out. A TextCard is what reads: words in, vectors out,
-in a space that a Card names too. Both are hostile input until they were read by `from_json`, which checks and bounds
-each field. Imports nothing that takes long: `photosearch models` reads cards and starts no session.
+A Card describes an image model: photos in, scores for labels and/or vectors out. A TextCard describes a text model:
+words in, vectors out, in a space that a Card names too. Cards are hostile input until `from_json` has checked and
+bounded each field. Imports nothing slow: `photosearch models` reads cards and starts no session.
 """
 
 import json
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from photosearch.photos.decode import Fit
 
 CARD_KEY = "photosearch.card"
-OUTPUTS = ("scores", "vectors")  # what a graph may give, by the names of its outputs
+OUTPUTS = ("scores", "vectors")  # that a graph may have
+# Fields as older cards name them, in files and in libraries.
+OLD_NAMES = {"heads": "outputs", "floor": "min_score", "form": "text_normalization"}
 MAX_CARD_CHARACTERS = 10_000_000
 MAX_DEPTH = 20  # of lists in lists in a card
 MAX_DIMENSIONS = 16_384
-TILES = (4, 9, 16, 25)  # how many tiles a card may pool beside the whole photo
+TILES = (4, 9, 16, 25)  # numbers of tiles that a card may pool with the whole photo
+TILED_MODEL = "bird-photo"  # the shipped model that pools tiles
 TEXT_NORMALIZATIONS = ("plain", "spaces", "lower", "canonical")
 
 TextNormalization = Literal["plain", "spaces", "lower", "canonical"]
@@ -28,17 +31,17 @@ TextNormalization = Literal["plain", "spaces", "lower", "canonical"]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a model that sees says of itself. In the file: JSON, with the tuples as lists.
+    """An image model's card. In the file: JSON, with the tuples as lists.
 
     labels: one for each column of scores. input_size: S, in pixels. fit: how a photo becomes a square
-    (photos.views). heads: which outputs the graph has. floor: scores below it are not stored, and no threshold lies
-    below it. space, dimensions: of the vectors; in the file "space": {"name": ..., "dim": ...}. thresholds: label ->
-    score from which a photo counts as showing it, chosen on validation data. thresholds_rest_on: label -> the number
-    of validation pictures that show it, or in words what stands in their place.
-    tiles: the number of tiles that pays on validation data, `index --tiles`'s default. pooling: for each number of
-    tiles but 0, label -> [whole, most, bias]: the score's logit is whole * logit of the whole photo + most * largest
-    logit among the tiles + bias, or the whole photo's own where that is larger. measured: rows of a table, one for each
-    split and label. details: what else a reader of the card may want: command, settings, seeds, seconds.
+    (photos.decode.make_views). outputs: of the graph, from OUTPUTS. min_score: lower scores are not stored; no
+    threshold is lower. space, dimensions: of the vectors; in the file "space": {"name": ..., "dim": ...}.
+    thresholds: label -> lowest score of a positive, chosen on validation data. thresholds_rest_on: label -> the number
+    of positives in that data, or words on what was used instead.
+    tiles: the number of tiles that was best on validation data, the default of `index --tiles`. pooling: for each
+    other number of tiles than 0, label -> [whole, most, bias]: the score's logit is whole * logit of the whole photo +
+    most * largest logit among the tiles + bias, or the whole photo's own if that is larger. measured: rows of a table,
+    one for each split and label. details: anything else of interest: command, settings, seeds, seconds.
     """
 
     name: str
@@ -47,8 +50,8 @@ class Card:
     _: KW_ONLY
     input_size: int
     fit: "Fit" = "squash"
-    heads: tuple[str, ...] = ("scores",)
-    floor: float = 0.0
+    outputs: tuple[str, ...] = ("scores",)
+    min_score: float = 0.0
     space: str = ""
     dimensions: int = 0
     thresholds: Mapping[str, float] = field(default_factory=dict)
@@ -68,22 +71,22 @@ class Card:
         """Raises ValueError with a few words about what is wrong."""
         raw = _object(text)
         if raw.get("kind", "image") != "image":
-            raise ValueError("its card is a text tower's, not a model's that sees photos")
+            raise ValueError("its card is a text model's, not an image model's")
         return cls(**_checked(_known(raw, cls, {"name", "version", "input_size"})))
 
     def threshold(self, label: str) -> float:
-        """The score from which a photo counts as showing it; 0.5 where the card doesn't say, never below the floor."""
-        return max(self.thresholds.get(label, 0.5), self.floor)
+        """The lowest score of a positive; 0.5 where the card doesn't say, never below min_score."""
+        return max(self.thresholds.get(label, 0.5), self.min_score)
 
 
 @dataclass(frozen=True, slots=True)
 class TextCard:
-    """What a text tower says of itself. In the file: JSON with "kind": "text".
+    """A text model's card. In the file: JSON with "kind": "text".
 
-    space, dimensions: of the vectors, as in Card. context: the most tokens that it reads; what is longer is cut.
-    pad_id: the token that fills a row up. pad_to: how long a row is made, in tokens; 0 for the longest of the batch.
-    form: what is done with a text before it is cut into tokens: "spaces" makes one of many, "lower" makes it lower
-    case as well, "canonical" also drops punctuation. tokenizer_sha256: of the tokenizer's file; "" is not checked.
+    space, dimensions: of the vectors, as in Card. context: the maximum number of tokens; longer texts are cut.
+    pad_id: the padding token. pad_to: the length of padded rows, in tokens; 0 for the longest of the batch.
+    text_normalization: before tokenization: "spaces" joins runs of white space, "lower" lowers the case as well,
+    "canonical" also drops punctuation. tokenizer_sha256: of the tokenizer's file; "" is not checked.
     """
 
     name: str
@@ -94,7 +97,7 @@ class TextCard:
     _: KW_ONLY
     pad_id: int = 0
     pad_to: int = 0
-    form: TextNormalization = "plain"
+    text_normalization: TextNormalization = "plain"
     tokenizer_sha256: str = ""
     trained_on: str = ""
     licence: str = ""
@@ -108,7 +111,7 @@ class TextCard:
         """Raises ValueError with a few words about what is wrong."""
         raw = _object(text)
         if raw.get("kind") != "text":
-            raise ValueError("its card is not a text tower's")
+            raise ValueError("its card is not a text model's")
         return cls(**_checked_text(_known(raw, cls, {"name", "version", "space", "context"})))
 
 
@@ -119,9 +122,11 @@ def parse_card(text: str) -> Card | TextCard:
 
 def check_tiles(card: Card, tiles: int) -> None:
     """Raises ModelError where the card has no pooling for this number of tiles."""
+    if tiles and not card.pooling:
+        raise ModelError(f"{card.name!r} can't use tiles; add --model {TILED_MODEL}")
     if tiles and str(tiles) not in card.pooling:
         known = ", ".join(["0", *sorted(card.pooling, key=int)])
-        raise ModelError(f"{card.name} is not calibrated for --tiles {tiles}, only for {known}")
+        raise ModelError(f"{card.name!r} can't use {tiles} tiles, only {known}")
 
 
 def _with_space(values: dict[str, Any]) -> dict[str, Any]:
@@ -142,9 +147,13 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _known(raw: dict[str, Any], cls: type, needed: set[str]) -> dict[str, Any]:
-    """The fields that we know: a newer card may say more. The space as text and a number."""
+    """The fields of this class, under their present names, the space as text and a number; a newer card may have more.
+
+    Raises ValueError.
+    """
     known = {f.name for f in fields(cls)} - {"dimensions"}
-    values = {k: v for k, v in raw.items() if k in known}
+    renamed = {OLD_NAMES.get(k, k): v for k, v in raw.items() if OLD_NAMES.get(k) not in raw}
+    values = {k: v for k, v in renamed.items() if k in known}
     if missing := needed - values.keys():
         raise ValueError(f"its card lacks {', '.join(sorted(missing))}")
     if _depth(values) > MAX_DEPTH:
@@ -152,7 +161,7 @@ def _known(raw: dict[str, Any], cls: type, needed: set[str]) -> dict[str, Any]:
     try:
         json.dumps(values, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("its card is wrong: half of a surrogate pair stands in it") from None
+        raise ValueError("its card is wrong: it contains half of a surrogate pair") from None
     if "space" in values:
         space = values["space"]
         _expect(isinstance(space, dict) and {"name", "dim"} <= space.keys(), "space must have a name and a dim")
@@ -173,16 +182,16 @@ def _depth(value: object) -> int:
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
     _check_texts(values, ("fit", "trained_on", "licence"))
-    labels, heads = values.get("labels", []), values.get("heads", ["scores"])
-    _check_heads(heads, labels, values)
+    labels, outputs = values.get("labels", []), values.get("outputs", ["scores"])
+    _check_outputs(outputs, labels, values)
     _expect(_is_integer(values["input_size"], 1, 4096), "input_size must be 1 to 4096")
     _expect(values.get("fit", "squash") in ("squash", "crop"), "fit must be squash or crop")
-    floor = values.get("floor", 0.0)
-    _expect(_within(floor, 0, 1), "floor must be 0..1")
+    min_score = values.get("min_score", 0.0)
+    _expect(_within(min_score, 0, 1), "min_score must be 0..1")
     thresholds = values.get("thresholds", {})
     _expect(isinstance(thresholds, dict) and thresholds.keys() <= set(labels), "thresholds must be by label")
     _expect(all(_within(v, 0, 1) for v in thresholds.values()), "thresholds must be 0..1")
-    _expect(all(v >= floor for v in thresholds.values()), "a threshold lies below the floor")
+    _expect(all(v >= min_score for v in thresholds.values()), "a threshold is below min_score")
     rest_on = values.get("thresholds_rest_on", {})
     _expect(isinstance(rest_on, dict) and rest_on.keys() <= set(labels), "thresholds_rest_on must be by label")
     _expect(
@@ -195,20 +204,20 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     _expect(
         isinstance(measured, list) and all(isinstance(r, dict) for r in measured), "measured must be a list of rows"
     )
-    return {**values, "labels": tuple(labels), "heads": tuple(heads), "measured": tuple(measured)}
+    return {**values, "labels": tuple(labels), "outputs": tuple(outputs), "measured": tuple(measured)}
 
 
-def _check_heads(heads: object, labels: object, values: Mapping[str, Any]) -> None:
-    _expect(isinstance(heads, list) and 0 < len(heads) <= len(OUTPUTS), "heads must be scores, vectors or both")
-    assert isinstance(heads, list)
-    _expect(all(head in OUTPUTS for head in heads), "heads must be scores, vectors or both")
-    _expect(len(set(heads)) == len(heads), "a head stands there twice")
+def _check_outputs(outputs: object, labels: object, values: Mapping[str, Any]) -> None:
+    _expect(isinstance(outputs, list) and 0 < len(outputs) <= len(OUTPUTS), "outputs must be scores, vectors or both")
+    assert isinstance(outputs, list)
+    _expect(all(output in OUTPUTS for output in outputs), "outputs must be scores, vectors or both")
+    _expect(len(set(outputs)) == len(outputs), "an output is listed twice")
     _expect(isinstance(labels, list) and len(labels) <= 100_000, "labels must be a list")
     assert isinstance(labels, list)
     _expect(all(_is_line(x, 10_000) and x.strip() for x in labels), "each label must be text")
-    _expect(len(set(labels)) == len(labels), "a label stands there twice")
-    _expect(bool(labels) == ("scores" in heads), "labels and the head scores belong together")
-    _expect(("space" in values) == ("vectors" in heads), "a space and the head vectors belong together")
+    _expect(len(set(labels)) == len(labels), "a label is listed twice")
+    _expect(bool(labels) == ("scores" in outputs), "labels and the output scores belong together")
+    _expect(("space" in values) == ("vectors" in outputs), "a space and the output vectors belong together")
 
 
 def _check_pooling(tiles: object, pooling: object, labels: Collection[str]) -> None:
@@ -229,7 +238,8 @@ def _checked_text(values: dict[str, Any]) -> dict[str, Any]:
     _expect(_is_integer(values["context"], 1, 100_000), "context must be 1 to 100000")
     _expect(_is_integer(values.get("pad_id", 0), 0, 2**31 - 1), "pad_id must be a token's number")
     _expect(_is_integer(values.get("pad_to", 0), 0, values["context"]), "pad_to must be 0 to context")
-    _expect(values.get("form", "plain") in TEXT_NORMALIZATIONS, f"form must be one of {', '.join(TEXT_NORMALIZATIONS)}")
+    normalization = values.get("text_normalization", "plain")
+    _expect(normalization in TEXT_NORMALIZATIONS, f"text_normalization must be one of {', '.join(TEXT_NORMALIZATIONS)}")
     _expect(isinstance(values.get("details", {}), dict), "details must be an object")
     return values
 
@@ -243,19 +253,19 @@ def _check_texts(values: Mapping[str, Any], keys: Iterable[str]) -> None:
         _expect(len(text) <= 10_000, f"{key} is too long")
 
 
-def _expect(true: bool, text: str) -> None:
-    if not true:
+def _expect(condition: bool, text: str) -> None:
+    if not condition:
         raise ValueError(f"its card is wrong: {text}")
 
 
-def _is_line(value: object, most: int) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= most and value.isprintable()
+def _is_line(value: object, max_characters: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= max_characters and value.isprintable()
 
 
-def _is_integer(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def _is_integer(value: object, minimum: int, maximum: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
-def _within(value: object, least: float, most: float) -> bool:
-    """Whether it is a number there; NaN is in no range, and an integer of 300 digits compares without overflow."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+def _within(value: object, minimum: float, maximum: float) -> bool:
+    """Whether it is a number in this range; NaN is in none, and an integer of 300 digits compares without overflow."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and minimum <= value <= maximum

@@ -149,7 +149,7 @@ def _towers(folder: Path, raw: Any) -> TwoTowerModel:
         _expect(isinstance(image[key], list) and len(image[key]) == 3 and all(map(_is_number, image[key])))
         image[key] = tuple(image[key])
     _expect(0 not in image["deviation"])
-    _expect(card.heads == ("vectors",) and (card.space, card.dimensions) == (text.space, text.dimensions))
+    _expect(card.outputs == ("vectors",) and (card.space, card.dimensions) == (text.space, text.dimensions))
     source = raw.get("source", {})
     _expect(isinstance(source, dict))
     return TwoTowerModel(folder, card, text, ImageEncoder(**image), TextEncoder(**words), files, source)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photosearch import __version__
-from photosearch.errors import ModelError
+from photosearch import __version__, atomic
+from photosearch.errors import ModelError, first_line
 from photosearch.models import catalog
 from photosearch.models.encoders import is_below, sha256
 from photosearch.models.protobuf import list_external_files
@@ -160,8 +160,7 @@ class _told:
 
     def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
         if isinstance(error, Exception) and not isinstance(error, ModelError):
-            words = next(iter(str(error).strip().splitlines()), "")[:200] or type(error).__name__
-            raise ModelError(f"{self.what}: {words}; {self.again}") from None
+            raise ModelError(f"{self.what}: {first_line(error)}; {self.again}") from None
 
 
 def _checked(name: str, path: Path, file: str, published: str | None, held: Mapping[str, Any] | None) -> str:
@@ -216,11 +215,8 @@ def _is_record(record: Any) -> bool:
 
 
 def _write_pulled(to: Path, name: str, record: Mapping[str, Any]) -> None:
-    path, aside = to / PULLED_FILE, to / f".{PULLED_FILE}.{os.getpid()}"
+    path = to / PULLED_FILE
     try:
-        aside.write_text(json.dumps({**_read_pulled(to), name: record}, indent=1, sort_keys=True))
-        aside.replace(path)
+        atomic.write_bytes(path, json.dumps({**_read_pulled(to), name: record}, indent=1, sort_keys=True).encode())
     except OSError as error:
         raise ModelError(f"{path}: can't write this: {error.strerror}") from None
-    finally:
-        aside.unlink(missing_ok=True)

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from photosearch.errors import ModelError
+from photosearch.errors import ModelError, first_line
 from photosearch.models.card import TextNormalization
-from photosearch.models.session import first_line
 
 PRECISIONS = ("", "_fp16", "_quantized", "_int8", "_uint8", "_q4f16", "_q4", "_bnb4")  # transformers.js: best first
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of OpenAI's CLIP, and of most that follow it
@@ -233,7 +232,7 @@ def read_context(found: Layout, siglip: bool) -> int:
     return next(usable, SIGLIP_CONTEXT if siglip else CLIP_CONTEXT)
 
 
-def read_form(found: Layout, siglip: bool) -> TextNormalization:
+def read_normalization(found: Layout, siglip: bool) -> TextNormalization:
     clean = _part(_text_settings(found), "tokenizer_kwargs").get("clean")
     if clean == "canonicalize" or str(found.words.get("tokenizer_class")).startswith("SiglipTokenizer"):
         return "canonical"

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photosearch.errors import ModelError
+from photosearch.errors import ModelError, first_line
 from photosearch.models.card import CARD_KEY, Card, check_tiles
 from photosearch.models.encoders import ImageEncoder, TwoTowerModel, read_encoders
 from photosearch.models.protobuf import read_metadata
 from photosearch.models.providers import PROVIDERS, choose_provider
 
 # Images in one run. More of them are no faster on the CPU, and a run keeps so much less between its layers. On a GPU 64
-# are 96 % as fast as 256, in a quarter of its memory: docs/performance.md, `bash benchmarks/gpu.sh`.
+# are 96 % as fast as 256, in a quarter of its memory: docs/performance.md, `python -m benchmarks gpu-networks`.
 PART, PART_ELSEWHERE = {"cpu": 4}, 64
 # At each new size of a batch cuDNN looks for the best algorithms, for a second or more; so there are few sizes.
 PADDED, SIZES = ("cuda", "tensorrt"), (16, PART_ELSEWHERE)
@@ -78,7 +78,7 @@ class Model:
             self.fallback = f"{chosen} did not start"
         self.card = towers.card if towers else self._card(data)
         self._input = self._tower.input if self._tower else self._check_input()
-        self._outputs = [self._tower.output] if self._tower else [self._check_output(h) for h in self.card.heads]
+        self._outputs = [self._tower.output] if self._tower else [self._check_output(h) for h in self.card.outputs]
         size = self.card.input_size
         self._give(np.zeros((2, size, size, 3), np.uint8))
 
@@ -88,7 +88,7 @@ class Model:
         The whole photo's score is pooled with its tiles'; the vector is the whole photo's.
         """
         n, t = views.shape[:2]
-        if "scores" not in self.card.heads:
+        if "scores" not in self.card.outputs:
             return self._give(views[:, 0])
         given = self._give(views.reshape(n * t, *views.shape[2:]))
         assert given.scores is not None
@@ -112,13 +112,13 @@ class Model:
     def _give(self, images: npt.NDArray[np.uint8]) -> Outputs:
         """uint8 [N, S, S, 3] -> what the graph gives of each, checked. Raises ModelError."""
         if len(images) == 0:
-            given = {h: np.empty((0, self._width(h)), np.float32) for h in self.card.heads}
+            given = {h: np.empty((0, self._width(h)), np.float32) for h in self.card.outputs}
             return Outputs(given.get("scores"), given.get("vectors"))
         try:
             arrays = self._in_parts(np.ascontiguousarray(images))
         except Exception as error:
             raise ModelError(f"{self.path}: the model failed: {first_line(error)}") from None
-        given = dict(zip(self.card.heads, arrays, strict=True))
+        given = dict(zip(self.card.outputs, arrays, strict=True))
         for head, array in given.items():
             expected = (len(images), self._width(head))
             if array.shape != expected:
@@ -178,7 +178,7 @@ class Model:
         """-> the name of the output that gives this. Raises ModelError."""
         outputs = {o.name: o.type for o in self._session.get_outputs()}
         name = head
-        if self.card.heads == ("scores",) and len(outputs) == 1:
+        if self.card.outputs == ("scores",) and len(outputs) == 1:
             (name,) = outputs  # files from before a model could give more than scores call it what they like
         if name not in outputs:
             raise ModelError(f"{self.path}: its card promises {head}, but its graph gives only {', '.join(outputs)}")
@@ -273,9 +273,3 @@ def read_model(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: can't read this model: {error.strerror}") from None
-
-
-def first_line(error: Exception) -> str:
-    """What another library said, as one line that is not too long."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from photosearch.errors import InputError, ModelError
+from photosearch.errors import InputError, ModelError, first_line
 from photosearch.models.card import CARD_KEY, TextCard, TextNormalization, parse_card
 from photosearch.models.encoders import TextEncoder, read_encoders
 from photosearch.models.protobuf import read_metadata
 from photosearch.models.providers import choose_provider
-from photosearch.models.session import Vectors, first_line, read_model, start_session, unit_length
+from photosearch.models.session import Vectors, read_model, start_session, unit_length
 
 PART = 32  # texts in one run: a row is as long as the longest text of its part
 MAX_CHARACTERS = 10_000  # of a text; no context holds more, and cutting a book into tokens takes seconds
@@ -56,7 +56,7 @@ class TextModel:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Texts -> float32 [N, dimensions], each of unit length. N may be 0. Raises InputError, ModelError."""
-        prepared = [prepare(text, self.card.form) for text in texts]
+        prepared = [normalize(text, self.card.text_normalization) for text in texts]
         step = self._tower.batch or PART
         parts = [self._embed(prepared[i : i + step]) for i in range(0, len(prepared), step)]
         return np.concatenate([np.empty((0, self.card.dimensions), np.float32), *parts])
@@ -106,14 +106,14 @@ class Rows:
             self.mask[i, : len(row)] = 1
 
 
-def prepare(text: str, form: TextNormalization) -> str:
-    """A text as the tower wants it; always in Unicode's form NFC. Raises InputError where nothing is left of it."""
+def normalize(text: str, how: TextNormalization) -> str:
+    """A text as the tokenizer expects it; always in Unicode's form NFC. Raises InputError where nothing is left."""
     prepared = unicodedata.normalize("NFC", text[:MAX_CHARACTERS]).encode(errors="replace").decode()
-    if form == "canonical":
+    if how == "canonical":
         prepared = "".join(c for c in prepared if not unicodedata.category(c).startswith("P"))
-    if form in ("lower", "canonical"):
+    if how in ("lower", "canonical"):
         prepared = prepared.lower()
-    if form != "plain":
+    if how != "plain":
         prepared = " ".join(prepared.split())
     if not prepared.strip():
         raise InputError("there are no words in this text" if text.strip() else "the text is empty: type some words")

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from photosearch.errors import InputError, ModelError
+from photosearch import atomic
+from photosearch.errors import InputError, ModelError, first_line
 from photosearch.models import catalog
 from photosearch.models.card import Card, TextCard
 from photosearch.models.encoders import ImageEncoder, TextEncoder, TwoTowerModel, is_below, sha256, write_encoders
@@ -30,12 +31,12 @@ from photosearch.models.layouts import (
     find_layout,
     is_siglip,
     read_context,
-    read_form,
+    read_normalization,
     read_pad_id,
     read_pixels,
 )
 from photosearch.models.protobuf import list_external_files
-from photosearch.models.session import Model, first_line, read_model, start_session
+from photosearch.models.session import Model, read_model, start_session
 from photosearch.models.text import Rows, TextModel, open_tokenizer
 
 IMAGE_OUTPUTS = ("image_embeds", "embedding", "output", "pooler_output")
@@ -43,6 +44,7 @@ TEXT_OUTPUTS = ("text_embeds", "embedding", "output", "pooler_output")
 TEXT_INPUTS = ("input_ids", "text", "input")
 FLOATS = ("tensor(float)", "tensor(float16)")
 PIXELS = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
+ABANDONED_SECONDS = 86_400  # a half-added model of a killed run may be gigabytes; a day later nobody is adding it
 SENTENCES = ("a photo of a bird", "two people on a beach")
 DRIFT = 2e-3  # in a vector of unit length: float16 rounds to 1e-3, an int8 export of a whole batch moves by 1e-2
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -71,23 +73,26 @@ def add_model(
     folder, to = Path(folder), to or catalog.models_folder()
     name = _free_name(name or folder.resolve().name, to)
     found = find_layout(folder)
-    aside = to / f".adding-{name}-{os.getpid()}"
     try:
         to.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir()
-        pulled = folder.resolve().is_relative_to(to.resolve())  # lies beside it, and goes away: no second gigabyte
-        files = _copy(found, aside, _link if pulled else shutil.copyfile)
-        towers = _describe(found, name, aside, files, licence, source or {})
-        towers, remarks = _check(towers)
-        aside.rename(to / name)
-    except ModelError as error:
-        raise ModelError(str(error).replace(str(aside), str(folder))) from None
+        atomic.remove_abandoned(to / name, older_than_seconds=ABANDONED_SECONDS)
+        with atomic.make_folder(to / name) as part:
+            towers, remarks = _add(found, name, part, to, licence, source or {})
     except OSError as error:
         raise ModelError(f"{error.filename or to}: can't add {name}: {error.strerror}") from None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return AddedModel(name, to / name, towers.card, towers.text, found.layout, remarks)
+
+
+def _add(
+    found: Layout, name: str, part: Path, to: Path, licence: str, source: Mapping[str, Any]
+) -> tuple[TwoTowerModel, tuple[str, ...]]:
+    """Fill the new model's folder, and try the model. -> the model and remarks. Raises ModelError, OSError."""
+    pulled = found.folder.resolve().is_relative_to(to.resolve())  # lies beside it, and goes away: no second gigabyte
+    try:
+        files = _copy(found, part, _link if pulled else shutil.copyfile)
+        return _check(_describe(found, name, part, files, licence, source))
+    except ModelError as error:
+        raise ModelError(str(error).replace(str(part), str(found.folder))) from None
 
 
 def remove_model(name: str, *, to: Path | None = None) -> Path:
@@ -187,8 +192,8 @@ def _describe(
     space = f"{name}@{files[found.image][:12]}{files[found.text][:12]}"
     version = files[found.image][:12]
     card = Card(
-        name, version, input_size=pixels.resize, fit=pixels.fit, heads=("vectors",), space=space, dimensions=dimensions,
-        licence=licence, details={"layout": found.layout, **source},
+        name, version, input_size=pixels.resize, fit=pixels.fit, outputs=("vectors",), space=space,
+        dimensions=dimensions, licence=licence, details={"layout": found.layout, **source},
     )  # fmt: skip
     text, words = _describe_words(found, read, weights[found.text], aside, files, space, dimensions, licence)
     return TwoTowerModel(aside, card, replace(text, name=f"{name}-text", version=version), image, words, files, source)
@@ -264,8 +269,8 @@ def _describe_words(
     # network doesn't see it; for all others the row is filled up to the length that training had.
     pads = bool(fixed) or siglip or "attention_mask" not in shapes
     card = TextCard(
-        "text", "1", space, dimensions, context, pad_to=context if pads else 0, form=read_form(found, siglip),
-        tokenizer_sha256=files[found.tokenizer], licence=licence,
+        "text", "1", space, dimensions, context, pad_to=context if pads else 0,
+        text_normalization=read_normalization(found, siglip), tokenizer_sha256=files[found.tokenizer], licence=licence,
     )  # fmt: skip
     tokenizer = open_tokenizer(aside / found.tokenizer, card)
     check_vocabulary(found, tokenizer)

@@ -1,1 +1,1 @@
-"""Files to upright pixels, behind a wall of child processes."""
+"""Files to upright pixels and metadata, decoded in child processes."""

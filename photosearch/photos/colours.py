@@ -1,4 +1,4 @@
-"""Any picture to RGB as a viewer shows it: 16 bits, floats, transparency, and profiles of wider colours."""
+"""Any image to sRGB as a viewer shows it: 16 bits, floats, transparency, and ICC profiles with a wider gamut."""
 
 import functools
 import io
@@ -11,14 +11,14 @@ from PIL import Image
 if TYPE_CHECKING:
     from PIL import ImageCms
 
-USED_BITS = (1023, 4095, 65535)  # 10 and 12 bits a pixel are stored in 16, and seldom moved to their upper end
+WHITE_LEVELS = (1023, 4095, 65535)  # 10 and 12 bits are stored in 16, usually without shifting them up
 
 
-def rgb(image: Image.Image) -> Image.Image:
-    """Any of Pillow's modes -> RGB: 16 bits keep their range, what is transparent lies on white.
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any of Pillow's modes -> RGB; transparency is blended with white.
 
-    A picture that uses 10 or 12 of its 16 bits is as bright as one that uses all. Floats are taken by the largest of
-    them; what is no number is black.
+    Values of 10, 12 or 16 bits are scaled by the smallest of WHITE_LEVELS that holds them all, floats by their maximum;
+    NaN and infinities become black.
     """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -26,27 +26,28 @@ def rgb(image: Image.Image) -> Image.Image:
         values = np.asarray(image, np.float32)
         if image.mode == "F":
             values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        most = float(values.max(initial=0))
-        top = max(most, 1e-9) if image.mode == "F" else next((t for t in USED_BITS if 0 < most <= t), USED_BITS[-1])
-        return Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8)).convert("RGB")
+        largest = float(values.max(initial=0))
+        level = next((level for level in WHITE_LEVELS if 0 < largest <= level), WHITE_LEVELS[-1])
+        white = max(largest, 1e-9) if image.mode == "F" else level
+        return Image.fromarray((np.clip(values / white, 0, 1) * 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
+        background = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(background, image).convert("RGB")
     return image.convert("RGB")
 
 
-def profile_of(image: Image.Image) -> bytes | None:
-    """The ICC profile of a picture whose colours are not sRGB's, or None; a printer's is left alone."""
+def get_profile(image: Image.Image) -> bytes | None:
+    """The image's ICC profile if it is an RGB profile other than sRGB, else None."""
     profile = image.info.get("icc_profile")
     if not isinstance(profile, bytes) or profile[16:20] != b"RGB " or image.mode not in ("RGB", "RGBA", "P"):
         return None
-    named = (b"sRGB", "sRGB".encode("utf-16-be"))  # a description is ASCII or UTF-16, by the profile's version
-    return None if any(name in profile for name in named) else profile
+    names = (b"sRGB", "sRGB".encode("utf-16-be"))  # the description is ASCII or UTF-16, depending on the version
+    return None if any(name in profile for name in names) else profile
 
 
 def to_srgb(pixels: npt.NDArray[np.uint8], profile: bytes) -> npt.NDArray[np.uint8]:
-    """Pixels [..., W, 3] of that profile -> the same in sRGB; as they are where the profile is broken."""
+    """Pixels [..., W, 3] in that profile's colours -> sRGB; unchanged if the profile is broken."""
     from PIL import ImageCms
 
     try:
@@ -57,7 +58,7 @@ def to_srgb(pixels: npt.NDArray[np.uint8], profile: bytes) -> npt.NDArray[np.uin
     return np.asarray(ImageCms.applyTransform(image, transform)).reshape(pixels.shape)
 
 
-@functools.lru_cache(maxsize=4)  # a camera's photos have one profile
+@functools.lru_cache(maxsize=4)  # a camera's photos share one profile
 def _transform(profile: bytes) -> "ImageCms.ImageCmsTransform":
     from PIL import ImageCms
 

@@ -1,8 +1,8 @@
-"""When a photo was taken, and how that is known: what a file says of itself, and what its name says.
+"""When a photo was taken, according to its metadata or its name.
 
-Programs write the same moment in a dozen spellings; a camera whose clock was never set writes zeros or blanks. All
-dates are local time as written, without the zone: YYYY-MM-DDTHH:MM:SS, midnight where only a day is known. A file's own
-date is no date of a photo: copying sets it.
+Programs write dates in a dozen formats; a camera whose clock was never set writes zeros or blanks. All dates are local
+time as written, without a time zone: YYYY-MM-DDTHH:MM:SS, midnight if only the day is known. The file's own
+modification time doesn't count: copying sets it.
 """
 
 import contextlib
@@ -13,17 +13,18 @@ from datetime import datetime
 from PIL import Image
 
 EXIF_IFD, DATE_TIME, DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x8769, 0x0132, 0x9003, 0x9004  # CIPA DC-008, 4.6.5
-XMP_TAG, IPTC_TAG, IPTC_RESOURCE = 700, 33723, 0x0404  # in a TIFF; in Photoshop's block of a JPEG
-SOURCES = ("DateTimeOriginal", "DateTimeDigitized", "xmp", "iptc", "DateTime")  # the best first
+XMP_TAG, IPTC_TAG = 700, 33723  # of a TIFF
+IPTC_RESOURCE = 0x0404  # of Photoshop's block in a JPEG
+SOURCES = ("DateTimeOriginal", "DateTimeDigitized", "xmp", "iptc", "DateTime")  # best first
 XMP_FIELDS = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")  # Adobe's XMP specification, part 2
-XMP_BYTES = 2**20  # what is longer is not searched
-EARLIEST = 1826  # the first photograph
+MAX_XMP_CHARACTERS = 2**20  # longer packets are not searched
+MIN_YEAR = 1826  # of the first photograph
 
 _DATE = re.compile(
     r"\s*(\d{4})\s*[:/.-]\s*(\d{1,2})\s*[:/.-]\s*(\d{1,2})(?!\d)(?:[T\s]+(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?)?", re.ASCII
 )
 _IN_NAME = re.compile(
-    r"(?<!\d)(\d{4})([-_. ]?)(\d\d)\2(\d\d)"  # the same sign between both
+    r"(?<!\d)(\d{4})([-_. ]?)(\d\d)\2(\d\d)"  # the same separator twice
     r"(?:(?:[-_. T]|\s?at\s?|\s?um\s?|\sa\sla\(s\)\s)*(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)(?:\d{3})?)?(?!\d)",
     re.ASCII,
 )
@@ -32,12 +33,12 @@ _IPTC_TIME = re.compile(rb"\x1c\x02\x3c\x00[\x06-\x0b](\d\d)(\d\d)(\d\d)")  # da
 
 
 def find_taken(exif: Image.Exif, info: Mapping[str | tuple[int, int], object]) -> tuple[str | None, str | None]:
-    """The date of the shot and where it stands (of SOURCES); None and None where nothing tells.
+    """When a photo was taken, and from which of SOURCES that is known; None and None if it isn't.
 
-    exif, info: of an opened image, whose blocks may be damaged or made to harm.
+    exif, info: of an opened image; their blocks may be damaged or malicious.
     """
-    for source, read in _PLACES.items():
-        with contextlib.suppress(Exception):  # a broken block is no reason to lose the photo, or the next block
+    for source, read in _READERS.items():
+        with contextlib.suppress(Exception):  # a broken block must not lose the photo, or the next block
             for value in read(exif, info):
                 if (date := parse(value)) is not None:
                     return date, source
@@ -64,29 +65,29 @@ def _date(year: str, month: str, day: str, hour: str = "0", minute: str = "0", s
     with contextlib.suppress(ValueError):
         # A leap second has no place in a datetime.
         date = datetime(int(year), int(month), int(day), int(hour), int(minute), 59 if second == "60" else int(second))
-        return date.isoformat() if date.year >= EARLIEST else None
+        return date.isoformat() if date.year >= MIN_YEAR else None
     return None
 
 
-_Info = Mapping[str | tuple[int, int], object]
+_Info = Mapping[str | tuple[int, int], object]  # Pillow's Image.info
 
 
 def _tag(tag: int) -> Callable[[Image.Exif, _Info], Iterator[object]]:
-    """Reads one of EXIF's fields where it belongs, and where programs put it instead."""
+    """A reader of one EXIF field, from the IFD where it belongs and from the one where some programs put it."""
 
     def read(exif: Image.Exif, info: _Info) -> Iterator[object]:
         for in_first in (True, False) if tag == DATE_TIME else (False, True):
-            with contextlib.suppress(Exception):  # one directory is broken, and the other may not be
+            with contextlib.suppress(Exception):  # if one IFD is broken, the other may not be
                 yield exif.get(tag) if in_first else exif.get_ifd(EXIF_IFD).get(tag)
 
     return read
 
 
 def _xmp(exif: Image.Exif, info: _Info) -> Iterator[object]:
-    """As text, not as XML: a parser has no business in a stranger's file."""
+    """Found by regular expressions: no XML parser is let loose on a stranger's file."""
     block = info.get("xmp") or info.get("XML:com.adobe.xmp") or exif.get(XMP_TAG) or b""
     text = block.decode("utf-8", "replace") if isinstance(block, bytes) else str(block)
-    if len(text) <= XMP_BYTES:
+    if len(text) <= MAX_XMP_CHARACTERS:
         for field in XMP_FIELDS:
             # <rdf:Description exif:DateTimeOriginal="2019-..."> or <exif:DateTimeOriginal>2019-...
             yield from re.findall(rf"\b{field}\s*(?:=\s*[\"']|>)([^\"'<]{{1,40}})", text)
@@ -101,7 +102,7 @@ def _iptc(exif: Image.Exif, info: _Info) -> Iterator[object]:
         yield b"-".join(date.groups()) + b" " + at
 
 
-_PLACES = {
+_READERS = {
     "DateTimeOriginal": _tag(DATE_TIME_ORIGINAL),
     "DateTimeDigitized": _tag(DATE_TIME_DIGITIZED),
     "xmp": _xmp,

@@ -1,8 +1,8 @@
-"""Disk to pixels: find the photo files below a folder; open one upright at the size asked, or say why not.
+"""A photo's file to upright pixels, dates and a fingerprint, or the reason why not.
 
-Knows nothing of models or databases. The same `views` prepares a photo for search and for training, so
-that a network meets in a library the bytes that it was taught with. Everything here takes hostile input:
-the length of a file, the number of its pixels and the formats that are tried are bounded before decoding.
+Knows nothing of models or databases. The same `make_views` prepares photos for search and for training, so that a
+network gets the bytes it was trained on. Input is hostile: the file's length, the number of its pixels and the formats
+that are tried are bounded before decoding.
 """
 
 import contextlib
@@ -22,19 +22,21 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from photosearch.photos import dates, formats, remote
-from photosearch.photos.colours import profile_of, rgb, to_srgb
+from photosearch.photos.colours import get_profile, to_rgb, to_srgb
 from photosearch.photos.repair import repair
 from photosearch.photos.walk import RAW
 
-VERSION = 2  # of the decoder: raised when the same file comes out in other pixels than before
-MAX_BYTES = 2**30  # a file that is longer is refused: no camera writes one, and it is read whole into memory
-MAX_PIXELS = 300_000_000  # where the caller doesn't choose; the largest cameras have 150, and phones 200
-MAX_DECODED = 8 * 2**30  # bytes that a decode may take, where the caller doesn't choose
-# Bytes that a decode takes for each pixel, as 12-megapixel pictures took them on Linux: Pillow's own and its copies ...
-BY_MODE = {"1": 6, "L": 6, "P": 6, "RGB": 5, "YCbCr": 9, "LAB": 9, "CMYK": 9, "I;16": 16, "I;16B": 16, "I": 16, "F": 16}
-TRANSPARENT, TURNED = 20, 4
-BY_FORMAT = {"WEBP": 12, "AVIF": 6, "HEIF": 4, "JXL": 12}  # ... and the decoder's beside it
-TURNS = {  # EXIF's Orientation: where the first row and column of the stored pixels belong (CIPA DC-008, 4.6.5)
+VERSION = 2  # of the decoder: incremented when the same file gives other pixels than before
+MAX_FILE_BYTES = 2**30  # files are read whole into memory, and no camera writes a longer one
+MAX_PIXELS = 300_000_000  # default; the largest cameras have 150 million, phones 200
+MAX_DECODE_BYTES = 8 * 2**30  # default for the memory that one decode may take
+# Bytes of memory per pixel, measured with 12-megapixel images on Linux: Pillow's image and its copies ...
+MODE_BYTES = {
+    "1": 6, "L": 6, "P": 6, "RGB": 5, "YCbCr": 9, "LAB": 9, "CMYK": 9, "I;16": 16, "I;16B": 16, "I": 16, "F": 16,
+}  # fmt: skip
+ALPHA_BYTES, TRANSPOSED_BYTES = 20, 4
+FORMAT_BYTES = {"WEBP": 12, "AVIF": 6, "HEIF": 4, "JXL": 12}  # ... and the decoder's own
+TRANSPOSES = {  # EXIF's Orientation -> what turns the stored pixels upright (CIPA DC-008, 4.6.5)
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -43,9 +45,8 @@ TURNS = {  # EXIF's Orientation: where the first row and column of the stored pi
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-SIDEWAYS = frozenset(TURNS[i] for i in (5, 6, 7, 8))  # these swap width and height
-# Decode a JPEG to at least this many times the size that is asked for, then shrink with a proper filter.
-OVERSAMPLE = 1
+SWAPS_SIDES = frozenset(TRANSPOSES[i] for i in (5, 6, 7, 8))
+OVERSAMPLE = 1  # a JPEG is decoded to at least this many times the wanted size, then resized with a proper filter
 
 Fit = Literal["squash", "crop"]
 Pixels = npt.NDArray[np.uint8]
@@ -57,26 +58,26 @@ LOW = 8  # of its frequencies in each direction that count
 
 @dataclass(frozen=True, slots=True)
 class ViewSpec:
-    """How one network sees a photo: in a square of `size` pixels, fitted by `fit`, with `tiles` parts beside it."""
+    """One network's input: the photo in a square of `size` pixels, fitted by `fit`, and `tiles` parts of it."""
 
     size: int
     fit: Fit = "squash"
     tiles: int = 0
 
     @property
-    def least(self) -> int:
-        """The shorter side, in pixels, that the photo must be decoded to so that no part is blown up."""
-        # One tile of g x g is 2 / (g + 1) of the photo's side, so the photo must be that much larger.
+    def min_side(self) -> int:
+        """The shorter side, in pixels, of the smallest decoded photo from which no part is enlarged."""
+        # Each of g x g tiles covers 2 / (g + 1) of the photo's side, so the photo must be that much larger.
         return round(OVERSAMPLE * self.size * (_grid(self.tiles) + 1) / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedPhoto:
-    """A photo's pixels, and what is known of it.
+    """A photo's pixels and metadata.
 
-    views: one array [1 + tiles, size, size, 3] uint8 RGB for each need, in order: the whole photo, then its tiles.
-    width, height: of the upright photo in the file, in pixels. taken: the date of the shot, local time, as
-    YYYY-MM-DDTHH:MM:SS, and taken_from: where that stands (dates.SOURCES); or None and None. fingerprint: see there.
+    views: one array [1 + tiles, size, size, 3] uint8 RGB per ViewSpec, in order: the whole photo, then its tiles.
+    width, height: of the upright photo in the file, in pixels. taken: when it was taken, local time, as
+    YYYY-MM-DDTHH:MM:SS, and taken_from: its source (dates.SOURCES); both None if unknown. fingerprint: see there.
     """
 
     views: tuple[Pixels, ...]
@@ -90,30 +91,30 @@ class DecodedPhoto:
 class Unreadable(Exception):
     """Why one photo could not be opened, in a few words without its path.
 
-    passing: the reason lies outside the file (a permission, a disk that answers with an error) and may be
-    gone at the next run; otherwise it lies in the bytes and stays until they change.
+    transient: the cause is outside the file (a permission, a failing disk), so the next run tries again; otherwise it
+    is in the bytes and stays until they change.
     """
 
-    def __init__(self, reason: str, *, passing: bool = False):
+    def __init__(self, reason: str, *, transient: bool = False):
         super().__init__(reason)
         self.reason = reason
-        self.passing = passing
+        self.transient = transient
 
 
-class TakesTooMuch(Unreadable):
-    """Decoding it would take more than the memory that it was given. size_bytes: how much, about."""
+class TooLarge(Unreadable):
+    """Decoding would take more memory than allowed. memory_bytes: about how much."""
 
-    def __init__(self, width: int, height: int, size_bytes: int):
-        super().__init__(f"{width}x{height} pixels, which take {size_bytes >> 20} MiB to decode: too much here")
-        self.size_bytes = size_bytes
+    def __init__(self, width: int, height: int, memory_bytes: int):
+        super().__init__(f"{width}x{height} pixels would take {memory_bytes >> 20} MiB to decode: too much here")
+        self.memory_bytes = memory_bytes
 
 
 def read(path: str) -> bytes:
-    """The whole file, read once, or Unreadable. Never blocks on a pipe and never reads past the size it began with."""
+    """The whole file, read once. Never blocks on a pipe, never reads beyond the initial size. Raises Unreadable."""
     if remote.is_address(path):
         return _read_remote(path)
     try:
-        # O_NONBLOCK: a named pipe that took the photo's place since the walk must not hang us.
+        # O_NONBLOCK: a named pipe that replaced the photo since the walk must not block us.
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         with open(fd, "rb", buffering=0) as file:
             status = os.fstat(fd)
@@ -121,107 +122,109 @@ def read(path: str) -> bytes:
                 raise Unreadable("not a regular file")
             if status.st_size == 0:
                 raise Unreadable("the file is empty")
-            if status.st_size > MAX_BYTES:
-                raise Unreadable(f"the file is longer than {MAX_BYTES >> 20} MiB")
-            # bytes from one read, not a bytearray: of that, BytesIO would hold a second copy.
+            if status.st_size > MAX_FILE_BYTES:
+                raise Unreadable(f"the file is longer than {MAX_FILE_BYTES >> 20} MiB")
+            # bytes from one read, not a bytearray, which BytesIO would copy.
             data = file.read(status.st_size)
             while 0 < len(data) < status.st_size and (more := file.read(status.st_size - len(data))):
                 data += more
     except OSError as error:
-        raise Unreadable((error.strerror or str(error)).lower(), passing=True) from None
+        raise Unreadable((error.strerror or str(error)).lower(), transient=True) from None
     if len(data) < status.st_size:
-        raise Unreadable("the file shrank while it was read", passing=True)
+        raise Unreadable("the file shrank while it was read", transient=True)
     return data
 
 
 def _read_remote(address: str) -> bytes:
     try:
-        data = remote.read(address, MAX_BYTES)
+        data = remote.read(address, MAX_FILE_BYTES)
     except OSError as error:
-        raise Unreadable((error.strerror or str(error)).lower(), passing=True) from None
+        raise Unreadable((error.strerror or str(error)).lower(), transient=True) from None
     if not data:
         raise Unreadable("the file is empty")
-    if len(data) > MAX_BYTES:
-        raise Unreadable(f"the file is longer than {MAX_BYTES >> 20} MiB")
+    if len(data) > MAX_FILE_BYTES:
+        raise Unreadable(f"the file is longer than {MAX_FILE_BYTES >> 20} MiB")
     return data
 
 
 def content_hash(data: bytes) -> bytes:
-    """BLAKE3 of the file's bytes, 32 of them: what recognises a photo that was moved or copied."""
+    """The BLAKE3 hash of the file's bytes, 32 bytes long: identifies a photo that was moved or copied."""
     return blake3(data).digest()
 
 
 def decode(
-    data: bytes, needs: Sequence[ViewSpec], *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_DECODED
+    data: bytes, view_specs: Sequence[ViewSpec], *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_DECODE_BYTES
 ) -> DecodedPhoto:
-    """A file's bytes -> upright pixels, decoded once for all needs, at the scale of the largest; or Unreadable.
+    """A file's bytes -> upright pixels, decoded once for all views, at the scale of the largest. Raises Unreadable.
 
-    max_bytes: the memory that decoding may take; TakesTooMuch where it would be more.
+    max_bytes: the memory that decoding may take; raises TooLarge if it would be more.
     """
     try:
         try:
-            return _decode(data, needs, max_pixels, max_bytes)
+            return _decode(data, view_specs, max_pixels, max_bytes)
         except (Unreadable, MemoryError):
             raise
         except Exception:
-            better = repair(data, lambda image: _check_memory(image, image.size, max_bytes))
-            if better is None:
+            repaired = repair(data, lambda image: _check_memory(image, image.size, max_bytes))
+            if repaired is None:
                 raise
-        return _decode(better, needs, max_pixels, max_bytes)
+        return _decode(repaired, view_specs, max_pixels, max_bytes)
     except Unreadable:
         raise
     except MemoryError:
-        raise Unreadable("decoding it needs more memory than there is") from None
-    except Exception as error:  # the decoders raise nearly anything at a broken file
+        raise Unreadable("not enough memory to decode it") from None
+    except Exception as error:  # decoders raise nearly anything for a broken file
         raise Unreadable(_reason(error)) from None
 
 
-def _decode(data: bytes, needs: Sequence[ViewSpec], max_pixels: int, max_bytes: int) -> DecodedPhoto:
-    least = max((need.least for need in needs), default=HASHED)
-    with _open_raw(data, least, max_pixels) if RAW and formats.is_raw(data) else formats.open_image(data) as image:
+def _decode(data: bytes, view_specs: Sequence[ViewSpec], max_pixels: int, max_bytes: int) -> DecodedPhoto:
+    min_side = max((spec.min_side for spec in view_specs), default=HASHED)
+    with _open_raw(data, min_side, max_pixels) if RAW and formats.is_raw(data) else formats.open_image(data) as image:
         if image.width * image.height > max_pixels:
             raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
         width, height = image.size
-        image.draft("RGB", (least, least))
+        image.draft("RGB", (min_side, min_side))
         _check_memory(image, (width, height), max_bytes)
         exif = _exif(image)  # a PNG is decoded for it
         taken, taken_from = dates.find_taken(exif, image.info)
         if isinstance(image, JpegImageFile):
-            image.decodermaxblock = len(data)  # handed over in one piece: by Pillow's 64 KiB takes 3 % longer
+            image.decodermaxblock = len(data)  # one block; Pillow's default of 64 KiB takes 3 % longer
         image.load()
-        turn = _turn(exif)  # asked after load(): a TIFF turns itself there, and forgets the tag
-        profile = profile_of(image)
-        shown = formats.clean_aperture(data)
-        part = image if shown is None else image.crop(shown)
-        width, height = (width, height) if shown is None else part.size
-        upright = rgb(part if turn is None else part.transpose(turn))
-        if turn in SIDEWAYS:
+        transpose = _read_transpose(exif)  # after load(), which turns a TIFF and drops the tag
+        profile = get_profile(image)
+        box = formats.clean_aperture(data)
+        shown = image if box is None else image.crop(box)
+        width, height = (width, height) if box is None else shown.size
+        upright = to_rgb(shown if transpose is None else shown.transpose(transpose))
+        if transpose in SWAPS_SIDES:
             width, height = height, width
-        seen = tuple(make_views(upright, need.size, fit=need.fit, tiles=need.tiles) for need in needs)
-        if profile is not None:  # of the few pixels that are left
-            seen = tuple(to_srgb(view, profile) for view in seen)
-        # A squashed view is the whole photo too, and smaller: its fingerprint takes half the time.
-        squashed = [v[0] for v, need in zip(seen, needs, strict=True) if need.fit == "squash"]
+        views = tuple(make_views(upright, spec.size, fit=spec.fit, tiles=spec.tiles) for spec in view_specs)
+        if profile is not None:  # converted last, when few pixels are left
+            views = tuple(to_srgb(view, profile) for view in views)
+        # A squashed view shows the whole photo too, and smaller: its fingerprint takes half the time.
+        squashed = [view[0] for view, spec in zip(views, view_specs, strict=True) if spec.fit == "squash"]
         small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * HASHED]
-        return DecodedPhoto(seen, width, height, taken, taken_from, fingerprint(small[0] if small else upright))
+        return DecodedPhoto(views, width, height, taken, taken_from, fingerprint(small[0] if small else upright))
 
 
 def _check_memory(image: Image.Image, size: tuple[int, int], max_bytes: int) -> None:
-    """Raises TakesTooMuch. size: of the photo in its file; a JPEG may be drafted to less."""
+    """Raises TooLarge. size: of the photo in its file; a JPEG may be drafted to less."""
     width, height = size
-    if (takes := _takes(image, width * height)) > max_bytes:
-        raise TakesTooMuch(width, height, takes)
+    if (memory_bytes := _estimate_memory(image, width * height)) > max_bytes:
+        raise TooLarge(width, height, memory_bytes)
 
 
-def _takes(image: Image.Image, pixels: int) -> int:
-    """About how many bytes decoding an opened image takes. pixels: of the whole photo."""
-    mode = TRANSPARENT if "transparency" in image.info else BY_MODE.get(image.mode, TRANSPARENT)
-    takes = image.width * image.height * (mode + TURNED + BY_FORMAT.get(image.format or "", 0))
+def _estimate_memory(image: Image.Image, pixels: int) -> int:
+    """About how many bytes it takes to decode an opened image. pixels: of the whole photo."""
+    mode_bytes = ALPHA_BYTES if "transparency" in image.info else MODE_BYTES.get(image.mode, ALPHA_BYTES)
+    memory_bytes = (
+        image.width * image.height * (mode_bytes + TRANSPOSED_BYTES + FORMAT_BYTES.get(image.format or "", 0))
+    )
     if isinstance(image, JpegImageFile) and image.info.get("progressive"):
-        # libjpeg holds all coefficients, 2 bytes each, whatever the scale.
-        most = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
-        takes += 2 * pixels * sum(across * down for _, across, down, _ in image.layer) // most
-    return takes
+        # libjpeg holds all coefficients, 2 bytes each, whatever the scale. Sampling factors: ITU T.81, A.1.1.
+        full = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
+        memory_bytes += 2 * pixels * sum(across * down for _, across, down, _ in image.layer) // full
+    return memory_bytes
 
 
 def fingerprint(image: Image.Image) -> int:
@@ -241,11 +244,11 @@ def fingerprint(image: Image.Image) -> int:
 def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0) -> Pixels:
     """An upright image -> uint8 [1 + tiles, size, size, 3], RGB: the whole photo first, then its tiles row by row.
 
-    fit: "squash" keeps the whole photo and not its shape, "crop" keeps the shape and the largest centred square.
-    tiles = g * g: a grid of parts, each 2 / (g + 1) of the photo's width and height, so that neighbours share half.
-    A white photo comes out all 255.
+    fit: "squash" keeps the whole photo but not its aspect ratio, "crop" the largest centred square.
+    tiles = g * g: a grid of parts, each 2 / (g + 1) of the photo's width and height, so that neighbours half overlap.
+    A white photo gives 255 everywhere.
     """
-    image = rgb(image)
+    image = to_rgb(image)
     if fit == "crop":
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -278,9 +281,11 @@ def _grid(tiles: int) -> int:
     return max(grid, 1)
 
 
-def _open_raw(data: bytes, least: int, max_pixels: int) -> Image.Image:
-    """The JPEG that the camera put into its file, which LibRaw gives the file's date and orientation; developed at
-    half size, upright, where its shorter side is less than `least` pixels."""
+def _open_raw(data: bytes, min_side: int, max_pixels: int) -> Image.Image:
+    """The JPEG preview in a raw file, to which LibRaw adds the file's date and orientation. Raises Unreadable.
+
+    If its shorter side is less than `min_side` pixels, or there is none: the raw image at half size, upright.
+    """
     import rawpy
 
     try:
@@ -289,35 +294,35 @@ def _open_raw(data: bytes, least: int, max_pixels: int) -> Image.Image:
                 preview = raw.extract_thumb()
                 if isinstance(preview.data, bytes):  # a JPEG; a bitmap would be an array
                     image = Image.open(io.BytesIO(preview.data), formats=("JPEG",))
-                    if min(image.size) >= least:
+                    if min(image.size) >= min_side:
                         return image
             width, height = raw.sizes.width, raw.sizes.height
             if width * height > max_pixels:
                 raise Unreadable(f"{width}x{height} pixels, more than the limit of {max_pixels:,}")
             return Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
     except rawpy.LibRawError as error:
-        raise Unreadable(f"a raw file that LibRaw can't open: {error}") from None
+        raise Unreadable(f"LibRaw can't open this raw file: {error}") from None
 
 
 def _exif(image: Image.Image) -> Image.Exif:
     try:
         return image.getexif()
-    except Exception:  # a broken EXIF block is no reason to lose the photo
+    except Exception:  # a broken EXIF block must not lose the photo
         return Image.Exif()
 
 
-def _turn(exif: Image.Exif) -> Image.Transpose | None:
-    """What brings the photo upright, by EXIF's Orientation; None where it stands so, or the tag is nonsense."""
+def _read_transpose(exif: Image.Exif) -> Image.Transpose | None:
+    """What turns the photo upright, from EXIF's Orientation; None if it is upright or the tag is nonsense."""
     try:
-        return TURNS.get(exif.get(0x0112, 1))
-    except Exception:  # the tag is damaged, or a list
+        return TRANSPOSES.get(exif.get(0x0112, 1))
+    except Exception:  # a damaged tag, or a list
         return None
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not a photo in a format that is known"
-    # Without the numbers that differ from file to file, so that reasons can be counted.
+        return "not a photo in a known format"
+    # Numbers that differ from file to file are dropped, so that reasons can be counted.
     text = re.sub(r" \((\d+ bytes not processed|points to file position \d+)\)", "", " ".join(str(error).split()))
     text = text or type(error).__name__
     return text if len(text) <= 200 else text[:199] + "…"

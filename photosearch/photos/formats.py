@@ -1,4 +1,4 @@
-"""Which decoder a file goes to, by its first bytes and never by its name; each is imported when it is first needed."""
+"""Chooses a file's decoder by its first bytes, never by its name. Each is imported when first needed."""
 
 import contextlib
 import io
@@ -9,17 +9,18 @@ from PIL import Image, UnidentifiedImageError
 
 from photosearch.photos.walk import JXL
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF")  # and HEIF, JXL; an MPO begins as a JPEG
-AVIF = (b"avif", b"avis")
-JXL_BEGINS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")  # ISO/IEC 18181-2: a bare codestream, and one in boxes
-# Olympus's ORF, Panasonic's RW2, Fujifilm's RAF; a CR3 is known by its brand, the others by what is in their TIFF.
-RAW_BEGINS = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW")
-SUBFILE, COMPRESSION, PENTAX = 254, 259, 65535  # TIFF tags, and the compression that a PEF says it has
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF")  # and HEIF, JXL; an MPO starts like a JPEG
+AVIF_BRANDS = (b"avif", b"avis")
+JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")  # ISO/IEC 18181-2: a bare codestream, and one in boxes
+# Olympus's ORF, Panasonic's RW2, Fujifilm's RAF. A CR3 has a brand of its own; the others are TIFFs.
+RAW_SIGNATURES = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW")
+SUBFILE_TYPE, COMPRESSION = 254, 259  # TIFF tags
+PENTAX_COMPRESSION = 65535  # of a PEF
 
 
 def is_raw(data: bytes) -> bool:
-    """Whether a camera's own file: by its magic number, or a TIFF that holds a preview first, and says so."""
-    if data.startswith(RAW_BEGINS) or data[4:12] == b"ftypcrx ":
+    """Whether it is a camera's raw file: by its signature, or a TIFF whose first image is a preview."""
+    if data.startswith(RAW_SIGNATURES) or data[4:12] == b"ftypcrx ":
         return True
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None:
@@ -32,40 +33,39 @@ def is_raw(data: bytes) -> bool:
         return False
     short = {tag: struct.unpack(f"{order}H", first)[0] for tag, _, _, first, _ in entries}
     long = {tag: struct.unpack(f"{order}I", a + b)[0] for tag, _, _, a, b in entries}
-    return data[8:10] == b"CR" or bool(long.get(SUBFILE, 0) & 1) or short.get(COMPRESSION) == PENTAX
+    return data[8:10] == b"CR" or bool(long.get(SUBFILE_TYPE, 0) & 1) or short.get(COMPRESSION) == PENTAX_COMPRESSION
 
 
 def open_image(data: bytes) -> Image.Image:
-    """Opened, not decoded. Raises what decoders raise; UnidentifiedImageError where the bytes are no photo."""
+    """Opened, not decoded. Raises what decoders raise; UnidentifiedImageError if the bytes are no photo."""
     formats: tuple[str, ...] = FORMATS
-    if data[4:8] == b"ftyp" and data[8:12] not in AVIF:
-        import pillow_heif  # 50 ms, and most libraries hold no HEIC
+    if data[4:8] == b"ftyp" and data[8:12] not in AVIF_BRANDS:
+        import pillow_heif  # 50 ms, and most libraries have no HEIC
 
         pillow_heif.register_heif_opener(thumbnails=True)
         formats = (*FORMATS, "HEIF")
-    elif JXL and data.startswith(JXL_BEGINS):
+    elif JXL and data.startswith(JXL_SIGNATURES):
         import pillow_jxl  # noqa: F401  it registers itself
 
         formats = ("JXL",)
-    Image.MAX_IMAGE_PIXELS = None  # decode() counts the pixels itself, before anything is decoded
+    Image.MAX_IMAGE_PIXELS = None  # decode() checks the number of pixels itself, before decoding
     try:
         return Image.open(io.BytesIO(data), formats=formats)
     except UnidentifiedImageError:
-        if data[4:8] == b"ftyp" and data[8:12] in AVIF:
+        if data[4:8] == b"ftyp" and data[8:12] in AVIF_BRANDS:
             raise OSError("a broken AVIF file") from None
         raise
 
 
 def clean_aperture(data: bytes) -> tuple[int, int, int, int] | None:
-    """The part of an AVIF that is to be shown: left, top, right, bottom, before it is turned; None where it is all.
+    """The box of an AVIF to show, before it is turned: left, top, right, bottom; None for the whole image.
 
-    ISO/IEC 14496-12, 12.1.4: width, height and how far its centre lies from the picture's, each as a fraction.
+    ISO/IEC 14496-12, 12.1.4: width, height and the offset of the box's centre from the image's, each as a fraction.
     """
-    if data[4:8] != b"ftyp" or data[8:12] not in AVIF or data.count(b"clap", 0, 4096) != 1:
+    if data[4:8] != b"ftyp" or data[8:12] not in AVIF_BRANDS or data.count(b"clap", 0, 4096) != 1:
         return None
     with contextlib.suppress(struct.error, ZeroDivisionError):
-        where = data.index(b"ispe")
-        full = struct.unpack_from(">2I", data, where + 8)
+        full = struct.unpack_from(">2I", data, data.index(b"ispe") + 8)
         numbers = struct.unpack_from(">IIIIiIiI", data, data.index(b"clap") + 4)
         width, height, x, y = (Fraction(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True))
         left, top = (full[0] - width) / 2 + x, (full[1] - height) / 2 + y

@@ -1,7 +1,7 @@
-"""Photos that no path leads to: in object storage, by addresses such as s3://bucket/folder, through the extra `fsspec`.
+"""Photos in object storage, by addresses such as s3://bucket/folder; needs the extra `fsspec`.
 
-An address stands wherever a path does, and is never normalised: in a bucket, // and .. are names like any other. Which
-server, and who asks, is said where the storage's own library looks for it (AWS_PROFILE, AWS_ENDPOINT_URL, ...).
+An address may be used wherever a path may, and is never normalised: in a bucket, // and .. are ordinary names. Server
+and credentials are configured as the storage's own library expects (AWS_PROFILE, AWS_ENDPOINT_URL, ...).
 fsspec: https://filesystem-spec.readthedocs.io/
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, first_line
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://[^/]")
-LOCAL = ("file", "local")
+LOCAL_PROTOCOLS = ("file", "local")
 
 
 def is_address(path: str) -> bool:
@@ -24,7 +24,7 @@ def is_address(path: str) -> bool:
 
 
 def real_path(path: str) -> str:
-    """A path without links; an address as it is, but for a / at its end."""
+    """A path without links; an address without a trailing /."""
     return path.rstrip("/") if is_address(path) else os.path.realpath(path)
 
 
@@ -33,7 +33,7 @@ def absolute_path(path: str) -> str:
 
 
 def is_folder(path: str) -> bool:
-    """Whether a folder is there, or anything below an address. Raises InputError where its storage can't be asked."""
+    """Whether a folder, or anything below an address, exists. Raises InputError if the storage can't be reached."""
     if not is_address(path):
         return os.path.isdir(path)
     with in_words(path):
@@ -41,11 +41,11 @@ def is_folder(path: str) -> bool:
 
 
 def open_files(address: str) -> Any:
-    """fsspec's file system for an address. Raises InputError where there is none, or what reads it is not installed."""
+    """fsspec's file system for an address. Raises InputError if there is none or it isn't installed."""
     found = _ADDRESS.match(address)
     assert found is not None
-    if found[1] in LOCAL:
-        raise InputError(f"{address}: a folder of this machine; name its path")
+    if found[1] in LOCAL_PROTOCOLS:
+        raise InputError(f"{address}: give the path of a local folder, not an address")
     return _open(found[1])
 
 
@@ -54,41 +54,43 @@ def _open(protocol: str) -> Any:
     try:
         import fsspec
     except ImportError:
-        raise InputError(f"{protocol}://: to read from there, pip install 'photosearch[fsspec]'") from None
+        raise InputError(f"{protocol}:// needs fsspec: pip install 'photosearch[fsspec]'") from None
     try:
-        # Never through an address of a file: there, :: would chain file systems, and a key may hold it.
+        # By protocol, not by address: in an address :: chains file systems, and a key may contain it.
         return fsspec.filesystem(protocol, use_listings_cache=False)
     except (ImportError, ValueError) as error:
-        raise InputError(f"{protocol}://: fsspec can't read from there: {_first(error)}") from None
+        raise InputError(f"{protocol}://: fsspec can't read it: {first_line(error)}") from None
 
 
 @contextlib.contextmanager
 def in_words(address: str) -> Iterator[None]:
-    """Whatever a storage's library raises -> InputError."""
+    """Turn whatever a storage's library raises into InputError."""
     try:
         yield
     except InputError:
         raise
-    except Exception as error:  # each has a tree of its own
-        raise InputError(f"{address}: {_first(error)}; check the address, the network and who you are there") from None
+    except Exception as error:  # each library has its own classes
+        raise InputError(
+            f"{address}: {first_line(error)}; check the address, the network and your credentials"
+        ) from None
 
 
-def read(address: str, most: int) -> bytes:
-    """All bytes of an object, at most `most` + 1 of them. Raises OSError with a strerror, whatever went wrong."""
+def read(address: str, max_bytes: int) -> bytes:
+    """An object's bytes, at most max_bytes + 1 of them. Whatever goes wrong raises OSError with a strerror."""
     try:
         with open_files(address).open(address, "rb", cache_type="none") as file:
-            data: bytes = file.read(most + 1)
+            data: bytes = file.read(max_bytes + 1)
             return data
     except FileNotFoundError:
         raise FileNotFoundError(2, "no such file or directory") from None
     except InputError as error:
         raise OSError(5, str(error)) from None
     except Exception as error:
-        raise OSError(5, _first(error)) from None
+        raise OSError(5, first_line(error)) from None
 
 
 def exists(address: str) -> bool | None:
-    """Whether anything is at an address; None where it can't be asked."""
+    """Whether an address exists; None if that can't be found out."""
     try:
         return bool(open_files(address).exists(address))
     except Exception:
@@ -96,7 +98,7 @@ def exists(address: str) -> bool | None:
 
 
 def list_folder(address: str) -> Iterator[tuple[str, bool, int, int]]:
-    """What lies in one folder of a bucket: (name, whether it is a folder, size in bytes, mtime_ns); mtime 0: unknown.
+    """The entries of one folder of a bucket: (name, is_folder, size_bytes, mtime_ns); mtime_ns 0 if unknown.
 
     Raises OSError with a strerror.
     """
@@ -106,7 +108,7 @@ def list_folder(address: str) -> Iterator[tuple[str, bool, int, int]]:
     except FileNotFoundError:
         raise FileNotFoundError(2, "no such file or directory") from None
     except Exception as error:
-        raise OSError(5, _first(error)) from None
+        raise OSError(5, first_line(error)) from None
     own = files._strip_protocol(address).rstrip("/")
     for info in found:
         name = str(info["name"]).removeprefix(own + "/").rstrip("/")
@@ -114,18 +116,14 @@ def list_folder(address: str) -> Iterator[tuple[str, bool, int, int]]:
             yield name, info["type"] == "directory", int(info.get("size") or 0), _mtime_ns(info)
 
 
-_DATES = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")  # as fsspec's libraries name it
+_MTIME_KEYS = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")  # of fsspec's libraries
 
 
 def _mtime_ns(info: Mapping[str, Any]) -> int:
-    value = next((info[key] for key in _DATES if info.get(key) is not None), 0)
+    value = next((info[key] for key in _MTIME_KEYS if info.get(key) is not None), 0)
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
             value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
         value = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     return round(value * 1e9) if isinstance(value, int | float) else 0
-
-
-def _first(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__

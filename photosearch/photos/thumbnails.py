@@ -1,9 +1,8 @@
-"""Small pictures of photos, as JPEGs: opened behind the decoders' wall, kept in a folder of limited size.
+"""JPEG thumbnails of photos, made by the decoder pool and cached in a folder of limited size.
 
-What is kept is derived and may be deleted at any time. A file is named after the hash of the photo's bytes, so that a
-photo that moves keeps its thumbnail and one that changes gets another; it is written aside and renamed, so that two
-programs may share the folder. Where the limit is passed, what was not asked for longest goes first. Nothing of a photo
-but its pixels is in its thumbnail: no place, no camera, no date.
+The cache may be deleted at any time. A file is named by the hash of the photo's bytes, so that a moved photo keeps its
+thumbnail and a changed one gets another; two programs may share the folder. Beyond the limit, the least recently used
+are deleted. A thumbnail holds pixels alone: no location, no camera, no date.
 """
 
 import contextlib
@@ -16,22 +15,23 @@ from typing import Self
 
 from PIL import Image
 
+from photosearch import atomic
 from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
 
 SMALL, LARGE = 320, 1600  # pixels of the longer side: in a grid, and alone on a screen
 QUALITY = {SMALL: 80, LARGE: 88}
-MAX_BYTES = 500_000_000  # of a folder, where the caller doesn't choose: some 35,000 small ones
-LEAVE = 0.9  # of the limit, once something had to go
-WORKERS = 4
+MAX_BYTES = 500_000_000  # default for a folder: some 35,000 small ones
+EVICT_TO = 0.9  # of the limit, so that not every new file evicts another
+WORKERS = 4  # default, at most
 
 
 class Thumbnails:
-    """Owns the decoders; a context manager. `read` may be called from several threads.
+    """The cache and its decoders; a context manager. `read` may be called from several threads.
 
-    folder: where they are kept, made where it is not there; None keeps none, and so does a folder that can't be
-    written. max_bytes: of the files in it together.
+    folder: of the cache, created if needed; None, or one that can't be written, caches nothing. max_bytes: of all
+    files in it together.
     """
 
     def __init__(self, folder: Path | None, *, max_bytes: int = MAX_BYTES, workers: int | None = None):
@@ -39,7 +39,7 @@ class Thumbnails:
         workers = min(WORKERS, os.cpu_count() or 1) if workers is None else workers
         self._decoders = DecoderPool(workers, DecodeOptions(tuple(ViewSpec(side) for side in QUALITY)))
         self._lock = threading.Lock()
-        self._bytes: int | None = None  # of all files in the folder; None: not counted yet
+        self._total_bytes: int | None = None  # of all files in the folder; None: not counted yet
 
     def __enter__(self) -> Self:
         return self
@@ -48,82 +48,76 @@ class Thumbnails:
         self.close()
 
     def start(self) -> None:
-        """Start the decoders before the first thumbnail is asked for: that takes longer than the thumbnail does."""
+        """Start the decoders before the first thumbnail is needed: that takes longer than the thumbnail itself."""
         self._decoders.start()
 
     def close(self) -> None:
         self._decoders.close()
 
     def read(self, paths: Iterable[str], content_hash: bytes, side: int = SMALL) -> bytes:
-        """The JPEG of a photo that stands at these paths, at the first where it still is what it was.
+        """A photo's thumbnail as a JPEG, from the first of these paths whose content is unchanged.
 
-        content_hash: of its bytes. side: SMALL or LARGE; a smaller photo is not blown up. Raises Unreadable.
+        content_hash: of the photo's bytes. side: SMALL or LARGE; a smaller photo is not enlarged. Raises Unreadable.
         """
-        kept = None if self.folder is None else self.folder / f"{content_hash.hex()}-{side}.jpg"
-        if kept is not None and (data := _read_kept(kept)) is not None:
+        cached = None if self.folder is None else self.folder / f"{content_hash.hex()}-{side}.jpg"
+        if cached is not None and (data := _read_cached(cached)) is not None:
             return data
         data = _to_jpeg(self._open(paths, content_hash, side), side)
-        if kept is not None:
+        if cached is not None:
             with contextlib.suppress(OSError):
-                self._keep(kept, data)
+                self._store(cached, data)
         return data
 
     def _open(self, paths: Iterable[str], content_hash: bytes, side: int) -> DecodedPhoto:
-        need, why = list(QUALITY).index(side), Unreadable("it is in no folder any more")
+        view_index, error = list(QUALITY).index(side), Unreadable("no longer in any indexed folder")
         for path in paths:
             try:
-                # Neither length nor time are asked for: the file is read anew.
-                read = self._decoders.open(Photo(path, 0, 0), lambda found: (need,) if found == content_hash else ())
-            except Unreadable as error:
-                why = error
+                # Size and date don't matter: the file is read again.
+                result = self._decoders.open(Photo(path, 0, 0), lambda h: (view_index,) if h == content_hash else ())
+            except Unreadable as unreadable:
+                error = unreadable
                 continue
-            if read.opened is not None:
-                return read.opened
-            why = Unreadable("the file was changed since it was indexed; run photosearch index")
-        raise why
+            if result.decoded is not None:
+                return result.decoded
+            error = Unreadable("the file was changed since it was indexed; run photosearch index")
+        raise error
 
-    def _keep(self, path: Path, data: bytes) -> None:
+    def _store(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-        try:
-            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(data)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
+        atomic.write_bytes(path, data, mode=0o600)
         with self._lock:
-            self._bytes = len(data) + self._bytes if self._bytes is not None else self._count()
-            if self._bytes > self._max_bytes:
-                self._bytes = self._make_room()
+            if self._total_bytes is None:
+                self._total_bytes = sum(size_bytes for _, size_bytes, _ in self._list_files())
+            else:
+                self._total_bytes += len(data)
+            if self._total_bytes > self._max_bytes:
+                self._total_bytes = self._evict()
 
-    def _count(self) -> int:
-        return sum(size for _, size, _ in self._files())
-
-    def _make_room(self) -> int:
-        """Delete what was not asked for longest -> the bytes that are left."""
-        files = sorted(self._files())
-        left = sum(size for _, size, _ in files)
-        for _, size, name in files:
-            if left <= LEAVE * self._max_bytes:
+    def _evict(self) -> int:
+        """Delete the least recently used files -> the bytes that are left."""
+        files = sorted(self._list_files())
+        left_bytes = sum(size_bytes for _, size_bytes, _ in files)
+        for _, size_bytes, path in files:
+            if left_bytes <= EVICT_TO * self._max_bytes:
                 break
             with contextlib.suppress(OSError):  # another program was quicker
-                os.unlink(name)
-            left -= size
-        return left
+                os.unlink(path)
+            left_bytes -= size_bytes
+        return left_bytes
 
-    def _files(self) -> list[tuple[int, int, str]]:
-        """(when it was last asked for, its bytes, its path) of each file in the folder."""
-        found = []
+    def _list_files(self) -> list[tuple[int, int, str]]:
+        """(last use as mtime_ns, size in bytes, path) of each file in the folder."""
+        files = []
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     status = entry.stat()
-                    found.append((status.st_mtime_ns, status.st_size, entry.path))
-        return found
+                    files.append((status.st_mtime_ns, status.st_size, entry.path))
+        return files
 
 
-def _read_kept(path: Path) -> bytes | None:
-    """What is kept, with its date set to now: that is when it was last asked for."""
+def _read_cached(path: Path) -> bytes | None:
+    """A cached file, or None; its modification time becomes now, the time of its last use."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -133,16 +127,16 @@ def _read_kept(path: Path) -> bytes | None:
     return data
 
 
-def _to_jpeg(opened: DecodedPhoto, side: int) -> bytes:
-    """A squashed view -> a JPEG in the photo's own shape."""
-    (view,) = opened.views
-    image, size = Image.fromarray(view[0]), fit_inside(opened.width, opened.height, side)
+def _to_jpeg(photo: DecodedPhoto, side: int) -> bytes:
+    """A squashed view -> a JPEG with the photo's own aspect ratio."""
+    (view,) = photo.views
+    image, size = Image.fromarray(view[0]), fit_inside(photo.width, photo.height, side)
     out = io.BytesIO()
     image.resize(size, Image.Resampling.LANCZOS).save(out, "JPEG", quality=QUALITY[side])
     return out.getvalue()
 
 
 def fit_inside(width: int, height: int, side: int) -> tuple[int, int]:
-    """The size, in pixels, at which a photo's longer side is `side`, or its own where it is smaller."""
+    """The width and height at which a photo's longer side is `side` pixels; its own if it is smaller."""
     scale = min(1.0, side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

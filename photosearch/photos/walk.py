@@ -1,7 +1,7 @@
-"""Which photos there are below a folder, and what is passed over; nothing is opened.
+"""Lists the photos below a folder, without what is excluded; no file is opened.
 
-What is passed over is said in the patterns of git's ignore files (https://git-scm.com/docs/gitignore), which
-`pathspec` turns into regular expressions; letter case is ignored, as cameras and Windows ignore it.
+Exclusions are gitignore patterns (https://git-scm.com/docs/gitignore), which `pathspec` turns into regular
+expressions. Case is ignored, as cameras and Windows do.
 """
 
 import errno
@@ -20,13 +20,13 @@ from photosearch.photos import remote
 RAW = importlib.util.find_spec("rawpy") is not None  # the extra `raw`
 JXL = importlib.util.find_spec("pillow_jxl") is not None  # the extra `jxl`
 RAW_EXTENSIONS = ".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .pef".split()
-# In lower case. An .insp, of a camera that sees all around, is a JPEG.
+# In lower case. An .insp, from a 360-degree camera, is a JPEG.
 _ALWAYS = ".jpg .jpeg .jpe .jfif .mpo .insp .png .webp .gif .tif .tiff .bmp .avif .heic .heif .hif".split()
 EXTENSIONS = frozenset((*_ALWAYS, *(RAW_EXTENSIONS if RAW else ()), *((".jxl",) if JXL else ())))
-READ_BY: Mapping[str, str] = MappingProxyType(  # what would read an extension that may be passed over
+INSTALL_HINTS: Mapping[str, str] = MappingProxyType(  # extension -> what to install to read it
     {**dict.fromkeys(RAW_EXTENSIONS, "pip install 'photosearch[raw]'"), ".jxl": "pip install 'photosearch[jxl]'"}
 )
-EXCLUDED = (  # patterns of git's ignore files: what systems and programs make for themselves
+EXCLUDED = (  # gitignore patterns of what systems and programs create for themselves
     ".*",  # hidden, and so .Trash, .Trashes, .Trash-1000, .zfs, .snapshots, .@__thumb, .thumbnails, ._a.jpg of macOS
     *("@eaDir/", r"\#recycle/", r"\#snapshot/", "@SynoResource", "@tmp/"),  # Synology
     *("@Recycle/", "@Recently-Snapshot/"),  # QNAP
@@ -44,8 +44,8 @@ EXCLUDED = (  # patterns of git's ignore files: what systems and programs make f
 class Photo:
     """A file. `path` is absolute, in Python's own text form of a path (surrogates where it isn't UTF-8).
 
-    ctime_ns, device, inode: 0 where they are not known. A device or an inode beyond 63 bits comes out negative, so
-    that all of them fit a database's integer.
+    ctime_ns, device, inode: 0 if unknown. Devices and inodes beyond 63 bits wrap to negative numbers, and times are
+    clamped, so that all fit SQLite's integer.
     """
 
     path: str
@@ -58,61 +58,60 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One folder that was looked into: its photos in the order of their names.
+    """One folder's photos, sorted by path.
 
-    reason: why it, or something in it, could not be looked at; then more may be there than `photos`.
-    passed_over: how many of its files are no photos, by extension in lower case: {".mp4": 2, "": 1}. What is
-    excluded is not counted.
+    reason: why it, or something in it, could not be read; then `photos` may be incomplete. skipped: the number of
+    other files by extension in lower case: {".mp4": 2, "": 1}; without excluded ones.
     """
 
     path: str
     photos: tuple[Photo, ...]
     reason: str | None = None
-    passed_over: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WalkOptions:
-    """exclude: patterns of git's ignore files, on top of EXCLUDED; include: patterns that override both."""
+    """exclude: gitignore patterns, in addition to EXCLUDED. include: patterns that override both."""
 
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     follow_symlinks: bool = False
 
 
-_Meets = Callable[[str], object]
-ANYWHERE = "^(?:.+/)?"  # how pathspec begins a pattern that may meet at any depth
-MAX_FIELD = 2**63  # beyond it, SQLite holds no integer
+_Match = Callable[[str], object]
+ANY_DEPTH = "^(?:.+/)?"  # the prefix of pathspec's regular expressions that match at any depth
+MAX_INTEGER = 2**63 - 1  # of SQLite
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    text: str  # as the user typed it
+    """One of the user's patterns."""
+
     excludes: bool
     regex: re.Pattern[str]
 
 
 class Exclusions:
-    """What is passed over below `root`: EXCLUDED, then the user's `exclude`, then `include`; the last to meet counts.
+    """What is excluded below `root`: EXCLUDED, then the user's `exclude`, then `include`; the last match decides.
 
-    As in git's ignore files, nothing below an excluded folder comes back by itself: include the folder. `./thumbs`
-    and an absolute path below the root mean that one place, and a leading # means itself. Raises InputError for a
-    pattern that can meet nothing.
+    As with gitignore, nothing below an excluded folder can be included unless that folder is. `./thumbs` and an
+    absolute path below the root match that one place, and a leading # is literal. Raises InputError for a pattern that
+    can't match anything.
     """
 
     def __init__(self, options: WalkOptions, root: str):
-        self.met: set[str] = set()
         self._root = root
-        users = [(text, _of_root(text, root)) for text in options.exclude]
-        users += [(text, "!" + _of_root(text, root)) for text in options.include]
-        self._users = [_rule(text, pattern) for text, pattern in users]
-        patterns = [*EXCLUDED, *(pattern for _, pattern in users)]
-        self.file_name, self.file_path = _any_of([p for p in patterns if not p.endswith("/")])
-        self._folder_name, self._folder_path = _any_of(patterns)
+        typed = [(text, _to_relative(text, root)) for text in options.exclude]
+        typed += [(text, "!" + _to_relative(text, root)) for text in options.include]
+        self._rules = [_compile_rule(text, pattern) for text, pattern in typed]
+        patterns = [*EXCLUDED, *(pattern for _, pattern in typed)]
+        self.match_file_name, self.match_file_path = _match_any([p for p in patterns if not p.endswith("/")])
+        self._match_folder_name, self._match_folder_path = _match_any(patterns)
         self._folders: dict[str, bool] = {}
 
     def excludes(self, path: str, *, is_folder: bool = False) -> bool:
-        """Whether this file, or folder, is passed over, or a folder that it lies in. path: absolute, not above root."""
+        """Whether this file or folder, or a folder above it, is excluded. path: absolute, the root or below it."""
         below = "" if path == self._root else os.path.relpath(path, self._root)
         *folders, name = below.replace(os.sep, "/").split("/")
         prefix = ""
@@ -123,50 +122,51 @@ class Exclusions:
         return bool(name) and (self.excludes_folder(prefix, name) if is_folder else self.excludes_file(prefix, name))
 
     def excludes_file(self, prefix: str, name: str) -> bool:
-        """Whether the file `name` is passed over, given that its folder is not. prefix: '' or 'of/its/folder/'."""
-        if not (self.file_name(name) or (self.file_path is not None and self.file_path(prefix + name))):
+        """Whether the file `name` is excluded, given that its folder is not. prefix: '' or 'path/of/folder/'."""
+        match_path = self.match_file_path
+        if not (self.match_file_name(name) or (match_path is not None and match_path(prefix + name))):
             return False
-        return not self._users or self._settle(prefix + name)
+        return not self._rules or self._apply_rules(prefix + name)
 
     def excludes_folder(self, prefix: str, name: str) -> bool:
-        """The same of a folder."""
+        """Whether the folder `name` is excluded, given that the folder above it is not."""
         path = f"{prefix}{name}/"
-        known = self._folders.get(path)
-        if known is None:
-            met = self._folder_name(name + "/") or (self._folder_path is not None and self._folder_path(path))
-            known = self._folders[path] = bool(met) and (not self._users or self._settle(path))
-        return known
+        excluded = self._folders.get(path)
+        if excluded is None:
+            match_path = self._match_folder_path
+            matches = self._match_folder_name(name + "/") or (match_path is not None and match_path(path))
+            excluded = self._folders[path] = bool(matches) and (not self._rules or self._apply_rules(path))
+        return excluded
 
-    def _settle(self, path: str) -> bool:
-        """Something says that this is excluded: whether the user's own patterns agree."""
+    def _apply_rules(self, path: str) -> bool:
+        """Whether a path that some pattern excludes stays excluded after the user's own."""
         excluded = True
-        for rule in self._users:
+        for rule in self._rules:
             if rule.regex.match(path):
-                self.met.add(rule.text)
                 excluded = rule.excludes
         return excluded
 
 
-def _of_root(pattern: str, root: str) -> str:
-    """A pattern as it was typed -> as git's ignore files have it, relative to the root."""
-    inside = os.path.join(root, "").replace(os.sep, "/")
-    if pattern.replace(os.sep, "/").startswith(inside):
-        return "/" + pattern.replace(os.sep, "/")[len(inside) :]
+def _to_relative(pattern: str, root: str) -> str:
+    """A pattern as typed -> a gitignore pattern relative to the root."""
+    prefix = os.path.join(root, "").replace(os.sep, "/")
+    if pattern.replace(os.sep, "/").startswith(prefix):
+        return "/" + pattern.replace(os.sep, "/")[len(prefix) :]
     if pattern.startswith("./"):
         return pattern[1:]
     return "\\" + pattern if pattern.startswith("#") else pattern
 
 
-def _rule(text: str, pattern: str) -> _Rule:
+def _compile_rule(text: str, pattern: str) -> _Rule:
     excludes, regex = _translate(pattern)
     if regex is None:
-        raise InputError(f"{text}: no pattern that git's ignore files know, so it would meet nothing")
-    return _Rule(text, excludes, re.compile(regex, re.IGNORECASE | re.DOTALL))
+        raise InputError(f"{text}: not a gitignore pattern, so it can't match anything")
+    return _Rule(excludes, re.compile(regex, re.IGNORECASE | re.DOTALL))
 
 
 def _translate(pattern: str) -> tuple[bool, str | None]:
-    """A pattern -> whether it excludes, and the regular expression that a path meets; a folder's path ends in /."""
-    from pathspec import GitIgnoreSpec  # some 60 ms, and a decoder needs none of it
+    """A pattern -> (whether it excludes, a regular expression for paths or None); a folder's path ends in /."""
+    from pathspec import GitIgnoreSpec  # 60 ms, and decoders don't need it
 
     try:
         (compiled,) = GitIgnoreSpec.from_lines([pattern]).patterns
@@ -174,28 +174,27 @@ def _translate(pattern: str) -> tuple[bool, str | None]:
         return True, None
     if compiled.include is None or compiled.regex is None:
         return True, None
-    # Its named group may stand once in a regular expression, and $ meets before a newline too.
+    # A named group may occur only once in the joined regular expression, and $ also matches before a newline.
     regex = compiled.regex.pattern.replace("(?P<ps_d>/)", "/").replace("|$)", r"|\Z)")
     return compiled.include, regex
 
 
-def _any_of(patterns: Sequence[str]) -> tuple[_Meets, _Meets | None]:
-    """What says whether one of these meets a name, wherever it stands, and whether one meets a path below the root.
+def _match_any(patterns: Sequence[str]) -> tuple[_Match, _Match | None]:
+    """Two matchers for patterns that exclude: of names at any depth, and of paths below the root (None if not needed).
 
-    Those that bring something back are left out. Names are far the cheaper: a path is asked about only where a
-    pattern needs it.
+    Names are much cheaper to match than paths.
     """
     names: list[str] = []
     paths: list[str] = []
     for pattern in patterns:
         excludes, regex = _translate(pattern)
         if excludes and regex is not None:
-            anywhere = regex.startswith(ANYWHERE) and "/" not in pattern.removeprefix("**/").rstrip("/")
-            (names if anywhere else paths).append(regex.removeprefix(ANYWHERE) if anywhere else regex)
-    return _meets(names), _meets(paths) if paths else None
+            any_depth = regex.startswith(ANY_DEPTH) and "/" not in pattern.removeprefix("**/").rstrip("/")
+            (names if any_depth else paths).append(regex.removeprefix(ANY_DEPTH) if any_depth else regex)
+    return _compile(names), _compile(paths) if paths else None
 
 
-def _meets(regexes: Sequence[str]) -> _Meets:
+def _compile(regexes: Sequence[str]) -> _Match:
     return re.compile("|".join(regexes) or r"(?!)", re.IGNORECASE | re.DOTALL).match
 
 
@@ -206,71 +205,70 @@ def walk(
     root: str | None = None,
     exclusions: Exclusions | None = None,
 ) -> Iterator[Folder]:
-    """Walk the folders at and below `top`, each once, in the order of their names; nothing is opened.
+    """Walk the folders at and below `top`, each once, sorted by name; no file is opened.
 
-    Only regular files with a photo's extension count. Patterns are relative to `root`, which is `top` or lies above
-    it; `top` itself is looked into whatever they say. exclusions: those of these options, where the caller has
-    compiled them already. Symbolic links, to files or to folders, are passed over unless followed; then a loop of
-    links is walked once, and a file that several links lead to comes once. A folder that can't be listed comes with
-    its reason.
+    Only regular files with a photo's extension count. Patterns are relative to `root`, which is `top` or above it;
+    `top` itself is never excluded. exclusions: of these options, if the caller has compiled them already. Symbolic
+    links to files or folders are skipped unless followed; then a loop of links is walked once, and a file with several
+    links is yielded once. A folder that can't be listed has a reason.
     """
     root = top if root is None else root
     if remote.is_address(top):
         yield from _walk_address(top, root, exclusions or Exclusions(options, root))
         return
     walker = _Walker(top, root, exclusions or Exclusions(options, root), options.follow_symlinks)
-    todo = [top]
-    while todo:
-        folder, below = walker.look_into(todo.pop())
+    pending = [top]
+    while pending:
+        folder, subfolders = walker.list_folder(pending.pop())
         yield folder
-        todo.extend(reversed(below))
+        pending.extend(reversed(subfolders))
 
 
 def _walk_address(top: str, root: str, exclusions: Exclusions) -> Iterator[Folder]:
-    """The same in a bucket: a listing a folder, and no links."""
-    todo = [top]
-    while todo:
-        path = todo.pop()
+    """The same in a bucket, where there are no links."""
+    pending = [top]
+    while pending:
+        path = pending.pop()
         prefix = "" if path == root else path.removeprefix(root + "/") + "/"
         photos: list[Photo] = []
-        below: list[str] = []
-        passed_over: Counter[str] = Counter()
+        subfolders: list[str] = []
+        skipped: Counter[str] = Counter()
         reason = None
         try:
             for name, is_folder, size_bytes, mtime_ns in remote.list_folder(path):
                 extension = os.path.splitext(name)[1].lower()
                 if is_folder:
                     if not exclusions.excludes_folder(prefix, name):
-                        below.append(f"{path}/{name}")
+                        subfolders.append(f"{path}/{name}")
                 elif exclusions.excludes_file(prefix, name):
                     continue
                 elif extension in EXTENSIONS:
                     photos.append(Photo(f"{path}/{name}", size_bytes, mtime_ns))
                 else:
-                    passed_over[extension] += 1
+                    skipped[extension] += 1
         except OSError as error:
             reason = error.strerror or str(error)
         photos.sort(key=lambda photo: photo.path)
-        yield Folder(path, tuple(photos), reason, dict(passed_over))
-        todo.extend(sorted(below, reverse=True))
+        yield Folder(path, tuple(photos), reason, dict(skipped))
+        pending.extend(sorted(subfolders, reverse=True))
 
 
 class _Walker:
-    """What one walk knows of the folders and files that it has met."""
+    """One walk: its options, and the folders and files it has seen."""
 
     def __init__(self, top: str, root: str, exclusions: Exclusions, follow_symlinks: bool):
         self._top, self._root, self._exclusions, self._follow = top, root, exclusions, follow_symlinks
         self._real_top = os.path.join(os.path.realpath(top), "") if follow_symlinks else ""
-        self._seen: set[tuple[int, int]] = set()  # folders, and files that a link led to
+        self._seen: set[tuple[int, int]] = set()  # folders, and files reached through a link
 
-    def look_into(self, path: str) -> tuple[Folder, list[str]]:
-        """A folder and the paths of those below it."""
+    def list_folder(self, path: str) -> tuple[Folder, list[str]]:
+        """A folder and the paths of its subfolders."""
         photos: list[Photo] = []
-        below: list[str] = []
-        passed_over: Counter[str] = Counter()
+        subfolders: list[str] = []
+        skipped: Counter[str] = Counter()
         reason = None
         follow, exclusions, splitext = self._follow, self._exclusions, os.path.splitext
-        meets, by_path = exclusions.file_name, exclusions.file_path is not None
+        match_name, by_path = exclusions.match_file_name, exclusions.match_file_path is not None
         try:
             if follow and self._is_seen(os.stat(path)):
                 return Folder(path, ()), []
@@ -282,9 +280,9 @@ class _Walker:
                     try:
                         if entry.is_dir(follow_symlinks=follow):
                             if not exclusions.excludes_folder(prefix, name):
-                                below.append(entry.path)
-                        # Twice the same question: nearly all names are answered without a call of ours.
-                        elif (by_path or meets(name)) and exclusions.excludes_file(prefix, name):
+                                subfolders.append(entry.path)
+                        # Checked twice: nearly all names need no call of excludes_file.
+                        elif (by_path or match_name(name)) and exclusions.excludes_file(prefix, name):
                             continue
                         elif (extension := splitext(name)[1].lower()) in EXTENSIONS:
                             if not follow and entry.is_symlink():
@@ -292,18 +290,18 @@ class _Walker:
                             status = entry.stat(follow_symlinks=follow)
                             if not stat.S_ISREG(status.st_mode):
                                 continue
-                            if follow and (linked or entry.is_symlink()) and self._comes_otherwise(entry, status):
+                            if follow and (linked or entry.is_symlink()) and self._is_listed_elsewhere(entry, status):
                                 continue
                             photos.append(_photo(entry.path, status))
                         elif entry.is_file(follow_symlinks=follow):
-                            passed_over[extension] += 1
+                            skipped[extension] += 1
                     except OSError as error:
-                        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # vanished, or leads nowhere
+                        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # deleted, or a broken link
                             reason = error.strerror or str(error)
         except OSError as error:
             return Folder(path, (), error.strerror or str(error)), []
         photos.sort(key=lambda photo: photo.path)
-        return Folder(path, tuple(photos), reason, dict(passed_over)), sorted(below)
+        return Folder(path, tuple(photos), reason, dict(skipped)), sorted(subfolders)
 
     def _is_seen(self, status: os.stat_result) -> bool:
         key = status.st_dev, status.st_ino
@@ -311,8 +309,8 @@ class _Walker:
         self._seen.add(key)
         return seen
 
-    def _comes_otherwise(self, entry: os.DirEntry[str], status: os.stat_result) -> bool:
-        """Whether a file that a link led to has come by another link, or lies in this walk by its own name."""
+    def _is_listed_elsewhere(self, entry: os.DirEntry[str], status: os.stat_result) -> bool:
+        """Whether a file reached through a link was reached through another, or is in this walk by its own name."""
         real = os.path.realpath(entry.path)
         if real.startswith(self._real_top) and entry.is_symlink():
             own = os.path.join(self._top, real[len(self._real_top) :])
@@ -322,7 +320,7 @@ class _Walker:
 
 
 def find_photo(path: str, *, follow_symlinks: bool = False) -> Photo | None:
-    """One file as a walk would find it; None where no regular file stands there."""
+    """One file as a walk would find it; None if there is no regular file."""
     try:
         status = os.stat(path, follow_symlinks=follow_symlinks)
     except (OSError, ValueError):
@@ -333,12 +331,13 @@ def find_photo(path: str, *, follow_symlinks: bool = False) -> Photo | None:
 def _photo(path: str, status: os.stat_result) -> Photo:
     mtime_ns, ctime_ns, device, inode = status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino
     if not (
-        -MAX_FIELD <= mtime_ns < MAX_FIELD > ctime_ns >= -MAX_FIELD and device < MAX_FIELD > inode
-    ):  # a file may claim year 36,000
-        mtime_ns, ctime_ns = (max(-MAX_FIELD, min(ns, MAX_FIELD - 1)) for ns in (mtime_ns, ctime_ns))
-        device, inode = _signed(device), _signed(inode)
+        -MAX_INTEGER <= mtime_ns <= MAX_INTEGER >= ctime_ns >= -MAX_INTEGER and device <= MAX_INTEGER >= inode
+    ):  # a file may claim the year 36,000
+        mtime_ns, ctime_ns = (max(-MAX_INTEGER, min(ns, MAX_INTEGER)) for ns in (mtime_ns, ctime_ns))
+        device, inode = _to_signed(device), _to_signed(inode)
     return Photo(path, status.st_size, mtime_ns, ctime_ns, device, inode)
 
 
-def _signed(number: int) -> int:
-    return number if number < MAX_FIELD else (number + MAX_FIELD) % (2 * MAX_FIELD) - MAX_FIELD
+def _to_signed(number: int) -> int:
+    """The lowest 64 bits as a signed integer."""
+    return (number + 2**63) % 2**64 - 2**63

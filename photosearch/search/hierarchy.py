@@ -1,6 +1,6 @@
 """What a word means: which label it names, what lies above and below a label.
 
-Both tables were made by `python -m train.recipes.labels` from WordNet 3.0 (https://wordnet.princeton.edu; its licence
+Both tables were made by `python -m train vocabulary` from WordNet 3.0 (https://wordnet.princeton.edu; its licence
 stands beside them) and ImageNet's 1,000 classes: labels.csv has a label, its WordNet id, its class in ImageNet where it
 is one, and the labels right above it; synonyms.csv has a word and the label that it names, plurals among them.
 """

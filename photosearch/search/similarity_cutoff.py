@@ -7,7 +7,7 @@ Two things to hold it against, both as plain arrays:
   descriptions reach, over the same photos (`least_similar`, `is_similar`).
 Many of them do describe what a library shows, so the cut-off lies low among them, at QUANTILE. On 400 of Flickr8k's
 development pictures it refuses 5 % of their own captions, and 65 % of 20 questions about what none of them shows; at
-0.5 it would be 20 % and 85 % (`python -m train.recipes.similar_enough --data DIR`). How far a query's best stands out
+0.5 it would be 20 % and 85 % (`python -m train cutoff --data DIR`). How far a query's best stands out
 of its own library, in standard deviations above the mean, tells less: 26 % and 45 % at the same quantile.
 """
 

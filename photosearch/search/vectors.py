@@ -16,14 +16,12 @@ usearch: `python -m benchmarks vectors`, docs/performance.md.
 
 import contextlib
 import functools
-import glob
 import mmap
 import operator
 import os
 import stat
 import struct
 import tempfile
-import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +33,7 @@ from typing import IO, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from photosearch import atomic
 from photosearch.errors import InputError, StoreError
 
 MAGIC, VERSION, DTYPE = b"photosearch-vec\n", 1, b"float16\0"
@@ -364,28 +363,16 @@ def _open(path: Path, model: _Model) -> VectorMap | None:
 
 def _build(path: Path, model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> VectorMap:
     """Write a map aside, beginning with a copy of the old one where there is one, and rename it into place."""
-    _sweep(path)
-    fd, aside = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)  # with the mode 0600
-    try:
-        with open(fd, "w+b", buffering=0) as file:
-            _write(file, model, stamp, rows, old)
-        Path(aside).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(aside)
-        raise
+    atomic.remove_abandoned(path, older_than_seconds=LEFT_SECONDS)
+    with contextlib.suppress(OSError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # a named pipe that somebody put there
+            os.unlink(path)
+    with atomic.write_file(path, mode=0o600) as part, open(part, "r+b", buffering=0) as file:
+        _write(file, model, stamp, rows, old)
     made = _open(path, model)
     if made is None or made.stamp != stamp:
         raise OSError("another program has replaced it")
     return made
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a program that was killed left half written."""
-    for left in path.parent.glob(f"{glob.escape(path.name)}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > LEFT_SECONDS:
-                left.unlink()
 
 
 def _write(file: IO[bytes], model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> None:

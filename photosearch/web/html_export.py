@@ -5,7 +5,6 @@ gets it. It holds the paths of the photos and small pictures of them, and nothin
 renamed when it is whole.
 """
 
-import contextlib
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from photosearch import Library
+from photosearch import Library, atomic
 from photosearch.errors import InputError
 from photosearch.judging import metrics
 from photosearch.judging.report import LabelReport
@@ -149,14 +148,8 @@ def _write(path: Path, template: str, **values: Any) -> int:
     policy = f"default-src 'none'; img-src data:; style-src {hash_source(style)}; script-src {hash_source(script)}"
     made = datetime.now().strftime("%Y-%m-%d %H:%M")
     data = to_bytes(render(template, script=script, style=style, policy=policy, made=made, **values))
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        aside.replace(path)
+        atomic.write_bytes(path, data, mode=0o600)
     except OSError as error:
         raise InputError(f"{path}: can't be written: {error.strerror}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
     return len(data)

@@ -75,11 +75,11 @@ def test_an_extra_that_would_read_what_is_passed_over_is_named() -> None:
     from collections import Counter
 
     from photosearch.cli.index import _describe_passed_over
-    from photosearch.photos.walk import READ_BY
+    from photosearch.photos.walk import INSTALL_HINTS
 
     extension = ".cr2"
     told = _describe_passed_over(Counter({extension: 7, ".mp4": 2}))
-    would = f"; would be read with {READ_BY[extension]}" if extension in READ_BY else ""
+    would = f"; would be read with {INSTALL_HINTS[extension]}" if extension in INSTALL_HINTS else ""
     assert told == f"passed over: 7 .cr2, 2 .mp4{would}"
     many = Counter({f".{i}": 10 - i for i in range(10)})
     assert _describe_passed_over(many).endswith(", 3 .7, 3 others")
@@ -97,7 +97,7 @@ def test_quiet_says_nothing_and_verbose_names_what_could_not_be_read(desk: Desk)
     quiet = desk.index("--quiet")
     assert (quiet.exit_code, quiet.output) == (0, "")
     assert json.loads(desk.index("-q", "--json").stdout)["unreadable"] == 1
-    line = f"{desk.photos}/broken.jpg: not a photo in a format that is known"
+    line = f"{desk.photos}/broken.jpg: not a photo in a known format"
     assert line in said(desk.index("--verbose", "--retry"))
     assert line not in said(desk.index("--retry"))
     assert desk.run("index", desk.folder / "nowhere", "-q").stderr.startswith("photosearch: ")
@@ -313,7 +313,7 @@ def test_a_folder_is_dropped_when_that_is_confirmed(desk: Desk) -> None:
         (("index", "nowhere"), "nowhere: no such folder"),
         (("index", "--model", "nothing"), "no model 'nothing': give an .onnx file, or one of bird-classic, "),
         (("index", "--provider", "abacus"), "no provider 'abacus'"),
-        (("index", "--tiles", "5"), "not calibrated for --tiles 5"),
+        (("index", "--tiles", "5"), "can't use 5 tiles, only 0, "),
         (("folders", "set", "nowhere", "--tiles", "4"), "nowhere: not in a folder that is known; known are "),
         (("folders", "set", "PHOTOS", "--tiles", "5"), "toy is not calibrated for 5 tiles"),
         (("folders", "set", "PHOTOS", "--model", "nothing"), "no model 'nothing'"),

@@ -25,7 +25,7 @@ def test_errors_say_why_and_since_when(desk: Desk) -> None:
     assert "`photosearch errors` says why" in desk.index().stderr
     (row,) = json.loads(desk.run("errors", "--json").stdout)
     assert row["path"] == str(desk.photos / "broken.jpg")
-    assert row["reason"] == "not a photo in a format that is known"
+    assert row["reason"] == "not a photo in a known format"
     assert row["since"][:2] == "20"
     assert row["since"].endswith("Z"), "for programs"
     row["since"] = say_when(row["since"])  # for people, the time on their wall
@@ -103,7 +103,7 @@ def test_the_models_are_listed_without_being_started(desk: Desk) -> None:
     (desk.folder / "models").mkdir()
     write_toy(desk.folder / "models" / "mine.onnx", toy_card(name="mine", labels=tuple("abc"), pooling={}))
     rows = json.loads(desk.run("models", "--json").stdout)
-    keys = ["name", "version", "labels", "heads", "input_size", "default", "path"]
+    keys = ["name", "version", "labels", "outputs", "input_size", "default", "path"]
     assert [list(row) for row in rows] == [keys] * len(rows)
     assert [row["name"] for row in rows] == [*list_shipped(), "mine"]
     assert [row["name"] for row in rows if row["default"]] == [DEFAULT_MODEL]

@@ -84,13 +84,13 @@ def fuzz_card(data: bytes) -> None:
     card.to_json().encode()
     if isinstance(card, TextCard):
         return
-    hold(isinstance(card, Card) and bool(card.labels) == ("scores" in card.heads))
-    hold(bool(card.space) == bool(card.dimensions) == ("vectors" in card.heads))
+    hold(isinstance(card, Card) and bool(card.labels) == ("scores" in card.outputs))
+    hold(bool(card.space) == bool(card.dimensions) == ("vectors" in card.outputs))
     for tiles in map(int, card.pooling):
         scores = np.random.default_rng(0).random((3, 1 + tiles, len(card.labels))).astype(np.float32)
         pooled = pool(scores, card)
         hold(((pooled >= 0) & (pooled <= 1)).all())
-    hold(all(card.floor <= card.threshold(label) <= 1 for label in card.labels))
+    hold(all(card.min_score <= card.threshold(label) <= 1 for label in card.labels))
 
 
 def fuzz_photo(data: bytes) -> None:
@@ -114,7 +114,8 @@ SEEDS = {
         b'"pooling":{"4":{"a":[1,0,0],"b":[0.5,0.5,-1]}},"fit":"crop","measured":[{"n":1}],"details":{"x":[NaN]}}',
         b'{"name":"s","version":"1","labels":["a"],"input_size":8,"heads":["scores","vectors"],"floor":0.1,'
         b'"space":{"name":"w","dim":4},"thresholds_rest_on":{"a":7}}',
-        b'{"kind":"text","name":"t","version":"1","space":{"name":"w","dim":4},"context":8,"pad_to":8,"form":"lower"}',
+        b'{"kind":"text","name":"t","version":"1","space":{"name":"w","dim":4},"context":8,"pad_to":8,"text_normalization":"lower"}',
+        b'{"name":"n","version":"1","labels":["a"],"input_size":8,"outputs":["scores"],"min_score":0.1}',
     ],
 }
 

@@ -73,7 +73,7 @@ def test_a_buckets_photos_are_listed_with_size_and_date(bucket):
     assert sorted(found) == ["a b?#*[1].png", "blue.png", "broken.jpg", "empty.jpg", "red.png"]
     assert found["broken.jpg"].size_bytes == 8
     assert abs(found["broken.jpg"].mtime_ns / 1e9 - time.time()) < 600
-    assert folders[0].passed_over == {".mp4": 1}
+    assert folders[0].skipped == {".mp4": 1}
 
 
 def test_photos_at_addresses_are_indexed_and_found(bucket, library):
@@ -118,19 +118,19 @@ def test_what_looks_at_a_library_asks_no_network(bucket, library, monkeypatch):
 def test_an_object_that_is_gone_or_too_long_is_told_like_a_file(bucket, monkeypatch):
     with pytest.raises(decode.Unreadable) as gone:
         decode.read(f"{ROOT}/nowhere.jpg")
-    assert (gone.value.reason, gone.value.passing) == ("no such file or directory", True)
-    monkeypatch.setattr(decode, "MAX_BYTES", 5)
+    assert (gone.value.reason, gone.value.transient) == ("no such file or directory", True)
+    monkeypatch.setattr(decode, "MAX_FILE_BYTES", 5)
     with pytest.raises(decode.Unreadable) as long:
         decode.read(f"{ROOT}/broken.jpg")
     assert long.value.reason.startswith("the file is longer than")
-    assert not long.value.passing
+    assert not long.value.transient
 
 
 def test_an_address_that_leads_nowhere_is_told_in_a_line(library):
     for address, line in {
         "memory://nowhere/photos": "memory://nowhere/photos: no such folder",
-        "file://tmp/photos": "file://tmp/photos: a folder of this machine; name its path",
-        "nonsense://bucket": "nonsense://: fsspec can't read from there: Protocol not known: nonsense",
+        "file://tmp/photos": "file://tmp/photos: give the path of a local folder, not an address",
+        "nonsense://bucket": "nonsense://: fsspec can't read it: Protocol not known: nonsense",
     }.items():
         with pytest.raises(InputError) as told:
             list(library.events(address))

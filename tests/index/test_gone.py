@@ -72,7 +72,7 @@ def test_a_broken_photo_that_was_excluded_and_came_back_is_tried_again(library: 
     library.index(exclude=("broken.jpg",))
     assert read_counts(library.db)["excluded"] == 1
     told = list(library.events(include=("broken.jpg",)))
-    assert ReadFailed(str(library.path("broken.jpg")), "not a photo in a format that is known") in told
+    assert ReadFailed(str(library.path("broken.jpg")), "not a photo in a known format") in told
     assert [read_counts(library.db)[k] for k in ("unreadable", "excluded")] == [1, 0]
 
 

@@ -626,7 +626,7 @@ def test_an_unreadable_photo_is_recorded_and_not_opened_again_until_it_changes(l
     good = broken.read_bytes()
     same_stat(broken, b"no photo")
     library.photo("b.png", "blue")
-    first = ReadFailed(str(broken), "not a photo in a format that is known")
+    first = ReadFailed(str(broken), "not a photo in a known format")
     assert first in list(library.events())
     assert [(library.below(p), why) for p, why, _ in list_unreadable(library.db)] == [("a.png", first.reason)]
     assert next(library.events(decoders=Untouched)) == ReadFailed(str(broken), first.reason, remembered=True)
@@ -744,7 +744,7 @@ def test_another_number_of_tiles_scores_again(library):
     assert library.index() == library.index(tiles=4) == {"Unchanged": names}
     assert library.model.scored() == 4
     assert library.scores() == dict.fromkeys(names, 1.0)
-    with pytest.raises(ModelError, match="not calibrated for --tiles 9"):
+    with pytest.raises(ModelError, match="can't use 9 tiles"):
         library.index(tiles=9)
     assert read_settings(library.db, list_roots(library.db)[0]).tiles == 4
 

@@ -119,7 +119,7 @@ def test_on_average_the_estimates_are_the_truth(library, threshold):
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 200])
 def test_95_percent_intervals_hold_the_truth_in_95_of_100_draws(library, n):
-    """The full table: python -m benchmarks.coverage."""
+    """The full table: python -m benchmarks coverage."""
     weighted, unweighted, random = cover(library, n, 100, 0.5)
     assert weighted.precision >= 0.88  # at n = 200 much of what is found is judged
     assert weighted.recall >= 0.88  # 100 draws: three standard errors below 95 %

@@ -206,7 +206,7 @@ def unseen(db):
 
 
 def test_a_photo_below_the_floor_ranks_among_the_first_of_what_does_not_show_it(db):
-    shelf = Shelf(db, toy_card(labels=("bird", "dog"), pooling={}, floor=0.1))
+    shelf = Shelf(db, toy_card(labels=("bird", "dog"), pooling={}, min_score=0.1))
     shelf.put("a little", dog=0.2)
     shelf.put("below")
     shelf.put("much", dog=0.9)
@@ -218,7 +218,7 @@ def test_a_photo_below_the_floor_ranks_among_the_first_of_what_does_not_show_it(
 def test_a_label_that_an_older_file_of_the_model_lacked_is_unknown_where_only_that_one_looked(db):
     old = Shelf(db, toy_card(labels=("bird",), pooling={}), "old")
     old.put("old", bird=0.9)
-    new = Shelf(db, toy_card(version="2", labels=("bird", "owl"), pooling={}, floor=0.01), "new")
+    new = Shelf(db, toy_card(version="2", labels=("bird", "owl"), pooling={}, min_score=0.01), "new")
     new.contents = 9
     new.put("new", bird=0.9)
     assert new.find("bird") == ["old", "new"]

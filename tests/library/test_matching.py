@@ -36,7 +36,7 @@ def library(tmp_path_factory, request):
     floor = request.param
     rng = random.Random(1)
     with Database(tmp_path_factory.mktemp("best") / "library.db", create=True) as made:
-        model_id, labels = put_model(made, replace(CARD, floor=floor), "0" * 16, 0)
+        model_id, labels = put_model(made, replace(CARD, min_score=floor), "0" * 16, 0)
         scope = add_root(made, "/photos")
         with made.transaction():
             folder = put_folder(made, scope, "/photos")

@@ -127,8 +127,8 @@ def put_toy_model(db: Database, reading: str, floor: float) -> tuple[int, dict[s
     name, file, tiles, labels = READINGS[reading]
     pooling = {"4": dict.fromkeys(labels, POOLING["4"]["red"])}
     card = toy_card(
-        name=name, version=file, labels=labels, floor=floor, pooling=pooling, heads=("scores", "vectors"), space=SPACE,
-        dimensions=4,
+        name=name, version=file, labels=labels, min_score=floor, pooling=pooling, outputs=("scores", "vectors"),
+        space=SPACE, dimensions=4,
     )  # fmt: skip
     return put_model(db, card, file, tiles)
 

@@ -1,4 +1,4 @@
-"""What a model says of itself, as it is written and read. What is refused: test_models_are_input.py."""
+"""Model cards, written and read. Which ones are refused: test_models_are_input.py."""
 
 import dataclasses
 import json
@@ -6,14 +6,15 @@ import json
 import pytest
 from toy import sight_card, toy_card, toy_text_card, write_toy
 
-from photosearch.models.card import Card, TextCard, parse_card
-from photosearch.models.catalog import read_card
+from photosearch.errors import ModelError
+from photosearch.models.card import OLD_NAMES, Card, TextCard, check_tiles, parse_card
+from photosearch.models.catalog import list_shipped, read_card
 from photosearch.models.session import Model
 
 
-def test_a_card_comes_back_from_the_file_as_it_was_written(tmp_path):
+def test_card_read_from_file_equals_card_written(tmp_path):
     card = toy_card(
-        version="7", fit="crop", thresholds={"red": 0.25}, floor=0.125, thresholds_rest_on={"red": 40}, tiles=4,
+        version="7", fit="crop", thresholds={"red": 0.25}, min_score=0.125, thresholds_rest_on={"red": 40}, tiles=4,
         trained_on="squares", licence="MIT",
         measured=({"split": "test", "precision": 0.97},), details={"seconds": 3.5, "seeds": [1, 2]},
     )  # fmt: skip
@@ -23,17 +24,18 @@ def test_a_card_comes_back_from_the_file_as_it_was_written(tmp_path):
     assert json.loads(Model(path, provider="cpu").card.to_json()) == as_json
 
 
-def test_what_a_card_leaves_out_has_a_default():
+def test_missing_fields_of_card_have_defaults():
     card = Card.from_json('{"name": "n", "version": "1", "labels": ["a", "b"], "input_size": 32}')
     assert dataclasses.asdict(card) == {
         "name": "n", "version": "1", "labels": ("a", "b"), "input_size": 32, "fit": "squash",
-        "heads": ("scores",), "floor": 0.0, "space": "", "dimensions": 0, "thresholds": {}, "thresholds_rest_on": {},
-        "tiles": 0, "pooling": {}, "trained_on": "", "licence": "", "measured": (), "details": {},
+        "outputs": ("scores",), "min_score": 0.0, "space": "", "dimensions": 0, "thresholds": {},
+        "thresholds_rest_on": {}, "tiles": 0, "pooling": {}, "trained_on": "", "licence": "",
+        "measured": (), "details": {},
     }  # fmt: skip
     assert (card.threshold("a"), toy_card(thresholds={"red": 0.25}).threshold("red")) == (0.5, 0.25)
 
 
-def test_the_space_of_the_vectors_stands_in_the_file_with_its_dimensions():
+def test_card_file_holds_space_with_its_dimensions():
     card = sight_card()
     assert json.loads(card.to_json())["space"] == {"name": "toy-space", "dim": 4}
     pooling = json.loads(card.to_json())["pooling"]
@@ -41,26 +43,60 @@ def test_the_space_of_the_vectors_stands_in_the_file_with_its_dimensions():
     assert "space" not in json.loads(toy_card().to_json())
 
 
-def test_a_model_may_give_vectors_alone():
-    card = Card("v", "1", input_size=8, heads=("vectors",), space="s", dimensions=4)
+def test_card_may_have_vectors_alone():
+    card = Card("v", "1", input_size=8, outputs=("vectors",), space="s", dimensions=4)
     assert Card.from_json(card.to_json()) == card
 
 
-def test_no_threshold_lies_below_the_floor():
-    assert toy_card(floor=0.7, thresholds={"red": 0.8}).threshold("red") == 0.8
-    assert toy_card(floor=0.7).threshold("blue") == 0.7
-    with pytest.raises(ValueError, match="a threshold lies below the floor"):
-        Card.from_json(toy_card(floor=0.7, thresholds={"red": 0.6}).to_json())
+def test_threshold_is_never_below_min_score():
+    assert toy_card(min_score=0.7, thresholds={"red": 0.8}).threshold("red") == 0.8
+    assert toy_card(min_score=0.7).threshold("blue") == 0.7
+    with pytest.raises(ValueError, match="a threshold is below min_score"):
+        Card.from_json(toy_card(min_score=0.7, thresholds={"red": 0.6}).to_json())
 
 
-def test_a_text_towers_card_comes_back_as_it_was_written():
-    card = toy_text_card(pad_id=1, pad_to=8, form="canonical", licence="MIT", details={"seed": 1})
+def test_text_card_parsed_equals_card_written():
+    card = toy_text_card(pad_id=1, pad_to=8, text_normalization="canonical", licence="MIT", details={"seed": 1})
     assert json.loads(card.to_json())["kind"] == "text"
     assert parse_card(card.to_json()) == card == TextCard.from_json(card.to_json())
 
 
-def test_the_two_kinds_of_card_are_not_taken_for_each_other():
-    with pytest.raises(ValueError, match="its card is a text tower's"):
+def test_card_of_other_kind_is_refused():
+    with pytest.raises(ValueError, match="its card is a text model's"):
         Card.from_json(toy_text_card().to_json())
-    with pytest.raises(ValueError, match="its card is not a text tower's"):
+    with pytest.raises(ValueError, match="its card is not a text model's"):
         TextCard.from_json(sight_card().to_json())
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        sight_card(min_score=0.125),
+        toy_text_card(text_normalization="canonical"),
+    ],
+    ids=["image", "text"],
+)
+def test_card_with_old_field_names_is_read(card):
+    new = json.loads(card.to_json())
+    old = {next((was for was, now in OLD_NAMES.items() if now == name), name): value for name, value in new.items()}
+    assert old.keys() != new.keys()
+    assert parse_card(json.dumps(old)).to_json() == card.to_json()
+    assert parse_card(json.dumps(old | new)).to_json() == card.to_json()
+    both = {**new, **dict.fromkeys(old.keys() - new.keys(), "nonsense")}
+    assert parse_card(json.dumps(both)).to_json() == card.to_json(), "the new name counts"
+
+
+def test_shipped_cards_keep_what_they_said_under_old_names():
+    cards = {name: read_card(path) for name, path in list_shipped().items()}
+    assert cards["sight"].outputs == ("scores", "vectors")
+    assert cards["sight"].min_score > 0
+    assert cards["bird-photo"].outputs == ("scores",)
+
+
+def test_check_tiles_names_a_shipped_model_that_can_use_them():
+    cards = {name: read_card(path) for name, path in list_shipped().items()}
+    with pytest.raises(ModelError, match="'sight' can't use tiles; add --model bird-photo"):
+        check_tiles(cards["sight"], 9)
+    check_tiles(cards["bird-photo"], 9)
+    with pytest.raises(ModelError, match="'bird-photo' can't use 25 tiles, only 0, 4, 9, 16"):
+        check_tiles(cards["bird-photo"], 25)

@@ -24,7 +24,7 @@ ZERO = "0" * 64
 
 
 def towers(folder: Path) -> TwoTowerModel:
-    card = sight_card(heads=("vectors",), labels=(), pooling={})
+    card = sight_card(outputs=("vectors",), labels=(), pooling={})
     image = ImageEncoder("see.onnx", ("see.data",), "x", "y", "float32", "first", 8, 0, 1 / 255, (0, 0, 0), (1, 1, 1))
     words = TextEncoder("read.onnx", (), "tokenizer.json", "ids", "z", 1, True)
     return TwoTowerModel(folder, card, toy_text_card(), image, words, dict.fromkeys(FILES, ZERO), {"from": "a hub"})
@@ -86,7 +86,7 @@ WRONG = {
     "its mean is a word": put("image", "mean", value="abc"),
     "its mean is words": put("image", "mean", value=["0", "0", "0"]),
     "it divides by zero": put("image", "deviation", value=[1, 0, 1]),
-    "it gives scores": put("card", "heads", value=["scores", "vectors"]),
+    "it gives scores": put("card", "outputs", value=["scores", "vectors"]),
     "its towers meet in two spaces": put("text", "space", "name", value="elsewhere"),
     "its towers differ in width": put("text", "space", "dim", value=5),
     "it came from a list": put("source", value=[]),

@@ -72,8 +72,8 @@ def two_outputs() -> onnx.ModelProto:
 
 
 def with_vectors(*nodes: onnx.NodeProto, given: int = TensorProto.FLOAT, dimensions: int = 4) -> onnx.ModelProto:
-    """The toy with both heads; the nodes make `vectors` from `before`."""
-    model = toy_graph(heads=("scores", "vectors"))
+    """The toy with both outputs; the nodes make `vectors` from `before`."""
+    model = toy_graph(outputs=("scores", "vectors"))
     model.graph.node[-1].output[0] = "before"
     model.graph.node.extend(nodes)
     model.graph.output[1].CopyFrom(helper.make_tensor_value_info("vectors", given, None))
@@ -217,19 +217,19 @@ CARDS = {
     "pools by 400 digits": card_text(pooling={"4": {label: [10**400, 0, 0] for label in LABELS}}),
     "fits in a way that no one knows": card_text(fit="stretch"),
     "measured a word": card_text(measured="well"),
-    "has no heads": card_text(heads=[]),
-    "has a head that no one knows": card_text(heads=["scores", "boxes"]),
-    "has a list for a head": card_text(heads=["scores", []]),
-    "has one head twice": card_text(heads=["scores", "scores"]),
-    "has vectors in no space": card_text(heads=["scores", "vectors"]),
+    "has no outputs": card_text(outputs=[]),
+    "has an unknown output": card_text(outputs=["scores", "boxes"]),
+    "has a list for an output": card_text(outputs=["scores", []]),
+    "has one output twice": card_text(outputs=["scores", "scores"]),
+    "has vectors in no space": card_text(outputs=["scores", "vectors"]),
     "has a space and no vectors": card_text(space={"name": "s", "dim": 4}),
-    "has text for a space": card_text(heads=["scores", "vectors"], space="s"),
-    "has a space of many lines": card_text(heads=["scores", "vectors"], space={"name": "s\nt", "dim": 4}),
-    "has a space without dimensions": card_text(heads=["scores", "vectors"], space={"name": "s", "dim": 0}),
-    "has a space that no memory holds": card_text(heads=["scores", "vectors"], space={"name": "s", "dim": 10**9}),
-    "has a floor above 1": card_text(floor=1.5),
-    "has a floor that is no number": card_text(floor=float("nan")),
-    "has a threshold below its floor": card_text(floor=0.5, thresholds={"red": 0.25}),
+    "has text for a space": card_text(outputs=["scores", "vectors"], space="s"),
+    "has a space of many lines": card_text(outputs=["scores", "vectors"], space={"name": "s\nt", "dim": 4}),
+    "has a space without dimensions": card_text(outputs=["scores", "vectors"], space={"name": "s", "dim": 0}),
+    "has a space that no memory holds": card_text(outputs=["scores", "vectors"], space={"name": "s", "dim": 10**9}),
+    "has a min_score above 1": card_text(min_score=1.5),
+    "has a min_score that is no number": card_text(min_score=float("nan")),
+    "has a threshold below its min_score": card_text(min_score=0.5, thresholds={"red": 0.25}),
     "rests on a label it lacks": card_text(thresholds_rest_on={"mauve": 7}),
     "rests on less than nothing": card_text(thresholds_rest_on={"red": -1}),
     "rests on many lines": card_text(thresholds_rest_on={"red": "a\nb"}),

@@ -46,11 +46,11 @@ def test_what_a_photo_scores_does_not_depend_on_the_photos_beside_it(name):
     alone = [one.look(view[None]) for view in views]
     for n in (7, 8):
         together = [one.look(views[i : i + n]) for i in range(0, 8, n)]
-        for head in one.card.heads:
+        for head in one.card.outputs:
             expected = np.concatenate([getattr(given, head) for given in alone])
             found = np.concatenate([getattr(given, head) for given in together])
             # A product of matrices rounds otherwise for another number of rows; convolutions alone do not.
-            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if "vectors" in one.card.heads else 0)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 if "vectors" in one.card.outputs else 0)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -85,7 +85,7 @@ def test_a_model_gives_scores_and_vectors_of_unit_length_from_one_graph(sight):
 
 
 def test_a_model_may_give_vectors_alone(tmp_path):
-    card = Card("v", "1", input_size=8, heads=("vectors",), space="toy-space", dimensions=4)
+    card = Card("v", "1", input_size=8, outputs=("vectors",), space="toy-space", dimensions=4)
     model = Model(write_toy(tmp_path / "v.onnx", card), provider="cpu")
     views = np.zeros((2, 5, 8, 8, 3), np.uint8)
     views[:, 0] = squares("green", "blue")
@@ -173,7 +173,7 @@ def test_a_photo_loses_nothing_by_its_tiles():
 
 
 def test_a_number_of_tiles_without_pooling_is_refused():
-    with pytest.raises(ModelError, match="toy is not calibrated for --tiles 9, only for 0, 4"):
+    with pytest.raises(ModelError, match="'toy' can't use 9 tiles, only 0, 4"):
         check_tiles(toy_card(), 9)
     check_tiles(toy_card(), 4)
     check_tiles(toy_card(pooling={}), 0)

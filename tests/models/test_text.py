@@ -14,7 +14,7 @@ from onnx import TensorProto
 from toy import sight_card, toy_card, toy_text_card, write_toy, write_toy_text
 
 from photosearch.errors import InputError, ModelError
-from photosearch.models.text import TextModel, cut_into_tokens, prepare
+from photosearch.models.text import TextModel, cut_into_tokens, normalize
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,10 +63,10 @@ def test_inputs_may_be_int32(tmp_path):
 
 def test_the_forms_of_a_text():
     text = " Two\t DOGS,  and a caf" + unicodedata.normalize("NFD", "é") + " – “good”! "
-    assert prepare(text, "plain") == " Two\t DOGS,  and a café – “good”! "
-    assert prepare(text, "spaces") == "Two DOGS, and a café – “good”!"
-    assert prepare(text, "lower") == "two dogs, and a café – “good”!"
-    assert prepare(text, "canonical") == "two dogs and a café good"
+    assert normalize(text, "plain") == " Two\t DOGS,  and a café – “good”! "
+    assert normalize(text, "spaces") == "Two DOGS, and a café – “good”!"
+    assert normalize(text, "lower") == "two dogs, and a café – “good”!"
+    assert normalize(text, "canonical") == "two dogs and a café good"
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
@@ -77,7 +77,7 @@ def test_empty_text_is_refused(reader, text):
 
 def test_a_text_of_nothing_but_punctuation_is_refused_where_it_is_dropped():
     with pytest.raises(InputError, match="no words in this text"):
-        prepare("?!…", "canonical")
+        normalize("?!…", "canonical")
 
 
 @pytest.mark.parametrize("text", ["mauve", "🐦", "鳥", "red" * 2000, "red " * 5000, "\ud800", "\0", "\u202e"])
@@ -113,7 +113,10 @@ REFUSED = {
         "context must be 1 to 100000",
     ),
     "it pads beyond its context": (lambda p: write_toy_text(p, toy_text_card(pad_to=9).to_json()), "pad_to must be"),
-    "its form is unknown": (lambda p: write_toy_text(p, toy_text_card(form="loud").to_json()), "form must be one of"),
+    "its normalization is unknown": (
+        lambda p: write_toy_text(p, toy_text_card(text_normalization="loud").to_json()),
+        "text_normalization must be one of",
+    ),
     "it has floats for words": (lambda p: write_toy(p, toy_card()), "is not a text tower"),
     "it is no model": (lambda p: p.write_bytes(b"\0" * 4096), "not an .onnx file"),
     "it is gone": (lambda p: p.unlink(), "can't read this model"),

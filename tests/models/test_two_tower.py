@@ -65,7 +65,7 @@ def test_a_model_of_others_sees_and_reads_like_our_own(layout, there):
     assert (done.name, done.path, done.layout) == ("clip", list_added()["clip"], layout.__name__.replace("_", "."))
     assert resolve("clip") == done.path
     assert read_card(done.path) == done.card
-    assert (done.card.heads, done.card.dimensions, done.card.labels) == (("vectors",), 4, ())
+    assert (done.card.outputs, done.card.dimensions, done.card.labels) == (("vectors",), 4, ())
     assert (done.text.space, done.text.dimensions) == (done.card.space, 4)
     assert text_model_for(done.card.space) == done.path
     np.testing.assert_allclose(see("clip", plain("red"), plain("green")), [RED, GREEN], atol=1e-6)
@@ -242,7 +242,7 @@ def test_the_form_of_a_text_is_that_of(what, there):
     config, words, form = FORMS[what]
     immich(there, config=config)
     put(there / "textual/tokenizer_config.json", {"pad_token": "[PAD]", **words})
-    assert add_model(there).text.form == form
+    assert add_model(there).text.text_normalization == form
 
 
 def test_siglip2_reads_lower_case_and_canonicalize_drops_punctuation(there):
@@ -488,7 +488,7 @@ CARDS = {
     "scales by a word": lambda raw: {**raw, "image": {**raw["image"], "scale": "1"}},
     "cuts more than there is": lambda raw: {**raw, "image": {**raw["image"], "size": 9}},
     "has two spaces": lambda raw: {**raw, "text": {**raw["text"], "space": {"name": "other", "dim": 4}}},
-    "gives scores": lambda raw: {**raw, "card": {**raw["card"], "heads": ["scores"], "labels": ["a"]}},
+    "gives scores": lambda raw: {**raw, "card": {**raw["card"], "outputs": ["scores"], "labels": ["a"]}},
     "has batches of a million": lambda raw: {**raw, "words": {**raw["words"], "batch": 10**6}},
 }
 
@@ -521,5 +521,5 @@ def test_a_listing_does_not_open_the_towers(there):
     for path in (done.path / "onnx").iterdir():
         path.write_bytes(b"")
     assert read_card(list_added()["clip"]).name == "clip"
-    assert math.isclose(read_card(done.path).floor, 0)
+    assert math.isclose(read_card(done.path).min_score, 0)
     assert HALF["mean"] == [0.5] * 3

@@ -68,5 +68,5 @@ def reason(data: bytes, **options: object) -> str:
     """Why these bytes can't be opened."""
     with pytest.raises(Unreadable) as error:
         decode(data, [ViewSpec(8)], **options)
-    assert not error.value.passing
+    assert not error.value.transient
     return error.value.reason

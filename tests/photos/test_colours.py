@@ -10,7 +10,7 @@ import pytest
 from pictures import WRITTEN, encoded, far, reason, scene
 from PIL import Image, ImageCms
 
-from photosearch.photos.colours import _transform, profile_of, to_srgb
+from photosearch.photos.colours import _transform, get_profile, to_srgb
 from photosearch.photos.decode import ViewSpec, decode, make_views
 
 # Red, green and blue as CIE xy, of SMPTE EG 432-1 (Display P3) and Adobe RGB (1998): gamma 2.2, white D65.
@@ -78,10 +78,10 @@ def test_srgb_itself_and_profiles_of_other_kinds_or_broken_ones_change_nothing()
     for icc in (srgb, profile(P3, "my sRGB"), *broken):
         data = encoded(scene(), format="PNG", icc_profile=icc)
         assert far(decode(data, [ViewSpec(16)]).views[0], make_views(scene(), 16)) == 0
-    assert profile_of(Image.open(io.BytesIO(encoded(scene(), format="PNG", icc_profile=srgb)))) is None
+    assert get_profile(Image.open(io.BytesIO(encoded(scene(), format="PNG", icc_profile=srgb)))) is None
 
 
-def test_the_profile_of_a_camera_is_read_once_for_all_its_photos():
+def test_profile_of_camera_is_parsed_once_for_all_its_photos():
     pixels, icc = np.zeros((1, 8, 8, 3), np.uint8), profile(P3)
     _transform.cache_clear()
     for _ in range(3):

@@ -12,7 +12,7 @@ from PIL import Image
 from toy import photo
 
 from photosearch.photos import decode as decoding
-from photosearch.photos.decode import TakesTooMuch, Unreadable, ViewSpec, decode, make_views
+from photosearch.photos.decode import TooLarge, Unreadable, ViewSpec, decode, make_views
 
 # ---- formats
 
@@ -207,8 +207,8 @@ def test_a_broken_exif_block_costs_nothing_but_itself(name, block):
 
 
 def test_what_is_no_photo_is_unreadable_with_a_reason():
-    assert reason(b"hello, this is a text file that somebody renamed") == "not a photo in a format that is known"
-    assert reason(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom") == "not a photo in a format that is known"
+    assert reason(b"hello, this is a text file that somebody renamed") == "not a photo in a known format"
+    assert reason(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom") == "not a photo in a known format"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -244,17 +244,17 @@ JPEG, PROGRESSIVE = {"format": "JPEG"}, {"format": "JPEG", "progressive": True}
 def test_what_is_bounded_is_what_the_decode_will_take(how, mode, takes):
     data = encoded(Image.new("RGB", (1600, 1200)).convert(mode), **how)
     assert decode(data, [ViewSpec(100)], max_bytes=takes).width == 1600
-    with pytest.raises(TakesTooMuch) as error:
+    with pytest.raises(TooLarge) as error:
         decode(data, [ViewSpec(100)], max_bytes=takes - 1)
-    assert error.value.size_bytes == takes
-    told = f"1600x1200 pixels, which take {takes >> 20} MiB to decode: too much here"
-    assert (error.value.reason, error.value.passing) == (told, False)
+    assert error.value.memory_bytes == takes
+    told = f"1600x1200 pixels would take {takes >> 20} MiB to decode: too much here"
+    assert (error.value.reason, error.value.transient) == (told, False)
 
 
 def test_a_jpeg_that_must_be_looked_at_whole_is_bounded_by_that():
     data = encoded(scene((1600, 1200)), format="JPEG")[:-2]
     assert decode(data, [ViewSpec(100)], max_bytes=9 * 1_920_000).width == 1600
-    with pytest.raises(TakesTooMuch):
+    with pytest.raises(TooLarge):
         decode(data, [ViewSpec(100)], max_bytes=9 * 1_920_000 - 1)
 
 
@@ -270,12 +270,12 @@ def test_what_can_not_be_read_says_why_and_whether_that_may_pass(as_nobody):
     (as_nobody / "folder.jpg").mkdir()
     os.mkfifo(as_nobody / "pipe.jpg")
     with (as_nobody / "long.jpg").open("wb") as file:
-        file.truncate(decoding.MAX_BYTES + 1)
+        file.truncate(decoding.MAX_FILE_BYTES + 1)
     told = {}
     for name in ("empty.jpg", "closed.jpg", "folder.jpg", "pipe.jpg", "long.jpg", "none.jpg"):
         with pytest.raises(Unreadable) as error:
             decoding.read(str(as_nobody / name))
-        told[name] = (error.value.reason, error.value.passing)
+        told[name] = (error.value.reason, error.value.transient)
     assert told == {
         "empty.jpg": ("the file is empty", False),
         "closed.jpg": ("permission denied", True),
@@ -298,4 +298,4 @@ SHORT = Path("/sys/devices/system/cpu/online")  # Linux says of such a file that
 def test_a_file_that_holds_less_than_it_said_is_tried_again_another_time():
     with pytest.raises(Unreadable, match="the file shrank while it was read") as error:
         decoding.read(str(SHORT))
-    assert error.value.passing
+    assert error.value.transient

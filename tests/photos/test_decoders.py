@@ -16,7 +16,7 @@ from toy import photo
 
 from photosearch.photos import decode
 from photosearch.photos.decode import Unreadable, ViewSpec
-from photosearch.photos.decoders import MEMORY_BYTES, DecodeOptions, DecoderPool, OpenResult
+from photosearch.photos.decoders import CHILD_BYTES, DecodeOptions, DecoderPool, OpenResult
 from photosearch.photos.walk import Photo
 
 OPTIONS = DecodeOptions((ViewSpec(16),))
@@ -44,8 +44,8 @@ def noise(path: Path, seed: int = 0) -> Photo:
 
 def same(read: OpenResult, data: bytes, options: DecodeOptions = OPTIONS) -> bool:
     """Whether a decoder gave what opening these bytes here gives."""
-    here = decode.decode(data, [options.needs[i] for i in read.needs])
-    there = read.opened
+    here = decode.decode(data, [options.view_specs[i] for i in read.view_indexes])
+    there = read.decoded
     assert there is not None
     assert (there.width, there.height, there.fingerprint) == (here.width, here.height, here.fingerprint)
     assert (there.taken, there.taken_from) == (here.taken, here.taken_from)
@@ -67,8 +67,8 @@ def test_a_decoder_gives_what_opening_the_photo_here_gives_for_the_needs_that_ar
     read = decoders.open(at(path), lambda _: asked)
     decoders.close()
     assert same(read, path.read_bytes(), options)
-    assert (read.photo, read.needs, read.opened.width) == (at(path), asked, 60)
-    assert (read.opened.taken, read.opened.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
+    assert (read.photo, read.view_indexes, read.decoded.width) == (at(path), asked, 60)
+    assert (read.decoded.taken, read.decoded.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
 
 
 def test_what_the_library_raises_comes_through_and_the_decoder_goes_on(tmp_path, decoders):
@@ -103,10 +103,10 @@ def test_what_can_not_be_opened_says_why_and_the_decoder_goes_on(tmp_path, decod
     for name in ("text.png", "empty.png", "none.png"):
         with pytest.raises(Unreadable) as error:
             decoders.open(at(tmp_path / name), wanted)
-        told[name] = (error.value.reason, error.value.passing)
+        told[name] = (error.value.reason, error.value.transient)
         assert same(decoders.open(at(tmp_path / "good.png"), wanted), (tmp_path / "good.png").read_bytes())
     assert told == {
-        "text.png": ("not a photo in a format that is known", False),
+        "text.png": ("not a photo in a known format", False),
         "empty.png": ("the file is empty", False),
         "none.png": ("no such file or directory", True),
     }
@@ -118,7 +118,7 @@ def test_the_limit_on_pixels_holds_in_the_decoder(tmp_path):
     photo(tmp_path / "b.png", size=(10, 10))
     with pytest.raises(Unreadable, match="11x10 pixels, more than the limit of 100"):
         decoders.open(at(tmp_path / "a.png"), wanted)
-    assert decoders.open(at(tmp_path / "b.png"), wanted).opened is not None
+    assert decoders.open(at(tmp_path / "b.png"), wanted).decoded is not None
     decoders.close()
 
 
@@ -127,18 +127,18 @@ def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path):
     for name, size in sizes.items():
         photo(tmp_path / f"{name}.png", size=size)
     path = {name: at(tmp_path / f"{name}.png") for name in sizes}
-    decoders = DecoderPool(2, OPTIONS, memory_bytes=64_000_000, least_bytes=(0, 0))  # 4 MB for each of two, 16 for one
-    decoders._all[0]._alone.acquire()  # as if a large one were being opened
+    decoders = DecoderPool(2, OPTIONS, memory_bytes=64_000_000, min_bytes=(0, 0))  # 4 MB for each of two, 16 for one
+    decoders._all[0]._large.acquire()  # as if a large one were being opened
     with ThreadPoolExecutor(2) as threads:
         large = threads.submit(decoders.open, path["large"], wanted)
-        assert decoders.open(path["small"], wanted).opened.width == 600
-        with pytest.raises(Unreadable, match="1500x1300 pixels, which take 16 MiB to decode: too much here"):
+        assert decoders.open(path["small"], wanted).decoded.width == 600
+        with pytest.raises(Unreadable, match="1500x1300 pixels would take 16 MiB to decode: too much here"):
             decoders.open(path["too large"], wanted)
         with pytest.raises(TimeoutError):
             large.result(timeout=0.3)
-        decoders._all[0]._alone.release()
-        assert large.result().opened.width == 1000
-        both = list(threads.map(lambda name: decoders.open(path[name], wanted).opened.width, ("large", "another")))
+        decoders._all[0]._large.release()
+        assert large.result().decoded.width == 1000
+        both = list(threads.map(lambda name: decoders.open(path[name], wanted).decoded.width, ("large", "another")))
         assert both == [1000, 900]
     decoders.close()
 
@@ -146,7 +146,7 @@ def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path):
 def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path):
     Image.new("L", (8192, 6144)).save(tmp_path / "a.jpg")
     decoders = DecoderPool(8, DecodeOptions((ViewSpec(224),)), memory_bytes=16 * 2**30)
-    opened = decoders.open(at(tmp_path / "a.jpg"), wanted).opened
+    opened = decoders.open(at(tmp_path / "a.jpg"), wanted).decoded
     decoders.close()
     assert (opened.width, opened.height) == (8192, 6144)
 
@@ -164,7 +164,7 @@ def test_many_threads_get_each_their_own_photo(tmp_path):
 def test_names_of_any_kind_reach_the_decoder(tmp_path, decoders):
     for name in (b"new\nline.png", b"\xff\xfe.png", b'"quoted" {}.png', "źdźbło 🐦.png".encode()):
         photo(tmp_path / os.fsdecode(name))
-        assert decoders.open(at(tmp_path / os.fsdecode(name)), wanted).opened is not None
+        assert decoders.open(at(tmp_path / os.fsdecode(name)), wanted).decoded is not None
 
 
 def test_a_decoder_imports_nothing_from_the_folder_that_the_user_stands_in(tmp_path, monkeypatch, decoders):
@@ -172,7 +172,7 @@ def test_a_decoder_imports_nothing_from_the_folder_that_the_user_stands_in(tmp_p
     (tmp_path / "photosearch").mkdir()
     monkeypatch.chdir(tmp_path)
     photo(tmp_path / "a.png")
-    assert decoders.open(at(tmp_path / "a.png"), wanted).opened is not None
+    assert decoders.open(at(tmp_path / "a.png"), wanted).decoded is not None
 
 
 def test_closed_decoders_open_nothing_and_leave_no_process_or_thread(tmp_path):
@@ -188,7 +188,7 @@ def test_closed_decoders_open_nothing_and_leave_no_process_or_thread(tmp_path):
     assert not watch.is_alive()
     with pytest.raises(Unreadable, match="the run was ended") as error:
         decoders.open(at(tmp_path / "a.png"), wanted)
-    assert error.value.passing
+    assert error.value.transient
 
 
 def test_ctrl_c_to_the_whole_group_leaves_a_decoder_to_finish_its_photo(tmp_path):
@@ -205,7 +205,7 @@ def wanted(content):
     return (0,)
 
 decoders = DecoderPool(1, DecodeOptions((ViewSpec(8),)))
-print(decoders.open(Photo({str(tmp_path / "a.png")!r}, 0, 0), wanted).opened.width)
+print(decoders.open(Photo({str(tmp_path / "a.png")!r}, 0, 0), wanted).decoded.width)
 decoders.close()
 """
     command = [sys.executable, "-c", program]
@@ -233,7 +233,7 @@ def test_a_decoder_may_take_so_much_memory_and_leaves_no_core(tmp_path):
         decoders.close()
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
-    assert limits == [MEMORY_BYTES + 12 * 10**8, 0]
+    assert limits == [CHILD_BYTES + 12 * 10**8, 0]
 
 
 def in_the_child(folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> None:
@@ -253,7 +253,7 @@ def loud(*a, **k):
 decode.decode = loud
 """
     in_the_child(tmp_path, monkeypatch, loud)
-    assert decoders.open(at(tmp_path / "a.png"), wanted).opened.width == 64
+    assert decoders.open(at(tmp_path / "a.png"), wanted).decoded.width == 64
 
 
 def test_a_decoder_that_hangs_in_reading_ends_itself_where_its_parent_is_gone(tmp_path, monkeypatch):

@@ -117,7 +117,7 @@ def test_cameras_own_files_are_known_by_their_first_bytes():
 
 def test_a_file_that_only_begins_like_a_cameras_says_that_it_is_broken(rawpy):
     for begin in (b"IIRO\x08\0\0\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1"):
-        with pytest.raises(Unreadable, match="a raw file that LibRaw can't open"):
+        with pytest.raises(Unreadable, match="LibRaw can't open this raw file"):
             decode.decode(begin.ljust(500, b"\0"), [ViewSpec(8)])
 
 

@@ -67,7 +67,7 @@ def test_a_photo_that_was_changed_or_is_gone_says_so(tmp_path, opener):
     path.unlink()
     with pytest.raises(Unreadable, match="no such file"):
         opener.read([str(path)], before)
-    with pytest.raises(Unreadable, match="in no folder"):
+    with pytest.raises(Unreadable, match="no longer in any indexed folder"):
         opener.read([], before)
 
 

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 AT = "2026-11-23T12:00:00Z"
 POOLING = {"4": {"bird": (0.5, 0.5, 0.0), "dog": (0.5, 0.5, 0.0)}}
 CARD = Card("old", "1.0", ("bird", "dog"), input_size=32, thresholds={"bird": 0.6}, pooling=POOLING, licence="MIT")
-SIGHT = Card("sight", "1.0", input_size=32, heads=("vectors",), space="words", dimensions=4)
+SIGHT = Card("sight", "1.0", input_size=32, outputs=("vectors",), space="words", dimensions=4)
 BIRD = (0.9, 0.7, 0.55, 0.1)  # of four pictures; dog is the rest
 
 

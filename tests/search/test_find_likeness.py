@@ -562,7 +562,7 @@ def test_a_model_without_vectors_says_so(tmp_path, monkeypatch):
 
 def test_a_model_without_labels_says_so_where_a_label_is_insisted_on(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
-    its = card(labels=(), heads=("vectors",), thresholds={}, pooling={})
+    its = card(labels=(), outputs=("vectors",), thresholds={}, pooling={})
     with open_seen(tmp_path, its) as seen:
         seen.photo("black.png", BLACK)
         seen.photo("white.png", WHITE)

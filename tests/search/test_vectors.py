@@ -294,11 +294,12 @@ def test_a_folder_that_cannot_be_written_still_gets_an_answer(as_nobody):
 
 
 def test_what_a_killed_program_left_goes_and_what_another_is_writing_stays(tmp_path):
-    for name, age in (("map.abc.part", 3600), ("map.def.part", 5), ("map2.abc.part", 3600)):
+    left = (".map.0123abcd.part", 3600), (".map.4567cdef.part", 5), (".map2.0123abcd.part", 3600)
+    for name, age in left:
         (tmp_path / name).write_bytes(b"")
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     open_map(tmp_path / "map", make_rows(5)).close()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["map", "map.def.part", "map2.abc.part"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".map.4567cdef.part", ".map2.0123abcd.part", "map"]
 
 
 def build_at_once(path: str, start, results) -> None:

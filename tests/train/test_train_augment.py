@@ -1,4 +1,4 @@
-"""What a batch may be turned into: the same pictures, mirrored and moved, and nothing else."""
+"""Augmentation of batches: mirrored, shifted and mixed pictures."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from train import augment
 
 
-def test_a_rectangle_of_another_picture_takes_its_share_of_the_loss():
+def test_cut_mix_returns_share_of_own_picture():
     torch.manual_seed(0)
     shares = []
     for _ in range(300):
@@ -19,10 +19,10 @@ def test_a_rectangle_of_another_picture_takes_its_share_of_the_loss():
     assert max(shares) > 0.95
 
 
-def test_augmented_pictures_keep_their_values_where_nothing_turns():
+def test_transform_without_rotation_only_mirrors():
     x = torch.rand(64, 3, 32, 32) * 255
 
-    y = augment.turn(x)
+    y = augment.transform(x)
 
     flipped = [torch.allclose(b, a.flip(2), atol=0.05) for a, b in zip(x, y, strict=True)]
     kept = [torch.allclose(b, a, atol=0.05) for a, b in zip(x, y, strict=True)]
@@ -30,12 +30,12 @@ def test_augmented_pictures_keep_their_values_where_nothing_turns():
     assert 16 < sum(flipped) < 48
 
 
-def test_a_shift_moves_by_whole_pixels():
+def test_transform_shifts_by_whole_pixels():
     torch.manual_seed(0)
     x = torch.zeros(64, 3, 32, 32)
     x[:, :, 16, 16] = 255
 
-    y = augment.turn(x, shift=3)
+    y = augment.transform(x, shift=3)
 
     brightest = y[:, 0].flatten(1).max(1)
     assert brightest.values.min() > 254

@@ -1,4 +1,4 @@
-"""The loaders, on a few pictures in the publishers' own layouts and on the real sets where they are."""
+"""The loaders, on a few pictures in the publishers' layouts and on the real sets if present."""
 
 import gzip
 import struct
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from photosearch.errors import InputError
-from train.data import cifar10, cub, mnist
+from train.data import cifar10, cub, flickr8k, mnist, wordnet
 
 
 def write_batch(folder, name, records):
@@ -16,13 +16,13 @@ def write_batch(folder, name, records):
     (folder / f"{name}.bin").write_bytes(b"".join(records))
 
 
-def plain(target, red, green, blue):
+def make_record(target, red, green, blue):
     return bytes([target]) + bytes([red]) * 1024 + bytes([green]) * 1024 + bytes([blue]) * 1024
 
 
-def test_a_cifar_record_is_a_target_and_three_planes_of_colour(tmp_path):
+def test_cifar_reads_target_and_planes(tmp_path):
     first_row_red = bytes([2]) + bytes([255]) * 32 + bytes(1024 - 32) + bytes(2048)
-    write_batch(tmp_path / cifar10.FOLDER, "test_batch", [plain(3, 10, 20, 30), first_row_red])
+    write_batch(tmp_path / cifar10.FOLDER, "test_batch", [make_record(3, 10, 20, 30), first_row_red])
 
     images, targets = cifar10.load(tmp_path, "test")
 
@@ -34,36 +34,43 @@ def test_a_cifar_record_is_a_target_and_three_planes_of_colour(tmp_path):
     assert [cifar10.CLASSES[t] for t in targets] == ["cat", "bird"]
 
 
-def test_cifar_trains_on_four_batches_and_validates_on_the_fifth(tmp_path):
+def test_cifar_validates_on_fifth_batch(tmp_path):
     for number in range(1, 6):
-        write_batch(tmp_path / cifar10.FOLDER, f"data_batch_{number}", [plain(number, 0, 0, 0)])
+        write_batch(tmp_path / cifar10.FOLDER, f"data_batch_{number}", [make_record(number, 0, 0, 0)])
 
     assert cifar10.load(tmp_path, "train")[1].tolist() == [1, 2, 3, 4]
     assert cifar10.load(tmp_path, "validation")[1].tolist() == [5]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "0 bytes, not a multiple of 3,073"),
-        (plain(1, 0, 0, 0)[:-1], "3,072 bytes, not a multiple of 3,073"),
-        (plain(10, 0, 0, 0), "a target above 9"),
+        (make_record(1, 0, 0, 0)[:-1], "3,072 bytes, not a multiple of 3,073"),
+        (make_record(10, 0, 0, 0), "a target above 9"),
     ],
 )
-def test_a_broken_cifar_batch_is_named(tmp_path, content, said):
+def test_cifar_refuses_broken_batch(tmp_path, content, message):
     write_batch(tmp_path / cifar10.FOLDER, "test_batch", [content])
 
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         cifar10.load(tmp_path, "test")
 
 
-def test_a_set_that_is_not_there_says_how_to_get_it(tmp_path):
+def test_missing_set_names_fetch_command(tmp_path):
     for load, name in ((cifar10.load, "cifar-10"), (mnist.load, "mnist"), (cub.load, "cub")):
-        with pytest.raises(InputError, match=f"not there; `python -m train data --fetch {name} --to DIR`"):
+        with pytest.raises(InputError, match=f"missing; run `python -m train data --fetch {name} --to DIR`"):
             load(tmp_path, "test")
 
 
-def idx(values):
+def test_missing_set_without_download_names_archive(tmp_path):
+    with pytest.raises(InputError, match=r"Flickr8k: missing; unpack the publisher's Flickr8k_Dataset\.zip"):
+        flickr8k.photographs(tmp_path, "test")
+    with pytest.raises(InputError, match=r"data\.noun: missing; unpack the publisher's WNdb-3\.0\.tar\.gz"):
+        wordnet.synsets(tmp_path)
+
+
+def encode_idx(values):
     return bytes((0, 0, 8, values.ndim)) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
 
 
@@ -74,9 +81,9 @@ def write_mnist(data, images, targets):
     (folder / "t10k-labels-idx1-ubyte").write_bytes(targets)
 
 
-def test_mnist_is_read_packed_and_unpacked(tmp_path):
+def test_mnist_reads_packed_and_unpacked(tmp_path):
     images = np.arange(3 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)
-    write_mnist(tmp_path, idx(images), idx(np.array([7, 2, 1], np.uint8)))
+    write_mnist(tmp_path, encode_idx(images), encode_idx(np.array([7, 2, 1], np.uint8)))
 
     got, targets = mnist.load(tmp_path, "test")
 
@@ -85,24 +92,24 @@ def test_mnist_is_read_packed_and_unpacked(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("images", "targets", "said"),
+    ("images", "targets", "message"),
     [
-        (idx(np.zeros((2, 28, 28), np.uint8)), idx(np.zeros(3, np.uint8)), "2 pictures and 3 labels"),
-        (idx(np.zeros((2, 28, 28), np.uint8))[:-1], idx(np.zeros(2, np.uint8)), "promises"),
-        (b"\0\0\x09\x03", idx(np.zeros(2, np.uint8)), "not an IDX file"),
-        (b"", idx(np.zeros(2, np.uint8)), "not an IDX file"),
+        (encode_idx(np.zeros((2, 28, 28), np.uint8)), encode_idx(np.zeros(3, np.uint8)), "2 pictures and 3 labels"),
+        (encode_idx(np.zeros((2, 28, 28), np.uint8))[:-1], encode_idx(np.zeros(2, np.uint8)), "declares the shape"),
+        (b"\0\0\x09\x03", encode_idx(np.zeros(2, np.uint8)), "not an IDX file"),
+        (b"", encode_idx(np.zeros(2, np.uint8)), "not an IDX file"),
     ],
 )
-def test_a_broken_mnist_file_is_named(tmp_path, images, targets, said):
+def test_mnist_refuses_broken_file(tmp_path, images, targets, message):
     write_mnist(tmp_path, images, targets)
 
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         mnist.load(tmp_path, "test")
 
 
-def test_a_mnist_file_that_is_not_gzip_is_named(tmp_path):
+def test_mnist_refuses_broken_gzip(tmp_path):
     write_mnist(tmp_path, b"", b"")
-    (tmp_path / mnist.FOLDER / "t10k-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8bnot so")
+    (tmp_path / mnist.FOLDER / "t10k-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8bbroken")
 
     with pytest.raises(InputError, match="can't be unpacked"):
         mnist.load(tmp_path, "test")
@@ -121,7 +128,7 @@ def write_cub(data, names, training):
         (folder / f"{name}.txt").write_text("".join(f"{i} {value}\n" for i, value in enumerate(values, 1)))
 
 
-def test_cub_gives_each_bird_with_its_species_box_and_part(tmp_path):
+def test_cub_reads_species_box_and_part(tmp_path):
     names = ["001.Auk/Auk_0001_796111.jpg", "001.Auk/Auk_0002_55.jpg", "002.Crow/Crow_0001_7.jpg"]
     write_cub(tmp_path, names, [0, 1, 0])
 
@@ -137,7 +144,7 @@ def test_cub_gives_each_bird_with_its_species_box_and_part(tmp_path):
     ]
 
 
-def test_cub_squashes_the_whole_photo_as_the_search_does(tmp_path):
+def test_cub_squashes_photo_as_search(tmp_path):
     write_cub(tmp_path, ["001.Auk/A.jpg", "001.Auk/B.jpg"], [0, 0])
 
     images = cub.load(tmp_path, "test", size=16)
@@ -147,7 +154,7 @@ def test_cub_squashes_the_whole_photo_as_the_search_does(tmp_path):
     assert cub.load(tmp_path, "train", size=16).shape == (0, 16, 16, 3)
 
 
-def test_cub_validates_on_about_an_eighth_of_its_training_pictures_whatever_else_is_there(tmp_path):
+def test_cub_validates_on_an_eighth_by_file_name(tmp_path):
     names = [f"001.Auk/Auk_{i:04}.jpg" for i in range(400)]
     parts = [cub._part(name, "1") for name in names]
 
@@ -157,7 +164,7 @@ def test_cub_validates_on_about_an_eighth_of_its_training_pictures_whatever_else
     assert cub._part(names[0], "0") == "test"
 
 
-def test_lists_of_cub_that_do_not_agree_are_named(tmp_path):
+def test_cub_refuses_inconsistent_lists(tmp_path):
     write_cub(tmp_path, ["001.Auk/A.jpg"], [0])
     (tmp_path / cub.FOLDER / "bounding_boxes.txt").write_text("2 1 1 1 1\n")
 
@@ -165,7 +172,7 @@ def test_lists_of_cub_that_do_not_agree_are_named(tmp_path):
         cub.birds(tmp_path)
 
 
-def test_a_cub_picture_that_is_lost_is_named(tmp_path):
+def test_cub_names_missing_picture(tmp_path):
     write_cub(tmp_path, ["001.Auk/A.jpg"], [0])
     (tmp_path / cub.FOLDER / "images" / "001.Auk" / "A.jpg").unlink()
 
@@ -173,7 +180,7 @@ def test_a_cub_picture_that_is_lost_is_named(tmp_path):
         cub.load(tmp_path, "test")
 
 
-def test_the_real_cifar_is_balanced_and_opens_with_a_cat(data):
+def test_real_cifar_is_balanced(data):
     images, targets = cifar10.load(data(cifar10.FOLDER), "test")
 
     assert images.shape == (10_000, 32, 32, 3)
@@ -181,14 +188,14 @@ def test_the_real_cifar_is_balanced_and_opens_with_a_cat(data):
     assert cifar10.CLASSES[targets[0]] == "cat"
 
 
-def test_the_real_mnist_opens_with_a_seven(data):
+def test_real_mnist_starts_with_a_seven(data):
     images, targets = mnist.load(data(mnist.FOLDER), "test")
 
     assert images.shape == (10_000, 28, 28)
     assert targets[0] == 7
 
 
-def test_the_real_cub_keeps_its_official_split(data):
+def test_real_cub_has_official_split(data):
     birds = cub.birds(data(cub.FOLDER))
 
     assert [birds[0].id, birds[0].species, birds[0].part] == [1, 1, "test"]

@@ -1,4 +1,4 @@
-"""The gradients of a convolution by channel, against torch's own."""
+"""The gradients of a depthwise convolution, compared with torch's."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from train.networks.depthwise import Depthwise
 
 
 def convolution(kernel: int, stride: int, pads: tuple[int, int, int, int], channels: int = 32) -> nn.Conv2d:
-    """As efficientnet-lite-pytorch makes them: the zeros around a picture are a layer of their own."""
+    """As in efficientnet-lite-pytorch: padding is a separate layer."""
     layer = nn.Conv2d(channels, channels, kernel, stride, groups=channels, bias=False)
     layer.static_padding = nn.ZeroPad2d(pads)
     layer.forward = lambda x: nn.Conv2d.forward(layer, layer.static_padding(x))
@@ -26,7 +26,7 @@ def gradients(layer: nn.Module, x: torch.Tensor, weight: nn.Parameter) -> tuple[
 @pytest.mark.parametrize(
     ("stride", "pads"), [(1, None), (1, (0, 0, 0, 0)), (2, (0, 1, 0, 1)), (2, (1, 2, 1, 2)), (2, (2, 2, 2, 2))]
 )
-def test_the_gradients_are_torchs_own(kernel: int, stride: int, pads: tuple[int, int, int, int] | None) -> None:
+def test_depthwise_gradients_equal_torchs(kernel: int, stride: int, pads: tuple[int, int, int, int] | None) -> None:
     torch.manual_seed(1)
     layer = convolution(kernel, stride, pads or (kernel // 2,) * 4)
     x = torch.randn(3, 32, 12, 9).contiguous(memory_format=torch.channels_last)
@@ -38,7 +38,7 @@ def test_the_gradients_are_torchs_own(kernel: int, stride: int, pads: tuple[int,
 
 
 @pytest.mark.parametrize(("stride", "pads"), [(1, (2, 2, 2, 2)), (2, (1, 2, 1, 2))])
-def test_under_autocast_they_are_those_of_bfloat16(stride: int, pads: tuple[int, int, int, int]) -> None:
+def test_depthwise_gradients_use_bfloat16_under_autocast(stride: int, pads: tuple[int, int, int, int]) -> None:
     torch.manual_seed(1)
     layer = convolution(5, stride, pads)
     x = torch.randn(3, 32, 8, 8).contiguous(memory_format=torch.channels_last)
@@ -50,7 +50,7 @@ def test_under_autocast_they_are_those_of_bfloat16(stride: int, pads: tuple[int,
         assert 0 < (mine - theirs).abs().max() < 0.05 * theirs.abs().max()
 
 
-def test_where_nothing_is_learned_it_is_the_layer_itself() -> None:
+def test_depthwise_without_gradients_equals_layer() -> None:
     layer = convolution(5, 1, (2, 2, 2, 2))
     x = torch.randn(2, 32, 8, 8)
     with torch.no_grad():

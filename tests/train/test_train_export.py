@@ -1,4 +1,4 @@
-"""torch -> onnx: the file gives the network's own scores at any batch size, carries its card, or isn't written."""
+"""torch -> ONNX: a file with the network's scores at any batch size and its card, or none."""
 
 import numpy as np
 import onnx
@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from photosearch.errors import ModelError
-from train.export import OPSET, embed, export
+from train.export import OPSET, export, replace_card
 from train.tool import Card, Model
 
 CARD = Card(name="toy", version="1", labels=("bird", "red"), input_size=16, thresholds={"bird": 0.25})
 
 
 class Toy(nn.Module):
-    """Scores [N, 2] from uint8 [N, 16, 16, 3], with a dropout that must not survive the export."""
+    """Scores [N, 2] from uint8 [N, 16, 16, 3], with a dropout that the export must remove."""
 
     def __init__(self, outputs=2):
         super().__init__()
@@ -33,18 +33,18 @@ def pictures(n):
 
 
 @pytest.mark.parametrize("n", [1, 7, 8])
-def test_the_exported_file_scores_as_the_network_does(tmp_path, n):
+def test_export_scores_as_network(tmp_path, n):
     toy = Toy().train()
 
     export(toy, CARD, tmp_path / "toy.onnx")
 
-    assert toy.training, "the network is left as it was"
+    assert toy.training, "the network is not changed"
     with torch.inference_mode():
         expected = toy.eval()(torch.from_numpy(pictures(n))).numpy()
     np.testing.assert_allclose(Model(tmp_path / "toy.onnx").score(pictures(n)), expected, atol=1e-6)
 
 
-def test_the_exported_file_carries_its_card_and_states_its_opset(tmp_path):
+def test_export_embeds_card_and_opset(tmp_path):
     export(Toy(), CARD, tmp_path / "below" / "toy.onnx")
 
     assert Model(tmp_path / "below" / "toy.onnx").card == CARD
@@ -53,7 +53,7 @@ def test_the_exported_file_carries_its_card_and_states_its_opset(tmp_path):
     assert [d.dim_param or d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == ["N", 16, 16, 3]
 
 
-def test_half_weights_halve_the_file_and_hardly_move_the_scores(tmp_path):
+def test_export_with_half_weights_halves_file(tmp_path):
     big = Toy()
     big.layers[0] = nn.Conv2d(3, 16, 15)
 
@@ -65,10 +65,10 @@ def test_half_weights_halve_the_file_and_hardly_move_the_scores(tmp_path):
     np.testing.assert_allclose(Model(half).score(pictures(8)), Model(whole).score(pictures(8)), atol=2e-3)
 
 
-def test_byte_weights_quarter_the_file_and_keep_channels_of_small_weights(tmp_path):
+def test_export_with_byte_weights_keeps_channels_of_small_weights(tmp_path):
     big = Toy()
     big.layers[0] = first = nn.Conv2d(3, 16, 15)
-    with torch.no_grad():  # the dense layer makes up for it
+    with torch.no_grad():  # compensated by the dense layer
         for weights in (first.weight, first.bias):
             weights[8:] *= 1e-3
         big.layers[6].weight[:, 8:] *= 1e3
@@ -82,9 +82,9 @@ def test_byte_weights_quarter_the_file_and_keep_channels_of_small_weights(tmp_pa
     np.testing.assert_allclose(Model(byte).score(pictures(8)), Model(whole).score(pictures(8)), atol=5e-3)
 
 
-def test_a_network_whose_scores_the_file_does_not_give_is_refused_and_the_old_file_stands(tmp_path):
+def test_export_keeps_old_file_when_scores_differ(tmp_path):
     class Fickle(Toy):
-        """What is traced is not what is run: the mean of the scores of a batch of two is a constant."""
+        """Scores of a batch of two, as in the trace, are halved."""
 
         def forward(self, images):
             scores = super().forward(images)
@@ -98,34 +98,34 @@ def test_a_network_whose_scores_the_file_does_not_give_is_refused_and_the_old_fi
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"toy.onnx": b"the old one"}
 
 
-def test_a_card_that_promises_other_labels_is_refused(tmp_path):
+def test_export_refuses_card_with_other_labels(tmp_path):
     with pytest.raises(ModelError, match="promises"):
         export(Toy(outputs=3), CARD, tmp_path / "toy.onnx")
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_card_leaves_the_scores_as_they_are(tmp_path):
+def test_replace_card_keeps_scores(tmp_path):
     export(Toy(), CARD, tmp_path / "toy.onnx")
     before = Model(tmp_path / "toy.onnx").score(pictures(7))
     other = Card(name="toy", version="2", labels=("bird", "red"), input_size=16, measured=({"split": "test", "n": 7},))
 
-    embed(tmp_path / "toy.onnx", other)
+    replace_card(tmp_path / "toy.onnx", other)
 
     assert Model(tmp_path / "toy.onnx").card == other
     np.testing.assert_array_equal(Model(tmp_path / "toy.onnx").score(pictures(7)), before)
 
 
-def test_a_network_with_two_heads_gives_both_by_name(tmp_path):
+def test_export_names_both_heads(tmp_path):
     class Sight(Toy):
         def forward(self, images):
             scores = super().forward(images)
             return scores, nn.functional.normalize(scores + 1)
 
-    card = Card(name="sight", version="1", labels=("bird", "red"), input_size=16, heads=("scores", "vectors"),
+    card = Card(name="sight", version="1", labels=("bird", "red"), input_size=16, outputs=("scores", "vectors"),
                 space="toys", dimensions=2)  # fmt: skip
     export(Sight(), card, tmp_path / "sight.onnx")
 
-    given = Model(tmp_path / "sight.onnx").look(pictures(3)[:, None])
-    assert given.scores.shape == given.vectors.shape == (3, 2)
-    np.testing.assert_allclose(np.linalg.norm(given.vectors, axis=1), 1, atol=1e-5)
+    outputs = Model(tmp_path / "sight.onnx").look(pictures(3)[:, None])
+    assert outputs.scores.shape == outputs.vectors.shape == (3, 2)
+    np.testing.assert_allclose(np.linalg.norm(outputs.vectors, axis=1), 1, atol=1e-5)

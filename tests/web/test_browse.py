@@ -265,7 +265,7 @@ def test_duplicates_stand_side_by_side(visitor: Visitor) -> None:
 
 def test_what_could_not_be_read_is_told_with_its_reason(desk: Desk, visitor: Visitor) -> None:
     (row,) = visitor.ask("unreadable")
-    assert (row["path"], row["reason"]) == (str(desk.photos / "broken.jpg"), "not a photo in a format that is known")
+    assert (row["path"], row["reason"]) == (str(desk.photos / "broken.jpg"), "not a photo in a known format")
 
 
 def test_the_status_says_whether_an_index_runs(visitor: Visitor) -> None:

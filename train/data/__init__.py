@@ -1,6 +1,6 @@
-"""The data sets, one file each: where its files lie below the data folder, and its pictures as arrays.
+"""The data sets, one file each: its files below the data folder, its parts, its pictures as arrays.
 
-All accept the publisher's archive unpacked as it is. `python -m train data --fetch NAME --to DIR` gets it there.
+All read the publisher's archive as unpacked. `python -m train data --fetch NAME --to DIR` downloads most of them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from photosearch.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture of a set of classes. name: its class. bird: whether that is one. part: train, validation or test."""
+    """One picture of a set of classes. name: its class. bird: whether it shows one. part: train, validation or test."""
 
     path: Path
     name: str
@@ -19,8 +19,12 @@ class Picture:
     part: str
 
 
-def need(path: Path, name: str) -> Path:
-    """`path`, which belongs to the data set `name`. Raises InputError where it is not there."""
+def need(path: Path, name: str, hint: str = "") -> Path:
+    """`path`, which belongs to the data set `name`. Raises InputError if it is missing.
+
+    hint: how to get the set, if `python -m train data --fetch` can't.
+    """
     if not path.exists():
-        raise InputError(f"{path}: not there; `python -m train data --fetch {name} --to DIR`, then --data DIR")
+        hint = hint or f"run `python -m train data --fetch {name} --to DIR`, then use --data DIR"
+        raise InputError(f"{path}: missing; {hint}")
     return path

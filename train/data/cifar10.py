@@ -40,5 +40,7 @@ def _records(path: Path) -> npt.NDArray[np.uint8]:
         raise InputError(f"{path}: {len(values):,} bytes, not a multiple of {RECORD:,}; fetch {NAME} again")
     records = values.reshape(-1, RECORD)
     if records[:, 0].max() >= len(CLASSES):
-        raise InputError(f"{path}: holds a target above 9, so it is not CIFAR-10's binary version; fetch {NAME} again")
+        raise InputError(
+            f"{path}: contains a target above 9, so it is not CIFAR-10's binary version; fetch {NAME} again"
+        )
     return records

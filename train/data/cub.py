@@ -2,8 +2,8 @@
 
 Source: Catherine Wah, Steve Branson, Peter Welinder, Pietro Perona, Serge Belongie, "The Caltech-UCSD Birds-200-2011
 Dataset", 2011, https://www.vision.caltech.edu/datasets/cub_200_2011/. No picture lacks a bird, and most birds fill
-the frame. Official split: 5,994 of training and 5,794 of test. Ours: an eighth of the official training part, chosen
-by a hash of the picture's file name, is the validation part; adding or losing pictures moves no other one.
+the frame. Official split: 5,994 for training and 5,794 for test. Ours: an eighth of the official training part, chosen
+by a hash of the picture's file name, is the validation part; adding or removing pictures moves no other one.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from photosearch.errors import InputError
 from train.data import need
-from train.tool import decode, see_file
+from train.tool import decode, prepare_file
 
 NAME = "cub"
 FOLDER = "CUB_200_2011"
-VALIDATION = 8  # one picture in so many of the official training part
+VALIDATION = 8  # one of 8 pictures of the official training part
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Bird:
 
 
 def birds(data: str | Path) -> list[Bird]:
-    """What the lists of the folder name, in the order of the ids. Raises InputError."""
+    """All pictures of the folder's lists, by id. Raises InputError."""
     folder = need(Path(data) / FOLDER, NAME)
     species, boxes, split = (
         dict(_lines(folder / f"{name}.txt")) for name in ("image_class_labels", "bounding_boxes", "train_test_split")
@@ -55,16 +55,16 @@ def birds(data: str | Path) -> list[Bird]:
 
 
 def load(data: str | Path, part: str, size: int = 32) -> npt.NDArray[np.uint8]:
-    """part: train, validation or test. -> uint8 [N, size, size, 3] RGB, squashed as in search, by id. InputError."""
+    """part: train, validation or test. -> uint8 [N, size, size, 3], squashed as in search, by id. Raises InputError."""
     return pixels((bird.path for bird in birds(data) if bird.part == part), size)
 
 
 def pixels(paths: Iterable[Path], size: int) -> npt.NDArray[np.uint8]:
-    """Whole photos -> uint8 [N, size, size, 3], squashed as the search does it. Raises InputError."""
+    """Whole photos -> uint8 [N, size, size, 3], squashed as in search. Raises InputError."""
 
     def one(path: Path) -> npt.NDArray[np.uint8]:
         try:
-            return see_file(path, size)[0]
+            return prepare_file(path, size)[0]
         except decode.Unreadable as error:
             raise InputError(f"{path}: {error.reason}; fetch the data set again") from None
 

@@ -1,12 +1,11 @@
-"""Gets a data set from its publisher: download, checksum, unpack, each step whole or not at all.
+"""Download a data set from its publisher, verify its checksum, unpack it; each step completely or not at all.
 
     python -m train data --fetch cifar-10 cub mnist --to .data
 
-The checksums are the MD5s that the publishers state (CIFAR-10's page, CaltechDATA's records) or, for MNIST and
-tiny-imagenet, those that the loaders of torchvision and avalanche have carried for years. A cut download goes on
-where it stopped. An archive is unpacked aside, members that would leave that folder are refused, and only then does
-the folder get its name: a folder that is there is a folder that is whole. What is there already is left as it is,
-whoever unpacked it.
+Checksums: the publishers' MD5s (CIFAR-10's page, CaltechDATA's records); for MNIST and tiny-imagenet those in the
+loaders of torchvision and avalanche. An interrupted download resumes. An archive is unpacked into a temporary folder,
+which members must not leave, and renamed when complete, so an existing folder is always complete. Existing folders are
+not changed.
 """
 
 import os
@@ -25,15 +24,15 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from photosearch.errors import InputError
 
-TIMEOUT_SECONDS = 30  # without a byte
-ATTEMPTS = 5  # of one file, each going on where the last one was cut
+TIMEOUT_SECONDS = 30  # without data
+ATTEMPTS = 5  # for one file, each resuming the last one
 CHUNK_BYTES = 1 << 16
 MAX_UNPACKED_BYTES = 8 << 30  # of one archive; the largest here, CUB's, is 1.2 GB
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One download. name: what it is called on disk. md5: 32 hexadecimal digits."""
+    """One download. name: on disk. md5: 32 hexadecimal digits."""
 
     url: str
     name: str
@@ -42,9 +41,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set. folder: where it lies below the data folder. inner: an archive within the archive that holds it.
+    """A data set. folder: below the data folder. inner: the archive within the archive that contains it.
 
-    unpack: False where the files themselves are the data set.
+    unpack: False if the files themselves are the data set.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Source:
     unpack: bool = True
 
 
-_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # PyTorch's copy; the publisher's page serves it no longer
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"  # PyTorch's copy; the publisher's page is offline
 SOURCES = {
     source.name: source
     for source in (
@@ -86,15 +85,15 @@ SOURCES = {
 }  # fmt: skip
 
 
-def source(name: str) -> Source:
+def find_source(name: str) -> Source:
     """The data set of that name. Raises InputError."""
     if name not in SOURCES:
-        raise InputError(f"no data set {name!r}: there are {', '.join(SOURCES)}")
+        raise InputError(f"no data set {name!r}; available: {', '.join(SOURCES)}")
     return SOURCES[name]
 
 
-def present(source: Source, data: Path) -> bool:
-    """Whether the set lies below `data`, unpacked."""
+def is_present(source: Source, data: Path) -> bool:
+    """Whether the set is below `data`, unpacked."""
     folder = data / source.folder
     if source.unpack:
         return folder.is_dir()
@@ -102,8 +101,8 @@ def present(source: Source, data: Path) -> bool:
 
 
 def fetch(source: Source, data: Path) -> bool:
-    """Bring the set below `data`. Returns False where it was there already. Raises InputError."""
-    if present(source, data):
+    """Download the set to `data`. Returns False if it was present. Raises InputError."""
+    if is_present(source, data):
         return False
     folder = data / source.folder
     if not source.unpack:
@@ -118,9 +117,9 @@ def fetch(source: Source, data: Path) -> bool:
 
 
 def _download(file: File, folder: Path) -> Path:
-    """-> the file in `folder`, its checksum verified. Raises InputError; what came stays, for the next call."""
+    """-> the file in `folder`, its checksum verified. Raises InputError; the next call resumes a partial file."""
     folder.mkdir(parents=True, exist_ok=True)
-    pooch.get_logger().setLevel("WARNING")  # the progress bar says what it would say
+    pooch.get_logger().setLevel("WARNING")  # replaced by the progress bar
     try:
         got = pooch.retrieve(
             file.url, f"md5:{file.md5}", fname=file.name, path=folder, downloader=Resuming(folder / f"{file.name}.part")
@@ -128,19 +127,17 @@ def _download(file: File, folder: Path) -> Path:
     except ValueError as error:
         if "hash" not in str(error):
             raise
-        raise InputError(f"{file.url}: came with another checksum than the published one; try again later") from None
+        raise InputError(f"{file.url}: the checksum differs from the published one; try again later") from None
     except requests.RequestException as error:
         reason = str(error).splitlines()[0][:200]
-        raise InputError(
-            f"{file.url}: can't download it ({reason}); the same command goes on where it stopped"
-        ) from None
+        raise InputError(f"{file.url}: download failed ({reason}); repeat the command to resume it") from None
     except OSError as error:
-        raise InputError(f"{folder}: can't write there: {error.strerror}") from None
+        raise InputError(f"{folder}: can't write to this folder: {error.strerror}") from None
     return Path(got)
 
 
 class Resuming:
-    """A downloader for pooch that keeps what came of a file in `part`, and asks only for the rest."""
+    """A downloader for pooch that keeps a partial file in `part` and requests only the rest."""
 
     def __init__(self, part: Path):
         self.part = part
@@ -154,7 +151,7 @@ class Resuming:
                     self._rest(url, progress, task)
                     break
                 except (requests.ConnectionError, requests.Timeout):
-                    if attempt == ATTEMPTS or self._size() == before:  # what brings no byte won't bring one at once
+                    if attempt == ATTEMPTS or self._size() == before:  # without any progress, another attempt is futile
                         raise
         self.part.replace(output_file)
 
@@ -163,38 +160,38 @@ class Resuming:
 
     def _rest(self, url: str, progress: Progress, task: Any) -> None:
         had = self._size()
-        # identity: bytes as they are stored, so that they can be counted and continued.
+        # identity: the stored bytes, so that an offset is meaningful.
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as answer:
-            if answer.status_code == 416:  # there is no more than we have: it is whole, or it is wrong
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+            if response.status_code == 416:  # nothing left: the file is complete, or wrong
                 return
-            answer.raise_for_status()
-            if answer.status_code != 206 or not answer.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
+            response.raise_for_status()
+            if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {had}-"):
                 had = 0
-            total = int(answer.headers["Content-Length"]) + had if "Content-Length" in answer.headers else None
+            total = int(response.headers["Content-Length"]) + had if "Content-Length" in response.headers else None
             progress.update(task, total=total, completed=had)
-            answer.raw.enforce_content_length = False  # it would throw the last bytes away; the length is checked below
+            response.raw.enforce_content_length = False  # True would drop the last bytes; the length is checked below
             with self.part.open("ab" if had else "wb") as out:
                 try:
-                    for chunk in answer.iter_content(CHUNK_BYTES):
+                    for chunk in response.iter_content(CHUNK_BYTES):
                         out.write(chunk)
                         progress.update(task, advance=len(chunk))
-                except requests.exceptions.ChunkedEncodingError as error:  # the line was cut
+                except requests.exceptions.ChunkedEncodingError as error:  # interrupted
                     raise requests.ConnectionError(str(error)) from None
         if total is not None and self._size() < total:
-            raise requests.ConnectionError(f"cut after {self._size():,} of {total:,} bytes")
+            raise requests.ConnectionError(f"interrupted after {self._size():,} of {total:,} bytes")
 
 
 def _unpack_aside(archive: Path, source: Source, data: Path) -> None:
     aside = data / f".{source.name}.unpacking"
-    shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(aside, ignore_errors=True)  # of a killed run
     try:
         _unpack(archive, aside)
         if source.inner:
             _unpack(aside / source.inner, aside)
         folder = aside / source.folder
         if not folder.is_dir():
-            raise InputError(f"{archive}: holds no {source.folder}; delete it and fetch {source.name} again")
+            raise InputError(f"{archive}: contains no {source.folder}; delete it and fetch {source.name} again")
         folder.replace(data / source.folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -210,9 +207,9 @@ def _unpack(archive: Path, to: Path) -> None:
         else:
             with tarfile.open(archive) as members:
                 _check_size(sum(m.size for m in members.getmembers()))
-                members.extractall(to, filter="data")  # refuses links and paths that leave `to`, and devices
+                members.extractall(to, filter="data")  # refuses links and paths out of `to`, and devices
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise InputError(f"{archive}: not unpacked: {error}; delete it and fetch again") from None
+        raise InputError(f"{archive}: can't unpack it: {error}; delete it and fetch again") from None
 
 
 def _check_zip(members: zipfile.ZipFile, to: Path) -> None:
@@ -220,7 +217,7 @@ def _check_zip(members: zipfile.ZipFile, to: Path) -> None:
     for member in members.infolist():
         path = os.path.realpath(os.path.join(root, member.filename))
         if os.path.commonpath([root, path]) != root or "\\" in member.filename:
-            raise ValueError(f"{member.filename!r} would be outside the destination")
+            raise ValueError(f"{member.filename!r} is outside the destination")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ValueError(f"{member.filename!r} is a link")
     _check_size(sum(m.file_size for m in members.infolist()))
@@ -228,7 +225,7 @@ def _check_zip(members: zipfile.ZipFile, to: Path) -> None:
 
 def _check_size(size_bytes: int) -> None:
     if size_bytes > MAX_UNPACKED_BYTES:
-        raise ValueError(f"it would unpack to {size_bytes >> 20:,} MiB, more than {MAX_UNPACKED_BYTES >> 20:,}")
+        raise ValueError(f"unpacked size of {size_bytes >> 20:,} MiB, more than {MAX_UNPACKED_BYTES >> 20:,}")
 
 
 def _progress() -> Progress:

@@ -14,23 +14,31 @@ from train.data import need
 
 NAME = "flickr8k"
 FOLDER = "Flickr8k"
+HINT = "unpack the publisher's Flickr8k_Dataset.zip and Flickr8k_text.zip below DIR/Flickr8k, then use --data DIR"
 PARTS = {"train": "train", "validation": "dev", "test": "test"}  # ours, the publisher's
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """One photograph and what five people wrote of it."""
+class CaptionedPhoto:
+    """One photograph and its five captions."""
 
     path: Path
     captions: tuple[str, ...]
 
 
-def photographs(data: str | Path, part: str) -> list[Described]:
-    """part: train, validation (the publisher's development part) or test; in the publisher's order. InputError."""
-    folder = need(Path(data) / FOLDER, NAME)
+def photographs(data: str | Path, part: str) -> list[CaptionedPhoto]:
+    """part: train, validation (the publisher's development part) or test, in the publisher's order.
+
+    Raises InputError.
+    """
+    folder = need(Path(data) / FOLDER, NAME, HINT)
     captions: dict[str, list[str]] = {}
-    for line in need(folder / "Flickr8k_text" / "Flickr8k.token.txt", NAME).read_text(encoding="utf-8").splitlines():
+    for line in (
+        need(folder / "Flickr8k_text" / "Flickr8k.token.txt", NAME, HINT).read_text(encoding="utf-8").splitlines()
+    ):
         name, _, caption = line.partition("\t")
         captions.setdefault(name.partition("#")[0], []).append(caption.strip())
-    names = need(folder / "Flickr8k_text" / f"Flickr_8k.{PARTS[part]}Images.txt", NAME).read_text().split()
-    return [Described(need(folder / "Flicker8k_Dataset" / name, NAME), tuple(captions[name])) for name in names]
+    names = need(folder / "Flickr8k_text" / f"Flickr_8k.{PARTS[part]}Images.txt", NAME, HINT).read_text().split()
+    return [
+        CaptionedPhoto(need(folder / "Flicker8k_Dataset" / name, NAME, HINT), tuple(captions[name])) for name in names
+    ]

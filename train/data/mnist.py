@@ -22,7 +22,7 @@ PARTS = {"train": "train", "test": "t10k"}
 
 
 def load(data: str | Path, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """part: train or test. -> images uint8 [N, 28, 28], ink 255 and paper 0; targets uint8 [N] in 0..9. InputError."""
+    """part: train or test. -> images uint8 [N, 28, 28], ink 255 and paper 0; targets uint8 [N] in 0..9."""
     folder = need(Path(data) / FOLDER, NAME)
     images = _idx(folder / f"{PARTS[part]}-images-idx3-ubyte", 3)
     targets = _idx(folder / f"{PARTS[part]}-labels-idx1-ubyte", 1)
@@ -32,7 +32,7 @@ def load(data: str | Path, part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArra
 
 
 def _idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    """`path` as it is, or with .gz behind it."""
+    """`path` itself, or `path`.gz."""
     packed = path.with_name(f"{path.name}.gz")
     path = path if path.exists() else need(packed, NAME)
     try:
@@ -44,5 +44,5 @@ def _idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     shape = struct.unpack(f">{dimensions}I", data[4 : 4 + 4 * dimensions])
     values = np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions)
     if len(values) != np.prod(shape, dtype=np.int64):
-        raise InputError(f"{path}: promises {shape} and holds {len(values):,} bytes; fetch {NAME} again")
+        raise InputError(f"{path}: declares the shape {shape} but has {len(values):,} bytes; fetch {NAME} again")
     return values.reshape(shape).copy()

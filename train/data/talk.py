@@ -1,8 +1,8 @@
-"""The talk's pictures: CIFAR-10 and CUB-200-2011, all of them as 32x32 pixels.
+"""The talk's pictures: CIFAR-10 and CUB-200-2011, at 32x32 pixels.
 
-The test part is the talk's as far as the data go: CIFAR-10's 10,000 test pictures and the first 5,000 of CUB's official
-test part. CUB's birds fill the frame and no CUB picture lacks a bird, so the sum flatters: CIFAR-10's part is always
-reported beside the whole.
+The test part follows the talk as far as the data allow: CIFAR-10's 10,000 test pictures and the first 5,000 of CUB's
+official test part. CUB's birds fill the frame and no CUB picture lacks a bird, which inflates the figures: CIFAR-10's
+part is always reported as well.
 """
 
 from dataclasses import dataclass, fields
@@ -14,14 +14,14 @@ import numpy.typing as npt
 from train.data import cifar10, cub, tiny_imagenet
 
 SOURCES = ("cifar-10", "cub", "tiny-imagenet")
-CUB_TEST = 5_000  # the talk's test set has so many CUB pictures: the first of CUB's test part
-MIX = (10_000, 3_647)  # CIFAR-10's and CUB's pictures in the test part, where CUB is at hand in part; else 5,000
+CUB_TEST = 5_000  # pictures of CUB in the talk's test set, the first of CUB's test part
+MIX = (10_000, 3_647)  # CIFAR-10's and CUB's pictures in the test part of an incomplete CUB; a complete one has 5,000
 TRAINED_ON = "CIFAR-10, training batches 1 to 4; CUB-200-2011, seven eighths of the official training part"
 TRAINED_ON_ALL = "CIFAR-10, all five training batches; CUB-200-2011, the whole official training part"
 VALIDATED_ON = "CIFAR-10, training batch 5; CUB-200-2011, an eighth of the official training part"
 LICENCE = (
     "CIFAR-10 (Krizhevsky 2009) names no licence; CUB-200-2011 (Wah et al. 2011) is for non-commercial research "
-    "and education, and its photographs belong to their photographers. The network's weights were learned from both."
+    "and education, and its photographs belong to their photographers. The network was trained on both."
 )
 
 
@@ -38,11 +38,11 @@ class Pictures:
         return self.targets == cifar10.BIRD
 
     def part(self, name: str) -> npt.NDArray[np.bool_]:
-        """Which pictures are of it: `whole`, or one of SOURCES."""
+        """A mask of the pictures of a part: `whole`, or one of SOURCES."""
         return np.ones(len(self.source), bool) if name == "whole" else self.source == SOURCES.index(name)
 
     def weights(self) -> npt.NDArray[np.float64]:
-        """One for each picture, with which this part is mixed of CIFAR-10 and CUB as the test part is."""
+        """Of each picture, so that CIFAR-10 and CUB have the same proportions as in the test part."""
         counts = np.bincount(self.source, minlength=2)
         return (np.array(MIX) / np.maximum(counts, 1))[self.source]
 

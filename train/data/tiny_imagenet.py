@@ -2,8 +2,8 @@
 
 Source: Stanford CS231n, http://cs231n.stanford.edu/tiny-imagenet-200.zip, cut from ImageNet (Deng et al., 2009). Its
 validation pictures, which have labels, are our test part; a tenth of its training pictures, chosen by the SHA-256 of
-the file's content, is our validation part. A network that was pretrained on ImageNet-1k has very probably seen the
-training pictures at full size already: what it scores here flatters it. The class `crane` is the machine.
+the file's content, is our validation part. A network pretrained on ImageNet-1k has very probably seen the training
+pictures at full size, so its figures here are too high. The class `crane` is the machine.
 """
 
 import hashlib
@@ -14,11 +14,11 @@ from train.data import Picture, need
 NAME = "tiny-imagenet"
 FOLDER = "tiny-imagenet-200"
 BIRDS = frozenset({"n01855672", "n02002724", "n02056570", "n02058221"})  # goose, black stork, king penguin, albatross
-VALIDATION = 10  # one picture in so many of the official training part
+VALIDATION = 10  # one of 10 pictures of the official training part
 
 
 def pictures(data: str | Path) -> list[Picture]:
-    """Every picture that has a label; `name` is the first of the class's English names. Raises InputError."""
+    """Every labelled picture; `name` is the first of the class's English names. Raises InputError."""
     folder = need(Path(data) / FOLDER, NAME)
     names = _names(folder)
     training = sorted((folder / "train").glob("*/images/*.JPEG"))

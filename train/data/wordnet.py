@@ -1,23 +1,24 @@
-"""WordNet 3.0's nouns: which words name a thing, what is above it, and which sense of a word people mean most.
+"""WordNet 3.0's nouns: words of a synset, hypernyms, and the senses of a word by frequency.
 
 Source: Christiane Fellbaum (ed.), "WordNet: An Electronic Lexical Database", 1998, https://wordnet.princeton.edu. The
 publisher's own database files (WNdb-3.0.tar.gz, or Debian's wordnet-base below /usr/share/wordnet): data.noun,
-index.noun, noun.exc; their format is wndb(5WN). An id here is `n` and the eight digits of the offset, as ImageNet
-writes it; it holds for version 3.0 only. n02084071 is the dog.
+index.noun, noun.exc; their format is wndb(5WN). An id is `n` and the eight digits of the offset, as in ImageNet, and
+valid for version 3.0 only. n02084071 is the dog.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from train.data import need
 
 NAME = "wordnet"
+HINT = "unpack the publisher's WNdb-3.0.tar.gz, then use --wordnet with the folder of data.noun"
 
 
 @dataclass(frozen=True, slots=True)
 class Synset:
-    """One meaning. words: what it is called, the usual word first. above: the ids of its hypernyms."""
+    """One sense. words: the most usual one first. above: the ids of its direct hypernyms."""
 
     id: str
     words: tuple[str, ...]
@@ -26,13 +27,13 @@ class Synset:
 
 
 def synsets(folder: str | Path) -> dict[str, Synset]:
-    """Every noun meaning, by id. Raises InputError."""
-    lines = need(Path(folder) / "data.noun", NAME).read_text(encoding="latin-1").splitlines()
+    """Every noun, by id. Raises InputError."""
+    lines = need(Path(folder) / "data.noun", NAME, HINT).read_text(encoding="latin-1").splitlines()
     return {s.id: s for s in parse(lines)}
 
 
 def parse(lines: Iterable[str]) -> Iterator[Synset]:
-    """Lines of data.noun; those of the licence at its head begin with two spaces."""
+    """Lines of data.noun; the licence's lines begin with two spaces."""
     for line in lines:
         if line.startswith("  ") or not line.strip():
             continue
@@ -47,9 +48,9 @@ def parse(lines: Iterable[str]) -> Iterator[Synset]:
 
 
 def senses(folder: str | Path) -> dict[str, tuple[str, ...]]:
-    """A word in lower case -> the ids of its meanings as a noun, the most frequent one first."""
+    """A word in lower case -> the ids of its senses as a noun, the most frequent one first."""
     found = {}
-    for line in need(Path(folder) / "index.noun", NAME).read_text(encoding="latin-1").splitlines():
+    for line in need(Path(folder) / "index.noun", NAME, HINT).read_text(encoding="latin-1").splitlines():
         if line.startswith("  "):
             continue
         parts = line.split()
@@ -58,16 +59,16 @@ def senses(folder: str | Path) -> dict[str, tuple[str, ...]]:
 
 
 def plurals(folder: str | Path) -> dict[str, str]:
-    """The irregular ones: mouse -> mice. Of several, the first in the alphabet."""
+    """Irregular plurals: mouse -> mice. Of several, the first in the alphabet."""
     found: dict[str, str] = {}
-    for line in need(Path(folder) / "noun.exc", NAME).read_text(encoding="latin-1").splitlines():
+    for line in need(Path(folder) / "noun.exc", NAME, HINT).read_text(encoding="latin-1").splitlines():
         many, one = line.split()[:2]
         found.setdefault(one.replace("_", " "), many.replace("_", " "))
     return found
 
 
-def everything_above(id: str, nouns: dict[str, Synset]) -> set[str]:
-    """The ids of all meanings above one, itself too."""
+def climb(id: str, nouns: Mapping[str, Synset]) -> set[str]:
+    """The ids of all hypernyms of a synset, and its own."""
     found: set[str] = set()
     todo = [id]
     while todo:

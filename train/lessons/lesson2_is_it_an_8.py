@@ -5,7 +5,7 @@ looks like an "8" and like "not 8".
 Not here: anything that knows up from down, or which pixels are neighbours.
 Source: Adam Geitgey, "Machine Learning is Fun! Part 3: Deep Learning and Convolutional Neural Networks", 2016,
 https://medium.com/@ageitgey/machine-learning-is-fun-part-3-deep-learning-and-convolutional-neural-networks-f40359318721
-Data: MNIST. Taught with its first 50,000 digits; the next 10,000 chose the net's width; the threshold is 0.5, not
+Data: MNIST. Trained with its first 50,000 digits; the next 10,000 chose the net's width; the threshold is 0.5, not
 chosen; its test set is the test.
 Command: python -m train lesson 2
 

@@ -3,7 +3,7 @@
 Idea: a fully connected net learns where the ink is. The same digits on a larger canvas, a few pixels from the
 middle, are a different list of numbers, and it has never seen that list.
 Two nets are put to the test, so that the frame can't take the blame: lesson 2's, looking at the middle of the canvas
-through its own 18x18 window; and one that sees the whole canvas, taught with the same digits in the middle of it.
+through its own 18x18 window; and one that sees the whole canvas, trained with the same digits in the middle of it.
 Source: Adam Geitgey, "Machine Learning is Fun! Part 3", 2016, its section "Tunnel Vision",
 https://medium.com/@ageitgey/machine-learning-is-fun-part-3-deep-learning-and-convolutional-neural-networks-f40359318721
 Data: MNIST; canvases of its test digits, 8s moved along the eight directions; threshold 0.5, nothing is chosen.

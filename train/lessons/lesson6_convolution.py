@@ -3,7 +3,7 @@
 Idea: one small net looks at every tile of the picture, so what it learns in one place it knows in all. By hand
 first, in five steps: cut the picture into overlapping tiles; feed each tile to the same small net; keep the answers
 in a grid, each where its tile was; keep only the biggest of each 2x2; feed the rest to a dense net. Steps 1 to 3
-are `nn.Conv2d`: the same weights give the same numbers. Then three such layers, taught with lesson 5's canvases.
+are `nn.Conv2d`: the same weights give the same numbers. Then three such layers, trained with lesson 5's canvases.
 Not here: colour, photographs and birds. Those are train/recipes/classic.py, which is this net with three colours.
 Source: Adam Geitgey, "Machine Learning is Fun! Part 3", 2016, "The Solution is Convolution",
 https://medium.com/@ageitgey/machine-learning-is-fun-part-3-deep-learning-and-convolutional-neural-networks-f40359318721

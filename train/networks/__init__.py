@@ -1,1 +1,1 @@
-"""The networks, a file each: what goes in, what comes out, and nothing of how they are taught."""
+"""The networks, one file each, without their training."""

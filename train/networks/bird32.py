@@ -1,4 +1,4 @@
-"""What the 32x32 networks are exported as: pixels to P(bird), by one network or the mean of several."""
+"""The exported form of the 32x32 networks: pixels to P(bird), by one network or the mean of several."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 class Scorer(nn.Module):
     """uint8 [N, 32, 32, 3] -> P(bird) [N, 1] = sigmoid(scale * logit + bias).
 
-    The logit is the mean of the networks'; with flips, of the picture's and its mirror image's.
+    The logit is the mean over the networks and, with flips, over the picture and its mirror image.
     """
 
     def __init__(self, *networks: nn.Module, scale: float = 1.0, bias: float = 0.0, flips: bool = False):
@@ -22,7 +22,7 @@ class Scorer(nn.Module):
         return torch.sigmoid(self.logits(images) * self.scale + self.bias)
 
     def logits(self, images: Tensor) -> Tensor:
-        """-> [N, 1]: ln(P(bird) / P(not bird)) as the networks have it, not calibrated."""
+        """-> [N, 1]: ln(P(bird) / P(not bird)), not calibrated."""
         x = images.permute(0, 3, 1, 2).float()
         views = [x, x.flip(3)] if self.flips else [x]
         return torch.stack([bird_logits(network(v).float()) for network in self.networks for v in views]).mean(0)
@@ -34,7 +34,7 @@ def bird_logits(logits: Tensor) -> Tensor:
 
 
 def compute_logits(scorer: Scorer, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """-> float32 [N], without autocast: what the exported file will compute."""
+    """-> float32 [N], without autocast, as in the exported file."""
     scorer.eval()
     device = next(scorer.parameters()).device
     with torch.inference_mode():
@@ -43,5 +43,5 @@ def compute_logits(scorer: Scorer, images: npt.NDArray[np.uint8]) -> npt.NDArray
 
 
 def split(images: npt.NDArray[np.uint8], size: int = 500) -> Iterator[npt.NDArray[np.uint8]]:
-    """The same pictures, in batches of `size`."""
+    """The pictures in batches of `size`."""
     return (images[i : i + size] for i in range(0, len(images), size))

@@ -1,11 +1,11 @@
-"""The talk's network: two times convolution and the biggest of each 2x2, then two dense layers, on 32x32 pixels."""
+"""The talk's network for 32x32 pixels: two stages of convolution and 2x2 max-pooling, then two dense layers."""
 
 import torch
 from torch import Tensor, nn
 
 MEAN = (0.4914, 0.4822, 0.4465)  # of CIFAR-10's training pictures, red, green, blue, 0..1 ...
 STD = (0.2470, 0.2435, 0.2616)  # ... both to four digits
-FILTERS, HIDDEN = 32, 512  # of the first convolution, the others have twice as many; of the dense layer
+FILTERS, HIDDEN = 32, 512  # of the first convolution (the others have twice as many); of the dense layer
 
 
 class Normalise(nn.Module):
@@ -23,8 +23,8 @@ class Normalise(nn.Module):
 class Classic(nn.Module):
     """float [N, 3, 32, 32] in 0..255 -> logits [N, 2], not bird and bird. 2.2 million weights.
 
-    What is negative becomes zero after the biggest of each 2x2 was taken: the same numbers, for a quarter of the work.
-    classes: a second last layer, of so many outputs, which only `answer` gives: more to learn from, nothing to export.
+    ReLU follows max-pooling: the same numbers for a quarter of the work. classes: outputs of a second last layer, which
+    only `answer` returns: for training, not for export.
     """
 
     def __init__(self, dropout: float, classes: int = 0):
@@ -43,6 +43,6 @@ class Classic(nn.Module):
         return self.layers(self.normalise(x))
 
     def answer(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """-> what `forward` gives, and logits [N, classes] where it was built with some."""
+        """-> the output of `forward`, and logits [N, classes] if there are any."""
         hidden = self.layers[:-1](self.normalise(x))
         return self.layers[-1](hidden), None if self.classes is None else self.classes(hidden)

@@ -1,9 +1,9 @@
-"""The talk's "more realistic" network: 224x224 pixels, and as many categories as one likes.
+"""The talk's "more realistic" network: 224x224 pixels, any number of categories.
 
-Convolution and max-pooling twice; convolution three times; max-pooling; two fully connected layers; one output a
-category. This is the shape of Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural
-Networks", 2012, with fewer filters, and batch normalisation (Ioffe, Szegedy, 2015) so that it learns in minutes on a
-CPU.
+Convolution and max-pooling twice; convolution three times; max-pooling; two fully connected layers; one output per
+category. This is the architecture of Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional
+Neural Networks", 2012, with fewer filters, and batch normalisation (Ioffe, Szegedy, 2015) so that it trains in minutes
+on a CPU.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])  # of ImageNet's photographs, red, green, blue, 0..1 ...
-STD = torch.tensor([0.229, 0.224, 0.225])  # ... both as torchvision has them
+STD = torch.tensor([0.229, 0.224, 0.225])  # ... both from torchvision
 
 
 def build(classes: int, *, size: int, filters: Sequence[int], dense: int, dropout: float) -> nn.Sequential:
@@ -42,7 +42,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 class Scorer(nn.Module):
-    """What is exported: uint8 [N, S, S, 3] -> P(class) [N, classes]; a row sums to 1."""
+    """The exported network: uint8 [N, S, S, 3] -> P(class) [N, classes]; a row sums to 1."""
 
     def __init__(self, network: nn.Module):
         super().__init__()

@@ -1,9 +1,9 @@
-"""A convolution by channel whose gradients a CPU computes fast.
+"""A depthwise convolution with fast gradients on a CPU.
 
-oneDNN, which torch calls, has a quick gradient for the weights of 3x3 kernels, and a slow one for those of 5x5. The
-gradient of a 5x5 kernel is that of four 3x3 kernels, each of which sees the picture two pixels further on; where they
-overlap they agree. The gradient for the pixels is a convolution with the turned kernel, which is quick in bfloat16 too;
-where there is a stride it is found in float32. What that saves: `python -m benchmarks teaching`.
+oneDNN, which torch calls, has a fast gradient for the weights of 3x3 kernels and a slow one for 5x5. The gradient of a
+5x5 kernel is that of four 3x3 kernels, shifted by two pixels each, which agree where they overlap. The gradient for the
+pixels is a convolution with the rotated kernel, which is fast in bfloat16 too; with a stride it is computed in float32.
+The gain: `python -m benchmarks teaching`.
 """
 
 from typing import Any
@@ -16,10 +16,9 @@ Pads = tuple[int, int, int, int]  # pixels of zeros: left, right, top, bottom
 
 
 class Depthwise(nn.Module):
-    """layer: a convolution of EfficientNet-Lite with one kernel, 3x3 or 5x5, for each channel, and no bias.
+    """layer: a convolution of EfficientNet-Lite with one kernel, 3x3 or 5x5, per channel, and no bias.
 
-    Under autocast it computes in autocast's dtype. On a GPU, where nothing is learned, and in what is exported it is
-    the layer as it came.
+    Under autocast it uses autocast's dtype. On a GPU, without gradients and in an export it is the original layer.
     """
 
     def __init__(self, layer: nn.Conv2d):
@@ -77,18 +76,18 @@ def _of_x(gradient: Tensor, wide: Tensor, weight: Tensor, stride: int, pads: Pad
 
 
 def _of_weight(gradient: Tensor, wide: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Piece by piece: that of the kernel's rows i to i + 2 and columns j to j + 2."""
+    """Piece by piece: the kernel's rows i to i + 2 and columns j to j + 2."""
     height, width = ((side - 1) * stride + 3 for side in gradient.shape[2:])
     whole, piece = torch.empty_like(weight), weight[:, :, :3, :3].contiguous()
     starts = range(0, weight.shape[2] - 2, 2)
     for i, j in ((i, j) for i in starts for j in starts):
-        seen = wide[:, :, i : i + height, j : j + width].contiguous(memory_format=torch.channels_last)
-        whole[:, :, i : i + 3, j : j + 3] = _gradients(gradient, seen, piece, stride, of_weight=True)
+        part = wide[:, :, i : i + height, j : j + width].contiguous(memory_format=torch.channels_last)
+        whole[:, :, i : i + 3, j : j + 3] = _gradients(gradient, part, piece, stride, of_weight=True)
     return whole
 
 
 def _gradients(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, *, of_weight: bool) -> Tensor:
-    """torch's own, of a convolution without padding: of the weight, or else of x."""
+    """torch's gradient of a convolution without padding, of the weight or of x."""
     wanted = [not of_weight, of_weight, False]
     strides = [stride, stride]
     both = torch.ops.aten.convolution_backward(

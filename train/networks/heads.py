@@ -1,10 +1,10 @@
-"""What is read off a frozen network's features: every label's calibrated score, and a vector that words share.
+"""Heads on a frozen network's features: every label's calibrated score, and a vector in the space of the text tower.
 
-scores: softmax over ImageNet's classes; a word above is the sum over its classes; then each label's own straight line
-through the logit (John Platt, "Probabilistic outputs for support vector machines", 1999), which leaves their order as
-it is. vectors: a linear layer into the space of the text tower, mixed with the vectors of the class names, weighted by
-the classes' probabilities (Mohammad Norouzi et al., "Zero-Shot Learning by Convex Combination of Semantic Embeddings",
-2014: ConSE), of unit length. With slope 1 and shift 0 the score of `dog` is the sum of the scores of its classes.
+scores: softmax over ImageNet's classes; a hypernym is the sum over its classes; then each label's own straight line
+through the logit (John Platt, "Probabilistic outputs for support vector machines", 1999), which keeps their order.
+vectors: a linear layer into the text tower's space, mixed with the vectors of the class names, weighted by the classes'
+probabilities (Mohammad Norouzi et al., "Zero-Shot Learning by Convex Combination of Semantic Embeddings", 2014: ConSE),
+of unit length. With slope 1 and shift 0 the score of `dog` is the sum of the scores of its classes.
 """
 
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-LEAST = 1e-7  # a probability is kept so far from 0 and 1 before its logarithm is taken
-TOP = 25  # classes whose names a vector is made of
+MIN_PROBABILITY = 1e-7  # probabilities are clipped to this distance from 0 and 1 before the logarithm
+TOP = 25  # classes whose names make up a vector
 
 
 class Heads(nn.Module):
-    """features float32 [N, F] -> scores float32 [N, C + words above] in 0..1, vectors float32 [N, D] of unit length.
+    """features float32 [N, F] -> scores float32 [N, C + hypernyms] in 0..1, vectors float32 [N, D] of unit length.
 
-    weight [C, F], bias [C]: the classifier. above: the class indexes of each word above. slope, shift: [C + above].
-    names [C, D]: the class names' text vectors. projection [F, D], offset [D]: the taught layer. mix: how much of it
-    the vector is, the rest is ConSE over the `top` classes at `softness`.
+    weight [C, F], bias [C]: the classifier. hypernyms: the class indexes of each. slope, shift: [C + hypernyms].
+    names [C, D]: the class names' text vectors. projection [F, D], offset [D]: the trained layer. mix: its share of the
+    vector; the rest is ConSE over the `top` classes at the temperature `softness`.
     """
 
     def __init__(
         self,
         weight: torch.Tensor,
         bias: torch.Tensor,
-        above: Sequence[Sequence[int]],
+        hypernyms: Sequence[Sequence[int]],
         slope: torch.Tensor,
         shift: torch.Tensor,
         names: torch.Tensor,
@@ -40,8 +40,8 @@ class Heads(nn.Module):
         softness: float = 2.0,
     ):
         super().__init__()
-        below = torch.zeros(len(weight), len(above))
-        for column, classes in enumerate(above):
+        below = torch.zeros(len(weight), len(hypernyms))
+        for column, classes in enumerate(hypernyms):
             below[list(classes), column] = 1
         tensors = {"weight": weight, "bias": bias, "below": below, "slope": slope, "shift": shift, "names": names}
         for name, tensor in (*tensors.items(), ("projection", projection), ("offset", offset)):
@@ -51,14 +51,14 @@ class Heads(nn.Module):
     def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = features @ self.weight.T + self.bias
         classes = logits.softmax(1)
-        chances = torch.cat([classes, classes @ self.below], 1).clamp(LEAST, 1 - LEAST)
+        chances = torch.cat([classes, classes @ self.below], 1).clamp(MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         scores = torch.sigmoid(self.slope * (chances.log() - (1 - chances).log()) + self.shift)
-        taught = nn.functional.normalize(features @ self.projection + self.offset, dim=1)
-        vectors = nn.functional.normalize(self.mix * taught + (1 - self.mix) * self.conse(logits), dim=1)
+        layer = nn.functional.normalize(features @ self.projection + self.offset, dim=1)
+        vectors = nn.functional.normalize(self.mix * layer + (1 - self.mix) * self.conse(logits), dim=1)
         return scores, vectors
 
     def conse(self, logits: torch.Tensor) -> torch.Tensor:
-        """logits [N, C] -> the mean of the names of the `top` classes, [N, D] of unit length."""
+        """logits [N, C] -> the weighted mean of the names of the `top` classes, [N, D] of unit length."""
         weights = (logits / self.softness).softmax(1)
-        least = weights.topk(self.top, dim=1).values[:, -1:]
-        return nn.functional.normalize((weights * (weights >= least)) @ self.names, dim=1)
+        cut = weights.topk(self.top, dim=1).values[:, -1:]
+        return nn.functional.normalize((weights * (weights >= cut)) @ self.names, dim=1)

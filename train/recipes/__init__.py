@@ -1,1 +1,1 @@
-"""The recipes, a file each: frozen settings, then the way from the data sets to the model's file."""
+"""The recipes, one file each: settings, then the steps from the data sets to the model's file or report."""

@@ -1,10 +1,10 @@
-"""The talk's "more realistic" network, for any folder with a subfolder for each class: 1,000 categories are 1,000.
+"""The talk's "more realistic" network, for any folder with one subfolder per class.
 
     python -m train deep --data FOLDER --classes 20 --to .runs/deep.onnx
 
-It starts from nothing: with a few dozen pictures a class it will not be good, and its card says how good. A picture's
-part goes by the SHA-256 of its file: a fifth is test, a tenth validation, the rest is fitted on. The last epoch is
-kept, validation chooses the threshold, the test part is looked at once, all through the exported file.
+It starts from random weights: with a few dozen pictures per class it will not be good, and its card says how good. The
+SHA-256 of a picture's file decides its part: a fifth is test, a tenth validation, the rest training. The last epoch is
+kept, validation chooses the threshold, and the exported file is measured once on the test part.
 """
 
 import functools
@@ -13,7 +13,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,18 +26,22 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from photosearch.errors import InputError
-from train import augment, fit, measure
-from train.export import embed, export
+from train import augment, figures, fit
+from train.export import export, replace_card
 from train.networks.deep import Scorer, build, normalise
-from train.tool import Card, Model, decode, see_file, walk
+from train.prefetch import load_batches
+from train.tool import Card, Model, decode, prepare_file, walk
 
-CACHE_BYTES = 2**31  # of decoded pictures that are kept; more are decoded again each time
-THRESHOLDS = np.round(np.arange(0.05, 1, 0.05), 2)
+CACHE_BYTES = 2**31  # of decoded pictures in memory; the rest is decoded again each time
+THRESHOLDS = np.round(np.arange(0, 1, 0.05), 2)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What a run depends on, beside the pictures. filters: of the five convolutions. dense: of both dense layers."""
+class DeepSettings:
+    """A run's parameters, also written into the card. filters: of the five convolutions. dense: of both dense layers.
+
+    zoom: up to this share of a picture's sides is cropped away; half of the pictures are mirrored as well.
+    """
 
     size: int = 224  # pixels
     filters: tuple[int, int, int, int, int] = (32, 64, 96, 96, 96)
@@ -46,10 +49,10 @@ class Settings:
     dropout: float = 0.5
     epochs: int = 40
     batch_size: int = 32
-    learning_rate: float = 1e-3  # AdamW's; climbs for a twentieth of the steps, then falls to 0 along a cosine
+    learning_rate: float = 1e-3  # AdamW's; rises for a twentieth of the steps, then falls to 0 along a cosine
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
-    zoom: float = 0.3  # a picture is shown as up to so much less of it, and half of them mirrored
+    zoom: float = 0.3
     average: float = 0.0
     seed: int = 0
 
@@ -63,20 +66,20 @@ class Picture:
     part: str
 
 
-def train(settings: Settings, data: Path, to: Path, classes: int, *, tell: fit.Tell) -> Path:
-    """Fit, choose the threshold on validation, export to `to`, measure the file on the test part. Raises InputError."""
+def train(settings: DeepSettings, data: Path, to: Path, classes: int, *, progress: fit.Progress) -> Path:
+    """Train, choose the threshold on validation, export to `to`, measure on the test part. Raises InputError."""
     labels, pictures = list_pictures(data, classes)
     parts = {name: [p for p in pictures if p.part == name] for name in ("train", "validation", "test")}
     if empty := [name for name, part in parts.items() if not part]:
-        raise InputError(f"{data}: too few pictures: none of them is {empty[0]}; give more pictures or more --classes")
+        raise InputError(f"{data}: too few pictures for a {empty[0]} part; add pictures or raise --classes")
     torch.manual_seed(settings.seed)
-    how = {name: getattr(settings, name) for name in ("size", "filters", "dense", "dropout")}
-    network, start = build(len(labels), **how), time.process_time()
-    network = teach(network, parts["train"], settings, tell)
+    shape = {name: getattr(settings, name) for name in ("size", "filters", "dense", "dropout")}
+    network, start = build(len(labels), **shape), time.process_time()
+    network = train_network(network, parts["train"], settings, progress)
     card = Card(
         name=to.stem, version="1", labels=labels, input_size=settings.size,
         trained_on=f"{data.name}: {len(parts['train']):,} pictures of {len(labels)} classes",
-        licence="that of the pictures it was taught with",
+        licence="the licence of the training pictures",
         details={"command": shlex.join(["python", "-m", "train", *sys.argv[1:]]), "settings": asdict(settings),
                  "parameters": sum(p.numel() for p in network.parameters()),
                  "core_seconds": round(time.process_time() - start)},
@@ -87,55 +90,52 @@ def train(settings: Settings, data: Path, to: Path, classes: int, *, tell: fit.T
 
 
 def list_pictures(data: Path, classes: int) -> tuple[tuple[str, ...], list[Picture]]:
-    """The `classes` subfolders with the most photos, in the order of their names; all photos below each. InputError."""
+    """The `classes` subfolders with the most photos, by name, and all their photos. Raises InputError."""
     if not data.is_dir():
-        raise InputError(f"{data}: no such folder; give one that has a subfolder for each class")
-    found = {p.name: [x.path for f in walk.walk(str(p)) for x in f.photos] for p in data.iterdir() if p.is_dir()}
-    most = sorted((name for name in found if found[name]), key=lambda name: (-len(found[name]), name))
-    if len(most) < classes or classes < 2:
-        raise InputError(f"{data}: has {len(most)} subfolders with photos; --classes takes 2 to {len(most)}")
-    labels = tuple(sorted(most[:classes]))
-    return labels, [Picture(path, i, _choose_part(path)) for i, name in enumerate(labels) for path in found[name]]
+        raise InputError(f"{data}: no such folder; --data takes a folder with one subfolder per class")
+    photos = {p.name: [x.path for f in walk.walk(str(p)) for x in f.photos] for p in data.iterdir() if p.is_dir()}
+    largest = sorted((name for name in photos if photos[name]), key=lambda name: (-len(photos[name]), name))
+    if len(largest) < classes or classes < 2:
+        raise InputError(f"{data}: has {len(largest)} subfolders with photos; --classes takes 2 to {len(largest)}")
+    labels = tuple(sorted(largest[:classes]))
+    return labels, [Picture(path, i, _choose_part(path)) for i, name in enumerate(labels) for path in photos[name]]
 
 
-def teach(network: nn.Module, pictures: Sequence[Picture], settings: Settings, tell: fit.Tell) -> nn.Module:
-    """Show all pictures `settings.epochs` times, in another order each time."""
+def train_network(
+    network: nn.Module, pictures: Sequence[Picture], settings: DeepSettings, progress: fit.Progress
+) -> nn.Module:
+    """`settings.epochs` passes over all pictures, in another order each time."""
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         order = torch.randperm(len(pictures)).tolist()
-        for images, targets in read_batches([pictures[i] for i in order], settings):
-            yield augment.turn(normalise(images), zoom=settings.zoom).to(fit.device()), targets.to(fit.device())
+        for images, targets in read_batches([pictures[i] for i in order], settings.size, settings.batch_size):
+            yield augment.transform(normalise(images), zoom=settings.zoom).to(fit.device()), targets.to(fit.device())
 
-    def loss_of(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def compute_loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
         return F.cross_entropy(network(batch[0]).float(), batch[1], label_smoothing=settings.label_smoothing)
 
     def schedule(optimizer: torch.optim.Optimizer, steps: int) -> OneCycleLR:
         return OneCycleLR(optimizer, settings.learning_rate, steps, pct_start=0.05, cycle_momentum=False)
 
     steps = -(-len(pictures) // settings.batch_size)
-    return fit.fit(network, batches, loss_of, settings, steps=steps, schedule=schedule, tell=tell).cpu()
+    return fit.fit(network, batches, compute_loss, settings, steps=steps, schedule=schedule, progress=progress).cpu()
 
 
-def read_batches(pictures: Sequence[Picture], settings: Settings) -> Iterator[tuple[Tensor, Tensor]]:
-    """uint8 [n, S, S, 3] and int64 [n], decoded beside the training; a picture that can't be read is left out."""
-    read = _make_reader(settings.size)
-    with ThreadPoolExecutor() as pool:
-        parts = [pictures[i : i + settings.batch_size] for i in range(0, len(pictures), settings.batch_size)]
-        coming = [pool.submit(read, p.path) for p in parts[0]]
-        for part, following in zip(parts, [*parts[1:], []], strict=True):
-            images = [future.result() for future in coming]
-            coming = [pool.submit(read, p.path) for p in following]
-            good = [i for i, image in enumerate(images) if image is not None]
-            if len(good) > 1:  # batch normalisation can't do with one
-                targets = torch.tensor([part[i].target for i in good])
-                yield torch.from_numpy(np.stack([images[i] for i in good])), targets
+def read_batches(pictures: Sequence[Picture], size: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """uint8 [n, S, S, 3] and int64 [n]; unreadable pictures are skipped."""
+    read = _make_reader(size)
+    for batch in load_batches(pictures, lambda p: (read(p.path), p.target), batch_size, ahead=1):
+        readable = [(image, target) for image, target in batch if image is not None]
+        if len(readable) > 1:  # batch normalisation needs two
+            images, targets = zip(*readable, strict=True)
+            yield torch.from_numpy(np.stack(images)), torch.tensor(targets)
 
 
 @functools.cache
 def _make_reader(size: int) -> Callable[[str], npt.NDArray[np.uint8] | None]:
     def read(path: str) -> npt.NDArray[np.uint8] | None:
         try:
-            return see_file(path, size)[0]
+            return prepare_file(path, size)[0]
         except decode.Unreadable:
             return None
 
@@ -143,18 +143,17 @@ def _make_reader(size: int) -> Callable[[str], npt.NDArray[np.uint8] | None]:
 
 
 def finish(path: Path, card: Card, parts: dict[str, list[Picture]]) -> None:
-    """The threshold from validation, then the test part, both through the file: into its card, and on stdout."""
-    model = Model(path, provider="cpu")
-    scores, targets = score(model, parts["validation"])
-    threshold = float(max(THRESHOLDS, key=lambda t: f1(scores, targets, t)))
+    """Threshold from validation, figures from the test part, both from the file: into its card, and printed."""
+    model, labels = Model(path, provider="cpu"), card.labels
+    threshold = choose_threshold(*score(model, parts["validation"]))
     scores, targets = score(model, parts["test"])
-    labels = card.labels
-    rows = [measure.make_row(scores[:, i], targets == i, threshold, "test", label) for i, label in enumerate(labels)]
-    told: dict[str, float] = {"n": len(targets)}
+    rows = [figures.make_row(scores[:, i], targets == i, threshold, "test", name) for i, name in enumerate(labels)]
+    test: dict[str, float] = {"n": len(targets)}
     for k in (1, 5):
-        told |= {f"top_{k}": round(top(scores, targets, k), 4), f"chance_top_{k}": round(min(k / len(labels), 1), 4)}
-    thresholds = dict.fromkeys(labels, threshold)
-    embed(path, replace(card, thresholds=thresholds, measured=tuple(rows), details={**card.details, "test": told}))
+        test[f"top_{k}"] = round(top(scores, targets, k), 4)
+        test[f"chance_top_{k}"] = round(min(k / len(labels), 1), 4)
+    thresholds, details = dict.fromkeys(labels, threshold), {**card.details, "test": test}
+    replace_card(path, replace(card, thresholds=thresholds, measured=tuple(rows), details=details))
     table = Table(title=f"{path}: test part, {len(targets):,} pictures, threshold {threshold}", title_justify="left")
     for column in ("label", "pictures", "precision", "recall"):
         table.add_column(column)
@@ -163,18 +162,26 @@ def finish(path: Path, card: Card, parts: dict[str, list[Picture]]) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"top-1 {told['top_1']:.3f} (chance {told['chance_top_1']:.3f})  "
-        f"top-5 {told['top_5']:.3f} (chance {told['chance_top_5']:.3f})  "
-        f"{card.details['parameters']:,} parameters  {card.details['core_seconds']} s of one core's work",
+        f"top-1 {test['top_1']:.3f} (chance {test['chance_top_1']:.3f})  "
+        f"top-5 {test['top_5']:.3f} (chance {test['chance_top_5']:.3f})  "
+        f"{card.details['parameters']:,} parameters  {card.details['core_seconds']} core-seconds",
         highlight=False,
     )
 
 
 def score(model: Model, pictures: Sequence[Picture]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """-> float32 [N, labels] by the exported file, int64 [N]."""
-    settings = Settings(size=model.card.input_size)
-    parts = [(model.score(images.numpy()), targets.numpy()) for images, targets in read_batches(pictures, settings)]
+    batches = read_batches(pictures, model.card.input_size, 32)
+    parts = [(model.score(images.numpy()), targets.numpy()) for images, targets in batches]
     return np.concatenate([s for s, _ in parts]), np.concatenate([t for _, t in parts])
+
+
+def choose_threshold(scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> float:
+    """Of THRESHOLDS the one with the highest F1 over all labels together."""
+    present = targets[:, None] == np.arange(scores.shape[1])
+    edges = np.append(THRESHOLDS, np.inf)
+    positives, negatives = (np.histogram(scores[group], edges)[0] for group in (present, ~present))
+    return figures.best_f1_threshold(THRESHOLDS, positives, negatives)
 
 
 def top(scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], k: int) -> float:
@@ -182,16 +189,9 @@ def top(scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], k: int)
     return float((np.argsort(-scores, axis=1)[:, :k] == targets[:, None]).any(1).mean())
 
 
-def f1(scores: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], threshold: float) -> float:
-    """Of all labels together: a picture is found under every label that reaches the threshold."""
-    said = scores >= threshold
-    right = said[np.arange(len(targets)), targets].sum()
-    return float(2 * right / max(said.sum() + len(targets), 1))
-
-
 def _choose_part(path: str) -> str:
     try:
         first = hashlib.sha256(decode.read(path)).digest()[0]
     except decode.Unreadable:
-        return "train"  # where it will be left out
+        return "train"  # and skipped there
     return "test" if first < 51 else "validation" if first < 77 else "train"

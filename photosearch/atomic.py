@@ -1,0 +1,151 @@
+"""Files and folders that appear whole or not at all: written under another name beside their place, then renamed.
+
+    atomic.write_bytes(path, data, mode=0o600)
+    with atomic.write_file(path) as part:
+        figure.savefig(part)
+
+After any failure, KeyboardInterrupt too, the part is gone and what was at the path is unchanged. A process that is
+killed may leave `.NAME.0123abcd.part`: see `remove_abandoned`. Downloads that resume keep their part on purpose and
+are not written here. All functions raise OSError.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MAX_STEM_BYTES = 120  # of the part's name: with what is added, it fits the 143 bytes of an encrypted home folder
+CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+
+
+@contextlib.contextmanager
+def write_file(
+    path: str | Path,
+    *,
+    part: str | Path | None = None,
+    mode: int | None = None,
+    overwrite: bool = True,
+    durable: bool = False,
+) -> Iterator[Path]:
+    """Yield a new empty file in the path's folder, to be filled and closed in the block; then rename it to the path.
+
+    part: its name, where a fixed one is wanted: a second writer then gets FileExistsError. mode: the new file's;
+    default: that of the file it replaces, else what the umask leaves of 0o666. overwrite: False leaves a file that is
+    there, or appears meanwhile, and raises FileExistsError. durable: survives a power cut once this returns.
+    A symbolic link is replaced, not followed. Anything else that is no regular file is left and raises OSError.
+    """
+    path = Path(path)
+    old_mode = _check_target(path, overwrite)
+    part = _part_of(path) if part is None else Path(part)
+    _create(part, path, (0o666 if old_mode is None else 0o600) if mode is None else mode)
+    try:
+        yield part
+        if durable:
+            _sync(part, os.O_RDWR)
+        if mode is None and old_mode is not None:
+            part.chmod(old_mode)
+        part.replace(path) if overwrite else _rename_to_free_name(part, path)
+        if durable:
+            with contextlib.suppress(OSError):  # Windows opens no folder
+                _sync(path.parent, os.O_RDONLY)
+    except BaseException as error:  # not after success: a fixed part may be another writer's by then
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError) and error.filename in (part, str(part)):
+            error.filename = str(path)  # the name that the user gave
+        raise
+
+
+def write_bytes(
+    path: str | Path, data: bytes, *, mode: int | None = None, overwrite: bool = True, durable: bool = False
+) -> None:
+    """The options are those of `write_file`."""
+    with write_file(path, mode=mode, overwrite=overwrite, durable=durable) as part:
+        part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def make_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new folder beside the path, to be filled in the block; then rename it to the path.
+
+    FileExistsError where something is there already.
+    """
+    path = Path(path)
+    part = _part_of(path)
+    part.mkdir()
+    try:
+        yield part
+        if os.path.lexists(path):  # an empty folder would be replaced
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        part.rename(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_abandoned(path: str | Path, *, older_than_seconds: float) -> None:
+    """Remove the parts of this path that killed processes left; younger ones may still be being written."""
+    path = Path(path)
+    name = re.compile(re.escape(f".{_stem(path)}.") + r"[0-9a-f]{8}\.part")
+    with contextlib.suppress(OSError):
+        for part in path.parent.iterdir():
+            if name.fullmatch(part.name) and time.time() - part.lstat().st_mtime > older_than_seconds:
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
+def _check_target(path: Path, overwrite: bool) -> int | None:
+    """The permissions of the regular file at the path, None without one. Raises where nothing may be written."""
+    try:
+        status = os.lstat(path)
+    except OSError:  # nothing there; if the folder is the reason, creating the part says so
+        return None
+    if not overwrite:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return stat.S_IMODE(status.st_mode) if stat.S_ISREG(status.st_mode) else None
+
+
+def _create(part: Path, path: Path, mode: int) -> None:
+    try:
+        os.close(os.open(part, CREATE, mode))
+    except FileExistsError:
+        raise
+    except OSError as error:  # of a name that the user never gave
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{_stem(path)}.{secrets.token_hex(4)}.part")
+
+
+def _stem(path: Path) -> str:
+    return os.fsencode(path.name)[:MAX_STEM_BYTES].decode(errors="ignore")
+
+
+def _rename_to_free_name(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)  # unlike a rename, this fails where a file appeared meanwhile
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    except OSError:  # a file system without hard links, as memory cards have
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        part.rename(path)
+    else:
+        part.unlink()
+
+
+def _sync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
