@@ -27,7 +27,7 @@ from PIL import Image
 
 from benchmarks import photos
 from benchmarks.library import build
-from benchmarks.measure import PHOTOSEARCH, Figures, _high_water, list_processes, median_ms, read_status_bytes
+from benchmarks.measure import PHOTOSEARCH, Figures, list_processes, median_ms, read_peak_bytes, read_status_bytes
 from photosearch import Library
 from photosearch.library.schema import VERSION
 
@@ -54,7 +54,7 @@ class Server:
 
     def peak_mb(self) -> float:
         """Of the server and its decoders: each one's own peak, so that shared pages count twice."""
-        return sum(map(_high_water, list_processes(self.process.pid))) / 2**20
+        return sum(map(read_peak_bytes, list_processes(self.process.pid))) / 2**20
 
     def resident_mb(self) -> float:
         return read_status_bytes(self.process.pid, "VmRSS") / 2**20

@@ -117,7 +117,7 @@ class PeakMemory:
 
     def read(self) -> int:
         for pid in list_processes(os.getpid()):
-            self._peaks[pid] = max(self._peaks.get(pid, 0), _high_water(pid))
+            self._peaks[pid] = max(self._peaks.get(pid, 0), read_peak_bytes(pid))
         return sum(self._peaks.values())
 
     def _watch(self) -> None:
@@ -134,7 +134,7 @@ def list_processes(pid: int) -> list[int]:
     return [pid, *(below for child in children for below in list_processes(int(child)))]
 
 
-def _high_water(pid: int | str) -> int:
+def read_peak_bytes(pid: int | str) -> int:
     """Peak resident bytes of a process; 0 where there is none, or the system doesn't say."""
     return read_status_bytes(pid, "VmHWM")
 

@@ -240,11 +240,14 @@ def _vectors(p: Part) -> Iterator[str]:
 
 
 def _duplicates(p: Part) -> Iterable[str]:
+    c = p["chosen"]
     yield (
         f"{p['strangers']} different photographs of Flickr8k and Caltech-101, and made changes of {p['changed']} of "
         f"them. Near, with vectors ({p['vectors']}): "
         + "; or ".join(f"at most {bits} of 64 bits differ, cosine {least:g} or more" for bits, least in p["steps"])
-        + f". By fingerprint alone: at most {p['alone']} bits. Precision: of the pairs of "
+        + f". By fingerprint alone: at most {p['alone']} bits. The steps were chosen on {c['photographs']:,} other "
+        f"photographs, CUB-200-2011's: of those that call at most {1e6 * c['max_false']:g} in a million pairs of them "
+        f"near ({c['called_near']} pairs), they find the most changes. Precision: of the pairs of "
         "one photograph's changes and any photograph that are called near, those that are of one.\n"
     )
     rows = [

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Figures, _high_water, core_seconds, run_in_process
+from benchmarks.measure import Figures, core_seconds, read_peak_bytes, run_in_process
 from photosearch.search.vectors import open_or_build
 
 D, LIMIT, N_QUERIES = 384, 20, 7
@@ -168,7 +168,7 @@ def main(way: str, source: str, task: str) -> Figures:
     with _open_index(way, path) as ask:
         if task == "command":
             ask(queries[0], None)
-            return {"peak_mb": _high_water("self") / 1e6}
+            return {"peak_mb": read_peak_bytes("self") / 1e6}
         hundredth, half = (np.flatnonzero(rng.random(len(rows)) < share) for share in (0.01, 0.5))
         subsets = {"all": None, "a hundredth": hundredth, "half": half}
         times = {name: _measure_times(partial(ask, q, among) for q in queries) for name, among in subsets.items()}

@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+import photosearch
 
 HERE = Path(__file__).parents[1]
 ROOMS = {path.relative_to(HERE / "photosearch"): path for path in (HERE / "photosearch").rglob("*.py")}
@@ -52,6 +55,15 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
 ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "search", "judging",
          "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py", "web", "cli",
          "__main__.py"]  # fmt: skip
+
+PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
+SCRIPTS = {script.replace(":", ".") for script in PROJECT["scripts"].values()}  # photosearch.cli.app.main
+UNUSED = {  # what the product itself refers to nowhere, each with its reason
+    # What a query means, in plain Python: tests hold the SQL of library/matching.py against it.
+    "photosearch.query.matches",
+    "photosearch.query.score",
+    "photosearch.search.similarity_cutoff.describe",  # a rank that no answer shows
+}
 
 
 def room_of(path: Path) -> str:
@@ -161,8 +173,43 @@ def test_every_room_says_what_it_is():
         assert text, f"{room} has no docstring"
 
 
-def test_every_file_is_used():
-    files = [*ROOMS.values(), *(HERE / "train").rglob("*.py"), *(HERE / "benchmarks").rglob("*.py")]
-    used = {name for path in files for name in imports(path)}
-    entries = {"photosearch.cli.app", "photosearch.__main__"}
-    assert not [NAMES[room] for room in ROOMS if room.stem != "__init__" and NAMES[room] not in used | entries]
+@functools.cache
+def references(room: Path) -> set[str]:
+    """The full names that a file of photosearch refers to; a definition that refers to itself does not count."""
+    tree = ast.parse(ROOMS[room].read_text())
+    froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    known = {(alias.asname or alias.name, f"{node.module}.{alias.name}") for node in froms for alias in node.names}
+    found = set()
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name | ast.Attribute):
+                head, dot, rest = ast.unparse(node).partition(".")
+                if head != getattr(statement, "name", None):
+                    found |= {f"{NAMES[room]}.{head}"} | {full + dot + rest for name, full in known if name == head}
+    return found
+
+
+def is_command(definition: ast.stmt) -> bool:
+    """Whether Typer calls it."""
+    return any(ast.unparse(d).partition("(")[0].endswith((".command", ".callback")) for d in definition.decorator_list)
+
+
+def test_every_file_is_imported_by_the_product():
+    """A benchmark, a lesson or a test that imports a file does not make it used."""
+    used = {name for room, path in ROOMS.items() for name in imports(path) if name != NAMES[room]}
+    entry_points = {script.rpartition(".")[0] for script in SCRIPTS}
+    unused = {NAMES[room] for room in ROOMS if room.stem != "__init__"} - used - entry_points
+    assert not unused
+
+
+def test_every_public_function_and_class_is_used_by_the_product():
+    """What photosearch exports counts as used: it is the Python interface."""
+    exported = {f"photosearch.{photosearch._MODULES.get(name, 'api.tools')}.{name}" for name in photosearch.__all__}
+    used = exported.union(*map(references, ROOMS))
+    definitions = {
+        f"{NAMES[room]}.{node.name}"
+        for room, path in ROOMS.items()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and not is_command(node)
+    }
+    assert definitions - used - SCRIPTS == UNUSED

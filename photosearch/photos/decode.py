@@ -23,10 +23,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from photosearch.photos import dates, formats, remote
 from photosearch.photos.colours import get_profile, to_rgb, to_srgb
+from photosearch.photos.fingerprint import SIZE, fingerprint
 from photosearch.photos.repair import repair
 from photosearch.photos.walk import RAW
 
-VERSION = 2  # of the decoder: incremented when the same file gives other pixels than before
+VERSION = 3  # of the decoder: incremented when the same file gives other pixels, or another fingerprint
 MAX_FILE_BYTES = 2**30  # files are read whole into memory, and no camera writes a longer one
 MAX_PIXELS = 300_000_000  # default; the largest cameras have 150 million, phones 200
 MAX_DECODE_BYTES = 8 * 2**30  # default for the memory that one decode may take
@@ -50,10 +51,6 @@ OVERSAMPLE = 1  # a JPEG is decoded to at least this many times the wanted size,
 
 Fit = Literal["squash", "crop"]
 Pixels = npt.NDArray[np.uint8]
-
-
-HASHED = 32  # pixels on a side, of which a fingerprint is taken
-LOW = 8  # of its frequencies in each direction that count
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +175,7 @@ def decode(
 
 
 def _decode(data: bytes, view_specs: Sequence[ViewSpec], max_pixels: int, max_bytes: int) -> DecodedPhoto:
-    min_side = max((spec.min_side for spec in view_specs), default=HASHED)
+    min_side = max((spec.min_side for spec in view_specs), default=SIZE)
     with _open_raw(data, min_side, max_pixels) if RAW and formats.is_raw(data) else formats.open_image(data) as image:
         if image.width * image.height > max_pixels:
             raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
@@ -203,7 +200,7 @@ def _decode(data: bytes, view_specs: Sequence[ViewSpec], max_pixels: int, max_by
             views = tuple(to_srgb(view, profile) for view in views)
         # A squashed view shows the whole photo too, and smaller: its fingerprint takes half the time.
         squashed = [view[0] for view, spec in zip(views, view_specs, strict=True) if spec.fit == "squash"]
-        small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * HASHED]
+        small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * SIZE]
         return DecodedPhoto(views, width, height, taken, taken_from, fingerprint(small[0] if small else upright))
 
 
@@ -225,20 +222,6 @@ def _estimate_memory(image: Image.Image, pixels: int) -> int:
         full = max(across for _, across, _, _ in image.layer) * max(down for _, _, down, _ in image.layer)
         memory_bytes += 2 * pixels * sum(across * down for _, across, down, _ in image.layer) // full
     return memory_bytes
-
-
-def fingerprint(image: Image.Image) -> int:
-    """64 bits that two copies of a picture share, but for a few, whatever their size and compression; 0 to 2**64 - 1.
-
-    Each bit says whether one of the 8x8 lowest frequencies is stronger than their median; how many bits differ
-    says how far apart two pictures are: of 150 photographs, at most 10 between one and its copy at half the size or at
-    32 pixels, at least 16 between two. A picture of one colour has 0. The DCT hash of C. Zauner, "Implementation
-    and Benchmarking of Perceptual Image Hash Functions", 2010, https://phash.org/docs/pubs/thesis_zauner.pdf
-    """
-    fewer = image.reduce(max(1, min(image.size) // (2 * HASHED))).convert("L")
-    small = fewer.resize((HASHED, HASHED), Image.Resampling.BILINEAR)
-    strength = np.round(_COSINES @ np.asarray(small, np.float64) @ _COSINES.T, 6).ravel()
-    return int.from_bytes(np.packbits(strength > np.median(strength)).tobytes(), "big")
 
 
 def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0) -> Pixels:
@@ -263,15 +246,6 @@ def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int
     for i, box in enumerate(boxes):
         out[i] = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
     return out
-
-
-def _cosines() -> npt.NDArray[np.float64]:
-    """[LOW, HASHED]: the lowest frequencies of a DCT-II but for the constant one."""
-    frequency, x = np.arange(1, LOW + 1)[:, None], np.arange(HASHED)[None]
-    return np.cos(np.pi * frequency * (2 * x + 1) / (2 * HASHED))
-
-
-_COSINES = _cosines()
 
 
 def _grid(tiles: int) -> int:

@@ -3,8 +3,8 @@
 Two photos are near where
 - they have the same content, byte for byte; or
 - their fingerprints (photos/fingerprint.py) differ in few bits, and the vectors of a model do not speak against it; or
-- they differ in some bits more, and the vectors point nearly the same way. A model alone would call two photos of a dog
-  the same; a fingerprint alone loses a crop, or one shot of a burst.
+- they differ in more bits, and the vectors point nearly the same way: the more bits, the nearer. A model alone would
+  call two photos of a dog the same; a fingerprint alone loses a crop, or one shot of a burst.
 Pairs are not compared all with all. 64 bits are cut into four words of 16: two that differ in at most 11 bits have a
 word in which they differ in at most two, so that looking up each word and its 136 neighbours finds them all. Norouzi,
 Punjani and Fleet, "Fast exact search in Hamming space with multi-index hashing" (2014). For vectors, the 64 bits are
@@ -26,9 +26,10 @@ import numpy.typing as npt
 
 PLAIN = 0  # the fingerprint of a picture that holds nothing to tell it by; as photos/fingerprint.py has it
 # (Fingerprints differ in at most so many bits, the vectors' cosine is at least this), and the bits where one of the two
-# photos has no vector. Chosen so that of 1,000 different pictures no two photographs are called the same; a drawing of
-# an anchor in two colours is, and a sign drawn twice: `python -m benchmarks duplicates`.
-NEAR = ((8, 0.5), (18, 0.93))
+# photos has no vector. `python -m benchmarks duplicates` chooses NEAR on other photographs than it reports on.
+# Steps but the last have at most 11 bits, so that they are found by their fingerprints. ALONE is less than NEAR's first
+# bits, since nothing speaks against it there: drawings of one sign, as of yin and yang, differ in 5.
+NEAR = ((5, 0.5), (11, 0.88), (18, 0.93))
 ALONE = 4
 # Sketches of vectors at a cosine of 0.93 hardly ever differ in more: 64 * acos(0.93) / pi is 7.7, and twice that where
 # what all vectors have in common is taken away, as `_sketch` does.
@@ -40,7 +41,6 @@ MOST_PAIRS = 1 << 21  # looked at in one go: 80 MB
 Codes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
 Vectors = npt.NDArray[np.floating]
-Steps = Sequence[tuple[int, float]]
 How = Literal["kept", "same content", "near"]
 
 
@@ -86,7 +86,6 @@ def find_duplicates(
     vectors: Vectors | None = None,
     *,
     near: bool = True,
-    steps: Steps = NEAR,
 ) -> list[Group]:
     """Groups of two or more, the largest first: by the number of photos, then by spare bytes.
 
@@ -101,7 +100,7 @@ def find_duplicates(
     firsts = [same[0] for same in copies]
     codes = np.array([photos[i].fingerprint or PLAIN for i in firsts], np.uint64)
     units = None if vectors is None else vectors[firsts]
-    near_to = _Neighbours(codes, units, steps) if near else None
+    near_to = _Neighbours(codes, units) if near else None
     groups, taken = [], np.zeros(len(firsts), np.bool_)
     for kept, same in enumerate(copies):
         if taken[kept]:
@@ -128,11 +127,11 @@ def find_pairs(codes: Codes, bits: int) -> Places:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def is_near(bits: int, cosine: float | None, steps: Steps = NEAR) -> bool:
-    """Whether two photos, neither of them plain, are the same picture by one of the steps."""
+def is_near(bits: int, cosine: float | None) -> bool:
+    """Whether two photos, neither of them plain, are the same picture by one of NEAR's steps."""
     if cosine is None:
         return bits <= ALONE
-    return any(bits <= most and cosine >= least for most, least in steps)
+    return any(bits <= most and cosine >= least for most, least in NEAR)
 
 
 class _Neighbours:
@@ -141,18 +140,18 @@ class _Neighbours:
     Contents of one fingerprint are held together, so that a thousand of them are not half a million pairs.
     """
 
-    def __init__(self, codes: Codes, units: Vectors | None, steps: Steps):
-        self._codes, self._units, self._steps = codes, units, steps
+    def __init__(self, codes: Codes, units: Vectors | None):
+        self._codes, self._units = codes, units
         distinct, self._of = np.unique(codes, return_inverse=True)
         self._contents = np.split(np.argsort(self._of, kind="stable"), np.cumsum(np.bincount(self._of))[:-1])
         self._alike: dict[int, list[int]] = defaultdict(list)  # of distinct codes
-        for a, b in find_pairs(distinct, steps[0][0]).tolist():
+        for a, b in find_pairs(distinct, ALONE if units is None else NEAR[-2][0]).tolist():
             if PLAIN not in (distinct[a], distinct[b]):
                 self._alike[a].append(b)
                 self._alike[b].append(a)
         self._by_vector: dict[int, list[int]] = defaultdict(list)  # of contents
         if units is not None:
-            for i, j in _find_pairs_by_vector(codes, units, steps).tolist():
+            for i, j in _find_pairs_by_vector(codes, units).tolist():
                 self._by_vector[i].append(j)
                 self._by_vector[j].append(i)
 
@@ -164,7 +163,7 @@ class _Neighbours:
                 left = self._contents[code] = self._contents[code][~taken[self._contents[code]]]
                 near.update(left.tolist())
         found = [(other, self._bits(kept, other), self._cosine(kept, other)) for other in near if not taken[other]]
-        sure = [(other, bits, cosine) for other, bits, cosine in found if is_near(bits, cosine, self._steps)]
+        sure = [(other, bits, cosine) for other, bits, cosine in found if is_near(bits, cosine)]
         return sorted(sure, key=lambda near: (near[1], -(near[2] or 0), near[0]))
 
     def _bits(self, a: int, b: int) -> int:
@@ -182,23 +181,23 @@ def _quality(photo: Photo) -> tuple[int, int, str]:
     return -photo.width * photo.height, -photo.size_bytes, photo.path
 
 
-def _find_pairs_by_vector(codes: Codes, units: Vectors, steps: Steps) -> Places:
-    """Pairs by the steps after the first: of those vectors that may be near, whose fingerprints don't speak against it.
+def _find_pairs_by_vector(codes: Codes, units: Vectors) -> Places:
+    """Pairs that are near, looked up by their vectors, for the last step.
 
     Nearly all of them: random planes may lose a pair. Of FEW vectors, surely all.
     """
     there = np.flatnonzero((codes != PLAIN) & ~np.isnan(units[:, 0]))
     found = [np.empty((0, 2), np.intp)]
-    if len(there) > 1 and len(steps) > 1:
+    if len(there) > 1:
         sketches = _sketch(units[there]) if len(there) > FEW else np.zeros(len(there), np.uint64)
         for left, right in _candidates(sketches, FLIPS):
             close = np.bitwise_count(sketches[left] ^ sketches[right]) <= SKETCH_BITS
             a, b = there[left[close]], there[right[close]]
             bits = np.bitwise_count(codes[a] ^ codes[b])
-            close = bits <= steps[-1][0]
+            close = bits <= NEAR[-1][0]
             a, b, bits = a[close], b[close], bits[close]
             cosines = np.vecdot(units[a].astype(np.float32), units[b].astype(np.float32))
-            close = np.any([(bits <= most) & (cosines >= least) for most, least in steps], axis=0)
+            close = np.any([(bits <= most) & (cosines >= least) for most, least in NEAR], axis=0)
             found.append(np.sort(np.stack([a, b], axis=1)[close], axis=1))
     return np.unique(np.concatenate(found), axis=0)
 

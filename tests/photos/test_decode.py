@@ -12,6 +12,7 @@ from PIL import Image
 from toy import photo
 
 from photosearch.photos import decode as decoding
+from photosearch.photos import fingerprint
 from photosearch.photos.decode import TooLarge, Unreadable, ViewSpec, decode, make_views
 
 # ---- formats
@@ -178,17 +179,35 @@ def test_one_decode_serves_all_needs_and_the_largest_decides_the_scale(monkeypat
         assert far(seen, make_views(image, need.size, fit=need.fit, tiles=need.tiles)) < 2
 
 
+def soft(size: tuple[int, int]) -> Image.Image:
+    """Patches of random colours that pass into each other."""
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)).resize(size)
+
+
 def test_a_photo_is_known_by_its_fingerprint_in_any_size_and_format_and_a_turn_makes_it_another():
-    photo = Image.fromarray(np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)).resize((800, 600))
+    photo = soft((800, 600))
     prints = [decode(encoded(photo.resize((400, 300)), **how), [ViewSpec(16)]).fingerprint for how in WRITTEN.values()]
     prints.append(decode(encoded(photo, format="JPEG", quality=30), [ViewSpec(128, tiles=9)]).fingerprint)
     assert all(0 < print < 2**64 for print in prints)
     assert max((print ^ prints[0]).bit_count() for print in prints) <= 6
     turned = photo.transpose(T.ROTATE_90)
-    assert (decoding.fingerprint(turned) ^ prints[0]).bit_count() > 16
+    aside = decode(encoded(turned, format="JPEG"), [ViewSpec(16)]).fingerprint
+    assert (aside ^ prints[0]).bit_count() > 16
     upright = decode(encoded(turned, format="JPEG", exif=exif(orientation=6)), [ViewSpec(16)]).fingerprint
     assert (upright ^ prints[0]).bit_count() <= 6
-    assert decoding.fingerprint(Image.new("RGB", (80, 60), (90, 120, 7))) == 0
+    plain = decode(encoded(Image.new("RGB", (80, 60), (90, 120, 7)), format="JPEG"), [ViewSpec(16)])
+    assert plain.fingerprint == fingerprint.PLAIN
+
+
+@pytest.mark.parametrize(
+    "needs", [[], [ViewSpec(32)], [ViewSpec(224)], [ViewSpec(260, "crop")], [ViewSpec(40), ViewSpec(260, tiles=9)]]
+)
+def test_decode_gives_nearly_the_same_fingerprint_whatever_the_views(needs):
+    """A library that one model indexed in part, and another the rest, still finds its duplicates."""
+    photo = soft((1600, 1200))
+    for data in (encoded(photo, format="JPEG", quality=90), encoded(photo, format="PNG")):
+        found = decode(data, needs).fingerprint
+        assert (found ^ fingerprint.fingerprint(photo)).bit_count() <= 2
 
 
 # ---- damaged metadata

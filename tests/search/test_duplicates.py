@@ -11,7 +11,6 @@ from photosearch.photos import fingerprint
 from photosearch.search import duplicates
 from photosearch.search.duplicates import ALONE, NEAR, Photo, find_duplicates, find_pairs, is_near
 
-FEW_BITS = NEAR[0][0]
 TURNED = 0x5A5A_0F0F_3333_1234
 
 
@@ -105,9 +104,12 @@ def make_vectors(*cosines: float) -> np.ndarray:
     ("bits", "cosine", "near"),
     [
         (0, 0.48, False),
-        (8, 0.52, True),
-        (9, 0.92, False),
-        (9, 0.94, True),
+        (5, 0.52, True),
+        (6, 0.87, False),
+        (6, 0.89, True),
+        (11, 0.89, True),
+        (12, 0.92, False),
+        (12, 0.94, True),
         (18, 0.94, True),
         (19, 0.999, False),
         (4, float("nan"), True),
@@ -161,7 +163,7 @@ def test_a_thousand_frames_of_one_fingerprint_are_one_group():
 
 
 def test_vectors_find_nearly_all_that_are_as_near_as_the_threshold():
-    """2,000 pairs at a cosine of 0.94 among 4,000, told by the second step: the random planes may lose a few."""
+    """2,000 pairs at a cosine of 0.94 among 4,000, told by the last step: the random planes may lose a few."""
     rng = np.random.default_rng(1)
     first = rng.standard_normal((2000, 64))
     aside = rng.standard_normal((2000, 64))
@@ -170,11 +172,26 @@ def test_vectors_find_nearly_all_that_are_as_near_as_the_threshold():
     aside /= np.linalg.norm(aside, axis=1, keepdims=True)
     vectors = np.concatenate([first, 0.94 * first + np.sqrt(1 - 0.94**2) * aside]).astype(np.float16)
     codes = rng.integers(1, 2**63, 2000, dtype=np.uint64).tolist()
-    codes += [code ^ (2 ** (FEW_BITS + 2) - 1) for code in codes]
+    codes += [code ^ (2 ** (NEAR[-2][0] + 2) - 1) for code in codes]
     photos = [Photo(i, f"/p/{i}", 1, 1, 1, i.to_bytes(2), code) for i, code in enumerate(codes)]
     found = find_duplicates(photos, vectors)
     right = [g for g in found if len({m.photo.image_id % 2000 for m in g.members}) == 1]
     assert len(right) == len(found) >= 1900
+
+
+def test_find_duplicates_loses_no_pair_of_a_step_that_goes_by_fingerprints():
+    """Of 4,000, 2,000 pairs at the most bits and about the least cosine of the step before the last."""
+    rng = np.random.default_rng(1)
+    bits, cosine = NEAR[-2][0], NEAR[-2][1] + 0.01
+    first = np.linalg.qr(rng.standard_normal((2000, 64, 2)))[0]
+    vectors = np.concatenate([first[..., 0], cosine * first[..., 0] + np.sqrt(1 - cosine**2) * first[..., 1]])
+    codes = rng.integers(1, 2**63, 2000, dtype=np.uint64).tolist()
+    codes += [code ^ sum(1 << int(bit) for bit in rng.permutation(63)[:bits]) for code in codes]
+    photos = [Photo(i, f"/p/{i}", 1, 1, 1, i.to_bytes(2), code) for i, code in enumerate(codes)]
+    found = find_duplicates(photos, vectors.astype(np.float16))
+    assert {frozenset(m.photo.image_id for m in g.members) for g in found} == {
+        frozenset((i, i + 2000)) for i in range(2000)
+    }
 
 
 def test_nothing_and_one_photo_have_no_duplicates():
