@@ -1,7 +1,6 @@
 """Every example of the README, the guide and docs/python.md is run, on small photos, with a model that sees colours."""
 
 import functools
-import glob
 import os
 import re
 import shlex
@@ -97,11 +96,15 @@ def run_line(line: str) -> None:
     while words:
         end = next((i for i, word in enumerate(words) if word in ("&&", "|", ">")), len(words))
         command, operator, words = words[:end], "".join(words[end : end + 1]), words[end + 1 :]
-        expanded = [glob.glob(word) if "*" in word and word not in quoted else [word] for word in command]
+        expanded = [expand(word) if "*" in word and word not in quoted else [word] for word in command]
         output = run_command([word for each in expanded for word in each], output)
         if operator == ">":
             Path(words[0]).write_bytes(output)
             return
+
+
+def expand(pattern: str) -> list[str]:
+    return sorted(str(path) for path in Path().glob(pattern))
 
 
 def run_command(words: list[str], piped: bytes) -> bytes:
