@@ -22,13 +22,14 @@ from photosearch.engines.driver import Driver, ShardOutcome
 from photosearch.engines.merge import find_files, merge
 from photosearch.engines.shards import ModelRef, Shard, write
 from photosearch.engines.store import FolderStore
-from photosearch.index.commit import Committer
+from photosearch.index.commit import Batch
 from photosearch.index.events import Event
-from photosearch.index.infer import PhotoResult, Prediction, Scorer
-from photosearch.index.plan import PendingPhoto
-from photosearch.index.run import Run, RunOptions
+from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction
+from photosearch.index.plan import plan_run
+from photosearch.index.run import Work, execute
+from photosearch.index.scan import BookkeepingUpdate, PendingPhoto
 from photosearch.library.database import Database
-from photosearch.library.folders import FolderSettings, Scope, add_root, put_folder
+from photosearch.library.folders import put_folder
 from photosearch.library.photos import read_counts
 from photosearch.models.catalog import DEFAULT_MODEL, resolve
 from photosearch.models.session import Model
@@ -61,10 +62,10 @@ class SimulatedWorkers:
     max_running: int = 0
     _running: list[tuple[float, int, Shard]] = field(default_factory=list)
 
-    def free(self) -> int:
+    def count_idle(self) -> int:
         return ACTORS - len(self._running)
 
-    def give(self, shard: Shard) -> None:
+    def submit(self, shard: Shard) -> None:
         self.started += 1
         seconds = len(shard.photos) * SECONDS_PER_PHOTO * self.rng.lognormvariate(0, LOG_SPREAD)
         heapq.heappush(self._running, (self.now + seconds, self.started, shard))
@@ -91,27 +92,36 @@ def make_results(shard: Shard, model: Model, rng: random.Random) -> Iterator[Pho
         vector = rng.randbytes(2 * width) if width else None
         taken = ("2026-01-02T12:00:00", "DateTimeOriginal")
         yield PhotoResult(
-            photo, rng.randbytes(32), 4000, 3000, *taken, rng.getrandbits(64), {0: Prediction(scores, vector)}
-        )
+            photo, rng.randbytes(32), 4000, 3000, *taken, rng.getrandbits(64),
+            {shard.models[0].scorer: Prediction(scores, vector)},
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedScan:
+    """An engine: the real driver, over photos that don't exist in place of those that the scan finds."""
+
+    driver: Driver
+    db: Database
+    rows: int
+
+    def infer(self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work) -> Iterator[Batch | Event]:
+        yield from self.driver.infer(plan_photos(self.db, work, self.rows), work)
 
 
 def simulate(to: Path, *, rows: int, model: str = DEFAULT_MODEL, seed: int = 1) -> Figures:
     """`rows` photos through the driver into a library."""
     shutil.rmtree(to, ignore_errors=True)
-    to.mkdir(parents=True)
+    (to / "photos").mkdir(parents=True)
     loaded = Model(resolve(model), provider="cpu", threads=1)
     store = FolderStore(str(to / "shards"))
     workers = SimulatedWorkers(store, loaded, random.Random(seed))
     with Database(to / "library.db", create=True) as db, PeakMemory() as memory:
-        run = Run(db, lambda name: loaded, FolderSettings(), RunOptions(), lambda: False)
-        scope = add_root(db, "/photos")
-        run.prepare([scope])
-        committer = Committer(db, run.stored)
-        driver = Driver(store, lambda work: workers, keep=False)
+        engine = SimulatedScan(Driver(store, lambda work: workers, keep=False), db, rows)
+        plan = plan_run(db, [str(to / "photos")], lambda name: loaded)
         start = core_seconds()
-        for item in driver.look(plan_photos(run, db, scope, rows), run.work()):
-            if isinstance(item, Sequence):
-                committer.commit(item)
+        for _ in execute(db, plan, engine):
+            pass
         used = core_seconds() - start
         photos, peak_mb = read_counts(db)["photos"], memory.read() / 1e6
     return {
@@ -126,14 +136,15 @@ def simulate(to: Path, *, rows: int, model: str = DEFAULT_MODEL, seed: int = 1) 
     }
 
 
-def plan_photos(run: Run, db: Database, scope: Scope, rows: int) -> Iterator[PendingPhoto | Event]:
-    """A plan for photos that don't exist."""
-    readings = tuple(stored.id for stored in run.stored)
+def plan_photos(db: Database, work: Work, rows: int) -> Iterator[PendingPhoto | Event]:
+    """What a scan would ask for, of photos that don't exist."""
+    (scan,) = work.scans
     for i in range(rows):
-        folder = f"/photos/{i // PER_FOLDER:06}"
+        folder = f"{scan.scope.path}/{i // PER_FOLDER:06}"
         if i % PER_FOLDER == 0:
-            folder_id = put_folder(db, scope, folder)
-        yield PendingPhoto(Photo(f"{folder}/IMG_{i:09}.jpg", 2_600_000 + i, i, i, 1, i), folder_id, None, readings, "")
+            folder_id = put_folder(db, scan.scope, folder)
+        photo = Photo(f"{folder}/IMG_{i:09}.jpg", 2_600_000 + i, i, i, 1, i)
+        yield PendingPhoto(photo, folder_id, None, scan.scorers, "")
 
 
 def measure_merge(to: Path, *, rows: int, model: str = DEFAULT_MODEL, seed: int = 2) -> Figures:
@@ -149,7 +160,7 @@ def measure_merge(to: Path, *, rows: int, model: str = DEFAULT_MODEL, seed: int 
         for path in paths:
             path.touch()
         photos = tuple(Photo(str(path), 0, path.stat().st_mtime_ns) for path in paths)
-        shard = Shard(root, (ModelRef.by(Scorer(loaded)),), photos, (None,) * len(photos))
+        shard = Shard(root, (ModelRef.of(LoadedScorer(loaded)),), photos, (None,) * len(photos))
         store.put(shard.name, write(shard, make_results(shard, loaded, rng)))
     shard_bytes = sum(path.stat().st_size for path in Path(store.place).iterdir()) / rows
     with Database(to / "library.db", create=True) as db:

@@ -19,7 +19,8 @@ from toy import photo, write_toy
 
 from photosearch import query
 from photosearch.index.events import Event
-from photosearch.index.run import RunOptions, index
+from photosearch.index.plan import RunOptions
+from photosearch.index.run import index
 from photosearch.library import matching
 from photosearch.library.database import Database
 from photosearch.library.folders import FolderSettings

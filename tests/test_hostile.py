@@ -23,7 +23,8 @@ import pytest
 from toy import photo, write_toy
 
 from photosearch.index.events import Event, FilesSkipped, ListFailed, New, ReadFailed, Unchanged
-from photosearch.index.run import RunOptions, index
+from photosearch.index.plan import RunOptions
+from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.library.photos import list_unreadable, read_counts
 from photosearch.models.session import Model
@@ -416,7 +417,8 @@ def test_a_loop_of_links_is_walked_once_even_when_links_are_followed(tmp_path):
 
 PROGRAM = """
 import json, sys
-from photosearch.index.run import RunOptions, index
+from photosearch.index.plan import RunOptions
+from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.models.session import Model
 folder, library, model = sys.argv[1:]

@@ -40,7 +40,8 @@ PHOTOS = 60
 TIMES = {"reason_at", "gone_at", "at", "drawn_at"}
 INDEX = """
 import sys
-from photosearch.index.run import RunOptions, index
+from photosearch.index.plan import RunOptions
+from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.library.lock import only_one
 from photosearch.models.session import Model

@@ -3,9 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from photosearch.api.session import Session
+
+if TYPE_CHECKING:
+    from photosearch.index.folder_settings import FolderReport
 
 if TYPE_CHECKING:
     pass
@@ -17,7 +20,7 @@ class Folders:
     def __init__(self, session: Session):
         self._session = session
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> "list[FolderReport]":
         """Every indexed folder, and every one below it with settings of its own."""
         from photosearch.index.folder_settings import describe_folders
 

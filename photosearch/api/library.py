@@ -99,7 +99,8 @@ class Library:
         `open_ray`. One run at a time: a second says who holds the library. Raises InputError, ModelError, StoreError.
         """
         from photosearch.errors import InputError
-        from photosearch.index.run import RunOptions, index
+        from photosearch.index.plan import RunOptions
+        from photosearch.index.run import index
         from photosearch.library.folders import FolderSettings, list_roots
         from photosearch.library.lock import only_one
 
@@ -170,7 +171,7 @@ class Library:
         """Number of photos in shards. Raises InputError."""
         from photosearch.engines.merge import find_files
 
-        return sum(file.read_head().rows for file in find_files([os.fspath(shard) for shard in shards]))
+        return sum(file.read_header().rows for file in find_files([os.fspath(shard) for shard in shards]))
 
     def forget(self, paths: Sequence[str | Path] | None) -> int:
         """Delete what is known of photos and folders, None: of all -> photos forgotten. The files are untouched."""

@@ -69,14 +69,14 @@ class Session:
         import numpy as np
 
         from photosearch.errors import InputError
-        from photosearch.index.infer import Scorer
+        from photosearch.index.infer import LoadedScorer
         from photosearch.photos import decode
 
-        need = Scorer(model).need
+        spec = LoadedScorer(model).view_spec
         if not isinstance(photo, str | Path):
-            return np.expand_dims(decode.make_views(photo, need.size, fit=need.fit), 0)
+            return np.expand_dims(decode.make_views(photo, spec.size, fit=spec.fit), 0)
         try:
-            return np.expand_dims(decode.decode(decode.read(os.fspath(photo)), [need]).views[0], 0)
+            return np.expand_dims(decode.decode(decode.read(os.fspath(photo)), [spec]).views[0], 0)
         except decode.Unreadable as error:
             raise InputError(f"{photo}: can't be read: {error.reason}") from None
 
@@ -122,24 +122,9 @@ class Session:
 
         Both would cost the next question time.
         """
-        from photosearch.errors import ModelError
-        from photosearch.library.classifiers import read_user_labels_state
-        from photosearch.library.labels import list_described_labels
-        from photosearch.library.records import USER_MODEL
-        from photosearch.library.runs import read_value, write_value
-        from photosearch.library.vectors import find_space
+        from photosearch.index.rescore import rescore_user_labels
 
-        state = read_user_labels_state(self.db)
-        if state and state != read_value(self.db, "own labels"):  # else no photo came or went
-            from photosearch.learning.learn import update_learned
-
-            described = not list_described_labels(self.db, USER_MODEL) or self.rescore_described()
-            if update_learned(self.db, self.open_vectors) and described:
-                write_value(self.db, "own labels", read_user_labels_state(self.db))
-        own = self.default_model
-        if own is not None and find_space(self.db, own) is not None:
-            with contextlib.suppress(ModelError), self.open_search() as search:  # no text model: pictures alone
-                search.learn_descriptions()
+        rescore_user_labels(self.db, self.open_search)
 
     def rescore_described(self) -> bool:
         """Score all photos by the labels that are descriptions -> whether a text model for them is here."""

@@ -28,23 +28,24 @@ from photosearch.errors import InputError, ModelError
 from photosearch.photos.remote import absolute_path, is_folder, real_path
 
 if TYPE_CHECKING:
+    from photosearch import Library
     from photosearch.index.events import Event
+    from photosearch.index.summary import RunSummary
 
 folders_app = App(invoke_without_command=True, help="The folders that are known, and how each of them is indexed.")
 app.add_typer(folders_app, name="folders")
 
-KINDS = {  # events that count photos -> the word in the summary
-    "New": "new",
-    "Changed": "changed",
-    "Rescored": "scored again",
-    "Unchanged": "unchanged",
-    "Moved": "moved",
-    "Returned": "back",
-    "ReadFailed": "unreadable",
-    "Excluded": "excluded",
-    "Removed": "removed",
+WORDS = {  # counts of a run's summary, in the order in which they are printed
+    "new": "new",
+    "changed": "changed",
+    "rescored": "scored again",
+    "unchanged": "unchanged",
+    "moved": "moved",
+    "returned": "back",
+    "unreadable": "unreadable",
+    "excluded": "excluded",
+    "removed": "removed",
 }
-LEFT = ("Excluded", "Removed")  # photos that are not in the folder
 Models = Annotated[list[str] | None, model_option("--model", help="A model's name or file; may be repeated.")]
 Tiles = Annotated[
     int | None, typer.Option(metavar="N", min=0, max=25, help="Look at so many parts of each photo too: 0, 4, 9.")
@@ -143,7 +144,8 @@ def index_command(
             ),
         )  # fmt: skip
         start = time.perf_counter()
-        run = _follow(events, lambda: library.folders.count_files(named), quiet=quiet, verbose=verbose)
+        run, total = _follow(events, lambda: library.folders.count_files(named), quiet=quiet, verbose=verbose)
+        run.stopped = stop.is_set()
         seconds = time.perf_counter() - start
         told = library.last_run() or {}
         how = f"{' and '.join(told.get('models', []))} on {told.get('provider')}"
@@ -151,7 +153,7 @@ def index_command(
             typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3), "provider": told.get("provider"),
                                    "models": told.get("models")}))  # fmt: skip
         if not quiet:
-            for line in run.lines(seconds, how, stopped=stop.is_set()):
+            for line in _describe_run(run, total, seconds, how):
                 note(line)
             looked = told.get("models", [])
             if before is not None and looked and before not in looked:
@@ -163,7 +165,7 @@ def index_command(
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
         raise typer.Exit(stop.exit_code)
-    if empty or run.kinds["NotScored"] or any(real_path(folder) in run.unlisted for folder in named):
+    if empty or run.not_scored or any(real_path(folder) in run.unlisted for folder in named):
         raise typer.Exit(1)
 
 
@@ -195,17 +197,17 @@ def merge_command(
             *shards, roots=roots, models=model or (), tiles=tiles, provider=provider, stop=stop.is_set
         )  # fmt: skip
         start = time.perf_counter()
-        run = _follow(events, lambda: library.count_rows(shards), quiet=quiet, verbose=verbose)
+        run, total = _follow(events, lambda: library.count_rows(shards), quiet=quiet, verbose=verbose)
+        run.stopped = stop.is_set()
         seconds = time.perf_counter() - start
         if as_json:
-            typer.echo(
-                json.dumps({**run.to_json(), "dropped": run.kinds["ShardRowSkipped"], "seconds": round(seconds, 3)})
-            )
+            typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3)}))
         if not quiet:
-            for line in run.lines(seconds, "from shards", stopped=stop.is_set()):
+            for line in _describe_run(run, total, seconds, "from shards"):
                 note(line)
-            if dropped := run.kinds["ShardRowSkipped"]:
-                note(f"{say_count(dropped, 'row')} dropped: photos that have changed; the next index looks at them")
+            if run.skipped_rows:
+                rows = say_count(run.skipped_rows, "row")
+                note(f"{rows} dropped: photos that have changed; the next index looks at them")
     if stop.is_set():
         note("Stopped. What was done is kept: the same command goes on from here.")
         raise typer.Exit(stop.exit_code)
@@ -218,38 +220,24 @@ def _split_root(text: str) -> tuple[str, str]:
     return before.rstrip("/") or "/", absolute_path(os.path.expanduser(ours))
 
 
-class _Counts:
-    """What a run did, in numbers."""
-
-    def __init__(self) -> None:
-        self.kinds: Counter[str] = Counter()
-        self.why: Counter[str] = Counter()
-        self.passed_over: Counter[str] = Counter()
-        self.unlisted: set[str] = set()
-        self.total: int | None = None  # photos in the folders, where they were counted
-
-    def to_json(self) -> dict[str, Any]:
-        told = {word.replace(" ", "_"): self.kinds[kind] for kind, word in KINDS.items()}
-        return {**told, "why": dict(self.why), "passed_over": dict(self.passed_over)}
-
-    def lines(self, seconds: float, how: str, *, stopped: bool) -> Iterator[str]:
-        there = sum(n for kind, n in self.kinds.items() if kind in KINDS and kind not in LEFT)
-        told = []
-        for kind, word in KINDS.items():
-            if (n := self.kinds[kind]) or kind == "New":
-                why = f" ({', '.join(self.why)})" if kind == "Rescored" and self.why else ""
-                told.append(f"{n:,} {word}{why}")
-        opened = sum(self.kinds[kind] for kind in ("New", "Changed", "Rescored"))
-        speed = opened / max(seconds, 1e-9)
-        rate = f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {how}" if opened else ""
-        photos = say_count(there, "photo")
-        if stopped and self.total is not None:
-            photos = f"{there:,} of {say_count(self.total, 'photo')}"
-        yield f"{photos}: {', '.join(told)}; {seconds:.1f} s{rate}"
-        if self.kinds["ReadFailed"]:
-            yield "`photosearch errors` says why photos were unreadable."
-        if self.passed_over:
-            yield _describe_passed_over(self.passed_over)
+def _describe_run(run: "RunSummary", total: int | None, seconds: float, how: str) -> Iterator[str]:
+    """total: photos in the folders, where they were counted. how: the models and where they ran."""
+    told = []
+    for name, word in WORDS.items():
+        n: int = getattr(run, name)
+        if n or name == "new":
+            why = f" ({', '.join(run.rescored_reasons)})" if name == "rescored" and run.rescored_reasons else ""
+            told.append(f"{n:,} {word}{why}")
+    speed = run.scored / max(seconds, 1e-9)
+    rate = f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {how}" if run.scored else ""
+    photos = say_count(run.present, "photo")
+    if run.stopped and total is not None:
+        photos = f"{run.present:,} of {say_count(total, 'photo')}"
+    yield f"{photos}: {', '.join(told)}; {seconds:.1f} s{rate}"
+    if run.unreadable:
+        yield "`photosearch errors` says why photos were unreadable."
+    if run.skipped_files:
+        yield _describe_passed_over(run.skipped_files)
 
 
 def _describe_passed_over(files: Counter[str]) -> str:
@@ -264,28 +252,26 @@ def _describe_passed_over(files: Counter[str]) -> str:
     return f"passed over: {', '.join(told)}{reader}"
 
 
-def _follow(events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool, verbose: bool) -> _Counts:
-    """Run the index to its end behind a progress bar, and say what isn't ordinary."""
+def _follow(
+    events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool, verbose: bool
+) -> "tuple[RunSummary, int | None]":
+    """Run the index to its end behind a progress bar, and say what isn't ordinary -> (summary, photos to expect)."""
     from photosearch.index import events as happened
+    from photosearch.index.summary import RunSummary
 
-    run = _Counts()
+    run = RunSummary()
     with show_progress(count, quiet) as progress:
         say = progress.say
         for event in events:
-            kind = type(event).__name__
-            run.kinds[kind] += 1
+            before = run.present
+            run.add(event)
             match event:
-                case happened.Rescored(_, why):
-                    run.why[why] += 1
                 case happened.ReadFailed(path, reason, remembered) if verbose and not remembered:
                     say(f"{path}: {reason}")
-                case happened.FilesSkipped(_, files):
-                    run.passed_over.update(files)
                 case happened.ListFailed(path, reason):
-                    run.unlisted.add(path)
                     say(f"{path}: can't be listed: {reason}; what is known of it stays")
-                case happened.RootMoved(before, path):
-                    say(f"{before} is now {path}: its photos moved along")
+                case happened.RootMoved(earlier, path):
+                    say(f"{earlier} is now {path}: its photos moved along")
                 case happened.SettingsSaved(path, what):
                     say(f"{path} is indexed so from now on: {what}")
                 case happened.ShardRowSkipped(path, why) if verbose:
@@ -294,13 +280,12 @@ def _follow(events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool,
                     say(f"{reason}, with {say_count(photos, 'photo')} in hand, from {path} on")
                 case happened.NotScored(path, _, reason):
                     say(f"{path}: not looked at: {reason}; run the same command again")
-                case happened.RemovalRefused(path, gone, known):
-                    say(f"{path}: {gone:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
+                case happened.RemovalRefused(path, missing, known):
+                    say(f"{path}: {missing:,} of {known:,} photos are gone; is a drive away? Nothing was removed. "
                         "If they are gone for good: index --prune")  # fmt: skip
-            if kind in KINDS and kind not in LEFT:
+            if run.present > before:
                 progress.advance()
-    run.total = progress.total
-    return run
+    return run, progress.total
 
 
 class _Stop(threading.Event):
@@ -333,13 +318,24 @@ def _stopping() -> Iterator["_Stop"]:
 # ---- folders
 
 
+def _read_folders(library: "Library") -> list[dict[str, Any]]:
+    from photosearch.index.folder_settings import describe_settings
+    from photosearch.library.folders import FolderSettings
+
+    usual = describe_settings(FolderSettings())
+    return [
+        {**row.to_json(), "described": describe_settings(row.settings), "usual": usual}
+        for row in library.folders.list()
+    ]
+
+
 @folders_app.callback()
 def folders_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -> None:
     """The folders that are known: how many photos each holds, and how it is indexed."""
     if ctx.invoked_subcommand is not None:
         return
     with open_library(ctx, db) as library:
-        rows = library.folders.list()
+        rows = _read_folders(library)
     if as_json:
         words = ("described", "usual")
         typer.echo(json.dumps([{k: v for k, v in row.items() if k not in words} for row in rows], indent=1))
@@ -404,9 +400,10 @@ def folders_drop(
     from photosearch.cli.maintenance import confirm
 
     with open_library(ctx, db) as library:
-        rows = [row for row in library.folders.list() if row["path"] in (absolute_path(folder), real_path(folder))]
+        every = _read_folders(library)
+        rows = [row for row in every if row["path"] in (absolute_path(folder), real_path(folder))]
         if not rows:
-            known = ", ".join(row["path"] for row in library.folders.list()) or "none"
+            known = ", ".join(row["path"] for row in every) or "none"
             raise InputError(f"{folder}: not a folder that is known; known are {known}")
         confirm(f"forget {rows[0]['path']}: {say_count(rows[0]['photos'], 'photo')} and your marks on them", yes)
         n = library.forget([rows[0]["path"]])

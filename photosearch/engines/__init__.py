@@ -1,7 +1,7 @@
-"""Who runs `look`, where one machine is not enough: shards of photos, workers on many machines, and the way back.
+"""Indexing on several machines: shards of photos, workers that score them, and the way back into the library.
 
-    plan -> shards (cut.py) -> workers (driver.py, ray.py, worker.py) -> Parquet files (shards.py) -> commit, or `merge`
+    scan -> shards (sharding.py) -> workers (driver.py, ray.py, worker.py) -> Parquet files (shards.py) -> merge
 
-The library stays one SQLite file with one writer; only the looking spreads. Nothing in here is imported by a plain
-`photosearch index`.
+The library stays one SQLite file with one writer; only inference is spread. A plain `photosearch index` imports nothing
+from here.
 """

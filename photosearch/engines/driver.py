@@ -1,7 +1,7 @@
-"""The way of the shards: cut, handed to workers, tried again where a worker dies, read back as batches for the library.
+"""The driver of a distributed run: gives shards to workers, retries those that fail, and reads the results back.
 
-Workers is the one seam between this and an engine. What a worker made stands in the store, not in its answer: so a
-driver that dies has lost nothing, and the same command takes up what is there.
+WorkerPool is the one seam between this and an engine. A worker's results are in the store, not in its answer: a driver
+that dies has lost nothing, and the same command continues with what is there.
 """
 
 import time
@@ -15,23 +15,24 @@ from photosearch.engines.sharding import PHOTOS_PER_SHARD, ShardTask, split_into
 from photosearch.engines.shards import Shard, check_predictions, read
 from photosearch.engines.store import Store
 from photosearch.errors import InputError, ModelError
+from photosearch.index.commit import Batch
 from photosearch.index.events import Event, NotScored, WorkerDied
-from photosearch.index.infer import PhotoResult
-from photosearch.index.plan import BookkeepingUpdate, PendingPhoto
-from photosearch.index.run import Batch, Work
+from photosearch.index.infer import PhotoResult, Scorer
+from photosearch.index.run import Work
+from photosearch.index.scan import BookkeepingUpdate, PendingPhoto
 
 MAX_TRIES = 3  # of a shard, and then of each of its photos
-MAX_CONSECUTIVE_FAILURES = 5  # of one shard's photos, one after another: then it is not the photos
-WAIT_SECONDS = 1.0  # at a time, for workers
-STOP_SECONDS = 30.0  # that the shards in hand have to end in, once the run was stopped
+MAX_CONSECUTIVE_FAILURES = 5  # photos of one shard; after that the photos are not the cause
+WAIT_SECONDS = 1.0  # for workers, at a time
+STOP_SECONDS = 30.0  # for running shards to end, once the run was stopped
 
 
 @dataclass(frozen=True, slots=True)
 class ShardOutcome:
-    """What came of one shard. error: None, or what went wrong.
+    """How one shard ended. error: None, or what went wrong.
 
-    "died": the worker is gone, or could not reach the photos; another may do better. "model" and "stop": nobody can go
-    on, by a fault of the model or of what was typed.
+    "died": the worker died or could not reach the photos; another may succeed. "model" and "stop": no worker can go on,
+    because of the model or of what was typed.
     """
 
     name: str
@@ -40,15 +41,15 @@ class ShardOutcome:
 
 
 class WorkerPool(Protocol):
-    """Who looks at shards and puts what was seen into the store.
+    """Scores shards and puts the results into the store.
 
-    free: how many shards could be begun at once. give: begin one. wait: what has ended, after so many seconds at the
-    latest; it raises PhotosearchError where no worker can be had. close: end them all, whatever they do.
+    count_idle: how many shards could start at once. submit: start one. wait: the shards that have ended, after this
+    many seconds at the latest; raises PhotosearchError where no worker can start. close: kill all workers.
     """
 
-    def free(self) -> int: ...
+    def count_idle(self) -> int: ...
 
-    def give(self, shard: Shard) -> None: ...
+    def submit(self, shard: Shard) -> None: ...
 
     def wait(self, seconds: float) -> Sequence[ShardOutcome]: ...
 
@@ -56,136 +57,139 @@ class WorkerPool(Protocol):
 
 
 @dataclass(slots=True)
-class _Attempt:
-    """One shard on its way. alone: it is one photo of a shard that killed its workers; lot: what those share."""
+class PhotoGroup:
+    """The photos of one shard that killed its workers, each now a shard of its own."""
 
-    cut: ShardTask
-    name: str
-    deaths: int = 0
-    lot: "PhotoGroup | None" = None
+    consecutive_failures: int = 0
 
 
 @dataclass(slots=True)
-class PhotoGroup:
-    """The photos of one shard, each by itself. killers: that died one after another."""
+class _Attempt:
+    """One shard on its way. group: of a single photo that was split off; None for a whole shard."""
 
-    killers: int = 0
+    task: ShardTask
+    name: str
+    failures: int = 0
+    group: PhotoGroup | None = None
 
 
 @dataclass(slots=True)
 class Driver:
-    """An engine of the index over workers. keep: leave the shards in the store once they are in the library."""
+    """An engine of the index that spreads shards over workers. keep: keep shards that are committed in the store."""
 
     store: Store
     open_workers: Callable[[Work], WorkerPool]
-    photos: int = PHOTOS_PER_SHARD
+    photos_per_shard: int = PHOTOS_PER_SHARD
     keep: bool = True
     clock: Callable[[], float] = time.monotonic
-    _again: deque[_Attempt] = field(default_factory=deque)
-    _hand: dict[str, _Attempt] = field(default_factory=dict)
+    _retries: deque[_Attempt] = field(default_factory=deque)
+    _running: dict[str, _Attempt] = field(default_factory=dict)
 
-    def look(self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work) -> Iterator[Batch | Event]:
-        """As index.run.Engine has it. Raises ModelError and InputError, as workers and the store do."""
-        cuts = split_into_shards(items, work, self.photos)
+    def infer(self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work) -> Iterator[Batch | Event]:
+        """See index.run.Engine. Raises ModelError and InputError, as workers and the store do."""
+        tasks = split_into_shards(items, work, self.photos_per_shard)
         workers = self.open_workers(work)
         try:
             more = True
             deadline = None
-            while more or self._hand or self._again:
+            while more or self._running or self._retries:
                 if work.stop():
                     deadline = deadline or self.clock() + STOP_SECONDS
-                    if not self._hand or self.clock() > deadline:
+                    if not self._running or self.clock() > deadline:
                         return
-                while not work.stop() and workers.free() and (more or self._again):
-                    if self._again:
-                        self._give(self._again.popleft(), workers)
-                    elif (item := next(cuts, None)) is None:
+                while not work.stop() and workers.count_idle() and (more or self._retries):
+                    if self._retries:
+                        self._submit(self._retries.popleft(), workers)
+                    elif (item := next(tasks, None)) is None:
                         more = False
                     elif not isinstance(item, ShardTask):
                         yield item
-                    elif (batch := self._read(one := _Attempt(item, item.shard.name), work)) is not None:
+                    elif (batch := self._read(attempt := _Attempt(item, item.shard.name), work)) is not None:
                         yield batch
-                        self._done(one)
+                        self._discard(attempt)
                     else:
-                        self._give(one, workers)
-                for ended in workers.wait(WAIT_SECONDS) if self._hand or more or self._again else ():
-                    yield from self._end(ended, work)
+                        self._submit(attempt, workers)
+                for outcome in workers.wait(WAIT_SECONDS) if self._running or more or self._retries else ():
+                    yield from self._end(outcome, work)
         finally:
             workers.close()
             if not self.keep:
                 self.store.drop_if_empty()
 
-    def _give(self, one: _Attempt, workers: WorkerPool) -> None:
-        self._hand[one.name] = one
-        workers.give(one.cut.shard)
+    def _submit(self, attempt: _Attempt, workers: WorkerPool) -> None:
+        self._running[attempt.name] = attempt
+        workers.submit(attempt.task.shard)
 
-    def _end(self, ended: ShardOutcome, work: Work) -> Iterator[Batch | Event]:
-        one = self._hand.pop(ended.name)
-        first, n = one.cut.todos[0].photo.path, len(one.cut.todos)
-        if ended.error == "model":
-            raise ModelError(ended.reason)
-        if ended.error == "stop":
-            raise InputError(ended.reason)
-        if ended.error == "died":
-            yield WorkerDied(first, n, ended.reason)
-            yield from self._try_again(one, ended.reason)
+    def _end(self, outcome: ShardOutcome, work: Work) -> Iterator[Batch | Event]:
+        attempt = self._running.pop(outcome.name)
+        pending = attempt.task.pending
+        if outcome.error == "model":
+            raise ModelError(outcome.reason)
+        if outcome.error == "stop":
+            raise InputError(outcome.reason)
+        if outcome.error == "died":
+            yield WorkerDied(pending[0].photo.path, len(pending), outcome.reason)
+            yield from self._retry(attempt, outcome.reason)
             return
-        batch = self._read(one, work)
+        batch = self._read(attempt, work)
         if batch is None:
             raise InputError(
-                f"{self.store.place}: a worker put {one.name} there, and here it is not; choose --shards in a place "
-                "that all machines see"
+                f"{self.store.place}: a worker wrote {attempt.name} there, but it is not here; choose --shards in a "
+                "place that all machines see"
             )
-        if one.lot is not None:
-            one.lot.killers = 0
+        if attempt.group is not None:
+            attempt.group.consecutive_failures = 0
         yield batch
-        self._done(one)
+        self._discard(attempt)
 
-    def _try_again(self, one: _Attempt, reason: str) -> Iterator[Batch | Event]:
-        """Three times in all; then each photo by itself; a photo that fails three times is one that can't be read."""
-        one.deaths += 1
-        if one.lot is not None and one.lot.killers >= MAX_CONSECUTIVE_FAILURES:
-            yield NotScored(one.cut.todos[0].photo.path, 1, reason)
-        elif one.deaths < MAX_TRIES:
-            self._again.append(one)
-        elif len(one.cut.todos) > 1:
-            lot = PhotoGroup()
-            for shard, todo in zip(one.cut.shard.split(), one.cut.todos, strict=True):
-                self._again.append(_Attempt(ShardTask(shard, (todo,), one.cut.readings), shard.name, lot=lot))
+    def _retry(self, attempt: _Attempt, reason: str) -> Iterator[Batch | Event]:
+        """Try a shard three times, then each of its photos three times; a photo that always fails is unreadable."""
+        attempt.failures += 1
+        task = attempt.task
+        if attempt.group is not None and attempt.group.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
+            yield NotScored(task.pending[0].photo.path, 1, reason)
+        elif attempt.failures < MAX_TRIES:
+            self._retries.append(attempt)
+        elif len(task.pending) > 1:
+            group = PhotoGroup()
+            for shard, pending in zip(task.shard.split(), task.pending, strict=True):
+                self._retries.append(_Attempt(ShardTask(shard, (pending,)), shard.name, group=group))
         else:
-            lot = one.lot = one.lot or PhotoGroup()
-            lot.killers += 1
-            todo = one.cut.todos[0]
-            if lot.killers >= MAX_CONSECUTIVE_FAILURES:
-                yield NotScored(todo.photo.path, 1, reason)
-            else:
-                yield [
-                    (todo, PhotoResult(todo.photo, reason=f"its worker died of it, {MAX_TRIES} times ({reason})"[:200]))
-                ]
+            yield self._give_up(attempt, reason)
 
-    def _read(self, one: _Attempt, work: Work) -> Batch | None:
-        """A shard's rows as a batch; None where it is not there, or damaged: then it is made anew."""
-        if not self.store.has(one.name):
+    def _give_up(self, attempt: _Attempt, reason: str) -> Batch | Event:
+        group = attempt.group = attempt.group or PhotoGroup()
+        group.consecutive_failures += 1
+        pending = attempt.task.pending[0]
+        if group.consecutive_failures >= MAX_CONSECUTIVE_FAILURES:
+            return NotScored(pending.photo.path, 1, reason)
+        told = f"the worker crashed on this file {MAX_TRIES} times ({reason})"[:200]
+        return [(pending, PhotoResult(pending.photo, reason=told))]
+
+    def _read(self, attempt: _Attempt, work: Work) -> Batch | None:
+        """A shard's rows as a batch; None where it is missing or damaged, and must be made again."""
+        if not self.store.has(attempt.name):
             return None
-        path = f"{self.store.place}/{one.name}"
+        task = attempt.task
+        path = f"{self.store.place}/{attempt.name}"
         try:
-            with self.store.open(one.name) as file:
-                kept = read(file, path)
-            check_predictions(kept, [work.readings[i] for i in one.cut.readings], path)
-            looked = {each.photo.path: each for each in kept.looked}
-            if kept.seen != one.cut.shard.seen or set(looked) != {todo.photo.path for todo in one.cut.todos}:
+            with self.store.open(attempt.name) as file:
+                found = read(file, path)
+            check_predictions(found, work.scorers, path)
+            results = {result.photo.path: result for result in found.results}
+            if found.models != task.shard.models or set(results) != {one.photo.path for one in task.pending}:
                 raise InputError(f"{path}: holds other photos than its name says")
         except InputError:
-            self.store.remove(one.name)
+            self.store.remove(attempt.name)
             return None
-        spoken: set[tuple[bytes, int]] = set()
+        scored: set[tuple[bytes, Scorer]] = set()
         batch = []
-        for todo in one.cut.todos:
-            taken = adopt_result(todo, looked[todo.photo.path], todo.photo, one.cut.readings, work, spoken)
-            assert taken is not None, "only this run writes to the library"
-            batch.append((todo, taken))
+        for pending in task.pending:
+            adopted = adopt_result(pending, results[pending.photo.path], pending.photo, work, scored)
+            assert adopted is not None, "only this run writes to the library"
+            batch.append((pending, adopted))
         return batch
 
-    def _done(self, one: _Attempt) -> None:
+    def _discard(self, attempt: _Attempt) -> None:
         if not self.keep:
-            self.store.remove(one.name)
+            self.store.remove(attempt.name)

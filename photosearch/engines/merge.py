@@ -1,30 +1,29 @@
-"""Shards into the library, by the library's own writes: one transaction a shard, so that a merge can be taken up again.
+"""Shards into the library, by the same path as an index: the shards take the place of an engine.
 
-A row counts only while its file is what it was when it was looked at; all others are dropped, and the next plain
-`index` looks at them. That `index` also finds what was moved and what is gone: a shard knows nothing of either.
+Each shard is one transaction, so that an interrupted merge can be repeated. A row counts only while its file is what it
+was when it was scored; the others are skipped, and the next plain `index` scores those photos. That `index` also finds
+what was moved or is missing: a shard knows nothing of either.
 """
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from photosearch.engines.shards import END, ModelRef, ShardFile, ShardHeader, check_predictions, read, read_header
+from photosearch.engines.shards import SUFFIX, ModelRef, ShardFile, ShardHeader, check_predictions, read, read_header
 from photosearch.engines.store import Store, open_store
-from photosearch.errors import InputError, PhotosearchError
-from photosearch.index.commit import Committer
+from photosearch.errors import InputError
+from photosearch.index.commit import Batch
 from photosearch.index.events import Event, ShardRowSkipped
-from photosearch.index.infer import PhotoResult
-from photosearch.index.plan import BookkeepingUpdate, FolderScan, PendingPhoto, PlanOptions, decide
-from photosearch.index.run import Load, Run, RunOptions, Work, check_exists, place_folder
+from photosearch.index.infer import PhotoResult, Scorer
+from photosearch.index.plan import NO_SETTINGS, Load, RunPlan, plan_run
+from photosearch.index.roots import rebase
+from photosearch.index.run import Work, execute
+from photosearch.index.scan import BookkeepingUpdate, FolderScan, PendingPhoto, ScanOptions, compare_photo
 from photosearch.library.database import Database, is_below
-from photosearch.library.folders import FolderSettings, Scope, put_folder, put_settings, read_own_settings
+from photosearch.library.folders import FolderSettings, put_folder
 from photosearch.library.photos import StoredPhoto, read_folder
-from photosearch.library.runs import begin_run, end_run
 from photosearch.photos.remote import is_address, list_folder
 from photosearch.photos.walk import Photo, find_photo
-
-NO_SETTINGS = FolderSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +41,23 @@ class ShardLocation:
         with self.store.open(self.name) as file:
             return read(file, self.path)
 
-    def read_head(self) -> ShardHeader:
+    def read_header(self) -> ShardHeader:
         with self.store.open(self.name) as file:
             return read_header(file, self.path)
 
 
 def find_files(places: Sequence[str]) -> list[ShardLocation]:
-    """The shards that are named, and those in folders, or below addresses, that are. Raises InputError."""
+    """The named shards, and those in the named folders or buckets. Raises InputError."""
     files = []
-    for named in places:
-        if named.endswith(END):
-            files.append(
-                ShardLocation(open_store(os.path.dirname(named) or ".", create=False), os.path.basename(named))
-            )
+    for place in places:
+        if place.endswith(SUFFIX):
+            store = open_store(os.path.dirname(place) or ".", create=False)
+            files.append(ShardLocation(store, os.path.basename(place)))
             continue
-        store = open_store(named, create=False)
+        store = open_store(place, create=False)
         found = [ShardLocation(store, name) for name in store.names()]
         if not found:
-            raise InputError(f"{named}: holds no shard; name the folder that index --shards was given")
+            raise InputError(f"{place}: contains no shards; name the folder that was given to index --shards")
         files += found
     return files
 
@@ -73,169 +71,159 @@ def merge(
     settings: FolderSettings = NO_SETTINGS,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Event]:
-    """Take shards into the library, and give each event once its rows are committed.
+    """Import shards into the library, and yield each event once its rows are committed.
 
-    roots: the workers' folder -> ours, where they are not the same. settings: as for an index. What is in the library
-    already stays as it is. Raises InputError, before anything of that shard is written, where it is damaged or the
-    library does not ask its models; ModelError, StoreError.
+    roots: the workers' folder -> the same folder here, where the two differ. settings: as for an index. Raises
+    InputError, before anything is written, where the end of a shard's file is damaged or the folders don't ask for its
+    models; later where its rows are. Raises ModelError and StoreError.
     """
-    known: dict[str, str] = {}
-    seen: dict[ModelRef, ShardLocation] = {}
-    for file in files:  # now, and not after hours with the files before it
-        head = file.read_head()
-        known[head.root] = map_root(head.root, roots or {}, file.path)
-        seen |= {one: file for one in head.seen if one not in seen}
-    for ours in known.values():
-        check_exists(db, ours)
-    run = Run(db, load, settings, RunOptions(), stop)
-    before: dict[Scope, FolderSettings] = {}
-    remembered: list[Event] = []
-    for ours in dict.fromkeys(known.values()):
-        scope, moved = place_folder(db, ours)
-        if moved is not None:
-            yield moved
-        before[scope] = read_own_settings(db, scope)
-        remembered += run.remember(scope)
-    try:
-        run.prepare(list(before))
-        for one, file in seen.items():
-            _reading_of(run, one, file.path)
-    except PhotosearchError:  # what was refused is not remembered either
-        for scope, own in before.items():
-            put_settings(db, scope, own)
-        raise
-    yield from remembered
-    work = run.work()
-    run_id = begin_run(db, run.names, "shards")
-    counts: Counter[str] = Counter()
-    committer = Committer(db, run.stored, list(run.steps))
+    places: dict[str, str] = {}
+    models: dict[ModelRef, str] = {}
     for file in files:
-        if stop():
-            break
-        for event in _merge_one(db, run, work, committer, file, known):
-            counts[type(event).__name__] += 1
-            yield event
-    end_run(db, run_id, {**counts, "stopped": stop()})
+        header = file.read_header()
+        places[header.root] = map_root(header.root, roots or {}, file.path)
+        for model in header.models:
+            models.setdefault(model, file.path)
+    plan = plan_run(db, list(places.values()), load, settings=settings)
+    for model, path in models.items():
+        _check_model(plan, model, path)
+    yield from execute(db, replace(plan, provider="shards"), ShardImporter(db, files, places), stop)
 
 
 def map_root(root: str, roots: Mapping[str, str], name: str) -> str:
-    """The workers' root -> ours. Raises InputError where pairs are given and none is for it."""
+    """The workers' root -> the same folder here. Raises InputError where there are pairs, and none is for it."""
     for before, ours in roots.items():
         if root == before or is_below(root, before):
-            return ours.rstrip("/") + root[len(before.rstrip("/")) :]
+            return rebase(root, before, ours)
     if roots:
-        raise InputError(f"{name}: a shard of {root}, of which nothing was said; add --root {root}=FOLDER")
+        raise InputError(f"{name}: a shard of {root}, which is not mapped; add --root {root}=FOLDER")
     return root
 
 
-def _merge_one(
-    db: Database, run: Run, work: Work, committer: Committer, file: ShardLocation, known: Mapping[str, str]
-) -> Iterator[Event]:
-    kept = file.read()
-    ours = known[kept.root]
-    readings = [_reading_of(run, seen, file.path) for seen in kept.seen]
-    check_predictions(kept, [run.readings[i] for i in readings], file.path)
-    batch: list[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate] = []
-    plans = _Plans(db, run)
-    spoken: set[tuple[bytes, int]] = set()
-    for looked in kept.looked:
-        path = ours.rstrip("/") + looked.photo.path[len(kept.root.rstrip("/")) :]
-        step = plans.step_of(path)
-        now = None if step is None else plans.find(path, step)
-        if now is None or (now.size_bytes, now.mtime_ns) != (looked.photo.size_bytes, looked.photo.mtime_ns):
-            yield ShardRowSkipped(path, "it is gone" if now is None else "it has changed since")
-            continue
-        assert step is not None
-        if step.exclusions.excludes(path):
-            yield ShardRowSkipped(path, "it is excluded here")
-            continue
-        if not {run.stored[i].id for i in readings} <= set(step.readings):
-            raise InputError(
-                f"{file.path}: looked at by {' and '.join(map(str, kept.seen))}, which this folder does not ask; "
-                "see `photosearch folders`, and name it: merge --model"
-            )
-        item = plans.decide(step, now)
-        if isinstance(item, PendingPhoto):
-            taken = adopt_result(item, looked, now, readings, work, spoken)
-            if taken is None:
-                yield ShardRowSkipped(path, "its content is not known here")
-            else:
-                batch.append((item, taken))
-        elif isinstance(item, BookkeepingUpdate):
-            batch.append(item)
-        else:
-            yield item
-    yield from committer.commit(batch)
+def _check_model(plan: RunPlan, model: ModelRef, name: str) -> None:
+    if model.scorer not in {scorer.loaded.key for scorer in plan.scorers}:
+        have = " and ".join(str(ModelRef.of(scorer.loaded)) for scorer in plan.scorers)
+        raise InputError(
+            f"{name}: scored by {model}, but the folder's models are {have}; name the same model and tiles with merge "
+            "--model and --tiles, or index again"
+        )
 
 
-def adopt_result(
-    todo: PendingPhoto,
-    looked: PhotoResult,
-    photo: Photo,
-    readings: Sequence[int],
-    work: Work,
-    spoken: set[tuple[bytes, int]],
-) -> PhotoResult | None:
-    """What a shard says of a photo, as this run would have looked itself: of each content once, by who is asked.
+@dataclass(frozen=True, slots=True)
+class ShardImporter:
+    """An engine whose photos are scored already: it takes them from shards, and nothing from the scans.
 
-    None where it was not decoded, as a content that was known, and is not known here.
-
-    photo: the file as it stands here. readings: the shard's, as the run counts them. spoken: what the same batch has
-    said already: (hash, reading); it is added to.
+    places: the workers' root -> the same folder here.
     """
-    if looked.content_hash is None:
-        return replace(looked, photo=photo)
-    wanted = [i for i in work.wanted(todo, looked.content_hash) if (looked.content_hash, i) not in spoken]
-    if wanted and not looked.decoded and looked.reason is None:
-        return None
-    said = {readings[i]: said for i, said in looked.said.items() if readings[i] in wanted}
-    spoken.update((looked.content_hash, i) for i in said)
-    if not wanted and looked.reason is None:  # of a known content: nothing would have been decoded
-        return PhotoResult(photo, looked.content_hash)
-    return replace(looked, photo=photo, said=said)
+
+    db: Database
+    files: Sequence[ShardLocation]
+    places: Mapping[str, str]
+
+    def infer(self, items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work) -> Iterator[Batch | Event]:
+        """One batch for each shard."""
+        for file in self.files:
+            if work.stop():
+                return
+            yield from self._read(file, work)
+
+    def _read(self, file: ShardLocation, work: Work) -> Iterator[Batch | Event]:
+        shard = file.read()
+        check_predictions(shard, work.scorers, file.path)
+        importing = _ShardImport(self.db, work, shard, file.path)
+        batch: list[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate] = []
+        for result in shard.results:
+            item = importing.take_row(result, rebase(result.photo.path, shard.root, self.places[shard.root]))
+            if isinstance(item, tuple | BookkeepingUpdate):
+                batch.append(item)
+            else:
+                yield item
+        yield batch
 
 
-def _reading_of(run: Run, seen: ModelRef, name: str) -> int:
-    for i, reading in enumerate(run.readings):
-        if (reading.model.digest, reading.tiles) == (seen.digest, seen.tiles):
-            return i
-    have = " and ".join(str(ModelRef.by(reading)) for reading in run.readings)
-    raise InputError(
-        f"{name}: looked at by {seen}, and here {have} is asked; name the same model and tiles, with merge --model and "
-        "--tiles, or index anew"
-    )
+@dataclass(frozen=True, slots=True)
+class _ShardImport:
+    """One shard on its way into the library. Each folder is looked up once.
 
+    name: of the file, for messages. scored: contents and scorers of the rows so far.
+    """
 
-class _Plans:
-    """What the library knows of the photos of one shard, asked once a folder."""
+    db: Database
+    work: Work
+    shard: ShardFile
+    name: str
+    scored: set[tuple[bytes, Scorer]] = field(default_factory=set)
+    _scans: dict[str, FolderScan | None] = field(default_factory=dict)
+    _stored: dict[str, tuple[int, dict[str, StoredPhoto]]] = field(default_factory=dict)
+    _listed: dict[str, dict[str, Photo]] = field(default_factory=dict)  # folders of a bucket
 
-    def __init__(self, db: Database, run: Run):
-        self._db, self._run = db, run
-        self._known: dict[str, tuple[int, dict[str, StoredPhoto]]] = {}
-        self._steps: dict[str, FolderScan | None] = {}
-        self._listed: dict[str, dict[str, Photo]] = {}  # folders of a bucket
+    def take_row(self, result: PhotoResult, path: str) -> tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate | Event:
+        """What to write for a row, or what to report. path: of the photo here. Raises InputError."""
+        scan = self._find_scan(path)
+        photo = None if scan is None else self._find_photo(path, scan)
+        if scan is None or photo is None:
+            return ShardRowSkipped(path, "it is missing")
+        if (photo.size_bytes, photo.mtime_ns) != (result.photo.size_bytes, result.photo.mtime_ns):
+            return ShardRowSkipped(path, "it has changed since")
+        if scan.exclusions.excludes(path):
+            return ShardRowSkipped(path, "it is excluded here")
+        self._check_models(scan)
+        item = self._compare(photo, scan)
+        if not isinstance(item, PendingPhoto):
+            return item
+        adopted = adopt_result(item, result, photo, self.work, self.scored)
+        return ShardRowSkipped(path, "its content is not known here") if adopted is None else (item, adopted)
 
-    def step_of(self, path: str) -> FolderScan | None:
-        """The walk that would find a photo: that of the nearest folder above it that is walked by itself."""
+    def _find_scan(self, path: str) -> FolderScan | None:
+        """The scan that would find a photo: that of the nearest folder above it that is scanned on its own."""
         folder = os.path.dirname(path)
-        if folder not in self._steps:
-            above = [s for s in self._run.steps if folder == s.scope.path or is_below(folder, s.scope.path)]
-            self._steps[folder] = max(above, key=lambda s: len(s.scope.path), default=None)
-        return self._steps[folder]
+        if folder not in self._scans:
+            above = [s for s in self.work.scans if folder == s.scope.path or is_below(folder, s.scope.path)]
+            self._scans[folder] = max(above, key=lambda scan: len(scan.scope.path), default=None)
+        return self._scans[folder]
 
-    def find(self, path: str, step: FolderScan) -> Photo | None:
-        """A photo as it stands now, if the walk would find it."""
+    def _find_photo(self, path: str, scan: FolderScan) -> Photo | None:
+        """A photo as it is now, if the scan would find it."""
         if not is_address(path):
-            return find_photo(path, follow_symlinks=step.options.follow_symlinks)
+            return find_photo(path, follow_symlinks=scan.options.follow_symlinks)
         folder, name = os.path.split(path)
         if folder not in self._listed:
             self._listed[folder] = {n: Photo(f"{folder}/{n}", *numbers) for n, _, *numbers in list_folder(folder)}
         return self._listed[folder].get(name)
 
-    def decide(self, step: FolderScan, photo: Photo) -> PendingPhoto | BookkeepingUpdate | Event:
+    def _check_models(self, scan: FolderScan) -> None:
+        if not {model.scorer for model in self.shard.models} <= set(scan.scorers):
+            raise InputError(
+                f"{self.name}: scored by {' and '.join(map(str, self.shard.models))}, which {scan.scope.path} doesn't "
+                "use; see `photosearch folders`, and name it: merge --model"
+            )
+
+    def _compare(self, photo: Photo, scan: FolderScan) -> PendingPhoto | BookkeepingUpdate | Event:
         folder, name = os.path.split(photo.path)
-        if folder not in self._known:
-            folder_id = put_folder(self._db, step.scope, folder)
-            self._known[folder] = folder_id, read_folder(self._db, step.scope, folder, step.readings)
-        folder_id, known = self._known[folder]
-        return decide(photo, folder_id, known.get(name), step.readings, self._run.why, PlanOptions())
+        if folder not in self._stored:
+            folder_id = put_folder(self.db, scan.scope, folder)
+            stored = read_folder(self.db, scan.scope, folder, list(scan.scorer_ids.values()))
+            self._stored[folder] = folder_id, stored
+        folder_id, stored = self._stored[folder]
+        return compare_photo(photo, folder_id, stored.get(name), scan, ScanOptions())
+
+
+def adopt_result(
+    pending: PendingPhoto, result: PhotoResult, photo: Photo, work: Work, scored: set[tuple[bytes, Scorer]]
+) -> PhotoResult | None:
+    """A shard's result as this run would have made it: only the predictions that are wanted, once for each content.
+
+    None where the photo was not decoded because its content was known, and it is not known here.
+    photo: the file as it is here. scored: contents and scorers in the same batch so far; extended.
+    """
+    if result.content_hash is None:
+        return replace(result, photo=photo)
+    content_hash = result.content_hash
+    wanted = [key for key in work.find_wanted(pending, content_hash) if (content_hash, key) not in scored]
+    if wanted and not result.decoded and result.reason is None:
+        return None
+    predictions = {key: prediction for key, prediction in result.predictions.items() if key in wanted}
+    scored.update((content_hash, key) for key in predictions)
+    if not wanted and result.reason is None:  # a local run would not have decoded it
+        return PhotoResult(photo, content_hash)
+    return replace(result, photo=photo, predictions=predictions)

@@ -1,8 +1,8 @@
-"""What the plan asks for, cut into shards in its own order.
+"""The photos of a run -> shards, in the order of the scan.
 
-Where a cut falls is said by the names of the photos beside it, and by nothing that stands further away: a photo that is
-new, or gone, changes its own shard, and the shards after it stay what they were. Content-defined chunking, of names:
-A. Muthitacharoen et al., "A Low-Bandwidth Network File System", 2001, https://pdos.csail.mit.edu/papers/lbfs:sosp01/
+Whether a shard ends after a photo depends on that photo's path alone: a photo that is new or missing changes its own
+shard, and the shards after it stay the same. Content-defined chunking, of paths: A. Muthitacharoen et al., "A
+Low-Bandwidth Network File System", 2001, https://pdos.csail.mit.edu/papers/lbfs:sosp01/
 """
 
 import os
@@ -12,66 +12,68 @@ from zlib import crc32
 
 from photosearch.engines.shards import ModelRef, Shard
 from photosearch.index.events import Event
-from photosearch.index.plan import BookkeepingUpdate, PendingPhoto
+from photosearch.index.infer import MAX_PENDING
 from photosearch.index.run import Work
+from photosearch.index.scan import BookkeepingUpdate, PendingPhoto
 from photosearch.library.database import is_below
 from photosearch.photos import decode
 
-PHOTOS_PER_SHARD = 500  # in a shard, about: some seconds of one core, and a megabyte of a model's vectors
-MAX_PENDING = 500  # photos to settle, in one transaction
+PHOTOS_PER_SHARD = 500  # on average: some seconds of one core, and a megabyte of a model's vectors
 
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """A shard, and what the plan knew of its photos. readings: which of the run's looks, as the shard counts them."""
+    """A shard, and what the scan knew of its photos, in the same order."""
 
     shard: Shard
-    todos: tuple[PendingPhoto, ...]
-    readings: tuple[int, ...]
+    pending: tuple[PendingPhoto, ...]
 
 
 def split_into_shards(
-    items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work, photos: int = PHOTOS_PER_SHARD
+    items: Iterator[PendingPhoto | BookkeepingUpdate | Event], work: Work, photos_per_shard: int = PHOTOS_PER_SHARD
 ) -> Iterator[ShardTask | Sequence[BookkeepingUpdate] | Event]:
-    """Shards of about so many photos, a quarter of that at least and four times at most; what is settled in bunches."""
-    todos: list[PendingPhoto] = []
-    settled: list[BookkeepingUpdate] = []
+    """Shards of a quarter to four times as many photos; updates in batches, events as they come.
+
+    A shard has one root, and all its photos want the same scorers.
+    """
+    roots = work.roots
+    pending: list[PendingPhoto] = []
+    updates: list[BookkeepingUpdate] = []
+    root = ""
     for item in items:
         if isinstance(item, BookkeepingUpdate):
-            settled.append(item)
-            if len(settled) >= MAX_PENDING:
-                yield settled
-                settled = []
+            updates.append(item)
+            if len(updates) >= MAX_PENDING:
+                yield updates
+                updates = []
         elif not isinstance(item, PendingPhoto):
             yield item
         else:
-            if todos and (item.readings != todos[-1].readings or _root(item, work) != _root(todos[-1], work)):
-                yield _make_task(todos, work)
-                todos = []
-            todos.append(item)
-            if len(todos) >= 4 * photos or (len(todos) * 4 >= photos and _ends(item, work, photos)):
-                yield _make_task(todos, work)
-                todos = []
-    if settled:
-        yield settled
-    if todos:
-        yield _make_task(todos, work)
+            its_root = next(root for root in roots if is_below(item.photo.path, root))
+            if pending and (item.scorers != pending[-1].scorers or its_root != root):
+                yield _make_task(root, pending, work)
+                pending = []
+            root = its_root
+            pending.append(item)
+            n = len(pending)
+            if n >= 4 * photos_per_shard or (n * 4 >= photos_per_shard and _is_last(item, root, photos_per_shard)):
+                yield _make_task(root, pending, work)
+                pending = []
+    if updates:
+        yield updates
+    if pending:
+        yield _make_task(root, pending, work)
 
 
-def _ends(todo: PendingPhoto, work: Work, photos: int) -> bool:
-    """Whether a shard ends after this photo: one in `photos` does. Wherever the root stands, it is the same ones."""
-    return crc32(os.fsencode(todo.photo.path[len(_root(todo, work)) :])) % photos == 0
+def _is_last(pending: PendingPhoto, root: str, photos_per_shard: int) -> bool:
+    """Whether a shard ends after this photo: one in `photos_per_shard` does, the same ones wherever the root is."""
+    return crc32(os.fsencode(pending.photo.path[len(root) :])) % photos_per_shard == 0
 
 
-def _root(todo: PendingPhoto, work: Work) -> str:
-    return next(root for root in work.roots if is_below(todo.photo.path, root))
-
-
-def _make_task(todos: Sequence[PendingPhoto], work: Work) -> ShardTask:
-    readings = tuple(i for i, reading_id in enumerate(work.ids) if reading_id in todos[0].readings)
+def _make_task(root: str, pending: Sequence[PendingPhoto], work: Work) -> ShardTask:
+    models = tuple(ModelRef.of(scorer) for scorer in work.scorers if scorer.key in pending[0].scorers)
     shard = Shard(
-        _root(todos[0], work), tuple(ModelRef.by(work.readings[i]) for i in readings),
-        tuple(todo.photo for todo in todos), tuple(map(work.unless, todos)),
+        root, models, tuple(one.photo for one in pending), tuple(map(work.find_known_hash, pending)),
         work.options.max_pixels or decode.MAX_PIXELS,
     )  # fmt: skip
-    return ShardTask(shard, tuple(todos), readings)
+    return ShardTask(shard, tuple(pending))

@@ -1,7 +1,7 @@
-"""Where shards stand: a folder that all machines see, or a bucket.
+"""Where shards are kept: a folder that all machines see, or a bucket.
 
-A shard is there whole or not at all. In a folder it is written aside, under a name that no other writer has, and
-renamed; a bucket's puts are whole by themselves. Who writes the same shard twice replaces it by its like.
+A shard is there completely or not at all. In a folder it is written under a name that no other writer uses, then
+renamed; a bucket's puts are atomic. Writing the same shard twice replaces it with an equal one.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from photosearch import atomic
-from photosearch.engines.shards import END
+from photosearch.engines.shards import SUFFIX
 from photosearch.errors import InputError
 from photosearch.photos import remote
 
@@ -35,7 +35,7 @@ class Store(Protocol):
 
 
 def open_store(place: str, *, create: bool = True) -> Store:
-    """Raises InputError where nothing can stand there."""
+    """Open a folder or a bucket of shards. Raises InputError where it can't be used."""
     return BucketStore(place) if remote.is_address(place) else FolderStore(place, create=create)
 
 
@@ -45,7 +45,7 @@ class FolderStore:
     def __init__(self, place: str, *, create: bool = True):
         self.place = os.path.abspath(place)
         if create:
-            with self._in_words():
+            with self._as_input_errors():
                 os.makedirs(self.place, mode=0o700, exist_ok=True)
         elif not os.path.isdir(self.place):
             raise InputError(f"{self.place}: no such folder of shards")
@@ -55,23 +55,23 @@ class FolderStore:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        with self._in_words():
-            file = Path(self._path(name)).open("rb")  # noqa: SIM115  # closed below, where errors are the reader's
+        with self._as_input_errors():
+            file = Path(self._path(name)).open("rb")  # noqa: SIM115  # closed below: the reader's errors are its own
         with file:
             yield file
 
     def put(self, name: str, data: bytes) -> None:
-        with self._in_words():
+        with self._as_input_errors():
             atomic.write_bytes(self._path(name), data, durable=True)
 
     def remove(self, name: str) -> None:
-        with self._in_words():
+        with self._as_input_errors():
             Path(self._path(name)).unlink(missing_ok=True)
 
     def names(self) -> Iterator[str]:
-        with self._in_words():
+        with self._as_input_errors():
             found = os.listdir(self.place)
-        yield from sorted(name for name in found if name.endswith(END) and not name.startswith("."))
+        yield from sorted(name for name in found if name.endswith(SUFFIX) and not name.startswith("."))
 
     def drop_if_empty(self) -> None:
         with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ class FolderStore:
         return os.path.join(self.place, name)
 
     @contextlib.contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def _as_input_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -120,7 +120,7 @@ class BucketStore:
     def names(self) -> Iterator[str]:
         with remote.in_words(self.place):
             found = self._files.ls(self.place, detail=False)
-        yield from sorted(name for path in found if (name := path.rsplit("/", 1)[-1]).endswith(END))
+        yield from sorted(name for path in found if (name := path.rsplit("/", 1)[-1]).endswith(SUFFIX))
 
     def drop_if_empty(self) -> None:
-        """A bucket has no folders that could stay behind."""
+        """A bucket has no empty folders."""

@@ -1,12 +1,12 @@
-"""One worker, wherever it runs: shards in, Parquet files out. It keeps its models and decoders from shard to shard.
+"""One worker, on any machine: shards in, Parquet files out. It keeps its models and decoders from shard to shard.
 
-Knows nothing of the engine that carries shards to it, and nothing of the library. What the driver has must be here as
-well: the same photosearch, the same models, the photos under the same path, and the place of the shards.
+Knows nothing of the engine that brings shards to it, and nothing of the library. It needs what the driver has: the same
+photosearch, the same models, the photos under the same path, and the store of the shards.
 """
 
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import photosearch
@@ -14,7 +14,7 @@ from photosearch.engines.driver import ShardOutcome
 from photosearch.engines.shards import FORMAT, ModelRef, Shard, write
 from photosearch.engines.store import open_store
 from photosearch.errors import InputError, ModelError
-from photosearch.index.infer import PhotoOpener, Scorer, infer
+from photosearch.index.infer import LoadedScorer, PhotoOpener, Scorer, infer
 from photosearch.models.catalog import resolve
 from photosearch.models.session import Model
 from photosearch.photos import decode
@@ -25,66 +25,69 @@ from photosearch.photos.walk import Photo
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """What a worker must know, once. models: for each of `seen`, a file that may hold it where no name leads to it.
+    """What a worker must know, once. paths: for each model a file that may hold it, if its name does not lead to it.
 
-    roots: that must be there. threads: photos opened at once, and of the models on a CPU. workers_here: on this
-    machine, which share its memory. probe: a name that the driver left in the store.
+    roots: folders that must exist. probe: a name that the driver left in the store. threads: photos opened at once, and
+    threads of the models on a CPU. workers_per_machine: those that share this machine's memory.
     """
 
-    seen: tuple[ModelRef, ...]
-    models: tuple[str, ...]
+    models: tuple[ModelRef, ...]
+    paths: tuple[str, ...]
     roots: tuple[str, ...]
     store: str
     probe: str
     provider: str
     threads: int
-    workers_here: int
+    workers_per_machine: int
     batch_size: int | None
     version: tuple[str, int, int] = (photosearch.__version__, FORMAT, decode.VERSION)
 
 
 class Worker:
-    """Looks at shards. Raises InputError or ModelError where what it needs is not here."""
+    """Scores shards. Raises InputError or ModelError where something that it needs is missing here."""
 
-    def __init__(self, job: WorkerConfig, decoders: Callable[[int, DecodeOptions], PhotoOpener] | None = None):
-        """decoders: who opens photos; None: child processes, which share this machine's memory with other workers'."""
+    def __init__(self, config: WorkerConfig, decoders: Callable[[int, DecodeOptions], PhotoOpener] | None = None):
+        """decoders: None for child processes, which share this machine's memory with other workers'."""
         here = f"on {platform.node()}"
-        if job.version != (photosearch.__version__, FORMAT, decode.VERSION):
-            told = f"{photosearch.__version__}, shards {FORMAT}, decoder {decode.VERSION}"
+        if config.version != (photosearch.__version__, FORMAT, decode.VERSION):
+            own = f"{photosearch.__version__}, shards {FORMAT}, decoder {decode.VERSION}"
             raise InputError(
-                f"{here}: photosearch {told}, and the driver has {', '.join(map(str, job.version))}; install the same"
+                f"{here}: photosearch {own}, and the driver has {', '.join(map(str, config.version))}; install the same"
             )
-        for root in job.roots:
+        for root in config.roots:
             if not is_address(root) and not os.path.isdir(root):
                 raise InputError(f"{here}: {root} is not there; mount the photos under the same path on all machines")
-        self._store = open_store(job.store, create=False)
-        if not self._store.has(job.probe):
+        self._store = open_store(config.store, create=False)
+        if not self._store.has(config.probe):
             raise InputError(
-                f"{here}: {job.store} is not the driver's; choose --shards in a place that all machines see"
+                f"{here}: {config.store} is not the driver's; choose --shards in a place that all machines see"
             )
-        self._job, self._here = job, here
-        pairs = zip(job.seen, job.models, strict=True)
-        self._readings = {seen: Scorer(_load(seen, path, job, here), seen.tiles) for seen, path in pairs}
-        self._decoders = decoders or (lambda n, options: DecoderPool(n, options, pools=job.workers_here))
-        self._walls: dict[tuple[int, DecodeOptions], PhotoOpener] = {}
+        self._config, self._here = config, here
+        pairs = zip(config.models, config.paths, strict=True)
+        self._scorers = {
+            model.scorer: LoadedScorer(_load(model, path, config, here), model.scorer.tiles) for model, path in pairs
+        }
+        self._decoders = decoders or (lambda n, options: DecoderPool(n, options, pools=config.workers_per_machine))
+        self._pools: dict[tuple[int, DecodeOptions], PhotoOpener] = {}
 
-    def look(self, shard: Shard) -> ShardOutcome:
-        """Look at a shard's photos, and put what was seen into the store. An error is told, not raised."""
+    def score(self, shard: Shard) -> ShardOutcome:
+        """Score a shard's photos and put the results into the store. Errors are returned, not raised."""
         if not is_address(shard.root) and not os.path.isdir(shard.root):
             return ShardOutcome(shard.name, "died", f"{self._here}: {shard.root} is not there")
-        readings = [self._readings[seen] for seen in shard.seen]
-        unless = {photo.path: known for photo, known in zip(shard.photos, shard.unless, strict=True)}
-        every = tuple(range(len(readings)))
+        scorers = [self._scorers[model.scorer] for model in shard.models]
+        known = {photo.path: known for photo, known in zip(shard.photos, shard.known_hashes, strict=True)}
+        everything = frozenset(scorer.key for scorer in scorers)
 
-        def wanted(photo: Photo, content_hash: bytes) -> tuple[int, ...]:
-            return () if unless[photo.path] == content_hash else every
+        def find_wanted(photo: Photo, content_hash: bytes) -> Collection[Scorer]:
+            return () if known[photo.path] == content_hash else everything
 
         try:
-            looked = infer(
-                shard.photos, readings, wanted=wanted, workers=self._job.threads, batch_size=self._job.batch_size,
-                max_pixels=shard.max_pixels, decoders=self._wall,
+            batches = infer(
+                shard.photos, scorers, wanted=find_wanted, workers=self._config.threads,
+                batch_size=self._config.batch_size, max_pixels=shard.max_pixels, decoders=self._share_pool,
             )  # fmt: skip
-            self._store.put(shard.name, write(shard, [one for one in looked if not isinstance(one, Photo)]))
+            results = [result for batch in batches if isinstance(batch, list) for result in batch]
+            self._store.put(shard.name, write(shard, results))
         except ModelError as error:
             return ShardOutcome(shard.name, "model", f"{self._here}: {error}")
         except InputError as error:
@@ -92,39 +95,39 @@ class Worker:
         return ShardOutcome(shard.name)
 
     def close(self) -> None:
-        for wall in self._walls.values():
-            wall.close()
+        for pool in self._pools.values():
+            pool.close()
 
-    def _wall(self, n: int, options: DecodeOptions) -> PhotoOpener:
-        """The decoders, which outlive a shard: starting them takes as long as twenty photos."""
-        if (n, options) not in self._walls:
-            self._walls[n, options] = self._decoders(n, options)
-        return _SharedDecoders(self._walls[n, options])
+    def _share_pool(self, n: int, options: DecodeOptions) -> PhotoOpener:
+        """Decoders that outlive a shard: starting them takes as long as twenty photos."""
+        if (n, options) not in self._pools:
+            self._pools[n, options] = self._decoders(n, options)
+        return _SharedDecoders(self._pools[n, options])
 
 
 @dataclass(frozen=True, slots=True)
 class _SharedDecoders:
     """Decoders that their user does not close."""
 
-    wall: PhotoOpener
+    pool: PhotoOpener
 
     def open(self, photo: Photo, wanted: Callable[[bytes], Sequence[int]]) -> OpenResult:
-        return self.wall.open(photo, wanted)
+        return self.pool.open(photo, wanted)
 
     def close(self) -> None:
         pass
 
 
-def _load(seen: ModelRef, path: str, job: WorkerConfig, here: str) -> Model:
-    """The model by its name, else from the file that the driver has it from, where that is here as well."""
+def _load(ref: ModelRef, path: str, config: WorkerConfig, here: str) -> Model:
+    """The model by its name, or else from the driver's path, if that exists here. Raises InputError."""
     found = []
-    for named in (seen.name, path):
+    for name in (ref.name, path):
         try:
-            model = Model(resolve(named), provider=job.provider, threads=job.threads)
+            model = Model(resolve(name), provider=config.provider, threads=config.threads)
         except ModelError:
             continue
-        if model.digest == seen.digest:
+        if model.digest == ref.scorer.digest:
             return model
-        found.append(str(ModelRef.by(Scorer(model))))
+        found.append(str(ModelRef.of(LoadedScorer(model))))
     have = f"has {found[0]}" if found else "has no such model"
-    raise InputError(f"{here}: {have}, and the driver looks with {seen}; install the same model on all machines")
+    raise InputError(f"{here}: {have}, and the driver uses {ref}; install the same model on all machines")

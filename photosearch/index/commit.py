@@ -1,4 +1,4 @@
-"""What was looked at -> rows, one transaction a batch; and, once all folders were walked, what is gone from them."""
+"""Results of photos -> rows, one transaction a batch; and, once all folders were scanned, what is missing from them."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,15 +17,14 @@ from photosearch.index.events import (
     Returned,
     Unchanged,
 )
-from photosearch.index.infer import PhotoResult
-from photosearch.index.plan import BookkeepingUpdate, FolderScan, PendingPhoto, is_missing, to_record
+from photosearch.index.infer import PhotoResult, Scorer
+from photosearch.index.scan import BookkeepingUpdate, FolderScan, PendingPhoto, is_missing, to_record
 from photosearch.library.database import Database, is_below
-from photosearch.library.folders import Scope, find_scope, is_away, is_link, list_folders, list_roots, read_settings
+from photosearch.library.folders import find_scope, is_away, is_link, list_folders, read_settings
 from photosearch.library.photos import (
     find_image,
     list_photos,
     list_places,
-    list_some_photos,
     mark_absent,
     move_photo,
     put_image,
@@ -34,17 +33,17 @@ from photosearch.library.photos import (
     restore_photo,
     update_file,
 )
-from photosearch.library.scores import activate, find_inactive, put_prediction
+from photosearch.library.scores import activate, find_inactive, find_scored, put_prediction
 from photosearch.photos import remote
-from photosearch.photos.decode import Unreadable, content_hash, read
 
-MAX_HASHED = 8  # photos that are read to see whether a folder is a copy of a known one that lost its dates
-MAX_PLACES = 16  # of one content that are looked at, to see whether its file has moved; more copies are just copies
+MAX_PLACES = 16  # paths of one content that are checked for a moved file; more copies are just copies
+
+Batch = Sequence[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredScorer:
-    """A reading as the library knows it. label_ids: label name -> label id."""
+    """A scorer as the library knows it. label_ids: label name -> label id."""
 
     id: int
     label_ids: Mapping[str, int]
@@ -52,98 +51,112 @@ class StoredScorer:
 
 @dataclass(slots=True)
 class Committer:
-    """What the batches of one run must remember between them. readings: in the order in which they look."""
+    """Writes the batches of one run, and keeps what has to be known of earlier ones.
+
+    scans: those that have begun. resolved: ids of missing photos that were found elsewhere, or marked.
+    """
 
     db: Database
-    readings: Sequence[StoredScorer]
-    walks: list[FolderScan] = field(default_factory=list)
-    settled: set[int] = field(default_factory=set)  # photos that were gone, until found elsewhere or marked
+    scorers: Mapping[Scorer, StoredScorer]
+    scans: list[FolderScan] = field(default_factory=list)
+    resolved: set[int] = field(default_factory=set)
 
-    def commit(self, batch: Sequence[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate]) -> list[Event]:
+    def find_wanted(self, pending: PendingPhoto, content_hash: bytes) -> list[Scorer]:
+        """The scorers that have not scored this content yet. May be called from any thread."""
+        scored = find_scored(self.db, content_hash, [self.scorers[scorer].id for scorer in pending.scorers])
+        return [scorer for scorer in pending.scorers if self.scorers[scorer].id not in scored]
+
+    def commit(self, batch: Batch) -> list[Event]:
         """Write a batch, all of it or nothing -> what happened, in its order."""
         events: list[Event] = []
         with self.db.transaction():
             for item in batch:
                 if isinstance(item, BookkeepingUpdate):
-                    events.append(self._settle(item))
+                    events.append(self._update(item))
                 elif item[1].reason is not None:
                     events += self._put_unreadable(*item)
                 else:
-                    events.append(self._put_read(*item))
+                    events.append(self._put_photo(*item))
         return events
 
-    def _settle(self, item: BookkeepingUpdate) -> Event:
+    def _update(self, item: BookkeepingUpdate) -> Event:
         if item.touched:
             update_file(self.db, item.known.photo_id, to_record(item.photo))
         if item.returned:
             restore_photo(self.db, item.known.photo_id)
-        for reading in item.answering:
+        for scorer in item.inactive:
             assert item.known.image_id is not None
-            activate(self.db, item.known.image_id, reading)
+            activate(self.db, item.known.image_id, self.scorers[scorer].id)
         return Returned(item.photo.path) if item.returned else Unchanged(item.photo.path)
 
-    def _put_unreadable(self, todo: PendingPhoto, looked: PhotoResult) -> list[Event]:
-        photo = todo.photo
-        if looked.passing and is_missing(photo.path):  # it vanished after it was found
-            if todo.known is not None and not todo.known.gone:
-                self.walks[-1].gone.append((todo.known.photo_id, photo.path))
+    def _put_unreadable(self, pending: PendingPhoto, result: PhotoResult) -> list[Event]:
+        photo = pending.photo
+        if result.transient and is_missing(photo.path):  # it vanished after the scan
+            scan = self._find_scan(photo.path)
+            if scan is not None and pending.known is not None and not pending.known.gone:
+                scan.missing.append((pending.known.photo_id, photo.path))
             return []
-        name, reason = os.path.basename(photo.path), looked.reason or ""
-        put_unreadable(self.db, todo.folder_id, name, to_record(photo), reason, looked.passing)
+        name, reason = os.path.basename(photo.path), result.reason or ""
+        put_unreadable(self.db, pending.folder_id, name, to_record(photo), reason, result.transient)
         return [ReadFailed(photo.path, reason)]
 
-    def _put_read(self, todo: PendingPhoto, looked: PhotoResult) -> Event:
-        photo, name = todo.photo, os.path.basename(todo.photo.path)
-        assert looked.content_hash is not None
-        image_id = find_image(self.db, looked.content_hash)
-        same = todo.known is not None and todo.known.image_id == image_id and image_id is not None
-        moved = None if image_id is None or same else self._moved_from(image_id, photo.path)
-        if looked.decoded:
-            assert looked.width is not None
-            assert looked.height is not None
+    def _find_scan(self, path: str) -> FolderScan | None:
+        above = [scan for scan in self.scans if is_below(path, scan.scope.path)]
+        return max(above, key=lambda scan: len(scan.scope.path), default=None)
+
+    def _put_photo(self, pending: PendingPhoto, result: PhotoResult) -> Event:
+        photo, name = pending.photo, os.path.basename(pending.photo.path)
+        assert result.content_hash is not None
+        image_id = find_image(self.db, result.content_hash)
+        same = pending.known is not None and pending.known.image_id == image_id and image_id is not None
+        moved = None if image_id is None or same else self._find_moved(image_id, photo.path)
+        if result.decoded:
+            assert result.width is not None
+            assert result.height is not None
             image_id = put_image(
-                self.db, looked.content_hash, looked.width, looked.height,
-                looked.taken, looked.taken_from, looked.fingerprint,
+                self.db, result.content_hash, result.width, result.height,
+                result.taken, result.taken_from, result.fingerprint,
             )  # fmt: skip
-        assert image_id is not None, "a photo that is not decoded is one whose hash is known"
+        assert image_id is not None, "a photo is only left undecoded if its hash is known"
         file = to_record(photo)
         if moved is not None:
-            move_photo(self.db, moved[0], todo.folder_id, name, file)
-            self.settled.add(moved[0])
+            move_photo(self.db, moved[0], pending.folder_id, name, file)
+            self.resolved.add(moved[0])
         else:
-            put_photo(self.db, todo.folder_id, name, file, image_id)
-        self._put_answers(image_id, todo, looked)
+            put_photo(self.db, pending.folder_id, name, file, image_id)
+        self._put_predictions(image_id, pending, result)
         if moved is not None:
             return Moved(photo.path, moved[1])
-        if todo.known is None:
+        if pending.known is None:
             return New(photo.path)
         if not same:
             return Changed(photo.path)
-        if todo.known.gone:
+        if pending.known.gone:
             return Returned(photo.path)
-        return Rescored(photo.path, todo.why) if looked.said and todo.why else Unchanged(photo.path)
+        if result.predictions and pending.reason:
+            return Rescored(photo.path, pending.reason)
+        return Unchanged(photo.path)
 
-    def _put_answers(self, image_id: int, todo: PendingPhoto, looked: PhotoResult) -> None:
-        for i, said in looked.said.items():
-            reading = self.readings[i]
-            put_prediction(self.db, image_id, reading.id, reading.label_ids, said.scores, said.vector)
-        spoke = {self.readings[i].id for i in looked.said}
-        silent = [reading_id for reading_id in todo.readings if reading_id not in spoke]
-        if silent:  # for most photos every reading spoke
-            for reading_id in find_inactive(self.db, image_id, silent):
-                activate(self.db, image_id, reading_id)
+    def _put_predictions(self, image_id: int, pending: PendingPhoto, result: PhotoResult) -> None:
+        for scorer, prediction in result.predictions.items():
+            stored = self.scorers[scorer]
+            put_prediction(self.db, image_id, stored.id, stored.label_ids, prediction.scores, prediction.vector)
+        others = [self.scorers[scorer].id for scorer in pending.scorers if scorer not in result.predictions]
+        if others:  # most photos have a prediction of each scorer
+            for scorer_id in find_inactive(self.db, image_id, others):
+                activate(self.db, image_id, scorer_id)
 
-    def _moved_from(self, image_id: int, path: str) -> tuple[int, str] | None:
-        """The photo that this content was known as, if its file is gone from where it was: (photo id, path)."""
+    def _find_moved(self, image_id: int, path: str) -> tuple[int, str] | None:
+        """The known photo with this content whose file is gone from its place: (photo id, former path)."""
         for photo_id, root, before in list_places(self.db, image_id, MAX_PLACES):
             if remote.is_address(before) != remote.is_address(path):
-                continue  # a folder of this machine is indexed without asking a network
-            if not is_away(root) and (is_missing(before) or self._is_linked_away(before)):
+                continue  # indexing a local folder must not use the network
+            if not is_away(root) and (is_missing(before) or self._is_behind_link(before)):
                 return photo_id, before
         return None
 
-    def _is_linked_away(self, path: str) -> bool:
-        """Whether a link has taken the place of a photo's folder, where links are not followed."""
+    def _is_behind_link(self, path: str) -> bool:
+        """Whether a link has replaced a photo's folder, where links are not followed."""
         folder = os.path.dirname(path)
         if not is_link(folder):
             return False
@@ -151,73 +164,31 @@ class Committer:
         return scope is not None and not read_settings(self.db, scope).follow_symlinks
 
     def remove(self, prune: bool) -> Iterator[Event]:
-        """Mark what is gone, once all folders were walked: what is gone from one may have come to another."""
-        for step in self.walks:
-            lost = [(photo_id, path) for photo_id, path in self._lost(step) if photo_id not in self.settled]
+        """Mark what is missing. Only once all folders were scanned: a photo may have moved from one to another."""
+        for scan in self.scans:
+            missing: list[tuple[int, str]] = []
             excluded: list[tuple[int, str]] = []
-            gone: list[tuple[int, str]] = []
-            for photo_id, path in lost:
-                (excluded if step.exclusions.excludes(path) else gone).append((photo_id, path))
+            for photo_id, path in self._find_missing(scan):
+                if photo_id not in self.resolved:
+                    (excluded if scan.exclusions.excludes(path) else missing).append((photo_id, path))
             yield from self._mark(excluded, "excluded")
-            if len(gone) * 2 > step.known_before - len(excluded) and gone and not prune:
-                yield RemovalRefused(step.scope.path, len(gone), step.known_before)
+            if len(missing) * 2 > scan.known_before - len(excluded) and missing and not prune:
+                yield RemovalRefused(scan.scope.path, len(missing), scan.known_before)
                 continue
-            yield from self._mark(gone, "removed")
+            yield from self._mark(missing, "removed")
 
-    def _mark(self, pairs: Iterable[tuple[int, str]], state: str) -> list[Event]:
-        ids = dict(pairs)
-        if ids:
-            mark_absent(self.db, list(ids), state)
-            self.settled.update(ids)
-        return [Excluded(path) if state == "excluded" else Removed(path) for path in ids.values()]
+    def _mark(self, photos: Iterable[tuple[int, str]], state: str) -> list[Event]:
+        paths = dict(photos)
+        if paths:
+            mark_absent(self.db, list(paths), state)
+            self.resolved.update(paths)
+        return [Excluded(path) if state == "excluded" else Removed(path) for path in paths.values()]
 
-    def _lost(self, step: FolderScan) -> list[tuple[int, str]]:
-        """Photos that were not found where they were, and whose folder could be read, is excluded or is gone itself."""
-        lost = list(step.gone)
-        for folder_id, path in list_folders(self.db, step.scope):
-            elsewhere = any(path == top or is_below(path, top) for top in (*step.unlisted, *step.apart))
-            if folder_id not in step.visited and not elsewhere:
-                lost += [(i, os.path.join(path, name)) for i, name in list_photos(self.db, folder_id)]
-        return lost
-
-
-def find_moved_root(db: Database, path: str, same: float, n: int = 64) -> Scope | None:
-    """The root whose folder this one once was: away from its place, and of up to n of its photos most are here.
-
-    A link in its place says so by itself. Photos are known by their sizes and dates; where a copy lost the dates, the
-    content of a few of them decides.
-    """
-    for root in list_roots(db):
-        if remote.is_address(root.root) or remote.is_address(path):
-            continue
-        if is_link(root.root) and os.path.realpath(root.root) == path:
-            return root
-        if is_away(root.root) and _holds(path, list_some_photos(db, root, n), same):
-            return root
-    return None
-
-
-def _holds(path: str, photos: Sequence[tuple[str, int, int, bytes | None]], same: float) -> bool:
-    """Whether at least so large a share of these photos stands in a folder."""
-    dated = 0
-    undated: list[tuple[str, bytes]] = []
-    for below, size_bytes, mtime_ns, content in photos:
-        try:
-            status = os.stat(os.path.join(path, below))
-        except OSError:
-            continue
-        if status.st_size == size_bytes and status.st_mtime_ns == mtime_ns:
-            dated += 1
-        elif status.st_size == size_bytes and content is not None:
-            undated.append((os.path.join(path, below), content))
-    if not photos or dated >= same * len(photos):
-        return bool(photos)
-    few = undated[:: max(1, len(undated) // MAX_HASHED)][:MAX_HASHED]
-    return dated + len(undated) >= same * len(photos) and all(_has_content(*one) for one in few)
-
-
-def _has_content(path: str, content: bytes) -> bool:
-    try:
-        return content_hash(read(path)) == content
-    except Unreadable:
-        return False
+    def _find_missing(self, scan: FolderScan) -> list[tuple[int, str]]:
+        """Known photos that the scan did not find, and whose folder was read, is excluded or is gone: (id, path)."""
+        missing = list(scan.missing)
+        for folder_id, path in list_folders(self.db, scan.scope):
+            elsewhere = any(path == top or is_below(path, top) for top in (*scan.unlisted, *scan.apart))
+            if folder_id not in scan.visited and not elsewhere:
+                missing += [(i, os.path.join(path, name)) for i, name in list_photos(self.db, folder_id)]
+        return missing

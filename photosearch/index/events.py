@@ -1,4 +1,4 @@
-"""What happened during an index run, for whoever watches: a progress bar, a test, a page."""
+"""What happened during an index run, for a progress bar, a test or a page. path: absolute, of a photo or folder."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """A file that the library did not know. Its content may be known, as that of a copy; then nothing was scored."""
+    """A file that the library did not know. If it is a copy of a known one, nothing was scored."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A file that the library knew, with another content than it had."""
+    """A known file with new content."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """A photo that is what it was, and that a model looked at for the first time, or because it was told to."""
+    """An unchanged photo, scored by a model for the first time, or again because of --force."""
 
     path: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A photo that was removed or excluded, and stands again where it stood."""
+    """A photo that was removed or excluded, and is back in its place."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReadFailed:
-    """`remembered`: it could not be read at an earlier run, has not changed, and was not opened again."""
+    """remembered: it was unreadable in an earlier run, has not changed since, and was not opened again."""
 
     path: str
     reason: str
@@ -65,7 +65,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class FilesSkipped:
-    """Files of a folder that are no photos that can be read here: extension in lower case, '' for none -> how many."""
+    """Files of a folder that are not readable photos. files: extension in lower case, '' for none -> number."""
 
     path: str
     files: Mapping[str, int]
@@ -73,7 +73,7 @@ class FilesSkipped:
 
 @dataclass(frozen=True, slots=True)
 class ListFailed:
-    """A folder that could not be looked into, or not at all that is in it. What is known of its photos stays."""
+    """A folder that could not be listed, or not completely. Its photos stay as they are known."""
 
     path: str
     reason: str
@@ -87,32 +87,32 @@ class RootMoved:
 
 @dataclass(frozen=True, slots=True)
 class RemovalRefused:
-    """So many of a folder's photos are gone that none was removed: a drive may be away. `prune` insists."""
+    """Most of a folder's photos are missing, so none was removed: a drive may be away. `prune` removes them."""
 
     path: str
-    gone: int
+    missing: int
     known: int
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsSaved:
-    """From now on the folder is indexed so: a few words."""
+    """description: the settings of the folder that changed, in words."""
 
     path: str
-    what: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
 class ShardRowSkipped:
-    """A row of a shard that does not count, and why; the next index looks at the photo itself."""
+    """A row of a shard that does not apply here; the next index scores the photo."""
 
     path: str
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerDied:
-    """A worker was lost, with the photos that it had in hand; they are tried again. path: of the first of them."""
+    """A worker died while it scored this many photos, `path` the first of them; they are tried again."""
 
     path: str
     photos: int
@@ -121,7 +121,7 @@ class WorkerDied:
 
 @dataclass(frozen=True, slots=True)
 class NotScored:
-    """So many photos, the first of them at `path`, could not be looked at. What is known of them stays."""
+    """This many photos, `path` the first of them, could not be scored. They stay as they are known."""
 
     path: str
     photos: int

@@ -1,14 +1,14 @@
-"""What models say of photos: files in, answers out. No library and no state, so it is the same on one core or on many.
+"""Inference: photo files in, predictions out. Knows no library and keeps no state, so it runs anywhere.
 
-    photos -> opened in child processes, a few batches ahead -> each model over its batch -> Looked, in order
+    photos -> decoded in child processes, a few batches ahead -> each model over its batch -> batches of PhotoResult
 
-One decode serves all models: the largest need decides the scale, and each (size, fit, tiles) gets its views once.
-What comes out is numbers, text and bytes, and could be written to a file as it is.
+One decode serves all models: the largest view decides the scale, and each (size, fit, tiles) is cut once. A result is
+numbers, text and bytes, and can be written to a file as it is.
 """
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -22,15 +22,23 @@ from photosearch.photos.decode import Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult
 from photosearch.photos.walk import Photo
 
-BATCH_SIZE = {"cpu": 16, "cuda": 64, "tensorrt": 64}  # by provider; others as on the CPU
-MAX_PENDING = 500  # photos that wait for a batch to fill, at most
+BATCH_SIZE = {"cpu": 16, "cuda": 64, "tensorrt": 64}  # photos, by provider; the others as on the CPU
+MAX_PENDING = 500  # photos that wait for a batch to fill
 
 Other = TypeVar("Other")
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """One way to look: a model, and into how many tiles it cuts a photo beside the whole. Raises ModelError."""
+    """The key of one way to score photos: a model's file, by its digest, and the number of tiles beside the whole."""
+
+    digest: str
+    tiles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedScorer:
+    """A scorer whose model is loaded. Raises ModelError where the model is not calibrated for these tiles."""
 
     model: Model
     tiles: int = 0
@@ -39,13 +47,20 @@ class Scorer:
         check_tiles(self.model.card, self.tiles)
 
     @property
-    def need(self) -> ViewSpec:
+    def key(self) -> Scorer:
+        return Scorer(self.model.digest, self.tiles)
+
+    @property
+    def view_spec(self) -> ViewSpec:
         return ViewSpec(self.model.card.input_size, self.model.card.fit, self.tiles)
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one reading says of one photo. scores: label -> 0..1, those from the floor on. vector: float16 bytes."""
+    """What one scorer predicts for one photo. scores: label -> 0..1, without those below the model's minimum.
+
+    vector: float16, of unit length, as bytes; None where the model has none.
+    """
 
     scores: Mapping[str, float]
     vector: bytes | None = None
@@ -53,11 +68,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class PhotoResult:
-    """One photo. said: index of the reading -> what it says; empty where nothing was asked of it.
+    """One photo. predictions: empty where no scorer was wanted.
 
-    width, height, taken, taken_from, fingerprint: as in decode.Opened; None where it was not decoded. reason: why it
-    could not be read, else None; passing: the reason may be gone next time. content_hash: None where it could not be
-    read at all.
+    width, height, taken, taken_from, fingerprint: as in decode.DecodedPhoto; None where it was not decoded. reason: why
+    it could not be read, else None; transient: the next run may be able to. content_hash: None where the file could not
+    be read at all.
     """
 
     photo: Photo
@@ -67,20 +82,20 @@ class PhotoResult:
     taken: str | None = None
     taken_from: str | None = None
     fingerprint: int | None = None
-    said: Mapping[int, Prediction] = field(default_factory=dict)
+    predictions: Mapping[Scorer, Prediction] = field(default_factory=dict)
     reason: str | None = None
-    passing: bool = False
+    transient: bool = False
 
     @property
     def decoded(self) -> bool:
         return self.width is not None
 
 
-Wanted = Callable[[Photo, bytes], Sequence[int]]
+Wanted = Callable[[Photo, bytes], Collection[Scorer]]
 
 
 class PhotoOpener(Protocol):
-    """What `look` needs of the wall of child processes."""
+    """The part of DecoderPool that inference needs."""
 
     def open(self, photo: Photo, wanted: Callable[[bytes], Sequence[int]]) -> OpenResult: ...
 
@@ -89,16 +104,16 @@ class PhotoOpener(Protocol):
 
 @dataclass(slots=True)
 class _OpenedPhoto:
-    """asked: the readings that were wanted when it was opened."""
+    """wanted: the scorers that were wanted when the photo was opened."""
 
     photo: Photo
-    asked: tuple[int, ...]
+    wanted: frozenset[Scorer]
     result: OpenResult | Unreadable
 
 
 def infer(
     items: Iterable[Photo | Other],
-    readings: Sequence[Scorer],
+    scorers: Sequence[LoadedScorer],
     *,
     wanted: Wanted | None = None,
     workers: int | None = None,
@@ -106,57 +121,60 @@ def infer(
     max_pixels: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     decoders: Callable[[int, DecodeOptions], PhotoOpener] = DecoderPool,
-) -> Iterator[PhotoResult | Other]:
-    """Look at photos, in their order. Whatever is no Photo passes through, ahead of photos that are still at work.
+) -> Iterator[list[PhotoResult] | Other]:
+    """Yield the results of photos in their order, a batch at a time. Other items are yielded at once.
 
-    wanted: (photo, hash of its bytes) -> indexes of the readings that are to look at it; without, all. It is asked
-    from several threads, and once more before a photo is scored. stop: once true, the photos at hand are finished and
-    the rest is dropped. Raises ModelError.
+    A batch holds `batch_size` decoded photos, with those between them that needed no decoding.
+    wanted: (photo, hash of its bytes) -> the scorers that must score it; None: all. Called from several threads, and
+    once more before the photo is scored. stop: once true, the photos of the current batch are finished and the others
+    dropped. Raises ModelError.
     """
     workers = workers or os.cpu_count() or 1
-    batch_size = choose_batch_size(readings, batch_size)
-    everything = tuple(range(len(readings)))
-    ask: Wanted = wanted or (lambda photo, content_hash: everything)
-    needs = tuple(dict.fromkeys(reading.need for reading in readings))
-    place = [needs.index(reading.need) for reading in readings]
+    batch_size = choose_batch_size(scorers, batch_size)
+    everything = frozenset(scorer.key for scorer in scorers)
+    find_wanted: Wanted = wanted or (lambda photo, content_hash: everything)
+    specs = tuple(dict.fromkeys(scorer.view_spec for scorer in scorers))
+    view_of = {scorer.key: specs.index(scorer.view_spec) for scorer in scorers}
     threads = ThreadPoolExecutor(workers)
-    wall = decoders(workers, DecodeOptions(needs, max_pixels or decode.MAX_PIXELS))
+    pool = decoders(workers, DecodeOptions(specs, max_pixels or decode.MAX_PIXELS))
 
     def open_photo(photo: Photo) -> _OpenedPhoto:
-        asked: list[int] = []
+        chosen: frozenset[Scorer] = frozenset()
 
-        def wanted_needs(content_hash: bytes) -> list[int]:
-            asked[:] = ask(photo, content_hash)
-            return sorted({place[i] for i in asked})
+        def find_views(content_hash: bytes) -> list[int]:
+            nonlocal chosen
+            chosen = frozenset(find_wanted(photo, content_hash))
+            return sorted({view_of[scorer] for scorer in chosen})
 
         try:
-            read = wall.open(photo, wanted_needs)
+            result = pool.open(photo, find_views)
         except Unreadable as error:
-            return _OpenedPhoto(photo, (), error)
-        return _OpenedPhoto(photo, tuple(asked), read)
+            return _OpenedPhoto(photo, frozenset(), error)
+        return _OpenedPhoto(photo, chosen, result)
 
     try:
-        held: list[_OpenedPhoto] = []
+        batch: list[_OpenedPhoto] = []
         decoded = 0
         for item in _prefetch(threads, open_photo, items, 2 * batch_size + 2 * workers, stop):
             if not isinstance(item, _OpenedPhoto):
                 yield item
                 continue
-            held.append(item)
+            batch.append(item)
             decoded += isinstance(item.result, OpenResult) and item.result.decoded is not None
-            if decoded >= batch_size or len(held) >= MAX_PENDING:
-                yield from _predict(held, readings, place, ask)
-                held, decoded = [], 0
-        yield from _predict(held, readings, place, ask)
+            if decoded >= batch_size or len(batch) >= MAX_PENDING:
+                yield _predict(batch, scorers, view_of, find_wanted)
+                batch, decoded = [], 0
+        if batch:
+            yield _predict(batch, scorers, view_of, find_wanted)
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-        wall.close()
+        pool.close()
         threads.shutdown()
 
 
-def choose_batch_size(readings: Sequence[Scorer], wanted: int | None) -> int:
-    """Photos that are scored at once: as many as are wanted, else what suits the providers."""
-    return wanted or max(BATCH_SIZE.get(r.model.provider, BATCH_SIZE["cpu"]) for r in readings)
+def choose_batch_size(scorers: Sequence[LoadedScorer], batch_size: int | None) -> int:
+    """Photos to score at once: `batch_size`, or else what suits the providers."""
+    return batch_size or max(BATCH_SIZE.get(s.model.provider, BATCH_SIZE["cpu"]) for s in scorers)
 
 
 def _prefetch(
@@ -166,7 +184,7 @@ def _prefetch(
     window: int,
     stop: Callable[[], bool],
 ) -> Iterator[_OpenedPhoto | Other]:
-    """Open photos up to `window` ahead of the one that is given out, and keep their order. Stopped: drop the rest."""
+    """Open photos up to `window` ahead of the one that is yielded, and keep their order. Stopped: drop the rest."""
     waiting: deque[Future[_OpenedPhoto] | Other] = deque()
     for item in items:
         waiting.append(threads.submit(open_photo, item) if isinstance(item, Photo) else item)
@@ -180,37 +198,41 @@ def _prefetch(
 
 
 def _predict(
-    held: Sequence[_OpenedPhoto], readings: Sequence[Scorer], place: Sequence[int], ask: Wanted
-) -> Iterator[PhotoResult]:
-    """Let each reading look at the photos of a batch that it is to look at; each content once."""
-    said: list[dict[int, Prediction]] = [{} for _ in held]
-    still = [
-        set(ask(opened.photo, opened.result.content_hash)) & set(opened.asked)
-        if isinstance(opened.result, OpenResult) and opened.asked
-        else set()
-        for opened in held
+    batch: Sequence[_OpenedPhoto],
+    scorers: Sequence[LoadedScorer],
+    view_of: Mapping[Scorer, int],
+    find_wanted: Wanted,
+) -> list[PhotoResult]:
+    """Run each scorer over the photos of a batch that want it; each content once."""
+    predictions: list[dict[Scorer, Prediction]] = [{} for _ in batch]
+    # A batch before this one may have scored the same content, after this photo was opened.
+    wanted = [
+        opened.wanted.intersection(find_wanted(opened.photo, opened.result.content_hash))
+        if isinstance(opened.result, OpenResult) and opened.wanted
+        else opened.wanted
+        for opened in batch
     ]
-    for i, reading in enumerate(readings):
+    for scorer in scorers:
+        key = scorer.key
         chosen: dict[bytes, int] = {}
-        for at, opened in enumerate(held):
-            if i in still[at] and isinstance(opened.result, OpenResult):
-                chosen.setdefault(opened.result.content_hash, at)
+        for place, opened in enumerate(batch):
+            if key in wanted[place] and isinstance(opened.result, OpenResult):
+                chosen.setdefault(opened.result.content_hash, place)
         if chosen:
-            views = np.stack([_views(held[at].result, place[i]) for at in chosen.values()])
-            for at, answer in zip(chosen.values(), _read_predictions(reading, views), strict=True):
-                said[at][i] = answer
-    for opened, answers in zip(held, said, strict=True):
-        yield _to_result(opened, answers)
+            views = np.stack([_get_views(batch[place].result, view_of[key]) for place in chosen.values()])
+            for place, prediction in zip(chosen.values(), _run_model(scorer.model, views), strict=True):
+                predictions[place][key] = prediction
+    return [_to_result(opened, found) for opened, found in zip(batch, predictions, strict=True)]
 
 
-def _views(result: OpenResult | Unreadable, need: int) -> decode.Pixels:
+def _get_views(result: OpenResult | Unreadable, view: int) -> decode.Pixels:
     assert isinstance(result, OpenResult)
     assert result.decoded is not None
-    return result.decoded.views[result.view_indexes.index(need)]
+    return result.decoded.views[result.view_indexes.index(view)]
 
 
-def _read_predictions(reading: Scorer, views: decode.Pixels) -> Iterator[Prediction]:
-    outputs, card = reading.model.look(views), reading.model.card
+def _run_model(model: Model, views: decode.Pixels) -> Iterator[Prediction]:
+    outputs, card = model.look(views), model.card
     for n in range(len(views)):
         scores = {}
         if outputs.scores is not None:
@@ -220,13 +242,13 @@ def _read_predictions(reading: Scorer, views: decode.Pixels) -> Iterator[Predict
         yield Prediction(scores, vector)
 
 
-def _to_result(opened: _OpenedPhoto, said: Mapping[int, Prediction]) -> PhotoResult:
+def _to_result(opened: _OpenedPhoto, predictions: Mapping[Scorer, Prediction]) -> PhotoResult:
     result = opened.result
     if isinstance(result, Unreadable):
-        return PhotoResult(opened.photo, reason=result.reason, passing=result.transient)
+        return PhotoResult(opened.photo, reason=result.reason, transient=result.transient)
     if result.decoded is None:
         return PhotoResult(opened.photo, result.content_hash)
     o = result.decoded
     return PhotoResult(
-        opened.photo, result.content_hash, o.width, o.height, o.taken, o.taken_from, o.fingerprint, said
+        opened.photo, result.content_hash, o.width, o.height, o.taken, o.taken_from, o.fingerprint, predictions
     )  # fmt: skip

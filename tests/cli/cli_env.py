@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from photosearch.cli.app import app
 
 COUNTS = dict.fromkeys(
-    ("new", "changed", "scored_again", "unchanged", "moved", "back", "unreadable", "excluded", "removed"), 0
+    ("new", "changed", "rescored", "unchanged", "moved", "returned", "unreadable", "excluded", "removed"), 0
 )
 
 

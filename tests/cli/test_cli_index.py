@@ -20,7 +20,10 @@ def test_an_index_counts_what_it_saw_and_says_what_ran(desk: Desk) -> None:
     result = desk.index("--json", "--provider", "cpu")
     summary = json.loads(result.stdout)
     assert isinstance(summary.pop("seconds"), float)
-    assert summary == {**COUNTS, "new": 3, "why": {}, "passed_over": {}, "provider": "cpu", "models": ["toy"]}
+    assert summary == {
+        **COUNTS, "new": 3, "not_scored": 0, "skipped_rows": 0, "stopped": False, "rescored_reasons": {},
+        "skipped_files": {}, "provider": "cpu", "models": ["toy"],
+    }  # fmt: skip
     assert said(result) == ["3 photos: 3 new; S, toy on cpu"]
     assert counts(desk.index("--json")) == {**COUNTS, "unchanged": 3}
     assert said(desk.index()) == ["3 photos: 0 new, 3 unchanged; S"]
@@ -41,7 +44,7 @@ def test_counts_add_up_over_moves_losses_and_broken_files(desk: Desk) -> None:
     assert counts(desk.index("--json")) == {**COUNTS, "unchanged": 3, "unreadable": 1}
     photo(desk.photos / "2019" / "blue.webp", "blue", lossless=True)
     photo(desk.photos / "green.bmp", "red", size=(32, 32))
-    assert counts(desk.index("--json")) == {**COUNTS, "unchanged": 2, "back": 1, "changed": 1, "unreadable": 1}
+    assert counts(desk.index("--json")) == {**COUNTS, "unchanged": 2, "returned": 1, "changed": 1, "unreadable": 1}
 
 
 @pytest.mark.option("index --force")
@@ -51,8 +54,8 @@ def test_what_is_scored_again_is_said_and_why(desk: Desk) -> None:
     def again(*options: object) -> tuple[dict[str, int], list[str]]:
         result = desk.run("index", *options, "--json")
         told = json.loads(result.stdout)
-        assert told["scored_again"] == 3
-        return told["why"], [line for line in said(result) if line.startswith("3 photos")]
+        assert told["rescored"] == 3
+        return told["rescored_reasons"], [line for line in said(result) if line.startswith("3 photos")]
 
     assert again("--force") == ({"forced": 3}, ["3 photos: 0 new, 3 scored again (forced); S, toy on cpu"])
     assert again(desk.photos, "--tiles", "4") == (
@@ -67,7 +70,7 @@ def test_files_that_are_passed_over_are_counted_by_extension(desk: Desk) -> None
     for name in ("a.mp4", "b.MP4", "notes.txt", "README"):
         (desk.photos / name).write_bytes(b"x")
     result = desk.index("--json")
-    assert json.loads(result.stdout)["passed_over"] == {".mp4": 2, ".txt": 1, "": 1}
+    assert json.loads(result.stdout)["skipped_files"] == {".mp4": 2, ".txt": 1, "": 1}
     assert said(result)[-1] == "passed over: 2 .mp4, 1 without an extension, 1 .txt"
 
 
@@ -174,7 +177,7 @@ def test_tiles_then_plainly_then_another_model_then_a_switch(desk: Desk) -> None
     assert said(desk.run("index", desk.photos)) == ["3 photos: 0 new, 3 unchanged; S"], "an hour's work is kept"
     sub = desk.photos / "2019"
     assert said(desk.run("index", sub, "--model", desk.other)) == [
-        f"{sub} is indexed so from now on: models: the library's own, {desk.other}",
+        f"{sub} is indexed so from now on: models: default, {desk.other}",
         "2 photos: 0 new, 2 scored again (another model); S, other on cpu",
         "find still uses toy; `photosearch models use other` switches",
     ]
@@ -196,7 +199,7 @@ def test_tiles_then_plainly_then_another_model_then_a_switch(desk: Desk) -> None
 @pytest.mark.option("index --tiles")
 def test_tile_scores_and_plain_scores_live_side_by_side(desk: Desk) -> None:
     desk.index("--tiles", "4")
-    assert counts(desk.index("--json", "--tiles", "0")) == {**COUNTS, "scored_again": 3}
+    assert counts(desk.index("--json", "--tiles", "0")) == {**COUNTS, "rescored": 3}
     assert counts(desk.index("--json", "--tiles", "4")) == {**COUNTS, "unchanged": 3}
     models = json.loads(desk.run("status", "--json").stdout)["models"]
     assert sorted((m["name"], m["tiles"], m["images"]) for m in models) == [("toy", 0, 3), ("toy", 4, 3)]
@@ -228,7 +231,7 @@ def test_exclude_index_include_index(desk: Desk) -> None:
     assert names(desk.run("find", "red or blue", "--json")) == ["red.jpg"]
     assert said(desk.run("index")) == ["1 photo: 0 new, 1 unchanged; S"], "it remembers"
     assert said(desk.run("index", desk.photos, "--include", "2019")) == [
-        f"{desk.photos} is indexed so from now on: excluded: nothing more than usual",
+        f"{desk.photos} is indexed so from now on: excluded: nothing extra",
         "3 photos: 0 new, 1 unchanged, 2 back; S",
     ]
     assert names(desk.run("find", "red or blue", "--json")) == ["blue.webp", "white.png", "red.jpg"]
@@ -247,7 +250,7 @@ def test_a_drive_that_is_away_empties_nothing(desk: Desk) -> None:
     assert counts(desk.run("index", "--prune", "--json")) == {**COUNTS, "removed": 3}
     desk.photos.rmdir()
     away.rename(desk.photos)
-    assert counts(desk.run("index", "--json")) == {**COUNTS, "back": 3}
+    assert counts(desk.run("index", "--json")) == {**COUNTS, "returned": 3}
 
 
 @pytest.mark.option("folders --json")
@@ -258,8 +261,8 @@ def test_folders_are_listed_with_their_counts_and_settings(desk: Desk) -> None:
     desk.run("index", desk.photos / "2019", "--model", desk.other, "--follow-symlinks")
     result = desk.run("folders")
     assert result.stdout.splitlines() == [
-        f"{desk.photos}\t3 photos, 1 unreadable\t\tthe library's own; tiles: 4; excluded: *.webp",
-        f"{desk.photos}/2019\t1 photo\t\tthe library's own, {desk.other}; tiles: 4; excluded: *.webp; links: followed",
+        f"{desk.photos}\t3 photos, 1 unreadable\t\tdefault; tiles: 4; excluded: *.webp",
+        f"{desk.photos}/2019\t1 photo\t\tdefault, {desk.other}; tiles: 4; excluded: *.webp; links: followed",
     ]
     assert result.stderr.startswith("passed over everywhere: ")
     rows = json.loads(desk.run("folders", "--json").stdout)
@@ -276,15 +279,14 @@ def test_folders_are_listed_with_their_counts_and_settings(desk: Desk) -> None:
 @pytest.mark.option("folders set --tiles", "folders set --reset")
 def test_a_folders_settings_are_set_and_reset(desk: Desk) -> None:
     desk.index()
-    usual = "excluded: nothing more than usual; included: nothing more than usual; links: passed over"
+    usual = "excluded: nothing extra; included: nothing extra; links: not followed"
     effect = "run photosearch index for it to take effect"
     assert said(desk.run("folders", "set", desk.photos / "2019", "--tiles", "4")) == [
-        f"{desk.photos}/2019 is indexed so from now on: models: the library's own; tiles: 4; {usual}; {effect}"
+        f"{desk.photos}/2019 is indexed so from now on: models: default; tiles: 4; {usual}; {effect}"
     ]
-    assert counts(desk.run("index", "--json")) == {**COUNTS, "scored_again": 2, "unchanged": 1}
+    assert counts(desk.run("index", "--json")) == {**COUNTS, "rescored": 2, "unchanged": 1}
     assert said(desk.run("folders", "set", desk.photos / "2019", "--reset")) == [
-        f"{desk.photos}/2019 is indexed so from now on: models: the library's own; tiles: as the model's card says; "
-        f"{usual}; {effect}"
+        f"{desk.photos}/2019 is indexed so from now on: models: default; tiles: the model's default; {usual}; {effect}"
     ]
     assert [row["path"] for row in json.loads(desk.run("folders", "--json").stdout)] == [str(desk.photos)]
 
@@ -314,7 +316,7 @@ def test_a_folder_is_dropped_when_that_is_confirmed(desk: Desk) -> None:
         (("index", "--model", "nothing"), "no model 'nothing': give an .onnx file, or one of bird-classic, "),
         (("index", "--provider", "abacus"), "no provider 'abacus'"),
         (("index", "--tiles", "5"), "can't use 5 tiles, only 0, "),
-        (("folders", "set", "nowhere", "--tiles", "4"), "nowhere: not in a folder that is known; known are "),
+        (("folders", "set", "nowhere", "--tiles", "4"), "nowhere: not in any indexed folder; indexed are "),
         (("folders", "set", "PHOTOS", "--tiles", "5"), "toy is not calibrated for 5 tiles"),
         (("folders", "set", "PHOTOS", "--model", "nothing"), "no model 'nothing'"),
         (("folders", "drop", "nowhere"), "nowhere: not a folder that is known; known are "),

@@ -207,7 +207,7 @@ def test_what_is_said_of_a_folder_takes_effect_with_the_next_index(desk: Desk) -
     assert after("--follow-symlinks") == {**COUNTS, "new": 1, "unchanged": 3}
     assert after("--exclude", "*.webp") == {**COUNTS, "unchanged": 3, "excluded": 1}
     assert after("--include", "node_modules/") == {**COUNTS, "new": 1, "unchanged": 3}
-    assert after("--model", desk.other) == {**COUNTS, "scored_again": 4}
+    assert after("--model", desk.other) == {**COUNTS, "rescored": 4}
 
 
 # ---- report, sample, judge

@@ -1,4 +1,4 @@
-"""Workers that are none: they look in this process, one shard after another, and die when a test says so."""
+"""Workers in this process: they score one shard after another, and die when a test says so."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,80 +16,78 @@ from photosearch.index.run import Work
 
 
 @dataclass
-class Here:
-    """kills: whether a shard kills the worker that gets it. given: the shards that were begun, in their order."""
+class LocalWorkers:
+    """kills: whether a shard kills its worker. submitted: all shards, in order. running: those that have not ended."""
 
     work: Work
     store: FolderStore
     kills: Callable[[Shard], bool] = lambda shard: False
-    given: list[Shard] = field(default_factory=list)
-    looked: list[str] = field(default_factory=list)
-    hand: list[Shard] = field(default_factory=list)
+    submitted: list[Shard] = field(default_factory=list)
+    running: list[Shard] = field(default_factory=list)
     closed: bool = False
 
     def __post_init__(self) -> None:
         self.store.put("probe", b"")
-        self.worker = Worker(job_of(self.work, self.store), InThisProcess)
+        self.worker = Worker(make_config(self.work, self.store), InThisProcess)
 
-    def free(self) -> int:
-        return 2 - len(self.hand)
+    def count_idle(self) -> int:
+        return 2 - len(self.running)
 
-    def give(self, shard: Shard) -> None:
-        self.hand.append(shard)
-        self.given.append(shard)
+    def submit(self, shard: Shard) -> None:
+        self.running.append(shard)
+        self.submitted.append(shard)
 
     def wait(self, seconds: float) -> Sequence[ShardOutcome]:
-        if not self.hand:
+        if not self.running:
             return []
-        shard = self.hand.pop()  # the later one first: the order in which they end is nobody's promise
+        shard = self.running.pop()  # the later one first: nobody promises an order
         if self.kills(shard):
             return [ShardOutcome(shard.name, "died", "killed")]
-        self.looked += [photo.path for photo in shard.photos]
-        return [self.worker.look(shard)]
+        return [self.worker.score(shard)]
 
     def close(self) -> None:
         self.closed = True
 
 
-def job_of(work: Work, store: FolderStore, **changes: Any) -> WorkerConfig:
-    seen = tuple(ModelRef.by(reading) for reading in work.readings)
-    models = tuple(str(reading.model.path) for reading in work.readings)
+def make_config(work: Work, store: FolderStore, **changes: Any) -> WorkerConfig:
+    models = tuple(ModelRef.of(scorer) for scorer in work.scorers)
+    paths = tuple(str(scorer.model.path) for scorer in work.scorers)
     values = {
-        "seen": seen, "models": models, "roots": tuple(work.roots), "store": store.place, "probe": "probe",
-        "provider": "cpu", "threads": 1, "workers_here": 1, "batch_size": 3,
+        "models": models, "paths": paths, "roots": tuple(work.roots), "store": store.place, "probe": "probe",
+        "provider": "cpu", "threads": 1, "workers_per_machine": 1, "batch_size": 3,
     }  # fmt: skip
     return WorkerConfig(**{**values, **changes})
 
 
 @dataclass
 class Spread:
-    """An engine whose workers a test can look into, once it has run."""
+    """An engine whose workers a test can inspect after the run."""
 
     folder: Path
-    photos: int = 4
+    photos_per_shard: int = 4
     kills: Callable[[Shard], bool] = lambda shard: False
     keep: bool = True
-    workers: Here | None = None
+    workers: LocalWorkers | None = None
 
     @property
     def store(self) -> FolderStore:
         return FolderStore(str(self.folder))
 
     def driver(self) -> Driver:
-        def open_workers(work: Work) -> Here:
-            self.workers = Here(work, self.store, self.kills)
+        def open_workers(work: Work) -> LocalWorkers:
+            self.workers = LocalWorkers(work, self.store, self.kills)
             return self.workers
 
-        return Driver(self.store, open_workers, self.photos, self.keep)
+        return Driver(self.store, open_workers, self.photos_per_shard, self.keep)
 
 
-def several(library: Library, n: int, folder: str = "") -> None:
+def write_photos(library: Library, n: int, folder: str = "") -> None:
     for i in range(n):
         write_photo(library.path(folder) / f"{i:03}.png", ("red", "green", "blue")[i % 3], (20 + i, 20))
 
 
 def all_rows(library: Library) -> list[Any]:
-    """What a library holds of its photos, by their paths: nothing that tells in which order it was written."""
+    """All that a library holds of its photos, by path, without ids and other traces of the order of writing."""
     return sorted(
         library.db.rows(
             """

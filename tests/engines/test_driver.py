@@ -1,4 +1,4 @@
-"""An index whose photos are looked at elsewhere ends in the rows of a plain one, whatever happens to its workers."""
+"""A distributed index writes the rows of a plain one, whatever happens to its workers."""
 
 import itertools
 import os
@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("pyarrow", reason="shards need pyarrow")
 
 from library import InThisProcess, Untouched, make
-from spread import Spread, all_rows, several
+from spread import Spread, all_rows, write_photos
 from toy import write_toy
 
 from photosearch.engines import driver
@@ -26,7 +26,7 @@ def library(tmp_path):
 
 @pytest.fixture
 def plain(library):
-    """What this machine alone makes of the same photos."""
+    """A second library of the same photos, for a plain index."""
     other = library.another("plain.db")
     with other.db:
         yield other
@@ -36,112 +36,112 @@ def index(library, spread, **options):
     return library.index(engine=spread.driver(), **options)
 
 
-def test_the_rows_are_those_of_a_plain_index(library, plain, tmp_path):
-    several(library, 30)
-    several(library, 10, os.fsdecode(b"not utf-8 \xff"))
+def test_driver_writes_the_rows_of_a_plain_index(library, plain, tmp_path):
+    write_photos(library, 30)
+    write_photos(library, 10, os.fsdecode(b"not utf-8 \xff"))
     library.path("broken.jpg").write_bytes(b"no photo")
     library.path("copy.png").write_bytes(library.path("001.png").read_bytes())
     spread = Spread(tmp_path / "shards")
     assert index(library, spread) == plain.index(decoders=InThisProcess)
     assert all_rows(library) == all_rows(plain)
-    assert len(spread.workers.given) > 5
+    assert len(spread.workers.submitted) > 5
     assert spread.workers.closed
     assert library.index(decoders=Untouched) == plain.index(decoders=Untouched)
 
 
-def test_a_second_run_gives_nobody_anything_to_do(library, tmp_path):
-    several(library, 12)
+def test_second_run_submits_nothing(library, tmp_path):
+    write_photos(library, 12)
     index(library, Spread(tmp_path / "shards"))
     again = Spread(tmp_path / "shards")
     assert set(index(library, again)) == {"Unchanged"}
-    assert again.workers.given == []
+    assert again.workers.submitted == []
 
 
-def test_a_run_whose_driver_died_takes_up_what_its_workers_left(library, plain, tmp_path):
-    several(library, 30)
+def test_run_after_a_dead_driver_reuses_finished_shards(library, plain, tmp_path):
+    write_photos(library, 30)
     events = library.events(engine=Spread(tmp_path / "shards").driver())
     list(itertools.islice(events, 3))
     events.close()
     begun = set(os.listdir(tmp_path / "shards")) - {"probe"}
     spread = Spread(tmp_path / "shards")
     index(library, spread)
-    assert begun.isdisjoint(shard.name for shard in spread.workers.given)
+    assert begun.isdisjoint(shard.name for shard in spread.workers.submitted)
     plain.index(decoders=InThisProcess)
     assert all_rows(library) == all_rows(plain)
 
 
-def test_shards_that_are_there_are_not_looked_at_again_by_another_library(library, plain, tmp_path):
-    several(library, 30)
+def test_another_library_reuses_finished_shards(library, plain, tmp_path):
+    write_photos(library, 30)
     index(library, Spread(tmp_path / "shards"))
     again = Spread(tmp_path / "shards")
     index(plain, again)
-    assert again.workers.given == []
+    assert again.workers.submitted == []
     assert all_rows(library) == all_rows(plain)
 
 
-def test_a_shard_that_was_cut_short_is_made_anew(library, tmp_path):
-    several(library, 12)
+def test_truncated_shard_is_made_again(library, tmp_path):
+    write_photos(library, 12)
     first = Spread(tmp_path / "shards")
     index(library, first)
-    cut = first.workers.given[0].name
+    cut = first.workers.submitted[0].name
     os.truncate(tmp_path / "shards" / cut, 100)
     again = Spread(tmp_path / "shards")
     with library.another("other.db").db as db:
         library.db = db
         index(library, again)
-    assert [shard.name for shard in again.workers.given] == [cut]
+    assert [shard.name for shard in again.workers.submitted] == [cut]
 
 
-def test_shards_beside_the_library_go_as_their_rows_come(library, tmp_path):
-    several(library, 12)
+def test_shards_are_deleted_once_committed_without_keep(library, tmp_path):
+    write_photos(library, 12)
     index(library, Spread(tmp_path / "shards", keep=False))
     assert os.listdir(tmp_path / "shards") == ["probe"]
 
 
-def test_a_worker_that_dies_costs_nothing(library, plain, tmp_path):
-    several(library, 20)
+def test_dead_worker_costs_nothing(library, plain, tmp_path):
+    write_photos(library, 20)
     deaths = itertools.count()
     spread = Spread(tmp_path / "shards", kills=lambda shard: next(deaths) < 2)
-    told = index(library, spread)
-    assert len(told.pop("WorkerDied")) == 2
-    assert told == plain.index(decoders=InThisProcess)
+    events = index(library, spread)
+    assert len(events.pop("WorkerDied")) == 2
+    assert events == plain.index(decoders=InThisProcess)
     assert all_rows(library) == all_rows(plain)
 
 
-def test_a_photo_that_kills_every_worker_costs_one_row(library, tmp_path):
-    several(library, 20)
+def test_photo_that_kills_every_worker_is_unreadable(library, tmp_path):
+    write_photos(library, 20)
     killer = str(library.path("007.png"))
     spread = Spread(
-        tmp_path / "shards", photos=20, kills=lambda shard: killer in [photo.path for photo in shard.photos]
+        tmp_path / "shards", photos_per_shard=20, kills=lambda shard: killer in [photo.path for photo in shard.photos]
     )
-    told = index(library, spread)
-    assert told["ReadFailed"] == ["007.png"]
-    assert len(told["New"]) == 19
+    events = index(library, spread)
+    assert events["ReadFailed"] == ["007.png"]
+    assert len(events["New"]) == 19
     (reason,) = [r for (r,) in library.db.rows("SELECT reason FROM photos WHERE reason IS NOT NULL")]
-    assert reason == "its worker died of it, 3 times (killed)"
-    deaths = [shard for shard in spread.workers.given if killer in [photo.path for photo in shard.photos]]
+    assert reason == "the worker crashed on this file 3 times (killed)"
+    deaths = [shard for shard in spread.workers.submitted if killer in [photo.path for photo in shard.photos]]
     assert [len(shard.photos) for shard in deaths][-3:] == [1, 1, 1]
     assert len(deaths) == 6
-    assert "ReadFailed" in library.index(decoders=Untouched), "it is remembered, and tried again with --retry"
+    assert "ReadFailed" in library.index(decoders=Untouched), "it is remembered, and retried only with --retry"
 
 
-def test_where_no_worker_lives_no_photo_is_blamed(library, tmp_path):
-    several(library, 20)
-    spread = Spread(tmp_path / "shards", photos=100, kills=lambda shard: True)  # all in one shard
+def test_no_photo_is_unreadable_if_every_worker_dies(library, tmp_path):
+    write_photos(library, 20)
+    spread = Spread(tmp_path / "shards", photos_per_shard=100, kills=lambda shard: True)  # all in one shard
     events = list(library.events(engine=spread.driver()))
-    told = [event for event in events if isinstance(event, NotScored)]
-    assert len(told) + driver.MAX_CONSECUTIVE_FAILURES - 1 == 20
-    assert {event.reason for event in told} == {"killed"}
+    not_scored = [event for event in events if isinstance(event, NotScored)]
+    assert len(not_scored) + driver.MAX_CONSECUTIVE_FAILURES - 1 == 20
+    assert {event.reason for event in not_scored} == {"killed"}
     assert any(isinstance(event, WorkerDied) for event in events)
     later = library.index(decoders=InThisProcess, retry=True)
     assert len(later["New"]) + len(later.get("Changed", [])) == 20
 
 
-def test_a_model_that_fails_stops_the_run_and_keeps_what_was_done(library, tmp_path):
-    several(library, 20)
+def test_failed_model_stops_the_run(library, tmp_path):
+    write_photos(library, 20)
 
     class Failing(Worker):
-        def look(self, shard):
+        def score(self, shard):
             return driver.ShardOutcome(shard.name, "model", "on here: the model failed")
 
     spread = Spread(tmp_path / "shards")
@@ -159,8 +159,8 @@ def test_a_model_that_fails_stops_the_run_and_keeps_what_was_done(library, tmp_p
     assert spread.workers.closed
 
 
-def test_a_store_that_the_driver_does_not_see_is_named(library, tmp_path):
-    several(library, 5)
+def test_driver_names_a_store_that_it_can_not_see(library, tmp_path):
+    write_photos(library, 5)
     spread = Spread(tmp_path / "shards")
     made = spread.driver()
     made.store = type(made.store)(str(tmp_path / "elsewhere"))
@@ -168,8 +168,8 @@ def test_a_store_that_the_driver_does_not_see_is_named(library, tmp_path):
         list(library.events(engine=made))
 
 
-def test_a_stop_ends_with_whole_shards_and_the_next_run_ends_the_same(library, plain, tmp_path):
-    several(library, 40)
+def test_stopped_driver_commits_whole_shards_only(library, plain, tmp_path):
+    write_photos(library, 40)
     seen = []
     events = library.events(engine=Spread(tmp_path / "shards").driver(), stop=lambda: len(seen) >= 10)
     for event in events:
@@ -180,8 +180,8 @@ def test_a_stop_ends_with_whole_shards_and_the_next_run_ends_the_same(library, p
     assert all_rows(library) == all_rows(plain)
 
 
-def test_changes_are_found_as_by_a_plain_index(library, plain, tmp_path):
-    several(library, 20)
+def test_driver_finds_changes_like_a_plain_index(library, plain, tmp_path):
+    write_photos(library, 20)
     for one in (library, plain):
         one.index(decoders=InThisProcess)
     library.path("sub").mkdir()
@@ -191,36 +191,36 @@ def test_changes_are_found_as_by_a_plain_index(library, plain, tmp_path):
     library.photo("new.png", "black")
     os.utime(library.path("006.png"), ns=(5, 5))
     spread = Spread(tmp_path / "shards")
-    told = index(library, spread)
-    assert told == plain.index(decoders=InThisProcess)
-    assert told["Moved"] == [("003.png", "sub/moved.png")]
+    events = index(library, spread)
+    assert events == plain.index(decoders=InThisProcess)
+    assert events["Moved"] == [("003.png", "sub/moved.png")]
     assert all_rows(library) == all_rows(plain)
     (touched,) = [
-        shard for shard in spread.workers.given if str(library.path("006.png")) in [p.path for p in shard.photos]
+        shard for shard in spread.workers.submitted if str(library.path("006.png")) in [p.path for p in shard.photos]
     ]
-    assert any(touched.unless), "what is known by its content need not be decoded again"
+    assert any(touched.known_hashes), "known content need not be decoded again"
 
 
-def test_force_looks_at_everything_again(library, tmp_path):
-    several(library, 10)
+def test_driver_rescores_everything_with_force(library, tmp_path):
+    write_photos(library, 10)
     library.index(decoders=InThisProcess)
     spread = Spread(tmp_path / "shards")
-    told = index(library, spread, force=True)
-    assert len(told["Rescored"]) == 10
+    events = index(library, spread, force=True)
+    assert len(events["Rescored"]) == 10
 
 
 @pytest.mark.parametrize("wrong", ["version", "root", "store", "model"])
-def test_a_worker_that_differs_from_the_driver_says_how(library, tmp_path, wrong):
-    from spread import job_of
+def test_worker_names_its_difference_from_the_driver(library, tmp_path, wrong):
+    from spread import make_config
 
-    several(library, 1)
+    write_photos(library, 1)
     spread = Spread(tmp_path / "shards")
     index(library, spread)
     changes = {
         "version": {"version": ("9.9", 1, 2)},
         "root": {"roots": ("/not here",)},
         "store": {"probe": "another"},
-        "model": {"models": (str(write_toy(tmp_path / "another.onnx", scale=1 / 300)),)},
+        "model": {"paths": (str(write_toy(tmp_path / "another.onnx", scale=1 / 300)),)},
     }[wrong]
     if wrong == "model":
         library.model.path.unlink()
@@ -231,4 +231,4 @@ def test_a_worker_that_differs_from_the_driver_says_how(library, tmp_path, wrong
         "model": "install the same model on all machines",
     }[wrong]
     with pytest.raises(InputError, match=said):
-        Worker(job_of(spread.workers.work, spread.store, **changes), InThisProcess)
+        Worker(make_config(spread.workers.work, spread.store, **changes), InThisProcess)

@@ -1,4 +1,4 @@
-"""`merge`: what workers saw comes into a library once, as a plain index would have written it, or not at all."""
+"""`merge`: results of workers are imported once, as a plain index would have written them, or not at all."""
 
 import json
 import os
@@ -11,7 +11,7 @@ pytest.importorskip("pyarrow", reason="shards need pyarrow")
 from collections import defaultdict
 
 from library import InThisProcess, Untouched, make
-from spread import Spread, all_rows, several
+from spread import Spread, all_rows, write_photos
 from toy import toy_card, write_toy
 from typer.testing import CliRunner
 
@@ -23,11 +23,11 @@ from photosearch.library.lock import only_one
 
 @pytest.fixture
 def made(tmp_path):
-    """Photos that workers have looked at: their shards, and a library that knows all."""
+    """Photos, their shards, and a library that has indexed them."""
     library = make(tmp_path)
     with library.db:
-        several(library, 20)
-        several(library, 6, "sub")
+        write_photos(library, 20)
+        write_photos(library, 6, "sub")
         library.path("broken.jpg").write_bytes(b"no photo")
         library.index(engine=Spread(tmp_path / "shards").driver())
         os.unlink(tmp_path / "shards" / "probe")
@@ -42,30 +42,30 @@ def other(made, tmp_path):
 
 
 def merge(library, *shards, **options):
-    """-> what happened, as Library.index tells it."""
-    told = defaultdict(list)
+    """-> what happened, as Library.index returns it."""
+    events = defaultdict(list)
     with Library(library.db.path) as whole:
         for event in whole.merge(*(shards or (library.db.path.parent / "shards",)), provider="cpu",
                                  **{"models": (str(library.model.path),), **options}):  # fmt: skip
-            told[type(event).__name__].append(library.below(event.path))
-    return {kind: sorted(paths) for kind, paths in told.items()}
+            events[type(event).__name__].append(library.below(event.path))
+    return {kind: sorted(paths) for kind, paths in events.items()}
 
 
-def test_a_merge_ends_in_the_rows_of_an_index_and_leaves_it_nothing_to_do(made, other):
-    told = merge(other)
-    assert (len(told["New"]), told["ReadFailed"]) == (26, ["broken.jpg"])
+def test_merge_writes_the_rows_of_an_index(made, other):
+    events = merge(other)
+    assert (len(events["New"]), events["ReadFailed"]) == (26, ["broken.jpg"])
     assert all_rows(other) == all_rows(made)
     assert other.index(decoders=Untouched) == made.index(decoders=Untouched)
 
 
-def test_a_merge_done_twice_changes_nothing(made, other):
+def test_repeated_merge_changes_nothing(made, other):
     merge(other)
     before = all_rows(other)
     assert set(merge(other)) == {"Unchanged", "ReadFailed"}
     assert all_rows(other) == before
 
 
-def test_a_merge_that_was_stopped_is_taken_up(made, other):
+def test_stopped_merge_is_completed_by_the_next(made, other):
     seen = []
     with Library(other.db.path) as whole:
         shards = other.db.path.parent / "shards"
@@ -76,28 +76,28 @@ def test_a_merge_that_was_stopped_is_taken_up(made, other):
     assert all_rows(other) == all_rows(made)
 
 
-def test_what_has_changed_since_is_dropped_and_the_next_index_looks_at_it(made, other):
+def test_merge_skips_changed_photos_and_the_next_index_scores_them(made, other):
     made.photo("001.png", "white")
     made.path("002.png").unlink()
     made.path("003.png").rename(made.path("moved.png"))
     assert merge(other)["ShardRowSkipped"] == ["001.png", "002.png", "003.png"]
-    told = other.index(decoders=InThisProcess)
-    assert told["New"] == ["001.png", "moved.png"]
+    events = other.index(decoders=InThisProcess)
+    assert events["New"] == ["001.png", "moved.png"]
 
 
-def test_photos_that_stand_elsewhere_here_come_by_another_root(made, tmp_path):
+def test_merge_maps_the_workers_root(made, tmp_path):
     away = tmp_path / "elsewhere"
     shutil.copytree(made.folder, away)
     library = made.another("other.db")
     library.folder = away
     with library.db:
-        told = merge(library, roots={str(made.folder): str(away)})
-        assert len(told["New"]) == 26
+        events = merge(library, roots={str(made.folder): str(away)})
+        assert len(events["New"]) == 26
         assert set(library.index(decoders=Untouched)) == {"Unchanged", "ReadFailed"}
 
 
-def test_a_shard_of_another_root_is_refused_before_anything_is_written(made, other):
-    with pytest.raises(InputError, match=f"a shard of {made.folder}, of which nothing was said; add --root"):
+def test_merge_refuses_an_unmapped_root_before_writing(made, other):
+    with pytest.raises(InputError, match=f"a shard of {made.folder}, which is not mapped; add --root"):
         merge(other, roots={"/srv": "/mnt"})
     made.folder.rename(made.folder.with_name("gone"))
     with pytest.raises(InputError, match="no such folder"):
@@ -106,39 +106,43 @@ def test_a_shard_of_another_root_is_refused_before_anything_is_written(made, oth
 
 
 @pytest.mark.parametrize("how", ["another model", "other tiles"])
-def test_what_another_model_saw_is_refused(made, other, tmp_path, how):
+def test_merge_refuses_another_model_or_tiles_before_writing(made, other, tmp_path, how):
     said = {"models": (str(write_toy(tmp_path / "new.onnx", toy_card(version="2"), scale=1 / 300)),)}
-    with pytest.raises(InputError, match=r"looked at by toy 1 \(\w{8}\), and here toy .* is asked; name the same"):
+    with pytest.raises(
+        InputError, match=r"scored by toy 1 \(\w{8}\), but the folder's models are toy .*; name the same"
+    ):
         merge(other, **(said if how == "another model" else {"tiles": 4}))
-    assert all_rows(other) == []
+    assert not any(other.rows().values()), "neither a root nor a model is left behind"
 
 
-def test_a_damaged_shard_among_others_is_refused_before_anything_is_written(made, other, tmp_path):
+def test_merge_refuses_a_damaged_shard_before_writing(made, other, tmp_path):
     names = sorted(os.listdir(tmp_path / "shards"))
     os.truncate(tmp_path / "shards" / names[-1], 200)
-    with pytest.raises(InputError, match=f"{names[-1]}: damaged, cut short, or no shard"):
+    with pytest.raises(InputError, match=f"{names[-1]}: damaged, cut short, or not a shard"):
         merge(other)
     assert all_rows(other) == []
 
 
-def test_a_folder_without_shards_and_one_that_is_not_there_are_told(made, other, tmp_path):
-    with pytest.raises(InputError, match="holds no shard"):
+def test_merge_names_empty_and_missing_folders(made, other, tmp_path):
+    with pytest.raises(InputError, match="contains no shards"):
         merge(other, tmp_path / "photos")
     with pytest.raises(InputError, match="no such folder of shards"):
         merge(other, tmp_path / "nowhere")
 
 
-def test_a_merge_waits_for_no_index_but_says_who_runs(made, other):
+def test_merge_names_the_run_that_holds_the_library(made, other):
     with only_one(other.db), pytest.raises(StoreError, match="is being indexed by"):
         merge(other)
 
 
-def test_what_is_excluded_here_stays_out(made, other):
+def test_merge_skips_excluded_photos(made, other):
     other.index("sub", decoders=InThisProcess, exclude=("00[0-4].png",))
     before = all_rows(other)
-    told = merge(other)
+    events = merge(other)
     assert len(before) == 1
-    assert [path for path in told["ShardRowSkipped"] if path.startswith("sub/")] == [f"sub/00{i}.png" for i in range(5)]
+    assert [path for path in events["ShardRowSkipped"] if path.startswith("sub/")] == [
+        f"sub/00{i}.png" for i in range(5)
+    ]
 
 
 # ---- as a person types it
@@ -149,18 +153,18 @@ def run(*arguments):
 
 
 @pytest.mark.option("merge --json", "merge --model", "merge --verbose")
-def test_the_command_counts_what_it_took_in(made, other, tmp_path):
+def test_merge_command_counts_rows(made, other, tmp_path):
     made.photo("001.png", "white")
     result = run("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--json", "-v")
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert (told["new"], told["unreadable"], told["dropped"]) == (25, 1, 1)
+    summary = json.loads(result.stdout)
+    assert (summary["new"], summary["unreadable"], summary["skipped_rows"]) == (25, 1, 1)
     assert f"{made.path('001.png')}: dropped: it has changed since" in result.stderr
     assert "1 row dropped: photos that have changed; the next index looks at them" in result.stderr
 
 
 @pytest.mark.option("merge --root")
-def test_the_command_maps_roots_and_says_what_it_was_not_told(made, tmp_path):
+def test_merge_command_maps_roots_and_refuses_wrong_pairs(made, tmp_path):
     made.folder.rename(tmp_path / "here")
     db = tmp_path / "new.db"
     options = ("--model", made.model.path, "--db", db)
@@ -173,9 +177,12 @@ def test_the_command_maps_roots_and_says_what_it_was_not_told(made, tmp_path):
 
 
 @pytest.mark.option("merge --quiet", "merge --tiles", "merge --provider")
-def test_the_command_says_nothing_or_refuses_other_tiles_and_unknown_providers(made, other, tmp_path):
+def test_merge_command_is_quiet_and_refuses_wrong_options(made, other, tmp_path):
     command = ("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path)
-    for option, said in (("--tiles", 4), "with 4 tiles is asked"), (("--provider", "abacus"), "no provider 'abacus'"):
+    for option, said in (
+        (("--tiles", 4), "with 4 tiles; name the same"),
+        (("--provider", "abacus"), "no provider 'abacus'"),
+    ):
         wrong = run(*command, *option)
         assert (wrong.exit_code, said in wrong.stderr) == (1, True)
     done = run(*command, "--quiet")
@@ -185,5 +192,5 @@ def test_the_command_says_nothing_or_refuses_other_tiles_and_unknown_providers(m
 @pytest.mark.parametrize(
     "options", [("--engine", "spark"), ("--address", "h:1"), ("--shards", "x"), ("--gpus-per-actor", 1)]
 )
-def test_an_engines_options_without_it_are_a_wrong_usage(made, options):
+def test_index_command_refuses_engine_options_without_an_engine(made, options):
     assert run("index", made.folder, "--db", made.db.path, *options).exit_code == 2

@@ -1,6 +1,6 @@
-"""Real Ray, on this machine: the rows of a plain index, through killed actors too; and a plain index that knows no Ray.
+"""Real Ray on this machine: it writes the rows of a plain index, and a plain index does without it.
 
-Starting Ray takes seconds: these tests are slow, and are left out where it is not installed.
+Starting Ray takes seconds: those tests are slow, and are skipped where it is not installed.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from library import InThisProcess, make
-from spread import all_rows, several
+from spread import all_rows, write_photos
 from toy import photo, write_toy
 
 from photosearch.errors import InputError
@@ -37,7 +37,7 @@ def start(library, db: Path, *more: object) -> subprocess.Popen[str]:
 
 
 def below(pid: int) -> dict[int, str]:
-    """The processes that descend from one, and what each calls itself."""
+    """The descendants of a process, with their command lines."""
     parents, names = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -52,7 +52,7 @@ def below(pid: int) -> dict[int, str]:
     return {one: names[one] for one in found if one in names}
 
 
-def test_a_plain_index_imports_no_ray(tmp_path):
+def test_plain_index_imports_no_ray(tmp_path):
     photo(tmp_path / "photos" / "red.png")
     command = f"index {tmp_path}/photos --model {write_toy(tmp_path / 'toy.onnx')} --db {tmp_path}/l.db --provider cpu"
     code = (
@@ -65,8 +65,8 @@ def test_a_plain_index_imports_no_ray(tmp_path):
 
 @pytest.mark.slow
 @needs_ray
-def test_ray_ends_in_the_rows_of_a_plain_index_though_an_actor_is_killed(library, tmp_path):
-    several(library, 60)
+def test_ray_writes_the_rows_of_a_plain_index_though_an_actor_is_killed(library, tmp_path):
+    write_photos(library, 60)
     library.path("broken.jpg").write_bytes(b"no photo")
     running = start(library, tmp_path / "ray.db", "--shards", tmp_path / "shards")
     deadline = time.monotonic() + 120
@@ -93,22 +93,24 @@ def test_ray_ends_in_the_rows_of_a_plain_index_though_an_actor_is_killed(library
 
 
 @needs_ray
-def test_a_cluster_that_does_not_answer_and_one_without_a_token_are_told_in_a_line(library, tmp_path, monkeypatch):
-    several(library, 1)
+def test_ray_names_a_missing_token_and_an_unreachable_cluster(library, tmp_path, monkeypatch):
+    write_photos(library, 1)
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
 
-    def told(address: str) -> str:
+    def read_error(address: str) -> str:
         running = start(library, tmp_path / "a.db", "--address", address, "--shards", tmp_path / "s")
         (line,) = running.communicate()[1].splitlines()
         assert running.returncode == 1
         return line
 
-    assert told("127.0.0.1:1").startswith("photosearch: 127.0.0.1:1: no token for this cluster; set RAY_AUTH_TOKEN")
+    assert read_error("127.0.0.1:1").startswith(
+        "photosearch: 127.0.0.1:1: no token for this cluster; set RAY_AUTH_TOKEN"
+    )
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
-    assert told("127.0.0.1:1").startswith("photosearch: 127.0.0.1:1: no Ray cluster answers there (")
-    assert told("nowhere").startswith("photosearch: nowhere: no address of a Ray cluster; give it as HOST:PORT")
+    assert read_error("127.0.0.1:1").startswith("photosearch: 127.0.0.1:1: no Ray cluster answers there (")
+    assert read_error("nowhere").startswith("photosearch: nowhere: not the address of a Ray cluster; give HOST:PORT")
 
 
 def make_like(library, path: Path):
@@ -124,7 +126,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_without_ray_it_is_said_how_to_get_it(tmp_path, monkeypatch):
+def test_engine_says_how_to_install_ray(tmp_path, monkeypatch):
     from photosearch.engines import ray
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -140,10 +142,10 @@ def test_without_ray_it_is_said_how_to_get_it(tmp_path, monkeypatch):
         ({"CPU": 16.0, "GPU": 1.0}, 4, 0.5, 2),
     ],
 )  # fmt: skip
-def test_a_machine_has_room_for_so_many_workers(node, cpus, gpus, n):
-    from photosearch.engines.ray import _fits
+def test_count_fitting_gives_the_workers_of_a_machine(node, cpus, gpus, n):
+    from photosearch.engines.ray import _count_fitting
 
-    assert _fits(node, cpus, gpus) == n
+    assert _count_fitting(node, cpus, gpus) == n
 
 
 @pytest.mark.parametrize(
@@ -154,13 +156,13 @@ def test_a_machine_has_room_for_so_many_workers(node, cpus, gpus, n):
     ],
     ids=str,
 )  # fmt: skip
-def test_a_worker_with_a_gpu_takes_its_part_of_the_cores(asked, size):
+def test_choose_size_gives_a_gpu_worker_its_share_of_cores(asked, size):
     from photosearch.engines.ray import RayOptions, choose_size
 
     assert choose_size([{"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}], RayOptions(**asked)) == size
 
 
-def test_a_cluster_without_room_for_a_worker_says_so():
+def test_choose_size_refuses_a_cluster_without_room():
     from photosearch.engines.ray import RayOptions, choose_size
 
     with pytest.raises(InputError, match="no machine of the cluster has 1 CPU and 1 GPU for a worker"):

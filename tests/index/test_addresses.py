@@ -1,6 +1,6 @@
-"""Photos in object storage: listed, read and found by their addresses, by this machine and by an engine's workers.
+"""Photos in object storage: listed, read and found by their addresses.
 
-fsspec's own storage in memory stands for a bucket; the same through a real S3 server is at the end, and slow.
+fsspec's storage in memory serves as a bucket; the last test uses a real S3 server, and is slow.
 """
 
 import json
@@ -49,10 +49,10 @@ def library(tmp_path):
 
 
 def index(library: Library, **options: object) -> dict[str, list[str]]:
-    told: dict[str, list[str]] = {}
+    events: dict[str, list[str]] = {}
     for event in library.events(ROOT, **{"decoders": InThisProcess, **options}):
-        told.setdefault(type(event).__name__, []).append(event.path)
-    return {kind: sorted(found) for kind, found in told.items()}
+        events.setdefault(type(event).__name__, []).append(event.path)
+    return {kind: sorted(found) for kind, found in events.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -60,13 +60,13 @@ def _paths(monkeypatch):
     monkeypatch.setattr(Library, "path", lambda self, name: Path(name) if "://" not in name else name)
 
 
-def test_what_is_an_address_and_what_a_path():
+def test_is_address_tells_addresses_from_paths():
     assert [remote.is_address(text) for text in ("s3://b/a", "gs://b", "/s3://b", "c:/a", "s3:///a", "a.jpg")] == [
         True, True, False, False, False, False,
     ]  # fmt: skip
 
 
-def test_a_buckets_photos_are_listed_with_size_and_date(bucket):
+def test_walk_lists_a_bucket_with_sizes_and_dates(bucket):
     folders = list(walk.walk(ROOT))
     assert [folder.path for folder in folders] == [ROOT, f"{ROOT}/2024"]
     found = {os.path.basename(p.path): p for folder in folders for p in folder.photos}
@@ -76,37 +76,37 @@ def test_a_buckets_photos_are_listed_with_size_and_date(bucket):
     assert folders[0].skipped == {".mp4": 1}
 
 
-def test_photos_at_addresses_are_indexed_and_found(bucket, library):
-    told = index(library)
-    assert told["New"] == [f"{ROOT}/2024/a b?#*[1].png", f"{ROOT}/2024/blue.png", f"{ROOT}/red.png"]
-    assert told["ReadFailed"] == [f"{ROOT}/broken.jpg", f"{ROOT}/empty.jpg"]
+def test_index_finds_photos_at_addresses(bucket, library):
+    events = index(library)
+    assert events["New"] == [f"{ROOT}/2024/a b?#*[1].png", f"{ROOT}/2024/blue.png", f"{ROOT}/red.png"]
+    assert events["ReadFailed"] == [f"{ROOT}/broken.jpg", f"{ROOT}/empty.jpg"]
     assert [found.path for found in library._found("red")] == [f"{ROOT}/red.png"]
     assert [root.root for root in list_roots(library.db)] == [ROOT]
     assert "New" not in index(library, decoders=Untouched)
 
 
-def test_what_changes_in_a_bucket_is_noticed(bucket, library):
+def test_index_notices_changes_in_a_bucket(bucket, library):
     index(library)
     bucket.mv(f"{ROOT}/red.png", f"{ROOT}/2024/rot.png")
     bucket.rm_file(f"{ROOT}/2024/blue.png")
-    told = index(library)
-    assert told["Moved"] == [f"{ROOT}/2024/rot.png"]
-    assert told["Removed"] == [f"{ROOT}/2024/blue.png"]
+    events = index(library)
+    assert events["Moved"] == [f"{ROOT}/2024/rot.png"]
+    assert events["Removed"] == [f"{ROOT}/2024/blue.png"]
 
 
-def test_a_bucket_that_does_not_answer_removes_nothing(bucket, library, monkeypatch):
+def test_index_removes_nothing_if_a_bucket_does_not_answer(bucket, library, monkeypatch):
     index(library)
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the network is down")
 
     monkeypatch.setattr(type(bucket), "ls", fail)
-    told = index(library)
-    assert told == {"ListFailed": [ROOT]}
+    events = index(library)
+    assert events == {"ListFailed": [ROOT]}
     assert read_counts(library.db)["photos"] == 5
 
 
-def test_what_looks_at_a_library_asks_no_network(bucket, library, monkeypatch):
+def test_reading_a_library_uses_no_network(bucket, library, monkeypatch):
     index(library)
     monkeypatch.setattr(remote, "_open", lambda protocol: pytest.fail("a network was asked"))
     paths = [found.path for found in library._found("red")]
@@ -115,7 +115,7 @@ def test_what_looks_at_a_library_asks_no_network(bucket, library, monkeypatch):
     assert is_present(root)
 
 
-def test_an_object_that_is_gone_or_too_long_is_told_like_a_file(bucket, monkeypatch):
+def test_read_reports_missing_and_too_large_objects_like_files(bucket, monkeypatch):
     with pytest.raises(decode.Unreadable) as gone:
         decode.read(f"{ROOT}/nowhere.jpg")
     assert (gone.value.reason, gone.value.transient) == ("no such file or directory", True)
@@ -126,18 +126,18 @@ def test_an_object_that_is_gone_or_too_long_is_told_like_a_file(bucket, monkeypa
     assert not long.value.transient
 
 
-def test_an_address_that_leads_nowhere_is_told_in_a_line(library):
+def test_index_reports_an_unusable_address_in_a_line(library):
     for address, line in {
         "memory://nowhere/photos": "memory://nowhere/photos: no such folder",
         "file://tmp/photos": "file://tmp/photos: give the path of a local folder, not an address",
         "nonsense://bucket": "nonsense://: fsspec can't read it: Protocol not known: nonsense",
     }.items():
-        with pytest.raises(InputError) as told:
+        with pytest.raises(InputError) as error:
             list(library.events(address))
-        assert str(told.value) == line
+        assert str(error.value) == line
 
 
-def test_dates_are_read_however_a_storage_spells_them():
+def test_mtime_is_read_in_all_spellings_of_storages():
     ns = remote._mtime_ns
     noon = datetime(2024, 1, 2, 12, tzinfo=UTC)
     assert ns({"LastModified": noon}) == ns({"mtime": noon.timestamp()}) == ns({"updated": "2024-01-02T12:00:00Z"})
@@ -172,7 +172,7 @@ def s3(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the server's libraries
-def test_photos_in_a_real_bucket_are_indexed_by_the_real_command(s3, tmp_path):
+def test_index_command_reads_a_real_bucket(s3, tmp_path):
     for name, colour in {"red.png": "red", "2024/blue.png": "blue"}.items():
         s3.pipe_file(f"s3://photos/{name}", photo(tmp_path / name, colour).read_bytes())
     s3.pipe_file("s3://photos/broken.jpg", b"no photo")

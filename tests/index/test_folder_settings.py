@@ -1,4 +1,4 @@
-"""How what is said of a folder adds up with what it remembers, and what that means in words."""
+"""How new settings of a folder combine with stored ones, and what they are in words."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +26,13 @@ def merge(said: FolderSettings, own: FolderSettings = OPEN, above: FolderSetting
     return merge_settings(own, own.over(above), said, known=known)
 
 
-def test_nothing_said_changes_nothing():
+def test_merge_settings_changes_nothing_without_new_ones():
     own = FolderSettings(("a", None), 4, ("*.png",), ("b.png",), True)
     assert merge(OPEN, own) == own
     assert merge(OPEN, above=own) == OPEN
 
 
-def test_tiles_and_links_are_replaced():
+def test_merge_settings_replaces_tiles_and_links():
     own = FolderSettings(tiles=4, follow_symlinks=True)
     assert merge(FolderSettings(tiles=9), own) == FolderSettings(tiles=9, follow_symlinks=True)
     assert merge(FolderSettings(follow_symlinks=False), own) == FolderSettings(tiles=4, follow_symlinks=False)
@@ -41,16 +41,16 @@ def test_tiles_and_links_are_replaced():
 @pytest.mark.parametrize(
     ("own", "above", "said", "known", "models"),
     [
-        (None, None, ("b",), True, (None, "b")),  # it was indexed by the library's own
+        (None, None, ("b",), True, (None, "b")),  # it was indexed by the default model
         (None, None, ("b",), False, ("b",)),
         (("a",), None, ("b",), True, ("a", "b")),
         (("a", "b"), None, ("b",), True, ("a", "b")),
         (None, ("a",), ("b",), False, ("a", "b")),
         (None, ("a",), ("a",), True, None),  # as the folder above has it
-        (None, None, (None,), True, None),  # the library's own is usual
+        (None, None, (None,), True, None),  # the default model is usual
     ],
 )
-def test_models_add_up(own, above, said, known, models):
+def test_merge_settings_adds_models(own, above, said, known, models):
     merged = merge(FolderSettings(said), FolderSettings(own), FolderSettings(above), known)
     assert merged == FolderSettings(models)
 
@@ -61,35 +61,35 @@ def test_models_add_up(own, above, said, known, models):
         # (excluded, included)
         ((None, None), (("*.png",), None), (("*.png",), None)),
         ((("*.png",), None), (("raw", "*.png"), None), (("*.png", "raw"), None)),
-        ((None, ("raw",)), (("raw",), None), (("raw",), None)),  # what was taken in is passed over now
-        ((("raw", "x"), None), (None, ("raw",)), (("x",), None)),  # and the other way round: nothing to override
+        ((None, ("raw",)), (("raw",), None), (("raw",), None)),  # included before, excluded now
+        ((("raw", "x"), None), (None, ("raw",)), (("x",), None)),  # the reverse: nothing to override
         ((None, None), (None, (".hidden",)), (None, (".hidden",))),
         ((None, (".hidden",)), (None, (".git",)), (None, (".hidden", ".git"))),
         ((("raw",), None), (("*.png",), ("raw",)), (("*.png",), None)),
     ],
 )
-def test_exclusions_and_inclusions_add_up_and_take_each_other_back(before, said, after):
+def test_merge_settings_adds_patterns_and_cancels_opposite_ones(before, said, after):
     def settings(pair: tuple[tuple[str, ...] | None, tuple[str, ...] | None]) -> FolderSettings:
         return FolderSettings(exclude=pair[0], include=pair[1])
 
     assert merge(settings(said), settings(before)) == settings(after)
-    below = merge(settings(said), above=settings(before))  # what the folder above says is taken over
+    below = merge(settings(said), above=settings(before))  # settings of the folder above are copied
     assert below.over(settings(before)) == settings(after).over(settings(before))
 
 
-def test_what_changed_is_told_in_a_few_words_and_nothing_else():
+def test_describe_change_names_only_what_changed():
     before = FolderSettings(tiles=4, exclude=("raw",))
     after = FolderSettings(("a", None), 9, ("raw",), follow_symlinks=True)
-    assert describe_change(before, after) == "models: a, the library's own, tiles: 9, links: followed"
+    assert describe_change(before, after) == "models: a, default, tiles: 9, links: followed"
     assert describe_change(after, after) == ""
     assert describe_settings(OPEN) == {
-        "models": "the library's own", "tiles": "as the model's card says", "excluded": "nothing more than usual",
-        "included": "nothing more than usual", "links": "passed over",
+        "models": "default", "tiles": "the model's default", "excluded": "nothing extra", "included": "nothing extra",
+        "links": "not followed",
     }  # fmt: skip
     assert describe_settings(FolderSettings(exclude=("a", "b"), include=("c",)))["excluded"] == "a, b"
 
 
-def test_a_walk_goes_by_them():
+def test_walk_options_follow_settings():
     assert to_walk_options(OPEN) == WalkOptions()
     said = FolderSettings(exclude=("a",), include=("b",), follow_symlinks=True)
     assert to_walk_options(said) == WalkOptions(("a",), ("b",), True)
@@ -112,17 +112,20 @@ def put(library: Library, folder: str, said: FolderSettings, **options: bool) ->
     return set_folder(library.db, str(library.path(folder)), said, cards.__getitem__, **options)
 
 
-def test_each_thing_that_is_said_takes_the_place_of_what_was_said_before(library: Library) -> None:
+def test_set_folder_replaces_each_setting(library: Library) -> None:
     put(library, "", FolderSettings(exclude=("a",), tiles=4))
-    told = put(library, "2019", FolderSettings(("toy", "other"), exclude=("b",)))
-    assert told.startswith("models: the library's own, other; tiles: 4; excluded: b; ")
-    assert put(library, "2019", FolderSettings(exclude=("c",))).startswith("models: the library's own, other; ")
+    described = put(library, "2019", FolderSettings(("toy", "other"), exclude=("b",)))
+    assert described.startswith("models: default, other; tiles: 4; excluded: b; ")
+    assert put(library, "2019", FolderSettings(exclude=("c",))).startswith("models: default, other; ")
     assert "excluded: a;" in put(library, "2019", OPEN, reset=True)
-    rows = {library.below(row["path"]): row["settings"] for row in describe_folders(library.db)}
-    assert rows == {"": {"exclude": ("a",), "tiles": 4}}
+    (report,) = describe_folders(library.db)
+    assert report.to_json() == {
+        "path": str(library.folder), "photos": 1, "unreadable": 0, "removed": 0, "excluded": 0, "there": True,
+        "settings": {"exclude": ("a",), "tiles": 4},
+    }  # fmt: skip
 
 
-def test_tiles_are_refused_that_a_model_is_not_calibrated_for(library: Library) -> None:
+def test_set_folder_refuses_tiles_that_a_model_lacks(library: Library) -> None:
     assert "tiles: 4" in put(library, "", FolderSettings(tiles=4))
     with pytest.raises(InputError, match="toy is not calibrated for 9 tiles"):
         put(library, "", FolderSettings(tiles=9))
@@ -130,7 +133,7 @@ def test_tiles_are_refused_that_a_model_is_not_calibrated_for(library: Library) 
         put(library, "", FolderSettings(("other",), tiles=4))
 
 
-def test_a_folder_that_no_root_holds_is_refused_with_those_that_are_known(library: Library) -> None:
+def test_set_folder_refuses_an_unknown_folder_and_lists_roots(library: Library) -> None:
     for folder in ("..", "nowhere"):
-        with pytest.raises(InputError, match=f"not in a folder that is known; known are {library.folder}"):
+        with pytest.raises(InputError, match=f"not in any indexed folder; indexed are {library.folder}"):
             put(library, folder, OPEN)

@@ -1,4 +1,4 @@
-"""The main path: what an index run makes of a folder, whatever happened there since the last one."""
+"""The main path: what an index run makes of a folder after all kinds of changes."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from library import Counting, InThisProcess, Library, Untouched, kept_decoders, 
 from toy import photo, toy_card, write_toy
 
 from photosearch.errors import InputError, ModelError, StoreError
-from photosearch.index import plan as planning
+from photosearch.index import scan as scanning
 from photosearch.index.events import (
     ListFailed,
     New,
@@ -47,8 +47,8 @@ def another_model(library: Library, name: str, card=None, **options) -> Counting
     return Counting(write_toy(library.folder.with_name(name), card, **options), provider="cpu", threads=1)
 
 
-def several(library: Library, n: int, folder: str = "") -> list[str]:
-    """Photos of n different contents; their names."""
+def write_photos(library: Library, n: int, folder: str = "") -> list[str]:
+    """Write n photos with different contents -> their names."""
     names = [os.path.join(folder, f"{i:02}.png") for i in range(n)]
     for i, name in enumerate(names):
         library.photo(name, size=(64, 48 + i))
@@ -58,7 +58,7 @@ def several(library: Library, n: int, folder: str = "") -> list[str]:
 # ---- new and unchanged
 
 
-def test_new_photos_are_scored_and_told(library):
+def test_index_scores_and_reports_new_photos(library):
     library.photo("red.png")
     library.photo("sub/blue.png", "blue")
     assert list(library.events()) == [
@@ -68,27 +68,27 @@ def test_new_photos_are_scored_and_told(library):
     assert (library.find("red"), library.find("blue"), library.find("green")) == (["red.png"], ["sub/blue.png"], [])
 
 
-def test_photos_of_every_format_are_found(library):
+def test_index_reads_photos_of_every_format(library):
     import pillow_heif
 
     pillow_heif.register_heif_opener()
     names = [f"a.{x}" for x in "jpg jpeg jfif png webp gif tif tiff bmp avif heic heif JPG".split()]
-    for i, name in enumerate(names):  # each of its own size, so that no two are the same bytes
+    for i, name in enumerate(names):  # each of its own size, so that no two have the same bytes
         library.photo(name, size=(64, 48 + i), format={"jfif": "JPEG", "heic": "HEIF", "heif": "HEIF"}.get(name[2:]))
     assert library.index() == {"New": sorted(names)}
     assert sorted(library.find("red and not green")) == sorted(names)
 
 
-def test_unchanged_photos_are_not_opened(library):
-    names = several(library, 2, "sub")
+def test_index_opens_no_unchanged_photo(library):
+    names = write_photos(library, 2, "sub")
     library.index()
     assert library.index(decoders=Untouched) == {"Unchanged": names}
     assert (library.model.scored(), library.scores()) == (2, dict.fromkeys(names, 1.0))
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 17])
-def test_any_number_of_photos_ends_in_the_same_rows_whatever_the_batch(library, n):
-    several(library, n)
+def test_index_writes_the_same_rows_for_any_batch_size(library, n):
+    write_photos(library, n)
     library.photo("broken.png").write_bytes(b"no photo")
     library.index(batch_size=1, workers=1)
     for batch_size, workers in ((7, 2), (8, 1), (None, 2)):
@@ -99,22 +99,22 @@ def test_any_number_of_photos_ends_in_the_same_rows_whatever_the_batch(library, 
     assert len(library.rows()["scores"]) == 3 * n
 
 
-def test_each_batch_is_committed_before_it_is_told(library):
-    several(library, 5)
-    told = 0
+def test_index_commits_each_batch_before_its_events(library):
+    write_photos(library, 5)
+    reported = 0
     with sqlite3.connect(library.db.path) as reader:
         for _ in library.events(batch_size=2):
-            told += 1
+            reported += 1
             (scored,) = reader.execute("SELECT count(*) FROM scores").fetchone()
             (stored,) = reader.execute("SELECT count(*) FROM photos").fetchone()
-            assert stored >= told
+            assert stored >= reported
             assert (scored, stored % 2) == (3 * stored, stored == 5)
     reader.close()
     assert library.model.batches == (2, 2, 1)
 
 
-def test_a_changed_photo_is_scored_again_and_only_it(library):
-    several(library, 3)
+def test_index_rescores_only_the_changed_photo(library):
+    write_photos(library, 3)
     library.index()
     library.model.scored()
     library.photo("01.png", "blue")
@@ -123,7 +123,7 @@ def test_a_changed_photo_is_scored_again_and_only_it(library):
     assert library.model.scored() == 1
 
 
-def test_a_photo_that_was_only_touched_is_read_and_not_scored_again(library):
+def test_index_does_not_rescore_a_touched_photo(library):
     path = library.photo("a.png")
     library.index()
     os.utime(path, ns=(0, 12345))
@@ -132,7 +132,7 @@ def test_a_photo_that_was_only_touched_is_read_and_not_scored_again(library):
     assert (library.model.scored(), library.scores()) == (1, {"a.png": 1.0})
 
 
-def test_other_content_of_the_same_size_and_date_is_read_again(library):
+def test_index_reads_a_replaced_photo_of_the_same_size_and_date(library):
     red = library.photo("a.bmp")
     blue = library.photo("b.bmp", "blue")
     os.utime(blue, ns=(0, red.stat().st_mtime_ns))
@@ -143,7 +143,7 @@ def test_other_content_of_the_same_size_and_date_is_read_again(library):
     assert (library.find("red"), library.find("blue")) == ([], ["a.bmp", "b.bmp"])
 
 
-def test_a_photo_that_was_turned_in_place_with_its_date_kept_is_read_again(library):
+def test_index_reads_a_photo_rotated_in_place_with_its_date_kept(library):
     from PIL import Image
 
     exif = Image.Exif()
@@ -159,15 +159,15 @@ def test_a_photo_that_was_turned_in_place_with_its_date_kept_is_read_again(libra
     assert library.db.rows("SELECT width, height FROM images ORDER BY id DESC LIMIT 1") == [(48, 64)]
 
 
-def test_the_date_of_the_shot_comes_along(library):
+def test_index_stores_the_date_taken_and_its_source(library):
     from PIL import Image
 
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2019:07:20 11:22:33"
     library.photo("dated.jpg", exif=exif)
-    library.photo("IMG-20180203-WA0001.jpg", exif=exif)  # what the photo says counts before its name
+    library.photo("IMG-20180203-WA0001.jpg", exif=exif)  # the date in the photo wins over the one in its name
     library.photo("IMG_20180203_101112.jpg")
-    os.utime(library.photo("20180203/undated.jpg"), ns=(0, 0))  # a folder's name is no date of a photo
+    os.utime(library.photo("20180203/undated.jpg"), ns=(0, 0))  # the name of a folder gives no date
     library.index()
     found = {library.below(f.path): f.taken for f in matching.find_matches(library.db, _is("red"), library.labels())}
     assert found["dated.jpg"] == found["IMG-20180203-WA0001.jpg"] == "2019-07-20T11:22:33"
@@ -175,7 +175,7 @@ def test_the_date_of_the_shot_comes_along(library):
     assert found["20180203/undated.jpg"] in ("1970-01-01T00:00:00", *(f"1969-12-31T{h}:00:00" for h in range(12, 24)))
 
 
-def test_a_content_that_comes_back_has_its_date_without_being_decoded(library):
+def test_index_restores_the_date_of_known_content_without_decoding(library):
     from PIL import Image
 
     exif = Image.Exif()
@@ -201,7 +201,7 @@ def _is(label):
 # ---- copies
 
 
-def test_a_content_is_scored_once_however_many_photos_have_it(library):
+def test_index_scores_copies_once(library):
     first = library.photo("a.png")
     for name in ("b.png", "c.png", "sub/d.png"):
         library.path(name).parent.mkdir(exist_ok=True)
@@ -214,7 +214,7 @@ def test_a_content_is_scored_once_however_many_photos_have_it(library):
     assert sorted(library.scores()) == ["b.png", "c.png", "sub/d.png"]
 
 
-def test_a_photo_whose_content_is_known_is_not_decoded(library):
+def test_index_decodes_no_copy_of_known_content(library):
     first = library.photo("a.png")
     library.index()
     shutil.copy(first, library.path("b.png"))
@@ -227,8 +227,8 @@ def test_a_photo_whose_content_is_known_is_not_decoded(library):
 # ---- moved
 
 
-def test_a_photo_that_moved_keeps_its_scores_and_its_truth_without_being_scored(library):
-    several(library, 4, "a")
+def test_moved_photo_keeps_scores_and_marks_without_rescoring(library):
+    write_photos(library, 4, "a")
     library.index()
     marks.put_marks(library.db, [("red", find_image_at(library.db, str(library.path("a/00.png"))), True)])
     library.model.scored()
@@ -244,34 +244,34 @@ def test_a_photo_that_moved_keeps_its_scores_and_its_truth_without_being_scored(
     assert read_counts(library.db)["removed"] == 0
 
 
-def test_a_folder_that_was_renamed_takes_its_photos_along(library):
-    several(library, 3, "2019/summer")
+def test_renamed_folder_keeps_its_photos(library):
+    write_photos(library, 3, "2019/summer")
     library.photo("other.png", "blue")
     library.index()
     library.path("2019").rename(library.path("2020"))
-    told = library.index()
-    assert told.keys() == {"Moved", "Unchanged"}
-    assert told["Moved"] == [(f"2019/summer/0{i}.png", f"2020/summer/0{i}.png") for i in range(3)]
+    events = library.index()
+    assert events.keys() == {"Moved", "Unchanged"}
+    assert events["Moved"] == [(f"2019/summer/0{i}.png", f"2020/summer/0{i}.png") for i in range(3)]
     assert library.model.scored() == 4
 
 
-def test_a_photo_that_moved_to_another_root_is_moved_in_either_order(library):
+def test_photo_moved_to_another_root_is_found_in_either_order(library):
     for name, goal, order in (("x", "y", ("x", "y")), ("y", "x", ("x", "y"))):
-        several(library, 3, name)
+        write_photos(library, 3, name)
         library.path(goal).mkdir(exist_ok=True)
         library.photo(f"{goal}/stays.png", "blue")
         library.index("x", "y")
         for i in range(2):
             library.path(f"{name}/0{i}.png").rename(library.path(f"{goal}/0{i}.png"))
-        told = library.index(*order)
-        assert told["Moved"] == [(f"{name}/0{i}.png", f"{goal}/0{i}.png") for i in range(2)]
-        assert "Removed" not in told
-        assert "RemovalRefused" not in told
+        events = library.index(*order)
+        assert events["Moved"] == [(f"{name}/0{i}.png", f"{goal}/0{i}.png") for i in range(2)]
+        assert "Removed" not in events
+        assert "RemovalRefused" not in events
         shutil.rmtree(library.path(goal))
         library.index("x", "y", prune=True)
 
 
-def test_photos_that_changed_places_keep_their_own_scores(library):
+def test_photos_with_swapped_names_keep_their_own_scores(library):
     for i, (name, colour) in enumerate((("a.png", "red"), ("b.png", "green"), ("c.png", "blue"))):
         os.utime(library.photo(name, colour), ns=(0, i))
     library.index()
@@ -288,7 +288,7 @@ def test_photos_that_changed_places_keep_their_own_scores(library):
     assert library.model.scored() == 0
 
 
-def test_a_photo_that_moved_over_another_takes_its_place(library):
+def test_photo_moved_over_another_replaces_it(library):
     library.photo("a.png", "red")
     library.photo("b.png", "blue")
     library.photo("c.png", "green")
@@ -298,7 +298,7 @@ def test_a_photo_that_moved_over_another_takes_its_place(library):
     assert (library.find("red"), library.find("blue"), read_counts(library.db)["photos"]) == (["b.png"], [], 2)
 
 
-def test_a_photo_that_was_touched_is_not_taken_for_a_copy_that_was_removed_long_ago(library):
+def test_touched_photo_is_not_mistaken_for_a_removed_copy(library):
     for name in ("a.png", "b.png", "c.png", "d.png"):
         library.photo(name, size=(64, 48 if name in "a.png b.png" else ord(name[0])))
     library.index()
@@ -310,9 +310,9 @@ def test_a_photo_that_was_touched_is_not_taken_for_a_copy_that_was_removed_long_
     assert library.index() == {"Moved": [("b.png", "e.png")], "Unchanged": ["c.png", "d.png"]}
 
 
-def test_a_copy_is_no_move_while_its_drive_is_away(library):
-    """Here the drive's mount point is an empty folder, and a backup of its photos is indexed meanwhile."""
-    several(library, 3, "drive")
+def test_copy_is_not_a_move_while_the_drive_is_away(library):
+    """The drive's mount point is missing, then an empty folder; a backup of its photos is indexed meanwhile."""
+    write_photos(library, 3, "drive")
     library.photo("drive/only.png", "blue")
     library.index("drive")
     shutil.copytree(library.path("drive"), library.path("backup"))
@@ -322,9 +322,9 @@ def test_a_copy_is_no_move_while_its_drive_is_away(library):
             library.path("drive").mkdir()
         shutil.rmtree(library.path("backup"))
         shutil.copytree(library.path("away"), library.path("backup"), ignore=shutil.ignore_patterns("00.png"))
-        told = library.index("backup", prune=True)
-        assert "Moved" not in told
-        assert "RootMoved" not in told
+        events = library.index("backup", prune=True)
+        assert "Moved" not in events
+        assert "RootMoved" not in events
     assert len(library.find("red", under=str(library.path("drive")))) == 3
     library.path("drive").rmdir()
     library.path("away").rename(library.path("drive"))
@@ -335,8 +335,8 @@ def test_a_copy_is_no_move_while_its_drive_is_away(library):
 # ---- roots
 
 
-def test_a_root_that_moved_is_one_change_and_no_photo_is_opened(library):
-    several(library, 5, "old/deep")
+def test_moved_root_changes_one_row_and_opens_no_photo(library):
+    write_photos(library, 5, "old/deep")
     library.index("old")
     before = library.rows()
     library.path("old").rename(library.path("new"))
@@ -355,20 +355,20 @@ def leave_link(library: Library, before: str, after: str) -> None:
 
 
 @pytest.mark.parametrize("named", ["home", "disk", "disk/home"])
-def test_a_root_that_moved_and_left_a_link_is_one_root_at_its_new_place(library, named):
-    names = several(library, 3, "home")
+def test_moved_root_with_a_link_left_behind_stays_one_root(library, named):
+    names = write_photos(library, 3, "home")
     library.index("home")
     marks.put_marks(library.db, [("red", find_image_at(library.db, str(library.path(names[0]))), True)])
     leave_link(library, "home", "disk/home")
-    told = library.index(named)
+    events = library.index(named)
     moved = [f"disk/{name}" for name in names]
-    assert told == {"RootMoved": [("home", "disk/home")], "Unchanged": moved}
+    assert events == {"RootMoved": [("home", "disk/home")], "Unchanged": moved}
     assert (library.find(), [library.below(t.path) for t in marks.list_marks(library.db)]) == (moved, moved[:1])
     assert (len(list_roots(library.db)), library.model.scored()) == (1, 3)
 
 
-def test_a_library_that_took_a_link_for_a_second_copy_is_mended_by_the_next_run(library):
-    names = several(library, 3, "home/deep")
+def test_next_run_repairs_a_root_that_a_link_duplicated(library):
+    names = write_photos(library, 3, "home/deep")
     library.index("home")
     shutil.copytree(library.path("home"), library.path("disk"))
     library.index("disk")
@@ -380,8 +380,8 @@ def test_a_library_that_took_a_link_for_a_second_copy_is_mended_by_the_next_run(
     assert (library.find(), [r.root for r in list_roots(library.db)]) == (moved, [str(library.path("disk"))])
 
 
-def test_a_root_that_only_a_dead_link_stands_for_keeps_its_photos(library):
-    names = several(library, 3, "home")
+def test_root_behind_a_dead_link_keeps_its_photos(library):
+    names = write_photos(library, 3, "home")
     library.index("home")
     leave_link(library, "home", "disk/home")
     library.path("disk").rename(library.path("unplugged"))
@@ -390,19 +390,19 @@ def test_a_root_that_only_a_dead_link_stands_for_keeps_its_photos(library):
 
 
 @pytest.mark.parametrize("order", [("home", "disk"), ("disk", "home"), ("disk",)])
-def test_a_folder_that_a_link_has_replaced_has_moved(library, order):
-    several(library, 2, "home/2019")
-    stays = several(library, 3, "home/2020")
+def test_folder_replaced_by_a_link_has_moved(library, order):
+    write_photos(library, 2, "home/2019")
+    stays = write_photos(library, 3, "home/2020")
     library.photo("disk/other.png", "blue")
     library.index("home", "disk")
     leave_link(library, "home/2019", "disk/2019")
-    told = library.index(*order)
-    assert told["Moved"] == [(f"home/2019/0{i}.png", f"disk/2019/0{i}.png") for i in range(2)]
+    events = library.index(*order)
+    assert events["Moved"] == [(f"home/2019/0{i}.png", f"disk/2019/0{i}.png") for i in range(2)]
     assert sorted(library.find()) == ["disk/2019/00.png", "disk/2019/01.png", *stays]
 
 
-def test_a_folder_whose_links_are_followed_stays_where_it_is_known(library):
-    several(library, 2, "home/2019")
+def test_folder_with_followed_links_has_not_moved(library):
+    write_photos(library, 2, "home/2019")
     library.index("home", follow_symlinks=True)
     leave_link(library, "home/2019", "disk/2019")
     library.photo("disk/other.png", "blue")
@@ -411,8 +411,8 @@ def test_a_folder_whose_links_are_followed_stays_where_it_is_known(library):
 
 
 @pytest.mark.parametrize("left", [None, "lost+found", ".DS_Store", "a link to other photos"])
-def test_a_drive_that_is_mounted_elsewhere_is_known_again_by_its_photos(library, left):
-    names = several(library, 3, "drive")
+def test_drive_mounted_elsewhere_is_recognised_by_its_photos(library, left):
+    names = write_photos(library, 3, "drive")
     library.index("drive")
     library.path("drive").rename(library.path("elsewhere"))
     library.path("drive").mkdir()
@@ -428,8 +428,8 @@ def test_a_drive_that_is_mounted_elsewhere_is_known_again_by_its_photos(library,
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_a_copy_that_lost_its_dates_is_known_by_its_content_once_the_old_disk_is_away(library, same):
-    names = several(library, 12, "old")
+def test_moved_root_without_dates_is_recognised_by_content(library, same):
+    names = write_photos(library, 12, "old")
     library.index("old")
     shutil.copytree(library.path("old"), library.path("new"))
     for name in names:
@@ -438,16 +438,16 @@ def test_a_copy_that_lost_its_dates_is_known_by_its_content_once_the_old_disk_is
             path.write_bytes(path.read_bytes()[:-1] + b"!")
         os.utime(path, ns=(0, 1))
     library.path("old").rename(library.path("away"))
-    told = library.index("new")
-    assert ("RootMoved" in told, len(list_roots(library.db))) == ((True, 1) if same else (False, 2))
+    events = library.index("new")
+    assert ("RootMoved" in events, len(list_roots(library.db))) == ((True, 1) if same else (False, 2))
     if same:
         assert (library.model.scored(), len(library.find())) == (12, 12)
 
 
-def test_forget_reaches_a_root_that_a_link_has_replaced(library):
+def test_forget_finds_a_root_replaced_by_a_link(library):
     from photosearch import Library as Whole
 
-    names = several(library, 2, "home")
+    names = write_photos(library, 2, "home")
     library.index("home")
     leave_link(library, "home", "disk/home")
     library.photo("disk/home/new.png", "blue")
@@ -457,17 +457,17 @@ def test_forget_reaches_a_root_that_a_link_has_replaced(library):
     assert library.path(names[0]).exists()
 
 
-def test_a_folder_with_other_photos_is_a_new_root_even_where_a_root_is_missing(library):
-    several(library, 5, "old")
+def test_folder_with_other_photos_is_a_new_root_though_one_is_missing(library):
+    write_photos(library, 5, "old")
     library.index("old")
     shutil.rmtree(library.path("old"))
-    several(library, 3, "new")
+    write_photos(library, 3, "new")
     assert library.index("new") == {"New": [f"new/0{i}.png" for i in range(3)]}
     assert len(list_roots(library.db)) == 2
 
 
-def test_a_root_that_moved_to_where_a_part_of_it_is_known_takes_that_part_in(library):
-    several(library, 4, "old/2024")
+def test_moved_root_takes_in_a_part_indexed_at_its_new_place(library):
+    write_photos(library, 4, "old/2024")
     library.index("old")
     library.path("old").rename(library.path("new"))
     library.index("new/2024")
@@ -477,8 +477,8 @@ def test_a_root_that_moved_to_where_a_part_of_it_is_known_takes_that_part_in(lib
     assert library.index("new/2024", "new") == {"Unchanged": [f"new/2024/0{i}.png" for i in range(4)]}
 
 
-def test_photos_that_moved_up_to_the_folder_above_their_root_are_followed(library):
-    several(library, 4, "x/pictures")
+def test_root_whose_photos_moved_up_a_folder_has_moved(library):
+    write_photos(library, 4, "x/pictures")
     library.index("x/pictures")
     for i in range(4):
         library.path(f"x/pictures/0{i}.png").rename(library.path(f"x/0{i}.png"))
@@ -486,17 +486,17 @@ def test_photos_that_moved_up_to_the_folder_above_their_root_are_followed(librar
     assert library.index("x") == {"RootMoved": [("x/pictures", "x")], "Unchanged": [f"x/0{i}.png" for i in range(4)]}
 
 
-def test_a_folder_around_known_roots_takes_them_in_without_opening_a_photo(library):
+def test_folder_around_roots_takes_them_in_without_opening_photos(library):
     for folder in ("a/b", "c"):
-        several(library, 2, folder)
+        write_photos(library, 2, folder)
         library.index(folder)
-    told = library.index(decoders=Untouched)
-    assert told == {"Unchanged": ["a/b/00.png", "a/b/01.png", "c/00.png", "c/01.png"]}
+    events = library.index(decoders=Untouched)
+    assert events == {"Unchanged": ["a/b/00.png", "a/b/01.png", "c/00.png", "c/01.png"]}
     assert [r.root for r in list_roots(library.db)] == [str(library.folder)]
 
 
-def test_a_folder_below_a_known_root_is_a_part_of_it(library):
-    names = several(library, 2, "a/b") + several(library, 1, "c")
+def test_folder_below_a_root_is_part_of_it(library):
+    names = write_photos(library, 2, "a/b") + write_photos(library, 1, "c")
     library.index()
     library.photo("a/b/new.png", "blue")
     library.photo("c/new.png", "green")
@@ -508,25 +508,25 @@ def test_a_folder_below_a_known_root_is_a_part_of_it(library):
     assert sorted(library.scores()) == ["a/b/01.png", "a/b/new.png", "c/00.png"]
 
 
-def test_a_folder_and_the_folder_around_it_may_be_named_in_one_run(library):
-    names = several(library, 4, "a/b")
+def test_index_accepts_a_folder_and_its_parent_in_one_run(library):
+    names = write_photos(library, 4, "a/b")
     library.index("a/b", "a", "a")
     library.path("a/b/00.png").unlink()
     assert library.index("a", "a/b") == {"Removed": ["a/b/00.png"], "Unchanged": names[1:]}
 
 
-def test_a_root_is_the_same_however_it_is_written(library, monkeypatch):
-    several(library, 2, "a")
+def test_root_is_the_same_for_all_spellings_of_its_path(library, monkeypatch):
+    write_photos(library, 2, "a")
     library.index("a")
     library.path("link").symlink_to(library.path("a"))
     monkeypatch.chdir(library.folder)
     for folder in (".", "a/", "./a/../a", "link"):
-        told = [type(e).__name__ for e in library.events(os.path.join("..", "photos", folder))]
-        assert told == ["Unchanged", "Unchanged"]
+        events = [type(e).__name__ for e in library.events(os.path.join("..", "photos", folder))]
+        assert events == ["Unchanged", "Unchanged"]
 
 
-def test_a_folder_that_is_nowhere_is_refused_before_anything_is_done(library):
-    several(library, 2, "a")
+def test_index_refuses_a_missing_folder_before_writing(library):
+    write_photos(library, 2, "a")
     with pytest.raises(InputError, match=r"b: no such folder"):
         library.index("a", "b")
     assert library.rows()["photos"] == []
@@ -537,11 +537,11 @@ def test_a_folder_that_is_nowhere_is_refused_before_anything_is_done(library):
             library.index(folder)
 
 
-# ---- gone
+# ---- missing
 
 
-def test_what_is_gone_is_marked_and_comes_back_without_being_scored(library):
-    names = several(library, 5)
+def test_removed_photo_returns_without_rescoring(library):
+    names = write_photos(library, 5)
     library.index()
     library.path("00.png").rename(library.folder.with_name("aside.png"))
     assert library.index() == {"Removed": ["00.png"], "Unchanged": names[1:]}
@@ -554,8 +554,8 @@ def test_what_is_gone_is_marked_and_comes_back_without_being_scored(library):
     assert library.model.scored() == 0
 
 
-def test_a_removed_photo_that_comes_back_changed_is_scored(library):
-    several(library, 5)
+def test_removed_photo_that_returns_changed_is_scored(library):
+    write_photos(library, 5)
     library.index()
     library.path("00.png").unlink()
     library.index()
@@ -564,18 +564,18 @@ def test_a_removed_photo_that_comes_back_changed_is_scored(library):
     assert library.find("blue") == ["00.png"]
 
 
-def test_a_folder_that_is_gone_takes_its_photos_with_it(library):
-    several(library, 2, "gone/deep")
-    stays = several(library, 3, "stays")
+def test_removed_folder_removes_its_photos(library):
+    write_photos(library, 2, "gone/deep")
+    stays = write_photos(library, 3, "stays")
     library.index()
     shutil.rmtree(library.path("gone"))
     assert library.index() == {"Removed": ["gone/deep/00.png", "gone/deep/01.png"], "Unchanged": stays}
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "more than half"])
-def test_a_root_that_lost_most_of_its_photos_keeps_them_all_until_told(library, how):
-    several(library, 3, "root/a")
-    several(library, 2, "root/b")
+def test_index_removes_most_photos_of_a_root_only_with_prune(library, how):
+    write_photos(library, 3, "root/a")
+    write_photos(library, 2, "root/b")
     library.index("root")
     shutil.rmtree(library.path("root" if how == "missing" else "root/a"))
     if how == "empty":
@@ -584,35 +584,35 @@ def test_a_root_that_lost_most_of_its_photos_keeps_them_all_until_told(library, 
     events = list(library.events("root"))
     assert events[-1] == RemovalRefused(str(library.path("root")), gone, 5)
     assert (read_counts(library.db)["removed"], len(library.scores())) == (0, 5)
-    told = library.index("root", prune=True)
-    assert len(told["Removed"]) == gone
+    pruned = library.index("root", prune=True)
+    assert len(pruned["Removed"]) == gone
     assert len(library.scores()) == 5 - gone
     assert "Removed" not in library.index("root")
 
 
-def test_a_root_that_lost_half_of_its_photos_is_believed(library):
-    several(library, 4)
+def test_index_removes_half_of_the_photos_without_prune(library):
+    write_photos(library, 4)
     library.index()
     for name in ("00.png", "01.png"):
         library.path(name).unlink()
     assert library.index() == {"Removed": ["00.png", "01.png"], "Unchanged": ["02.png", "03.png"]}
 
 
-def test_a_folder_that_can_not_be_looked_into_loses_nothing(as_nobody, monkeypatch):
+def test_folder_without_permission_keeps_its_photos(as_nobody, monkeypatch):
     monkeypatch.setattr("library.KEPT", [InThisProcess])
     library = make(as_nobody)
     with library.db:
-        several(library, 2, "a")
+        write_photos(library, 2, "a")
         library.photo("a/deep/x.png", "green")
-        several(library, 4, "b")
+        write_photos(library, 4, "b")
         library.index()
         library.path("a").chmod(0)
-        told = library.index()
-        assert told == {"ListFailed": ["a"], "Unchanged": [f"b/0{i}.png" for i in range(4)]}
+        events = library.index()
+        assert events == {"ListFailed": ["a"], "Unchanged": [f"b/0{i}.png" for i in range(4)]}
         assert ListFailed(str(library.path("a")), "Permission denied") in list(library.events())
         assert len(library.scores("green")) == 7
         library.path("a").chmod(0o400)  # now its names can be read, and nothing else
-        assert library.index() == {**told, "ListFailed": ["a", "a/deep"]}
+        assert library.index() == {**events, "ListFailed": ["a", "a/deep"]}
         assert len(library.scores()) == 7
         library.path("a").chmod(0o700)
         assert len(library.index()["Unchanged"]) == 7
@@ -621,7 +621,7 @@ def test_a_folder_that_can_not_be_looked_into_loses_nothing(as_nobody, monkeypat
 # ---- unreadable
 
 
-def test_an_unreadable_photo_is_recorded_and_not_opened_again_until_it_changes(library):
+def test_unreadable_photo_is_not_opened_again_until_it_changes(library):
     broken = library.photo("a.png")
     good = broken.read_bytes()
     same_stat(broken, b"no photo")
@@ -635,7 +635,7 @@ def test_an_unreadable_photo_is_recorded_and_not_opened_again_until_it_changes(l
     assert (list_unreadable(library.db), library.find("red")) == ([], ["a.png"])
 
 
-def test_an_unreadable_photo_is_opened_again_when_it_changes_or_by_force(library):
+def test_unreadable_photo_is_opened_again_with_force(library):
     for name in ("a.png", "b.png"):
         library.photo(name).write_bytes(b"no photo")
     assert library.index() == {"ReadFailed": ["a.png", "b.png"]}
@@ -644,7 +644,7 @@ def test_an_unreadable_photo_is_opened_again_when_it_changes_or_by_force(library
     assert library.index(force=True) == {"Rescored": ["a.png"], "ReadFailed": ["b.png"]}
 
 
-def test_a_photo_that_broke_is_not_found_and_is_again_once_it_is_mended(library):
+def test_broken_photo_is_found_again_once_repaired(library):
     path = library.photo("a.png")
     good = path.read_bytes()
     library.photo("b.png", "blue")
@@ -657,7 +657,7 @@ def test_a_photo_that_broke_is_not_found_and_is_again_once_it_is_mended(library)
     assert (library.scores(), library.model.scored()) == ({"a.png": 1.0, "b.png": 0.0}, 2)
 
 
-def test_a_reason_that_may_pass_is_tried_again_and_costs_no_score(as_nobody, monkeypatch):
+def test_transient_reason_is_retried_and_costs_no_score(as_nobody, monkeypatch):
     monkeypatch.setattr("library.KEPT", [InThisProcess])
     library = make(as_nobody)
     with library.db:
@@ -678,15 +678,15 @@ def test_a_reason_that_may_pass_is_tried_again_and_costs_no_score(as_nobody, mon
 # ---- models
 
 
-def test_force_opens_and_scores_everything_again(library):
-    names = several(library, 3)
+def test_force_rescores_everything(library):
+    names = write_photos(library, 3)
     library.index()
     library.path("00.png").write_bytes(b"no photo")
     assert library.index(force=True) == {"ReadFailed": ["00.png"], "Rescored": names[1:]}
     assert library.model.scored() == 5
 
 
-def test_a_batch_that_fails_costs_only_itself(library):
+def test_failed_batch_keeps_those_before_it(library):
     for i in range(6):
         library.photo(f"{i}.png", "white" if i == 3 else "black", size=(64, 48 + i))
     fails = another_model(library, "fails.onnx", scale=1 / 200)  # white is more than 1
@@ -698,8 +698,8 @@ def test_a_batch_that_fails_costs_only_itself(library):
     assert library.scores()["3.png"] == 1.0
 
 
-def test_a_new_version_replaces_scores_batch_by_batch_and_find_works_half_way(library):
-    names = several(library, 5)
+def test_new_version_replaces_scores_batch_by_batch(library):
+    names = write_photos(library, 5)
     library.index()
     newer = another_model(library, "newer.onnx", toy_card(version="2"), scale=1 / 510)
     run = library.events(model=newer, batch_size=2)
@@ -712,8 +712,8 @@ def test_a_new_version_replaces_scores_batch_by_batch_and_find_works_half_way(li
     assert len(library.rows()["scores"]) == 15
 
 
-def test_a_label_that_a_new_version_knows_no_more_goes_with_its_last_score(library):
-    names = several(library, 3)
+def test_label_unknown_to_a_new_version_goes_with_its_last_score(library):
+    names = write_photos(library, 3)
     library.index()
     newer = another_model(library, "newer.onnx", toy_card(version="2", labels=("red", "sea", "sky"), pooling={}))
     run = library.events(model=newer, batch_size=2)
@@ -725,8 +725,8 @@ def test_a_label_that_a_new_version_knows_no_more_goes_with_its_last_score(libra
     assert (library.find("red and not sea"), len(library.rows()["scores"])) == (names, 9)
 
 
-def test_a_new_version_that_fails_leaves_every_old_score(library):
-    names = several(library, 4)
+def test_failed_new_version_keeps_the_old_scores(library):
+    names = write_photos(library, 4)
     library.index()
     loud = another_model(library, "loud.onnx", toy_card(version="2"), scale=1 / 100)
     with pytest.raises(ModelError):
@@ -735,12 +735,12 @@ def test_a_new_version_that_fails_leaves_every_old_score(library):
     assert library.index() == {"Unchanged": names}
 
 
-def test_another_number_of_tiles_scores_again(library):
-    names = several(library, 2)
+def test_index_rescores_with_other_tiles(library):
+    names = write_photos(library, 2)
     library.index()
-    told = list(library.events(tiles=4))
-    assert told[0] == SettingsSaved(str(library.folder), "tiles: 4")
-    assert told[1:] == [Rescored(str(library.path(name)), "other tiles") for name in names]
+    events = list(library.events(tiles=4))
+    assert events[0] == SettingsSaved(str(library.folder), "tiles: 4")
+    assert events[1:] == [Rescored(str(library.path(name)), "other tiles") for name in names]
     assert library.index() == library.index(tiles=4) == {"Unchanged": names}
     assert library.model.scored() == 4
     assert library.scores() == dict.fromkeys(names, 1.0)
@@ -749,7 +749,7 @@ def test_another_number_of_tiles_scores_again(library):
     assert read_settings(library.db, list_roots(library.db)[0]).tiles == 4
 
 
-def test_scores_with_tiles_and_without_live_side_by_side_and_the_folder_says_which_answer(library):
+def test_index_activates_stored_scores_of_the_folders_tiles(library):
     from PIL import Image
 
     image = Image.new("RGB", (90, 90))
@@ -771,7 +771,7 @@ def test_scores_with_tiles_and_without_live_side_by_side_and_the_folder_says_whi
     assert library.scores() == {"a.png": plain, "b.png": 1.0, "c.png": plain}
 
 
-def test_the_card_says_how_many_tiles_are_looked_at(library):
+def test_index_uses_the_tiles_of_the_card(library):
     from PIL import Image
 
     image = Image.new("RGB", (90, 90))
@@ -785,8 +785,8 @@ def test_the_card_says_how_many_tiles_are_looked_at(library):
     assert 0.4 < library.scores()["a.png"] < 0.5  # 4 of 9 parts are red
 
 
-def test_models_of_different_names_keep_their_scores_side_by_side(library):
-    names = several(library, 2)
+def test_models_with_different_names_keep_separate_scores(library):
+    names = write_photos(library, 2)
     library.index()
     other = another_model(library, "other.onnx", toy_card(name="other", labels=("red", "sea", "sky"), pooling={}))
     assert library.index(model=other) == {"SettingsSaved": [""], "Rescored": names}
@@ -799,11 +799,11 @@ def test_models_of_different_names_keep_their_scores_side_by_side(library):
     assert len(library.rows()["scores"]) == 12
 
 
-# ---- what is looked at
+# ---- links, exclusions, names
 
 
-def test_links_are_followed_only_when_asked_and_loops_end(library):
-    names = several(library, 2, "a")
+def test_links_are_followed_only_with_the_option_and_loops_end(library):
+    names = write_photos(library, 2, "a")
     outside = library.folder.with_name("outside")
     photo(outside / "x.png", "blue")
     library.path("a/link").symlink_to(outside)
@@ -815,16 +815,16 @@ def test_links_are_followed_only_when_asked_and_loops_end(library):
     assert library.index() == {"Unchanged": [*names, "a/link/x.png"]}
 
 
-def test_excluded_folders_are_not_looked_into(library):
-    several(library, 2, "keep")
-    several(library, 2, "skip/deep")
-    several(library, 2, ".hidden")
+def test_index_does_not_enter_excluded_folders(library):
+    write_photos(library, 2, "keep")
+    write_photos(library, 2, "skip/deep")
+    write_photos(library, 2, ".hidden")
     assert library.index(exclude=["skip", ".*"]) == {"New": ["keep/00.png", "keep/01.png"]}
 
 
-def test_names_that_are_not_utf8_survive(library):
+def test_index_keeps_names_that_are_not_utf8(library):
     folder = os.fsdecode(b"f\xf6lder")
-    several(library, 2, folder)
+    write_photos(library, 2, folder)
     strange = os.fsdecode(b"\xff\xfe\n[b].png")
     library.photo(os.path.join(folder, strange), "blue")
     library.photo("źdźbło 🐦.png", "green")
@@ -844,45 +844,45 @@ def test_names_that_are_not_utf8_survive(library):
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 5, 8])
-def test_a_run_that_was_stopped_is_completed_by_the_next_in_the_same_rows(library, after):
-    several(library, 5, "a")
+def test_stopped_run_is_completed_by_the_next_with_the_same_rows(library, after):
+    write_photos(library, 5, "a")
     shutil.copytree(library.path("a"), library.path("b"))
     library.photo("b/broken.png").write_bytes(b"no photo")
-    several(library, 60, "c")  # far more than are under way at a time
+    write_photos(library, 60, "c")  # far more than are in flight at once
     undisturbed = library.another("undisturbed.db")
     with undisturbed.db:
         undisturbed.index(batch_size=2)
-        told = []
-        for event in library.events(batch_size=2, stop=lambda: len(told) >= after):
-            told.append(event)
-        assert after <= len(told) < 5 + 5 + 1 + 60
+        events = []
+        for event in library.events(batch_size=2, stop=lambda: len(events) >= after):
+            events.append(event)
+        assert after <= len(events) < 5 + 5 + 1 + 60
         library.index(batch_size=3)
         assert library.rows() == undisturbed.rows()
         assert read_last_run(library.db)["finished_at"] is not None
 
 
-def test_a_run_is_stopped_among_folders_without_photos_too(library, monkeypatch):
+def test_run_stops_among_folders_without_photos(library, monkeypatch):
     for i in range(20):
         library.path(f"{i:02}").mkdir()
-    looked, find = [], planning.walk
-    monkeypatch.setattr(planning, "walk", lambda *a, **k: (looked.append(f) or f for f in find(*a, **k)))
+    looked, find = [], scanning.walk
+    monkeypatch.setattr(scanning, "walk", lambda *a, **k: (looked.append(f) or f for f in find(*a, **k)))
     assert library.index(stop=lambda: len(looked) >= 5) == {}
     assert len(looked) == 5
 
 
-def test_a_run_that_was_stopped_removes_nothing(library):
-    several(library, 5)
+def test_stopped_run_removes_nothing(library):
+    write_photos(library, 5)
     library.index()
     library.path("00.png").unlink()
-    told = []
-    for event in library.events(stop=lambda: len(told) >= 2):
-        told.append(event)
+    events = []
+    for event in library.events(stop=lambda: len(events) >= 2):
+        events.append(event)
     assert read_counts(library.db)["removed"] == 0
     assert library.index()["Removed"] == ["00.png"]
 
 
-def test_a_run_that_is_dropped_keeps_its_batches_and_the_next_completes_it(library):
-    names = several(library, 7)
+def test_abandoned_run_keeps_its_batches(library):
+    names = write_photos(library, 7)
     run = library.events(batch_size=2)
     next(run)
     run.close()
@@ -890,17 +890,19 @@ def test_a_run_that_is_dropped_keeps_its_batches_and_the_next_completes_it(libra
     assert library.index() == {"New": names[2:], "Unchanged": names[:2]}
 
 
-def test_a_finished_run_leaves_what_it_counted(library):
-    several(library, 3)
+def test_finished_run_stores_its_summary(library):
+    write_photos(library, 3)
     library.photo("broken.png").write_bytes(b"no photo")
     library.index()
     last = read_last_run(library.db)
     assert (last["pid"], last["provider"], last["finished_at"] is not None) == (os.getpid(), "cpu", True)
-    assert last["summary"] == {"New": 3, "ReadFailed": 1, "stopped": False}
+    counted = {name: n for name, n in last["summary"].items() if n}
+    assert counted == {"new": 3, "unreadable": 1}
+    assert last["summary"]["stopped"] is False
 
 
-def test_only_one_run_at_a_time_may_hold_a_library(library):
-    several(library, 3)
+def test_only_one_run_at_a_time_holds_a_library(library):
+    write_photos(library, 3)
     held = rf"is being indexed by process {os.getpid()} on .* since .*; wait for it, or use another --db"
     with only_one(library.db), Database(library.db.path) as second:
         run = library.events(batch_size=1)

@@ -1,4 +1,4 @@
-"""What went, came back, or turned into something else; what a run that was stopped says and leaves alone."""
+"""Photos and folders that are missing, returned or became something else; runs that were stopped."""
 
 import os
 import shutil
@@ -27,15 +27,15 @@ def library(tmp_path: Path) -> Iterator[Library]:
         yield made
 
 
-def several(library: Library, n: int, folder: str) -> list[str]:
+def write_photos(library: Library, n: int, folder: str) -> list[str]:
     names = [os.path.join(folder, f"{i:02}.png") for i in range(n)]
     for i, name in enumerate(names):
         library.photo(name, size=(64, 48 + i))
     return names
 
 
-def test_a_copy_of_a_root_that_still_stands_is_a_second_root(library: Library) -> None:
-    names = several(library, 3, "old")
+def test_copy_of_a_present_root_is_a_second_root(library: Library) -> None:
+    names = write_photos(library, 3, "old")
     library.index("old")
     shutil.copytree(library.path("old"), library.path("new"))
     assert library.index("new") == {"New": [name.replace("old", "new") for name in names]}
@@ -43,9 +43,9 @@ def test_a_copy_of_a_root_that_still_stands_is_a_second_root(library: Library) -
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_a_moved_root_of_many_photos_is_known_by_a_few_from_all_over_it(library: Library, same: bool) -> None:
-    """More than are looked at; in the other case only those in front are the same."""
-    names = several(library, 70, "old")
+def test_large_moved_root_is_recognised_by_a_sample_of_all_of_it(library: Library, same: bool) -> None:
+    """There are more photos than are sampled; in the other case only the first ones are the same."""
+    names = write_photos(library, 70, "old")
     library.index("old")
     library.path("old").rename(library.path("new"))
     for name in [] if same else names[20:]:
@@ -53,39 +53,39 @@ def test_a_moved_root_of_many_photos_is_known_by_a_few_from_all_over_it(library:
     assert ("RootMoved" in library.index("new")) is same
 
 
-def test_a_photo_that_moved_out_of_a_folder_that_is_a_file_now_has_moved(library: Library) -> None:
-    several(library, 2, "a")
-    several(library, 4, "b")
+def test_photo_moved_out_of_a_folder_that_became_a_file_has_moved(library: Library) -> None:
+    write_photos(library, 2, "a")
+    write_photos(library, 4, "b")
     library.photo("a/red.png", "blue")
     library.index()
     library.path("a/red.png").rename(library.path("b/blue.png"))
     shutil.rmtree(library.path("a"))
     library.path("a").write_bytes(b"a file")
-    told = library.index()
-    assert (told["Moved"], told["Removed"]) == ([("a/red.png", "b/blue.png")], ["a/00.png", "a/01.png"])
+    events = library.index()
+    assert (events["Moved"], events["Removed"]) == ([("a/red.png", "b/blue.png")], ["a/00.png", "a/01.png"])
 
 
-def test_a_broken_photo_that_was_excluded_and_came_back_is_tried_again(library: Library) -> None:
+def test_unreadable_photo_is_retried_after_it_was_excluded(library: Library) -> None:
     library.photo("a.png")
     library.photo("broken.jpg").write_bytes(b"no photo")
     library.index()
     library.index(exclude=("broken.jpg",))
     assert read_counts(library.db)["excluded"] == 1
-    told = list(library.events(include=("broken.jpg",)))
-    assert ReadFailed(str(library.path("broken.jpg")), "not a photo in a known format") in told
+    events = list(library.events(include=("broken.jpg",)))
+    assert ReadFailed(str(library.path("broken.jpg")), "not a photo in a known format") in events
     assert [read_counts(library.db)[k] for k in ("unreadable", "excluded")] == [1, 0]
 
 
-def test_a_run_that_was_stopped_says_so_and_removes_nothing_of_the_folders_that_it_never_reached(
+def test_stopped_run_removes_nothing_of_folders_it_did_not_reach(
     library: Library,
 ) -> None:
-    several(library, 3, "a")
-    several(library, 3, "b")
+    write_photos(library, 3, "a")
+    write_photos(library, 3, "b")
     library.index()
     library.path("b/00.png").unlink()
-    told: list[object] = []
-    for event in library.events(prune=True, stop=lambda: len(told) >= 1):
-        told.append(event)
+    events: list[object] = []
+    for event in library.events(prune=True, stop=lambda: len(events) >= 1):
+        events.append(event)
     assert read_counts(library.db)["removed"] == 0
     last = read_last_run(library.db)
     assert last is not None
@@ -93,11 +93,11 @@ def test_a_run_that_was_stopped_says_so_and_removes_nothing_of_the_folders_that_
     assert library.index(decoders=Untouched)["Removed"] == ["b/00.png"]
 
 
-def test_a_folder_below_a_root_that_is_named_and_is_gone_loses_its_photos_where_that_is_believed(
+def test_named_missing_folder_below_a_root_is_removed_with_prune(
     library: Library,
 ) -> None:
-    several(library, 3, "a")
-    names = several(library, 2, "b")
+    write_photos(library, 3, "a")
+    names = write_photos(library, 2, "b")
     library.index()
     shutil.rmtree(library.path("b"))
     assert library.index("b") == {"RemovalRefused": ["b"]}

@@ -1,0 +1,153 @@
+"""The photos below a folder, compared with what the library knows of them. No photo is opened.
+
+A file is unchanged if its size, its dates and its inode are what they were. Where only its inode or the date of its
+last change of status differs, it is read and hashed; the same content is not scored again.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from photosearch.index.events import Event, FilesSkipped, ListFailed, ReadFailed, Unchanged
+from photosearch.index.infer import Scorer
+from photosearch.library.database import Database, is_below
+from photosearch.library.folders import Scope, put_folder
+from photosearch.library.photos import FileRecord, StoredPhoto, read_folder
+from photosearch.photos import remote
+from photosearch.photos.dates import date_in_name
+from photosearch.photos.walk import Exclusions, Photo, WalkOptions, walk
+
+
+@dataclass(frozen=True, slots=True)
+class PendingPhoto:
+    """A photo that must be opened. known: what the library knows of the file. scorers: that must have scored it.
+
+    reason: of the Rescored event, if the content turns out to be unchanged and is scored all the same.
+    """
+
+    photo: Photo
+    folder_id: int
+    known: StoredPhoto | None
+    scorers: tuple[Scorer, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookkeepingUpdate:
+    """What to write about a photo that need not be opened.
+
+    touched: its dates or its inode differ. returned: it was removed or excluded. inactive: scorers whose scores are
+    stored and must become the active ones.
+    """
+
+    photo: Photo
+    known: StoredPhoto
+    touched: bool
+    returned: bool
+    inactive: tuple[Scorer, ...]
+
+
+@dataclass(slots=True)
+class FolderScan:
+    """One walk over a folder and what lies below it, and what it has found so far.
+
+    scorer_ids: the scorers that the folder asks for, with their ids in the library. reasons: why each of them scores a
+    photo that is known already. apart: folders below that are scanned on their own. known_before: the photos that the
+    library knew here when the run began.
+    """
+
+    scope: Scope
+    scorer_ids: Mapping[Scorer, int]
+    reasons: Mapping[Scorer, str]
+    options: WalkOptions
+    apart: tuple[str, ...]
+    known_before: int
+    exclusions: Exclusions
+    missing: list[tuple[int, str]] = field(default_factory=list)  # (photo id, path): not in its folder, which was read
+    visited: set[int] = field(default_factory=set)  # ids of the folders that were listed
+    unlisted: list[str] = field(default_factory=list)  # folders that could not be listed, or not completely
+    scorers: tuple[Scorer, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scorers = tuple(self.scorer_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """force: open and score everything again. retry: open unreadable photos again."""
+
+    force: bool = False
+    retry: bool = False
+
+
+def scan_folder(
+    db: Database, scan: FolderScan, options: ScanOptions, stop: Callable[[], bool]
+) -> Iterator[PendingPhoto | BookkeepingUpdate | Event]:
+    """Walk a folder; yield the photos to open, what to write of others, and events for those that need neither."""
+    for folder in walk(scan.scope.path, scan.options, root=scan.scope.root, exclusions=scan.exclusions):
+        if stop():
+            return
+        if any(folder.path == apart or is_below(folder.path, apart) for apart in scan.apart):
+            continue
+        if folder.reason is not None and is_missing(folder.path):
+            continue  # it is gone with all its photos: see Committer.remove
+        if folder.reason is not None:
+            scan.unlisted.append(folder.path)
+            yield ListFailed(folder.path, folder.reason)
+        if folder.skipped:
+            yield FilesSkipped(folder.path, folder.skipped)
+        known = read_folder(db, scan.scope, folder.path, list(scan.scorer_ids.values()))
+        if not known and not folder.photos:
+            continue
+        folder_id = put_folder(db, scan.scope, folder.path)
+        scan.visited.add(folder_id)
+        for photo in folder.photos:
+            if stop():
+                return
+            yield compare_photo(photo, folder_id, known.pop(os.path.basename(photo.path), None), scan, options)
+        if folder.reason is None:
+            scan.missing += [(k.photo_id, os.path.join(folder.path, name)) for name, k in known.items() if not k.gone]
+
+
+def compare_photo(
+    photo: Photo, folder_id: int, known: StoredPhoto | None, scan: FolderScan, options: ScanOptions
+) -> PendingPhoto | BookkeepingUpdate | Event:
+    """What to do about one photo, by what the library knows of its file."""
+    if known is None or (known.size_bytes, known.mtime_ns) != (photo.size_bytes, photo.mtime_ns):
+        return PendingPhoto(photo, folder_id, known, scan.scorers, "")
+    if options.force:
+        return PendingPhoto(photo, folder_id, known, scan.scorers, "forced")
+    differs = (known.ctime_ns and known.ctime_ns != photo.ctime_ns) or (known.inode and known.inode != photo.inode)
+    if known.reason is not None:
+        if options.retry or known.passing or known.gone or differs:
+            return PendingPhoto(photo, folder_id, known, scan.scorers, "")
+        return ReadFailed(photo.path, known.reason, remembered=True)
+    unscored = [scorer for scorer, scorer_id in scan.scorer_ids.items() if scorer_id not in known.readings]
+    if unscored:
+        return PendingPhoto(photo, folder_id, known, scan.scorers, scan.reasons[unscored[0]])
+    if differs:
+        return PendingPhoto(photo, folder_id, known, scan.scorers, "")
+    inactive = tuple(scorer for scorer, scorer_id in scan.scorer_ids.items() if not known.readings[scorer_id])
+    touched = (known.ctime_ns, known.inode) != (photo.ctime_ns, photo.inode)
+    if known.gone or inactive or touched:
+        return BookkeepingUpdate(photo, known, touched, known.gone is not None, inactive)
+    return Unchanged(photo.path)
+
+
+def to_record(photo: Photo) -> FileRecord:
+    """What the library stores of a photo's file, except its path."""
+    named = date_in_name(os.path.basename(photo.path))
+    return FileRecord(photo.size_bytes, photo.mtime_ns, photo.ctime_ns, photo.device, photo.inode, named)
+
+
+def is_missing(path: str) -> bool:
+    """Whether the path does not exist. False in a folder that may not be entered: there nobody knows."""
+    if remote.is_address(path):
+        return remote.exists(path) is False
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
