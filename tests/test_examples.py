@@ -50,7 +50,7 @@ def pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     bird is red, dog is green, cat is blue. The model that the guide pulls is there already.
     """
     add_default(folder, monkeypatch, ("bird", "dog", "cat"))
-    card = sight_card(name="openclip-b32-256", labels=("bird", "dog", "cat"))
+    card = sight_card(name="openclip-b32-256", labels=("bird", "dog", "cat"), pooling={})
     write_toy(folder / "models" / "openclip-b32-256.onnx", card)
     home = folder / "Pictures"
     for i, name in enumerate(("a", "b", "holiday", "crowd", "Italy/2023")):
