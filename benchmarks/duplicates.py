@@ -166,7 +166,7 @@ def look(files: Sequence[bytes]) -> tuple[Any, Any]:
 
 def embed(views: Any) -> Any:
     """[N, 1, size, size, 3] -> unit vectors [N, D] of the model that is the default."""
-    return load_model().look(views).vectors
+    return load_model().predict(views).vectors
 
 
 def time_fingerprint(paths: Sequence[Path]) -> float:

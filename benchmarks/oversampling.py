@@ -49,7 +49,7 @@ def measure_oversampling(
     rows = []
     for name, model in loaded.items():
         column, threshold = model.card.labels.index(LABEL), model.card.threshold(LABEL)
-        scores = {k: model.score_views(np.stack(views[name, k]))[:, column] for k in OVERSAMPLES}
+        scores = {k: model.predict(np.stack(views[name, k])).scores[:, column] for k in OVERSAMPLES}
         for k in OVERSAMPLES:
             compared = _compare_scores(scores[k], scores["whole"], birds, threshold)
             rows.append({"model": name, "decoded": k, "core_ms": 1000 * seconds[name, k] / len(chosen), **compared})

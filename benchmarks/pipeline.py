@@ -102,7 +102,7 @@ def profile_index(paths: list[Path], model_path: Path, index: Cost) -> list[Figu
         "hash it": _measure_core_ms(lambda: [decode.content_hash(data) for data in files], len(paths)),
         "decode it at 1/8 scale (the floor)": floor,
         "EXIF, a larger scale where the network needs it, rotate, resize": decoding - floor,
-        "the network": _measure_core_ms(lambda: model.look(views), len(paths)),
+        "the network": _measure_core_ms(lambda: model.predict(views), len(paths)),
     }
     stages["start the children, pipes, walk, database"] = index.core_ms - sum(stages.values())
     return [{"stage": stage, "core_ms": ms, "share": ms / index.core_ms} for stage, ms in stages.items()]

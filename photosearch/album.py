@@ -1,8 +1,8 @@
-"""An album of what was found: copies of the photos, or links to them, in a folder of the user's choice.
+"""Albums: copies of photos, or links to them, in a folder of the user's choice.
 
-Nothing is overwritten, ever: two photos of one name stand side by side as `a.jpg` and `a (2).jpg`, and a photo
-that the folder already holds, as the same link or byte for byte, is left alone, so that the same command twice
-changes nothing. A copy appears whole or not at all. A photo that is not there costs only itself.
+Nothing is ever overwritten: two photos with the same name become `a.jpg` and `a (2).jpg`, and a photo that the folder
+already contains, as the same link or byte for byte, is skipped, so that running a command twice changes nothing. A copy
+appears whole or not at all. A missing photo is reported, and the others are done.
 """
 
 import errno
@@ -16,21 +16,21 @@ from pathlib import Path
 from photosearch import atomic
 from photosearch.errors import InputError
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of the album's disk, whichever file the system names
+ALBUM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of its disk, whichever file the error names
 
 
 @dataclass(frozen=True, slots=True)
 class AlbumResult:
-    """made: copies or links. there: photos that the folder held already. missing: (photo, why it can't be read)."""
+    """made: new copies or links. existing: photos already in the folder. missing: (photo, why it can't be read)."""
 
     made: int
-    there: int
+    existing: int
     missing: tuple[tuple[str, str], ...] = ()
 
 
 def copy_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
-    """Dates come along. Raises InputError where the folder can't be written; what was copied before stays."""
-    return _fill(folder, paths, _copy, lambda photo, there: filecmp.cmp(photo, there, shallow=False))
+    """Copy photos, with their dates. Raises InputError if the folder can't be written; earlier copies stay."""
+    return _fill(folder, paths, _copy, lambda photo, existing: filecmp.cmp(photo, existing, shallow=False))
 
 
 def link_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
@@ -39,43 +39,43 @@ def link_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
 
 
 def _fill(
-    folder: str | Path, paths: Iterable[str], put: Callable[[str, str], object], same: Callable[[str, str], bool]
+    folder: str | Path, paths: Iterable[str], add: Callable[[str, str], object], is_same: Callable[[str, str], bool]
 ) -> AlbumResult:
-    made = there = 0
+    made = existing = 0
     missing: list[tuple[str, str]] = []
     try:
         os.makedirs(folder, exist_ok=True)
         for photo in paths:
             try:
-                os.stat(photo)  # a link would be made to nothing too
-                place = _free_place(folder, photo, same)
-                if place is not None:
-                    put(photo, place)
+                os.stat(photo)  # os.symlink would make a broken link
+                target = _find_free_path(folder, photo, is_same)
+                if target is not None:
+                    add(photo, target)
             except OSError as error:
-                if error.filename != photo or error.errno in FULL:
+                if error.filename != photo or error.errno in ALBUM_ERRORS:
                     raise
                 missing.append((photo, error.strerror or str(error)))
             else:
-                there += place is None
-                made += place is not None
+                existing += target is None
+                made += target is not None
     except OSError as error:
         raise InputError(f"{error.filename or folder}: {error.strerror or error}; {made} photos done before") from None
-    return AlbumResult(made, there, tuple(missing))
+    return AlbumResult(made, existing, tuple(missing))
 
 
-def _free_place(folder: str | Path, photo: str, same: Callable[[str, str], bool]) -> str | None:
-    """Where in the folder this photo goes, or None where it is there already."""
+def _find_free_path(folder: str | Path, photo: str, is_same: Callable[[str, str], bool]) -> str | None:
+    """The photo's path in the folder, or None if it is there already."""
     stem, suffix = os.path.splitext(os.path.basename(photo))
     number = 1
     while True:
-        place = os.path.join(folder, f"{stem}{suffix}" if number == 1 else f"{stem} ({number}){suffix}")
-        if not os.path.lexists(place):
-            return place
-        if os.path.exists(place) and same(photo, place):
+        path = os.path.join(folder, f"{stem}{suffix}" if number == 1 else f"{stem} ({number}){suffix}")
+        if not os.path.lexists(path):
+            return path
+        if os.path.exists(path) and is_same(photo, path):
             return None
         number += 1
 
 
-def _copy(photo: str, place: str) -> None:
-    with atomic.write_file(place, mode=0o600, overwrite=False) as part:
+def _copy(photo: str, target: str) -> None:
+    with atomic.write_file(target, mode=0o600, overwrite=False) as part:
         shutil.copy2(photo, part)

@@ -1,4 +1,4 @@
-"""Does it work here, and how fast: one batch through each part, on a picture that is made on the spot.
+"""Checks that everything works on this machine, and how fast: each part is timed on a generated image.
 
 Touches neither the user's photos nor the user's library.
 """
@@ -34,7 +34,7 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """milliseconds: for one photo, the median of what was timed; None where nothing was."""
+    """milliseconds: for one photo, the median of several runs; None if it failed."""
 
     name: str
     works: bool
@@ -43,24 +43,24 @@ class Check:
 
 
 def examine(model_path: Path, providers: Sequence[str]) -> Iterator[Check]:
-    """Decoding, each provider that is asked for, storing; as they are done."""
+    """Check decoding, each of the providers, and storing; yield each result at once."""
     size = Model(model_path, provider="cpu").card.input_size
     with tempfile.TemporaryDirectory() as folder:
-        yield _decoding(Path(folder), size)
+        yield _check_decoding(Path(folder), size)
         for name in providers:
-            yield _provider(model_path, name)
-        yield _storing(Path(folder), model_path)
+            yield _check_provider(model_path, name)
+        yield _check_storing(Path(folder), model_path)
 
 
-def _decoding(folder: Path, size: int) -> Check:
+def _check_decoding(folder: Path, size: int) -> Check:
     path = folder / "12mp.jpg"
-    path.write_bytes(_picture())
+    path.write_bytes(_make_jpeg())
     status = path.stat()
     photo = Photo(str(path), status.st_size, status.st_mtime_ns)
     decoders = DecoderPool(1, DecodeOptions((decode.ViewSpec(size),)))
     try:
         decoders.open(photo, lambda _: (0,))  # starts the child
-        milliseconds = _median_ms(lambda: decoders.open(photo, lambda _: (0,)))
+        milliseconds = _time_ms(lambda: decoders.open(photo, lambda _: (0,)))
     except decode.Unreadable as error:
         return Check("decoding", False, error.reason)
     finally:
@@ -68,20 +68,20 @@ def _decoding(folder: Path, size: int) -> Check:
     return Check("decoding", True, f"a 12-megapixel JPEG, one of {os.cpu_count()} cores", milliseconds)
 
 
-def _provider(model_path: Path, name: str) -> Check:
+def _check_provider(model_path: Path, name: str) -> Check:
     try:
         model = Model(model_path, provider=name)
         size = model.card.input_size
         batch = np.zeros((BATCH, 1, size, size, 3), np.uint8)
-        milliseconds = _median_ms(lambda: model.look(batch)) / BATCH
+        milliseconds = _time_ms(lambda: model.predict(batch)) / BATCH
     except PhotosearchError as error:
         return Check(f"provider {name}", False, str(error))
     works = name in ("auto", model.provider)
-    why = f" ({model.fallback})" if model.fallback else ""
-    return Check(f"provider {name}", works, f"runs {model.card.name} on {model.provider}{why}", milliseconds)
+    reason = f" ({model.fallback})" if model.fallback else ""
+    return Check(f"provider {name}", works, f"runs {model.card.name} on {model.provider}{reason}", milliseconds)
 
 
-def _storing(folder: Path, model_path: Path) -> Check:
+def _check_storing(folder: Path, model_path: Path) -> Check:
     card = read_card(model_path)
     assert isinstance(card, Card)
     with Database(folder / "doctor.db", create=True) as db:
@@ -97,11 +97,11 @@ def _storing(folder: Path, model_path: Path) -> Check:
                     put_photo(db, folder_id, content_hash.hex(), FileRecord(1, 1), image_id)
                     put_prediction(db, image_id, model_id, label_ids, dict.fromkeys(list(label_ids)[:8], 0.5))
 
-        return Check("storing", True, f"a transaction of {BATCH} photos", _median_ms(put_batch) / BATCH)
+        return Check("storing", True, f"a transaction of {BATCH} photos", _time_ms(put_batch) / BATCH)
 
 
-def _picture() -> bytes:
-    """A 12-megapixel JPEG of about 3 MB: soft colours and some grain, as a camera's."""
+def _make_jpeg() -> bytes:
+    """A 12-megapixel JPEG of about 3 MB with soft colours and grain, like a camera's."""
     rng = np.random.default_rng(0)
     soft = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).resize(MEGAPIXELS_12)
     grain = Image.effect_noise(MEGAPIXELS_12, 12).convert("RGB")
@@ -110,10 +110,11 @@ def _picture() -> bytes:
     return file.getvalue()
 
 
-def _median_ms(work: Callable[[], object], times: int = 7) -> float:
-    taken = []
-    for _ in range(times):
+def _time_ms(function: Callable[[], object], runs: int = 7) -> float:
+    """The median, in milliseconds."""
+    milliseconds = []
+    for _ in range(runs):
         start = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - start) * 1000)
-    return sorted(taken)[times // 2]
+        function()
+        milliseconds.append((time.perf_counter() - start) * 1000)
+    return sorted(milliseconds)[runs // 2]

@@ -247,7 +247,7 @@ def _read_beside(photo: str, names: Sequence[str], told: ImportResult) -> Sideca
             return None
     with contextlib.suppress(UnreadableXmp, OSError):
         with open(photo, "rb") as file:
-            packet = xmp.find_packet(file.read(xmp.SCANNED))
+            packet = xmp.find_packet(file.read(xmp.PACKET_SCAN_BYTES))
         return None if packet is None else xmp.read_xmp(packet)
     return None
 

@@ -52,8 +52,8 @@ class Counting(Model):
 
     batches: Sequence[int] = ()
 
-    def look(self, views: npt.NDArray[np.uint8]) -> Outputs:
-        outputs = super().look(views)
+    def predict(self, views: npt.NDArray[np.uint8]) -> Outputs:
+        outputs = super().predict(views)
         self.batches = (*self.batches, len(views))
         return outputs
 

@@ -18,7 +18,7 @@ def two_of_one_name(folder: Path) -> list[str]:
     return [str(photo(folder / "2019" / "a.jpg", "red")), str(photo(folder / "2020" / "a.jpg", "blue"))]
 
 
-def test_two_photos_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
+def test_copy_to_numbers_photos_of_same_name(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
     assert album.copy_to(tmp_path / "album", paths) == AlbumResult(2, 0)
     names = sorted(p.name for p in (tmp_path / "album").iterdir())
@@ -27,28 +27,28 @@ def test_two_photos_of_one_name_stand_side_by_side(tmp_path: Path) -> None:
     assert (tmp_path / "album" / "a (2).jpg").read_bytes() == Path(paths[1]).read_bytes()
 
 
-def test_the_same_copies_twice_change_nothing(tmp_path: Path) -> None:
+def test_copy_to_twice_changes_nothing(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
     album.copy_to(tmp_path / "album", paths)
     assert album.copy_to(tmp_path / "album", paths) == AlbumResult(0, 2)
     assert len(list((tmp_path / "album").iterdir())) == 2
 
 
-def test_a_copy_keeps_its_date(tmp_path: Path) -> None:
+def test_copy_to_keeps_date(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     os.utime(path, ns=(10**18, 10**18))
     album.copy_to(tmp_path / "album", [str(path)])
     assert (tmp_path / "album" / "a.jpg").stat().st_mtime_ns == 10**18
 
 
-def test_links_lead_to_the_photos_and_are_made_once(tmp_path: Path) -> None:
+def test_link_to_links_each_photo_once(tmp_path: Path) -> None:
     paths = two_of_one_name(tmp_path)
     assert album.link_to(tmp_path / "album", paths) == AlbumResult(2, 0)
     assert album.link_to(tmp_path / "album", paths) == AlbumResult(0, 2)
     assert [str((tmp_path / "album" / n).readlink()) for n in ("a.jpg", "a (2).jpg")] == paths
 
 
-def test_a_file_that_was_there_before_is_left_as_it_was(tmp_path: Path) -> None:
+def test_copy_to_keeps_existing_file(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "a.jpg").write_text("mine")
@@ -56,7 +56,7 @@ def test_a_file_that_was_there_before_is_left_as_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "album" / "a.jpg").read_text() == "mine"
 
 
-def test_a_dangling_link_is_not_overwritten(tmp_path: Path) -> None:
+def test_copy_to_keeps_dangling_link(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     (tmp_path / "album").mkdir()
     (tmp_path / "album" / "a.jpg").symlink_to("nowhere")
@@ -65,9 +65,7 @@ def test_a_dangling_link_is_not_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fill", [album.copy_to, album.link_to])
-def test_a_photo_that_is_missing_is_named_and_the_others_are_done(
-    tmp_path: Path, fill: Callable[..., AlbumResult]
-) -> None:
+def test_album_reports_missing_photo_and_does_the_others(tmp_path: Path, fill: Callable[..., AlbumResult]) -> None:
     here, gone, last = photo(tmp_path / "a.jpg"), tmp_path / "gone.jpg", photo(tmp_path / "b.jpg", "blue")
     for made in (2, 0):
         filled = fill(tmp_path / "album", [str(here), str(gone), str(last)])
@@ -75,7 +73,7 @@ def test_a_photo_that_is_missing_is_named_and_the_others_are_done(
         assert sorted(p.name for p in (tmp_path / "album").iterdir()) == ["a.jpg", "b.jpg"]
 
 
-def test_a_link_whose_photo_went_away_is_not_made_again(tmp_path: Path) -> None:
+def test_link_to_skips_photo_that_is_missing(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     album.link_to(tmp_path / "album", [str(path)])
     path.unlink()
@@ -83,16 +81,14 @@ def test_a_link_whose_photo_went_away_is_not_made_again(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "album").iterdir()] == ["a.jpg"]
 
 
-def test_a_folder_that_can_not_be_written_ends_the_album(tmp_path: Path) -> None:
+def test_copy_to_stops_if_folder_cannot_be_written(tmp_path: Path) -> None:
     path = photo(tmp_path / "a.jpg")
     (tmp_path / "album").write_text("a file")
     with pytest.raises(InputError, match="album: File exists; 0 photos done before"):
         album.copy_to(tmp_path / "album", [str(path)])
 
 
-def test_a_full_disk_ends_the_album_whichever_file_the_system_names(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copy_to_stops_on_full_disk_whichever_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = photo(tmp_path / "a.jpg")
 
     def fail(source: str, goal: str) -> None:
@@ -104,7 +100,7 @@ def test_a_full_disk_ends_the_album_whichever_file_the_system_names(
     assert list((tmp_path / "album").iterdir()) == []
 
 
-def test_another_photo_of_the_same_name_size_and_date_is_copied_too(tmp_path: Path) -> None:
+def test_copy_to_copies_other_photo_of_same_name_size_and_date(tmp_path: Path) -> None:
     paths = [tmp_path / folder / "a.jpg" for folder in ("2019", "2020")]
     for path, data in zip(paths, (b"one", b"two"), strict=True):
         path.parent.mkdir()
@@ -114,9 +110,7 @@ def test_another_photo_of_the_same_name_size_and_date_is_copied_too(tmp_path: Pa
     assert (tmp_path / "album" / "a (2).jpg").read_bytes() == b"two"
 
 
-def test_what_takes_the_place_of_a_copy_meanwhile_is_left_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copy_to_keeps_file_that_appears_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, place, copy = photo(tmp_path / "a.jpg"), tmp_path / "album" / "a.jpg", shutil.copy2
 
     def slow(source: str, goal: str) -> None:

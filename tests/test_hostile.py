@@ -126,7 +126,7 @@ def peak_memory() -> Iterator[Peak]:
         thread.join()
 
 
-def test_every_file_is_scored_or_recorded(run: Run) -> None:
+def test_index_scores_or_records_every_file(run: Run) -> None:
     expected = {path for path, (mode, *_) in run.before.items() if mode & 0o170000 == 0o100000}
     assert len(expected) >= FILES
     assert sorted(e.path for e in run.events if not isinstance(e, FilesSkipped)) == sorted(expected)
@@ -138,7 +138,7 @@ def test_every_file_is_scored_or_recorded(run: Run) -> None:
     assert recorded == {e.path: e.reason for e in run.events if isinstance(e, ReadFailed)}
 
 
-def test_no_reason_is_long_or_empty_or_of_many_lines(run: Run) -> None:
+def test_every_reason_is_one_short_line(run: Run) -> None:
     for event in run.events:
         if isinstance(event, ReadFailed):
             assert 0 < len(event.reason) <= 200
@@ -146,15 +146,15 @@ def test_no_reason_is_long_or_empty_or_of_many_lines(run: Run) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux's /proc")
-def test_it_takes_less_than_a_gigabyte(run: Run) -> None:
+def test_index_takes_less_than_a_gigabyte(run: Run) -> None:
     assert 50e6 < run.peak_bytes < PEAK_BYTES
 
 
-def test_nothing_is_written_into_the_photo_folder(run: Run) -> None:
+def test_index_writes_nothing_into_photo_folder(run: Run) -> None:
     assert snapshot(run.folder / "photos") == run.before
 
 
-def test_a_broken_file_is_not_opened_a_second_time(run: Run) -> None:
+def test_index_does_not_reopen_broken_file(run: Run) -> None:
     first = {e.path: e.reason for e in run.events if isinstance(e, ReadFailed)}
     assert {type(e) for e in run.again} <= {Unchanged, ReadFailed, FilesSkipped}
     assert {e.path: (e.reason, e.remembered) for e in run.again if isinstance(e, ReadFailed)} == {
@@ -162,7 +162,7 @@ def test_a_broken_file_is_not_opened_a_second_time(run: Run) -> None:
     }
 
 
-def test_what_is_odd_and_yet_a_photo_is_scored(run: Run) -> None:
+def test_index_scores_odd_but_valid_photos(run: Run) -> None:
     below = str(run.folder / "photos")
     odd = [e for e in run.events if e.path.removeprefix(below).split("/")[1] in ("whole", "names", "exif", "icc")]
     assert [e for e in odd if isinstance(e, ReadFailed)] == []
@@ -172,18 +172,18 @@ def test_what_is_odd_and_yet_a_photo_is_scored(run: Run) -> None:
     assert {name: run.reason(name) for name in names.split()} == dict.fromkeys(names.split())
 
 
-def test_a_bomb_is_refused_before_it_is_decoded(run: Run) -> None:
+def test_index_rejects_bomb_before_decoding(run: Run) -> None:
     names = "deep.png claims_all_there_is.png huge.gif huge.bmp huge.jpg huge.tif".split()
     reasons = {name: run.reason(name) or "" for name in names}
     assert {name: "more than the limit of" in reason for name, reason in reasons.items()} == dict.fromkeys(names, True)
 
 
-def test_a_bomb_beside_the_picture_costs_it_nothing(run: Run) -> None:
+def test_index_scores_photo_with_bomb_in_metadata(run: Run) -> None:
     names = "text.png many_texts.png icc_of_10_MB.png".split()
     assert {name: run.reason(name) for name in names} == dict.fromkeys(names)
 
 
-def test_what_is_no_photo_is_said_to_be_none(run: Run) -> None:
+def test_index_names_files_that_are_no_photos(run: Run) -> None:
     names = "text.jpg html.heic postscript.jpg svg.png pickle.tif half_gigabyte.png".split()
     unknown = "not a photo in a known format"
     assert {name: run.reason(name) for name in names} == dict.fromkeys(names, unknown)
@@ -191,7 +191,7 @@ def test_what_is_no_photo_is_said_to_be_none(run: Run) -> None:
     assert run.reason("terabyte.png") == "the file is longer than 1024 MiB"
 
 
-def test_a_date_that_cannot_be_is_no_date(tmp_path: Path) -> None:
+def test_decode_ignores_impossible_date(tmp_path: Path) -> None:
     rng = random.Random(1)
     for name, date in corpus.DATES.items():
         data = corpus.saved(corpus.picture(rng), "JPEG", exif=corpus.exif_block(1, date))
@@ -225,7 +225,7 @@ def a_photo(tmp_path: Path, colour: str = "red") -> Photo:
 
 
 @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGBUS])
-def test_a_decoder_that_dies_takes_only_its_photo_with_it(tmp_path, decoders, how):
+def test_crashing_decoder_loses_only_its_photo(tmp_path, decoders, how):
     red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
 
     def killed(_: bytes) -> tuple[int, ...]:
@@ -270,7 +270,7 @@ def seconds_to_open(path: Photo) -> float:
     return seconds
 
 
-def test_a_photo_is_not_blamed_for_what_an_earlier_one_did_to_the_decoder(tmp_path, decoders):
+def test_photo_is_not_blamed_for_crash_by_earlier_one(tmp_path, decoders):
     red, blue = a_photo(tmp_path), a_photo(tmp_path, "blue")
     decoders.open(blue, lambda _: (0,))
     old = pid_of(decoders)
@@ -316,7 +316,7 @@ AFTER = {
 
 
 @pytest.mark.parametrize("lie", [*LIES, *AFTER])
-def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
+def test_invalid_answer_of_decoder_is_rejected(tmp_path, monkeypatch, lie):
     pixels = bytes(7 if lie == "too few pixels" else PIXELS)
     frames = [LIES[lie]] if lie in LIES else [b'{"hash": "00"}', json.dumps(AFTER[lie]).encode(), pixels]
     decoders = talking(tmp_path, monkeypatch, frames, raw=lie in ("nothing", "half a length", "a length of 2^60"))
@@ -325,7 +325,7 @@ def test_a_decoder_that_lies_is_not_believed(tmp_path, monkeypatch, lie):
     decoders.close()
 
 
-def test_a_decoder_that_says_what_can_be_is_believed(tmp_path, monkeypatch):
+def test_valid_answer_of_decoder_is_accepted(tmp_path, monkeypatch):
     said = {**SAID, "taken": "2019-07-20T11:22:33", "taken_from": "DateTime", "fingerprint": 2**64 - 1}
     decoders = talking(tmp_path, monkeypatch, [b'{"hash": "00"}', json.dumps(said).encode(), bytes(PIXELS)])
     opened = decoders.open(a_photo(tmp_path), lambda _: (0,)).decoded
@@ -346,7 +346,7 @@ def talking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: list[bytes]
     return DecoderPool(1, OPTIONS, timeout_seconds=5)
 
 
-def test_a_decoder_whose_parent_is_gone_ends_itself(tmp_path):
+def test_decoder_without_parent_ends_itself(tmp_path):
     """Here it hangs in writing 3 MB of pixels to a pipe that nobody reads."""
     options = DecodeOptions((ViewSpec(1024),)).to_json()
     child = subprocess.Popen(
@@ -361,7 +361,7 @@ def test_a_decoder_whose_parent_is_gone_ends_itself(tmp_path):
         assert child.wait(20) == -signal.SIGALRM
 
 
-def test_an_index_goes_on_while_its_decoders_are_shot_at(tmp_path):
+def test_index_survives_killed_decoders(tmp_path):
     for i in range(60):
         photo(tmp_path / "photos" / f"{i:03}.png", "red", size=(40 + i, 30))
     rng, done = random.Random(7), threading.Event()
@@ -402,7 +402,7 @@ def children() -> list[int]:
 # ---- folders and files that change, or that may not be looked into
 
 
-def test_a_loop_of_links_is_walked_once_even_when_links_are_followed(tmp_path):
+def test_walk_follows_link_loop_once(tmp_path):
     photo(tmp_path / "a" / "b" / "red.png")
     (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
     (tmp_path / "a" / "here").symlink_to(".")
@@ -430,7 +430,7 @@ with Database(library, create=True) as db:
 
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
-def test_a_folder_that_may_not_be_looked_into_is_told_and_keeps_its_photos(tmp_path, mode):
+def test_index_reports_unreadable_folder_and_keeps_its_photos(tmp_path, mode):
     inside, outside = photo(tmp_path / "p" / "closed" / "red.png"), photo(tmp_path / "p" / "open" / "blue.png", "blue")
     closed, model = inside.parent, write_toy(tmp_path / "toy.onnx")
 
@@ -450,7 +450,7 @@ def test_a_folder_that_may_not_be_looked_into_is_told_and_keeps_its_photos(tmp_p
     assert run() == [["Unchanged", str(inside), None], ["Unchanged", str(outside), None]]
 
 
-def test_a_photo_that_may_not_be_read_is_recorded_and_tried_again(tmp_path):
+def test_index_retries_photo_without_permission(tmp_path):
     path, model = photo(tmp_path / "p" / "red.png"), write_toy(tmp_path / "toy.onnx")
     command = [*BOUND, sys.executable, "-c", PROGRAM, str(tmp_path / "p"), str(tmp_path / "s.db"), str(model)]
     path.chmod(0)
@@ -460,7 +460,7 @@ def test_a_photo_that_may_not_be_read_is_recorded_and_tried_again(tmp_path):
     assert json.loads(subprocess.check_output(command, text=True)) == ["Changed", str(path), None]
 
 
-def test_a_path_that_is_too_long_to_open_is_told(tmp_path):
+def test_index_reports_path_that_is_too_long(tmp_path):
     deep = str(tmp_path)
     os.chdir(tmp_path)
     try:
@@ -479,7 +479,7 @@ def test_a_path_that_is_too_long_to_open_is_told(tmp_path):
     subprocess.run(["rm", "-rf", str(tmp_path / ("d" * 200))], check=True)  # pytest can't
 
 
-def test_a_file_that_grows_while_it_is_read_is_read_up_to_its_first_length(tmp_path):
+def test_read_of_growing_file_stops_at_initial_length(tmp_path):
     path, done = photo(tmp_path / "red.png"), threading.Event()
 
     def grow() -> None:
@@ -501,7 +501,7 @@ def test_a_file_that_grows_while_it_is_read_is_read_up_to_its_first_length(tmp_p
         thread.join()
 
 
-def test_what_is_no_file_any_more_does_not_hang_the_reader(tmp_path):
+def test_read_does_not_block_on_pipe_or_device(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "endless.png").symlink_to("/dev/zero")
     (tmp_path / "folder.png").mkdir()
@@ -514,7 +514,7 @@ def test_what_is_no_file_any_more_does_not_hang_the_reader(tmp_path):
         assert why.value.transient or why.value.reason == "not a regular file"
 
 
-def test_photos_that_vanish_or_change_during_the_run_end_nothing(tmp_path):
+def test_index_survives_photos_that_vanish_or_change(tmp_path):
     for i in range(60):
         photo(tmp_path / "p" / f"{i:02}.png", "red", size=(40 + i, 30))
     model = Model(write_toy(tmp_path / "toy.onnx"), threads=1)

@@ -205,7 +205,7 @@ def test_a_side_car_that_cannot_be_read_is_named_and_costs_nothing_else(seen):
     told = seen.asks.marks.import_keywords()
     assert told.marks == 1
     assert [(os.path.basename(path), why) for path, why in told.left_alone] == [
-        ("red.png.xmp", "it has a document type, which no side-car has"),
+        ("red.png.xmp", "it has a document type, which no sidecar has"),
     ]  # fmt: skip
 
 

@@ -190,7 +190,7 @@ def score(
 
     scores: list[npt.NDArray[np.float32]] = []
     for views in load_batches(pictures, load, BATCH, ahead=1):
-        scores.append(model.score_views(np.stack(views))[:, column])
+        scores.append(model.predict(np.stack(views)).scores[:, column])
         progress("pictures", min(len(scores) * BATCH, len(pictures)), len(pictures))
     return np.concatenate(scores)
 

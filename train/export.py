@@ -192,7 +192,7 @@ def _write_and_compare(
     opened = Model(temporary, provider="cpu")
     difference = 0.0
     for images, tensors in batches:
-        outputs = opened.look(images[:, None])
+        outputs = opened.predict(images[:, None])
         for head, expected in zip(opened.card.outputs, tensors, strict=True):
             ours = getattr(outputs, head)
             if expected.shape != ours.shape:

@@ -283,7 +283,7 @@ class Library:
         photo: a file, or an image that Pillow opened. Raises ModelError, InputError where it can't be read.
         """
         loaded = self._session.load_default(model)
-        outputs = loaded.look(self._session.read_views(photo, loaded))
+        outputs = loaded.predict(self._session.read_views(photo, loaded))
         if outputs.scores is None:
             return {}
         return dict(zip(loaded.card.labels, map(float, outputs.scores[0]), strict=True))

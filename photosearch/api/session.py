@@ -86,7 +86,7 @@ class Session:
         from photosearch.library.models import read_model_path
 
         loaded = self.load(read_model_path(self.db, model) or model)
-        outputs = loaded.look(self.read_views(picture, loaded))
+        outputs = loaded.predict(self.read_views(picture, loaded))
         if outputs.vectors is None:
             raise ModelError(f"{model} gives no vectors")
         vector: npt.NDArray[np.float32] = outputs.vectors[0]

@@ -142,7 +142,7 @@ def find_command(
             filled = make(folder, [f.path for f in found])
             for path, reason in filled.missing[:NAMED]:
                 note(f"{path}: not {done}: {reason}")
-            told = [f"{filled.made:,} {done}"] + [f"{filled.there:,} were there already"] * bool(filled.there)
+            told = [f"{filled.made:,} {done}"] + [f"{filled.existing:,} were there already"] * bool(filled.existing)
             told += [f"{len(filled.missing):,} missing"] * bool(filled.missing)
             note(f"{folder}: {', '.join(told)}")
             missing = missing or bool(filled.missing)

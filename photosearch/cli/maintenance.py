@@ -215,10 +215,10 @@ def models_pull(
     from photosearch.models import hub
 
     if name is None:
-        print_table(("name", "", "licence"), [(n, o.what, o.licence) for n, o in hub.OFFERS.items()])
+        print_table(("name", "", "licence"), [(n, o.description, o.licence) for n, o in hub.OFFERS.items()])
         return
     offer = hub.find_offer(name)
-    note(f"{name}: {offer.what}; licence: {offer.licence}; from {offer.repository}")
+    note(f"{name}: {offer.description}; licence: {offer.licence}; from {offer.repository}")
     confirm(f"fetch {name} over the network", yes)
     added = hub.pull_model(name)
     note(f"{added.name} is there; now: photosearch index --model {added.name}")

@@ -232,7 +232,7 @@ def _get_views(result: OpenResult | Unreadable, view: int) -> decode.Pixels:
 
 
 def _run_model(model: Model, views: decode.Pixels) -> Iterator[Prediction]:
-    outputs, card = model.look(views), model.card
+    outputs, card = model.predict(views), model.card
     for n in range(len(views)):
         scores = {}
         if outputs.scores is not None:

@@ -1,1 +1,1 @@
-"""What a file and its side-car say of a photo besides its pixels."""
+"""A photo's metadata, from its file and its XMP sidecar."""

@@ -1,1 +1,1 @@
-"""What sees: .onnx files, their cards, their sessions."""
+"""Image and text models: .onnx files, their cards and sessions."""

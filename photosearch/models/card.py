@@ -60,19 +60,19 @@ class Card:
     pooling: Mapping[str, Mapping[str, tuple[float, float, float]]] = field(default_factory=dict)
     trained_on: str = ""
     licence: str = ""
-    measured: tuple[Mapping[str, Any], ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
+    measured: tuple[Mapping[str, object], ...] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps(_with_space(asdict(self)), sort_keys=True)
+        return json.dumps(_join_space(asdict(self)), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
         """Raises ValueError with a few words about what is wrong."""
-        raw = _object(text)
+        raw = _parse_object(text)
         if raw.get("kind", "image") != "image":
             raise ValueError("its card is a text model's, not an image model's")
-        return cls(**_checked(_known(raw, cls, {"name", "version", "input_size"})))
+        return cls(**_check_card(_select_fields(raw, cls, {"name", "version", "input_size"})))
 
     def threshold(self, label: str) -> float:
         """The lowest score of a positive; 0.5 where the card doesn't say, never below min_score."""
@@ -101,23 +101,23 @@ class TextCard:
     tokenizer_sha256: str = ""
     trained_on: str = ""
     licence: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        return json.dumps({"kind": "text", **_with_space(asdict(self))}, sort_keys=True)
+        return json.dumps({"kind": "text", **_join_space(asdict(self))}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "TextCard":
         """Raises ValueError with a few words about what is wrong."""
-        raw = _object(text)
+        raw = _parse_object(text)
         if raw.get("kind") != "text":
             raise ValueError("its card is not a text model's")
-        return cls(**_checked_text(_known(raw, cls, {"name", "version", "space", "context"})))
+        return cls(**_check_text_card(_select_fields(raw, cls, {"name", "version", "space", "context"})))
 
 
 def parse_card(text: str) -> Card | TextCard:
     """Raises ValueError with a few words about what is wrong."""
-    return TextCard.from_json(text) if _object(text).get("kind") == "text" else Card.from_json(text)
+    return TextCard.from_json(text) if _parse_object(text).get("kind") == "text" else Card.from_json(text)
 
 
 def check_tiles(card: Card, tiles: int) -> None:
@@ -129,12 +129,12 @@ def check_tiles(card: Card, tiles: int) -> None:
         raise ModelError(f"{card.name!r} can't use {tiles} tiles, only {known}")
 
 
-def _with_space(values: dict[str, Any]) -> dict[str, Any]:
+def _join_space(values: dict[str, Any]) -> dict[str, Any]:
     name, dimensions = values.pop("space"), values.pop("dimensions")
     return {**values, "space": {"name": name, "dim": dimensions}} if name else values
 
 
-def _object(text: str) -> dict[str, Any]:
+def _parse_object(text: str) -> dict[str, Any]:
     if len(text) > MAX_CARD_CHARACTERS:
         raise ValueError("its card is too long")
     try:
@@ -146,7 +146,7 @@ def _object(text: str) -> dict[str, Any]:
     return raw
 
 
-def _known(raw: dict[str, Any], cls: type, needed: set[str]) -> dict[str, Any]:
+def _select_fields(raw: dict[str, Any], cls: type, needed: set[str]) -> dict[str, Any]:
     """The fields of this class, under their present names, the space as text and a number; a newer card may have more.
 
     Raises ValueError.
@@ -156,7 +156,7 @@ def _known(raw: dict[str, Any], cls: type, needed: set[str]) -> dict[str, Any]:
     values = {k: v for k, v in renamed.items() if k in known}
     if missing := needed - values.keys():
         raise ValueError(f"its card lacks {', '.join(sorted(missing))}")
-    if _depth(values) > MAX_DEPTH:
+    if _measure_depth(values) > MAX_DEPTH:
         raise ValueError("its card is wrong: it nests too deep")
     try:
         json.dumps(values, ensure_ascii=False).encode()
@@ -172,7 +172,8 @@ def _known(raw: dict[str, Any], cls: type, needed: set[str]) -> dict[str, Any]:
     return values
 
 
-def _depth(value: object) -> int:
+def _measure_depth(value: object) -> int:
+    """Of lists and objects in one another; without recursion."""
     depth, level = 0, [value]
     while level:
         level = [x for v in level if isinstance(v, dict | list) for x in (v.values() if isinstance(v, dict) else v)]
@@ -180,17 +181,17 @@ def _depth(value: object) -> int:
     return depth
 
 
-def _checked(values: dict[str, Any]) -> dict[str, Any]:
+def _check_card(values: dict[str, Any]) -> dict[str, Any]:
     _check_texts(values, ("fit", "trained_on", "licence"))
     labels, outputs = values.get("labels", []), values.get("outputs", ["scores"])
     _check_outputs(outputs, labels, values)
     _expect(_is_integer(values["input_size"], 1, 4096), "input_size must be 1 to 4096")
     _expect(values.get("fit", "squash") in ("squash", "crop"), "fit must be squash or crop")
     min_score = values.get("min_score", 0.0)
-    _expect(_within(min_score, 0, 1), "min_score must be 0..1")
+    _expect(_is_number_in(min_score, 0, 1), "min_score must be 0..1")
     thresholds = values.get("thresholds", {})
     _expect(isinstance(thresholds, dict) and thresholds.keys() <= set(labels), "thresholds must be by label")
-    _expect(all(_within(v, 0, 1) for v in thresholds.values()), "thresholds must be 0..1")
+    _expect(all(_is_number_in(v, 0, 1) for v in thresholds.values()), "thresholds must be 0..1")
     _expect(all(v >= min_score for v in thresholds.values()), "a threshold is below min_score")
     rest_on = values.get("thresholds_rest_on", {})
     _expect(isinstance(rest_on, dict) and rest_on.keys() <= set(labels), "thresholds_rest_on must be by label")
@@ -207,7 +208,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "labels": tuple(labels), "outputs": tuple(outputs), "measured": tuple(measured)}
 
 
-def _check_outputs(outputs: object, labels: object, values: Mapping[str, Any]) -> None:
+def _check_outputs(outputs: object, labels: object, values: Mapping[str, object]) -> None:
     _expect(isinstance(outputs, list) and 0 < len(outputs) <= len(OUTPUTS), "outputs must be scores, vectors or both")
     assert isinstance(outputs, list)
     _expect(all(output in OUTPUTS for output in outputs), "outputs must be scores, vectors or both")
@@ -229,11 +230,11 @@ def _check_pooling(tiles: object, pooling: object, labels: Collection[str]) -> N
         _expect(
             all(isinstance(r, list) and len(r) == 3 for r in rows.values()), "pooling must be three numbers a label"
         )
-        _expect(all(_within(x, -1000, 1000) for r in rows.values() for x in r), "pooling must be -1000..1000")
+        _expect(all(_is_number_in(x, -1000, 1000) for r in rows.values() for x in r), "pooling must be -1000..1000")
     _expect(not tiles or str(tiles) in pooling, "pooling lacks its own number of tiles")
 
 
-def _checked_text(values: dict[str, Any]) -> dict[str, Any]:
+def _check_text_card(values: dict[str, Any]) -> dict[str, Any]:
     _check_texts(values, ("trained_on", "licence", "tokenizer_sha256"))
     _expect(_is_integer(values["context"], 1, 100_000), "context must be 1 to 100000")
     _expect(_is_integer(values.get("pad_id", 0), 0, 2**31 - 1), "pad_id must be a token's number")
@@ -244,12 +245,13 @@ def _checked_text(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _check_texts(values: Mapping[str, Any], keys: Iterable[str]) -> None:
+def _check_texts(values: Mapping[str, object], keys: Iterable[str]) -> None:
     for key in ("name", "version"):
         _expect(_is_line(values[key], 10_000), f"{key} must be printable text")
     for key in keys:
         text = values.get(key, "")
         _expect(isinstance(text, str), f"{key} must be text")
+        assert isinstance(text, str)
         _expect(len(text) <= 10_000, f"{key} is too long")
 
 
@@ -266,6 +268,6 @@ def _is_integer(value: object, minimum: int, maximum: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
-def _within(value: object, minimum: float, maximum: float) -> bool:
+def _is_number_in(value: object, minimum: float, maximum: float) -> bool:
     """Whether it is a number in this range; NaN is in none, and an integer of 300 digits compares without overflow."""
     return isinstance(value, int | float) and not isinstance(value, bool) and minimum <= value <= maximum

@@ -1,8 +1,8 @@
-"""Which models there are: those that come with the tool, and those that a user added.
+"""Lists the models: shipped ones, and those that a user added. Starts no session.
 
-A model is a file `name.onnx`, or a folder `name` that was made by `models add` (foreign.py). A text tower that comes
-with a model `name` is the file `name-text.onnx` beside it, with its tokenizer in `name-text.tokenizer.json`; it is no
-model by itself, and which models it reads for is what its card says. Nothing here starts a session.
+A model is a file `name.onnx`, or a folder `name` made by `models add` (two_tower.py). The text model of a model `name`
+is the file `name-text.onnx` next to it, with its tokenizer in `name-text.tokenizer.json`; it is not listed, and its
+card says which space it embeds texts in.
 """
 
 import os
@@ -18,44 +18,46 @@ from photosearch.models.protobuf import read_metadata
 
 SHIPPED = Path(__file__).parent / "shipped"
 DEFAULT_MODEL = "sight"
-TEXT_MODEL = "-text"  # ends the name of a text tower's file
+TEXT_MODEL = "-text"  # suffix of a text model's file name
 
 
 def list_shipped() -> dict[str, Path]:
-    """The models that come with the tool: name -> file."""
-    return _models(SHIPPED)
+    """The shipped models: name -> file."""
+    return _list_models(SHIPPED)
 
 
 def list_added(folder: Path | None = None) -> dict[str, Path]:
-    """The models that a user added: name -> file or folder. Empty where there is no such folder."""
-    return _models(folder or models_folder())
+    """The models that a user added: name -> file or folder."""
+    return _list_models(folder or models_folder())
 
 
 def models_folder() -> Path:
-    """Where added models live. PHOTOSEARCH_MODELS names another place."""
-    named = os.environ.get("PHOTOSEARCH_MODELS")
-    return Path(named).expanduser() if named else Path(user_data_dir("photosearch")) / "models"
+    """Where added models are; PHOTOSEARCH_MODELS overrides it."""
+    path = os.environ.get("PHOTOSEARCH_MODELS")
+    return Path(path).expanduser() if path else Path(user_data_dir("photosearch")) / "models"
 
 
 def resolve(name: str | None) -> Path:
-    """What --model was given -> its file or folder: a model's name, a file, None for the default. Raises ModelError."""
-    ours, theirs = list_shipped(), list_added()
+    """A model's name or path, or None for the default -> its file or folder. Raises ModelError."""
+    shipped, added = list_shipped(), list_added()
     name = name or DEFAULT_MODEL
-    if name in ours and name in theirs:
-        raise ModelError(f"two models are called {name}: {ours[name]} and {theirs[name]}; rename or remove the second")
-    if name in ours or name in theirs:
-        return ours.get(name) or theirs[name]
+    if name in shipped and name in added:
+        raise ModelError(
+            f"two models are called {name}: {shipped[name]} and {added[name]}; rename or remove the second"
+        )
+    if name in shipped or name in added:
+        return shipped.get(name) or added[name]
     if os.path.isfile(name) or os.path.isfile(os.path.join(name, CARD_FILE)):
         return Path(name)
-    known = ", ".join([*ours, *theirs]) or "none"
+    known = ", ".join([*shipped, *added]) or "none"
     raise ModelError(f"no model {name!r}: give an .onnx file, or one of {known}")
 
 
 def read_card(path: Path) -> Card | TextCard:
-    """The card alone: nothing is loaded, nothing is run. Of a folder, the tower's that sees. Raises ModelError."""
+    """A model's card, without loading the model; of a folder, the image encoder's. Raises ModelError."""
     path = Path(path)
     if path.is_dir():
-        return read_encoders(path).card
+        return read_encoders(path).image_card
     try:
         if not path.is_file():  # a named pipe would never answer
             raise ModelError(f"{path}: no such model file")
@@ -71,20 +73,20 @@ def read_card(path: Path) -> Card | TextCard:
 
 
 def text_model_for(space: str) -> Path:
-    """The text tower whose vectors lie in this space. Raises ModelError where there is none."""
-    for path in _text_towers():
+    """The text model that embeds into this space. Raises ModelError if there is none."""
+    for path in _list_text_models():
         try:
-            card = read_encoders(path).text if path.is_dir() else read_card(path)
-        except ModelError:  # another model's trouble, told when that one is asked for
+            card = read_encoders(path).text_card if path.is_dir() else read_card(path)
+        except ModelError:  # reported when that model is used
             continue
         if isinstance(card, TextCard) and card.space == space:
             return path
     raise ModelError(f"no text model for the space {space!r}: its photos can't be searched with words")
 
 
-def _models(folder: Path) -> dict[str, Path]:
-    """name -> file or folder. What begins with a dot is being added, or was being added when something went wrong."""
-    paths = sorted(p for p in _list(folder) if not p.name.startswith("."))
+def _list_models(folder: Path) -> dict[str, Path]:
+    """Name -> file or folder, without hidden ones, which are incomplete. Raises ModelError if a name is used twice."""
+    paths = sorted(p for p in _list_folder(folder) if not p.name.startswith("."))
     files = {p.stem: p for p in paths if p.suffix == ".onnx" and not p.stem.endswith(TEXT_MODEL)}
     folders = {p.name: p for p in paths if (p / CARD_FILE).is_file()}
     if both := files.keys() & folders.keys():
@@ -93,14 +95,14 @@ def _models(folder: Path) -> dict[str, Path]:
     return {**files, **folders}
 
 
-def _text_towers() -> Iterator[Path]:
+def _list_text_models() -> Iterator[Path]:
     for folder in (SHIPPED, models_folder()):
-        paths = sorted(p for p in _list(folder) if not p.name.startswith("."))
+        paths = sorted(p for p in _list_folder(folder) if not p.name.startswith("."))
         yield from (p for p in paths if p.name.endswith(f"{TEXT_MODEL}.onnx") or (p / CARD_FILE).is_file())
 
 
-def _list(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except OSError:  # there is none yet, or it may not be read: then it holds no model for us
+    except OSError:  # missing or unreadable: no models
         return []

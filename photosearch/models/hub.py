@@ -1,17 +1,17 @@
-"""Larger models that others publish, fetched when asked, and never otherwise: the extra `pull`.
+"""Downloads larger published models on request, never otherwise; needs the extra `pull`.
 
-Which they are is a table, OFFERS. The revision and the SHA-256 of each file are written down when a model was fetched
-for the first time, in pulled.json in the models folder, and are held to from then on, even after the model was removed.
-None of them stands here: they could not be verified while this was written, and all of this was run only against a
-server on loopback that answers as a hub does. What was fetched goes the way of
-`models add`. A download that broke goes on where it stopped. HF_ENDPOINT names another hub than the package's own.
+OFFERS lists them. The revision and each file's SHA-256 are recorded at the first download, in pulled.json in the models
+folder, and checked from then on, even after the model was removed. None are listed here: they couldn't be verified when
+this was written, and it has only been run against a local server that behaves like a hub. A downloaded model is added
+as by `models add`. An interrupted download resumes. HF_ENDPOINT selects another hub.
 """
 
+import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +30,23 @@ SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json", "preproces
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """repository: on the hub. files: what must be there, as it is called there; weights beside a tower come along.
-    maybe: what is taken if it is there."""
+    """A model on the hub. files: required; the encoders' weights are fetched too. optional_files: if they exist."""
 
     name: str
-    what: str
+    description: str
     licence: str
     repository: str
     files: tuple[str, ...]
-    maybe: tuple[str, ...] = ("special_tokens_map.json",)
+    optional_files: tuple[str, ...] = ("special_tokens_map.json",)
+
+
+@dataclass(frozen=True, slots=True)
+class PulledModel:
+    """An earlier download. files: as the hub names them -> SHA-256."""
+
+    repository: str
+    revision: str
+    files: Mapping[str, str]
 
 
 TRANSFORMERS_JS = ("onnx/vision_model.onnx", "onnx/text_model.onnx", *SETTINGS)
@@ -47,14 +55,14 @@ OFFERS = {
     for offer in (
         Offer(
             "siglip2-b32-256",
-            "SigLIP2 ViT-B/32-256: the recommended one; a large text tower, needed only when asking",
+            "SigLIP2 ViT-B/32-256: recommended; its large text encoder is needed only for searching",
             "Apache-2.0",
             "onnx-community/siglip2-base-patch32-256-ONNX",
             TRANSFORMERS_JS,
         ),
         Offer(
             "openclip-b32-256",
-            "OpenCLIP ViT-B/32-256, taught on DataComp: the light one",
+            "OpenCLIP ViT-B/32-256, trained on DataComp: smaller",
             "MIT",
             "yurijmikhalevich/rclip-models",
             (
@@ -66,7 +74,7 @@ OFFERS = {
         ),
         Offer(
             "clip-b32",
-            "OpenAI's CLIP ViT-B/32: the classic",
+            "OpenAI's CLIP ViT-B/32: the original",
             "MIT",
             "Xenova/clip-vit-base-patch32",
             TRANSFORMERS_JS,
@@ -76,7 +84,7 @@ OFFERS = {
 
 
 def find_offer(name: str) -> Offer:
-    """What would be fetched, with its licence: to be shown before `pull`. Contacts nobody. Raises ModelError."""
+    """What `pull_model` would fetch, and its licence. Opens no connection. Raises ModelError."""
     if name not in OFFERS:
         raise ModelError(f"no model {name!r} is offered: give one of {', '.join(OFFERS)}")
     return OFFERS[name]
@@ -85,45 +93,45 @@ def find_offer(name: str) -> Offer:
 def pull_model(name: str, *, to: Path | None = None, endpoint: str | None = None) -> AddedModel:
     """Fetch a model by its name in OFFERS, and add it. Raises ModelError; then nothing was added.
 
-    endpoint: of the hub; None for HF_ENDPOINT, or the package's own. What was fetched before it broke is kept.
+    endpoint: of the hub; default: HF_ENDPOINT, or the package's own. A failed download keeps its files, and resumes.
     """
-    wanted, to = find_offer(name), to or catalog.models_folder()
+    offer, to = find_offer(name), to or catalog.models_folder()
     if name in catalog.list_added(to):
-        raise ModelError(f"{name} is there already; `photosearch models remove {name}` makes room for it")
-    hub = _hub()
-    held = _read_pulled(to).get(name)
-    aside = to / f".pulling-{name}"
-    with _told(wanted, "asking for"):
+        raise ModelError(f"there is a model {name} already; to replace it, `photosearch models remove {name}` first")
+    hub = _import_hub()
+    pulled = _read_pulled(to).get(name)
+    folder = to / f".pulling-{name}"
+    with _translate_errors(offer, "asking for"):
         info = hub.HfApi(endpoint=endpoint, token=False).model_info(
-            wanted.repository, revision=held["revision"] if held else None, files_metadata=True
+            offer.repository, revision=pulled.revision if pulled else None, files_metadata=True
         )
         published = {s.rfilename: s.lfs.sha256 if s.lfs else None for s in info.siblings or []}
         sizes = {s.rfilename: s.size for s in info.siblings or []}
         revision = str(info.sha)
-    if held and held["revision"] != revision:
-        raise ModelError(f"{name}: the hub gives revision {revision}, but {held['revision']} was pulled before")
-    if missing := [file for file in wanted.files if file not in published]:
-        raise ModelError(f"{name}: {wanted.repository} no longer has {missing[0]}")
+    if pulled and pulled.revision != revision:
+        raise ModelError(f"{name}: the hub gives revision {revision}, but {pulled.revision} was pulled before")
+    if missing := [file for file in offer.files if file not in published]:
+        raise ModelError(f"{name}: {offer.repository} no longer has {missing[0]}")
 
-    files: dict[str, str] = {}
-    waiting = [*wanted.files, *(file for file in wanted.maybe if file in published)]
-    while waiting:
-        file = waiting.pop(0)
-        with _told(wanted, f"fetching {file} of"):
-            url = hub.hf_hub_url(wanted.repository, file, revision=revision, endpoint=endpoint)
-            path = _fetch(url, aside / revision / file, sizes[file])
-        files[file] = _checked(name, path, file, published[file], held)
-        waiting += [more for more in _weights(name, path, file, published) if more not in files]
-    if not held:
-        _write_pulled(to, name, {"repository": wanted.repository, "revision": revision, "files": files})
-    added = add_model(aside / revision, name=name, to=to, licence=wanted.licence,
-                source={"repository": wanted.repository, "revision": revision})  # fmt: skip
-    shutil.rmtree(aside, ignore_errors=True)
+    digests: dict[str, str] = {}
+    pending = [*offer.files, *(file for file in offer.optional_files if file in published)]
+    while pending:
+        file = pending.pop(0)
+        with _translate_errors(offer, f"fetching {file} of"):
+            url = hub.hf_hub_url(offer.repository, file, revision=revision, endpoint=endpoint)
+            path = _fetch(url, folder / revision / file, sizes[file])
+        digests[file] = _verify(name, path, file, published[file], pulled)
+        pending += [more for more in _list_weights(name, path, file, published) if more not in digests]
+    if not pulled:
+        _write_pulled(to, name, PulledModel(offer.repository, revision, digests))
+    source = {"repository": offer.repository, "revision": revision}
+    added = add_model(folder / revision, name=name, to=to, licence=offer.licence, source=source)
+    shutil.rmtree(folder, ignore_errors=True)
     return added
 
 
-def _hub() -> Any:
-    # Read when it is imported: no word about us to anybody, and one plain way to fetch, which resumes.
+def _import_hub() -> Any:
+    # Read at import: no telemetry, and one simple way to download, which resumes.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
     try:
@@ -134,7 +142,7 @@ def _hub() -> Any:
 
 
 def _fetch(url: str, path: Path, size: int | None) -> Path:
-    """Fetch a file, or what is missing of it: the package's own download keeps no half file for the next run."""
+    """Fetch a file, or the rest of it: the package's own download keeps no incomplete file for the next run."""
     from huggingface_hub.file_download import http_get
 
     if path.is_file():
@@ -148,51 +156,50 @@ def _fetch(url: str, path: Path, size: int | None) -> Path:
     return path
 
 
-class _told:
-    """Errors of the hub's package -> one line of ours."""
+@contextlib.contextmanager
+def _translate_errors(offer: Offer, action: str) -> Iterator[None]:
+    """The hub package's errors -> one line of ours."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{offer.name}: {action} {offer.repository} failed: {first_line(error)}; "
+            f"`photosearch models pull {offer.name}` resumes it"
+        ) from None
 
-    def __init__(self, wanted: Offer, doing: str):
-        self.what = f"{wanted.name}: {doing} {wanted.repository} failed"
-        self.again = f"`photosearch models pull {wanted.name}` goes on where it stopped"
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if isinstance(error, Exception) and not isinstance(error, ModelError):
-            raise ModelError(f"{self.what}: {first_line(error)}; {self.again}") from None
-
-
-def _checked(name: str, path: Path, file: str, published: str | None, held: Mapping[str, Any] | None) -> str:
-    """The SHA-256 of what was fetched. Raises ModelError where it is not the one that it should be."""
+def _verify(name: str, path: Path, file: str, published: str | None, pulled: PulledModel | None) -> str:
+    """The SHA-256 of a downloaded file. Raises ModelError if it isn't the published one or the one pulled before."""
     digest = sha256(path)
     if published is not None and digest != published:
         path.unlink()
-        raise ModelError(f"{name}: {file} came with other bytes than the hub says it has; pull it again")
-    if held and held["files"].get(file) != digest:
+        raise ModelError(f"{name}: {file} doesn't match the hub's SHA-256; pull it again")
+    if pulled and pulled.files.get(file) != digest:
         path.unlink()
         raise ModelError(f"{name}: {file} is not the file that was pulled before; nothing was added")
     return digest
 
 
-def _weights(name: str, path: Path, file: str, published: Mapping[str, Any]) -> list[str]:
-    """The files that hold a tower's weights, where they lie beside it."""
+def _list_weights(name: str, path: Path, file: str, published: Collection[str]) -> list[str]:
+    """The further files with an encoder's weights, as the hub names them."""
     if not file.endswith(".onnx"):
         return []
     try:
-        with path.open("rb") as opened:
-            names = sorted(list_external_files(opened))
+        with path.open("rb") as encoder:
+            names = sorted(list_external_files(encoder))
     except ValueError as error:
         raise ModelError(f"{name}: {file}: {error}") from None
-    beside = [f"{file.rpartition('/')[0]}/{below}".lstrip("/") for below in names]
-    for below, whole in zip(names, beside, strict=True):
-        if not is_below(below) or whole not in published:
-            raise ModelError(f"{name}: {file} wants weights from {below[:200]!r}, which the hub doesn't have beside it")
-    return beside
+    files = [f"{file.rpartition('/')[0]}/{weights}".lstrip("/") for weights in names]
+    for weights, whole in zip(names, files, strict=True):
+        if not is_below(weights) or whole not in published:
+            raise ModelError(f"{name}: {file} needs weights from {weights[:200]!r}, which the hub doesn't have")
+    return files
 
 
-def _read_pulled(to: Path) -> dict[str, Any]:
-    """What was pulled before: name -> repository, revision, files. Raises ModelError."""
+def _read_pulled(to: Path) -> dict[str, PulledModel]:
+    """Name -> what was pulled before. Raises ModelError."""
     path = to / PULLED_FILE
     if not path.exists():
         return {}
@@ -200,23 +207,25 @@ def _read_pulled(to: Path) -> dict[str, Any]:
         raw = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_PULLED_BYTES else None
     except (OSError, ValueError, RecursionError):
         raw = None
-    if not isinstance(raw, dict) or not all(_is_record(record) for record in raw.values()):
-        raise ModelError(f"{path}: can't read what was pulled before; delete it to trust the hub anew")
-    return raw
+    if not isinstance(raw, dict) or not all(_is_pulled(record) for record in raw.values()):
+        raise ModelError(f"{path}: can't read what was pulled before; delete it to trust the hub again")
+    return {name: PulledModel(r.get("repository", ""), r["revision"], r["files"]) for name, r in raw.items()}
 
 
-def _is_record(record: Any) -> bool:
+def _is_pulled(record: object) -> bool:
     return (
         isinstance(record, dict)
+        and isinstance(record.get("repository", ""), str)
         and isinstance(record.get("revision"), str)
         and isinstance(record.get("files"), dict)
         and all(isinstance(digest, str) for digest in record["files"].values())
     )
 
 
-def _write_pulled(to: Path, name: str, record: Mapping[str, Any]) -> None:
+def _write_pulled(to: Path, name: str, pulled: PulledModel) -> None:
     path = to / PULLED_FILE
+    records = {name: asdict(record) for name, record in {**_read_pulled(to), name: pulled}.items()}
     try:
-        atomic.write_bytes(path, json.dumps({**_read_pulled(to), name: record}, indent=1, sort_keys=True).encode())
+        atomic.write_bytes(path, json.dumps(records, indent=1, sort_keys=True).encode())
     except OSError as error:
-        raise ModelError(f"{path}: can't write this: {error.strerror}") from None
+        raise ModelError(f"{path}: can't be written: {error.strerror}") from None

@@ -1,25 +1,25 @@
-"""The little of an .onnx file that can be known without ONNX Runtime: its card, and which other files it wants.
+"""Reads an .onnx file's metadata and the names of its external files, without ONNX Runtime.
 
-An .onnx file is one protobuf message (https://protobuf.dev/programming-guides/encoding/): fields one after another,
-each a tag (number and wire type) and a value. What lies between the fields that are wanted, hundreds of megabytes of
-weights, is passed over by seeking. Not a parser of graphs: that is ONNX Runtime's work. Everything here takes hostile
-input: each length is held against the file's size, and the number of fields is bounded.
+An .onnx file is one protobuf message (https://protobuf.dev/programming-guides/encoding/): a sequence of fields, each a
+tag (number and wire type) and a value. Unwanted fields, hundreds of megabytes of weights, are skipped by seeking. Not a
+parser of graphs: that is ONNX Runtime's job. Input is hostile: each length is checked against the file's size, and the
+number of fields is limited.
 """
 
 import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-MAX_FIELDS = 20_000  # of a message; a model has a dozen
-MAX_NODES = 2_000_000  # fields of all messages of a graph together
+MAX_FIELDS = 20_000  # in a message; a model has a dozen
+MAX_GRAPH_FIELDS = 2_000_000  # in all messages of a graph together
 MAX_ENTRY_BYTES = 2**24  # of one entry of the metadata
-MAX_NESTING = 64  # of messages in messages: a graph in a node of a graph is three
+MAX_NESTING = 64  # of messages; a graph in a node of a graph is three
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 are groups, which ONNX never had
 METADATA = 14  # of ModelProto: entries of a key (1) and a value (2)
 GRAPH, FUNCTION = 7, 25  # of ModelProto
-# Where weights lie below a graph: message -> field -> the message there. Names as in onnx.proto.
-BELOW = {
+# The way to the weights: message -> field -> message. Names as in onnx.proto.
+SUBMESSAGES = {
     "model": {GRAPH: "graph", FUNCTION: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "function": {7: "node", 11: "attribute"},
@@ -31,11 +31,11 @@ BELOW = {
 
 
 def read_metadata(file: BinaryIO, key: str) -> str | None:
-    """The value that stands under a key in a model's metadata, or None. Raises ValueError with a few words."""
+    """The value of a key in a model's metadata, or None. Raises ValueError with a short reason."""
     found: list[str] = []
-    for number, kind, start, end in _fields(file, 0, _size(file), MAX_FIELDS):
-        if number == METADATA and kind == BYTES:
-            name, value = _entry(file, start, end)
+    for number, wire_type, start, end in _iterate_fields(file, 0, _get_size(file), MAX_FIELDS):
+        if number == METADATA and wire_type == BYTES:
+            name, value = _read_entry(file, start, end)
             if name == key:
                 found.append(value)
     if len(found) > 1:
@@ -44,75 +44,75 @@ def read_metadata(file: BinaryIO, key: str) -> str | None:
 
 
 def list_external_files(file: BinaryIO) -> set[str]:
-    """The names of the files that hold a model's weights, as the model gives them: unchecked. Raises ValueError."""
+    """The names of other files with a model's weights, as the model gives them: unchecked. Raises ValueError."""
     found: set[str] = set()
-    left = MAX_NODES
-    waiting = [("model", 0, _size(file), 0)]
-    while waiting:
-        message, start, end, depth = waiting.pop()
+    left = MAX_GRAPH_FIELDS
+    pending = [("model", 0, _get_size(file), 0)]
+    while pending:
+        message, start, end, depth = pending.pop()
         if depth > MAX_NESTING:
             raise ValueError("its graph nests too deep")
-        for number, kind, first, last in _fields(file, start, end, left):
+        for number, wire_type, first, last in _iterate_fields(file, start, end, left):
             left -= 1
-            below = BELOW[message].get(number)
-            if below is None or kind != BYTES:
+            submessage = SUBMESSAGES[message].get(number)
+            if submessage is None or wire_type != BYTES:
                 continue
-            if below == "entry":
-                name, value = _entry(file, first, last)
+            if submessage == "entry":
+                name, value = _read_entry(file, first, last)
                 if name == "location":
                     found.add(value)
             else:
-                waiting.append((below, first, last, depth + 1))
+                pending.append((submessage, first, last, depth + 1))
     return found
 
 
-def _size(file: BinaryIO) -> int:
+def _get_size(file: BinaryIO) -> int:
     """In bytes."""
     return file.seek(0, os.SEEK_END)
 
 
-def _fields(file: BinaryIO, start: int, end: int, most: int) -> Iterator[tuple[int, int, int, int]]:
-    """A message between two places of a file -> (field number, wire type, where its value starts and ends)."""
+def _iterate_fields(file: BinaryIO, start: int, end: int, max_fields: int) -> Iterator[tuple[int, int, int, int]]:
+    """A message between two positions -> (field number, wire type, its value's start, its end) of each field."""
     at, n = start, 0
     while at < end:
         n += 1
-        if n > most:
+        if n > max_fields:
             raise ValueError("it has too many parts")
-        tag, at = _varint(file, at, end)
-        kind = tag & 7
-        if kind == VARINT:
-            _, after = _varint(file, at, end)
-        elif kind == BYTES:
-            length, at = _varint(file, at, end)
+        tag, at = _read_varint(file, at, end)
+        wire_type = tag & 7
+        if wire_type == VARINT:
+            _, after = _read_varint(file, at, end)
+        elif wire_type == BYTES:
+            length, at = _read_varint(file, at, end)
             after = at + length
-        elif kind in (FIXED64, FIXED32):
-            after = at + (8 if kind == FIXED64 else 4)
+        elif wire_type in (FIXED64, FIXED32):
+            after = at + (8 if wire_type == FIXED64 else 4)
         else:
             raise ValueError("it is not an .onnx file")
         if after > end or tag >> 3 == 0:
-            raise ValueError("it is not an .onnx file, or it was cut")
-        yield tag >> 3, kind, at, after
+            raise ValueError("it is not an .onnx file, or it is truncated")
+        yield tag >> 3, wire_type, at, after
         at = after
 
 
-def _varint(file: BinaryIO, at: int, end: int) -> tuple[int, int]:
-    """-> (the number at this place, the place behind it). Seven bits a byte, the lowest first, at most ten bytes."""
+def _read_varint(file: BinaryIO, at: int, end: int) -> tuple[int, int]:
+    """-> (the number at this position, the position after it). Seven bits a byte, lowest first, at most ten bytes."""
     file.seek(at)
     value = 0
     for i, byte in enumerate(file.read(min(10, end - at))):
         value |= (byte & 127) << 7 * i
         if byte < 128:
             return value, at + i + 1
-    raise ValueError("it is not an .onnx file, or it was cut")
+    raise ValueError("it is not an .onnx file, or it is truncated")
 
 
-def _entry(file: BinaryIO, start: int, end: int) -> tuple[str, str]:
+def _read_entry(file: BinaryIO, start: int, end: int) -> tuple[str, str]:
     """A StringStringEntryProto -> (key, value)."""
     if end - start > MAX_ENTRY_BYTES:
         raise ValueError("an entry of its metadata is too long")
     texts = {1: b"", 2: b""}
-    for number, kind, first, last in _fields(file, start, end, MAX_FIELDS):
-        if number in texts and kind == BYTES:
+    for number, wire_type, first, last in _iterate_fields(file, start, end, MAX_FIELDS):
+        if number in texts and wire_type == BYTES:
             file.seek(first)
             texts[number] = file.read(last - first)
     try:

@@ -119,7 +119,7 @@ def list_folder(address: str) -> Iterator[tuple[str, bool, int, int]]:
 _MTIME_KEYS = ("LastModified", "mtime", "last_modified", "updated", "modified", "created")  # of fsspec's libraries
 
 
-def _mtime_ns(info: Mapping[str, Any]) -> int:
+def _mtime_ns(info: Mapping[str, object]) -> int:
     value = next((info[key] for key in _MTIME_KEYS if info.get(key) is not None), 0)
     if isinstance(value, str):
         with contextlib.suppress(ValueError):

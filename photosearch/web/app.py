@@ -331,7 +331,7 @@ class Browse:
         folder = self.albums / check_album_name(str(said.get("name")))
         fill = album.link_to if said.get("how") == "link" else album.copy_to
         filled = fill(folder, [result.found[place].path for place in places])
-        return {"folder": str(folder), "made": filled.made, "there": filled.there, "missing": len(filled.missing)}
+        return {"folder": str(folder), "made": filled.made, "there": filled.existing, "missing": len(filled.missing)}
 
 
 TITLES = ("Search", "Judge", "Duplicates", "Unreadable")

@@ -1,8 +1,8 @@
-"""Feed the four readers of foreign input with what a fuzzer thinks of: make fuzz MINUTES=10
+"""Fuzz the four readers of untrusted input: make fuzz MINUTES=10
 
     query   what was typed after `find`         -> a tree, or QueryError
     csv     a sheet of truth                    -> rows, or InputError
-    card    a model's card, or a text tower's   -> one that can be written and read again, or ValueError
+    card    an image or text model's card       -> one that can be written and read again, or ValueError
     photo   a file's bytes                      -> pixels of the promised shape, or Unreadable
 
 One target for some seconds: python tests/fuzz/fuzz.py card -max_total_time=600. Any other exception, a crash or a

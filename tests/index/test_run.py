@@ -690,7 +690,7 @@ def test_failed_batch_keeps_those_before_it(library):
     for i in range(6):
         library.photo(f"{i}.png", "white" if i == 3 else "black", size=(64, 48 + i))
     fails = another_model(library, "fails.onnx", scale=1 / 200)  # white is more than 1
-    with pytest.raises(ModelError, match="not in 0"):
+    with pytest.raises(ModelError, match="outside 0"):
         library.index(model=fails, batch_size=2)
     assert sorted(library.scores()) == ["0.png", "1.png"]
     assert len(library.rows()["photos"]) == 2

@@ -1,4 +1,4 @@
-"""Side-cars as other programs write them: read, and merged with all else left byte for byte."""
+"""Sidecars as other programs write them: read, and edited with all else left byte for byte."""
 
 import re
 import shutil
@@ -89,12 +89,12 @@ def describe(inside, attributes=""):
     return wrap(f'<rdf:Description rdf:about=""{attributes}>{inside}</rdf:Description>')
 
 
-def test_what_other_programs_wrote_is_read():
+def test_read_xmp_reads_darktable_and_lightroom():
     assert xmp.read_xmp(DARKTABLE.encode()) == Sidecar(("Garden", "darktable|format|jpg"), ("places|Garden",), (), 4)
     assert xmp.read_xmp(LIGHTROOM.encode()) == Sidecar(rating=3)
 
 
-def test_a_new_one_holds_the_keywords_and_their_places():
+def test_write_xmp_creates_keywords_and_hierarchy():
     data, new, gone = make(None, BIRD)
     assert (new, gone) == (["bird", "my dog & cat"], [])
     assert xmp.read_xmp(data) == Sidecar(("bird", "my dog & cat"), ("animal|bird",), ("bird", "my dog & cat"))
@@ -102,7 +102,7 @@ def test_a_new_one_holds_the_keywords_and_their_places():
     assert make(None, {})[1:] == ([], [])
 
 
-def test_a_merge_puts_lines_in_and_touches_no_byte_of_the_rest():
+def test_write_xmp_merges_without_touching_the_rest():
     for before in (DARKTABLE, LIGHTROOM, DARKTABLE.replace("\n", "\r\n"), "\ufeff" + DARKTABLE):
         data, new, _ = make(before, BIRD)
         assert new == ["bird", "my dog & cat"]
@@ -116,7 +116,7 @@ def test_a_merge_puts_lines_in_and_touches_no_byte_of_the_rest():
         minidom.parseString(data)
 
 
-def test_what_was_there_is_the_whole_of_what_is_left_when_our_lines_are_cut_out():
+def test_write_xmp_restores_original_when_keywords_are_removed():
     data, _, _ = make(DARKTABLE, {"bird": "bird"})
     again, new, gone = make(data.decode(), {}, ["bird"])
     assert (new, gone) == ([], ["bird"])
@@ -125,18 +125,18 @@ def test_what_was_there_is_the_whole_of_what_is_left_when_our_lines_are_cut_out(
     assert ours.sub(b"", again).decode() == DARKTABLE
 
 
-def test_the_same_keywords_again_change_nothing():
+def test_write_xmp_changes_nothing_for_same_keywords():
     data, _, _ = make(DARKTABLE, BIRD)
     assert make(data.decode(), BIRD, list(BIRD)) == (data, [], [])
     assert make(DARKTABLE, {"Garden": "Garden"}) == (DARKTABLE.encode(), [], [])
 
 
-def test_a_keyword_that_a_person_typed_is_never_taken_out():
+def test_write_xmp_never_removes_typed_keyword():
     data, _, gone = make(DARKTABLE, {}, ["Garden"])
     assert (data, gone) == (DARKTABLE.encode(), [])
 
 
-def test_only_what_is_managed_now_is_taken_out():
+def test_write_xmp_removes_only_managed_keywords():
     both, _, _ = make(None, {"bird": "animal|bird", "dog": "animal|dog"})
     data, _, gone = make(both.decode(), {}, ["bird"])
     assert gone == ["bird"]
@@ -157,14 +157,14 @@ def test_only_what_is_managed_now_is_taken_out():
         describe('<dc:subject><rdf:Bag><rdf:li xml:lang="en">a</rdf:li></rdf:Bag></dc:subject>'),
     ],
 )
-def test_every_form_of_an_empty_or_small_one_takes_keywords(before):
+def test_write_xmp_adds_to_every_form_of_empty_sidecar(before):
     was = xmp.read_xmp(before.encode())
     data, _, _ = make(before, BIRD)
     assert xmp.read_xmp(data).keywords == (*was.keywords, *BIRD)
     minidom.parseString(data)
 
 
-def test_other_prefixes_and_a_default_namespace_are_understood():
+def test_write_xmp_uses_prefixes_of_file():
     before = (
         DARKTABLE.replace("rdf:", "r:")
         .replace("xmlns:rdf", "xmlns:r")
@@ -193,21 +193,21 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
         (DARKTABLE.replace("UTF-8", "UTF-16").encode("utf-16"), "not XML|written in"),
         (DARKTABLE.replace("UTF-8", "ISO-8859-1").encode("latin-1"), "written in ISO-8859-1"),
         (wrap("<a>" * 300 + "</a>" * 300).encode(), "200 levels"),
-        (describe("<dc:subject>bird</dc:subject>").encode(), "dc:subject is no plain list"),
-        (describe("", ' dc:subject="bird"').encode(), "dc:subject is no plain list"),
-        (describe('<dc:subject rdf:resource="x"/>').encode(), "no plain list"),
-        (describe('<dc:subject rdf:parseType="Resource"><a/></dc:subject>').encode(), "no plain list"),
-        (describe("<dc:subject><rdf:Alt><rdf:li>a</rdf:li></rdf:Alt></dc:subject>").encode(), "no plain list"),
-        (describe("<dc:subject><rdf:Bag><rdf:li><b/></rdf:li></rdf:Bag></dc:subject>").encode(), "no plain list"),
-        (describe("<dc:subject><rdf:Bag/><rdf:Bag/></dc:subject>").encode(), "no plain list"),
+        (describe("<dc:subject>bird</dc:subject>").encode(), "dc:subject is not a plain list"),
+        (describe("", ' dc:subject="bird"').encode(), "dc:subject is not a plain list"),
+        (describe('<dc:subject rdf:resource="x"/>').encode(), "not a plain list"),
+        (describe('<dc:subject rdf:parseType="Resource"><a/></dc:subject>').encode(), "not a plain list"),
+        (describe("<dc:subject><rdf:Alt><rdf:li>a</rdf:li></rdf:Alt></dc:subject>").encode(), "not a plain list"),
+        (describe("<dc:subject><rdf:Bag><rdf:li><b/></rdf:li></rdf:Bag></dc:subject>").encode(), "not a plain list"),
+        (describe("<dc:subject><rdf:Bag/><rdf:Bag/></dc:subject>").encode(), "not a plain list"),
     ],
 )  # fmt: skip
-def test_what_can_not_be_understood_is_refused(data, why):
+def test_write_xmp_rejects_unparsable_sidecar(data, why):
     with pytest.raises(UnreadableXmp, match=why):
         xmp.write_xmp(data, BIRD, [])
 
 
-def test_one_that_is_too_large_is_refused(monkeypatch):
+def test_read_xmp_rejects_large_sidecar(monkeypatch):
     monkeypatch.setattr(xmp, "MAX_BYTES", 100)
     with pytest.raises(UnreadableXmp, match="more than"):
         xmp.read_xmp(DARKTABLE.encode())
@@ -215,7 +215,7 @@ def test_one_that_is_too_large_is_refused(monkeypatch):
 
 @settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), min_size=1), max_size=4))
-def test_any_printable_name_comes_back(names):
+def test_write_xmp_keeps_any_printable_keyword(names):
     wanted = {" ".join(name.split()): "x" for name in names if name.strip() and "|" not in name}
     wanted = {name: name for name in wanted if name}
     for before in (None, DARKTABLE, LIGHTROOM):
@@ -225,7 +225,7 @@ def test_any_printable_name_comes_back(names):
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
-def test_bytes_that_mean_harm_are_refused_and_nothing_else_is_raised(data):
+def test_write_xmp_raises_only_unreadable_for_any_bytes(data):
     for some in (data, DARKTABLE.encode()[:800] + data + DARKTABLE.encode()[800:]):
         try:
             xmp.write_xmp(some, BIRD, [])
@@ -233,19 +233,19 @@ def test_bytes_that_mean_harm_are_refused_and_nothing_else_is_raised(data):
             continue
 
 
-def test_the_packet_inside_a_photo_is_found():
+def test_find_packet_finds_xmp_in_photo():
     assert xmp.find_packet(b"\xff\xd8" + LIGHTROOM.encode() + b"\xff\xd9") is not None
     assert xmp.find_packet(b"\xff\xd8\xff\xd9<x:xmpmeta") is None
 
 
-def test_names_of_side_cars():
+def test_sidecar_path_appends_or_replaces_extension():
     assert xmp.sidecar_path("/a/b.jpg") == "/a/b.jpg.xmp"
     assert xmp.sidecar_path("/a/b.c/d.CR2", short=True) == "/a/b.c/d.xmp"
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="no exiftool here")
 @pytest.mark.parametrize("before", [None, DARKTABLE, LIGHTROOM])
-def test_exiftool_reads_what_was_written(before: str | None, tmp_path: Path) -> None:
+def test_exiftool_reads_written_sidecar(before: str | None, tmp_path: Path) -> None:
     (tmp_path / "a.jpg.xmp").write_bytes(make(before, BIRD)[0])
 
     (tmp_path / "before.xmp").write_text(before or "")

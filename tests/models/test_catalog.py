@@ -1,4 +1,4 @@
-"""Which models there are, and what they are called. No session is started for any of this."""
+"""Which models there are, and their names. No session is started."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ def shelves(tmp_path, monkeypatch):
     return folders
 
 
-def test_a_model_is_named_by_its_name_or_its_file(shelves, tmp_path):
+def test_resolve_accepts_name_or_file(shelves, tmp_path):
     for name in (catalog.DEFAULT_MODEL, "other"):
         write_toy(shelves[0] / f"{name}.onnx")
     mine = write_toy(tmp_path / "mine.onnx")
@@ -45,7 +45,7 @@ def test_a_model_is_named_by_its_name_or_its_file(shelves, tmp_path):
         resolve("nine")
 
 
-def test_a_model_that_a_user_added_is_found_by_its_name(shelves):
+def test_resolve_finds_added_model(shelves):
     mine = write_toy(shelves[1] / "mine.onnx")
     (shelves[1] / ".half-added").mkdir()
     (shelves[1] / "notes").mkdir()
@@ -54,7 +54,7 @@ def test_a_model_that_a_user_added_is_found_by_its_name(shelves):
     assert list_added(shelves[1] / "nowhere") == {}
 
 
-def test_two_models_with_one_name_are_one_too_many(shelves):
+def test_resolve_rejects_duplicate_name(shelves):
     write_toy(shelves[0] / "twin.onnx")
     write_toy(shelves[1] / "twin.onnx")
     with pytest.raises(ModelError, match=r"two models are called twin: .*shipped.*added.*; rename") as refused:
@@ -62,7 +62,7 @@ def test_two_models_with_one_name_are_one_too_many(shelves):
     assert "\n" not in str(refused.value)
 
 
-def test_a_text_tower_is_found_by_its_space_and_is_no_model_itself(shelves):
+def test_text_model_for_finds_unlisted_text_model_by_space(shelves):
     write_toy(shelves[0] / "toy.onnx", sight_card())
     (shelves[0] / "broken-text.onnx").write_bytes(b"\0" * 100)
     tower = write_toy_text(shelves[0] / "toy-text.onnx")
@@ -76,7 +76,7 @@ def test_a_text_tower_is_found_by_its_space_and_is_no_model_itself(shelves):
         text_model_for("elsewhere")
 
 
-def test_cards_are_read_without_numpy_or_a_session():
+def test_read_card_imports_no_numpy_or_onnxruntime():
     program = """if True:
         import sys
         from photosearch.models.catalog import list_shipped, read_card
@@ -100,9 +100,9 @@ FILES = {
     "is empty": (b"", "has no card"),
     "is a picture": (b"GIF89a" + bytes(100), "not an .onnx file"),
     "is zeros": (bytes(4096), "not an .onnx file"),
-    "promises more than it holds": (b"\x3a\xff\xff\xff\xff\x7f", "it was cut"),
-    "has a length that no file has": (b"\x3a" + b"\xff" * 9 + b"\x01", "it was cut"),
-    "has a number that never ends": (b"\x08" + b"\xff" * 50, "it was cut"),
+    "promises more than it holds": (b"\x3a\xff\xff\xff\xff\x7f", "it is truncated"),
+    "has a length that no file has": (b"\x3a" + b"\xff" * 9 + b"\x01", "it is truncated"),
+    "has a number that never ends": (b"\x08" + b"\xff" * 50, "it is truncated"),
     "has groups": (b"\x0b\x0c", "not an .onnx file"),
     "has a million fields": (b"\x08\x01" * 1_000_000, "too many parts"),
     "has two cards": (ENTRY + ENTRY, "two cards"),
@@ -112,7 +112,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("what", FILES)
-def test_a_file_is_refused_with_one_line_where_it(what, tmp_path):
+def test_read_card_rejects_file_in_one_line(what, tmp_path):
     data, said = FILES[what]
     path = tmp_path / "m.onnx"
     path.write_bytes(data)
@@ -125,7 +125,7 @@ def test_a_file_is_refused_with_one_line_where_it(what, tmp_path):
     assert time.process_time() - start < 1
 
 
-def test_what_is_no_file_is_refused(tmp_path):
+def test_read_card_rejects_pipe_and_missing_file(tmp_path):
     os.mkfifo(tmp_path / "pipe.onnx")
     for name in ("pipe.onnx", "nothing.onnx"):
         with pytest.raises(ModelError, match="no such model file"):
@@ -134,7 +134,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         read_card(tmp_path)
 
 
-def test_a_card_is_found_wherever_it_stands_in_the_file(tmp_path):
+def test_read_card_finds_card_anywhere_in_file(tmp_path):
     """protobuf allows any order; and other tools' metadata is passed over."""
     model = toy_graph()
     helper.set_model_props(model, {"someone": "else", CARD_KEY: toy_card(version="9").to_json(), "z": "\u00e9" * 1000})
@@ -147,7 +147,7 @@ def test_a_card_is_found_wherever_it_stands_in_the_file(tmp_path):
     assert read_card(tmp_path / "m.onnx").version == "9"
 
 
-def test_a_model_that_was_cut_anywhere_has_no_card_or_a_whole_one(tmp_path):
+def test_read_card_of_truncated_model_is_none_or_whole(tmp_path):
     whole = write_toy(tmp_path / "whole.onnx").read_bytes()
     card, path = read_card(tmp_path / "whole.onnx"), tmp_path / "cut.onnx"
     for length in range(len(whole)):

@@ -1,4 +1,4 @@
-"""Fetching a model: a hub's paths, served on loopback. It was run against nothing else.
+"""Downloading a model from a local server with a hub's paths. It was run against nothing else.
 
 What a hub answers, as its client asks it: /api/models/REPOSITORY/revision/REVISION says which files there are, and
 /REPOSITORY/resolve/REVISION/FILE gives one, from any byte on.
@@ -143,33 +143,37 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def see_red(name: str) -> list[float]:
     model = Model(resolve(name), provider="cpu")
     size = model.card.input_size
-    (vector,) = model.look(np.full((1, 1, size, size, 3), COLOURS["red"], np.uint8)).vectors
+    (vector,) = model.predict(np.full((1, 1, size, size, 3), COLOURS["red"], np.uint8)).vectors
     return vector.round(4).tolist()
 
 
-def test_a_model_that_is_pulled_serves_like_any_other(hub, shelf):
+def test_pulled_model_works_like_any_other(hub, shelf):
     done = pull_model(NAME, endpoint=hub.address)
-    assert (done.name, done.card.licence, done.layout) == (NAME, "MIT", "transformers.js")
-    assert done.card.details == {"layout": "transformers.js", "repository": OFFERS[NAME].repository, "revision": FIRST}
+    assert (done.name, done.image_card.licence, done.layout) == (NAME, "MIT", "transformers.js")
+    assert done.image_card.details == {
+        "layout": "transformers.js",
+        "repository": OFFERS[NAME].repository,
+        "revision": FIRST,
+    }
     assert see_red(NAME) == [0.5, -0.5, -0.5, 0.5]
     assert TextModel(text_model_for(read_card(resolve(NAME)).space)).embed(["red"]).shape == (1, 4)
     assert sorted(p.name for p in shelf.iterdir()) == [NAME, "pulled.json"], "and nothing else is left"
 
 
-def test_what_was_pulled_is_written_down(hub, shelf):
+def test_pull_records_revision_and_digests(hub, shelf):
     pull_model(NAME, endpoint=hub.address)
     record = json.loads((shelf / "pulled.json").read_text())[NAME]
     assert (record["repository"], record["revision"]) == (OFFERS[NAME].repository, FIRST)
     assert record["files"] == {name: hashlib.sha256(data).hexdigest() for name, data in hub.files.items()}
 
 
-def test_the_users_token_is_not_sent(hub):
+def test_pull_sends_no_token(hub):
     pull_model(NAME, endpoint=hub.address)
     assert not [headers for headers in hub.headers if "authorization" in {name.lower() for name in headers}]
     assert not any("hf_secret" in value for headers in hub.headers for value in headers.values())
 
 
-def test_the_same_revision_is_asked_for_again(hub):
+def test_pull_requests_recorded_revision(hub):
     pull_model(NAME, endpoint=hub.address)
     remove_model(NAME)
     hub.asked.clear()
@@ -177,7 +181,7 @@ def test_the_same_revision_is_asked_for_again(hub):
     assert hub.asked[0] == f"/api/models/{OFFERS[NAME].repository}/revision/{FIRST}"
 
 
-def test_another_revision_than_the_first_is_refused(hub):
+def test_pull_rejects_other_revision(hub):
     pull_model(NAME, endpoint=hub.address)
     remove_model(NAME)
     hub.revision = SECOND
@@ -186,7 +190,7 @@ def test_another_revision_than_the_first_is_refused(hub):
     assert list_added() == {}
 
 
-def test_another_file_under_the_first_revision_is_refused(hub, tmp_path):
+def test_pull_rejects_other_file_of_same_revision(hub, tmp_path):
     pull_model(NAME, endpoint=hub.address)
     remove_model(NAME)
     hub.files["onnx/vision_model.onnx"] = sees(tmp_path / "other.onnx", drift=0.01).read_bytes()
@@ -195,22 +199,22 @@ def test_another_file_under_the_first_revision_is_refused(hub, tmp_path):
     assert list_added() == {}
 
 
-def test_a_file_that_is_not_what_the_hub_says_is_refused(hub, shelf):
+def test_pull_rejects_file_with_wrong_sha256(hub, shelf):
     hub.lies["onnx/text_model.onnx"] = "0" * 64
-    with pytest.raises(ModelError, match=r"onnx/text_model.onnx came with other bytes than the hub says") as refused:
+    with pytest.raises(ModelError, match=r"onnx/text_model.onnx doesn't match the hub's SHA-256") as refused:
         pull_model(NAME, endpoint=hub.address)
     assert "\n" not in str(refused.value)
     assert list_added() == {}
     assert not (shelf / "pulled.json").exists()
 
 
-def test_a_download_that_broke_goes_on_where_it_stopped(hub, tmp_path, monkeypatch):
+def test_pull_resumes_interrupted_download(hub, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 2**18)  # it keeps whole pieces, of 10 MB
     monkeypatch.setattr("time.sleep", lambda _: None)  # between its own tries
     rows = np.pad(np.array(ROWS, np.float32), ((0, 300_000), (0, 0)))
     hub.files["onnx/text_model.onnx"] = reads(tmp_path / "large.onnx", rows=rows).read_bytes()
     hub.breaks, hub.times = "onnx/text_model.onnx", 1_000
-    with pytest.raises(ModelError, match=f"`photosearch models pull {NAME}` goes on where it stopped"):
+    with pytest.raises(ModelError, match=f"`photosearch models pull {NAME}` resumes it"):
         pull_model(NAME, endpoint=hub.address)
     assert list_added() == {}
     hub.times = 0
@@ -221,30 +225,30 @@ def test_a_download_that_broke_goes_on_where_it_stopped(hub, tmp_path, monkeypat
     assert see_red(NAME) == [0.5, -0.5, -0.5, 0.5]
 
 
-def test_weights_beside_a_tower_come_along(hub, tmp_path):
+def test_pull_fetches_external_weights(hub, tmp_path):
     folder = transformers_js(tmp_path / "more", image={"outside": "vision_model.onnx_data"})
     hub.files = files_of(folder)
     pull_model(NAME, endpoint=hub.address)
     assert see_red(NAME) == [0.5, -0.5, -0.5, 0.5]
 
 
-def test_weights_that_the_hub_lacks_are_told(hub, tmp_path):
+def test_pull_reports_missing_weights(hub, tmp_path):
     folder = transformers_js(tmp_path / "more", image={"outside": "vision_model.onnx_data"})
     hub.files = files_of(folder)
     del hub.files["onnx/vision_model.onnx_data"]
-    with pytest.raises(ModelError, match="which the hub doesn't have beside it"):
+    with pytest.raises(ModelError, match="which the hub doesn't have"):
         pull_model(NAME, endpoint=hub.address)
     assert list_added() == {}
 
 
-def test_a_repository_without_a_file_that_is_needed_is_told_before_anything_is_fetched(hub):
+def test_pull_reports_missing_file_before_fetching(hub):
     del hub.files["tokenizer.json"]
     with pytest.raises(ModelError, match=r"no longer has tokenizer.json"):
         pull_model(NAME, endpoint=hub.address)
     assert len(hub.asked) == 1
 
 
-def test_a_model_that_is_no_model_is_not_added(hub, tmp_path):
+def test_pull_does_not_add_broken_model(hub, tmp_path):
     put(tmp_path / "config.json", {})
     hub.files["preprocessor_config.json"] = b"[]"
     with pytest.raises(ModelError, match="is not a JSON object"):
@@ -252,13 +256,13 @@ def test_a_model_that_is_no_model_is_not_added(hub, tmp_path):
     assert list_added() == {}
 
 
-def test_a_hub_that_does_not_answer_is_one_line(hub):
+def test_pull_reports_unreachable_hub_in_one_line(hub):
     with pytest.raises(ModelError, match="asking for Xenova/clip-vit-base-patch32 failed") as refused:
         pull_model(NAME, endpoint="http://127.0.0.1:9")
     assert "\n" not in str(refused.value)
 
 
-def test_the_layout_of_rclip_is_pulled_too(hub, tmp_path):
+def test_pull_supports_rclip_layout(hub, tmp_path):
     wanted = find_offer("openclip-b32-256")
     visual, textual, pairs = wanted.files
     assert pairs == CLIP_VOCABULARY
@@ -272,24 +276,24 @@ def test_the_layout_of_rclip_is_pulled_too(hub, tmp_path):
     assert pull_model(wanted.name, endpoint=hub.address).layout == "rclip"
 
 
-def test_what_is_offered_says_its_licence():
+def test_find_offer_has_licence():
     assert {name: one.licence for name, one in OFFERS.items()} == {
         "siglip2-b32-256": "Apache-2.0", "openclip-b32-256": "MIT", "clip-b32": "MIT",
     }  # fmt: skip
-    assert find_offer(NAME).what == "OpenAI's CLIP ViT-B/32: the classic"
+    assert find_offer(NAME).description == "OpenAI's CLIP ViT-B/32: the original"
     with pytest.raises(ModelError, match="no model 'dalle' is offered: give one of siglip2-b32-256, openclip-b32-256"):
         find_offer("dalle")
 
 
-def test_what_is_there_already_is_not_pulled_again(hub):
+def test_pull_rejects_existing_model(hub):
     pull_model(NAME, endpoint=hub.address)
     hub.asked.clear()
-    with pytest.raises(ModelError, match=f"{NAME} is there already"):
+    with pytest.raises(ModelError, match=f"there is a model {NAME} already"):
         pull_model(NAME, endpoint=hub.address)
     assert hub.asked == []
 
 
-def test_what_was_pulled_before_must_be_readable(hub, shelf):
+def test_pull_rejects_unreadable_record(hub, shelf):
     shelf.mkdir()
     for text in ("{", "[]", '{"clip-b32": {}}', '{"clip-b32": {"revision": 1, "files": {}}}'):
         (shelf / "pulled.json").write_text(text)
@@ -297,7 +301,7 @@ def test_what_was_pulled_before_must_be_readable(hub, shelf):
             pull_model(NAME, endpoint=hub.address)
 
 
-def test_the_hub_is_named_by_the_environment_and_nobody_else_is_asked(hub, tmp_path):
+def test_pull_contacts_only_hub_of_environment(hub, tmp_path):
     program = """if True:
         import sys
         def watch(event, arguments):

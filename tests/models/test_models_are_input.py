@@ -1,4 +1,4 @@
-"""A model file is input like any other: each of these is refused with one line, and nothing is scored by it."""
+"""A model file is hostile input: each of these is rejected in one line, and scores nothing."""
 
 import json
 import random
@@ -117,7 +117,7 @@ GRAPHS = {
         ),
         "must be float32",
     ),
-    "it gives NaN": (one_node("Log"), "gave scores that are not in 0..1"),
+    "it gives NaN": (one_node("Log"), "gave scores outside 0..1"),
     "it gives more than 1": (one_node("Exp"), None),  # exp(0) is 1: a black photo is scored, a red one refused
     "it gives fewer scores than its card says": (
         linear(numpy_helper.from_array(np.zeros((3, 2), np.float32), "w"), labels=2),
@@ -166,13 +166,13 @@ GRAPHS = {
     "it wants a custom operator": (one_node("Backdoor", domain="evil.example"), "can't load this model"),
     "its weights lie in a file above": (outside("../../../../../../etc/passwd"), "can't load this model"),
     "its weights lie in a file by an absolute path": (outside("/etc/passwd"), "can't load this model"),
-    "its weights lie in the folder one stands in": (outside("weights.bin"), "can't load this model"),
+    "its weights are in the current folder": (outside("weights.bin"), "can't load this model"),
     "its weights lie at an address in memory": (outside("*/_ORT_MEM_ADDR_/*"), "can't load this model"),
 }
 
 
 @pytest.mark.parametrize("what", [name for name, (_, said) in GRAPHS.items() if said])
-def test_a_network_is_refused_where(what, tmp_path, monkeypatch):
+def test_model_rejects_network(what, tmp_path, monkeypatch):
     model, said = GRAPHS[what]
     (tmp_path / "weights.bin").write_bytes(bytes(36))
     monkeypatch.chdir(tmp_path)
@@ -233,31 +233,31 @@ CARDS = {
     "rests on a label it lacks": card_text(thresholds_rest_on={"mauve": 7}),
     "rests on less than nothing": card_text(thresholds_rest_on={"red": -1}),
     "rests on many lines": card_text(thresholds_rest_on={"red": "a\nb"}),
-    "is a text tower's": card_text(kind="text"),
+    "is a text model's": card_text(kind="text"),
     "is of a kind that no one knows": card_text(kind="sound"),
     "is longer than any card": card_text(licence=" " * 11_000_000),
 }
 
 
 @pytest.mark.parametrize("what", CARDS)
-def test_a_model_is_refused_where_its_card(what, tmp_path):
+def test_model_rejects_card(what, tmp_path):
     path = write_toy(tmp_path / "m.onnx", CARDS[what])
     with pytest.raises(ModelError, match="card") as refused:
         Model(path)
     assert "\n" not in str(refused.value)
 
 
-def test_a_model_without_a_card_is_refused(tmp_path):
+def test_model_rejects_file_without_card(tmp_path):
     onnx.save(toy_graph(), tmp_path / "m.onnx")
     with pytest.raises(ModelError, match="has no card"):
         Model(tmp_path / "m.onnx")
 
 
-def test_a_card_that_says_more_than_we_know_is_read():
+def test_card_ignores_unknown_fields():
     assert Card.from_json(card_text(colour="blue")) == Card.from_json(card_text())
 
 
-def test_a_model_that_was_cut_anywhere_is_refused(tmp_path):
+def test_model_rejects_truncated_file(tmp_path):
     whole = write_toy(tmp_path / "whole.onnx").read_bytes()
     said = set()
     for length in range(len(whole)):
@@ -269,13 +269,13 @@ def test_a_model_that_was_cut_anywhere_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 4096, b"GIF89a" + bytes(100), random.Random(1).randbytes(5000)])
-def test_a_file_that_is_no_model_is_refused(content, tmp_path):
+def test_model_rejects_other_file(content, tmp_path):
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(ModelError):
         Model(tmp_path / "m.onnx")
 
 
-def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_path):
+def test_model_failing_during_run_keeps_old_scores(tmp_path):
     from photosearch.index.run import index
     from photosearch.library.database import Database
 
@@ -287,14 +287,14 @@ def test_a_model_that_breaks_in_mid_run_stops_it_and_keeps_every_old_score(tmp_p
         before = db.rows("SELECT * FROM scores ORDER BY label_id, image_id")
         (tmp_path / "b.onnx").write_bytes(GRAPHS["it gives more than 1"][0].SerializeToString())
         worse = Model(tmp_path / "b.onnx")
-        with pytest.raises(PhotosearchError, match=r"not in 0\.\.1"):
+        with pytest.raises(PhotosearchError, match=r"outside 0\.\.1"):
             list(index(db, [str(tmp_path / "photos")], lambda name: worse))
         assert db.rows("SELECT * FROM scores ORDER BY label_id, image_id") == before
         assert len(before) == 18
 
 
 @pytest.mark.skipif(not Path("/usr/bin/strace").exists(), reason="strace is not here")
-def test_no_file_is_opened_for_a_model_but_the_model(tmp_path):
+def test_model_opens_no_other_file(tmp_path):
     (tmp_path / "weights.bin").write_bytes(bytes(36))
     (tmp_path / "m.onnx").write_bytes(outside("weights.bin").SerializeToString())
     program = (

@@ -1,4 +1,4 @@
-"""What is read of an .onnx file without ONNX Runtime, held against onnx's own reader, and against bytes of any kind."""
+"""What is read of an .onnx file without ONNX Runtime, compared with onnx's own reader, and for arbitrary bytes."""
 
 import io
 
@@ -44,18 +44,18 @@ def everywhere() -> bytes:
     return model.SerializeToString()
 
 
-def test_weights_outside_are_found_wherever_they_are_named():
+def test_list_external_files_finds_them_anywhere():
     assert list_external_files(io.BytesIO(everywhere())) == {
         "initializer", "constant", "one of many", "another of many", "in a branch", "sparse values", "sparse places",
         "in a function",
     }  # fmt: skip
 
 
-def test_a_model_without_them_has_none():
+def test_list_external_files_of_plain_model_is_empty():
     assert list_external_files(io.BytesIO(toy_graph().SerializeToString())) == set()
 
 
-def test_a_graph_that_nests_without_end_is_refused():
+def test_list_external_files_rejects_endless_nesting():
     graph = helper.make_graph([], "deepest", [], [])
     for _ in range(30):
         graph = helper.make_graph([helper.make_node("If", ["x"], ["y"], then_branch=graph)], "more", [], [])
@@ -68,7 +68,7 @@ WHOLE = everywhere()
 
 @given(st.binary(max_size=300))
 @settings(deadline=None)
-def test_any_bytes_are_read_or_refused_in_words(data):
+def test_protobuf_reads_or_rejects_any_bytes(data):
     for how in (lambda file: read_metadata(file, CARD_KEY), list_external_files):
         try:
             how(io.BytesIO(data))
@@ -78,19 +78,19 @@ def test_any_bytes_are_read_or_refused_in_words(data):
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
 @settings(deadline=None)
-def test_a_model_with_one_byte_changed_is_read_or_refused_in_words(at, byte):
+def test_protobuf_reads_or_rejects_model_with_changed_byte(at, byte):
     data = bytearray(WHOLE)
     data[at] = byte
-    test_any_bytes_are_read_or_refused_in_words.hypothesis.inner_test(bytes(data))
+    test_protobuf_reads_or_rejects_any_bytes.hypothesis.inner_test(bytes(data))
 
 
-def test_numbers_of_a_fixed_width_are_passed_over_and_groups_are_refused():
+def test_read_metadata_skips_fixed_width_and_rejects_groups():
     """onnx writes no such fields into a model's top; another program may."""
     fixed64, fixed32, group = (_tag(100, kind) for kind in (1, 5, 3))
     data = fixed64 + bytes(8) + fixed32 + bytes(4) + WHOLE
     assert read_metadata(io.BytesIO(data), CARD_KEY) == toy_card().to_json()
     for cut in (fixed64 + bytes(4), fixed32 + bytes(3)):
-        with pytest.raises(ValueError, match="it was cut"):
+        with pytest.raises(ValueError, match="it is truncated"):
             read_metadata(io.BytesIO(cut), CARD_KEY)
     with pytest.raises(ValueError, match=r"it is not an \.onnx file"):
         read_metadata(io.BytesIO(group + bytes(4) + WHOLE), CARD_KEY)

@@ -1,4 +1,4 @@
-"""Which execution provider runs the models, and what is said where it isn't the best one."""
+"""The execution provider that runs the models, and the reason if it isn't the best one."""
 
 import numpy as np
 import pytest
@@ -18,12 +18,12 @@ def providers(monkeypatch):
     def pretend(*names: str, cuda: str | None = None) -> None:
         held = [PROVIDERS[name] for name in names]
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: held)
-        monkeypatch.setattr(choosing, "_cuda_missing", lambda: cuda)
+        monkeypatch.setattr(choosing, "_explain_missing_cuda", lambda: cuda)
 
     return pretend
 
 
-def test_auto_prefers_the_gpu_and_says_why_it_can_not_have_it(providers):
+def test_auto_prefers_gpu_and_explains_fallback(providers):
     providers("cpu", "cuda", "tensorrt")
     assert choose_provider("auto") == ("cuda", None)
     providers("cpu", "coreml")
@@ -34,16 +34,16 @@ def test_auto_prefers_the_gpu_and_says_why_it_can_not_have_it(providers):
     assert choose_provider("auto") == ("cpu", "cuda: no NVIDIA driver")
 
 
-def test_a_provider_that_is_asked_for_and_not_there_falls_back_to_the_cpu_and_says_why(providers):
+def test_missing_provider_falls_back_to_cpu_with_reason(providers):
     providers("cpu", "cuda", cuda="no NVIDIA driver")
     assert choose_provider("cuda") == ("cpu", "cuda: no NVIDIA driver")
-    assert choose_provider("coreml") == ("cpu", "coreml: this build of ONNX Runtime does not hold it")
+    assert choose_provider("coreml") == ("cpu", "coreml: not in this build of ONNX Runtime")
     assert choose_provider("cpu") == ("cpu", None)
     with pytest.raises(ModelError, match="no provider 'gpu': give auto or one of cuda, coreml, directml, cpu"):
         choose_provider("gpu")
 
 
-def test_a_model_says_where_it_runs(tmp_path, providers):
+def test_model_reports_provider_and_fallback(tmp_path, providers):
     providers("cpu", "cuda", cuda="no NVIDIA driver")
     loaded = Model(write_toy(tmp_path / "toy.onnx"))
     assert (loaded.provider, loaded.fallback) == ("cpu", "cuda: no NVIDIA driver")

@@ -1,4 +1,4 @@
-"""Words -> vectors: what is cut, filled up and refused. The tower and its tokenizer can be computed in one's head."""
+"""Texts -> vectors: truncation, padding, rejections. The toy model and its tokenizer can be computed in one's head."""
 
 import hashlib
 import math
@@ -14,7 +14,7 @@ from onnx import TensorProto
 from toy import sight_card, toy_card, toy_text_card, write_toy, write_toy_text
 
 from photosearch.errors import InputError, ModelError
-from photosearch.models.text import TextModel, cut_into_tokens, normalize
+from photosearch.models.text import TextModel, normalize, tokenize
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ def reader(tmp_path_factory):
     return TextModel(write_toy_text(tmp_path_factory.mktemp("text") / "toy-text.onnx"))
 
 
-def test_a_word_is_where_its_photos_are(reader):
+def test_embed_puts_word_near_its_photos(reader):
     given = reader.embed(["red", "blue", "red green"])
     half = math.sqrt(0.5)
     np.testing.assert_allclose(given, [[1, 0, 0, 0], [0, 0, 1, 0], [half, half, 0, 0]], atol=1e-6)
@@ -32,36 +32,36 @@ def test_a_word_is_where_its_photos_are(reader):
     assert reader.card == toy_text_card()
 
 
-def test_what_stands_beside_a_text_changes_nothing(reader):
-    """The padding's own row in the tower is (9, 9, 9, 9), so a text that met it would lie elsewhere."""
+def test_embed_is_independent_of_batch(reader):
+    """The padding's embedding is (9, 9, 9, 9), so a text that saw it would be elsewhere."""
     texts = ["red", "green green red red blue", "blue", *["black red"] * 40]
     together = reader.embed(texts)
     np.testing.assert_array_equal(together, np.concatenate([reader.embed([text]) for text in texts]))
 
 
-def test_no_texts_give_no_vectors(reader):
+def test_embed_of_no_texts_is_empty(reader):
     assert reader.embed([]).shape == (0, 4)
 
 
-def test_a_text_is_cut_where_the_tower_can_read_no_further(tmp_path):
+def test_embed_truncates_text_at_context(tmp_path):
     reader = TextModel(write_toy_text(tmp_path / "short-text.onnx", toy_text_card(context=2)))
     np.testing.assert_array_equal(reader.embed(["red red blue blue blue"]), [[1, 0, 0, 0]])
 
 
-def test_a_tower_may_want_rows_of_one_length(tmp_path):
+def test_embed_pads_to_fixed_length(tmp_path):
     reader = TextModel(write_toy_text(tmp_path / "long-text.onnx", toy_text_card(pad_to=8, pad_id=5)))
     np.testing.assert_array_equal(reader.embed(["red"]), [[1, 0, 0, 0]])
-    rows = cut_into_tokens(reader._tokenizer, ["red"], reader.card)
+    rows = tokenize(reader._tokenizer, ["red"], reader.card)
     assert rows.ids.tolist() == [[2, 5, 5, 5, 5, 5, 5, 5]]
     assert rows.mask.tolist() == [[1, 0, 0, 0, 0, 0, 0, 0]]
 
 
-def test_inputs_may_be_int32(tmp_path):
+def test_embed_accepts_int32_inputs(tmp_path):
     reader = TextModel(write_toy_text(tmp_path / "narrow-text.onnx", kind=TensorProto.INT32))
     np.testing.assert_array_equal(reader.embed(["blue"]), [[0, 0, 1, 0]])
 
 
-def test_the_forms_of_a_text():
+def test_normalize_applies_every_form():
     text = " Two\t DOGS,  and a caf" + unicodedata.normalize("NFD", "é") + " – “good”! "
     assert normalize(text, "plain") == " Two\t DOGS,  and a café – “good”! "
     assert normalize(text, "spaces") == "Two DOGS, and a café – “good”!"
@@ -70,18 +70,18 @@ def test_the_forms_of_a_text():
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
-def test_empty_text_is_refused(reader, text):
+def test_embed_rejects_empty_text(reader, text):
     with pytest.raises(InputError, match="the text is empty"):
         reader.embed(["red", text])
 
 
-def test_a_text_of_nothing_but_punctuation_is_refused_where_it_is_dropped():
+def test_normalize_rejects_text_of_punctuation_alone():
     with pytest.raises(InputError, match="no words in this text"):
         normalize("?!…", "canonical")
 
 
 @pytest.mark.parametrize("text", ["mauve", "🐦", "鳥", "red" * 2000, "red " * 5000, "\ud800", "\0", "\u202e"])
-def test_any_other_text_has_a_vector(reader, text):
+def test_embed_accepts_any_other_text(reader, text):
     assert np.linalg.norm(reader.embed([text])) == pytest.approx(1)
 
 
@@ -100,13 +100,13 @@ REFUSED = {
     ),
     "its tokenizer is another's": (
         lambda p: write_toy_text(p, toy_text_card(tokenizer_sha256=hashlib.sha256(b"x").hexdigest())),
-        "is not the tokenizer that toy-text was made with",
+        "is not the tokenizer of toy-text",
     ),
     "its card promises more dimensions": (
         lambda p: write_toy_text(p, toy_text_card(dimensions=5)),
         "its space has 5 dimensions",
     ),
-    "its card is a photo model's": (lambda p: write_toy_text(p, sight_card().to_json()), "is not a text tower"),
+    "its card is a photo model's": (lambda p: write_toy_text(p, sight_card().to_json()), "is not a text model"),
     "its card is no card": (lambda p: write_toy_text(p, "{"), "its card is not JSON"),
     "its context is nothing": (
         lambda p: write_toy_text(p, toy_text_card(context=0).to_json()),
@@ -117,14 +117,14 @@ REFUSED = {
         lambda p: write_toy_text(p, toy_text_card(text_normalization="loud").to_json()),
         "text_normalization must be one of",
     ),
-    "it has floats for words": (lambda p: write_toy(p, toy_card()), "is not a text tower"),
+    "it has floats for words": (lambda p: write_toy(p, toy_card()), "is not a text model"),
     "it is no model": (lambda p: p.write_bytes(b"\0" * 4096), "not an .onnx file"),
     "it is gone": (lambda p: p.unlink(), "can't read this model"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_text_tower_is_refused_with_one_line_where(what, tmp_path):
+def test_text_model_rejects_file_in_one_line(what, tmp_path):
     spoil, said = REFUSED[what]
     path = write_toy_text(tmp_path / "toy-text.onnx")
     spoil(path)
@@ -134,7 +134,7 @@ def test_a_text_tower_is_refused_with_one_line_where(what, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_reading_words_opens_no_connection_and_brings_no_hub_along(tmp_path):
+def test_text_model_opens_no_connection_and_imports_no_hub(tmp_path):
     program = """if True:
         import sys
         def forbid(event, arguments):

@@ -1,4 +1,4 @@
-"""Models of others: each quirk of a layout, and each refusal, with towers that can be computed in one's head."""
+"""Added two-tower models: each quirk of a layout, and each rejection. The toys can be computed in one's head."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from two_towers import HALF, ROWS, SIZE, WORDS, immich, put, rclip, reads, sees,
 from photosearch.errors import ModelError
 from photosearch.models import catalog, two_tower
 from photosearch.models.catalog import list_added, read_card, resolve, text_model_for
-from photosearch.models.layouts import CLIP_DEVIATION, CLIP_MEAN, CLIP_VOCABULARY
+from photosearch.models.layouts import CLIP_MEAN, CLIP_STD, CLIP_VOCABULARY
 from photosearch.models.session import Model
 from photosearch.models.text import TextModel
 from photosearch.models.two_tower import add_model, remove_model
@@ -39,7 +39,7 @@ def there(tmp_path):
 def see(name: str, *pictures: Image.Image) -> np.ndarray:
     model = Model(resolve(name), provider="cpu")
     pixels = [make_views(picture, model.card.input_size, fit=model.card.fit) for picture in pictures]
-    given = model.look(np.stack(pixels))
+    given = model.predict(np.stack(pixels))
     assert given.scores is None
     return given.vectors
 
@@ -60,30 +60,35 @@ def unit(*values: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layout", [transformers_js, immich])
-def test_a_model_of_others_sees_and_reads_like_our_own(layout, there):
+def test_added_model_encodes_images_and_texts(layout, there):
     done = add_model(layout(there))
     assert (done.name, done.path, done.layout) == ("clip", list_added()["clip"], layout.__name__.replace("_", "."))
     assert resolve("clip") == done.path
-    assert read_card(done.path) == done.card
-    assert (done.card.outputs, done.card.dimensions, done.card.labels) == (("vectors",), 4, ())
-    assert (done.text.space, done.text.dimensions) == (done.card.space, 4)
-    assert text_model_for(done.card.space) == done.path
+    assert read_card(done.path) == done.image_card
+    assert (done.image_card.outputs, done.image_card.dimensions, done.image_card.labels) == (("vectors",), 4, ())
+    assert (done.text_card.space, done.text_card.dimensions) == (done.image_card.space, 4)
+    assert text_model_for(done.image_card.space) == done.path
     np.testing.assert_allclose(see("clip", plain("red"), plain("green")), [RED, GREEN], atol=1e-6)
-    pads = done.text.pad_to
+    pads = done.text_card.pad_to
     np.testing.assert_allclose(
         read("clip", "red", "blue"), [unit(1, 0, 0, pads - 1), unit(0, 0, 1, pads - 1)], atol=1e-6
     )
 
 
-def test_rclips_layout_has_clips_numbers_built_in(there):
+def test_add_model_uses_clip_preprocessing_for_rclip(there):
     done = add_model(rclip(there))
-    assert (done.layout, done.card.fit, done.card.input_size, done.text.context) == ("rclip", "crop", SIZE, 7)
-    red = (np.array([1, 0, 0]) - CLIP_MEAN) / CLIP_DEVIATION
+    assert (done.layout, done.image_card.fit, done.image_card.input_size, done.text_card.context) == (
+        "rclip",
+        "crop",
+        SIZE,
+        7,
+    )
+    red = (np.array([1, 0, 0]) - CLIP_MEAN) / CLIP_STD
     np.testing.assert_allclose(see("clip", plain("red")), [unit(*red, 1)], atol=1e-6)
     np.testing.assert_allclose(read("clip", "green"), [unit(0, 1, 0, 6)], atol=1e-6)
 
 
-def test_rclips_own_folder_has_the_towers_below_and_clips_list_of_pairs(there):
+def test_add_model_reads_rclip_folder_with_merges(there):
     import gzip
 
     below = there / "ViT-B-32"
@@ -100,16 +105,16 @@ def test_rclips_own_folder_has_the_towers_below_and_clips_list_of_pairs(there):
     np.testing.assert_allclose(read("clip", " RED "), [unit(0.5, 1, 0, 1)], atol=1e-6)
 
 
-def test_of_clips_list_as_many_pairs_are_used_as_clip_uses(tmp_path):
+def test_build_clip_tokenizer_uses_as_many_merges_as_clip(tmp_path):
     """The file goes on: its 49,408 tokens are 2 x 256 bytes, the first 48,894 pairs and two marks."""
     import gzip
     import itertools
 
     import tokenizers
 
-    from photosearch.models.layouts import _byte_letters, build_clip_tokenizer
+    from photosearch.models.layouts import _list_byte_letters, build_clip_tokenizer
 
-    letters = _byte_letters()
+    letters = _list_byte_letters()
     pairs = itertools.islice(itertools.product(letters, [f"{x}</w>" for x in letters]), 50_000)
     with gzip.open(tmp_path / "pairs.gz", "wt") as file:
         file.write("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in pairs))
@@ -127,62 +132,62 @@ def photo_of_three() -> Image.Image:
     return picture
 
 
-def test_clip_crops_the_middle(there):
+def test_add_model_crops_for_clip(there):
     add_model(transformers_js(there))
     np.testing.assert_allclose(see("clip", photo_of_three()), [RED], atol=1e-6)
 
 
-def test_siglip_squashes_the_whole(there):
+def test_add_model_squashes_for_siglip(there):
     done = add_model(transformers_js(there, siglip=True))
-    assert done.card.fit == "squash"
+    assert done.image_card.fit == "squash"
     vector = see("clip", photo_of_three())[0] / see("clip", photo_of_three())[0][3]
     assert vector == pytest.approx([-1 / 3, -1, 1 / 3, 1], abs=0.1)  # a third red, two thirds blue
 
 
-def test_a_crop_may_be_smaller_than_what_it_is_cut_from(there):
+def test_add_model_supports_crop_smaller_than_resize(there):
     add_model(transformers_js(there, size={"shortest_edge": 12}))
     framed = plain("blue", (12, 12))
     framed.paste(plain("red", (8, 8)), (2, 2))
     np.testing.assert_allclose(see("clip", framed), [RED], atol=1e-6)
 
 
-def test_a_batch_may_be_fixed_at_one(there):
+def test_add_model_supports_batch_of_one(there):
     done = add_model(immich(there))
-    assert done.remarks[0] == "it looks at one photo at a time, since its file takes no more"
+    assert done.remarks[0] == "it encodes one photo at a time, since its file takes no more"
     np.testing.assert_allclose(see("clip", *map(plain, ("red", "green", "red"))), [RED, GREEN, RED], atol=1e-6)
 
 
-def test_pixels_may_be_taken_as_bytes_with_channels_last(there):
+def test_add_model_supports_uint8_channels_last(there):
     done = add_model(immich(there, image={"kind": "uint8", "channels": "last"}))
-    assert json.loads((done.path / "card.json").read_text())["image"]["kind"] == "uint8"
+    assert json.loads((done.path / "card.json").read_text())["image"]["dtype"] == "uint8"
     np.testing.assert_allclose(see("clip", plain("red"), plain("black")), [unit(1, 0, 0, 1), [0, 0, 0, 1]], atol=1e-6)
 
 
-def test_bytes_of_no_fixed_shape_have_channels_last(there):
+def test_add_model_assumes_channels_last_for_uint8(there):
     image = {"kind": "uint8", "channels": "last", "size": "S"}
     add_model(immich(there, image=image))
     np.testing.assert_allclose(see("clip", plain("green")), [unit(0, 1, 0, 1)], atol=1e-6)
 
 
-def test_pixels_may_be_half_as_long(there):
+def test_add_model_supports_float16(there):
     add_model(transformers_js(there, image={"kind": "float16"}))
     np.testing.assert_allclose(see("clip", plain("red")), [RED], atol=1e-3)
 
 
-def test_settings_may_turn_the_mean_and_the_scale_off(there):
+def test_add_model_respects_do_normalize_and_do_rescale(there):
     add_model(transformers_js(there, do_normalize=False))
     np.testing.assert_allclose(see("clip", plain("red")), [unit(1, 0, 0, 1)], atol=1e-6)
 
 
-def test_a_vector_that_depends_on_its_neighbours_is_made_alone(there):
+def test_add_model_limits_batch_if_vectors_depend_on_it(there):
     """As int8 exports do that scale a whole batch at once."""
     done = add_model(transformers_js(there, image={"drift": 0.5}))
-    assert "depend on what stands beside them" in done.remarks[0]
+    assert "depend on the others in a batch" in done.remarks[0]
     alone = see("clip", plain("red"))
     np.testing.assert_array_equal(see("clip", plain("green"), plain("red"))[1:], alone)
 
 
-def test_a_larger_batch_of_the_cards_own_size_is_looked_at_in_parts(there):
+def test_predict_splits_batch_of_added_model(there):
     add_model(transformers_js(there))
     colours = ["red", "green"] * 20
     vectors = see("clip", *map(plain, colours))
@@ -192,40 +197,40 @@ def test_a_larger_batch_of_the_cards_own_size_is_looked_at_in_parts(there):
 # ---- words
 
 
-def test_siglip_reads_exactly_64_tokens_and_the_padding_counts(there):
+def test_siglip_pads_to_64_tokens_and_reads_padding(there):
     done = add_model(transformers_js(there, siglip=True))
-    assert (done.text.context, done.text.pad_to, done.text.pad_id) == (64, 64, 0)
+    assert (done.text_card.context, done.text_card.pad_to, done.text_card.pad_id) == (64, 64, 0)
     np.testing.assert_allclose(read("clip", "red"), [unit(1, 0, 0, 63)], atol=1e-6)
 
 
-def test_siglips_padding_is_the_token_that_it_names(there):
+def test_siglip_uses_its_pad_token(there):
     transformers_js(there, siglip=True)
     put(there / "tokenizer_config.json", {"pad_token": {"content": "green"}})
     done = add_model(there)
-    assert done.text.pad_id == WORDS.index("green")
+    assert done.text_card.pad_id == WORDS.index("green")
     np.testing.assert_allclose(read("clip", "red"), [unit(1, 63, 0, 0)], atol=1e-6)
 
 
-def test_siglip_sees_its_padding_even_where_there_is_a_mask(there):
+def test_siglip_attends_to_padding_despite_mask(there):
     add_model(transformers_js(there, siglip=True, text={"mask": True}))
     np.testing.assert_allclose(read("clip", "red"), [unit(1, 0, 0, 63)], atol=1e-6)
 
 
-def test_a_mask_hides_the_padding_of_all_others(there):
+def test_attention_mask_hides_padding(there):
     done = add_model(transformers_js(there, text={"mask": True}))
-    assert done.text.pad_to == 0
+    assert done.text_card.pad_to == 0
     np.testing.assert_allclose(read("clip", "red", "blue green green"), [[1, 0, 0, 0], unit(0, 2, 1, 0)], atol=1e-6)
 
 
-def test_a_text_longer_than_the_context_is_cut(there):
+def test_added_model_truncates_text_at_context(there):
     add_model(immich(there))
     np.testing.assert_allclose(read("clip", "red " * 7 + "blue " * 90), [[1, 0, 0, 0]], atol=1e-6)
 
 
-def test_the_context_is_what_the_settings_say(there):
+def test_add_model_reads_context_from_settings(there):
     transformers_js(there)
     put(there / "config.json", {"model_type": "clip", "text_config": {"max_position_embeddings": 9}})
-    assert add_model(there).text.context == 9
+    assert add_model(there).text_card.context == 9
 
 
 FORMS = {
@@ -238,14 +243,14 @@ FORMS = {
 
 
 @pytest.mark.parametrize("what", FORMS)
-def test_the_form_of_a_text_is_that_of(what, there):
+def test_add_model_reads_text_normalization(what, there):
     config, words, form = FORMS[what]
     immich(there, config=config)
     put(there / "textual/tokenizer_config.json", {"pad_token": "[PAD]", **words})
-    assert add_model(there).text.text_normalization == form
+    assert add_model(there).text_card.text_normalization == form
 
 
-def test_siglip2_reads_lower_case_and_canonicalize_drops_punctuation(there):
+def test_siglip2_lowers_case_and_canonicalize_drops_punctuation(there):
     add_model(immich(there, config={"tokenizer_kwargs": {"clean": "canonicalize"}}))
     np.testing.assert_allclose(read("clip", "“Red”, GREEN!"), [unit(1, 1, 0, 5)], atol=1e-6)
 
@@ -253,7 +258,7 @@ def test_siglip2_reads_lower_case_and_canonicalize_drops_punctuation(there):
 # ---- files
 
 
-def test_weights_may_lie_in_a_file_beside_the_tower(there):
+def test_add_model_copies_external_weights(there):
     folder = transformers_js(
         there, image={"outside": "vision_model.onnx_data"}, text={"outside": "text_model.onnx_data"}
     )
@@ -266,7 +271,7 @@ def test_weights_may_lie_in_a_file_beside_the_tower(there):
     np.testing.assert_allclose(read("clip", "red"), [unit(1, 0, 0, 76)], atol=1e-6)
 
 
-def test_the_best_precision_that_is_there_is_taken(there):
+def test_find_layout_prefers_best_precision(there):
     transformers_js(there)
     for name in ("vision_model", "text_model"):
         (there / f"onnx/{name}.onnx").rename(there / f"onnx/{name}_int8.onnx")
@@ -275,7 +280,7 @@ def test_the_best_precision_that_is_there_is_taken(there):
     assert sorted(p.name for p in (done.path / "onnx").iterdir()) == ["text_model_int8.onnx", "vision_model_fp16.onnx"]
 
 
-def test_the_models_own_files_are_no_longer_needed_once_it_was_added(there):
+def test_added_model_is_independent_of_its_source(there):
     add_model(transformers_js(there))
     before = see("clip", plain("red"))
     for path in sorted(there.rglob("*"), reverse=True):
@@ -283,7 +288,7 @@ def test_the_models_own_files_are_no_longer_needed_once_it_was_added(there):
     assert (see("clip", plain("red")) == before).all()
 
 
-def test_a_hubs_own_store_of_links_is_read(tmp_path):
+def test_add_model_reads_hub_cache_of_links(tmp_path):
     snapshot, blobs = tmp_path / "repo/snapshots/abc", tmp_path / "repo/blobs"
     transformers_js(snapshot)
     blobs.mkdir()
@@ -293,22 +298,22 @@ def test_a_hubs_own_store_of_links_is_read(tmp_path):
     assert add_model(snapshot, name="stored").name == "stored"
 
 
-def test_the_digest_changes_with_what_is_done_before_the_tower(tmp_path):
+def test_digest_covers_preprocessing(tmp_path):
     add_model(transformers_js(tmp_path / "a"), name="a")
     add_model(transformers_js(tmp_path / "b", image_mean=[0.25] * 3), name="b")
     assert Model(resolve("a")).digest != Model(resolve("b")).digest
     assert len(Model(resolve("a")).digest) == 16
 
 
-def test_a_model_that_was_added_is_removed_whole(there, shelf):
+def test_remove_model_deletes_folder(there, shelf):
     add_model(transformers_js(there))
     write_toy(shelf / "file.onnx")
     remove_model("clip")
     remove_model("file")
     assert list(shelf.iterdir()) == []
-    with pytest.raises(ModelError, match="can't remove the model clip: none of that name was added"):
+    with pytest.raises(ModelError, match="can't remove the model clip: no model of that name was added"):
         remove_model("clip")
-    with pytest.raises(ModelError, match="it came with photosearch and stays"):
+    with pytest.raises(ModelError, match="it is part of photosearch"):
         remove_model(next(iter(catalog.list_shipped())))
 
 
@@ -325,7 +330,7 @@ def link_out(folder: Path) -> None:
 
 
 def weights_from(location: str):
-    """The tower wants its weights from there, whatever is there."""
+    """The encoder needs its weights from there, whatever is there."""
 
     def spoil(folder: Path) -> None:
         sees(folder / "onnx/vision_model.onnx", outside="weights.bin")
@@ -337,9 +342,9 @@ def weights_from(location: str):
 
 
 REFUSED = {
-    "it is empty": (lambda f: [p.unlink() for p in f.rglob("*") if p.is_file()], "holds no two towers"),
-    "it lacks the tower that reads": (unlink("onnx/text_model.onnx"), "but lacks onnx/text_model.onnx"),
-    "it lacks the tower that sees": (unlink("onnx/vision_model.onnx"), "but lacks onnx/vision_model.onnx"),
+    "it is empty": (lambda f: [p.unlink() for p in f.rglob("*") if p.is_file()], "has no two-tower model"),
+    "it lacks the text encoder": (unlink("onnx/text_model.onnx"), "but lacks onnx/text_model.onnx"),
+    "it lacks the image encoder": (unlink("onnx/vision_model.onnx"), "but lacks onnx/vision_model.onnx"),
     "it lacks a tokenizer": (unlink("tokenizer.json"), "lacks tokenizer.json"),
     "it lacks the preparation of photos": (unlink("preprocessor_config.json"), "lacks preprocessor_config.json"),
     "it lacks its config": (unlink("config.json"), "lacks config.json"),
@@ -349,21 +354,21 @@ REFUSED = {
     "its tokenizer is no tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "can't read the text model's"),
     "its tokenizer is another, larger one": (
         lambda f: (f / "tokenizer.json").write_text(toy_tokenizer((*WORDS, "dog"))),
-        "is another model's, it knows 9 tokens and the text tower 8",
+        "is another model's: it has 9 tokens, the text encoder expects 8",
     ),
     "its tokenizer is another, and no one says so": (
         lambda f: (
             (f / "tokenizer.json").write_text(toy_tokenizer((*WORDS, "dog"))),
             put(f / "config.json", {"model_type": "clip"}),
         ),
-        "is another model's, the text tower fails at its token 8",
+        "is another model's: the text encoder fails at its token 8",
     ),
     "its tokenizer's words are all alike": (
         lambda f: (
             (f / "tokenizer.json").write_text(toy_tokenizer(WORDS[:6])),
             put(f / "config.json", {"model_type": "clip"}),
         ),
-        "gives two sentences that differ the same vector",
+        "gives two different sentences the same vector",
     ),
     "its vectors are of two lengths": (
         lambda f: reads(f / "onnx/text_model.onnx", rows=[[*row, 0] for row in ROWS]),
@@ -371,7 +376,7 @@ REFUSED = {
     ),
     "it can't tell two pictures apart": (
         lambda f: sees(f / "onnx/vision_model.onnx", blind=True),
-        "gives two pictures that differ the same vector",
+        "gives two different images the same vector",
     ),
     "it takes four photos at a time": (
         lambda f: sees(f / "onnx/vision_model.onnx", batch=4),
@@ -407,13 +412,13 @@ REFUSED = {
     "its size is a word": (lambda f: put(f / "preprocessor_config.json", {"size": "8"}), "size must be 1 to 4096"),
     "its size is lists": (
         lambda f: put(f / "preprocessor_config.json", {"size": {"height": [], "width": []}}),
-        "can't use its settings",
+        "can't use its image settings",
     ),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_a_folder_is_refused_with_one_line_and_nothing_is_added_where(what, there, shelf):
+def test_add_model_rejects_folder_in_one_line_and_adds_nothing(what, there, shelf):
     spoil, said = REFUSED[what]
     spoil(transformers_js(there))
     with pytest.raises(ModelError) as refused:
@@ -425,21 +430,21 @@ def test_a_folder_is_refused_with_one_line_and_nothing_is_added_where(what, ther
     assert not shelf.exists() or list(shelf.iterdir()) == []
 
 
-def test_siglip_is_refused_where_it_does_not_say_what_its_padding_is(there):
+def test_add_model_rejects_siglip_without_pad_token(there):
     transformers_js(there, siglip=True)
     put(there / "tokenizer_config.json", {})
-    with pytest.raises(ModelError, match="doesn't say its pad_token"):
+    with pytest.raises(ModelError, match="has no pad_token"):
         add_model(there)
 
 
 @pytest.mark.parametrize("mode", ["longest", 7])
-def test_another_way_to_fit_a_photo_is_refused(mode, there):
+def test_add_model_rejects_unknown_resize_mode(mode, there):
     with pytest.raises(ModelError, match="not shortest or squash"):
         add_model(immich(there, resize_mode=mode))
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "two words", "x" * 101, "toy-text", "a\nb"])
-def test_a_name_that_is_none_is_refused(name, there):
+def test_add_model_rejects_invalid_name(name, there):
     there = transformers_js(there)
     if name:
         with pytest.raises(ModelError, match="can't be a model's name"):
@@ -448,7 +453,7 @@ def test_a_name_that_is_none_is_refused(name, there):
         assert add_model(there, name=name).name == "clip"
 
 
-def test_a_name_that_is_taken_is_refused(there, tmp_path):
+def test_add_model_rejects_taken_name(there, tmp_path):
     add_model(transformers_js(there))
     for taken in ("clip", next(iter(catalog.list_shipped()))):
         with pytest.raises(ModelError, match=f"there is a model {taken} already"):
@@ -464,7 +469,7 @@ def test_a_name_that_is_taken_is_refused(there, tmp_path):
         ("tokenizer.json", lambda: TextModel(resolve("clip"))),
     ],
 )
-def test_a_file_that_was_changed_since_is_refused(file, how, there):
+def test_added_model_rejects_changed_file(file, how, there):
     done = add_model(transformers_js(there, image={"outside": "vision_model.onnx_data"}))
     how()
     with (done.path / file).open("ab") as opened:
@@ -482,19 +487,22 @@ CARDS = {
     "is a list": lambda raw: [],
     "lacks its files": lambda raw: {k: v for k, v in raw.items() if k != "files"},
     "names a file above": lambda raw: {**raw, "files": {**raw["files"], "../x": "0" * 64}},
-    "names a tower that is not among its files": lambda raw: {**raw, "image": {**raw["image"], "file": "/etc/passwd"}},
-    "names weights that are not among its files": lambda raw: {**raw, "words": {**raw["words"], "weights": ["../x"]}},
-    "divides by zero": lambda raw: {**raw, "image": {**raw["image"], "deviation": [0, 1, 1]}},
+    "names an encoder that is not among its files": lambda raw: {
+        **raw,
+        "image": {**raw["image"], "file": "/etc/passwd"},
+    },
+    "names weights that are not among its files": lambda raw: {**raw, "text": {**raw["text"], "weights": ["../x"]}},
+    "divides by zero": lambda raw: {**raw, "image": {**raw["image"], "std": [0, 1, 1]}},
     "scales by a word": lambda raw: {**raw, "image": {**raw["image"], "scale": "1"}},
     "cuts more than there is": lambda raw: {**raw, "image": {**raw["image"], "size": 9}},
-    "has two spaces": lambda raw: {**raw, "text": {**raw["text"], "space": {"name": "other", "dim": 4}}},
-    "gives scores": lambda raw: {**raw, "card": {**raw["card"], "outputs": ["scores"], "labels": ["a"]}},
-    "has batches of a million": lambda raw: {**raw, "words": {**raw["words"], "batch": 10**6}},
+    "has two spaces": lambda raw: {**raw, "text_card": {**raw["text_card"], "space": {"name": "other", "dim": 4}}},
+    "gives scores": lambda raw: {**raw, "image_card": {**raw["image_card"], "outputs": ["scores"], "labels": ["a"]}},
+    "has batches of a million": lambda raw: {**raw, "text": {**raw["text"], "max_batch": 10**6}},
 }
 
 
 @pytest.mark.parametrize("what", CARDS)
-def test_a_model_that_was_added_is_refused_where_its_card(what, there):
+def test_added_model_rejects_card(what, there):
     done = add_model(transformers_js(there))
     path = done.path / "card.json"
     path.write_text(json.dumps(CARDS[what](json.loads(path.read_text()))))
@@ -503,20 +511,20 @@ def test_a_model_that_was_added_is_refused_where_its_card(what, there):
             how(done.path)
         assert "\n" not in str(refused.value)
     with pytest.raises(ModelError, match="no text model for the space"):
-        text_model_for(done.card.space)
+        text_model_for(done.image_card.space)
 
 
-def test_a_run_that_is_killed_leaves_no_model(there, shelf, monkeypatch):
+def test_add_model_leaves_nothing_when_interrupted(there, shelf, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(two_tower, "_check", killed)
+    monkeypatch.setattr(two_tower, "_test", killed)
     with pytest.raises(KeyboardInterrupt):
         add_model(transformers_js(there))
     assert list(shelf.iterdir()) == []
 
 
-def test_a_listing_does_not_open_the_towers(there):
+def test_list_added_does_not_open_encoders(there):
     done = add_model(transformers_js(there))
     for path in (done.path / "onnx").iterdir():
         path.write_bytes(b"")

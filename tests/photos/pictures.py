@@ -1,4 +1,4 @@
-"""Pictures that the tests write, in every format, and how far apart two are."""
+"""Test images in every format, and the difference between two."""
 
 import io
 

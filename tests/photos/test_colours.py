@@ -1,4 +1,4 @@
-"""What a person sees in a viewer is what the network sees: colours of wide profiles, 12 bits, floats with holes."""
+"""The network sees the colours that a viewer shows: wide-gamut profiles, 10 to 16 bits, floats with NaN."""
 
 import functools
 import io
@@ -57,7 +57,7 @@ def shown(colour: tuple[int, int, int], primaries: tuple[tuple[float, float], ..
 
 @pytest.mark.parametrize("primaries", [P3, ADOBE], ids=["Display P3", "Adobe RGB"])
 @pytest.mark.parametrize("name", ["jpg", "png", "webp", "tif", "avif", "heic"])
-def test_colours_of_a_wide_profile_are_brought_to_srgb(name, primaries):
+def test_decode_converts_wide_gamut_profile_to_srgb(name, primaries):
     colour = (200, 120, 60)
     data = encoded(Image.new("RGB", (64, 48), colour), **WRITTEN[name], icc_profile=profile(primaries))
     (seen,) = decode(data, [ViewSpec(8, tiles=4)]).views
@@ -66,7 +66,7 @@ def test_colours_of_a_wide_profile_are_brought_to_srgb(name, primaries):
     assert np.abs(seen - expected).max() <= 5
 
 
-def test_srgb_itself_and_profiles_of_other_kinds_or_broken_ones_change_nothing():
+def test_decode_ignores_srgb_other_and_broken_profiles():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     broken = [
         b"",
@@ -91,13 +91,13 @@ def test_profile_of_camera_is_parsed_once_for_all_its_photos():
 
 @pytest.mark.parametrize("bits", [10, 12, 16])
 @pytest.mark.parametrize("name", ["PNG", "TIFF"])
-def test_a_picture_of_ten_or_twelve_bits_is_as_bright_as_one_of_sixteen(bits, name):
+def test_decode_scales_10_12_and_16_bits_to_full_range(bits, name):
     ramp = np.repeat(np.linspace(0, 2**bits - 1, 256).astype(np.uint16)[None], 256, axis=0)
     (seen,) = decode(encoded(Image.fromarray(ramp), format=name), [ViewSpec(256)]).views
     assert np.abs(seen[0, 0, :, 0].astype(int) - np.arange(256)).max() <= 1
 
 
-def test_a_hole_in_a_picture_of_floats_is_black_and_nothing_else_is():
+def test_decode_makes_only_nan_and_infinity_black_in_float_image():
     values = np.full((64, 64), 0.5, np.float32)
     values[:8, :8], values[-8:, :8], values[:8, -8:] = np.nan, np.inf, -np.inf
     (seen,) = decode(encoded(Image.fromarray(values), format="TIFF"), [ViewSpec(64)]).views
@@ -144,7 +144,7 @@ def with_clap(data: bytes, width: Fraction, height: Fraction, x: Fraction, y: Fr
     return bytes(grown)
 
 
-def test_only_the_part_of_an_avif_that_is_to_be_shown_is_seen():
+def test_decode_crops_avif_to_clean_aperture():
     image = Image.new("RGB", (160, 96), (20, 20, 220))
     image.paste((220, 20, 20), (40, 24, 120, 72))
     data = encoded(image, **WRITTEN["avif"])
@@ -160,7 +160,7 @@ def test_only_the_part_of_an_avif_that_is_to_be_shown_is_seen():
     assert (outside.width, outside.height) == (160, 96)
 
 
-def test_a_broken_avif_says_that_it_is_one():
+def test_decode_names_broken_avif():
     data = encoded(scene(), **WRITTEN["avif"])
     assert reason(data[:100]) == "a broken AVIF file"
 
@@ -174,7 +174,7 @@ def heic(size: tuple[int, int] = (1600, 1200), thumbnail: int = 320) -> bytes:
     return encoded(Image.new("RGB", size, (220, 20, 20)), format="HEIF", quality=60, thumbnails=[thumbnail])
 
 
-def test_a_heics_thumbnail_is_decoded_in_its_place_where_it_is_large_enough(monkeypatch):
+def test_decode_uses_heic_thumbnail_if_large_enough(monkeypatch):
     from photosearch.photos import decode as decoding
 
     sizes = []

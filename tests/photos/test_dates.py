@@ -1,4 +1,4 @@
-"""When a photo was taken: every place that says so, in its order, and every spelling."""
+"""When a photo was taken: every source, in their order, and every spelling."""
 
 import pytest
 from pictures import WRITTEN, encoded, scene
@@ -47,7 +47,7 @@ def taken(data: bytes) -> tuple[str | None, str | None]:
 
 
 @pytest.mark.parametrize("first_ifd", [False, True])
-def test_the_best_place_counts_and_the_next_where_it_says_nothing(first_ifd):
+def test_find_taken_prefers_best_source_that_has_a_date(first_ifd):
     names = list(DAY)
     for i, name in enumerate(names):
         assert taken(jpeg(*names[i:], first_ifd=first_ifd)) == (f"{DAY[name]}-07-20T11:22:33", FROM[name])
@@ -55,7 +55,7 @@ def test_the_best_place_counts_and_the_next_where_it_says_nothing(first_ifd):
     assert taken(jpeg()) == (None, None)
 
 
-def test_zeros_in_the_best_place_leave_the_word_to_the_next():
+def test_find_taken_skips_source_with_zeros_or_blanks():
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
     exif.get_ifd(0x8769)[0x9004] = "    :  :     :  :  "
@@ -67,7 +67,7 @@ def test_zeros_in_the_best_place_leave_the_word_to_the_next():
     assert taken(encoded(scene(), format="JPEG", exif=exif)) == ("2024-01-02T03:04:05", "DateTime")
 
 
-def test_a_directory_that_is_broken_leaves_the_word_to_the_others():
+def test_find_taken_skips_broken_ifd():
     exif = block("original", "date")
     broken = exif.replace(b"\x87\x69\x00\x04\x00\x00\x00\x01\x00\x00", b"\x87\x69\x00\x04\x00\x00\x00\x01\xff\xff")
     assert broken != exif
@@ -75,7 +75,7 @@ def test_a_directory_that_is_broken_leaves_the_word_to_the_others():
 
 
 @pytest.mark.parametrize("name", ["jpg", "png", "webp", "tif", "avif", "heic"])
-def test_every_format_tells_by_exif(name):
+def test_find_taken_reads_exif_in_every_format(name):
     for field in ("original", "digitized", "date"):
         data = encoded(scene(), **WRITTEN[name], exif=block(field))
         assert taken(data) == (f"{DAY[field]}-07-20T11:22:33", FROM[field])
@@ -83,7 +83,7 @@ def test_every_format_tells_by_exif(name):
 
 
 @pytest.mark.parametrize("name", ["jpg", "png", "webp", "tif", "avif", "heic"])
-def test_every_format_tells_by_xmp(name):
+def test_find_taken_reads_xmp_in_every_format(name):
     how = dict(WRITTEN[name])
     if name == "png":
         how["pnginfo"] = PngImagePlugin.PngInfo()
@@ -96,7 +96,7 @@ def test_every_format_tells_by_xmp(name):
     assert taken(encoded(scene(), **how)) == ("2013-07-20T11:22:33", "xmp")
 
 
-def test_a_png_tells_by_exif_that_stands_behind_its_pixels():
+def test_find_taken_reads_exif_after_pixels_of_png():
     data = encoded(scene(), format="PNG", exif=block("original"))
     at = data.index(b"eXIf") - 4
     length = 12 + int.from_bytes(data[at : at + 4], "big")
@@ -105,7 +105,7 @@ def test_a_png_tells_by_exif_that_stands_behind_its_pixels():
     assert taken(behind) == ("2011-07-20T11:22:33", "DateTimeOriginal")
 
 
-def test_the_fields_of_xmp_count_in_their_order_as_attributes_and_as_elements():
+def test_find_taken_reads_xmp_attributes_and_elements_in_order():
     fields = {"xmp_CreateDate": "2003-01-01", "photoshop_DateCreated": "2002-01-01T10:00",
               "exif_DateTimeOriginal": "2001-01-01T10:11:12Z"}  # fmt: skip
     seen = []
@@ -153,7 +153,7 @@ def test_the_fields_of_xmp_count_in_their_order_as_attributes_and_as_elements():
         ("yesterday", None),
     ],
 )
-def test_a_date_is_read_in_every_spelling_and_zeros_are_none(written, date):
+def test_parse_accepts_every_spelling_and_rejects_zeros(written, date):
     assert parse(written) == date
 
 
@@ -190,5 +190,5 @@ def test_a_date_is_read_in_every_spelling_and_zeros_are_none(written, date):
         ("00000000_20190203.jpg", "2019-02-03T00:00:00"),
     ],
 )
-def test_a_date_in_a_files_name_is_seen_and_other_numbers_are_none(name, date):
+def test_date_in_name_finds_dates_and_rejects_other_numbers(name, date):
     assert date_in_name(name) == date

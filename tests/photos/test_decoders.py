@@ -1,4 +1,4 @@
-"""Photos opened in processes of their own: what comes back. What happens when one dies: test_hostile.py."""
+"""What decoders in child processes return. What happens when they crash: test_hostile.py."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def same(read: OpenResult, data: bytes, options: DecodeOptions = OPTIONS) -> boo
 
 
 @pytest.mark.parametrize("asked", [(0,), (1,), (2,), (2, 0), (0, 1, 2)])
-def test_a_decoder_gives_what_opening_the_photo_here_gives_for_the_needs_that_are_wanted(tmp_path, asked):
+def test_pool_gives_same_result_as_decode_for_wanted_views(tmp_path, asked):
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = "2019:07:20 11:22:33"
     exif[0x0112] = 6
@@ -71,7 +71,7 @@ def test_a_decoder_gives_what_opening_the_photo_here_gives_for_the_needs_that_ar
     assert (read.decoded.taken, read.decoded.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
 
 
-def test_what_the_library_raises_comes_through_and_the_decoder_goes_on(tmp_path, decoders):
+def test_pool_passes_on_error_of_select_views_and_continues(tmp_path, decoders):
     photo(tmp_path / "a.png")
 
     def broken(_: bytes) -> tuple[int, ...]:
@@ -83,7 +83,7 @@ def test_what_the_library_raises_comes_through_and_the_decoder_goes_on(tmp_path,
     assert same(decoders.open(at(tmp_path / "a.png"), wanted), (tmp_path / "a.png").read_bytes())
 
 
-def test_what_is_not_wanted_is_read_and_not_decoded(tmp_path, decoders):
+def test_pool_does_not_decode_unwanted_photo(tmp_path, decoders):
     text = tmp_path / "a.png"
     text.write_bytes(b"no photo")
     asked = []
@@ -95,7 +95,7 @@ def test_what_is_not_wanted_is_read_and_not_decoded(tmp_path, decoders):
     assert same(decoders.open(at(tmp_path / "b.png"), wanted), (tmp_path / "b.png").read_bytes())
 
 
-def test_what_can_not_be_opened_says_why_and_the_decoder_goes_on(tmp_path, decoders):
+def test_pool_gives_reason_for_unreadable_photo_and_continues(tmp_path, decoders):
     for name, data in (("text.png", b"no photo"), ("empty.png", b"")):
         (tmp_path / name).write_bytes(data)
     photo(tmp_path / "good.png")
@@ -112,7 +112,7 @@ def test_what_can_not_be_opened_says_why_and_the_decoder_goes_on(tmp_path, decod
     }
 
 
-def test_the_limit_on_pixels_holds_in_the_decoder(tmp_path):
+def test_pool_applies_max_pixels(tmp_path):
     decoders = DecoderPool(1, DecodeOptions((ViewSpec(16),), max_pixels=100))
     photo(tmp_path / "a.png", size=(11, 10))
     photo(tmp_path / "b.png", size=(10, 10))
@@ -122,7 +122,7 @@ def test_the_limit_on_pixels_holds_in_the_decoder(tmp_path):
     decoders.close()
 
 
-def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path):
+def test_pool_decodes_large_photos_one_at_a_time_when_memory_is_short(tmp_path):
     sizes = {"small": (600, 500), "large": (1000, 900), "another": (900, 1000), "too large": (1500, 1300)}
     for name, size in sizes.items():
         photo(tmp_path / f"{name}.png", size=size)
@@ -143,7 +143,7 @@ def test_where_memory_is_short_large_photos_are_opened_one_at_a_time(tmp_path):
     decoders.close()
 
 
-def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path):
+def test_pool_of_eight_decodes_50_megapixels_in_16_gb(tmp_path):
     Image.new("L", (8192, 6144)).save(tmp_path / "a.jpg")
     decoders = DecoderPool(8, DecodeOptions((ViewSpec(224),)), memory_bytes=16 * 2**30)
     opened = decoders.open(at(tmp_path / "a.jpg"), wanted).decoded
@@ -151,7 +151,7 @@ def test_a_phones_large_photo_is_opened_with_eight_workers_in_16_gb(tmp_path):
     assert (opened.width, opened.height) == (8192, 6144)
 
 
-def test_many_threads_get_each_their_own_photo(tmp_path):
+def test_pool_gives_each_thread_its_own_photo(tmp_path):
     every = [noise(tmp_path / f"{i}.png", i) for i in range(40)]
     decoders = DecoderPool(3, OPTIONS)
     with ThreadPoolExecutor(3) as threads:
@@ -161,13 +161,13 @@ def test_many_threads_get_each_their_own_photo(tmp_path):
     assert all(same(read, Path(read.photo.path).read_bytes()) for read in reads)
 
 
-def test_names_of_any_kind_reach_the_decoder(tmp_path, decoders):
+def test_pool_opens_photo_with_any_name(tmp_path, decoders):
     for name in (b"new\nline.png", b"\xff\xfe.png", b'"quoted" {}.png', "źdźbło 🐦.png".encode()):
         photo(tmp_path / os.fsdecode(name))
         assert decoders.open(at(tmp_path / os.fsdecode(name)), wanted).decoded is not None
 
 
-def test_a_decoder_imports_nothing_from_the_folder_that_the_user_stands_in(tmp_path, monkeypatch, decoders):
+def test_decoder_imports_nothing_from_current_folder(tmp_path, monkeypatch, decoders):
     (tmp_path / "numpy.py").write_text("raise SystemExit")
     (tmp_path / "photosearch").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -175,7 +175,7 @@ def test_a_decoder_imports_nothing_from_the_folder_that_the_user_stands_in(tmp_p
     assert decoders.open(at(tmp_path / "a.png"), wanted).decoded is not None
 
 
-def test_closed_decoders_open_nothing_and_leave_no_process_or_thread(tmp_path):
+def test_closed_pool_opens_nothing_and_leaves_no_process_or_thread(tmp_path):
     photo(tmp_path / "a.png")
     threads = set(threading.enumerate())
     decoders = DecoderPool(2, OPTIONS)
@@ -191,7 +191,7 @@ def test_closed_decoders_open_nothing_and_leave_no_process_or_thread(tmp_path):
     assert error.value.transient
 
 
-def test_ctrl_c_to_the_whole_group_leaves_a_decoder_to_finish_its_photo(tmp_path):
+def test_decoder_survives_ctrl_c_to_process_group(tmp_path):
     photo(tmp_path / "a.png")
     program = f"""
 import os, signal
@@ -214,7 +214,7 @@ decoders.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux, whose processes tell their limits")
-def test_a_decoder_may_take_so_much_memory_and_leaves_no_core(tmp_path):
+def test_decoder_has_memory_limit_and_leaves_no_core(tmp_path):
     import resource
 
     limits = []
@@ -242,7 +242,7 @@ def in_the_child(folder: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> No
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH")))))
 
 
-def test_what_a_library_prints_in_a_decoder_is_no_answer(tmp_path, monkeypatch, decoders):
+def test_decoder_output_of_libraries_is_ignored(tmp_path, monkeypatch, decoders):
     photo(tmp_path / "a.png")
     loud = """
 quiet = decode.decode
@@ -256,7 +256,7 @@ decode.decode = loud
     assert decoders.open(at(tmp_path / "a.png"), wanted).decoded.width == 64
 
 
-def test_a_decoder_that_hangs_in_reading_ends_itself_where_its_parent_is_gone(tmp_path, monkeypatch):
+def test_decoder_hanging_in_read_ends_itself_without_parent(tmp_path, monkeypatch):
     in_the_child(tmp_path, monkeypatch, "decode.read = lambda path: time.sleep(60)\n")
     command = [sys.executable, "-P", "-m", "photosearch.photos.decoders", OPTIONS.to_json(), str(2**30), "1"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as child:

@@ -13,7 +13,7 @@ pytest.importorskip("pillow_jxl", reason="needs the extra jxl: pip install 'phot
 
 @pytest.mark.parametrize("how", [{"lossless": True}, {"quality": 95}, {"lossless_jpeg": True}, {"use_container": True}])
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_jpeg_xl_opens_upright_like_any_other(how, orientation):
+def test_decode_opens_jpeg_xl_upright(how, orientation):
     held = HELD[orientation]
     stored = scene() if held is None else scene().transpose(held)
     data = encoded(stored, format="JXL", exif=exif(orientation=orientation, original="2019:07:20 11:22:33"), **how)
@@ -22,7 +22,7 @@ def test_a_jpeg_xl_opens_upright_like_any_other(how, orientation):
     assert far(opened.views[0], make_views(scene(), 16)) < 4
 
 
-def test_a_jpeg_xl_is_looked_for_where_it_can_be_read_and_half_of_one_says_why_not():
+def test_walk_finds_jpeg_xl_and_decode_gives_reason_for_half_of_one():
     assert ".jxl" in walk.EXTENSIONS
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     data = encoded(Image.fromarray(noise), format="JXL", lossless=True)

@@ -1,4 +1,4 @@
-"""Cameras' own files, by their previews: a DNG that the test writes, tag by tag, as the DNG specification has them."""
+"""Raw files and their previews: a DNG written tag by tag, following the DNG specification."""
 
 import io
 import struct
@@ -63,18 +63,18 @@ def rawpy():
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_raw_file_is_seen_by_its_preview_upright_and_with_its_date(rawpy, order):
+def test_decode_uses_upright_preview_and_date_of_raw_file(rawpy, order):
     opened = decode.decode(dng(order=order), [ViewSpec(32)])
     assert (opened.width, opened.height, opened.taken) == (480, 640, "2026-01-02T03:04:05")
     assert abs(opened.views[0].astype(int) - RED).max() <= 3
 
 
-def test_a_preview_is_turned_once(rawpy):
+def test_decode_turns_raw_preview_once(rawpy):
     wide = decode.decode(dng(orientation=1), [ViewSpec(32)])
     assert (wide.width, wide.height) == (640, 480)
 
 
-def test_a_raw_file_whose_preview_is_too_small_is_developed(rawpy):
+def test_decode_develops_raw_file_with_small_preview(rawpy):
     opened = decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [ViewSpec(32)])
     assert (opened.width, opened.height) == (240, 320)  # at half size
     red, green, blue = opened.views[0].reshape(-1, 3).mean(0)
@@ -82,12 +82,12 @@ def test_a_raw_file_whose_preview_is_too_small_is_developed(rawpy):
     assert green > 20
 
 
-def test_a_raw_file_with_too_many_pixels_is_refused_before_it_is_developed(rawpy):
+def test_decode_rejects_raw_file_with_too_many_pixels(rawpy):
     with pytest.raises(Unreadable, match="640x480 pixels, more than the limit of 1,000"):
         decode.decode(dng(preview=(16, 12), sensor=(640, 480)), [ViewSpec(32)], max_pixels=1000)
 
 
-def test_a_broken_raw_file_is_unreadable_and_says_so(rawpy):
+def test_decode_names_broken_raw_file(rawpy):
     whole = dng(sensor=(640, 480))
     with pytest.raises(Unreadable):
         decode.decode(whole[:2048], [ViewSpec(32)])
@@ -95,11 +95,11 @@ def test_a_broken_raw_file_is_unreadable_and_says_so(rawpy):
         decode.decode(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), [ViewSpec(32)])
 
 
-def test_raw_files_are_looked_for_where_they_can_be_read(rawpy):
+def test_walk_finds_raw_files_if_rawpy_is_installed(rawpy):
     assert {".dng", ".cr2", ".nef", ".arw"}.issubset(walk.EXTENSIONS)
 
 
-def test_a_tiff_is_not_taken_for_a_raw_file():
+def test_is_raw_rejects_ordinary_tiff():
     out = io.BytesIO()
     Image.new("RGB", (64, 48), RED).save(out, "TIFF")
     assert [formats.is_raw(data) for data in (out.getvalue(), dng(), b"II*\0", b"", b"MM\0*\xff\xff\xff\xff")] == [
@@ -107,7 +107,7 @@ def test_a_tiff_is_not_taken_for_a_raw_file():
     ]  # fmt: skip
 
 
-def test_cameras_own_files_are_known_by_their_first_bytes():
+def test_is_raw_recognises_signatures_of_cameras():
     pef = b"MM\0*\0\0\0\x08" + struct.pack(">H", 1) + struct.pack(">HHIHH", 259, SHORT, 1, 65535, 0)
     begins = [b"IIRO\x08\0", b"IIRS\x08\0", b"MMOR\0\0", b"IIU\0\x18\0", b"FUJIFILMCCD-RAW 0201", pef,
               b"\0\0\0\x18ftypcrx \0\0\0\1"]  # fmt: skip
@@ -115,12 +115,12 @@ def test_cameras_own_files_are_known_by_their_first_bytes():
     assert not formats.is_raw(b"\0\0\0\x18ftypheic\0\0\0\1")
 
 
-def test_a_file_that_only_begins_like_a_cameras_says_that_it_is_broken(rawpy):
+def test_decode_names_file_with_raw_signature_alone(rawpy):
     for begin in (b"IIRO\x08\0\0\0", b"FUJIFILMCCD-RAW 0201", b"\0\0\0\x18ftypcrx \0\0\0\1"):
         with pytest.raises(Unreadable, match="LibRaw can't open this raw file"):
             decode.decode(begin.ljust(500, b"\0"), [ViewSpec(8)])
 
 
-def test_a_preview_that_is_long_and_too_thin_is_not_blown_up(rawpy):
+def test_decode_does_not_enlarge_narrow_raw_preview(rawpy):
     opened = decode.decode(dng(preview=(640, 20), sensor=(640, 480), orientation=1), [ViewSpec(32)])
     assert (opened.width, opened.height) == (320, 240)

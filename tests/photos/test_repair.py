@@ -1,4 +1,4 @@
-"""A file with all its pixels is opened, whatever stands around them; one that lacks some is not."""
+"""A file with all its pixels is opened whatever surrounds them; one that lacks some is not."""
 
 import random
 import struct
@@ -39,7 +39,7 @@ def same(data: bytes, whole: bytes) -> bool:
 
 @pytest.mark.parametrize("how", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_a_jpeg_that_is_whole_is_read_whatever_follows_it(how, mode):
+def test_repair_reads_complete_jpeg_whatever_follows(how, mode):
     whole = jpeg(noise().convert(mode), exif=exif(original="2019:07:20 11:22:33", orientation=6), **how)
     other = jpeg(noise(seed=1))
     open_end = whole[: whole.rindex(b"\xff\xd9")]
@@ -50,7 +50,7 @@ def test_a_jpeg_that_is_whole_is_read_whatever_follows_it(how, mode):
 
 
 @pytest.mark.parametrize("how", KINDS.values(), ids=KINDS)
-def test_a_jpeg_that_is_cut_inside_its_data_is_unreadable(how):
+def test_repair_rejects_truncated_jpeg(how):
     whole = jpeg(**how)
     start, end = whole.index(b"\xff\xda"), whole.rindex(b"\xff\xd9")
     rng = random.Random(1)
@@ -61,7 +61,7 @@ def test_a_jpeg_that_is_cut_inside_its_data_is_unreadable(how):
                 assert reason(whole[:cut] + trailer), (cut, end)
 
 
-def test_a_progressive_jpeg_of_which_whole_scans_are_missing_is_unreadable():
+def test_repair_rejects_progressive_jpeg_without_all_scans():
     whole = jpeg(progressive=True)
     scans = [i for i in range(len(whole)) if whole[i : i + 2] == b"\xff\xda"]
     assert len(scans) >= 8
@@ -102,7 +102,7 @@ METADATA = {
 
 @pytest.mark.parametrize("what", METADATA)
 @pytest.mark.parametrize("behind", [False, True])
-def test_metadata_that_is_large_or_damaged_never_costs_a_png_its_picture(what, behind):
+def test_repair_drops_large_or_damaged_png_metadata(what, behind):
     data = png(METADATA[what], behind=behind)
     tracemalloc.start()
     try:
@@ -112,14 +112,14 @@ def test_metadata_that_is_large_or_damaged_never_costs_a_png_its_picture(what, b
         tracemalloc.stop()
 
 
-def test_a_thousand_texts_cost_a_png_nothing():
+def test_repair_drops_a_thousand_png_texts():
     texts = PngImagePlugin.PngInfo()
     for i in range(100):
         texts.add_text(f"key{i}", "a" * 900_000, zip=True)
     assert same(encoded(noise(), format="PNG", pnginfo=texts), encoded(noise(), format="PNG"))
 
 
-def test_a_png_that_is_cut_or_damaged_in_its_pixels_is_unreadable_whatever_its_metadata():
+def test_repair_rejects_png_with_damaged_pixels():
     data = png(METADATA["much compressed text"])
     at = data.index(b"IDAT")
     for cut in (at + 4, at + 100, len(data) - 400):

@@ -1,4 +1,4 @@
-"""Thumbnails: in the photo's own shape, of the file as it was, kept in a folder that keeps to its size."""
+"""Thumbnails keep the photo's aspect ratio, belong to its content, and are cached in a folder of limited size."""
 
 import io
 import os
@@ -38,7 +38,7 @@ def opened(data: bytes) -> Image.Image:
         ((64, 48), LARGE, (64, 48)),
     ],
 )
-def test_a_thumbnail_has_the_photos_shape_and_a_small_photo_its_size(tmp_path, opener, size, side, expected):
+def test_read_keeps_aspect_ratio_and_does_not_enlarge(tmp_path, opener, size, side, expected):
     path = photo(tmp_path / "a.png", "red", size=size)
     image = opened(opener.read([str(path)], hashed(path), side))
     assert (image.format, image.size, fit_inside(*size, side)) == ("JPEG", expected, expected)
@@ -46,7 +46,7 @@ def test_a_thumbnail_has_the_photos_shape_and_a_small_photo_its_size(tmp_path, o
     assert red > 250 > 5 > green
 
 
-def test_nothing_but_pixels_is_in_a_thumbnail_and_it_stands_upright(tmp_path, opener):
+def test_thumbnail_is_upright_and_has_no_metadata(tmp_path, opener):
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "a camera that is a secret"
     path = tmp_path / "a.jpg"
@@ -58,7 +58,7 @@ def test_nothing_but_pixels_is_in_a_thumbnail_and_it_stands_upright(tmp_path, op
     assert b"Exif" not in data
 
 
-def test_a_photo_that_was_changed_or_is_gone_says_so(tmp_path, opener):
+def test_read_gives_reason_for_changed_or_missing_photo(tmp_path, opener):
     path = photo(tmp_path / "a.png", "red")
     before = hashed(path)
     photo(path, "blue")
@@ -71,12 +71,12 @@ def test_a_photo_that_was_changed_or_is_gone_says_so(tmp_path, opener):
         opener.read([], before)
 
 
-def test_another_copy_serves_where_the_first_is_gone(tmp_path, opener):
+def test_read_uses_second_path_if_first_is_missing(tmp_path, opener):
     path = photo(tmp_path / "a.png", "red")
     assert opener.read([str(tmp_path / "gone.png"), str(path)], hashed(path))
 
 
-def test_what_is_kept_is_not_opened_again(tmp_path):
+def test_read_does_not_open_photo_of_cached_thumbnail(tmp_path):
     path = photo(tmp_path / "a.png", "red")
     with Thumbnails(tmp_path / "kept", workers=1) as thumbnails:
         before = hashed(path)
@@ -89,7 +89,7 @@ def test_what_is_kept_is_not_opened_again(tmp_path):
     assert oct(file.parent.stat().st_mode & 0o777) == "0o700"
 
 
-def test_decoders_can_be_started_before_anybody_waits_for_them(tmp_path):
+def test_start_starts_decoders_early(tmp_path):
     path = photo(tmp_path / "a.png", "red")
     with Thumbnails(None, workers=2) as thumbnails:
         thumbnails.start()
@@ -101,7 +101,7 @@ def test_decoders_can_be_started_before_anybody_waits_for_them(tmp_path):
     assert [child.poll() is not None for child in children] == [True, True]
 
 
-def test_the_folder_keeps_to_its_size_and_what_was_asked_for_longest_ago_goes_first(tmp_path):
+def test_cache_evicts_least_recently_used_beyond_limit(tmp_path):
     paths = [photo(tmp_path / f"{i}.png", "red", size=(200 + i, 100)) for i in range(12)]
     folder = tmp_path / "kept"
     with Thumbnails(folder, workers=1) as thumbnails:
@@ -119,7 +119,7 @@ def test_the_folder_keeps_to_its_size_and_what_was_asked_for_longest_ago_goes_fi
     assert hashed(paths[1]).hex() not in left
 
 
-def test_a_folder_that_cant_be_written_costs_only_time(tmp_path):
+def test_read_works_without_writable_cache(tmp_path):
     path = photo(tmp_path / "a.png", "red")
     (tmp_path / "kept").write_text("a file, in its place")
     with Thumbnails(tmp_path / "kept", workers=1) as thumbnails:

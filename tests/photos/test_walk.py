@@ -1,4 +1,4 @@
-"""Which files below a folder are photos, and what is passed over."""
+"""Which files below a folder are photos, and which are excluded or skipped."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ def walk(folder, **options: object) -> dict[str, list[str]]:
     return dict(below)
 
 
-def test_photos_are_found_by_extension_in_the_order_of_their_names(tmp_path):
+def test_walk_finds_photos_by_extension_sorted_by_name(tmp_path):
     tree(
         tmp_path, "b.JPG", "a.jpeg", "notes.txt", "z/1.heic", "z/0.AVIF", "c/x.tiff", "c/d/e.webp", "jpg", "c.jpg.part"
     )
@@ -60,7 +60,7 @@ def found(folder, **options: object) -> list[str]:
 
 
 @pytest.mark.parametrize("below", ["", "2019/x"])
-def test_what_systems_make_themselves_is_skipped_and_include_overrides(tmp_path, below):
+def test_walk_excludes_system_files_unless_included(tmp_path, below):
     made = [os.path.join(below, p.replace(":", " ")) for p in MADE_BY_SYSTEMS]
     kept = [os.path.join(below, p) for p in KEPT]
     tree(tmp_path, *made, *kept)
@@ -95,7 +95,7 @@ def test_what_systems_make_themselves_is_skipped_and_include_overrides(tmp_path,
         ("humbs", set()),
     ],
 )
-def test_the_spellings_of_gits_ignore_files_mean_here_what_they_mean_there(tmp_path, pattern, gone):
+def test_exclude_follows_gitignore_syntax(tmp_path, pattern, gone):
     every = {"a.jpg", "thumbs/a.jpg", "2019/thumbs/a.jpg", "2019/x/Thumbs/a.jpg", "2019/b.png", "#1.png"}
     tree(tmp_path, *every)
     pattern = pattern.replace("{root}", str(tmp_path))
@@ -106,7 +106,7 @@ def test_the_spellings_of_gits_ignore_files_mean_here_what_they_mean_there(tmp_p
     assert {os.path.relpath(path, tmp_path) for path in walked} == every - gone
 
 
-def test_a_pattern_of_the_root_holds_in_a_walk_from_below_it(tmp_path):
+def test_walk_below_root_applies_patterns_relative_to_root(tmp_path):
     tree(tmp_path, "2019/thumbs/a.jpg", "2019/a.jpg", "2019/2019/thumbs/a.jpg")
     options = WalkOptions(exclude=("2019/thumbs",))
     below = walking.walk(str(tmp_path / "2019"), options, root=str(tmp_path))
@@ -114,7 +114,7 @@ def test_a_pattern_of_the_root_holds_in_a_walk_from_below_it(tmp_path):
         str(tmp_path / "2019/a.jpg"), str(tmp_path / "2019/2019/thumbs/a.jpg")]  # fmt: skip
 
 
-def test_what_lies_below_an_excluded_folder_is_excluded_and_the_last_pattern_counts(tmp_path):
+def test_excludes_covers_subfolders_and_last_match_wins(tmp_path):
     options = WalkOptions(exclude=("raw", "!keep", "*.png"), include=("raw/good", "b.png"))
     exclusions = Exclusions(options, str(tmp_path))
     at = {
@@ -128,12 +128,12 @@ def test_what_lies_below_an_excluded_folder_is_excluded_and_the_last_pattern_cou
 
 
 @pytest.mark.parametrize("pattern", ["", "/", "foo[", "!"])
-def test_a_pattern_that_can_meet_nothing_is_an_error(pattern):
+def test_exclusions_rejects_pattern_that_cannot_match(pattern):
     with pytest.raises(InputError, match="not a gitignore pattern"):
         Exclusions(WalkOptions(exclude=(pattern,)), "/p")
 
 
-def test_what_is_no_photo_is_counted_by_its_extension(tmp_path):
+def test_walk_counts_skipped_files_by_extension(tmp_path):
     tree(tmp_path, "a.jpg", "b.MP4", "c.mp4", "notes", "x/d.CR9", "x/e.jpg", ".hidden.mp4", "x/.f", "Thumbs.db")
     os.mkfifo(tmp_path / "pipe.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "c.mp4")
@@ -141,7 +141,7 @@ def test_what_is_no_photo_is_counted_by_its_extension(tmp_path):
     assert told == {".": {".mp4": 2, "": 1}, "x": {".cr9": 1}}
 
 
-def test_every_extension_that_an_extra_reads_says_so():
+def test_install_hints_cover_extensions_of_extras():
     assert set(walking.INSTALL_HINTS) == set(".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .pef .jxl".split())
     assert walking.INSTALL_HINTS[".cr3"] == "pip install 'photosearch[raw]'"
     assert walking.INSTALL_HINTS[".jxl"] == "pip install 'photosearch[jxl]'"
@@ -149,12 +149,12 @@ def test_every_extension_that_an_extra_reads_says_so():
     assert (".cr3" in walking.EXTENSIONS) == walking.RAW
 
 
-def test_a_hidden_folder_that_is_named_itself_is_looked_into(tmp_path):
+def test_walk_lists_hidden_top_folder(tmp_path):
     tree(tmp_path, ".photos/a.jpg")
     assert walk(tmp_path / ".photos") == {".": ["a.jpg"]}
 
 
-def test_links_are_skipped_and_followed_only_when_asked(tmp_path):
+def test_walk_follows_links_only_if_asked(tmp_path):
     tree(tmp_path, "in/a.jpg", "out/b.jpg", "out/deep/c.jpg")
     (tmp_path / "in/file.jpg").symlink_to(tmp_path / "out/b.jpg")
     (tmp_path / "in/link").symlink_to(tmp_path / "out")
@@ -165,7 +165,7 @@ def test_links_are_skipped_and_followed_only_when_asked(tmp_path):
     }  # fmt: skip
 
 
-def test_a_file_that_several_links_lead_to_comes_once_and_by_its_own_name_where_it_has_one_here(tmp_path):
+def test_walk_yields_linked_file_once_preferring_its_own_name(tmp_path):
     tree(tmp_path, "in/b/own.jpg", "in/b/data.bin", "in/.c/hidden.jpg", "out/x.jpg")
     for name, to in {"1": "out/x.jpg", "2": "out/x.jpg", "3": "in/b/own.jpg", "4": "in/.c/hidden.jpg",
                      "5": "in/b/data.bin"}.items():  # fmt: skip
@@ -177,7 +177,7 @@ def test_a_file_that_several_links_lead_to_comes_once_and_by_its_own_name_where_
     assert walk(tmp_path / "here", follow_symlinks=True) == expected
 
 
-def test_loops_of_links_end_and_each_real_folder_is_seen_once(tmp_path):
+def test_walk_ends_in_link_loops(tmp_path):
     tree(tmp_path, "a/b/x.jpg", "c/y.jpg")
     (tmp_path / "a/b/up").symlink_to(tmp_path)
     (tmp_path / "a/b/self").symlink_to(tmp_path / "a/b")
@@ -188,7 +188,7 @@ def test_loops_of_links_end_and_each_real_folder_is_seen_once(tmp_path):
     assert all(f.reason is None for f in walking.walk(str(tmp_path), WalkOptions(follow_symlinks=True)))
 
 
-def test_only_regular_files_count(tmp_path, monkeypatch):
+def test_walk_yields_only_regular_files(tmp_path, monkeypatch):
     tree(tmp_path, "a.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
@@ -198,7 +198,7 @@ def test_only_regular_files_count(tmp_path, monkeypatch):
         assert walk(tmp_path) == {".": ["a.jpg"], "folder.jpg": []}
 
 
-def test_names_that_are_not_utf8_are_found_and_can_be_read(tmp_path):
+def test_walk_finds_names_that_are_not_utf8(tmp_path):
     name = os.fsencode(tmp_path) + b"/\xff\xfe.jpg"
     with open(name, "wb") as file:
         file.write(b"bytes")
@@ -207,7 +207,7 @@ def test_names_that_are_not_utf8_are_found_and_can_be_read(tmp_path):
     assert decoding.read(folder.photos[0].path) == b"bytes"
 
 
-def test_a_folder_that_can_not_be_looked_into_comes_with_its_reason(as_nobody):
+def test_walk_gives_reason_for_unreadable_folder(as_nobody):
     tree(as_nobody, "a/x.jpg", "b/y.jpg", "c/z.jpg")
     (as_nobody / "a").chmod(0)
     (as_nobody / "b").chmod(0o400)  # its names may be read, and nothing else
@@ -223,7 +223,7 @@ def test_a_folder_that_can_not_be_looked_into_comes_with_its_reason(as_nobody):
     ]
 
 
-def test_a_file_of_the_year_33658_is_found_with_a_date_that_a_database_can_hold(tmp_path):
+def test_walk_clamps_mtime_of_year_33658(tmp_path):
     folder = next((f for f in (tmp_path, Path("/dev/shm")) if f.is_dir() and _takes_any_date(f)), None)
     if folder is None:
         pytest.skip("no file system here takes such a date")
@@ -240,7 +240,7 @@ def _takes_any_date(folder: Path) -> bool:
         return os.stat(file.name).st_mtime == 10**12
 
 
-def test_every_pattern_of_what_is_skipped_is_needed(tmp_path):
+def test_every_pattern_of_excluded_is_needed(tmp_path):
     """Without any one of them, something that it means is found."""
     tree(tmp_path, *(p.replace(":", " ") for p in MADE_BY_SYSTEMS), *PASSED_OVER)
     assert found(tmp_path) == []

@@ -126,6 +126,6 @@ def test_export_names_both_heads(tmp_path):
                 space="toys", dimensions=2)  # fmt: skip
     export(Sight(), card, tmp_path / "sight.onnx")
 
-    outputs = Model(tmp_path / "sight.onnx").look(pictures(3)[:, None])
+    outputs = Model(tmp_path / "sight.onnx").predict(pictures(3)[:, None])
     assert outputs.scores.shape == outputs.vectors.shape == (3, 2)
     np.testing.assert_allclose(np.linalg.norm(outputs.vectors, axis=1), 1, atol=1e-5)

@@ -35,7 +35,7 @@ def show(data: Path) -> None:
     model = Model(catalog.resolve(catalog.DEFAULT_MODEL), provider="cpu")
     text = TextModel(catalog.text_model_for(model.card.space))
     batches = features.prepare_batches([e.path for e in examples], model.card.input_size, model.card.fit)
-    photos = np.concatenate([model.look(images[:, None]).vectors for images in batches])
+    photos = np.concatenate([model.predict(images[:, None]).vectors for images in batches])
     captions = [random.Random(i).choice(e.captions) for i, e in enumerate(examples)]
     descriptions = DESCRIPTIONS.read_text(encoding="utf-8").splitlines()
     everyday, present, absent = ((text.embed(some) @ photos.T).max(1) for some in (descriptions, captions, ABSENT))
