@@ -35,12 +35,12 @@ from photosearch.photos.walk import Photo
 ROWS = {
     "roots": "SELECT * FROM roots",
     "folders": "SELECT * FROM folders",
-    "photos": "SELECT id, folder_id, name, size_bytes, mtime_ns, image_id, reason, passing, gone FROM photos",
+    "photos": "SELECT id, folder_id, name, size_bytes, mtime_ns, image_id, reason, transient, absent FROM photos",
     "images": "SELECT * FROM images",
     "labels": "SELECT * FROM labels",
     "scores": "SELECT * FROM scores",
     "scored": "SELECT * FROM scored",
-    "truth": "SELECT label, image_id, present FROM truth",
+    "marks": "SELECT label, image_id, present FROM marks",
 }
 
 

@@ -95,9 +95,10 @@ def test_part_of_private_file_is_never_readable_by_others(tmp_path, umask):
 
 def test_write_file_never_replaces_when_asked_not_to(tmp_path):
     path = tmp_path / "a"
-    path.write_bytes(b"mine")
-    with pytest.raises(FileExistsError) as error:
-        atomic.write_bytes(path, b"new", overwrite=False)
+    atomic.write_bytes(path, b"mine", overwrite=False)
+    assert names(tmp_path) == ["a"]
+    with pytest.raises(FileExistsError) as error, atomic.write_file(path, overwrite=False):
+        pytest.fail("nothing should be written first")
     assert error.value.filename == str(path)
     (tmp_path / "dangling").symlink_to("nowhere")
     with pytest.raises(FileExistsError):
@@ -212,6 +213,8 @@ def test_remove_abandoned_takes_only_old_parts_of_this_path(tmp_path):
     atomic.remove_abandoned(tmp_path / "a", older_than_seconds=600)
     assert names(tmp_path) == sorted(left[1:])
     atomic.remove_abandoned(tmp_path / "none" / "a", older_than_seconds=600)
+    atomic.remove_abandoned(tmp_path / "a.*", older_than_seconds=-1)
+    assert names(tmp_path) == sorted(left[1:])
 
 
 def test_killed_process_leaves_old_file_and_a_part_that_is_found(tmp_path):

@@ -134,7 +134,7 @@ def test_index_scores_or_records_every_file(run: Run) -> None:
     with Database(run.db) as db:
         counts = read_counts(db)
         recorded = {path: reason for path, reason, _ in list_unreadable(db)}
-    assert counts["photos"] == len(expected)
+    assert counts.photos == len(expected)
     assert recorded == {e.path: e.reason for e in run.events if isinstance(e, ReadFailed)}
 
 
@@ -387,7 +387,7 @@ def test_index_survives_killed_decoders(tmp_path):
         }
         list(index_all(db, tmp_path / "photos", model, workers=2, retry=True))
         assert list_unreadable(db) == []
-        assert read_counts(db)["images"] == 60
+        assert read_counts(db).images == 60
 
 
 def children() -> list[int]:
@@ -531,4 +531,4 @@ def test_index_survives_photos_that_vanish_or_change(tmp_path):
         told += events
         assert {type(e) for e in told} <= {New, ReadFailed}
         list(index_all(db, tmp_path / "p", model, workers=1))
-        assert read_counts(db)["photos"] == 30
+        assert read_counts(db).photos == 30

@@ -37,18 +37,18 @@ pytestmark = pytest.mark.hostile
 KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "9"))
 PHOTOS = 60
 # When things happened is another time in each run; a file's own dates are the file's, and stay.
-TIMES = {"reason_at", "gone_at", "at", "drawn_at"}
+TIMES = {"reason_at", "absent_since", "marked_at", "logged_at", "drawn_at"}
 INDEX = """
 import sys
 from photosearch.index.plan import RunOptions
 from photosearch.index.run import index
 from photosearch.library.database import Database
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
 from photosearch.models.session import Model
 folder, library, model = sys.argv[1:]
 loaded = Model(model, threads=1)
 print("ready", flush=True)
-with Database(library, create=True) as db, only_one(db):
+with Database(library, create=True) as db, lock_library(db):
     for event in index(db, [folder], lambda name: loaded, options=RunOptions(batch_size=4, workers=2)):
         pass
 print("done", flush=True)
@@ -74,7 +74,7 @@ def rows(db: Path) -> list[tuple[object, ...]]:
             columns = [name for _, name, *_ in conn.execute(f"PRAGMA table_info({table})") if name not in TIMES]
             if table != "runs" and not table.startswith(("sqlite_", schema.MIGRATIONS_TABLE)):
                 found += [(table, *row) for row in conn.execute(f"SELECT {', '.join(columns)} FROM {table}")]
-        return sorted((row for row in found if row[:2] != ("library", "id")), key=repr)  # drawn for each library
+        return sorted((row for row in found if row[:2] != ("properties", "id")), key=repr)  # drawn for each library
 
 
 def check_whole(db: Path) -> None:
@@ -86,7 +86,7 @@ def check_whole(db: Path) -> None:
             return  # killed before the first table was made
         half = "SELECT count(*) FROM photos WHERE image_id IS NULL AND reason IS NULL"
         assert conn.execute(half).fetchone() == (0,)
-        scored = "SELECT image_id FROM scored WHERE answers"
+        scored = "SELECT image_id FROM scored WHERE active"
         said = f"SELECT count(s.label_id) FROM ({scored}) LEFT JOIN scores s USING (image_id) GROUP BY image_id"
         assert {n for (n,) in conn.execute(said)} <= {3}, "an image that was looked at has the scores of all labels"
         assert conn.execute(f"SELECT count(*) FROM images WHERE id NOT IN ({scored})").fetchone() == (0,)
@@ -95,12 +95,12 @@ def check_whole(db: Path) -> None:
 
 def check_counters(conn: sqlite3.Connection) -> None:
     """What triggers count, counted."""
-    states = ("gone IS NULL", "gone IS NULL AND reason IS NOT NULL", "gone = 'removed'", "gone = 'excluded'")
+    states = ("absent IS NULL", "absent IS NULL AND reason IS NOT NULL", "absent = 'removed'", "absent = 'excluded'")
     columns = ", ".join(f"(SELECT count(*) FROM photos WHERE folder_id = f.id AND {state})" for state in states)
     kept = conn.execute("SELECT id, photos, unreadable, removed, excluded FROM folders f").fetchall()
     assert kept == conn.execute(f"SELECT id, {columns} FROM folders f").fetchall()
-    counted = {name: conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("images", "truth")}
-    looked = "SELECT 'looked ' || m.id, (SELECT count(*) FROM scored WHERE model_id = m.id) FROM models m"
+    counted = {name: conn.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("images", "marks")}
+    looked = "SELECT 'scored ' || m.id, (SELECT count(*) FROM scored WHERE model_id = m.id) FROM models m"
     assert dict(conn.execute("SELECT name, n FROM counts")) == {**counted, **dict(conn.execute(looked))}
 
 
@@ -190,15 +190,15 @@ def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
         seconds *= 1.1 if killed else 0.9
         check_whole(db)
         with closing(sqlite3.connect(db)) as conn:
-            (n,) = conn.execute("SELECT count(*) FROM truth").fetchone()
+            (n,) = conn.execute("SELECT count(*) FROM marks").fetchone()
             assert n in (0, 180)
             kills += killed
             nothing += killed and n == 0
-            conn.execute("DELETE FROM truth")
+            conn.execute("DELETE FROM marks")
             conn.commit()
     finish(IMPORT, db, tmp_path / "truth.csv")
     with Database(db) as kept:
-        assert read_counts(kept)["truth"] == 180
+        assert read_counts(kept).marks == 180
     print(f"\n{kills} kills of an import: {nothing} kept nothing, {kills - nothing} kept all")
 
 
@@ -378,7 +378,7 @@ def test_a_damaged_library_is_told_in_a_line_and_started_anew(library: Path, dam
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
     with Database(library) as db:
-        assert read_counts(db)["photos"] == PHOTOS + 12
+        assert read_counts(db).photos == PHOTOS + 12
 
 
 def test_marks_and_thresholds_outlive_the_damage(library: Path) -> None:
@@ -405,7 +405,7 @@ def test_a_sound_library_is_not_rebuilt_by_mistake(library: Path) -> None:
     assert rows(library) == before
     assert run("rebuild", "--force", "--yes").exit_code == 0
     with Database(library) as db:
-        assert (read_counts(db)["truth"], read_counts(db)["photos"]) == (20, 0)
+        assert (read_counts(db).marks, read_counts(db).photos) == (20, 0)
 
 
 def test_a_library_with_flipped_bytes_never_ends_in_a_traceback(library: Path) -> None:
@@ -447,7 +447,7 @@ def test_a_clock_that_jumps_back_changes_no_answer(tmp_path: Path, monkeypatch: 
         last = read_last_run(db)
     assert len(first) == PHOTOS + 12
     assert {type(e) for e in again} == {events.Unchanged, events.ReadFailed}
-    assert last["finished_at"] < last["started_at"] < "2029"
+    assert last.finished_at < last.started_at < "2029"
 
 
 def test_a_store_error_is_raised_and_no_other(tmp_path: Path) -> None:

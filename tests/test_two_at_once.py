@@ -21,7 +21,7 @@ from toy import photo, write_toy
 from photosearch.errors import StoreError
 from photosearch.library import marks
 from photosearch.library.database import Database
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
 from photosearch.library.photos import find_image_at, read_counts
 from photosearch.models.session import Model
 
@@ -70,7 +70,7 @@ def count_photos(db: Path) -> int:
 
 def test_a_second_index_says_who_holds_the_library_and_ends_with_1(folder: Path) -> None:
     model = Model(folder / "toy.onnx", threads=1)
-    with Database(folder / "s.db", create=True) as db, only_one(db):
+    with Database(folder / "s.db", create=True) as db, lock_library(db):
         events = index_all(db, folder / "photos", model, workers=1)
         next(events)
         (folder / "link.db").symlink_to(folder / "s.db")
@@ -94,13 +94,13 @@ def test_a_second_index_says_who_holds_the_library_and_ends_with_1(folder: Path)
 def test_a_killed_index_lets_go_of_the_library(folder: Path) -> None:
     running = start("index", folder / "photos", "--model", folder / "toy.onnx", "--batch-size", "1")
     wait_for(lambda: count_photos(folder / "s.db") > 0)
-    with Database(folder / "s.db") as db, pytest.raises(StoreError, match="is being indexed by"), only_one(db):
+    with Database(folder / "s.db") as db, pytest.raises(StoreError, match="is being indexed by"), lock_library(db):
         pass
     running.kill()
     running.communicate(timeout=60)
     assert ended(start("index", folder / "photos", "--model", folder / "toy.onnx"))[0] == 0
     with Database(folder / "s.db") as db:
-        assert read_counts(db)["photos"] == 100
+        assert read_counts(db).photos == 100
 
 
 def test_twenty_that_mark_at_once_lose_nothing(folder: Path) -> None:
@@ -138,14 +138,14 @@ def test_five_hundred_short_writes_from_twenty_processes_all_arrive(folder: Path
     assert [one.wait(timeout=120) for one in each] == [0] * MARKERS
     seconds = time.monotonic() - begun
     with Database(folder / "s.db") as db:
-        assert read_counts(db)["truth"] == MARKERS * 25
+        assert read_counts(db).marks == MARKERS * 25
     print(f"\n{MARKERS} processes wrote 25 times each in {seconds:.1f} s: all {MARKERS * 25} rows there")
 
 
 def test_finding_and_marking_go_on_during_an_index_and_see_whole_batches(folder: Path) -> None:
     """Batches are of 4: a reader sees 0, 4, 8, ... photos, each with its scores, and never waits."""
     model, seen, marked, slowest = Model(folder / "toy.onnx", threads=1), [], 0, 0.0
-    with Database(folder / "s.db", create=True) as db, Database(folder / "s.db") as reader, only_one(db):
+    with Database(folder / "s.db", create=True) as db, Database(folder / "s.db") as reader, lock_library(db):
         for number, _ in enumerate(index_all(db, folder / "photos", model, workers=1, batch_size=BATCH)):
             begun = time.monotonic()
             with closing(sqlite3.connect(folder / "s.db")) as conn:
@@ -170,7 +170,7 @@ def test_finding_and_marking_go_on_during_an_index_and_see_whole_batches(folder:
 def test_the_commands_go_on_during_an_index(folder: Path) -> None:
     make_library(folder)
     first = folder / "photos" / "000.png"
-    with Database(folder / "s.db") as db, only_one(db):
+    with Database(folder / "s.db") as db, lock_library(db):
         with db.transaction():  # in the middle of a batch
             said = [ended(start(*c)) for c in (("find", "red", "--paths"), ("status",), ("errors",), ("labels",))]
         said += [ended(start("mark", first, "--is", "red")), ended(start("truth", "export"))]

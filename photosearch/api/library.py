@@ -17,10 +17,12 @@ from photosearch.api.session import Session
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from photosearch.api.status import Progress, Status
     from photosearch.index.events import Event
     from photosearch.index.run import Engine
     from photosearch.judging.report import LabelReport
     from photosearch.library.images import ImageDetails
+    from photosearch.library.records import Run
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer, Question
 
@@ -102,14 +104,14 @@ class Library:
         from photosearch.index.plan import RunOptions
         from photosearch.index.run import index
         from photosearch.library.folders import FolderSettings, list_roots
-        from photosearch.library.lock import only_one
+        from photosearch.library.lock import lock_library
 
         settings = FolderSettings(
             tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None, follow_symlinks
         )
         options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
         session = self._session
-        with only_one(session.db):
+        with lock_library(session.db):
             named = [os.fspath(folder) for folder in folders] or [root.root for root in list_roots(session.db)]
             if not named:
                 raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
@@ -156,10 +158,10 @@ class Library:
         """
         from photosearch.engines.merge import find_files, merge
         from photosearch.library.folders import FolderSettings
-        from photosearch.library.lock import only_one
+        from photosearch.library.lock import lock_library
 
         session = self._session
-        with only_one(session.db):
+        with lock_library(session.db):
             yield from merge(
                 session.db, find_files([os.fspath(shard) for shard in shards]),
                 lambda name: session.load(name, provider),
@@ -180,10 +182,10 @@ class Library:
 
         from photosearch.library.folders import to_stored_path
         from photosearch.library.forget import forget_all, forget_photos
-        from photosearch.library.lock import only_one
+        from photosearch.library.lock import lock_library
 
         db = self._session.db
-        with only_one(db):
+        with lock_library(db):
             for vectors in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
                 vectors.unlink(missing_ok=True)  # it would keep the forgotten vectors until it is rebuilt
             shutil.rmtree(self.thumbnails_folder, ignore_errors=True)
@@ -342,19 +344,19 @@ class Library:
 
     # ---- state
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> "Status":
         """The library in numbers: folders, photos, marks, models, the last run."""
         from photosearch.api.status import read_status
 
         return read_status(self.path, self._session.db)
 
-    def progress(self) -> dict[str, Any]:
+    def progress(self) -> "Progress":
         """What an index run has done so far, which may run in another process."""
         from photosearch.api.status import read_progress
 
         return read_progress(self._session.db)
 
-    def last_run(self) -> dict[str, Any] | None:
+    def last_run(self) -> "Run | None":
         """The last index run."""
         from photosearch.library.runs import read_last_run
 

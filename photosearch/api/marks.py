@@ -74,7 +74,7 @@ class Marks:
 
     def read_images(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """The marks of a label on images: image id -> whether it shows it; unmarked ones are left out."""
-        from photosearch.library.images import read_marks
+        from photosearch.library.marks import read_marks
 
         return read_marks(self._session.db, label, image_ids)
 

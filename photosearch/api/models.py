@@ -28,7 +28,7 @@ class Models:
         from photosearch.library.photos import read_counts
 
         set_default_model(self._session.db, name)
-        return count_active(self._session.db, name), read_counts(self._session.db)["images"]
+        return count_active(self._session.db, name), read_counts(self._session.db).images
 
     def load(self, name: str | None = None, provider: str = "auto") -> "Model":
         """Load a model by its name or file; None: the library's default, else the tool's. Raises ModelError."""

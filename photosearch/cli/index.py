@@ -147,17 +147,17 @@ def index_command(
         run, total = _follow(events, lambda: library.folders.count_files(named), quiet=quiet, verbose=verbose)
         run.stopped = stop.is_set()
         seconds = time.perf_counter() - start
-        told = library.last_run() or {}
-        how = f"{' and '.join(told.get('models', []))} on {told.get('provider')}"
+        ran = library.last_run()
+        names, on = (list(ran.models), ran.provider) if ran is not None else ([], None)
+        how = f"{' and '.join(names)} on {on}"
         if as_json:
-            typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3), "provider": told.get("provider"),
-                                   "models": told.get("models")}))  # fmt: skip
+            told = {**run.to_json(), "seconds": round(seconds, 3), "provider": on, "models": names}
+            typer.echo(json.dumps(told))
         if not quiet:
             for line in _describe_run(run, total, seconds, how):
                 note(line)
-            looked = told.get("models", [])
-            if before is not None and looked and before not in looked:
-                note(f"find still uses {before}; `photosearch models use {looked[0]}` switches")
+            if before is not None and names and before not in names:
+                note(f"find still uses {before}; `photosearch models use {names[0]}` switches")
         empty = [f for f in named if not stop.is_set() and not library.folders.count_photos(f)]
     for folder in empty:
         if real_path(folder) not in run.unlisted:  # that was said already

@@ -42,7 +42,7 @@ def status_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -
     known: dict[str, Any] = {"database": str(path), "size_bytes": path.stat().st_size if path.exists() else None}
     if path.exists():
         with open_library(ctx, db) as library:
-            known |= library.status()
+            known |= library.status().to_json()
     known |= {"shipped": sorted(list_shipped()), "providers": describe_providers()}
     if as_json:
         typer.echo(json.dumps(known, indent=1))
@@ -55,13 +55,13 @@ def _print_status(known: dict[str, Any]) -> None:
 
     size = known["size_bytes"]
     rows = [("library", known["database"] + (f" ({size / 1e6:,.1f} MB)" if size is not None else " (not made yet)"))]
-    for root in known.get("roots", []):
+    for root in known.get("folders", []):
         away = "" if root["present"] else ", away"
         rows.append(("folder", f"{root['path']}: {say_count(root['photos'], 'photo')}{away}"))
     if "photos" in known:
         kinds = [f"{known[kind]:,} {kind}" for kind in ("unreadable", "removed", "excluded") if known[kind]]
         rows.append(("photos", ", ".join([f"{known['photos']:,}", *kinds])))
-        rows.append(("known to you", say_count(known["truth"], "mark")))
+        rows.append(("known to you", say_count(known["marks"], "mark")))
         rows.append(("answers", known["default_model"] or "no model yet"))
     for model in known.get("models", []):
         if model["name"] == USER_MODEL:
@@ -255,10 +255,10 @@ def forget_command(
     path = library_path(ctx, db)
     with open_library(ctx, db) as library:
         if all_:
-            counts = library.status()
+            counts = library.status().counts
             confirm(
-                f"forget everything in {path}: {say_count(counts['photos'], 'photo')}, "
-                f"{say_count(counts['truth'], 'mark')} of yours, and the copies put aside", yes,
+                f"forget everything in {path}: {say_count(counts.photos, 'photo')}, "
+                f"{say_count(counts.marks, 'mark')} of yours, and the copies put aside", yes,
             )  # fmt: skip
         known = library.forget(None if all_ else paths or [])
     note(f"{say_count(known, 'photo')} forgotten")

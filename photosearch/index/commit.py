@@ -93,7 +93,7 @@ class Committer:
         photo = pending.photo
         if result.transient and is_missing(photo.path):  # it vanished after the scan
             scan = self._find_scan(photo.path)
-            if scan is not None and pending.known is not None and not pending.known.gone:
+            if scan is not None and pending.known is not None and not pending.known.absent:
                 scan.missing.append((pending.known.photo_id, photo.path))
             return []
         name, reason = os.path.basename(photo.path), result.reason or ""
@@ -131,7 +131,7 @@ class Committer:
             return New(photo.path)
         if not same:
             return Changed(photo.path)
-        if pending.known.gone:
+        if pending.known.absent:
             return Returned(photo.path)
         if result.predictions and pending.reason:
             return Rescored(photo.path, pending.reason)

@@ -200,10 +200,10 @@ def _plan_folder(layout: Layout, path: str, paths: Sequence[str], scorers: Seque
 
 def _plan_scorer(db: Database, loaded: LoadedScorer) -> PlannedScorer:
     card, digest = loaded.model.card, loaded.model.digest
-    known = [m for m in list_models(db) if m["name"] == card.name and m["images"]]
-    if any(m["digest"] == digest and m["tiles"] != loaded.tiles for m in known):
+    known = [m for m in list_models(db) if m.name == card.name and m.images]
+    if any(m.digest == digest and m.tiles != loaded.tiles for m in known):
         reason = "other tiles"
-    elif any(m["digest"] != digest for m in known):
+    elif any(m.digest != digest for m in known):
         reason = "another version of the model"
     else:
         reason = "another model"

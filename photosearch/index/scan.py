@@ -106,7 +106,7 @@ def scan_folder(
                 return
             yield compare_photo(photo, folder_id, known.pop(os.path.basename(photo.path), None), scan, options)
         if folder.reason is None:
-            scan.missing += [(k.photo_id, os.path.join(folder.path, name)) for name, k in known.items() if not k.gone]
+            scan.missing += [(k.photo_id, os.path.join(folder.path, name)) for name, k in known.items() if not k.absent]
 
 
 def compare_photo(
@@ -119,18 +119,18 @@ def compare_photo(
         return PendingPhoto(photo, folder_id, known, scan.scorers, "forced")
     differs = (known.ctime_ns and known.ctime_ns != photo.ctime_ns) or (known.inode and known.inode != photo.inode)
     if known.reason is not None:
-        if options.retry or known.passing or known.gone or differs:
+        if options.retry or known.transient or known.absent or differs:
             return PendingPhoto(photo, folder_id, known, scan.scorers, "")
         return ReadFailed(photo.path, known.reason, remembered=True)
-    unscored = [scorer for scorer, scorer_id in scan.scorer_ids.items() if scorer_id not in known.readings]
+    unscored = [scorer for scorer, scorer_id in scan.scorer_ids.items() if scorer_id not in known.scored_by]
     if unscored:
         return PendingPhoto(photo, folder_id, known, scan.scorers, scan.reasons[unscored[0]])
     if differs:
         return PendingPhoto(photo, folder_id, known, scan.scorers, "")
-    inactive = tuple(scorer for scorer, scorer_id in scan.scorer_ids.items() if not known.readings[scorer_id])
+    inactive = tuple(scorer for scorer, scorer_id in scan.scorer_ids.items() if not known.scored_by[scorer_id])
     touched = (known.ctime_ns, known.inode) != (photo.ctime_ns, photo.inode)
-    if known.gone or inactive or touched:
-        return BookkeepingUpdate(photo, known, touched, known.gone is not None, inactive)
+    if known.absent or inactive or touched:
+        return BookkeepingUpdate(photo, known, touched, known.absent is not None, inactive)
     return Unchanged(photo.path)
 
 

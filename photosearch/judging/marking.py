@@ -113,7 +113,7 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> 
         marks.delete_marks(db, [(label.name, image_id)])
     else:
         marks.put_marks(db, [(label.name, image_id, present)])
-    return label, known.said.get(label.name)
+    return label, known.marks.get(label.name)
 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:

@@ -1,1 +1,1 @@
-"""SQLite, and only here: what is known of the photos."""
+"""The library: everything that is stored about photos. No other package uses SQLite."""

@@ -1,119 +1,124 @@
-"""Labels of the user's own that were learned from marks: the heads on stored vectors, the marks, and the way back.
+"""Classifiers: linear functions of stored vectors, learned from the user's marks. Each belongs to a label of their own.
 
-A label of `yours` may be a description before it is learned, and is one again once that is undone. One that was learned
-comes before every model's label of the same name.
+A label's last classifier is the one in use; the earlier ones are kept for undo. A label may also have a description,
+which scores it again once its last classifier is deleted.
 """
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from photosearch.library import database
 from photosearch.library.database import Database
-from photosearch.library.labels import find_vector_model, put_user_label, read_labels
+from photosearch.library.labels import LABEL_COLUMNS, find_vector_model, put_user_label, read_labels, to_label
 from photosearch.library.models import list_models
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
 from photosearch.library.vectors import find_space, read_stamp
 
+Metrics = Mapping[str, object]  # JSON, as learning/ writes and reads it
+
 
 @dataclass(frozen=True, slots=True)
 class StoredClassifier:
-    """weights: float32, as many as a vector has. base_id: the label whose scores it corrects. told: its figures."""
+    """digest: of the model file whose vectors it takes. base_id: the label whose scores it corrects, if any.
+
+    weights: float32, one for each dimension. metrics: how good it is, and on which marks.
+    """
 
     label: Label
     digest: str
     base_id: int | None
     weights: bytes
     bias: float
-    told: Mapping[str, Any]
+    metrics: Metrics
 
 
-_LAST = "h.id = (SELECT max(o.id) FROM heads o WHERE o.label_id = h.label_id)"
+_IN_USE = "c.id = (SELECT max(o.id) FROM classifiers o WHERE o.label_id = c.label_id)"
 
 
 def put_classifier(
     db: Database, name: str, space: VectorSpace, base: Label | None, weights: bytes, bias: float, threshold: float,
-    told: Mapping[str, Any], taught: Iterable[tuple[int, bool, float]],
+    metrics: Metrics, training_marks: Iterable[tuple[int, bool, float]],
 ) -> Label:  # fmt: skip
-    """Let a label of yours be a head from now on, over the vectors of a space -> the label. In a transaction.
+    """Store a classifier and use it for the label of this name. In a transaction.
 
-    taught: (image id, present, score of a head that had not seen it) of each mark. A threshold that was saved belongs
-    to what was there before, and goes with it.
+    training_marks: (image id, present, score of a classifier that was trained without that mark). A saved threshold is
+    of the scores before, so it is reset.
     """
     label = put_user_label(db, space, name, threshold)
     (saved,) = db.one("SELECT threshold FROM labels WHERE id = ?", [label.id])
-    values = [label.id, space.digest, base and base.id, weights, bias, threshold, saved, json.dumps(told)]
-    (head_id,) = db.one(
+    values = [label.id, space.digest, base and base.id, weights, bias, threshold, saved, json.dumps(metrics)]
+    (classifier_id,) = db.one(
         """
-        INSERT INTO heads(label_id, digest, base_id, weights, bias, threshold, saved, told, at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
+        INSERT INTO classifiers(
+            label_id, digest, base_id, weights, bias, threshold, previous_threshold, metrics, learned_at
+        ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
         """,
         [*values, database.now()],
     )
-    rows = [(head_id, image_id, int(present), score) for image_id, present, score in taught]
-    db.write_many("INSERT INTO taught(head_id, image_id, present, score) VALUES (?, ?, ?, ?)", rows)
+    db.write_many(
+        "INSERT INTO training_marks(classifier_id, image_id, present, score) VALUES (?, ?, ?, ?)",
+        [(classifier_id, image_id, int(present), score) for image_id, present, score in training_marks],
+    )
     db.write("UPDATE labels SET threshold = NULL, card_threshold = ? WHERE id = ?", [threshold, label.id])
-    db.write("DELETE FROM steps WHERE label_id = ?", [label.id])  # thresholds of other scores
+    db.write("DELETE FROM undo_log WHERE label_id = ?", [label.id])  # thresholds of other scores
     return Label(label.id, USER_MODEL, name, threshold, False)
 
 
 def read_user_labels_state(db: Database) -> str:
-    """What the scores of your own labels hang on: which there are, vectors, what models looked at; "" without any."""
+    """A text that changes whenever the scores of the user's labels must be computed again; "" where there are none."""
     own = read_labels(db, USER_MODEL)
     if not own:
         return ""
-    seen = sorted({model for label in own if (model := find_vector_model(db, label)) is not None})
-    spaces = [space for model in seen if (space := find_space(db, model)) is not None]
-    looked = [[m["digest"], m["tiles"], m["images"]] for m in list_models(db) if m["name"] in seen]
+    models = sorted({model for label in own if (model := find_vector_model(db, label)) is not None})
+    spaces = [space for model in models if (space := find_space(db, model)) is not None]
+    scored = [[m.digest, m.tiles, m.images] for m in list_models(db) if m.name in models]
     stamps = [[space.digest, read_stamp(db, space)] for space in spaces]
-    return json.dumps([[label.id for label in own], stamps, looked])
+    return json.dumps([[label.id for label in own], stamps, scored])
 
 
 def list_classifiers(db: Database) -> list[StoredClassifier]:
-    """The head of each label that was learned: the last one."""
+    """The classifier in use of each learned label."""
     rows = db.rows(
         f"""
-        SELECT l.id, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL, h.digest, h.base_id,
-               h.weights, h.bias, h.told
-        FROM heads h JOIN labels l ON l.id = h.label_id WHERE {_LAST} ORDER BY l.id
+        SELECT c.digest, c.base_id, c.weights, c.bias, c.metrics, {LABEL_COLUMNS}
+        FROM classifiers c JOIN labels l ON l.id = c.label_id WHERE {_IN_USE} ORDER BY l.id
         """
     )
     return [
-        StoredClassifier(
-            Label(i, USER_MODEL, name, threshold, bool(saved)), digest, base, weights, bias, json.loads(told)
-        )
-        for i, name, threshold, saved, digest, base, weights, bias, told in rows
+        StoredClassifier(to_label(tuple(label)), digest, base_id, weights, bias, json.loads(metrics))
+        for digest, base_id, weights, bias, metrics, *label in rows
     ]
 
 
 def find_classifier(db: Database, label: Label) -> StoredClassifier | None:
-    return next((head for head in list_classifiers(db) if head.label.id == label.id), None)
+    return next((classifier for classifier in list_classifiers(db) if classifier.label.id == label.id), None)
 
 
 def read_training_marks(db: Database, label: Label) -> dict[int, tuple[bool, float]]:
-    """image id -> (present, score) of the marks a label learned from; the scores are by heads without that mark."""
+    """image id -> (present, score of a classifier trained without that mark), of the classifier in use."""
     rows = db.rows(
-        f"SELECT t.image_id, t.present, t.score FROM heads h JOIN taught t ON t.head_id = h.id "
-        f"WHERE h.label_id = ? AND {_LAST}",
+        f"SELECT t.image_id, t.present, t.score FROM classifiers c JOIN training_marks t ON t.classifier_id = c.id "
+        f"WHERE c.label_id = ? AND {_IN_USE}",
         [label.id],
     )
     return {image_id: (bool(present), score) for image_id, present, score in rows}
 
 
 def delete_last_classifier(db: Database, label: Label) -> bool:
-    """Take a label's last head away -> whether another is the last now. In a transaction.
+    """Delete a label's classifier in use -> whether an earlier one is in use now. In a transaction.
 
-    Without any, a label that was a description is one again, with its threshold; any other is gone. The scores are
-    still the head's: whoever calls sees to them.
+    Without an earlier one, a described label gets its threshold back, and any other label is deleted. The caller must
+    compute the label's scores again.
     """
-    head_id, saved = db.one("SELECT id, saved FROM heads WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
-    db.write("DELETE FROM heads WHERE id = ?", [head_id])
-    db.write("DELETE FROM steps WHERE label_id = ?", [label.id])
+    last = "FROM classifiers WHERE label_id = ? ORDER BY id DESC LIMIT 1"
+    classifier_id, saved = db.one(f"SELECT id, previous_threshold {last}", [label.id])
+    db.write("DELETE FROM classifiers WHERE id = ?", [classifier_id])
+    db.write("DELETE FROM undo_log WHERE label_id = ?", [label.id])
     db.write("UPDATE labels SET threshold = ? WHERE id = ?", [saved, label.id])
-    before = db.row("SELECT threshold FROM heads WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
-    if before is not None:
-        db.write("UPDATE labels SET card_threshold = ? WHERE id = ?", [before[0], label.id])
+    earlier = db.row(f"SELECT threshold {last}", [label.id])
+    if earlier is not None:
+        db.write("UPDATE labels SET card_threshold = ? WHERE id = ?", [earlier[0], label.id])
         return True
-    db.write("DELETE FROM labels WHERE id = ? AND text IS NULL", [label.id])
+    db.write("DELETE FROM labels WHERE id = ? AND description IS NULL", [label.id])
     return False

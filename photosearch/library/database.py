@@ -1,8 +1,8 @@
-"""One SQLite file: its connections, its transactions, its migrations; SQLite's errors in our words.
+"""One SQLite file: its connections, transactions and migrations, and SQLite's errors as StoreError.
 
-Every write of more than one row is one transaction, so whatever stops a run, what was searchable stays searchable.
-The border speaks Python: a score goes in as a float (a numpy float32 would become a 4-byte blob without complaint),
-and a path that isn't UTF-8 is stored as a BLOB of its bytes, any other as TEXT.
+Every write of more than one row is one transaction, so a run that is stopped leaves the library searchable. Values are
+Python's own: SQLite would silently store a numpy float32 as a 4-byte blob. A path that isn't UTF-8 is stored as a BLOB
+of its bytes, any other as TEXT.
 """
 
 import contextlib
@@ -20,24 +20,26 @@ from photosearch.errors import StoreError
 from photosearch.library import schema
 from photosearch.library.location import APPLICATION_ID, is_library
 
-WAIT_SECONDS = 60.0  # how long a short write waits for another program's short write
-OLDEST_SQLITE = (3, 37, 0)  # the first with STRICT tables
+WAIT_SECONDS = 60.0  # for another program's write lock
+MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
-Row = tuple[Any, ...]
+SqlValue = str | bytes | int | float | None
+Row = tuple[Any, ...]  # of SqlValues; each statement knows which
 
 
 def now() -> str:
+    """UTC, YYYY-MM-DDTHH:MM:SSZ."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Database:
-    """One library. Owns the connections; a context manager. Not for sharing between threads, but for `read`."""
+    """An open library. Owns the connections; a context manager. Only `read` may be called from other threads."""
 
     def __init__(self, path: str | Path, *, create: bool = False):
-        """Open the library, bring its schema up to date. Raises StoreError, in a line, for anything that is wrong."""
+        """Open the library and bring its schema up to date. create: where there is none. Raises StoreError."""
         self.path = Path(path)
-        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-            raise StoreError(f"this Python carries SQLite {sqlite3.sqlite_version}, too old; use a newer Python")
+        if sqlite3.sqlite_version_info < MIN_SQLITE:
+            raise StoreError(f"this Python has SQLite {sqlite3.sqlite_version}, which is too old; use a newer Python")
         if not self.path.exists():
             if not create:
                 raise StoreError(f"{path}: no library here yet; make one with `photosearch index FOLDER`")
@@ -64,9 +66,9 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside, or none. Holds the only write lock: keep it short."""
+        """All writes inside, or none. Holds SQLite's only write lock, so keep it short."""
         with self._translated():
-            # BEGIN IMMEDIATE: a transaction that reads first and writes later could find itself outdated, and fail.
+            # IMMEDIATE: a transaction that reads first fails at its first write if another program wrote meanwhile.
             self.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -76,35 +78,35 @@ class Database:
                     self.conn.execute("ROLLBACK")
                 raise
 
-    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
+    def rows(self, sql: str, values: Sequence[SqlValue] | Mapping[str, SqlValue] = ()) -> list[Row]:
         with self._translated():
             return self.conn.execute(sql, values).fetchall()
 
-    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+    def row(self, sql: str, values: Sequence[SqlValue] = ()) -> Row | None:
         """The first row, or None."""
         rows = self.rows(sql, values)
         return rows[0] if rows else None
 
-    def one(self, sql: str, values: Sequence[Any] = ()) -> Row:
-        """The first row, which must be there."""
+    def one(self, sql: str, values: Sequence[SqlValue] = ()) -> Row:
+        """The first row, which must exist."""
         return self.rows(sql, values)[0]
 
-    def write(self, sql: str, values: Sequence[Any] = ()) -> None:
+    def write(self, sql: str, values: Sequence[SqlValue] = ()) -> None:
         with self._translated():
             self.conn.execute(sql, values)
 
-    def write_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def write_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> None:
         with self._translated():
             self.conn.executemany(sql, rows)
 
-    def read(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        """What is committed. May be called from any thread."""
+    def read(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
+        """Rows of what is committed. May be called from any thread."""
         with self._translated(), self._reader_lock:
             return self._reader.execute(sql, values).fetchall()
 
     @contextlib.contextmanager
     def unchecked(self) -> Iterator[None]:
-        """Foreign keys unchecked: for each image that goes, the check would read all scores and all truth."""
+        """Without foreign key checks: for each deleted image they would scan all scores and all marks."""
         self.write("PRAGMA foreign_keys = OFF")
         try:
             yield
@@ -112,32 +114,32 @@ class Database:
             self.write("PRAGMA foreign_keys = ON")
 
     def vacuum(self) -> None:
-        """Give back the room of what was deleted, in the file and in its log, so that no trace stays in either."""
+        """Rewrite the file without what was deleted, and empty its log, so that neither keeps a trace."""
         self.write("VACUUM")
         (busy, *_), *_ = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
             raise StoreError(f"{self.path}: done, but traces stay while another program reads; close that, and repeat")
 
-    # ---- below the surface
+    # ---- internals
 
     def _connect(self) -> sqlite3.Connection:
-        # isolation_level None: BEGIN IMMEDIATE is ours to say.
-        name = f"{self.path.absolute().as_uri()}?immutable=1" if self._frozen() else str(self.path)
+        # isolation_level None: transactions are begun explicitly.
+        name = f"{self.path.absolute().as_uri()}?immutable=1" if self._is_read_only() else str(self.path)
         conn = sqlite3.connect(
             name, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=name != str(self.path)
         )
         try:
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA trusted_schema = OFF")
-            # With WAL, a crash of the machine may cost the last batches and never the database.
+            # With WAL, a crash of the machine may lose the last transactions but never damages the database.
             conn.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             conn.close()
             raise
         return conn
 
-    def _frozen(self) -> bool:
-        """Whether nobody here can write it, as on a backup's disk: SQLite could not make the log beside it either."""
+    def _is_read_only(self) -> bool:
+        """Whether neither the file nor its folder can be written, as on a backup: SQLite can't make its log either."""
         effective = os.access in os.supports_effective_ids
         writable = all(os.access(p, os.W_OK, effective_ids=effective) for p in (self.path, self.path.parent))
         return not writable and not os.path.exists(f"{self.path}-wal")
@@ -153,7 +155,7 @@ class Database:
             return
         self.write("PRAGMA journal_mode = WAL")
         with self.unchecked(), self.transaction():
-            (version,) = self.one("PRAGMA user_version")  # another process may have been quicker
+            (version,) = self.one("PRAGMA user_version")  # another process may have migrated it meanwhile
             if version < schema.VERSION:
                 if version:
                     self._back_up(version)
@@ -162,43 +164,43 @@ class Database:
                 self.write(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _back_up(self, version: int) -> None:
-        """Copy the library aside, as it was before the transaction under way."""
-        aside = self.path.with_name(f"{self.path.name}.schema{version}")
-        part = free_path(aside.with_name(aside.name + ".part"))
+        """Copy the library to a file beside it, as it was before the current transaction."""
+        backup = self.path.with_name(f"{self.path.name}.schema{version}")
+        part = clear_path(backup.with_name(backup.name + ".part"))
         try:
-            # Through a connection of its own: SQLite copies nothing from one that is writing.
+            # Through another connection: SQLite can't back up from one that is in a write transaction.
             with (
-                atomic.write_file(aside, part=part, mode=0o600),
+                atomic.write_file(backup, part=part, mode=0o600),
                 contextlib.closing(self._connect()) as before,
                 contextlib.closing(sqlite3.connect(part)) as copy,
             ):
                 before.backup(copy)
         except OSError as error:
             raise StoreError(
-                f"{aside}: can't back up the library here: {error.strerror}; nothing was changed"
+                f"{backup}: can't back up the library here: {error.strerror}; nothing was changed"
             ) from None
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
-        """SQLite's errors -> ours, in words."""
+        """Raise SQLite's errors as StoreError."""
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            advice = _advice(error)
+            advice = _advise(error)
             if advice == DAMAGED and not is_library(self.path):
                 advice = NOT_OURS
             raise StoreError(f"{self.path}: {advice}") from error
 
 
-def free_path(path: Path) -> Path:
-    """Clear a place for a database, with the logs that a killed run left: SQLite would play them into the new one."""
+def clear_path(path: Path) -> Path:
+    """Delete a file and its logs, so that a new database can take its path: SQLite would replay old logs into it."""
     for end in ("", "-journal", "-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
     return path
 
 
 def list_backups(path: Path) -> list[Path]:
-    """What migrations and `rebuild` have put aside of a library, with its logs: they still hold what it held then."""
+    """The backups that migrations and `rebuild` made of a library, with their logs."""
     kinds = (f"{path.name}.schema", f"{path.name}.damaged-")
     found = [p for p in path.parent.iterdir() if p.name.startswith(kinds)]
     ours = {str(p) for p in found if is_library(p)}
@@ -206,7 +208,7 @@ def list_backups(path: Path) -> list[Path]:
 
 
 def create_private(path: Path) -> None:
-    """An empty file that only its owner may read: what a person photographs is nobody else's business."""
+    """Create an empty file that only its owner may read. Raises StoreError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -218,7 +220,7 @@ def create_private(path: Path) -> None:
 
 
 def to_sql(path: str) -> str | bytes:
-    """Python's own text form of a path -> TEXT where it is UTF-8, else a BLOB."""
+    """A path as Python's str -> str where it is UTF-8, else bytes."""
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -237,14 +239,14 @@ def join(root: str | bytes, folder: str | bytes, name: str | bytes) -> str:
 
 def to_relative(path: str, root: str) -> str:
     """An absolute path as it is stored below its root: with /, and '' for the root itself."""
-    if is_below(path, root):  # an address is no path, and would be normalised
+    if is_below(path, root):  # without os.path, which would normalise an address
         return path[len(root.rstrip(os.sep)) + 1 :].replace(os.sep, "/")
     below = os.path.relpath(path, root).replace(os.sep, "/")
     return "" if below == "." else below
 
 
 def is_below(path: str, folder: str) -> bool:
-    """Whether an absolute path lies below a folder. /photos2 is not below /photos."""
+    """Whether an absolute path is below a folder. /photos2 is not below /photos."""
     return path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
 
 
@@ -252,7 +254,8 @@ NOT_OURS = "another program's file, no library of photosearch; choose another --
 DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
 
 
-def _advice(error: sqlite3.Error | UnicodeDecodeError) -> str:
+def _advise(error: sqlite3.Error | UnicodeDecodeError) -> str:
+    """What happened and what to do, in words."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return f"another program has kept it locked for {WAIT_SECONDS:.0f} s; close that, then try again"

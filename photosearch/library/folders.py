@@ -7,13 +7,13 @@ from typing import Any
 
 from photosearch.errors import StoreError
 from photosearch.library import database
-from photosearch.library.database import Database, is_below, to_path, to_relative, to_sql
+from photosearch.library.database import Database, SqlValue, is_below, to_path, to_relative, to_sql
 from photosearch.photos.remote import absolute_path, exists, is_address, real_path
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A folder as the library knows it: below which root it lies, and where. below: '' is the root itself."""
+    """A folder of the library with all below it. below: its path below the root, '' for the root itself."""
 
     root_id: int
     root: str
@@ -26,9 +26,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class FolderSettings:
-    """How a folder is indexed; None: as the folder above it, or as is usual.
+    """How a folder is indexed. None: as the folder above it, or else the default.
 
-    models: by name or file; None among them is the library's own. tiles: None is what each model's card says.
+    models: by name or file; None among them is the tool's default model. tiles: None is what each model's card says.
+    exclude, include: patterns as in gitignore files.
     """
 
     models: tuple[str | None, ...] | None = None
@@ -37,8 +38,8 @@ class FolderSettings:
     include: tuple[str, ...] | None = None
     follow_symlinks: bool | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """What is said, without what is left open."""
+    def to_dict(self) -> dict[str, object]:
+        """Without the settings that are None."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def to_json(self) -> str:
@@ -46,16 +47,29 @@ class FolderSettings:
 
     @classmethod
     def from_json(cls, text: str) -> "FolderSettings":
-        """Raises ValueError where it is no such thing."""
+        """Raises ValueError where the text is not what to_json writes."""
         raw = json.loads(text)
-        known = {f.name for f in fields(cls)}
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
+        if not isinstance(raw, dict):
+            raise ValueError("not an object")
+        values: dict[str, Any] = {f.name: raw[f.name] for f in fields(cls) if raw.get(f.name) is not None}
+        for name, value in values.items():
+            if not _is_setting(name, value):
+                raise ValueError(f"{name}: {value!r}")
+            values[name] = tuple(value) if isinstance(value, list) else value
         return cls(**values)
 
     def over(self, above: "FolderSettings") -> "FolderSettings":
-        """These settings, and what they leave open as `above` says."""
+        """These settings, completed by those of the folder above."""
         own = asdict(self)
         return FolderSettings(**{k: v if v is not None else getattr(above, k) for k, v in own.items()})
+
+
+def _is_setting(name: str, value: object) -> bool:
+    if name == "tiles":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if name == "follow_symlinks":
+        return isinstance(value, bool)
+    return isinstance(value, list) and all(isinstance(v, str) or (v is None and name == "models") for v in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +85,7 @@ def list_roots(db: Database) -> list[Scope]:
 
 
 def find_scope(db: Database, path: str) -> Scope | None:
-    """Where an absolute folder lies in the library, or None where no root holds it."""
+    """The scope of an absolute folder, None where it is below no root."""
     for root in list_roots(db):
         if path == root.root or is_below(path, root.root):
             return Scope(root.root_id, root.root, to_relative(path, root.root))
@@ -79,7 +93,7 @@ def find_scope(db: Database, path: str) -> Scope | None:
 
 
 def add_root(db: Database, path: str) -> Scope:
-    """A new root. Roots that lie below it become folders of it: no photo is ever in the library twice."""
+    """Add a root. Roots below it become folders of it, so that no photo is in the library twice."""
     with db.transaction():
         (root_id,) = db.one("INSERT INTO roots(path) VALUES (?) RETURNING id", [to_sql(path)])
         for old in list_roots(db):
@@ -97,7 +111,7 @@ def add_root(db: Database, path: str) -> Scope:
 
 
 def move_root(db: Database, root: Scope, path: str) -> Scope:
-    """A root's folder has a new path. Roots that lie below give way to it: it knows the same photos."""
+    """Change a root's path. Roots below the new path are deleted: the moved root has the same photos."""
     with db.transaction():
         for inner in list_roots(db):
             if inner.root_id != root.root_id and is_below(inner.root, path):
@@ -107,7 +121,7 @@ def move_root(db: Database, root: Scope, path: str) -> Scope:
 
 
 def absorb_root(db: Database, old: Scope, new: Scope) -> None:
-    """What is known of a root is known of a folder in another from now on; that one's own rows stand."""
+    """Move a root's folders, settings and photos below a folder of another root, whose own rows win."""
     with db.transaction():
         for table in ("folders", "folder_settings"):
             for row_id, below in db.rows(f"SELECT rowid, path FROM {table} WHERE root_id = ?", [old.root_id]):
@@ -124,15 +138,15 @@ def absorb_root(db: Database, old: Scope, new: Scope) -> None:
 
 
 def count_photos(db: Database, scope: Scope) -> FolderCounts:
-    """The photos at or below a folder, by the counters of the folders."""
-    where, values = below_scope(scope)
+    """The photos at or below a folder, from the folders' counters."""
+    where, values = match_scope(scope)
     names = ("photos", "unreadable", "removed", "excluded")
     sums = ", ".join(f"coalesce(sum(f.{name}), 0)" for name in names)
     return FolderCounts(*map(int, db.one(f"SELECT {sums} FROM folders f WHERE {where}", values)))
 
 
 def put_folder(db: Database, scope: Scope, folder: str) -> int:
-    """The id of an absolute folder below the scope's root; made where it is new."""
+    """The id of an absolute folder at or below the scope's root, inserted if it is new."""
     key = [scope.root_id, to_sql(to_relative(folder, scope.root))]
     row = db.row("SELECT id FROM folders WHERE root_id = ? AND path = ?", key)
     row = row or db.one("INSERT INTO folders(root_id, path) VALUES (?, ?) RETURNING id", key)
@@ -141,27 +155,27 @@ def put_folder(db: Database, scope: Scope, folder: str) -> int:
 
 def list_folders(db: Database, scope: Scope) -> list[tuple[int, str]]:
     """The folders at or below a scope: (id, absolute path)."""
-    where, values = below_scope(scope)
+    where, values = match_scope(scope)
     rows = db.rows(f"SELECT f.id, f.path FROM folders f WHERE {where} ORDER BY f.id", values)
     return [(folder_id, os.path.join(scope.root, to_path(p)) if p else scope.root) for folder_id, p in rows]
 
 
-def list_folder_paths(db: Database, most: int) -> list[str]:
-    """The folders that hold photos, and those above them up to their roots; the deepest levels left out past `most`."""
+def list_folder_paths(db: Database, limit: int) -> list[str]:
+    """The folders that contain photos, and those above them; without the deepest levels where it is over `limit`."""
     found: set[str] = set()
     for root in list_roots(db):
         for path, photos in db.rows("SELECT path, photos FROM folders WHERE root_id = ?", [root.root_id]):
             parts = list(filter(None, to_path(path).split("/"))) if photos else []
             found |= {os.path.join(root.root, *parts[:depth]) for depth in range(len(parts) + 1)}
     by_depth = sorted(found, key=lambda path: (path.count(os.sep), path))
-    if len(by_depth) > most:
-        deepest = by_depth[most].count(os.sep)
+    if len(by_depth) > limit:
+        deepest = by_depth[limit].count(os.sep)
         by_depth = [path for path in by_depth if path.count(os.sep) < deepest]
     return sorted(by_depth)
 
 
-def below_scope(scope: Scope) -> tuple[str, list[Any]]:
-    """The condition for folders `f` at or below a scope. Compared as bytes: a folder's path may be TEXT or BLOB."""
+def match_scope(scope: Scope) -> tuple[str, list[SqlValue]]:
+    """-> (SQL condition, its values) for folders `f` at or below a scope. Paths are TEXT or BLOB: compared as bytes."""
     if not scope.below:
         return "f.root_id = ?", [scope.root_id]
     prefix = os.fsencode(scope.below)
@@ -172,33 +186,33 @@ def below_scope(scope: Scope) -> tuple[str, list[Any]]:
     )
 
 
-def below_folder(db: Database, folder: str) -> tuple[str, list[Any]]:
-    """The condition for folders `f` at or below an absolute folder, which may hold roots or lie in one."""
-    inside = find_scope(db, folder)
-    if inside is not None:
-        return below_scope(inside)
+def match_folder(db: Database, folder: str) -> tuple[str, list[SqlValue]]:
+    """The same for folders `f` at or below an absolute folder, which may be below a root or above several."""
+    scope = find_scope(db, folder)
+    if scope is not None:
+        return match_scope(scope)
     ids = [root.root_id for root in list_roots(db) if is_below(root.root, folder)]
     return f"f.root_id IN ({', '.join(map(str, ids))})", []
 
 
 def list_settings(db: Database) -> list[tuple[Scope, FolderSettings]]:
-    """The folders that have settings of their own, in the order of their paths."""
+    """The folders that have their own settings, sorted by path."""
     rows = db.rows("SELECT r.id, r.path, s.path, s.settings FROM folder_settings s JOIN roots r ON r.id = s.root_id")
     found = [(Scope(i, to_path(root), to_path(path)), _parse_settings(db, text)) for i, root, path, text in rows]
     return sorted(found, key=lambda pair: pair[0].path)
 
 
 def read_settings(db: Database, scope: Scope) -> FolderSettings:
-    """How a folder is indexed: its own settings over those of the folders above it."""
-    known = FolderSettings()
-    for other, own in list_settings(db):  # a folder's path comes before those below it
+    """How a folder is indexed: its own settings, completed by those of the folders above it."""
+    settings = FolderSettings()
+    for other, own in list_settings(db):  # a folder comes before those below it
         if other.root_id == scope.root_id and (other.path == scope.path or is_below(scope.path, other.path)):
-            known = own.over(known)
-    return known
+            settings = own.over(settings)
+    return settings
 
 
 def read_own_settings(db: Database, scope: Scope) -> FolderSettings:
-    """What was said of this very folder."""
+    """The settings of this folder alone, without those of the folders above it."""
     row = db.row(
         "SELECT settings FROM folder_settings WHERE root_id = ? AND path = ?", [scope.root_id, to_sql(scope.below)]
     )
@@ -206,7 +220,7 @@ def read_own_settings(db: Database, scope: Scope) -> FolderSettings:
 
 
 def put_settings(db: Database, scope: Scope, own: FolderSettings) -> None:
-    """Keep a folder's own settings; none at all where they leave everything open."""
+    """Replace a folder's own settings; where all are None, it has none."""
     key = [scope.root_id, to_sql(scope.below)]
     with db.transaction():
         db.write("DELETE FROM folder_settings WHERE root_id = ? AND path = ?", key)
@@ -222,15 +236,15 @@ def _parse_settings(db: Database, text: str) -> FolderSettings:
 
 
 def to_real_path(path: str) -> str:
-    """A photo's path as the library spells it: its folder without links, its own name as it stands."""
+    """A photo's path as it is stored: symbolic links resolved in its folder, but not in its own name."""
     folder, name = os.path.split(absolute_path(path))
     return os.path.join(real_path(folder), name)
 
 
 def to_stored_path(db: Database, path: str) -> str:
-    """A path as the library spells it: as it was typed, where it names a known root or lies in one, else without links.
+    """A typed path as it would be stored: as typed where it is a root, or below or above one, else without links.
 
-    A link may have taken the place of a folder that is known by that path.
+    So a root is still found after a symbolic link has replaced its folder.
     """
     absolute = absolute_path(path)
     if is_address(absolute):
@@ -242,19 +256,19 @@ def to_stored_path(db: Database, path: str) -> str:
 
 
 def is_link(path: str) -> bool:
-    """Whether a link stands where a folder is known, or one above it: roots are stored without links."""
+    """Whether a stored folder, or one above it, is now a symbolic link: roots are stored without links."""
     return real_path(path) != path
 
 
 def is_present(scope: Scope) -> bool:
-    """Whether a folder can be seen now. Of an address, which only an index asks, nothing else is said."""
+    """Whether a folder can be read now. Always true of an address: only an index run uses the network."""
     return is_address(scope.path) or (os.path.isdir(scope.path) and not is_link(scope.root))
 
 
 def is_away(root: str) -> bool:
-    """Whether a root looks like a drive that is not plugged in: a link in its place, no folder, or an empty one.
+    """Whether a root looks like an unmounted drive: it is missing, empty, or a symbolic link.
 
-    What a system puts in a folder by itself, hidden or lost+found, does not count: a mount point may hold it.
+    Hidden entries and lost+found don't count: an empty mount point may contain them.
     """
     if is_address(root):
         return exists(root) is not True

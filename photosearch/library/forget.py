@@ -1,31 +1,39 @@
-"""Delete what the library knows of photos."""
+"""Delete what the library knows about photos."""
 
 import os
 from collections.abc import Sequence
 
 from photosearch.library import database
 from photosearch.library.database import Database, is_below, to_sql
-from photosearch.library.folders import below_folder, find_scope, list_roots, list_settings
+from photosearch.library.folders import find_scope, list_roots, list_settings, match_folder
 
-_ANY = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE 1"
+# Tables whose rows belong to an image, and the others, each before those that its rows refer to.
+IMAGE_TABLES = (
+    "scores",
+    "inactive_scores",
+    "scored",
+    "vectors",
+    "marks",
+    "sample_photos",
+    "training_marks",
+    "undo_marks",
+)
+OTHER_TABLES = (
+    "samples", "undo_log", "classifiers", "model_labels", "labels", "runs", "models", "photos", "images",
+    "folder_settings", "folders", "roots", "properties",
+)  # fmt: skip
 
 
 def forget_photos(db: Database, paths: Sequence[str]) -> int:
-    """Delete what is known of photos, and of folders with all below, by their absolute paths -> photos forgotten.
+    """Delete photos, and folders with all photos below, by absolute path -> how many photos were deleted.
 
-    With a photo goes what was known of its content, unless another photo shows the same; with a folder, its roots and
-    how it is indexed.
-    Only for who holds the library (lock.only_one). Ends in a vacuum.
+    With a photo its image is deleted, unless another photo shows the same image; with a folder, its roots and its
+    settings. The caller must hold the library (lock_library). Ends with a vacuum, so that the file keeps no traces.
     """
     with db.unchecked(), db.transaction():
         photo_ids = {photo_id for path in paths for photo_id in _find_photo_ids(db, path)}
         db.write_many("DELETE FROM photos WHERE id = ?", [(photo_id,) for photo_id in photo_ids])
-        db.write("DELETE FROM images WHERE id NOT IN (SELECT image_id FROM photos WHERE image_id IS NOT NULL)")
-        for table in ("scores", "scores_aside", "scored", "vectors", "truth", "sample_photos", "taught", "step_marks"):
-            db.write(f"DELETE FROM {table} WHERE image_id NOT IN (SELECT id FROM images)")
-        db.write("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
-        db.write("DELETE FROM steps WHERE label_id IS NULL AND id NOT IN (SELECT step_id FROM step_marks)")
-        db.write("DELETE FROM folders WHERE id NOT IN (SELECT folder_id FROM photos)")
+        _delete_orphans(db)
         for folder, _ in list_settings(db):
             if any(folder.path == path or is_below(folder.path, path) for path in paths):
                 key = [folder.root_id, to_sql(folder.below)]
@@ -37,30 +45,41 @@ def forget_photos(db: Database, paths: Sequence[str]) -> int:
     return len(photo_ids)
 
 
+def _delete_orphans(db: Database) -> None:
+    """Delete the images that no photo shows, and what then has no image or photo."""
+    db.write("DELETE FROM images WHERE id NOT IN (SELECT image_id FROM photos WHERE image_id IS NOT NULL)")
+    for table in IMAGE_TABLES:
+        db.write(f"DELETE FROM {table} WHERE image_id NOT IN (SELECT id FROM images)")
+    db.write("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
+    db.write("DELETE FROM undo_log WHERE label_id IS NULL AND id NOT IN (SELECT undo_id FROM undo_marks)")
+    db.write("DELETE FROM folders WHERE id NOT IN (SELECT folder_id FROM photos)")
+
+
 def forget_all(db: Database) -> int:
-    """Delete every row, and the copies that migrations and `rebuild` put aside -> photos forgotten."""
+    """Delete every row, and the backups that migrations and `rebuild` made -> how many photos were deleted."""
     (photos,) = db.one("SELECT count(*) FROM photos")
-    tables = (
-        "sample_photos samples step_marks steps taught heads truth scores scores_aside scored vectors knows labels "
-        "runs models photos images folder_settings folders roots library"
-    )
     with db.unchecked(), db.transaction():
-        for table in tables.split():
+        for table in (*IMAGE_TABLES, *OTHER_TABLES):
             db.write(f"DELETE FROM {table}")
-        db.write("INSERT INTO library VALUES ('id', lower(hex(randomblob(8))))")
-        db.write("DELETE FROM counts WHERE name LIKE 'looked %'")
+        db.write("INSERT INTO properties VALUES ('id', lower(hex(randomblob(8))))")
+        db.write("DELETE FROM counts WHERE name LIKE 'scored %'")
         db.write("UPDATE counts SET n = 0")
     db.vacuum()
-    for copy in database.list_backups(db.path):
-        copy.unlink(missing_ok=True)
+    for backup in database.list_backups(db.path):
+        backup.unlink(missing_ok=True)
     return int(photos)
 
 
 def _find_photo_ids(db: Database, path: str) -> list[int]:
-    """The ids of the photo at an absolute path, or of all at or below the folder there; those that are gone too."""
-    where, values = below_folder(db, path)
-    inside = find_scope(db, os.path.dirname(path))
-    if inside is not None:
+    """The ids of the photo at an absolute path, or of all at or below that folder, absent ones included."""
+    where, values = match_folder(db, path)
+    scope = find_scope(db, os.path.dirname(path))
+    if scope is not None:
         where = f"({where}) OR (f.root_id = ? AND f.path = ? AND p.name = ?)"
-        values += [inside.root_id, to_sql(inside.below), to_sql(os.path.basename(path))]
-    return [photo_id for (photo_id,) in db.rows(f"SELECT p.id {_ANY} AND ({where})", values)]
+        values += [scope.root_id, to_sql(scope.below), to_sql(os.path.basename(path))]
+    rows = db.rows(
+        f"SELECT p.id FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id "
+        f"WHERE {where}",
+        values,
+    )
+    return [photo_id for (photo_id,) in rows]

@@ -1,10 +1,6 @@
-"""All that is known of one picture: where it stands, what the models said of it, what the user did.
+"""Everything that is known about one image: its files, its scores, and the user's marks."""
 
-A picture is an image, that is a content: it may stand in several places, and what is known of it is known of all.
-"""
-
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from photosearch.library.database import Database, join
@@ -12,7 +8,7 @@ from photosearch.library.database import Database, join
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file that shows the picture and is in the library now."""
+    """A photo in the library, with this image as its content."""
 
     path: str
     size_bytes: int
@@ -21,7 +17,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """What a model said of it. score: 0..1. threshold: from which on the label holds."""
+    """score: 0..1. threshold: the label applies from this score on."""
 
     label: str
     model: str
@@ -31,66 +27,57 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True)
 class ImageDetails:
-    """content: the hash of its bytes. width, height: upright, in pixels. taken: local time, YYYY-MM-DDTHH:MM:SS, and
-    where that stands; None where nothing in the content says. standing: the first that was found comes first. scores:
-    the highest first, those above the models' floors. said: label -> whether the user says that it shows that.
+    """width, height: upright, in pixels. taken: local time, YYYY-MM-DDTHH:MM:SS, and the metadata field it is from;
+    None where the content has no date. files: in the order in which they were found. scores: the stored ones, highest
+    first. marks: label -> whether the user marked the image as showing it.
     """
 
     image_id: int
-    content: bytes
+    content_hash: bytes
     width: int
     height: int
     taken: str | None
     taken_from: str | None
-    standing: tuple[ImageFile, ...]
+    files: tuple[ImageFile, ...]
     scores: tuple[LabelScore, ...]
-    said: Mapping[str, bool]
+    marks: Mapping[str, bool]
 
     @property
     def paths(self) -> list[str]:
-        return [s.path for s in self.standing]
+        return [file.path for file in self.files]
 
 
 def read_details(db: Database, image_id: int) -> ImageDetails | None:
-    """None where no photo in the library shows it."""
+    """None where no photo in the library shows the image."""
     row = db.row("SELECT hash, width, height, taken, taken_from FROM images WHERE id = ?", [image_id])
-    standing = _standing(db, image_id)
-    if row is None or not standing:
+    files = _list_files(db, image_id)
+    if row is None or not files:
         return None
-    content, width, height, taken, taken_from = row
-    scores, said = _scores(db, image_id), _said(db, image_id)
-    return ImageDetails(image_id, content, width, height, taken, taken_from, standing, scores, said)
+    content_hash, width, height, taken, taken_from = row
+    scores, marks = _list_scores(db, image_id), _read_marks(db, image_id)
+    return ImageDetails(image_id, content_hash, width, height, taken, taken_from, files, scores, marks)
 
 
 def find_image_files(db: Database, image_id: int) -> tuple[bytes, list[str]] | None:
-    """(the hash of its bytes, where it stands), or None where no photo in the library shows it."""
+    """(content hash, paths), or None where no photo in the library shows the image."""
     row = db.row("SELECT hash FROM images WHERE id = ?", [image_id])
-    standing = _standing(db, image_id)
-    return None if row is None or not standing else (row[0], [s.path for s in standing])
+    files = _list_files(db, image_id)
+    return None if row is None or not files else (row[0], [file.path for file in files])
 
 
-def read_marks(db: Database, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
-    """What the user said of these pictures: image id -> whether it shows the label; the others are left out."""
-    rows = db.rows(
-        "SELECT t.image_id, t.present FROM json_each(?) c CROSS JOIN truth t ON t.label = ? AND t.image_id = c.value",
-        [json.dumps(list(image_ids)), label],
-    )
-    return {image_id: bool(present) for image_id, present in rows}
-
-
-def _standing(db: Database, image_id: int) -> tuple[ImageFile, ...]:
+def _list_files(db: Database, image_id: int) -> tuple[ImageFile, ...]:
     rows = db.rows(
         """
         SELECT r.path, f.path, p.name, p.size_bytes, p.mtime_ns FROM photos p
         JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
-        WHERE p.image_id = ? AND p.gone IS NULL ORDER BY p.id
+        WHERE p.image_id = ? AND p.absent IS NULL ORDER BY p.id
         """,
         [image_id],
     )
     return tuple(ImageFile(join(r, f, n), size, mtime) for r, f, n, size, mtime in rows)
 
 
-def _scores(db: Database, image_id: int) -> tuple[LabelScore, ...]:
+def _list_scores(db: Database, image_id: int) -> tuple[LabelScore, ...]:
     rows = db.rows(
         """
         SELECT l.name, l.model, s.score, coalesce(l.threshold, l.card_threshold)
@@ -101,6 +88,6 @@ def _scores(db: Database, image_id: int) -> tuple[LabelScore, ...]:
     return tuple(LabelScore(*row) for row in rows)
 
 
-def _said(db: Database, image_id: int) -> dict[str, bool]:
-    rows = db.rows("SELECT label, present FROM truth WHERE image_id = ? ORDER BY label", [image_id])
+def _read_marks(db: Database, image_id: int) -> dict[str, bool]:
+    rows = db.rows("SELECT label, present FROM marks WHERE image_id = ? ORDER BY label", [image_id])
     return {label: bool(present) for label, present in rows}

@@ -1,43 +1,51 @@
-"""Labels: a model's own, and the user's from descriptions and marks."""
+"""Labels: those of the models, and the user's own, which are described in words or learned from marks."""
 
 from photosearch.library import database
-from photosearch.library.database import Database
+from photosearch.library.database import Database, Row, SqlValue
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
+
+# Of a label `l`: what to_label takes.
+LABEL_COLUMNS = "l.id, l.model, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL"
 
 
 def read_labels(db: Database, model: str | None = None) -> list[Label]:
-    """Every label that may be asked for. model: only that model's.
+    """Every label that can be searched for, of one model or of all. The first label of a name is the one it means.
 
-    Those that were learned come first, then those of the model that answers.
+    The order decides between labels of the same name: learned labels, then those of the default model, then the others
+    in the order in which they were added.
     """
     rows = db.rows(
-        """
-        SELECT l.id, l.model, l.name, coalesce(l.threshold, l.card_threshold), l.threshold IS NOT NULL
-        FROM labels l WHERE (? IS NULL OR l.model = ?)
+        f"""
+        SELECT {LABEL_COLUMNS} FROM labels l WHERE (? IS NULL OR l.model = ?)
             AND (l.current OR EXISTS (SELECT 1 FROM scores s INDEXED BY scores_best WHERE s.label_id = l.id))
-        ORDER BY l.id IN (SELECT label_id FROM heads) DESC,
-            l.model IS (SELECT value FROM library WHERE name = 'model') DESC, l.id
+        ORDER BY l.id IN (SELECT label_id FROM classifiers) DESC,
+            l.model IS (SELECT value FROM properties WHERE name = 'default_model') DESC, l.id
         """,
         [model, model],
     )
-    return [Label(i, m, name, threshold, bool(saved)) for i, m, name, threshold, saved in rows]
+    return [to_label(row) for row in rows]
+
+
+def to_label(row: Row) -> Label:
+    label_id, model, name, threshold, saved = row
+    return Label(label_id, model, name, threshold, bool(saved))
 
 
 def put_described_label(db: Database, space: VectorSpace, name: str, text: str, threshold: float) -> Label:
-    """A label that is a description. In a transaction. threshold: of a new one; one that is there keeps its own."""
+    """Store a label with its description. In a transaction. threshold: of a new label; a known one keeps its own."""
     label = put_user_label(db, space, name, threshold)
-    db.write("UPDATE labels SET text = ? WHERE id = ?", [text, label.id])
+    db.write("UPDATE labels SET description = ? WHERE id = ?", [text, label.id])
     return label
 
 
 def put_user_label(db: Database, space: VectorSpace, name: str, threshold: float) -> Label:
-    """A label of the user's own: its reading is YOURS, over the vectors of a space. In a transaction.
+    """Store a label of the user's own; its scorer is USER_MODEL over the vectors of a space. In a transaction.
 
-    threshold: of a new one; one that is there keeps its own.
+    threshold: of a new label; a known one keeps its own.
     """
-    key = [f"{USER_MODEL} {space.digest}", 0]
+    key: list[SqlValue] = [f"{USER_MODEL} {space.digest}", 0]
     db.write(
-        "INSERT INTO models(name, version, digest, tiles, card, floor) VALUES (?, '1', ?, ?, '{}', 0) "
+        "INSERT INTO models(name, version, digest, tiles, card, min_score) VALUES (?, '1', ?, ?, '{}', 0) "
         "ON CONFLICT(digest, tiles) DO NOTHING",
         [USER_MODEL, *key],
     )
@@ -49,16 +57,17 @@ def put_user_label(db: Database, space: VectorSpace, name: str, threshold: float
         """,
         [USER_MODEL, name, threshold],
     )
-    db.write("DELETE FROM knows WHERE label_id = ? AND model_id <> ?", [label_id, model_id])  # of an older file
-    db.write("INSERT INTO knows(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING", [model_id, label_id])
+    # Over the vectors of an older file of the model, the label is replaced.
+    db.write("DELETE FROM model_labels WHERE label_id = ? AND model_id <> ?", [label_id, model_id])
+    db.write("INSERT INTO model_labels(model_id, label_id) VALUES (?, ?) ON CONFLICT DO NOTHING", [model_id, label_id])
     return Label(label_id, USER_MODEL, name, threshold, False)
 
 
 def find_vector_model(db: Database, label: Label) -> str | None:
-    """The model over whose vectors a label of the user's own stands; None where it is none."""
+    """The model whose vectors a label of the user's own is computed from; None for a model's label."""
     row = db.row(
         """
-        SELECT m.name FROM knows k JOIN models y ON y.id = k.model_id
+        SELECT m.name FROM model_labels k JOIN models y ON y.id = k.model_id
         JOIN models m ON y.digest = y.name || ' ' || m.digest
         WHERE k.label_id = ? AND y.name = ?
         """,
@@ -68,36 +77,39 @@ def find_vector_model(db: Database, label: Label) -> str | None:
 
 
 def list_described_labels(db: Database, model: str) -> list[tuple[Label, str]]:
-    """The labels that are descriptions, each with its text."""
+    """(label, description) of each label that has a description."""
     rows = db.rows(
-        "SELECT id, name, coalesce(threshold, card_threshold), threshold IS NOT NULL, text FROM labels "
-        "WHERE model = ? AND text IS NOT NULL AND current ORDER BY id",
+        f"SELECT {LABEL_COLUMNS}, l.description FROM labels l "
+        "WHERE l.model = ? AND l.description IS NOT NULL AND l.current ORDER BY l.id",
         [model],
     )
-    return [(Label(i, model, name, threshold, bool(saved)), text) for i, name, threshold, saved, text in rows]
+    return [(to_label(row[:-1]), row[-1]) for row in rows]
 
 
 def delete_label(db: Database, label: Label) -> None:
-    """Forget a label that is a description, with its scores and samples; what is known of it as truth stays."""
+    """Delete a label with its scores, samples and classifiers; marks of its name stay."""
     with db.transaction():
         db.write("DELETE FROM labels WHERE id = ?", [label.id])
 
 
 def save_threshold(db: Database, label: Label, threshold: float | None) -> None:
-    """From now on the label holds from this score on; None: from its card's. What was saved before is remembered."""
+    """Set the user's threshold of a label, None: use its model card's. The one before is kept for undo_threshold."""
     with db.transaction():
         db.write(
-            "INSERT INTO steps(at, label_id, threshold) SELECT ?, id, threshold FROM labels WHERE id = ?",
+            "INSERT INTO undo_log(logged_at, label_id, previous_threshold) "
+            "SELECT ?, id, threshold FROM labels WHERE id = ?",
             [database.now(), label.id],
         )
         db.write("UPDATE labels SET threshold = ? WHERE id = ?", [threshold, label.id])
 
 
 def undo_threshold(db: Database, label: Label) -> bool:
-    """Go back to the threshold that held before the last one was saved -> whether there was one."""
+    """Restore the threshold from before the last save_threshold -> whether there was one to restore."""
     with db.transaction():
-        last = db.row("SELECT id, threshold FROM steps WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id])
+        last = db.row(
+            "SELECT id, previous_threshold FROM undo_log WHERE label_id = ? ORDER BY id DESC LIMIT 1", [label.id]
+        )
         if last is not None:
             db.write("UPDATE labels SET threshold = ? WHERE id = ?", [last[1], label.id])
-            db.write("DELETE FROM steps WHERE id = ?", [last[0]])
+            db.write("DELETE FROM undo_log WHERE id = ?", [last[0]])
     return last is not None

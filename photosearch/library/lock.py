@@ -1,4 +1,4 @@
-"""One index run at a time on a library."""
+"""A lock that only one process may hold at a time: of an index run, or whatever else rewrites the library."""
 
 import contextlib
 import os
@@ -13,27 +13,32 @@ from photosearch.library.runs import read_last_run
 
 
 @contextlib.contextmanager
-def only_one(library: Database | Path) -> Iterator[None]:
-    """Hold a library for one index run. Raises StoreError, naming the run that holds it. A kill lets go of it too.
+def lock_library(library: Database | Path) -> Iterator[None]:
+    """Hold the library's lock. The operating system releases it when the process is killed.
 
-    library: its file will do, where it is too damaged to be opened.
+    library: its path, where it may be too damaged to open. Raises StoreError, naming the run that holds the lock.
     """
     path = library if isinstance(library, Path) else library.path
-    # By its real path, so that a link to a library is locked together with it.
+    # The real path, so that a link to a library shares its lock.
     lock = filelock.FileLock(f"{os.path.realpath(path)}.lock", timeout=0, mode=0o600)
     try:
         lock.acquire()
     except filelock.Timeout:
-        run = None if isinstance(library, Path) else read_last_run(library)
-        known = run is not None and run["finished_at"] is None  # else it has only just begun
-        who = f"process {run['pid']} on {run['host']} since {run['started_at']}" if run and known else "another process"
-        raise StoreError(f"{path}: is being indexed by {who}; wait for it, or use another --db") from None
+        holder = "another process" if isinstance(library, Path) else _describe_holder(library)
+        raise StoreError(f"{path}: is being indexed by {holder}; wait for it, or use another --db") from None
     except OSError as error:
         raise StoreError(
-            f"{path}: can't be written ({error.strerror or error}, of its .lock); check its permissions, or choose a "
-            "place with --db"
+            f"{path}: can't be written ({error.strerror or error}, of its .lock file); check its permissions, or "
+            "choose a place with --db"
         ) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def _describe_holder(db: Database) -> str:
+    run = read_last_run(db)
+    if run is None or run.finished_at is not None:  # the holder has not recorded its run yet
+        return "another process"
+    return f"process {run.pid} on {run.host} since {run.started_at}"

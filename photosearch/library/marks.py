@@ -1,21 +1,21 @@
-"""What the user knows: truth, the steps in which it was said, and the samples that were drawn to judge by."""
+"""The user's marks (whether a photo shows a label), their undo log, and samples of photos to mark."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from photosearch.library import database
-from photosearch.library.database import Database, join
-from photosearch.library.folders import below_folder
+from photosearch.library.database import Database, SqlValue, join
+from photosearch.library.folders import match_folder
 from photosearch.library.records import Label
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the user knows of one photo.
+    """Whether the user says that a photo shows a label.
 
-    score: by the label that was asked about: 0.0 where it lies below the model's floor, None where the model has not
-    looked at it.
+    score: of the label that was asked for: 0.0 where it is below the model's min_score, None where the photo was not
+    scored.
     """
 
     path: str
@@ -27,10 +27,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class SamplePhoto:
-    """One photo that was drawn. number: on its sheet. path: None where it has left the library since.
+    """A photo of a sample. number: on the contact sheet, from 1. path: None where the photo has left the library.
 
-    score: as it is now; None where the label that is asked about knows nothing of it, and another's sample drew it.
-    population: how many photos its stratum held when it was drawn. present: None: not judged.
+    score: today's, of the label that was asked for; else the one it was drawn with, None where that is another label's.
+    population: the size of its stratum when it was drawn. present: None where it is not marked.
     """
 
     number: int
@@ -44,7 +44,7 @@ class SamplePhoto:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Photos drawn to judge a label by, in the drawn order: it tells nothing of their scores, nor of their folders."""
+    """Photos drawn to estimate how good a label is, in random order: it gives away neither score nor folder."""
 
     id: int
     threshold: float
@@ -53,87 +53,99 @@ class Sample:
     photos: tuple[SamplePhoto, ...]
 
 
-MAX_UNDO_STEPS = 100  # of marks, that can be taken back
+MAX_UNDO_STEPS = 100  # of marks
 
-# An image's score for a label: what is stored, else 0.0 where its model has looked, else NULL.
+# An image's score for the label `l`: the stored one, else 0.0 where an active scorer gives that label, else NULL.
 _SCORE = """
     coalesce((SELECT s.score FROM scores s WHERE s.image_id = {image} AND s.label_id = l.id),
-             (SELECT 0.0 FROM knows n CROSS JOIN scored k
-              ON k.model_id = n.model_id AND k.answers AND k.image_id = {image}
+             (SELECT 0.0 FROM model_labels n CROSS JOIN scored k
+              ON k.model_id = n.model_id AND k.active AND k.image_id = {image}
               WHERE n.label_id = l.id))
 """
 
 
 def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
-    """rows: (label, image id, present). All or none; what was known before is replaced, and comes back by an undo."""
+    """Store (label, image id, present), all or none, as one undo step. A mark of the same image is replaced."""
     kept = list(rows)
     with db.transaction():
         _log_undo(db, [(label, image_id) for label, image_id, _ in kept])
         db.write_many(
             """
-            INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)
-            ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, at = excluded.at
+            INSERT INTO marks(label, image_id, present, marked_at) VALUES (?, ?, ?, ?)
+            ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, marked_at = excluded.marked_at
             """,
             [(label, image_id, int(present), database.now()) for label, image_id, present in kept],
         )
 
 
 def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
-    """Remember what is known of these (label, image id), for an undo. In a transaction."""
-    (step_id,) = db.one("INSERT INTO steps(at) VALUES (?) RETURNING id", [database.now()])
+    """Store the marks of these (label, image id) as they are now. In a transaction."""
+    (undo_id,) = db.one("INSERT INTO undo_log(logged_at) VALUES (?) RETURNING id", [database.now()])
     db.write_many(
         """
-        INSERT OR IGNORE INTO step_marks(step_id, label, image_id, present)
-        SELECT ?, ?, i.id, (SELECT present FROM truth t WHERE t.label = ? AND t.image_id = i.id)
+        INSERT OR IGNORE INTO undo_marks(undo_id, label, image_id, present)
+        SELECT ?, ?, i.id, (SELECT present FROM marks t WHERE t.label = ? AND t.image_id = i.id)
         FROM images i WHERE i.id = ?
         """,
-        [(step_id, label, label, image_id) for label, image_id in keys],
+        [(undo_id, label, label, image_id) for label, image_id in keys],
     )
     db.write(
-        "DELETE FROM steps WHERE id <= (SELECT id FROM steps WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?) "
-        "AND label_id IS NULL",
+        "DELETE FROM undo_log WHERE label_id IS NULL AND id <= "
+        "(SELECT id FROM undo_log WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?)",
         [MAX_UNDO_STEPS],
     )
 
 
 def read_last_undo(db: Database) -> list[tuple[str, int]]:
-    """The (label, image id) that the last step of marks was about; what an undo would take back."""
+    """The (label, image id) of the marks that undo_marks would restore."""
     rows = db.rows(
-        "SELECT label, image_id FROM step_marks WHERE step_id = (SELECT max(id) FROM steps WHERE label_id IS NULL)"
+        "SELECT label, image_id FROM undo_marks WHERE undo_id = (SELECT max(id) FROM undo_log WHERE label_id IS NULL)"
     )
     return [(label, image_id) for label, image_id in rows]
 
 
 def undo_marks(db: Database) -> list[tuple[str, int, bool | None]]:
-    """Take the last step of marks back -> (label, image id, what is known of it again, or None), each."""
+    """Undo the last step of marks -> (label, image id, the restored mark, None where there was none) of each."""
     with db.transaction():
-        last = db.row("SELECT max(id) FROM steps WHERE label_id IS NULL")
+        last = db.row("SELECT max(id) FROM undo_log WHERE label_id IS NULL")
         if last is None or last[0] is None:
             return []
         before = db.rows(
-            "SELECT label, image_id, present FROM step_marks WHERE step_id = ? ORDER BY label, image_id", last
+            "SELECT label, image_id, present FROM undo_marks WHERE undo_id = ? ORDER BY label, image_id", last
         )
-        db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", [row[:2] for row in before])
-        known = [(*row, database.now()) for row in before if row[2] is not None]
-        db.write_many("INSERT INTO truth(label, image_id, present, at) VALUES (?, ?, ?, ?)", known)
-        db.write("DELETE FROM steps WHERE id = ?", last)
+        db.write_many("DELETE FROM marks WHERE label = ? AND image_id = ?", [row[:2] for row in before])
+        restored = [(*row, database.now()) for row in before if row[2] is not None]
+        db.write_many("INSERT INTO marks(label, image_id, present, marked_at) VALUES (?, ?, ?, ?)", restored)
+        db.write("DELETE FROM undo_log WHERE id = ?", last)
     return [(label, image_id, None if present is None else bool(present)) for label, image_id, present in before]
+
+
+def read_marks(db: Database, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
+    """image id -> whether it is marked as showing the label, of those images that are marked."""
+    rows = db.rows(
+        "SELECT t.image_id, t.present FROM json_each(?) c CROSS JOIN marks t ON t.label = ? AND t.image_id = c.value",
+        [json.dumps(list(image_ids)), label],
+    )
+    return {image_id: bool(present) for image_id, present in rows}
 
 
 def list_marks(
     db: Database, label: str | None = None, *, scored: Label | None = None, under: str | None = None
 ) -> list[Mark]:
-    """What the user knows, a row for each photo and label; with the score that the label `scored` has for it."""
-    values: list[Any] = [scored.id if scored else None]
+    """The marks, one for each photo and label, of photos that are on the disk.
+
+    label: only of this label. scored: the label whose scores are given. under: only photos below this folder.
+    """
+    values: list[SqlValue] = [scored.id if scored else None]
     where = [] if label is None else ["t.label = ?"]
     values += [] if label is None else [label]
     if under is not None:
-        inside, more = below_folder(db, under)
+        inside, more = match_folder(db, under)
         where.append(inside)
         values += more
     sql = f"""
         SELECT r.path, f.path, p.name, t.label, t.present, {_SCORE.format(image="t.image_id")}, t.image_id
-        FROM truth t JOIN photos p ON p.image_id = t.image_id AND p.gone IS NULL
+        FROM marks t JOIN photos p ON p.image_id = t.image_id AND p.absent IS NULL
         JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id LEFT JOIN labels l ON l.id = ?
         {"WHERE " + " AND ".join(where) if where else ""} ORDER BY t.label, p.id
     """
@@ -141,39 +153,39 @@ def list_marks(
 
 
 def list_marked_labels(db: Database) -> list[str]:
-    """The labels of which anything is known."""
-    return [label for (label,) in db.rows("SELECT DISTINCT label FROM truth ORDER BY label")]
+    """The names of all labels that have marks."""
+    return [label for (label,) in db.rows("SELECT DISTINCT label FROM marks ORDER BY label")]
 
 
 def delete_marks(db: Database, rows: Sequence[tuple[str, int]]) -> int:
-    """rows: (label, image id) -> how many marks there were."""
+    """Delete the marks of these (label, image id) as one undo step -> how many there were."""
     with db.transaction():
         _log_undo(db, rows)
-        (before,) = db.one("SELECT count(*) FROM truth")
-        db.write_many("DELETE FROM truth WHERE label = ? AND image_id = ?", rows)
-        (after,) = db.one("SELECT count(*) FROM truth")
+        (before,) = db.one("SELECT count(*) FROM marks")
+        db.write_many("DELETE FROM marks WHERE label = ? AND image_id = ?", rows)
+        (after,) = db.one("SELECT count(*) FROM marks")
     return int(before - after)
 
 
 def list_samples(db: Database, label: Label) -> list[int]:
-    """The numbers of the samples that were drawn for a label; for one that was learned, by whichever model's scores."""
-    return [i for (i,) in db.rows(f"SELECT s.id {_ITS_SAMPLES} ORDER BY s.id", [label.name, label.id, label.id])]
+    """The numbers of the samples drawn for a label; for a learned label, those drawn for any label of its name."""
+    return [i for (i,) in db.rows(f"SELECT s.id {_SAMPLES} ORDER BY s.id", [label.name, label.id, label.id])]
 
 
-_ITS_SAMPLES = """
+_SAMPLES = """
     FROM labels x JOIN samples s ON s.label_id = x.id
-    WHERE x.name = ? AND (x.id = ? OR EXISTS (SELECT 1 FROM heads h WHERE h.label_id = ?))
+    WHERE x.name = ? AND (x.id = ? OR EXISTS (SELECT 1 FROM classifiers c WHERE c.label_id = ?))
 """
 
 
 def list_scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
-    """(image id, score) of every image that the label's model has looked at and that a photo in the library shows."""
+    """(image id, score) of every scored image that a photo on the disk shows; 0.0 below the model's min_score."""
     rows = db.rows(
         """
         SELECT k.image_id, coalesce(s.score, 0.0)
-        FROM knows n CROSS JOIN scored k ON k.model_id = n.model_id AND k.answers
+        FROM model_labels n CROSS JOIN scored k ON k.model_id = n.model_id AND k.active
         LEFT JOIN scores s ON s.image_id = k.image_id AND s.label_id = n.label_id
-        WHERE n.label_id = ? AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = k.image_id AND p.gone IS NULL)
+        WHERE n.label_id = ? AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = k.image_id AND p.absent IS NULL)
         ORDER BY k.image_id
         """,
         [label.id],
@@ -182,50 +194,57 @@ def list_scored_images(db: Database, label: Label) -> list[tuple[int, float]]:
 
 
 def list_nearest_unjudged(db: Database, label: Label, n: int) -> list[tuple[int, float]]:
-    """(image id, score) of the n images whose scores are nearest to a label's threshold and that nobody has judged."""
+    """(image id, score) of the n unmarked images whose scores are nearest to a label's threshold."""
     half = """
         SELECT s.image_id, s.score FROM scores s INDEXED BY scores_best
         WHERE s.label_id = ? AND s.score {} ? AND EXISTS (
-            SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.gone IS NULL)
-        AND NOT EXISTS (SELECT 1 FROM truth t WHERE t.label = ? AND t.image_id = s.image_id)
+            SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.absent IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM marks t WHERE t.label = ? AND t.image_id = s.image_id)
         ORDER BY s.score {} LIMIT ?
     """
-    values = [label.id, label.threshold, label.name, n]
+    values: list[SqlValue] = [label.id, label.threshold, label.name, n]
     both = [row for way in ((">=", "ASC"), ("<", "DESC")) for row in db.rows(half.format(*way), values)]
     return sorted(both, key=lambda row: (abs(row[1] - label.threshold), row[0]))[:n]
 
 
 def list_disagreeing(db: Database, label: Label, other: Label, n: int) -> list[tuple[int, float, float]]:
-    """(image id, score, the other's score) of images that one label finds and the other, of another model, doesn't.
+    """(image id, score, the other label's score) of unmarked images that exactly one of two models' labels finds.
 
-    Those that both are surest of come first. Both models have looked, and nobody has judged.
+    Those farthest from both thresholds come first. Images that only one of the models has scored are left out.
     """
     sides = """
         SELECT s.image_id, {scores} FROM scores s INDEXED BY scores_best
         LEFT JOIN scores o ON o.image_id = s.image_id AND o.label_id = :no
         WHERE s.label_id = :yes AND s.score >= :from AND coalesce(o.score, 0.0) < :below
-        AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.gone IS NULL)
-        AND EXISTS (SELECT 1 FROM knows w JOIN scored k ON k.model_id = w.model_id AND k.image_id = s.image_id
-                    AND k.answers WHERE w.label_id = :no)
-        AND NOT EXISTS (SELECT 1 FROM truth t WHERE t.label = :name AND t.image_id = s.image_id)
+        AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = s.image_id AND p.absent IS NULL)
+        AND EXISTS (SELECT 1 FROM model_labels w JOIN scored k ON k.model_id = w.model_id AND k.image_id = s.image_id
+                    AND k.active WHERE w.label_id = :no)
+        AND NOT EXISTS (SELECT 1 FROM marks t WHERE t.label = :name AND t.image_id = s.image_id)
         ORDER BY min(s.score - :from, :below - coalesce(o.score, 0.0)) DESC, s.image_id LIMIT :n
     """
     found = []
     for yes, no, scores in ((label, other, "s.score, coalesce(o.score, 0.0)"),
                             (other, label, "coalesce(o.score, 0.0), s.score")):  # fmt: skip
-        values = {"yes": yes.id, "no": no.id, "from": yes.threshold, "below": no.threshold, "name": label.name, "n": n}
+        values: dict[str, SqlValue] = {
+            "yes": yes.id,
+            "no": no.id,
+            "from": yes.threshold,
+            "below": no.threshold,
+            "name": label.name,
+            "n": n,
+        }
         found += db.rows(sides.format(scores=scores), values)
 
-    def doubt(row: tuple[int, float, float]) -> float:
-        return -min(abs(row[1] - label.threshold), abs(row[2] - other.threshold))
+    def margin(row: tuple[int, float, float]) -> float:
+        return min(abs(row[1] - label.threshold), abs(row[2] - other.threshold))
 
-    return sorted(found, key=lambda row: (doubt(row), row[0]))[:n]
+    return sorted(found, key=lambda row: (-margin(row), row[0]))[:n]
 
 
 def put_sample(
     db: Database, label: Label, threshold: float, seed: int, drawn: Iterable[tuple[int, float, int, int]]
 ) -> Sample:
-    """drawn: (image id, score, stratum, population of the stratum), in the order in which they are shown."""
+    """Store a sample. drawn: (image id, score, stratum, population of the stratum), in the order of their numbers."""
     with db.transaction():
         (sample_id,) = db.one(
             "INSERT INTO samples(label_id, threshold, seed, drawn_at) VALUES (?, ?, ?, ?) RETURNING id",
@@ -236,23 +255,24 @@ def put_sample(
             "VALUES (?, ?, ?, ?, ?, ?)",
             [(sample_id, image, float(x), int(s), int(n), i) for i, (image, x, s, n) in enumerate(drawn, 1)],
         )
-    kept = find_sample(db, label)
-    assert kept is not None
-    return kept
+    sample = find_sample(db, label)
+    assert sample is not None
+    return sample
 
 
 def find_sample(db: Database, label: Label, number: int | None = None) -> Sample | None:
-    """A label's sample, None: the one that was drawn last, with what the user has judged of it since.
+    """A label's sample with today's scores and marks. number: as list_samples gives it, None: the last one.
 
-    Of a label that was learned it may have been drawn by another's scores: those that are given are this label's.
+    A learned label's sample may have been drawn for another label of its name; the scores given are this label's.
     """
-    head = db.row(
-        f"SELECT s.id, s.threshold, s.seed, s.drawn_at {_ITS_SAMPLES} AND s.id = coalesce(?, s.id) "
+    row = db.row(
+        f"SELECT s.id, s.threshold, s.seed, s.drawn_at {_SAMPLES} AND s.id = coalesce(?, s.id) "
         "ORDER BY s.id DESC LIMIT 1",
         [label.name, label.id, label.id, number],
     )
-    if head is None:
+    if row is None:
         return None
+    sample_id, threshold, seed, drawn_at = row
     rows = db.rows(
         f"""
         SELECT d.number, d.image_id, r.path, f.path, p.name,
@@ -260,12 +280,12 @@ def find_sample(db: Database, label: Label, number: int | None = None) -> Sample
                d.stratum, d.population, t.present
         FROM sample_photos d JOIN samples s ON s.id = d.sample_id JOIN labels l ON l.id = ?
         LEFT JOIN photos p ON p.id = (
-            SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.gone IS NULL)
+            SELECT min(q.id) FROM photos q WHERE q.image_id = d.image_id AND q.absent IS NULL)
         LEFT JOIN folders f ON f.id = p.folder_id LEFT JOIN roots r ON r.id = f.root_id
-        LEFT JOIN truth t ON t.image_id = d.image_id AND t.label = ?
+        LEFT JOIN marks t ON t.image_id = d.image_id AND t.label = ?
         WHERE d.sample_id = ? ORDER BY d.number
         """,
-        [label.id, label.name, head[0]],
+        [label.id, label.name, sample_id],
     )
     photos = tuple(
         SamplePhoto(
@@ -274,5 +294,4 @@ def find_sample(db: Database, label: Label, number: int | None = None) -> Sample
         )
         for number, image_id, r, f, n, score, stratum, size, yes in rows
     )  # fmt: skip
-    sample_id, threshold, seed, drawn_at = head
     return Sample(sample_id, threshold, seed, drawn_at, photos)

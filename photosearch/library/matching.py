@@ -1,40 +1,39 @@
-"""Which photos a query holds for, best first: a query's tree to SQL, and the shortest way to its answer.
+"""The photos that match a query of labels, best first: the query's tree as SQL, by the cheapest of four plans.
 
-What a query means stands in query.py, in plain Python. A photo that its labels' models have not looked at is
-never found: unknown is not "no". One that they have looked at, without a row for a label, scores 0 there.
+query.py defines, in plain Python, what a query means. A photo that was not scored for all labels of the query never
+matches: unknown is not "no". A scored photo without a row for a label has the score 0 for it.
 
-Four ways lead to the same rows, and a property test holds them together:
-- `_read_in_order`: one label comes sorted from its index, and reading ends at the limit.
-- `_read_some`: few photos lie in the folder or between the dates, so all of them are looked at.
-- `_read_tops`: a few of the images, those that can be best.
-- `_read_all`: every image that can hold.
+All plans give the same rows, which a property test checks:
+- `_read_in_order`: a single label comes sorted from its index, and reading ends at the limit.
+- `_read_some`: the filter leaves few photos, so the query is evaluated on each of them.
+- `_read_tops`: evaluated on the images with the best scores of each label only.
+- `_read_all`: evaluated on every image that can match.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from photosearch import query
-from photosearch.library.database import Database, Row, join
-from photosearch.library.folders import below_folder
+from photosearch.library.database import Database, Row, SqlValue, join
+from photosearch.library.folders import match_folder
 from photosearch.library.models import find_scorers
 from photosearch.library.records import Label
 
-DEPTHS = (1_000, 20_000)  # how far down the labels' lists the best are looked for, before all of them are read
-MAX_SCANNED = 12_000  # photos in a folder or between two dates: up to so many, all are looked at
-MIN_DEPTH = 5e-324  # the smallest number above 0: whatever scores so much or more has a row
+DEPTHS = (1_000, 20_000)  # images read from each label's list, one after the other, before all images are read
+MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
+MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
 
 _FILE_DATE = "strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime')"
 _DATES = f"""
-    coalesce(i.taken, p.named), iif(i.taken IS NOT NULL, i.taken_from, iif(p.named IS NOT NULL, 'name', NULL)),
-    iif(coalesce(i.taken, p.named) IS NULL, {_FILE_DATE}, NULL)
+    coalesce(i.taken, p.name_date), iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL)),
+    iif(coalesce(i.taken, p.name_date) IS NULL, {_FILE_DATE}, NULL)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: where that stands in the photo; 'file' is the file's date."""
+    """taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime."""
 
     path: str
     score: float
@@ -45,11 +44,14 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class PhotoFilter:
-    """Which photos may be found at all: a condition on photos `p` and folders `f`, and about how many there are."""
+    """Which photos may match: an SQL condition on photos `p`, its values, and an upper bound of their number.
+
+    photos: None where it is unknown.
+    """
 
     where: str
-    values: tuple[Any, ...]
-    photos: int | None  # None: all of them, or too many to count
+    values: tuple[SqlValue, ...]
+    photos: int | None
 
 
 NO_FILTER = PhotoFilter("", (), None)
@@ -57,35 +59,35 @@ NO_FILTER = PhotoFilter("", (), None)
 
 @dataclass(frozen=True, slots=True)
 class _Top:
-    """The top of a label's list of images, the best first; not `yes`: of its opposite's.
+    """The images with the highest scores for a label, or for its negation.
 
-    end: whatever scores so much or more is in `images`, but for images with a larger id than `cut` that score just
-    `end`. holds_from: from which score on the label, or its opposite, holds.
+    end: every image that scores `end` or more is in `images`, except those with an id above `cut` that score exactly
+    `end`. threshold: from this score on the label, or its negation, applies.
     """
 
     images: frozenset[int]
     end: float
     cut: int | None
-    holds_from: float
+    threshold: float
 
 
 class MatchQuery:
-    """One question to a library. labels: for each name in the query, the label that is meant."""
+    """A query on a library. labels: name in the query -> label. min_score: replaces the labels' thresholds."""
 
     def __init__(
-        self, db: Database, wanted: query.Query, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
+        self, db: Database, tree: query.Query, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
     ):
-        self.db, self.wanted, self.labels, self.only = db, wanted, labels, only
+        self.db, self.tree, self.labels, self.only = db, tree, labels, only
         self.thresholds = {n: label.threshold if min_score is None else min_score for n, label in labels.items()}
         self.columns = {name: f"coalesce(s{i}.score, 0.0)" for i, name in enumerate(labels)}
-        self.readings = {name: find_scorers(db, label) for name, label in labels.items()}
+        self.scorers = {name: find_scorers(db, label) for name, label in labels.items()}
 
     def rows(self, limit: int | None) -> list[Row]:
-        """(root, folder, name, score, taken, taken from, file's date, image id), best first."""
+        """(root, folder, name, score, taken, taken from, file's mtime as a date, image id), best first."""
         if self.only.photos is not None and self.only.photos <= MAX_SCANNED:
             return self._read_some(limit)
-        if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
-            return self._read_in_order(self.wanted.label, limit)
+        if isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
+            return self._read_in_order(self.tree.label, limit)
         if limit is not None and (rows := self._read_tops(limit)) is not None:
             return rows
         return self._read_all(limit)
@@ -100,18 +102,18 @@ class MatchQuery:
         return self._read_scored("photos p", [], [], limit)
 
     def _read_tops(self, limit: int) -> list[Row] | None:
-        """The best rows from a few of the images, those that can be best; None where that does not settle it.
+        """The best rows, from the tops of the labels' lists; None where those are not enough to be sure.
 
-        After Ronald Fagin, "Combining fuzzy information from multiple systems", 1996: nothing outside the tops of the
-        labels' own lists can score higher than the lists' ends, so `limit` rows from there on are the best of all.
+        After Ronald Fagin, "Combining fuzzy information from multiple systems", 1996: no image outside the tops can
+        score higher than their ends, so `limit` rows from that score on are the best of all.
         """
         for depth in DEPTHS:
-            tops = self._tops(self.wanted, depth, True)
+            tops = self._tops(self.tree, depth, True)
             end = max(top.end for top in tops)
             cut = min((top.cut for top in tops if top.cut is not None and top.end == end), default=None)
             rows = self._read_images(frozenset().union(*(top.images for top in tops)), limit)
             sure = [r for r in rows if r[3] > end or (r[3] == end and (cut is None or r[7] <= cut))]
-            if len(sure) == limit or all(top.holds_from >= top.end for top in tops):
+            if len(sure) == limit or all(top.threshold >= top.end for top in tops):
                 return rows
         return None
 
@@ -124,69 +126,71 @@ class MatchQuery:
         return self._read_scored(f"{source} CROSS JOIN photos p ON p.image_id = c.value", [], values, limit)
 
     def read_images(self) -> list[int]:
-        """Every image for which the query holds, each once, in no order."""
+        """Every matching image once, in no order."""
         source, values = self._find_source()
         joins, where, more = self._conditions()
-        conditions = [*where, "p.gone IS NULL", *filter(None, [self.only.where])]
+        conditions = [*where, "p.absent IS NULL", *filter(None, [self.only.where])]
         sql = f"""
             SELECT DISTINCT p.image_id FROM {source} CROSS JOIN photos p ON p.image_id = c.value{joins}
             WHERE {" AND ".join(conditions)}
         """
         return [image_id for (image_id,) in self.db.rows(sql, [*values, *more, *self.only.values])]
 
-    def count(self, most: int) -> int:
-        """How many photos the query holds for, counted up to `most`: none is sorted, and no date is worked out."""
+    def count(self, limit: int) -> int:
+        """The number of matching photos, counted up to `limit`, without sorting them or computing dates."""
         joins, where, more = self._conditions()
-        source, values = "photos p", list[Any]()
+        source, values = "photos p", list[SqlValue]()
         if self.only.photos is None or self.only.photos > MAX_SCANNED:
             source, values = self._find_source()
             source += " CROSS JOIN photos p ON p.image_id = c.value"
-            if isinstance(self.wanted, query.Is) and self.thresholds[self.wanted.label] > 0:
-                joins, where, more = "", [], []  # the source holds just those for which it holds
-        conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
+            if isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
+                joins, where, more = "", [], []  # the source is exactly the matching images
+        conditions = [*where, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
         sql = f"SELECT 1 FROM {source}{joins} WHERE {' AND '.join(conditions)} LIMIT ?"
-        return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *more, *self.only.values, most])[0])
+        return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *more, *self.only.values, limit])[0])
 
-    def _find_source(self) -> tuple[str, list[Any]]:
-        """Images among which all are for which the query holds: a table `c` of `value`, and its values."""
-        cover = self._cover(self.wanted, True)
-        values: list[Any] = []
-        if cover is not None:  # one of these labels must hold
+    def _find_source(self) -> tuple[str, list[SqlValue]]:
+        """-> (a table `c` with a column `value`: images that include every match, its values)."""
+        cover = self._cover(self.tree, True)
+        values: list[SqlValue] = []
+        if cover is not None:  # one of these labels must apply
             parts = []
             for name in cover:
                 parts.append("SELECT image_id AS value FROM scores WHERE label_id = ? AND score >= ?")
                 values += [self.labels[name].id, self.thresholds[name]]
             source = f"({' UNION '.join(parts)}) c"
         else:
-            ids = _list(next(iter(self.readings.values())))
-            source = f"(SELECT image_id AS value FROM scored WHERE model_id IN ({ids}) AND answers) c"
+            ids = _join_ids(next(iter(self.scorers.values())))
+            source = f"(SELECT image_id AS value FROM scored WHERE model_id IN ({ids}) AND active) c"
         return source, values
 
-    def _conditions(self) -> tuple[str, list[str], list[Any]]:
-        """-> (joins to photos `p`, conditions, their values): the models have looked, and the query holds."""
+    def _conditions(self) -> tuple[str, list[str], list[SqlValue]]:
+        """-> (joins to photos `p`, conditions, their values): the photo is scored for all labels, and matches."""
         joins = "".join(
             f" LEFT JOIN scores s{i} ON s{i}.image_id = p.image_id AND s{i}.label_id = {label.id:d}"
             for i, label in enumerate(self.labels.values())
         )
         known = [
-            f"EXISTS (SELECT 1 FROM scored k WHERE k.model_id IN ({ids}) AND k.image_id = p.image_id AND k.answers)"
-            for ids in dict.fromkeys(map(_list, self.readings.values()))
+            f"EXISTS (SELECT 1 FROM scored k WHERE k.model_id IN ({ids}) AND k.image_id = p.image_id AND k.active)"
+            for ids in dict.fromkeys(map(_join_ids, self.scorers.values()))
         ]
-        values: list[Any] = []
-        return joins, [*known, self._holds(self.wanted, values)], values
+        values: list[SqlValue] = []
+        return joins, [*known, self._holds(self.tree, values)], values
 
-    def _read_scored(self, source: str, where: Sequence[str], values: Sequence[Any], limit: int | None) -> list[Row]:
-        """Photos from a source, each label's score beside them, if the models have looked and the query holds."""
+    def _read_scored(
+        self, source: str, where: Sequence[str], values: Sequence[SqlValue], limit: int | None
+    ) -> list[Row]:
+        """The matching photos of a source, with their scores."""
         joins, conditions, more = self._conditions()
         order = "score DESC, p.image_id, p.id"
         return self._select(
-            self._score(self.wanted), source + joins, [*where, *conditions], [*values, *more], limit, order
+            self._score(self.tree), source + joins, [*where, *conditions], [*values, *more], limit, order
         )
 
     def _select(
-        self, score: str, source: str, where: Sequence[str], values: Sequence[Any], limit: int | None, order: str
+        self, score: str, source: str, where: Sequence[str], values: Sequence[SqlValue], limit: int | None, order: str
     ) -> list[Row]:
-        conditions = [*where, "p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
+        conditions = [*where, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
         sql = f"""
             SELECT r.path, f.path, p.name, {score} AS score, {_DATES}, p.image_id
             FROM {source} JOIN images i ON i.id = p.image_id
@@ -197,7 +201,7 @@ class MatchQuery:
 
     # ---- a query in SQL
 
-    def _holds(self, q: query.Query, values: list[Any]) -> str:
+    def _holds(self, q: query.Query, values: list[SqlValue]) -> str:
         match q:
             case query.Is(name):
                 values.append(self.thresholds[name])
@@ -221,7 +225,7 @@ class MatchQuery:
                 return f"max({', '.join(map(self._score, parts))})"
 
     def _cover(self, q: query.Query, yes: bool) -> list[str] | None:
-        """Labels of which one must hold where the query does (does not, where not `yes`); None: there are no such."""
+        """Labels of which one must apply for the query (its negation, if not `yes`) to match; None where none need."""
         match q:
             case query.Not(part):
                 return self._cover(part, not yes)
@@ -229,7 +233,7 @@ class MatchQuery:
                 return [name] if yes and self.thresholds[name] > 0 else None
             case query.And(parts) | query.Or(parts):
                 each = [self._cover(part, yes) for part in parts]
-                if isinstance(q, query.And) == yes:  # all must hold: any one will do
+                if isinstance(q, query.And) == yes:  # every part must match, so one part's cover is enough
                     return min((c for c in each if c is not None), key=len, default=None)
                 together = [name for cover in each for name in cover or ()]
                 return None if None in each else list(dict.fromkeys(together))
@@ -237,7 +241,7 @@ class MatchQuery:
     # ---- the tops of the labels' lists
 
     def _tops(self, q: query.Query, depth: int, yes: bool) -> list[_Top]:
-        """Lists: whatever scores more by `q` (its opposite if not `yes`) than the largest of their ends is in one."""
+        """Tops that include every image with a higher score by `q` (its negation, if not `yes`) than all their ends."""
         match q:
             case query.Not(part):
                 return self._tops(part, depth, not yes)
@@ -245,7 +249,7 @@ class MatchQuery:
                 return [self._top(name, depth) if yes else self._top_without(name, depth)]
             case query.And(parts) | query.Or(parts):
                 each = [self._tops(part, depth, yes) for part in parts]
-                if isinstance(q, query.And) == yes:  # the smallest counts: any one list will do
+                if isinstance(q, query.And) == yes:  # the score is the smallest part's, so one part's tops are enough
                     return min(each, key=lambda tops: max(top.end for top in tops))
                 return [top for tops in each for top in tops]
 
@@ -255,88 +259,87 @@ class MatchQuery:
         last = self.db.row(
             "SELECT score FROM scores WHERE label_id = ? ORDER BY score DESC LIMIT 1 OFFSET ?", [label, depth]
         )
-        end = max(MIN_DEPTH if last is None else last[0], MIN_DEPTH)
+        end = max(MIN_POSITIVE if last is None else last[0], MIN_POSITIVE)
         rows = self.db.rows("SELECT image_id FROM scores WHERE label_id = ? AND score >= ?", [label, end])
         return _Top(frozenset(i for (i,) in rows), end, None, self.thresholds[name])
 
     def _top_without(self, name: str, depth: int) -> _Top:
         """The images with the lowest scores for a label: first those without a row."""
-        label, holds_from = self.labels[name], 1.0 - self.thresholds[name]
+        label, threshold = self.labels[name], 1.0 - self.thresholds[name]
         without: list[int] = []
-        for reading, floor in self.readings[name].items():
-            if floor > 0:  # else every image has a row
+        for model_id, min_score in self.scorers[name].items():
+            if min_score > 0:  # else every image has a row
                 rows = self.db.rows(
                     """
-                    SELECT k.image_id FROM scored k WHERE k.model_id = ? AND k.answers AND NOT EXISTS (
+                    SELECT k.image_id FROM scored k WHERE k.model_id = ? AND k.active AND NOT EXISTS (
                         SELECT 1 FROM scores s WHERE s.image_id = k.image_id AND s.label_id = ?)
                     ORDER BY k.image_id LIMIT ?
                     """,
-                    [reading, label.id, depth + 1],
+                    [model_id, label.id, depth + 1],
                 )
                 without += [image_id for (image_id,) in rows]
         if len(without) > depth:
             nearest = sorted(without)[:depth]
-            return _Top(frozenset(nearest), 1.0, nearest[-1] if nearest else -1, holds_from)
+            return _Top(frozenset(nearest), 1.0, nearest[-1] if nearest else -1, threshold)
         lowest = "SELECT score FROM scores WHERE label_id = ? {} ORDER BY score LIMIT 1 OFFSET ?"
         last = self.db.row(lowest.format(""), [label.id, depth])
-        most = 1.0 if last is None else last[0]
-        rows = self.db.rows("SELECT image_id FROM scores WHERE label_id = ? AND score <= ?", [label.id, most])
+        highest = 1.0 if last is None else last[0]
+        rows = self.db.rows("SELECT image_id FROM scores WHERE label_id = ? AND score <= ?", [label.id, highest])
         images = frozenset(without).union(i for (i,) in rows)
-        following = self.db.row(lowest.format("AND score > ?"), [label.id, most, 0])
-        if following is None:  # the list is whole
-            return _Top(images, MIN_DEPTH, None, max(holds_from, MIN_DEPTH))
-        return _Top(images, 1.0 - following[0], -1, holds_from)
+        following = self.db.row(lowest.format("AND score > ?"), [label.id, highest, 0])
+        if following is None:  # the whole list was read
+            return _Top(images, MIN_POSITIVE, None, max(threshold, MIN_POSITIVE))
+        return _Top(images, 1.0 - following[0], -1, threshold)
 
 
-def _list(ids: Iterable[int]) -> str:
+def _join_ids(ids: Iterable[int]) -> str:
     return ", ".join(map(str, ids))
 
 
 def find_matches(
     db: Database,
-    wanted: query.Query,
+    tree: query.Query,
     labels: Mapping[str, Label],
     *,
     min_score: float | None = None,
     limit: int | None = None,
     only: PhotoFilter | None = None,
 ) -> list[Match]:
-    """The photos for which the query holds, best first.
+    """The photos that match a query, best first; equal scores in the order in which the images were added.
 
-    labels: for each name in the query, the label that is meant. min_score takes the place of the thresholds. only:
-    as choose_photos gives it.
+    labels: name in the query -> label. min_score: replaces the labels' thresholds. only: see filter_photos.
     """
-    in_order = {name: labels[name] for name in query.list_labels(wanted)}
-    return _found(MatchQuery(db, wanted, in_order, min_score, only or NO_FILTER).rows(limit))
+    in_order = {name: labels[name] for name in query.list_labels(tree)}
+    return _make_matches(MatchQuery(db, tree, in_order, min_score, only or NO_FILTER).rows(limit))
 
 
 def count_matches(
     db: Database,
-    wanted: query.Query,
+    tree: query.Query,
     labels: Mapping[str, Label],
-    most: int,
+    limit: int,
     min_score: float | None,
     only: PhotoFilter,
 ) -> int:
-    """How many photos `find` would give, counted up to `most`."""
-    in_order = {name: labels[name] for name in query.list_labels(wanted)}
-    return MatchQuery(db, wanted, in_order, min_score, only).count(most)
+    """How many photos find_matches would give, counted up to `limit`."""
+    in_order = {name: labels[name] for name in query.list_labels(tree)}
+    return MatchQuery(db, tree, in_order, min_score, only).count(limit)
 
 
 def find_images(
-    db: Database, wanted: query.Query | None, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
+    db: Database, tree: query.Query | None, labels: Mapping[str, Label], min_score: float | None, only: PhotoFilter
 ) -> list[int]:
-    """The images for which the query holds, or all (wanted is None), that a photo of the filter shows; in no order."""
-    if wanted is not None:
-        in_order = {name: labels[name] for name in query.list_labels(wanted)}
-        return MatchQuery(db, wanted, in_order, min_score, only).read_images()
-    where = " AND ".join(["p.gone IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])])
+    """The images that match the query, None: all, and that a photo of the filter shows; in no order."""
+    if tree is not None:
+        in_order = {name: labels[name] for name in query.list_labels(tree)}
+        return MatchQuery(db, tree, in_order, min_score, only).read_images()
+    where = " AND ".join(["p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])])
     return [i for (i,) in db.rows(f"SELECT DISTINCT p.image_id FROM photos p WHERE {where}", only.values)]
 
 
 def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFilter) -> list[Match]:
-    """The photos of the filter that show these (image id, score), in their order."""
-    where = " AND ".join(["p.gone IS NULL", *filter(None, [only.where])])
+    """The photos of the filter that show these images, given as (image id, score), in their order."""
+    where = " AND ".join(["p.absent IS NULL", *filter(None, [only.where])])
     rows = db.rows(
         f"""
         SELECT r.path, f.path, p.name, c.value ->> 1 AS score, {_DATES}, p.image_id
@@ -346,10 +349,10 @@ def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFil
         """,
         [json.dumps(scores), *only.values],
     )
-    return _found(rows)
+    return _make_matches(rows)
 
 
-def _found(rows: Iterable[Row]) -> list[Match]:
+def _make_matches(rows: Iterable[Row]) -> list[Match]:
     return [
         Match(join(root, folder, name), score, taken or at or "", source or "file", image_id)
         for root, folder, name, score, taken, source, at, image_id in rows
@@ -359,37 +362,37 @@ def _found(rows: Iterable[Row]) -> list[Match]:
 def filter_photos(
     db: Database, under: str | None, since: str | None, until: str | None, file_dates: bool = False
 ) -> PhotoFilter:
-    """The photos below a folder, and taken between two dates.
+    """The photos below a folder that were taken between two dates.
 
-    since, until: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time, the whole of it included.
-    file_dates: a photo that nothing dates counts as taken when its file says.
+    since, until: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time; both periods are included whole.
+    file_dates: use the file's mtime for a photo without any other date.
     """
     where: list[str] = []
-    values: list[Any] = []
-    photos: list[int] = []
+    values: list[SqlValue] = []
+    photos: list[int] = []  # upper bounds
     if under is not None:
-        inside, more = below_folder(db, under)
+        inside, more = match_folder(db, under)
         where.append(f"p.folder_id IN (SELECT f.id FROM folders f WHERE {inside})")
         values += more
         photos.append(int(db.one(f"SELECT coalesce(sum(f.photos), 0) FROM folders f WHERE {inside}", more)[0]))
     if since is not None or until is not None:
-        bounds = [since or "", (until or "") + "~"]  # sorts after whatever the date goes on with
+        bounds = [since or "", (until or "") + "~"]  # ~ sorts after any more exact date
         between = """
             SELECT d.id FROM images i JOIN photos d ON d.image_id = i.id WHERE i.taken BETWEEN ? AND ?
-            UNION ALL SELECT d.id FROM photos d WHERE d.named BETWEEN ? AND ?
+            UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ?
         """
-        date = "coalesce((SELECT i.taken FROM images i WHERE i.id = p.image_id), p.named"
+        date = "coalesce((SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date"
         if file_dates:
             where.append(f"{date}, {_FILE_DATE}, '') BETWEEN ? AND ?")
             values += bounds
         elif (
-            few := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 2)[0])
+            count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 2)[0])
         ) <= MAX_SCANNED:
             where.append(f"p.id IN ({between})")
             values += bounds * 2
-            photos.append(few)
+            photos.append(count)
         else:
             where.append(f"{date}, NULL) BETWEEN ? AND ?")
             values += bounds
-            photos.append(few)
+            photos.append(count)
     return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None))

@@ -1,150 +1,365 @@
-"""Start a damaged library anew, and rescue what only its user knows: marks, saved thresholds, the folders' names.
+"""Rebuild a damaged library: rescue what only its user knows; `photosearch index` restores the rest from the photos.
 
-Scores are not rescued: the photos are there, and `photosearch index` makes them again. The damaged file is kept.
-A kill at any moment leaves either the damaged library where it was or the new one in its place.
+Rescued are folders and their settings, marks, the user's own labels (descriptions, and classifiers with their training
+marks), saved thresholds, samples, the undo log, and which model is the default. Not rescued are scores, vectors, photos
+and runs. Nothing that the damaged file says is trusted: each value is checked, and a row that is malformed, or that
+refers to a row that is lost, is left out. The damaged file is kept. A kill at any moment leaves either the damaged
+library in its place or the new one.
 """
 
 import contextlib
+import json
+import math
 import os
+import re
 import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from photosearch import atomic
 from photosearch.errors import StoreError
-from photosearch.library.database import NOT_OURS, Database, free_path
+from photosearch.library.database import NOT_OURS, Database, clear_path, to_path
+from photosearch.library.folders import FolderSettings
 from photosearch.library.labels import read_labels
 from photosearch.library.location import is_library
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
+from photosearch.library.records import USER_MODEL
 from photosearch.models.card import Card
+from photosearch.photos.remote import is_address
+
+Row = dict[str, object]
+
+READ_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter of SQLite's own message, where it quotes the damage
+HASH_BYTES = 32
+DEFAULT_MODEL = ("default_model", "model")  # the name of the property, today and before schema 4
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """What was rescued, in rows, and where the damaged library stands now."""
+    """How many rows were rescued. aside: the path of the damaged library. labels: the user's own."""
 
     aside: Path
     marks: int
     thresholds: int
     folders: int
+    labels: int
+    samples: int
 
 
 def rebuild(path: Path, *, force: bool = False) -> RebuildResult:
-    """Raises StoreError, also where the file is no library, somebody holds it, or it is sound and not forced."""
-    with only_one(path):
+    """Replace a damaged library by a new one that holds what could be rescued.
+
+    force: even if it is not damaged. Raises StoreError as `check` does, and where another process holds the library.
+    """
+    with lock_library(path):
         check(path, force=force)
         return _rebuild(path)
 
 
 def check(path: Path, *, force: bool = False) -> None:
-    """Raises StoreError where there is nothing to rebuild, as for `rebuild`. Changes nothing."""
+    """Raises StoreError where `rebuild` would refuse: no library, or an undamaged one without `force`."""
     if not path.exists():
         raise StoreError(f"{path}: no library here; make one with `photosearch index FOLDER`")
     if not is_library(path):
         raise StoreError(f"{path}: {NOT_OURS}; nothing was done")
-    if not force and _sound(path):
+    if not force and _is_sound(path):
         raise StoreError(f"{path}: is not damaged; nothing was done (--force starts it anew all the same)")
 
 
 def _rebuild(path: Path) -> RebuildResult:
-    part = free_path(path.with_name(f"{path.name}.part"))
+    part = clear_path(path.with_name(f"{path.name}.part"))
     try:
         with atomic.write_file(path, part=part, mode=0o600):
             Database(part, create=True).close()
             with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
-                rescued = _rescue(old, new)
+                _rescue(old, new)
+                counts = _count_rescued(new)
             aside = _put_aside(path)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path}: can't be rebuilt: {error}; nothing was changed") from None
     finally:
-        free_path(part)
-    return RebuildResult(aside, *rescued)
+        clear_path(part)
+    return RebuildResult(aside, *counts)
 
 
-def _sound(path: Path) -> bool:
-    """Whether SQLite finds no fault, and we can read what is to be read everywhere."""
+def _is_sound(path: Path) -> bool:
+    """Whether SQLite finds no fault, and every row that would be rescued is well-formed."""
     try:
         with Database(path) as db, contextlib.closing(sqlite3.connect(path)) as conn:
             read_labels(db)
-            return conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            if conn.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+                return False
+            found = {table: _read_rows(conn, table) for table in TABLES}
+            return _drop_malformed(found) == found
     except (StoreError, sqlite3.Error, ValueError, TypeError):
         return False
 
 
-def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, int, int]:
-    """-> (marks, thresholds, folders)."""
-    new.execute("PRAGMA foreign_keys = ON")  # a row whose other half is lost stays behind
-    truth = _readable(old, "truth", "label, image_id")
-    images = _images(old, {row["image_id"] for row in truth})
-    _put(new, "roots", _readable(old, "roots", "id"))
-    _put(new, "models", [row for row in _readable(old, "models", "id") if _is_card(row["card"])])
-    _put(new, "labels", _readable(old, "labels", "id"))
-    _put(new, "images", images)
-    _put(new, "truth", truth)
-    _put(new, "folder_settings", _readable(old, "folder_settings", "root_id, path"))
-    _put(new, "library", _readable(old, "library", "name"))
-    new.execute("DELETE FROM labels WHERE model NOT IN (SELECT name FROM models)")
+def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    new.execute("PRAGMA foreign_keys = ON")  # a row that refers to a lost row is refused
+    with contextlib.suppress(*READ_ERRORS):
+        old.execute("PRAGMA writable_schema = ON")  # so that SQLite skips a damaged entry of its schema table
+    found = _drop_malformed({table: _read_rows(old, table) for table in TABLES})
+    found["properties"] = [
+        {**row, "name": "default_model"} for row in found["properties"] if row["name"] in DEFAULT_MODEL
+    ]
+    _number_sample_photos(found["sample_photos"])
+    image_ids = {row["image_id"] for rows in found.values() for row in rows if "image_id" in row}
+    _insert(new, "images", _read_images(old, image_ids))
+    for table, rows in found.items():
+        _insert(new, table, rows)
+    # What is left of a label, a sample or an undo step whose other rows are lost is of no use.
+    new.execute(
+        "DELETE FROM labels WHERE model = ? AND description IS NULL AND id NOT IN (SELECT label_id FROM classifiers)",
+        [USER_MODEL],
+    )
+    new.execute("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
+    new.execute("DELETE FROM undo_log WHERE label_id IS NULL AND id NOT IN (SELECT undo_id FROM undo_marks)")
     new.commit()
-    questions = ("FROM truth", "FROM labels WHERE threshold IS NOT NULL", "FROM roots")
-    marks, thresholds, folders = (new.execute(f"SELECT count(*) {q}").fetchone()[0] for q in questions)
-    return marks, thresholds, folders
 
 
-def _readable(old: sqlite3.Connection, table: str, key: str) -> list[dict[str, Any]]:
-    """The rows that can be read: from the front, and from the back, up to the damage."""
-    found: dict[tuple[Any, ...], None] = {}
-    names: list[str] = []
+def _count_rescued(new: sqlite3.Connection) -> list[int]:
+    """-> the counts of RebuildResult, in its order."""
+    sources = (
+        "marks", "labels WHERE threshold IS NOT NULL", "roots", f"labels WHERE model = '{USER_MODEL}'", "samples"
+    )  # fmt: skip
+    return [new.execute(f"SELECT count(*) FROM {source}").fetchone()[0] for source in sources]
+
+
+# ---- reading the damaged file, of any schema version
+
+
+def _read_rows(old: sqlite3.Connection, table: str) -> list[Row]:
+    """The readable rows of a table, by the column names of today."""
+    known = TABLES[table]
+    renamed = dict(known.old_columns)
+    rows = [row for name in filter(None, (table, known.old_name)) for row in _read_both_ways(old, name, known.key)]
+    return [{renamed.get(name, name): value for name, value in row.items()} for row in rows]
+
+
+def _read_both_ways(old: sqlite3.Connection, source: str, key: str) -> list[Row]:
+    """From the first row up to the damage, then from the last row back to it. key: of the primary key or an index."""
+    found: dict[tuple[object, ...], None] = {}
+    columns: list[str] = []
     for order in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.Error):
-            cursor = old.execute(f"SELECT * FROM {table} ORDER BY {key.replace(',', f' {order},')} {order}")
-            names = [column[0] for column in cursor.description]
+        with contextlib.suppress(*READ_ERRORS):
+            keys = ", ".join(f"{column} {order}" for column in key.split())
+            cursor = old.execute(f"SELECT * FROM {source} ORDER BY {keys}")
+            columns = [column[0] for column in cursor.description]
             for row in cursor:
                 found[row] = None
-    return [dict(zip(names, row, strict=True)) for row in found]
+    return [dict(zip(columns, row, strict=True)) for row in found]
 
 
-def _images(old: sqlite3.Connection, ids: set[int]) -> list[dict[str, Any]]:
-    """The images with these ids, each over the few pages that lead to it; else what their index of hashes says."""
-    hashes = {row["id"]: row["hash"] for row in _readable(old, "(SELECT id, hash FROM images)", "hash")}
+def _read_images(old: sqlite3.Connection, ids: Iterable[object]) -> list[Row]:
+    """The images with these ids, each read over the few pages that lead to it; else what the index of hashes holds."""
+    hashes = {row["id"]: row["hash"] for row in _read_both_ways(old, "(SELECT id, hash FROM images)", "hash")}
     rows = []
-    for image_id in sorted(ids):
-        row = {"id": image_id, "hash": hashes.get(image_id), "width": 0, "height": 0}  # `index` sees to the sides
-        with contextlib.suppress(sqlite3.Error):
+    for image_id in ids:
+        row: Row = {"id": image_id, "hash": hashes.get(image_id), "width": 0, "height": 0}  # `index` reads the rest
+        with contextlib.suppress(*READ_ERRORS):
             cursor = old.execute("SELECT * FROM images WHERE id = ?", [image_id])
             if found := cursor.fetchone():
-                row = dict(zip((column[0] for column in cursor.description), found, strict=True))
+                whole = dict(zip((column[0] for column in cursor.description), found, strict=True))
+                row = whole if _holds(_is_image, whole) else row
         rows.append(row)
     return rows
 
 
-def _put(new: sqlite3.Connection, table: str, rows: list[dict[str, Any]]) -> None:
-    """The columns that the table has today: a library of an older schema may have had others."""
+def _insert(new: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+    """Insert those columns that the table has today: an older schema may have had others."""
     columns = {name for _, name, *_ in new.execute(f"PRAGMA table_info({table})")}
     for old in rows:
         row = {name: value for name, value in old.items() if name in columns}
         names, places = ", ".join(row), ", ".join("?" * len(row))
-        with contextlib.suppress(sqlite3.Error):  # it contradicts another row, or its own type
+        with contextlib.suppress(sqlite3.Error):  # it contradicts another row, or refers to a lost one
             new.execute(f"INSERT INTO {table}({names}) VALUES ({places})", list(row.values()))
 
 
-def _is_card(text: Any) -> bool:
+def _number_sample_photos(rows: Iterable[Row]) -> None:
+    """Before schema 3 a sample's photos had no numbers, and were shown in the order of their images."""
+    shown: Counter[object] = Counter()
+    for row in rows:  # in the order of (sample_id, image_id), but for damaged parts
+        shown[row["sample_id"]] += 1
+        row.setdefault("number", shown[row["sample_id"]])
+
+
+# ---- checking what was read
+
+
+def _drop_malformed(found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+    """The rows of each table that are well-formed, and fit the well-formed models."""
+    valid = {table: [row for row in rows if _holds(TABLES[table].is_valid, row)] for table, rows in found.items()}
+    names = {row["name"] for row in valid["models"]}
+    valid["labels"] = [row for row in valid["labels"] if row["model"] in names]
+    valid["properties"] = [
+        row for row in valid["properties"]
+        if row["name"] not in DEFAULT_MODEL or row["value"] in names - {USER_MODEL}
+    ]  # fmt: skip
+    own = {row["id"] for row in valid["labels"] if row["model"] == USER_MODEL}
+    cards = {row["digest"]: Card.from_json(str(row["card"])) for row in valid["models"] if row["name"] != USER_MODEL}
+    sizes = {digest: 4 * card.dimensions for digest, card in cards.items()}  # float32
+    valid["classifiers"] = [
+        row for row in valid["classifiers"]
+        if row["label_id"] in own and isinstance(weights := row["weights"], bytes)
+        and len(weights) == sizes.get(row["digest"], len(weights))
+    ]  # fmt: skip
+    return valid
+
+
+def _holds(is_valid: Callable[[Row], bool], row: Row) -> bool:
+    """Whether a row has all columns that the check reads, and passes it."""
     try:
-        Card.from_json(text)
-    except (ValueError, TypeError):
+        return is_valid(row)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # of a card, settings or metrics, too
         return False
-    return True
+
+
+def _is_root(row: Row) -> bool:
+    return (
+        _is_count(row["id"])
+        and isinstance(path := row["path"], str | bytes)
+        and (Path(to_path(path)).is_absolute() or is_address(to_path(path)))
+    )
+
+
+def _is_model(row: Row) -> bool:
+    digest, card = row["digest"], row["card"]
+    if not (_is_text(digest, row["version"]) and isinstance(card, str) and _is_count(row["id"], row["tiles"])):
+        return False
+    if not (_is_share(row.get("min_score", 0.0)) and isinstance(row.get("path"), str | bytes | None)):
+        return False
+    if row["name"] == USER_MODEL:
+        return card == "{}" and str(digest).startswith(f"{USER_MODEL} ")
+    return Card.from_json(card).name == row["name"]
+
+
+def _is_label(row: Row) -> bool:
+    text = row.get("description")
+    return (
+        _is_count(row["id"]) and _is_text(row["model"], row["name"]) and (text is None or _is_text(text))
+        and row.get("current", 1) in (0, 1) and _is_share(row.get("card_threshold", 0.5))
+        and _is_share_or_none(row["threshold"])
+    )  # fmt: skip
+
+
+def _is_image(row: Row) -> bool:
+    content, taken = row["hash"], row["taken"]
+    return (
+        isinstance(content, bytes) and len(content) == HASH_BYTES and _is_count(row["width"], row["height"])
+        and (taken is None or (isinstance(taken, str) and _DATE.fullmatch(taken) is not None))
+    )  # fmt: skip
+
+
+def _is_mark(row: Row) -> bool:
+    return _is_text(row["label"], row["marked_at"]) and _is_count(row["image_id"]) and row["present"] in (0, 1)
+
+
+def _is_classifier(row: Row) -> bool:
+    weights, metrics = row["weights"], json.loads(str(row["metrics"]))
+    if not (isinstance(weights, bytes) and weights and len(weights) % 4 == 0 and isinstance(metrics, dict)):
+        return False
+    if not all(map(math.isfinite, struct.unpack(f"<{len(weights) // 4}f", weights))):
+        return False
+    return (
+        _is_text(row["digest"], row["learned_at"]) and _is_count(row["id"], row["label_id"], row["base_id"] or 0)
+        and isinstance(bias := row["bias"], float) and math.isfinite(bias) and _is_share(row["threshold"])
+        and _is_share_or_none(row["previous_threshold"]) and isinstance(metrics.get("rests_on"), str)
+    )  # fmt: skip
+
+
+def _is_undo(row: Row) -> bool:
+    return (
+        _is_count(row["id"], row["label_id"] or 0) and _is_text(row["logged_at"])
+        and _is_share_or_none(row["previous_threshold"])
+    )  # fmt: skip
+
+
+def _is_undo_mark(row: Row) -> bool:
+    return _is_count(row["undo_id"], row["image_id"]) and _is_text(row["label"]) and row["present"] in (0, 1, None)
+
+
+def _is_training_mark(row: Row) -> bool:
+    return (
+        _is_count(row["classifier_id"], row["image_id"]) and row["present"] in (0, 1) and _is_share(row["score"])
+    )  # fmt: skip
+
+
+def _is_sample(row: Row) -> bool:
+    return (
+        _is_count(row["id"], row["label_id"]) and isinstance(row["seed"], int) and _is_share(row["threshold"])
+        and _is_text(row["drawn_at"])
+    )  # fmt: skip
+
+
+def _is_sample_photo(row: Row) -> bool:
+    numbers = (row["sample_id"], row["image_id"], row["stratum"], row["population"], row.get("number", 0))
+    return _is_count(*numbers) and _is_share(row["score"])
+
+
+def _is_folder_settings(row: Row) -> bool:
+    FolderSettings.from_json(str(row["settings"]))
+    return _is_count(row["root_id"]) and isinstance(row["path"], str | bytes)
+
+
+def _is_text(*values: object) -> bool:
+    return all(isinstance(value, str) and value for value in values)
+
+
+def _is_count(*values: object) -> bool:
+    """Whether all are integers from 0, as ids and sizes are."""
+    return all(isinstance(value, int) and value >= 0 for value in values)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
+
+
+def _is_share_or_none(value: object) -> bool:
+    return value is None or _is_share(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """key: the positions of its primary key's columns. old_name, old_columns: (before, now), before schema 4."""
+
+    key: str
+    is_valid: Callable[[Row], bool]
+    old_name: str | None = None
+    old_columns: tuple[tuple[str, str], ...] = ()
+
+
+TABLES = {  # each after those that its rows refer to
+    "roots": _Table("1", _is_root),
+    "folder_settings": _Table("1 2", _is_folder_settings),
+    "models": _Table("1", _is_model, None, (("floor", "min_score"),)),
+    "properties": _Table("1", lambda row: _is_text(row["name"], row["value"]), "library"),
+    "labels": _Table("1", _is_label, None, (("text", "description"),)),
+    "model_labels": _Table("2 1", lambda row: _is_count(row["model_id"], row["label_id"]), "knows"),
+    "marks": _Table("1 2", _is_mark, "truth", (("at", "marked_at"),)),
+    "classifiers": _Table("1", _is_classifier, "heads",
+                          (("saved", "previous_threshold"), ("told", "metrics"), ("at", "learned_at"))),
+    "training_marks": _Table("1 2", _is_training_mark, "taught", (("head_id", "classifier_id"),)),
+    "undo_log": _Table("1", _is_undo, "steps", (("at", "logged_at"), ("threshold", "previous_threshold"))),
+    "undo_marks": _Table("1 2 3", _is_undo_mark, "step_marks", (("step_id", "undo_id"),)),
+    "samples": _Table("1", _is_sample),
+    "sample_photos": _Table("1 2", _is_sample_photo),
+}  # fmt: skip
 
 
 def _put_aside(path: Path) -> Path:
-    """Give the damaged library a second name, its log along. The log first: it must never meet another library."""
+    """Rename the damaged library, its log first: a log must never be next to another library's file."""
     aside = path.with_name(f"{path.name}.damaged-{datetime.now():%Y-%m-%dT%H%M%S}")
     for log in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{log}", f"{aside}{log}")
     try:
-        os.link(path, aside)
+        os.link(path, aside)  # so that a library is at `path` at every moment
     except OSError:  # a file system without hard links
         os.rename(path, aside)
     return aside

@@ -1,65 +1,77 @@
-"""Index runs, and single values that are kept between them."""
+"""Index runs, and the properties of the library: named values that outlive a run."""
 
 import json
 import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from photosearch.errors import StoreError
 from photosearch.library import database
-from photosearch.library.database import Database
+from photosearch.library.database import Database, SqlValue
+from photosearch.library.records import Run
 
 
 def begin_run(db: Database, models: Sequence[str], provider: str) -> int:
+    """Record that an index run starts, with models by name -> its id."""
+    values: list[SqlValue] = [database.now(), socket.gethostname(), os.getpid(), json.dumps(list(models)), provider]
     with db.transaction():
-        return int(
-            db.one(
-                "INSERT INTO runs(started_at, host, pid, models, provider) VALUES (?, ?, ?, ?, ?) RETURNING id",
-                [database.now(), socket.gethostname(), os.getpid(), json.dumps(list(models)), provider],
-            )[0]
+        (run_id,) = db.one(
+            "INSERT INTO runs(started_at, host, pid, models, provider) VALUES (?, ?, ?, ?, ?) RETURNING id", values
+        )
+    return int(run_id)
+
+
+def end_run(db: Database, run_id: int, summary: Mapping[str, object]) -> None:
+    """Record that a run has finished, with its counts and whether it was `stopped`."""
+    with db.transaction():
+        db.write(
+            "UPDATE runs SET finished_at = ?, summary = ? WHERE id = ?",
+            [database.now(), json.dumps(dict(summary)), run_id],
         )
 
 
-def end_run(db: Database, run_id: int, summary: Mapping[str, Any]) -> None:
-    with db.transaction():
-        values = [database.now(), json.dumps(summary), run_id]
-        db.write("UPDATE runs SET finished_at = ?, summary = ? WHERE id = ?", values)
-
-
-def read_last_run(db: Database) -> dict[str, Any] | None:
-    """started_at, finished_at, host, pid, models, provider, summary of the run that began last."""
-    names = "started_at, finished_at, host, pid, models, provider, summary"
-    row = db.row(f"SELECT {names} FROM runs ORDER BY id DESC LIMIT 1")
+def read_last_run(db: Database) -> Run | None:
+    """The run that started last. Raises StoreError where its record is damaged."""
+    row = db.row(
+        "SELECT started_at, finished_at, host, pid, models, provider, summary FROM runs ORDER BY id DESC LIMIT 1"
+    )
     if row is None:
         return None
-    told = dict(zip(names.split(", "), row, strict=True))
-    return {**told, "models": json.loads(told["models"]), "summary": json.loads(told["summary"] or "null")}
+    started_at, finished_at, host, pid, models, provider, summary = row
+    try:
+        names, counts = tuple(json.loads(models)), json.loads(summary or "null")
+    except (ValueError, TypeError):
+        raise StoreError(f"{db.path}: {database.DAMAGED}") from None
+    return Run(started_at, finished_at, host, pid, names, provider, counts)
 
 
-def is_running(run: Mapping[str, Any]) -> bool:
-    """Whether a run that has not ended is at work: its process lives. On another machine, or Windows: who knows, yes.
+def is_running(run: Run) -> bool:
+    """Whether a run is still in progress: its process exists. Assumed of another host, and of Windows.
 
-    Only looked at: whoever tried the library's lock would hold it for a moment, and turn a run away that begins.
+    The library's lock is not tried: holding it for a moment could turn away a run that is just starting.
     """
-    if run["finished_at"] is not None:
+    if run.finished_at is not None:
         return False
-    if run["host"] != socket.gethostname() or sys.platform == "win32":
+    if run.host != socket.gethostname() or sys.platform == "win32":
         return True
     try:
-        os.kill(run["pid"], 0)
+        os.kill(run.pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # another user's process
         return True
     return True
 
 
 def write_value(db: Database, name: str, value: str) -> None:
-    """Keep a few words about the library itself."""
-    db.write("INSERT INTO library VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value", [name, value])
+    """Set a property."""
+    db.write(
+        "INSERT INTO properties VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value", [name, value]
+    )
 
 
 def read_value(db: Database, name: str) -> str | None:
-    row = db.row("SELECT value FROM library WHERE name = ?", [name])
+    """A property's value, None where it is not set."""
+    row = db.row("SELECT value FROM properties WHERE name = ?", [name])
     return None if row is None else row[0]

@@ -1,15 +1,17 @@
-"""The tables of each version, and how a library comes from one to the next.
+"""The tables of each schema version, and the migrations from one version to the next.
 
-    roots ─< folders ─< photos >─ images ─< scores >─ labels ─< heads      models ─< scored, vectors
-    truth, samples, steps, runs
+    roots ─< folders ─< photos >─ images ─< scores >─ labels ─< classifiers ─< training_marks
+    images ─< scored, vectors, inactive_scores >─ models ─< model_labels >─ labels
+    images ─< marks, undo_marks >─ undo_log     images ─< sample_photos >─ samples     folder_settings, runs, properties
 
-A photo is a file; an image is its content, known by its hash. What models and users say belongs to the image: a photo
-that moves, or is copied, brings it along. A row of `models` is a reading: one file, with so many tiles. `scored` says
-who has looked at what; a label without a row in `scores` lies below the model's floor. Of several readings by models
-of one name, one `answers`, and its scores stand in `scores`; those of the others wait in `scores_aside`.
-A row of `heads` is what a label of the user's own learned from marks: the last one counts, the others wait for an undo.
-A row of `steps` is one thing the user said, with what stood there before: marks, or a label's threshold.
-The folders and `counts` keep counters, by triggers, so that nobody has to count a million rows.
+A photo is a file; an image is its content, identified by its hash. Scores, vectors and marks belong to the image, so a
+photo that is moved or copied keeps them. A row of `models` is a scorer: one model file with a number of tiles.
+`scored` lists which scorer has scored which image; a label without a row in `scores` is then below the scorer's
+`min_score`. Among scorers of one model name, one is `active` for an image: its scores are in `scores`, those of the
+others in `inactive_scores`. `model_labels` lists which labels a scorer gives. A label's last row in `classifiers` is
+the one in use; earlier rows are kept for undo. A row of `undo_log` is one user action, with the values before it:
+marks (in `undo_marks`), or a label's saved threshold. Triggers keep the counters in `folders` and `counts`, so that
+nothing has to count a million rows.
 """
 
 import json
@@ -17,7 +19,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-VERSION = 3  # of the schema: the number of the last migration
+VERSION = 4  # of the schema: the number of the last migration
 MIGRATIONS_TABLE = "_sqlite_migrations"
 
 SCHEMA_1 = """
@@ -98,7 +100,7 @@ CREATE TABLE runs (
 ) STRICT;
 """
 
-BEFORE_2 = """
+MIGRATION_2 = """
 ALTER TABLE images ADD COLUMN taken_from TEXT;
 ALTER TABLE images ADD COLUMN fingerprint INTEGER;
 ALTER TABLE folders ADD COLUMN photos INTEGER NOT NULL DEFAULT 0;
@@ -246,7 +248,7 @@ CREATE TRIGGER scored_deleted AFTER DELETE ON scored BEGIN
 END;
 """
 
-BEFORE_3 = """
+MIGRATION_3 = """
 CREATE TABLE heads (
     id INTEGER PRIMARY KEY,
     label_id INTEGER NOT NULL REFERENCES labels(id) ON DELETE CASCADE,
@@ -286,56 +288,113 @@ UPDATE sample_photos SET number = (
     WHERE o.sample_id = sample_photos.sample_id AND o.image_id <= sample_photos.image_id);
 """
 
+MIGRATION_4 = """
+DROP TRIGGER truth_inserted;
+DROP TRIGGER truth_deleted;
+DROP TRIGGER models_inserted;
+DROP TRIGGER scored_inserted;
+DROP TRIGGER scored_deleted;
+DROP INDEX heads_label;
+DROP INDEX photos_named;
+ALTER TABLE knows RENAME TO model_labels;
+ALTER TABLE heads RENAME TO classifiers;
+ALTER TABLE classifiers RENAME COLUMN saved TO previous_threshold;
+ALTER TABLE classifiers RENAME COLUMN told TO metrics;
+ALTER TABLE classifiers RENAME COLUMN at TO learned_at;
+ALTER TABLE taught RENAME TO training_marks;
+ALTER TABLE training_marks RENAME COLUMN head_id TO classifier_id;
+ALTER TABLE steps RENAME TO undo_log;
+ALTER TABLE undo_log RENAME COLUMN at TO logged_at;
+ALTER TABLE undo_log RENAME COLUMN threshold TO previous_threshold;
+ALTER TABLE step_marks RENAME TO undo_marks;
+ALTER TABLE undo_marks RENAME COLUMN step_id TO undo_id;
+ALTER TABLE scores_aside RENAME TO inactive_scores;
+ALTER TABLE truth RENAME TO marks;
+ALTER TABLE marks RENAME COLUMN at TO marked_at;
+ALTER TABLE library RENAME TO properties;
+ALTER TABLE scored RENAME COLUMN answers TO active;
+ALTER TABLE photos RENAME COLUMN gone TO absent;
+ALTER TABLE photos RENAME COLUMN gone_at TO absent_since;
+ALTER TABLE photos RENAME COLUMN named TO name_date;
+ALTER TABLE photos RENAME COLUMN passing TO transient;
+ALTER TABLE labels RENAME COLUMN text TO description;
+ALTER TABLE models RENAME COLUMN floor TO min_score;
+UPDATE properties SET name = 'default_model' WHERE name = 'model';
+UPDATE counts SET name = 'marks' WHERE name = 'truth';
+UPDATE counts SET name = 'scored ' || substr(name, length('looked ') + 1) WHERE name LIKE 'looked %';
+CREATE INDEX classifiers_label ON classifiers(label_id);
+CREATE INDEX photos_name_date ON photos(name_date) WHERE name_date IS NOT NULL;
+CREATE TRIGGER marks_inserted AFTER INSERT ON marks BEGIN
+    UPDATE counts SET n = n + 1 WHERE name = 'marks';
+END;
+CREATE TRIGGER marks_deleted AFTER DELETE ON marks BEGIN
+    UPDATE counts SET n = n - 1 WHERE name = 'marks';
+END;
+CREATE TRIGGER models_inserted AFTER INSERT ON models BEGIN
+    INSERT INTO counts VALUES ('scored ' || new.id, 0) ON CONFLICT(name) DO UPDATE SET n = 0;
+END;
+CREATE TRIGGER scored_inserted AFTER INSERT ON scored BEGIN
+    UPDATE counts SET n = n + 1 WHERE name = 'scored ' || new.model_id;
+END;
+CREATE TRIGGER scored_deleted AFTER DELETE ON scored BEGIN
+    UPDATE counts SET n = n - 1 WHERE name = 'scored ' || old.model_id;
+END;
+"""
+
 
 def migrate(conn: sqlite3.Connection) -> None:
-    """Bring a library's tables up to date, inside the transaction that the caller has opened, foreign keys off."""
-    from sqlite_utils import Database  # 70 ms: only for who has something to migrate
+    """Apply the missing migrations, inside the transaction that the caller has opened, foreign keys off."""
+    from sqlite_utils import Database  # takes 70 ms to import: only when there is something to migrate
 
     declare().apply(Database(conn, execute_plugins=False))
 
 
 def declare() -> Any:
-    """Every migration that there is, in order, as sqlite-utils wants them."""
+    """All migrations in order, as a sqlite_utils.Migrations."""
     from sqlite_utils import Database, Migrations
 
     migrations = Migrations("photosearch")
 
     @migrations(name="1")
-    def _begin(db: Database) -> None:
+    def _create_tables(db: Database) -> None:
         _run(db.conn, SCHEMA_1)
 
     @migrations(name="2")
-    def _let_many_models_answer(db: Database) -> None:
-        last, cards = _model_that_answered(db.conn), _cards(db.conn)
-        _run(db.conn, BEFORE_2)
-        _read_cards(db.conn, cards)
-        if last is not None:
-            db.execute("INSERT INTO library VALUES ('model', ?)", [last])
+    def _add_default_model(db: Database) -> None:
+        default_model, cards = _find_last_model_of_schema_1(db.conn), _read_cards_of_schema_1(db.conn)
+        _run(db.conn, MIGRATION_2)
+        _store_card_labels(db.conn, cards)
+        if default_model is not None:
+            db.execute("INSERT INTO library VALUES ('model', ?)", [default_model])
 
     @migrations(name="3")
-    def _let_labels_be_learned(db: Database) -> None:
-        _run(db.conn, BEFORE_3)
+    def _add_classifiers(db: Database) -> None:
+        _run(db.conn, MIGRATION_3)
+
+    @migrations(name="4")
+    def _rename_to_standard_terms(db: Database) -> None:
+        _run(db.conn, MIGRATION_4)
 
     return migrations
 
 
 def _run(conn: sqlite3.Connection, script: str) -> None:
-    for statement in _statements(script):
+    for statement in _split_statements(script):
         conn.execute(statement)
 
 
-def _statements(script: str) -> Iterator[str]:
-    """A script's statements, triggers whole. (executescript would commit.)"""
-    part = ""
+def _split_statements(script: str) -> Iterator[str]:
+    """A script's statements, each trigger as one. (sqlite3's executescript would commit.)"""
+    statement = ""
     for line in script.splitlines(keepends=True):
-        part += line
-        if sqlite3.complete_statement(part):
-            yield part
-            part = ""
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
-def _model_that_answered(conn: sqlite3.Connection) -> str | None:
-    """In schema 1: the model of the last run that was completed, else of the last run."""
+def _find_last_model_of_schema_1(conn: sqlite3.Connection) -> str | None:
+    """The name of the model of the last completed run, else of the last run."""
     row = conn.execute(
         """
         SELECT m.name FROM models m LEFT JOIN runs r ON r.model_id = m.id
@@ -345,8 +404,8 @@ def _model_that_answered(conn: sqlite3.Connection) -> str | None:
     return row[0] if row else None
 
 
-def _cards(conn: sqlite3.Connection) -> list[tuple[int, str, str]]:
-    """In schema 1: (id, name, card) of each reading, the one that ran last at the end: its card counted."""
+def _read_cards_of_schema_1(conn: sqlite3.Connection) -> list[tuple[int, str, str]]:
+    """(id, name, card) of each scorer; the one that ran last comes last, because its card was in force."""
     return conn.execute(
         """
         SELECT m.id, m.name, m.card FROM models m LEFT JOIN runs r ON r.model_id = m.id
@@ -355,8 +414,8 @@ def _cards(conn: sqlite3.Connection) -> list[tuple[int, str, str]]:
     ).fetchall()
 
 
-def _read_cards(conn: sqlite3.Connection, cards: Iterable[tuple[int, str, str]]) -> None:
-    """Write down which labels each reading knows; each label's threshold, and whether it is current, by the last."""
+def _store_card_labels(conn: sqlite3.Connection, cards: Iterable[tuple[int, str, str]]) -> None:
+    """Store which labels each scorer gives; the last card of a model decides on thresholds and current labels."""
     for model_id, name, text in cards:
         try:
             card = json.loads(text)

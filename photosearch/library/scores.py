@@ -1,7 +1,7 @@
-"""What scorers gave for each image.
+"""The scores that models gave images.
 
-Scorers of one model's name share their labels: for each image one of them is active, the others keep their scores in
-inactive_scores. Scores of models with other names are independent.
+Scorers of one model name share its labels. For each image one of them is active, and its scores are in `scores`; those
+of the others are in `inactive_scores`. Models of other names are independent of each other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,9 +10,9 @@ from photosearch.library.database import Database
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
 
 
-def find_scored(db: Database, content_hash: bytes, readings: Sequence[int]) -> set[int]:
-    """Which of these readings have looked at a photo with these bytes. May be called from any thread."""
-    ids = ", ".join(map(str, map(int, readings)))
+def find_scored(db: Database, content_hash: bytes, model_ids: Sequence[int]) -> set[int]:
+    """Which of these scorers have scored the image with this hash. May be called from any thread."""
+    ids = ", ".join(map(str, map(int, model_ids)))
     rows = db.read(
         f"SELECT k.model_id FROM images i CROSS JOIN scored k ON k.image_id = i.id AND k.model_id IN ({ids}) "
         "WHERE i.hash = ?",
@@ -29,16 +29,16 @@ def put_prediction(
     scores: Mapping[str, float],
     vector: bytes | None = None,
 ) -> None:
-    """Keep what a reading says of an image; from now on it answers for it among the models of its name.
+    """Store a scorer's output for an image, and make it the active one of its model. In a transaction.
 
-    scores: label -> 0..1, those from the floor on. vector: float16, of unit length. Readings by an older file of that
-    name give way; the same file's with other tiles wait aside. In a transaction.
+    scores: label -> 0..1, those from the scorer's min_score on. vector: float16, of unit length. What an older file of
+    the model gave is deleted; what the same file gave with other tiles becomes inactive.
     """
     _replace_older(db, image_id, model_id)
-    db.write("INSERT INTO scored(model_id, image_id, answers) VALUES (?, ?, 1)", [model_id, image_id])
+    db.write("INSERT INTO scored(model_id, image_id, active) VALUES (?, ?, 1)", [model_id, image_id])
     rows = sorted((label_ids[label], float(score)) for label, score in scores.items())
     db.write_many("INSERT INTO scores(image_id, label_id, score) VALUES (?, ?, ?)", [(image_id, *r) for r in rows])
-    if vector is not None:  # in place of what the same file gave with other tiles, under a new id
+    if vector is not None:  # replaces what the same file gave with other tiles, under a new id
         db.write(
             """
             INSERT OR REPLACE INTO vectors(model_id, image_id, vector)
@@ -48,32 +48,30 @@ def put_prediction(
         )
 
 
-def find_inactive(db: Database, image_id: int, readings: Sequence[int]) -> list[int]:
-    """Those of the readings that have looked at an image and wait while another answers for it."""
-    ids = ", ".join(map(str, map(int, readings)))
-    rows = db.rows(
-        f"SELECT model_id FROM scored WHERE model_id IN ({ids}) AND image_id = ? AND NOT answers", [image_id]
-    )
+def find_inactive(db: Database, image_id: int, model_ids: Sequence[int]) -> list[int]:
+    """Which of these scorers have scored an image but are not active for it."""
+    ids = ", ".join(map(str, map(int, model_ids)))
+    rows = db.rows(f"SELECT model_id FROM scored WHERE model_id IN ({ids}) AND image_id = ? AND NOT active", [image_id])
     return [model_id for (model_id,) in rows]
 
 
 def activate(db: Database, image_id: int, model_id: int) -> None:
-    """A reading that waits aside answers for an image again. In a transaction."""
+    """Make an inactive scorer the active one of its model for an image. In a transaction."""
     _deactivate(db, image_id, model_id)
-    db.write("UPDATE scored SET answers = 1 WHERE model_id = ? AND image_id = ?", [model_id, image_id])
+    db.write("UPDATE scored SET active = 1 WHERE model_id = ? AND image_id = ?", [model_id, image_id])
     key = [image_id, model_id]
     db.write(
         """
         INSERT INTO scores(image_id, label_id, score)
-        SELECT image_id, label_id, score FROM scores_aside WHERE image_id = ? AND model_id = ?
+        SELECT image_id, label_id, score FROM inactive_scores WHERE image_id = ? AND model_id = ?
         """,
         key,
     )
-    db.write("DELETE FROM scores_aside WHERE image_id = ? AND model_id = ?", key)
+    db.write("DELETE FROM inactive_scores WHERE image_id = ? AND model_id = ?", key)
 
 
 def _replace_older(db: Database, image_id: int, model_id: int) -> None:
-    """Clear an image's place for what a reading says: the same reading's and older files' go, others wait aside."""
+    """Deactivate what the model gave an image before; delete what this very scorer or an older file gave."""
     others = db.rows(
         """
         SELECT k.model_id, m.digest IS NOT a.digest OR m.id = a.id
@@ -85,59 +83,59 @@ def _replace_older(db: Database, image_id: int, model_id: int) -> None:
     if not others:
         return
     _deactivate(db, image_id, model_id)
-    for other, goes in others:
-        if goes:
-            db.write("DELETE FROM scores_aside WHERE image_id = ? AND model_id = ?", [image_id, other])
+    for other, outdated in others:
+        if outdated:
+            db.write("DELETE FROM inactive_scores WHERE image_id = ? AND model_id = ?", [image_id, other])
             db.write("DELETE FROM scored WHERE model_id = ? AND image_id = ?", [other, image_id])
-            its = "SELECT b.id FROM models a JOIN models b ON b.digest = a.digest WHERE a.id = ?"
-            db.write(f"DELETE FROM vectors WHERE image_id = ? AND model_id IN ({its})", [image_id, other])
+            same_file = "SELECT b.id FROM models a JOIN models b ON b.digest = a.digest WHERE a.id = ?"
+            db.write(f"DELETE FROM vectors WHERE image_id = ? AND model_id IN ({same_file})", [image_id, other])
 
 
 def _deactivate(db: Database, image_id: int, model_id: int) -> None:
-    """Whichever reading by a model of this one's name answers for an image waits aside from now on."""
+    """Make whichever scorer of this one's model is active for an image inactive."""
     row = db.row(
         """
         SELECT k.model_id, m.name FROM models a CROSS JOIN models m ON m.name = a.name
-        CROSS JOIN scored k ON k.model_id = m.id AND k.image_id = ? AND k.answers WHERE a.id = ?
+        CROSS JOIN scored k ON k.model_id = m.id AND k.image_id = ? AND k.active WHERE a.id = ?
         """,
         [image_id, model_id],
     )
     if row is None:
         return
-    answers, name = row
-    of_its = "image_id = ? AND label_id IN (SELECT id FROM labels WHERE model = ?)"
+    active, name = row
+    of_model = "image_id = ? AND label_id IN (SELECT id FROM labels WHERE model = ?)"
     db.write(
         f"""
-        INSERT OR REPLACE INTO scores_aside(image_id, model_id, label_id, score)
-        SELECT image_id, ?, label_id, score FROM scores WHERE {of_its}
+        INSERT OR REPLACE INTO inactive_scores(image_id, model_id, label_id, score)
+        SELECT image_id, ?, label_id, score FROM scores WHERE {of_model}
         """,
-        [answers, image_id, name],
+        [active, image_id, name],
     )
-    db.write(f"DELETE FROM scores WHERE {of_its}", [image_id, name])
-    db.write("UPDATE scored SET answers = 0 WHERE model_id = ? AND image_id = ?", [answers, image_id])
+    db.write(f"DELETE FROM scores WHERE {of_model}", [image_id, name])
+    db.write("UPDATE scored SET active = 0 WHERE model_id = ? AND image_id = ?", [active, image_id])
 
 
 def put_user_scores(db: Database, space: VectorSpace, label: Label, rows: Iterable[tuple[int, float]]) -> None:
-    """rows: (image id, score 0..1) of each image that has a vector. Replaces what was there. In a transaction.
+    """Replace the scores of a label of the user's own. In a transaction. rows: (image id, score 0..1).
 
-    An image that went meanwhile is passed over; one that has no vector any more is unknown from now on.
+    An image that has no vector in the space any more is skipped, and not scored from now on.
     """
     (model_id,) = db.one("SELECT id FROM models WHERE digest = ? AND tiles = 0", [f"{USER_MODEL} {space.digest}"])
-    there = {image_id for (image_id,) in db.rows("SELECT image_id FROM vectors WHERE model_id = ?", [space.model_id])}
-    kept = [(image_id, score) for image_id, score in rows if image_id in there]
+    known = {image_id for (image_id,) in db.rows("SELECT image_id FROM vectors WHERE model_id = ?", [space.model_id])}
+    kept = [(image_id, score) for image_id, score in rows if image_id in known]
     db.write("DELETE FROM scores WHERE label_id = ?", [label.id])
     db.write(
         "DELETE FROM scored WHERE model_id = ? AND image_id NOT IN (SELECT image_id FROM vectors WHERE model_id = ?)",
         [model_id, space.model_id],
     )
     db.write_many(
-        "INSERT INTO scored(model_id, image_id, answers) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
+        "INSERT INTO scored(model_id, image_id, active) VALUES (?, ?, 1) ON CONFLICT DO NOTHING",
         [(model_id, image_id) for image_id, _ in kept],
     )
     db.write_many("INSERT INTO scores(image_id, label_id, score) VALUES (?, ?, ?)", [(i, label.id, s) for i, s in kept])
 
 
 def read_scores(db: Database, label: Label) -> tuple[list[int], list[float]]:
-    """(image ids, scores) of all images that have a score for a label, above its model's floor."""
+    """(image ids, scores) of all images that have a stored score for a label."""
     rows = db.rows("SELECT image_id, score FROM scores WHERE label_id = ? ORDER BY image_id", [label.id])
     return [image_id for image_id, _ in rows], [score for _, score in rows]

@@ -309,7 +309,7 @@ def list_labels(db: Database, model: str | None = None) -> list[Label]:
     if model is None:
         return read_labels(db)
     name = model_name(db, model)
-    if name not in (known := sorted({m["name"] for m in list_models(db)})):
+    if name not in (known := sorted({m.name for m in list_models(db)})):
         raise InputError(f"{model} has looked at no photo here; known are {', '.join(known) or 'none'}")
     return read_labels(db, name)
 
@@ -327,7 +327,7 @@ def describe_label(db: Database, name: str, model: str | None = None) -> dict[st
                             "synonyms": [w for w, of in hierarchy.read_synonyms().items()
                                          if of == label.name]}  # fmt: skip
     if (head := classifiers.find_classifier(db, label)) is not None:
-        told["rests_on"], told["learned"] = head.told["rests_on"], head.told
+        told["rests_on"], told["learned"] = head.metrics["rests_on"], head.metrics
     elif told["text"] is None:
         card = read_stored_card(db, label.model)
         told["rests_on"] = "your own choice" if label.saved else card.thresholds_rest_on.get(label.name)

@@ -244,12 +244,12 @@ class Browse:
         known = library.details(_integer(asked.get("id", "")))
         if known is None:
             raise InputError("no photo in the library shows this any more; it was removed or forgotten")
-        unseen, wanted = library.find_missing(known.paths), set(asked.getlist("label")) | set(known.said)
+        unseen, wanted = library.find_missing(known.paths), set(asked.getlist("label")) | set(known.marks)
         scores = [s for i, s in enumerate(known.scores) if i < MAX_LABELS or s.label in wanted]
         return {
             "image_id": known.image_id, "width": known.width, "height": known.height, "taken": known.taken,
-            "taken_from": known.taken_from, "scores": [asdict(s) for s in scores], "said": known.said,
-            "photos": [{**asdict(s), "unseen": unseen.get(s.path)} for s in known.standing],
+            "taken_from": known.taken_from, "scores": [asdict(s) for s in scores], "said": known.marks,
+            "photos": [{**asdict(s), "unseen": unseen.get(s.path)} for s in known.files],
         }  # fmt: skip
 
     def list_duplicates(self, library: Library, asked: QueryParams) -> dict[str, Any]:
@@ -268,7 +268,7 @@ class Browse:
         return [dict(zip(("path", "reason", "since"), row, strict=True)) for row in library.unreadable()]
 
     def tell_status(self, library: Library, _: QueryParams) -> dict[str, Any]:
-        return {**library.progress(), "undo": len(self.marks)}
+        return {**library.progress().to_json(), "undo": len(self.marks)}
 
     # ---- judging
 

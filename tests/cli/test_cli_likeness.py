@@ -342,7 +342,7 @@ def test_what_can_not_be_added_or_removed_is_told(desk):
     assert "nowhere" in refused(run("models", "add", "nowhere"))
     assert "can't be a model's name" in refused(run("models", "add", transformers_js(desk / "clip"), "--name", "a/b"))
     assert "no model of that name was added" in refused(run("models", "remove", "nothing", "--yes"))
-    assert "it came with photosearch and stays" in refused(run("models", "remove", catalog.DEFAULT_MODEL, "--yes"))
+    assert "it is part of photosearch" in refused(run("models", "remove", catalog.DEFAULT_MODEL, "--yes"))
 
 
 # ---- pull

@@ -47,8 +47,8 @@ def test_status_tells_what_there_is(desk: Desk) -> None:
     assert not desk.library.exists(), "asking makes nothing"
     desk.index("--exclude", "*.webp")
     known = json.loads(desk.run("status", "--json").stdout)
-    assert known["roots"] == [{"path": str(desk.photos), "photos": 2, "present": True}]
-    counts = ("photos", "unreadable", "removed", "excluded", "truth", "default_model")
+    assert known["folders"] == [{"path": str(desk.photos), "photos": 2, "present": True}]
+    counts = ("photos", "unreadable", "removed", "excluded", "marks", "default_model")
     assert [known[k] for k in counts] == [2, 0, 0, 0, 0, "toy"]
     assert known["models"][0]["images"] == 2
     assert known["providers"]["cpu"] == "ready"
@@ -122,8 +122,8 @@ def test_another_model_answers_once_it_has_looked(desk: Desk) -> None:
     result = desk.run("models", "use", "other")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        f"photosearch: {desk.library}: other has looked at no photo here yet: photosearch index --model other; "
-        "known are toy\n"
+        f"photosearch: {desk.library}: other has not indexed any photos in this library; available models: toy; "
+        "to index with it: photosearch index --model other\n"
     )
     desk.run("index", desk.photos / "2019", "--model", desk.other)
     assert desk.run("models", "use", "other").stdout == ""
@@ -147,7 +147,7 @@ def test_what_is_forgotten_is_named_and_asked_for(desk: Desk) -> None:
     assert names(desk.run("find", "red", "--json")) == ["white.png"]
     assert said(desk.run("forget", "--all", "--yes")) == ["2 photos forgotten"]
     known = json.loads(desk.run("status", "--json").stdout)
-    assert (known["photos"], known["roots"], known["models"], known["default_model"]) == (0, [], [], None)
+    assert (known["photos"], known["folders"], known["models"], known["default_model"]) == (0, [], [], None)
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 3), ("\n", 3)])

@@ -91,12 +91,12 @@ def all_rows(library: Library) -> list[Any]:
     return sorted(
         library.db.rows(
             """
-            SELECT r.path, f.path, p.name, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.named, p.reason, p.passing,
-                p.gone, i.hash, i.width, i.height, i.taken, i.taken_from, i.fingerprint,
+            SELECT r.path, f.path, p.name, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.name_date, p.reason,
+                p.transient, p.absent, i.hash, i.width, i.height, i.taken, i.taken_from, i.fingerprint,
                 (SELECT group_concat(l.name || '=' || s.score) FROM scores s JOIN labels l ON l.id = s.label_id
                  WHERE s.image_id = i.id ORDER BY l.name),
                 (SELECT group_concat(hex(v.vector)) FROM vectors v WHERE v.image_id = i.id),
-                (SELECT group_concat(m.digest || m.tiles || k.answers) FROM scored k JOIN models m ON m.id = k.model_id
+                (SELECT group_concat(m.digest || m.tiles || k.active) FROM scored k JOIN models m ON m.id = k.model_id
                  WHERE k.image_id = i.id)
             FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
             LEFT JOIN images i ON i.id = p.image_id

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from photosearch import Library
 from photosearch.cli.app import app
 from photosearch.errors import InputError, StoreError
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_merge_names_empty_and_missing_folders(made, other, tmp_path):
 
 
 def test_merge_names_the_run_that_holds_the_library(made, other):
-    with only_one(other.db), pytest.raises(StoreError, match="is being indexed by"):
+    with lock_library(other.db), pytest.raises(StoreError, match="is being indexed by"):
         merge(other)
 
 

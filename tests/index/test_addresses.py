@@ -103,7 +103,7 @@ def test_index_removes_nothing_if_a_bucket_does_not_answer(bucket, library, monk
     monkeypatch.setattr(type(bucket), "ls", fail)
     events = index(library)
     assert events == {"ListFailed": [ROOT]}
-    assert read_counts(library.db)["photos"] == 5
+    assert read_counts(library.db).photos == 5
 
 
 def test_reading_a_library_uses_no_network(bucket, library, monkeypatch):

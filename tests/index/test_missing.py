@@ -70,10 +70,10 @@ def test_unreadable_photo_is_retried_after_it_was_excluded(library: Library) -> 
     library.photo("broken.jpg").write_bytes(b"no photo")
     library.index()
     library.index(exclude=("broken.jpg",))
-    assert read_counts(library.db)["excluded"] == 1
+    assert read_counts(library.db).excluded == 1
     events = list(library.events(include=("broken.jpg",)))
     assert ReadFailed(str(library.path("broken.jpg")), "not a photo in a known format") in events
-    assert [read_counts(library.db)[k] for k in ("unreadable", "excluded")] == [1, 0]
+    assert [getattr(read_counts(library.db), k) for k in ("unreadable", "excluded")] == [1, 0]
 
 
 def test_stopped_run_removes_nothing_of_folders_it_did_not_reach(
@@ -86,10 +86,10 @@ def test_stopped_run_removes_nothing_of_folders_it_did_not_reach(
     events: list[object] = []
     for event in library.events(prune=True, stop=lambda: len(events) >= 1):
         events.append(event)
-    assert read_counts(library.db)["removed"] == 0
+    assert read_counts(library.db).removed == 0
     last = read_last_run(library.db)
     assert last is not None
-    assert last["summary"]["stopped"] is True
+    assert last.summary["stopped"] is True
     assert library.index(decoders=Untouched)["Removed"] == ["b/00.png"]
 
 

@@ -24,7 +24,7 @@ from photosearch.library import marks, matching
 from photosearch.library.database import Database
 from photosearch.library.folders import list_roots, read_settings
 from photosearch.library.labels import read_labels
-from photosearch.library.lock import only_one
+from photosearch.library.lock import lock_library
 from photosearch.library.models import read_default_model
 from photosearch.library.photos import find_image_at, list_unreadable, read_counts
 from photosearch.library.runs import read_last_run
@@ -241,7 +241,7 @@ def test_moved_photo_keeps_scores_and_marks_without_rescoring(library):
     }
     assert (library.model.scored(), sorted(library.scores())) == (0, ["02.png", "a/03.png", "a/99.png", "b/00.png"])
     assert [library.below(t.path) for t in marks.list_marks(library.db)] == ["b/00.png"]
-    assert read_counts(library.db)["removed"] == 0
+    assert read_counts(library.db).removed == 0
 
 
 def test_renamed_folder_keeps_its_photos(library):
@@ -295,7 +295,7 @@ def test_photo_moved_over_another_replaces_it(library):
     library.index()
     library.path("a.png").replace(library.path("b.png"))
     assert library.index() == {"Moved": [("a.png", "b.png")], "Unchanged": ["c.png"]}
-    assert (library.find("red"), library.find("blue"), read_counts(library.db)["photos"]) == (["b.png"], [], 2)
+    assert (library.find("red"), library.find("blue"), read_counts(library.db).photos) == (["b.png"], [], 2)
 
 
 def test_touched_photo_is_not_mistaken_for_a_removed_copy(library):
@@ -545,12 +545,12 @@ def test_removed_photo_returns_without_rescoring(library):
     library.index()
     library.path("00.png").rename(library.folder.with_name("aside.png"))
     assert library.index() == {"Removed": ["00.png"], "Unchanged": names[1:]}
-    assert (sorted(library.scores()), read_counts(library.db)["removed"]) == (names[1:], 1)
+    assert (sorted(library.scores()), read_counts(library.db).removed) == (names[1:], 1)
     assert library.index() == {"Unchanged": names[1:]}
     library.folder.with_name("aside.png").rename(library.path("00.png"))
     library.model.scored()
     assert library.index() == {"Returned": ["00.png"], "Unchanged": names[1:]}
-    assert (sorted(library.scores()), read_counts(library.db)["removed"]) == (names, 0)
+    assert (sorted(library.scores()), read_counts(library.db).removed) == (names, 0)
     assert library.model.scored() == 0
 
 
@@ -583,7 +583,7 @@ def test_index_removes_most_photos_of_a_root_only_with_prune(library, how):
     gone = 3 if how == "more than half" else 5
     events = list(library.events("root"))
     assert events[-1] == RemovalRefused(str(library.path("root")), gone, 5)
-    assert (read_counts(library.db)["removed"], len(library.scores())) == (0, 5)
+    assert (read_counts(library.db).removed, len(library.scores())) == (0, 5)
     pruned = library.index("root", prune=True)
     assert len(pruned["Removed"]) == gone
     assert len(library.scores()) == 5 - gone
@@ -858,7 +858,7 @@ def test_stopped_run_is_completed_by_the_next_with_the_same_rows(library, after)
         assert after <= len(events) < 5 + 5 + 1 + 60
         library.index(batch_size=3)
         assert library.rows() == undisturbed.rows()
-        assert read_last_run(library.db)["finished_at"] is not None
+        assert read_last_run(library.db).finished_at is not None
 
 
 def test_run_stops_among_folders_without_photos(library, monkeypatch):
@@ -877,7 +877,7 @@ def test_stopped_run_removes_nothing(library):
     events = []
     for event in library.events(stop=lambda: len(events) >= 2):
         events.append(event)
-    assert read_counts(library.db)["removed"] == 0
+    assert read_counts(library.db).removed == 0
     assert library.index()["Removed"] == ["00.png"]
 
 
@@ -895,21 +895,21 @@ def test_finished_run_stores_its_summary(library):
     library.photo("broken.png").write_bytes(b"no photo")
     library.index()
     last = read_last_run(library.db)
-    assert (last["pid"], last["provider"], last["finished_at"] is not None) == (os.getpid(), "cpu", True)
-    counted = {name: n for name, n in last["summary"].items() if n}
+    assert (last.pid, last.provider, last.finished_at is not None) == (os.getpid(), "cpu", True)
+    counted = {name: n for name, n in last.summary.items() if n}
     assert counted == {"new": 3, "unreadable": 1}
-    assert last["summary"]["stopped"] is False
+    assert last.summary["stopped"] is False
 
 
 def test_only_one_run_at_a_time_holds_a_library(library):
     write_photos(library, 3)
     held = rf"is being indexed by process {os.getpid()} on .* since .*; wait for it, or use another --db"
-    with only_one(library.db), Database(library.db.path) as second:
+    with lock_library(library.db), Database(library.db.path) as second:
         run = library.events(batch_size=1)
         next(run)
-        with pytest.raises(StoreError, match=held), only_one(second):
+        with pytest.raises(StoreError, match=held), lock_library(second):
             pass
-        assert read_counts(second)["photos"] == 1
+        assert read_counts(second).photos == 1
         run.close()
-    with only_one(library.db):
+    with lock_library(library.db):
         pass

@@ -116,7 +116,7 @@ def test_all_that_is_known_of_a_picture(library):
     library.marks.set_image(4, "cat", False)
     known = library.details(4)
     assert known is not None
-    assert (known.paths, known.said, known.width, known.taken) == (["/photos/3.jpg"], {"cat": False}, 40, None)
+    assert (known.paths, known.marks, known.width, known.taken) == (["/photos/3.jpg"], {"cat": False}, 40, None)
     assert [(s.label, s.model, s.score, s.threshold) for s in known.scores] == [
         ("bird", "one", 0.95, 0.5), ("bird", "two", 0.3, 0.5),
     ]  # fmt: skip

@@ -102,8 +102,8 @@ def test_undo_brings_back_what_was_there(seen):
     seen.asks.labels.learn("red")
     assert seen.asks.labels.undo_learning("RED").model == "toy"
     assert seen.find("red") == found
-    assert {name: rows[name] for name in ("labels", "scores", "truth")} == {
-        name: seen.under.rows()[name] for name in ("labels", "scores", "truth")
+    assert {name: rows[name] for name in ("labels", "scores", "marks")} == {
+        name: seen.under.rows()[name] for name in ("labels", "scores", "marks")
     }
     with pytest.raises(QueryError, match="red was not learned; what was: none"):
         seen.asks.labels.undo_learning("red")

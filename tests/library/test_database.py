@@ -1,4 +1,4 @@
-"""SQLite: what goes in, what comes out, in which order, and what is refused. Kills and locks: test_hostile.py."""
+"""The SQLite file: what is stored, found and refused, and in which order. Kills and locks: test_kills.py."""
 
 import os
 import sqlite3
@@ -44,7 +44,7 @@ def db(tmp_path):
 
 
 class Shelf:
-    """Fills a library: `put` adds one photo of a content of its own, or of a copy's."""
+    """Fills a library: `put` adds a photo with a new image, or a copy of a given one."""
 
     def __init__(self, db: Database, card=CARD, digest="d1"):
         self.db = db
@@ -83,7 +83,7 @@ def raw(db: Database, sql: str):
 # ---- the file
 
 
-def test_a_library_is_made_only_when_asked_and_for_its_owner_alone(tmp_path):
+def test_database_is_created_only_on_request_and_private(tmp_path):
     path = tmp_path / "new" / "folder" / "library.db"
     with pytest.raises(StoreError, match="no library here yet; make one with `photosearch index FOLDER`"):
         Database(path)
@@ -96,7 +96,7 @@ def test_a_library_is_made_only_when_asked_and_for_its_owner_alone(tmp_path):
         assert len(read_labels(again)) == 3
 
 
-def test_a_library_of_a_newer_version_is_refused_in_one_line(db):
+def test_database_refuses_newer_schema_in_one_line(db):
     with closing(sqlite3.connect(db.path)) as conn:
         conn.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(StoreError, match=rf"written by a newer photosearch \(schema {VERSION + 1}\); upgrade") as error:
@@ -104,22 +104,22 @@ def test_a_library_of_a_newer_version_is_refused_in_one_line(db):
     assert "\n" not in str(error.value)
 
 
-def test_what_a_transaction_wrote_is_there_whole_or_not_at_all(db, shelf):
+def test_transaction_rolls_back_on_error(db, shelf):
     def fail():
         with db.transaction():
             shelf.put("a.jpg", bird=1.0)
-            assert read_counts(db)["photos"] == 1
+            assert read_counts(db).photos == 1
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
-    assert (read_counts(db)["photos"], read_counts(db)["images"]) == (0, 0)
+    assert (read_counts(db).photos, read_counts(db).images) == (0, 0)
     with db.transaction():
         shelf.put("a.jpg", bird=1.0)
     assert raw(db, "SELECT count(*) FROM photos") == [(1,)]
 
 
-def test_reading_goes_on_while_another_writes(db, shelf):
+def test_find_matches_reads_during_another_transaction(db, shelf):
     shelf.put("a.jpg", bird=0.9)
     with Database(db.path) as reader, db.transaction():
         shelf.put("b.jpg", bird=0.9)
@@ -128,7 +128,7 @@ def test_reading_goes_on_while_another_writes(db, shelf):
         ]
 
 
-def test_a_score_is_stored_as_a_number_and_comes_back_as_it_was(db, shelf):
+def test_put_prediction_stores_scores_as_real(db, shelf):
     given = np.array([0.1, 1 / 3], np.float32)
     shelf.put("a.jpg", bird=given[0], dog=float(given[1]))
     assert raw(db, "SELECT typeof(score), score FROM scores ORDER BY label_id") == [
@@ -139,7 +139,7 @@ def test_a_score_is_stored_as_a_number_and_comes_back_as_it_was(db, shelf):
             shelf.put("b.jpg", bird=impossible)
 
 
-def test_paths_are_text_and_what_is_not_utf8_is_bytes(db, shelf):
+def test_put_photo_stores_non_utf8_paths_as_bytes(db, shelf):
     odd = os.fsdecode(b"\xff\xfe")
     shelf.put(f"{odd}/ä.jpg", bird=0.9)
     shelf.put(f"ä/{odd}.jpg", bird=0.9)
@@ -154,7 +154,7 @@ def test_paths_are_text_and_what_is_not_utf8_is_bytes(db, shelf):
 # ---- find
 
 
-def test_the_best_come_first_and_equals_in_the_order_in_which_they_came(shelf):
+def test_find_matches_sorts_by_score_then_insertion(shelf):
     for name, score in (("c", 0.9), ("b", 0.95), ("a", 0.9), ("d", 1.0)):
         shelf.put(f"{name}.jpg", bird=score)
     assert shelf.find("bird") == ["d.jpg", "b.jpg", "c.jpg", "a.jpg"]
@@ -162,7 +162,7 @@ def test_the_best_come_first_and_equals_in_the_order_in_which_they_came(shelf):
     assert shelf.find("bird", limit=0) == []
 
 
-def test_a_label_holds_from_the_users_threshold_on_else_the_cards_else_a_half(db, shelf):
+def test_find_matches_uses_saved_then_card_threshold(db, shelf):
     for name, score in (("low", 0.3), ("half", 0.5), ("middle", 0.7), ("card", 0.8), ("high", 0.9)):
         shelf.put(name, bird=score, dog=score)
     assert shelf.find("bird") == ["high", "card"]
@@ -178,7 +178,7 @@ def test_a_label_holds_from_the_users_threshold_on_else_the_cards_else_a_half(db
     assert shelf.find("bird") == ["high", "card"]
 
 
-def test_a_saved_threshold_outlives_a_new_version_of_the_model(db, shelf):
+def test_put_model_keeps_saved_threshold_of_new_version(db, shelf):
     shelf.put("a.jpg", bird=0.9, dog=0.9, cat=0.9)
     save_threshold(db, read_labels(db)[0], 0.1)
     newer = toy_card(version="2", labels=("bird", "owl"), pooling={}, thresholds={"bird": 0.6, "owl": 0.7})
@@ -191,21 +191,21 @@ def test_a_saved_threshold_outlives_a_new_version_of_the_model(db, shelf):
     }
 
 
-def test_what_was_not_looked_at_is_neither_yes_nor_no(db, shelf):
+def test_find_matches_skips_unscored_photos(db, shelf):
     shelf.put("bird only", bird=0.9)
     shelf.put("both", bird=0.9, dog=0.1)
-    put_photo(db, put_folder(db, shelf.root, "/photos"), "unknown", FileRecord(1, 1), unseen(db))
+    put_photo(db, put_folder(db, shelf.root, "/photos"), "unknown", FileRecord(1, 1), put_unscored(db))
     assert shelf.find("bird") == ["bird only", "both"]
     assert shelf.find("not dog") == ["bird only", "both"]
     assert shelf.find("bird and not dog") == shelf.find("bird or dog") == ["bird only", "both"]
 
 
-def unseen(db):
-    """An image that no model has looked at."""
+def put_unscored(db):
+    """An image that no model has scored."""
     return put_image(db, b"u" * 32, 1, 1)
 
 
-def test_a_photo_below_the_floor_ranks_among_the_first_of_what_does_not_show_it(db):
+def test_find_matches_ranks_below_min_score_first_for_not(db):
     shelf = Shelf(db, toy_card(labels=("bird", "dog"), pooling={}, min_score=0.1))
     shelf.put("a little", dog=0.2)
     shelf.put("below")
@@ -215,7 +215,7 @@ def test_a_photo_below_the_floor_ranks_among_the_first_of_what_does_not_show_it(
     assert [(f.path, f.score) for f in found] == [("/photos/below", 1.0), ("/photos/a little", 0.8)]
 
 
-def test_a_label_that_an_older_file_of_the_model_lacked_is_unknown_where_only_that_one_looked(db):
+def test_find_matches_skips_photos_scored_without_the_label(db):
     old = Shelf(db, toy_card(labels=("bird",), pooling={}), "old")
     old.put("old", bird=0.9)
     new = Shelf(db, toy_card(version="2", labels=("bird", "owl"), pooling={}, min_score=0.01), "new")
@@ -225,7 +225,7 @@ def test_a_label_that_an_older_file_of_the_model_lacked_is_unknown_where_only_th
     assert new.find("not owl") == ["new"]
 
 
-def test_labels_of_several_models_are_joined(db, shelf):
+def test_find_matches_joins_labels_of_several_models(db, shelf):
     image_id = shelf.put("a.jpg", bird=0.9, dog=0.2)
     other = toy_card(name="scenes", labels=("sea", "night"), pooling={})
     model_id, ids = put_model(db, other, "d9", 0)
@@ -234,7 +234,7 @@ def test_labels_of_several_models_are_joined(db, shelf):
     assert shelf.find("sea and dog") == []
 
 
-def test_the_labels_of_the_model_that_answers_come_first(db, shelf):
+def test_read_labels_puts_default_model_first(db, shelf):
     put_model(db, toy_card(name="other", labels=("bird",), pooling={}), "d9", 0)
     assert read_default_model(db) is None
     assert [label.model for label in read_labels(db)] == ["toy"] * 3 + ["other"]
@@ -242,11 +242,13 @@ def test_the_labels_of_the_model_that_answers_come_first(db, shelf):
     assert read_default_model(db) == "other"
     assert [label.model for label in read_labels(db)] == ["other"] + ["toy"] * 3
     assert [label.name for label in read_labels(db, "toy")] == ["bird", "dog", "cat"]
-    with pytest.raises(StoreError, match=r"third has looked at no photo here yet: .* known are other, toy"):
+    with pytest.raises(
+        StoreError, match=r"third has not indexed any photos in this library; available models: other, toy;"
+    ):
         set_default_model(db, "third")
 
 
-def test_dates_bound_what_is_found_each_with_all_that_it_names(shelf):
+def test_filter_photos_includes_whole_periods(shelf):
     for taken in (
         "2019-12-31T23:59:59",
         "2020-01-01T00:00:00",
@@ -266,7 +268,7 @@ def test_dates_bound_what_is_found_each_with_all_that_it_names(shelf):
     assert years(since="2020-01-31T10:00:01", until="2020-02-01T00:00:00") == ["20-02-01"]
 
 
-def test_a_photo_without_a_date_has_its_files(shelf, monkeypatch):
+def test_find_matches_dates_undated_photo_by_its_file(shelf, monkeypatch):
     import time
 
     monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -283,7 +285,7 @@ def test_a_photo_without_a_date_has_its_files(shelf, monkeypatch):
         time.tzset()
 
 
-def test_a_folder_bounds_what_is_found_and_names_that_begin_alike_are_others(db, shelf):
+def test_filter_photos_excludes_folders_with_same_prefix(db, shelf):
     for path in ("a/1.jpg", "a/b/2.jpg", "a b/3.jpg", "ab/4.jpg", "a-/5.jpg", "a0/6.jpg", "7.jpg"):
         shelf.put(path, bird=0.9)
     elsewhere = Shelf(db)
@@ -298,7 +300,7 @@ def test_a_folder_bounds_what_is_found_and_names_that_begin_alike_are_others(db,
     assert len(shelf.find("bird", under="/")) == 8
 
 
-def test_fifty_labels_may_be_asked_for_at_once(db):
+def test_find_matches_accepts_fifty_labels(db):
     names = [f"label {i}" for i in range(50)]
     shelf = Shelf(db, toy_card(labels=names, pooling={}))
     shelf.put("a.jpg", **dict.fromkeys(names, 0.5))
@@ -307,7 +309,7 @@ def test_fifty_labels_may_be_asked_for_at_once(db):
     assert shelf.find(" or ".join(names), limit=1) == ["a.jpg"]
 
 
-def test_copies_are_found_each_and_removed_ones_are_not(db, shelf):
+def test_find_matches_gives_copies_but_not_removed_ones(db, shelf):
     image_id = shelf.put("a.jpg", bird=0.9)
     shelf.put("b.jpg", image_id=image_id)
     shelf.put("c.jpg", image_id=image_id)
@@ -315,7 +317,7 @@ def test_copies_are_found_each_and_removed_ones_are_not(db, shelf):
     mark_absent(db, [list_places(db, image_id, 9)[0][0]], "removed")
     assert shelf.find("bird") == ["b.jpg", "c.jpg"]
     assert [path for _, _, path in list_places(db, image_id, 9)] == [f"/photos/{n}.jpg" for n in "bca"]
-    assert (read_counts(db)["photos"], read_counts(db)["removed"], read_counts(db)["images"]) == (
+    assert (read_counts(db).photos, read_counts(db).removed, read_counts(db).images) == (
         2,
         1,
         1,
@@ -325,7 +327,7 @@ def test_copies_are_found_each_and_removed_ones_are_not(db, shelf):
 # ---- roots
 
 
-def test_roots_never_overlap(db):
+def test_add_root_absorbs_roots_below(db):
     child = add_root(db, "/p/a/b")
     folder_id = put_folder(db, child, "/p/a/b/c")
     assert find_scope(db, "/p/a/b/c") == Scope(child.root_id, "/p/a/b", "c")
@@ -344,10 +346,10 @@ def test_roots_never_overlap(db):
     assert list_folders(db, Scope(everything.root_id, "/", "p")) == [(folder_id, "/p/a/b/c")]
 
 
-# ---- truth, and what is counted
+# ---- marks and counts
 
 
-def test_truth_is_taken_whole_or_not_at_all_and_the_last_word_counts(db, shelf):
+def test_put_marks_stores_all_or_none_and_replaces(db, shelf):
     a, b = shelf.put("a.jpg", bird=0.9), shelf.put("x/b.jpg", bird=0.1)
     shelf.put("copy of a.jpg", image_id=a)
     marks.put_marks(db, [("bird", a, True), ("bird", b, True), ("dog", a, False)])
@@ -355,16 +357,16 @@ def test_truth_is_taken_whole_or_not_at_all_and_the_last_word_counts(db, shelf):
     with pytest.raises(StoreError, match="constraint"):
         marks.put_marks(db, [("bird", a, False), ("bird", 999, True)])
     bird = read_labels(db)[0]
-    told = [(t.path.removeprefix("/photos/"), t.label, t.present, t.score) for t in marks.list_marks(db, scored=bird)]
-    assert told == [
+    found = [(m.path.removeprefix("/photos/"), m.label, m.present, m.score) for m in marks.list_marks(db, scored=bird)]
+    assert found == [
         ("a.jpg", "bird", True, 0.9), ("x/b.jpg", "bird", False, 0.1), ("copy of a.jpg", "bird", True, 0.9),
         ("a.jpg", "dog", False, 0.9), ("copy of a.jpg", "dog", False, 0.9),
     ]  # fmt: skip
-    assert [t.path for t in marks.list_marks(db, "bird", under="/photos/x")] == ["/photos/x/b.jpg"]
-    assert read_counts(db)["truth"] == 3
+    assert [m.path for m in marks.list_marks(db, "bird", under="/photos/x")] == ["/photos/x/b.jpg"]
+    assert read_counts(db).marks == 3
 
 
-def test_the_image_of_a_path_is_told(db, shelf):
+def test_find_image_at_needs_a_readable_photo(db, shelf):
     image_id = shelf.put("x/a.jpg", bird=0.9)
     put_unreadable(db, put_folder(db, shelf.root, "/photos/x"), "b.jpg", FileRecord(1, 1), "broken", False)
     assert find_image_at(db, "/photos/x/a.jpg") == image_id
@@ -373,7 +375,7 @@ def test_the_image_of_a_path_is_told(db, shelf):
     ] * 4
 
 
-def test_unreadable_photos_keep_the_time_since_when_for_as_long_as_the_reason_stays(db, shelf, monkeypatch):
+def test_put_unreadable_keeps_time_while_reason_is_unchanged(db, shelf, monkeypatch):
     from photosearch.library import database as storing
 
     folder_id = put_folder(db, shelf.root, "/photos")
@@ -384,7 +386,7 @@ def test_unreadable_photos_keep_the_time_since_when_for_as_long_as_the_reason_st
         assert (why, since) == (reason, f"2026-01-01T00:0{[0, 0, 2][minute]}:00Z")
 
 
-def test_a_content_is_seen_once_its_scores_are_committed_from_any_thread(db, shelf):
+def test_find_scored_reads_commits_from_any_thread(db, shelf):
     def seen(model_id=shelf.model_id):
         return model_id in find_scored(db, bytes([1]) * 32, [shelf.model_id, 98])
 
@@ -397,12 +399,12 @@ def test_a_content_is_seen_once_its_scores_are_committed_from_any_thread(db, she
         assert not seen(model_id=99)
 
 
-def test_the_models_are_told_with_what_they_have_scored(db, shelf):
+def test_list_models_counts_images(db, shelf):
     for name in "abc":
         shelf.put(name, bird=0.9)
     begin_run(db, ["toy"], "cpu")
     newer_id, ids = put_model(db, toy_card(version="2", labels=("bird",), pooling={}), "d2", 0)
     put_prediction(db, 1, newer_id, ids, {"bird": 0.5})
     begin_run(db, ["toy"], "cpu")
-    told = [(m["name"], m["version"], m["tiles"], m["images"]) for m in list_models(db)]
-    assert told == [("toy", "2", 0, 1), ("toy", "1", 0, 2)]
+    found = [(m.name, m.version, m.tiles, m.images) for m in list_models(db)]
+    assert found == [("toy", "2", 0, 1), ("toy", "1", 0, 2)]

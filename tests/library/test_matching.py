@@ -1,4 +1,4 @@
-"""ranking.find's short way to the best photos gives what reading all of them gives, and stays short."""
+"""find_matches with a limit gives what reading everything gives, and reads less."""
 
 import random
 from dataclasses import replace
@@ -29,14 +29,14 @@ QUERIES = (
 
 @pytest.fixture(scope="module", params=[0.0, 0.05])
 def library(tmp_path_factory, request):
-    """400 photos with scores of one decimal place, so that ties are many; a tenth was removed, some are twice there.
+    """400 images with scores of one decimal place, so with many ties; a tenth is removed, some have two photos.
 
-    With a floor, half of the rows are missing: their scores lie below it.
+    With a min_score, half of the scores are below it and not stored.
     """
-    floor = request.param
+    min_score = request.param
     rng = random.Random(1)
     with Database(tmp_path_factory.mktemp("best") / "library.db", create=True) as made:
-        model_id, labels = put_model(made, replace(CARD, min_score=floor), "0" * 16, 0)
+        model_id, labels = put_model(made, replace(CARD, min_score=min_score), "0" * 16, 0)
         scope = add_root(made, "/photos")
         with made.transaction():
             folder = put_folder(made, scope, "/photos")
@@ -46,7 +46,7 @@ def library(tmp_path_factory, request):
                     put_photo(made, folder, f"{i}{name}.jpg", FileRecord(1, 1), image)
                 if i % 11:
                     given = {k: round(rng.random() ** 2, 1) for k in labels}
-                    given = {k: s for k, s in given.items() if s >= floor}
+                    given = {k: s for k, s in given.items() if s >= min_score}
                     put_prediction(made, image, model_id, labels, given)
         mark_absent(made, range(1, 400, 10), "removed")
         yield made
@@ -54,44 +54,44 @@ def library(tmp_path_factory, request):
 
 @pytest.mark.parametrize("text", QUERIES)
 @pytest.mark.parametrize("options", [{}, {"min_score": 0.2}, {"min_score": 0.9}])
-def test_the_short_way_finds_what_the_long_way_finds_in_the_same_order(library, monkeypatch, text, options):
-    wanted, labels = query.parse(text), {label.name: label for label in read_labels(library)}
-    everything = matching.find_matches(library, wanted, labels, **options)
+def test_find_matches_with_limit_equals_whole_result(library, monkeypatch, text, options):
+    tree, labels = query.parse(text), {label.name: label for label in read_labels(library)}
+    everything = matching.find_matches(library, tree, labels, **options)
     for limit in (1, 5, 40, 300):
         for depths in ((), (0,), (3, 20), (60,), (1000,)):
             monkeypatch.setattr(matching, "DEPTHS", depths)
-            assert matching.find_matches(library, wanted, labels, limit=limit, **options) == everything[:limit]
+            assert matching.find_matches(library, tree, labels, limit=limit, **options) == everything[:limit]
 
 
-def test_the_best_of_many_are_found_without_reading_all_of_them(library, monkeypatch):
-    wanted, labels = query.parse("bird and not dog"), {label.name: label for label in read_labels(library)}
+def test_find_matches_with_limit_reads_only_tops(library, monkeypatch):
+    tree, labels = query.parse("bird and not dog"), {label.name: label for label in read_labels(library)}
     monkeypatch.setattr(matching, "DEPTHS", (60,))
-    asked = []
-    library.conn.set_trace_callback(asked.append)
-    matching.find_matches(library, wanted, labels, limit=3)
+    statements = []
+    library.conn.set_trace_callback(statements.append)
+    matching.find_matches(library, tree, labels, limit=3)
     library.conn.set_trace_callback(None)
-    (sql,) = [s for s in asked if "ORDER BY score DESC, p.image_id" in s]
+    (sql,) = [s for s in statements if "ORDER BY score DESC, p.image_id" in s]
     assert "json_each" in sql
 
 
-def test_one_label_is_read_from_its_index_in_the_order_of_its_scores(library):
-    wanted, labels = query.parse("bird"), {label.name: label for label in read_labels(library)}
-    asked = []
-    library.conn.set_trace_callback(asked.append)
-    matching.find_matches(library, wanted, labels, limit=3)
+def test_find_matches_reads_one_label_from_its_index(library):
+    tree, labels = query.parse("bird"), {label.name: label for label in read_labels(library)}
+    statements = []
+    library.conn.set_trace_callback(statements.append)
+    matching.find_matches(library, tree, labels, limit=3)
     library.conn.set_trace_callback(None)
-    plan = [row[3] for row in library.conn.execute(f"EXPLAIN QUERY PLAN {asked[-1]}")]
+    plan = [row[3] for row in library.conn.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
     assert plan[0] == "SEARCH s USING COVERING INDEX scores_best (label_id=? AND score>?)"
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan
 
 
 @pytest.mark.parametrize("text", [*QUERIES, "bird"])
 @pytest.mark.parametrize("min_score", [None, 0.2, 0.9])
-def test_as_many_are_counted_as_are_found(library, monkeypatch, text, min_score):
-    wanted, labels = query.parse(text), {label.name: label for label in read_labels(library)}
-    for some in (0, matching.MAX_SCANNED):  # photos of the folder through the labels' lists, and one by one
-        monkeypatch.setattr(matching, "MAX_SCANNED", some)
+def test_count_matches_equals_length_of_find_matches(library, monkeypatch, text, min_score):
+    tree, labels = query.parse(text), {label.name: label for label in read_labels(library)}
+    for scanned in (0, matching.MAX_SCANNED):  # from the labels' lists, and photo by photo
+        monkeypatch.setattr(matching, "MAX_SCANNED", scanned)
         for only in (matching.NO_FILTER, matching.filter_photos(library, "/photos", None, None)):
-            found = len(matching.find_matches(library, wanted, labels, min_score=min_score, only=only))
-            for most in (0, 1, 7, found, 10_000):
-                assert matching.count_matches(library, wanted, labels, most, min_score, only) == min(most, found)
+            found = len(matching.find_matches(library, tree, labels, min_score=min_score, only=only))
+            for limit in (0, 1, 7, found, 10_000):
+                assert matching.count_matches(library, tree, labels, limit, min_score, only) == min(limit, found)

@@ -1,4 +1,4 @@
-"""Libraries of old versions open in this one, and a migration that fails or is killed costs nothing.
+"""Libraries of every schema version open in this one, and a migration that fails or is killed loses nothing.
 
 tests/schemas/ keeps a small library of every schema that was ever released (`python tests/schemas/keep.py`).
 """
@@ -31,6 +31,7 @@ from photosearch.library.marks import Mark
 from photosearch.library.models import list_models, read_default_model
 from photosearch.library.photos import list_unreadable, read_counts, read_folder
 from photosearch.library.rebuild import rebuild
+from photosearch.library.records import USER_MODEL, Counts
 from photosearch.library.runs import read_last_run
 from photosearch.library.scores import activate
 
@@ -39,7 +40,7 @@ KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "5"))
 STRANGE = "/photos/2019/not\udcff utf8/3.jpg"
 
 
-def kept(version: int, tmp_path: Path) -> Path:
+def keep(version: int, tmp_path: Path) -> Path:
     path = Path(shutil.copy(SCHEMAS / f"schema-{version}.db", tmp_path / "library.db"))
     path.chmod(0o600)
     return path
@@ -51,30 +52,32 @@ def tables(path: Path) -> list[tuple[str, str]]:
 
 
 def rows(path: Path) -> list[str]:
-    """All that is in a library."""
+    """All rows of a library, as text."""
     with closing(sqlite3.connect(path)) as conn:
         conn.text_factory = bytes
         names = [name.decode() for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         found = [f"{table} {row}" for table in sorted(names) for row in conn.execute(f"SELECT * FROM {table}")]
-        return [row for row in found if not row.startswith("library (b'id'")]  # drawn for each library
+        return [
+            row for row in found if not row.startswith(("library (b'id'", "properties (b'id'"))
+        ]  # drawn for each library
 
 
 def check_whole(path: Path) -> int:
-    """What must hold at every moment -> the version of the schema."""
+    """Check the integrity of a library -> its schema version."""
     with closing(sqlite3.connect(path)) as conn:
         assert conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
         return conn.execute("PRAGMA user_version").fetchone()[0]
 
 
-def test_every_schema_since_the_first_is_kept() -> None:
+def test_schemas_folder_holds_every_version() -> None:
     versions = sorted(int(path.stem.removeprefix("schema-")) for path in SCHEMAS.glob("*.db"))
     assert versions == list(range(1, schema.VERSION + 1)), "keep this version's: python tests/schemas/keep.py"
 
 
 @pytest.mark.parametrize("version", range(1, schema.VERSION + 1))
-def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, tmp_path: Path) -> None:
-    path = kept(version, tmp_path)
+def test_database_opens_every_schema_version(version: int, tmp_path: Path) -> None:
+    path = keep(version, tmp_path)
     with Database(path) as db:
         labels = {label.name: label for label in read_labels(db)}
         found = matching.find_matches(db, query.parse("bird"), labels)
@@ -91,10 +94,7 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
             Mark("/photos/copy of 0.jpg", "bird", True, 0.9),
         ]
         assert list_unreadable(db) == [("/photos/broken.jpg", "image file is truncated", "2026-11-23T12:00:00Z")]
-        assert read_counts(db) == {
-            "photos": 5, "unreadable": 1, "removed": 1, "excluded": int(version > 1), "images": 4,
-            "truth": 6 if version > 2 else 4,
-        }  # fmt: skip
+        assert read_counts(db) == Counts(5, 1, 1, int(version > 1), images=4, marks=6 if version > 2 else 4)
         sample = marks.find_sample(db, labels["bird"])
         assert sample is not None
         assert [(p.path, p.score, p.present) for p in sample.photos] == [
@@ -103,17 +103,17 @@ def test_a_library_of_each_version_opens_with_all_that_was_in_it(version: int, t
         assert read_default_model(db) == "old"
         last = read_last_run(db)
         assert last is not None
-        assert (last["models"], last["started_at"], last["host"]) == (["old"], "2026-11-23T12:00:00Z", "host")
+        assert (last.models, last.started_at, last.host) == (("old",), "2026-11-23T12:00:00Z", "host")
     assert path.with_name(f"library.db.schema{version}").exists() == (version < schema.VERSION)
 
 
 @pytest.mark.parametrize("version", range(2, schema.VERSION + 1))
-def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> None:
-    with Database(kept(version, tmp_path)) as db:
+def test_database_keeps_content_of_schema_2(version: int, tmp_path: Path) -> None:
+    with Database(keep(version, tmp_path)) as db:
         (scope,) = list_roots(db)
         assert read_settings(db, scope) == FolderSettings((None, "sight"), 0, ("passed*",), None, True)
-        of_files = [m for m in list_models(db) if m["name"] != "yours"]
-        assert [(m["name"], m["tiles"], m["images"], m["path"]) for m in of_files] == [
+        of_files = [m for m in list_models(db) if m.name != USER_MODEL]
+        assert [(m.name, m.tiles, m.images, m.path) for m in of_files] == [
             ("old", 0, 4, None), ("old", 4, 1, None), ("sight", 0, 4, "/models/sight.onnx"),
         ]  # fmt: skip
         vectors = db.rows("SELECT image_id, vector FROM vectors ORDER BY id")
@@ -121,33 +121,83 @@ def test_what_schema_2_can_hold_is_there_still(version: int, tmp_path: Path) -> 
             enumerate(np.eye(4).tolist(), 1)
         )
         (known,) = [k for k in read_folder(db, scope, "/photos", [1, 2]).values() if k.photo_id == 1]
-        assert known.readings == {1: False, 2: True}
+        assert known.scored_by == {1: False, 2: True}
         with db.transaction():
             activate(db, 1, 1)
         labels = {label.name: label for label in read_labels(db)}
         assert matching.find_matches(db, query.parse("bird"), labels, limit=1)[0].score == 0.95
 
 
-def test_what_schema_3_can_hold_is_there_still(tmp_path: Path) -> None:
-    with Database(kept(3, tmp_path)) as db:
-        (head,) = classifiers.list_classifiers(db)
-        assert (head.label.name, head.label.model, head.digest, head.base_id) == (
+@pytest.mark.parametrize("version", range(3, schema.VERSION + 1))
+def test_database_keeps_content_of_schema_3(version: int, tmp_path: Path) -> None:
+    with Database(keep(version, tmp_path)) as db:
+        (classifier,) = classifiers.list_classifiers(db)
+        assert (classifier.label.name, classifier.label.model, classifier.digest, classifier.base_id) == (
             "my dog", "yours", "fedcba9876543210", None,
         )  # fmt: skip
-        assert (np.frombuffer(head.weights, "<f4").tolist(), head.bias, head.told) == (
+        assert (np.frombuffer(classifier.weights, "<f4").tolist(), classifier.bias, classifier.metrics) == (
             [1, 0, 0, -1], 0.25, {"rests_on": "2 marks"},
         )  # fmt: skip
-        assert classifiers.read_training_marks(db, head.label) == {1: (True, 0.75), 4: (False, 0.25)}
+        assert classifiers.read_training_marks(db, classifier.label) == {1: (True, 0.75), 4: (False, 0.25)}
         assert marks.undo_marks(db) == [("my dog", 1, None), ("my dog", 4, None)]
         labels = {label.name: label for label in read_labels(db)}
         assert undo_threshold(db, labels["bird"])
         assert {label.name: label for label in read_labels(db)}["bird"].threshold == 0.6
 
 
-def test_a_library_that_was_migrated_is_like_one_made_today(tmp_path: Path) -> None:
+RENAMED_TABLES = {
+    "knows": "model_labels", "heads": "classifiers", "taught": "training_marks", "steps": "undo_log",
+    "step_marks": "undo_marks", "scores_aside": "inactive_scores", "truth": "marks", "library": "properties",
+}  # fmt: skip
+RENAMED_COLUMNS = {
+    "photos": {"gone": "absent", "gone_at": "absent_since", "named": "name_date", "passing": "transient",
+               "removed_at": "absent_since"},
+    "models": {"floor": "min_score"}, "labels": {"text": "description"}, "scored": {"answers": "active"},
+    "marks": {"at": "marked_at"}, "training_marks": {"head_id": "classifier_id"},
+    "classifiers": {"saved": "previous_threshold", "told": "metrics", "at": "learned_at"},
+    "undo_log": {"at": "logged_at", "threshold": "previous_threshold"}, "undo_marks": {"step_id": "undo_id"},
+}  # fmt: skip
+DROPPED_COLUMNS = {("scores", "model_id"), ("runs", "model_id")}  # by schema 2
+
+
+def read_tables(path: Path) -> dict[str, list[dict[str, object]]]:
+    """table -> rows (column -> value), by the names of schema 4; without the migrations and each library's own id."""
+    found = {}
+    with closing(sqlite3.connect(path)) as conn:
+        conn.row_factory = sqlite3.Row
+        for (table,) in conn.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sqlite%'"
+        ):
+            name = RENAMED_TABLES.get(table, table)
+            columns = RENAMED_COLUMNS.get(name, {})
+            rows = [
+                {columns.get(k, k): v for k, v in dict(row).items()} for row in conn.execute(f"SELECT * FROM {table}")
+            ]
+            found[name] = [row for row in rows if name != "properties" or row["name"] != "id"]
+    for row in found.get("properties", []):
+        row["name"] = "default_model" if row["name"] == "model" else row["name"]
+    for row in found.get("counts", []):
+        row["name"] = row["name"].replace("looked", "scored").replace("truth", "marks")
+    return found
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION))
+def test_migrate_keeps_every_row_of_each_version(version: int, tmp_path: Path) -> None:
+    path = keep(version, tmp_path)
+    before = read_tables(path)
+    Database(path).close()
+    after = read_tables(path)
+    for table, rows in before.items():
+        columns = [name for name in (rows[0] if rows else {}) if (table, name) not in DROPPED_COLUMNS]
+        values = [sorted([[row[name] for name in columns] for row in some], key=repr) for some in (rows, after[table])]
+        assert values[0] == values[1], table
+    assert sum(map(len, before.values())) > 30
+
+
+def test_migrate_gives_the_tables_of_a_new_library(tmp_path: Path) -> None:
     Database(tmp_path / "new.db", create=True).close()
     for version in range(1, schema.VERSION + 1):
-        path = kept(version, tmp_path)
+        path = keep(version, tmp_path)
         Database(path).close()
         assert tables(path) == tables(tmp_path / "new.db"), "a released schema never changes: add a migration"
 
@@ -181,16 +231,14 @@ def read_marks_of_schema_1(path: Path) -> list[tuple[str, int, int]]:
 
 
 @pytest.mark.parametrize("damage", [damage_scores, damage_a_card])
-def test_a_damaged_library_of_schema_1_is_told_in_a_line_copied_aside_and_rescued(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
-    path = kept(1, tmp_path)
+def test_migrate_reports_damage_and_rebuild_rescues(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = keep(1, tmp_path)
     marked = read_marks_of_schema_1(path)
     damage(path)
     for _ in range(2):
-        with pytest.raises(StoreError) as told:
+        with pytest.raises(StoreError) as error:
             Database(path)
-        assert str(told.value) == f"{path}: {DAMAGED}"
+        assert str(error.value) == f"{path}: {DAMAGED}"
         aside = path.with_name("library.db.schema1")
         for file in (path, aside):  # the copy is what it was, the library too
             with closing(sqlite3.connect(file)) as conn:
@@ -223,7 +271,7 @@ database.Database(path).close()
 
 
 @pytest.mark.hostile
-def test_a_migration_from_schema_1_that_is_killed_anywhere_costs_nothing(tmp_path: Path) -> None:
+def test_migrate_killed_anywhere_loses_nothing(tmp_path: Path) -> None:
     def migrate(path: Path, last: int) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", KILLED, str(path), str(last)]
         return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -247,8 +295,8 @@ def test_a_migration_from_schema_1_that_is_killed_anywhere_costs_nothing(tmp_pat
     print(f"\n{KILLS + 2} kills within {steps:,} steps of a migration: all rows there each time")
 
 
-def test_what_a_killed_migration_left_of_its_copy_is_cleared_away(tmp_path: Path) -> None:
-    path = kept(1, tmp_path)
+def test_migrate_clears_leftovers_of_a_killed_backup(tmp_path: Path) -> None:
+    path = keep(1, tmp_path)
     before = rows(path)
     for end in (".part", ".part-wal", ".part-journal"):
         path.with_name(f"library.db.schema1{end}").write_bytes(b"half" * 1000)
@@ -257,28 +305,28 @@ def test_what_a_killed_migration_left_of_its_copy_is_cleared_away(tmp_path: Path
     assert rows(path.with_name("library.db.schema1")) == before
 
 
-# ---- the next version, made up
+# ---- a made-up next version
 
 
 @pytest.fixture
 def next_version(monkeypatch: pytest.MonkeyPatch) -> Migrations:
-    """One more version than there is; the test adds its migration."""
+    """A schema version more than there is; the test adds its migration."""
     coming = schema.declare()
     monkeypatch.setattr(schema, "declare", lambda: coming)
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     return coming
 
 
-def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version: Migrations) -> None:
-    path = kept(schema.VERSION - 1, tmp_path)
+def test_migrate_backs_up_the_library_first(tmp_path: Path, next_version: Migrations) -> None:
+    path = keep(schema.VERSION - 1, tmp_path)
     before = rows(path)
 
     @next_version(name="next")
     def _(db: sqlite_utils.Database) -> None:
-        db.execute("DELETE FROM truth")
+        db.execute("DELETE FROM marks")
 
     with Database(path) as db:
-        assert read_counts(db)["truth"] == 0
+        assert read_counts(db).marks == 0
     aside = path.with_name(f"library.db.schema{schema.VERSION - 1}")
     assert rows(aside) == before
     assert aside.stat().st_mode & 0o777 == 0o600
@@ -289,10 +337,10 @@ def test_a_migration_copies_the_library_aside_first(tmp_path: Path, next_version
 
 
 @pytest.mark.parametrize("what", ["SELECT * FROM nowhere", "no SQL at all"])
-def test_a_migration_that_fails_leaves_the_library_as_it_was(
+def test_migrate_failing_leaves_the_library_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, next_version: Migrations, what: str
 ) -> None:
-    path = kept(schema.VERSION - 1, tmp_path)
+    path = keep(schema.VERSION - 1, tmp_path)
     before = rows(path)
 
     @next_version(name="next")
@@ -306,11 +354,11 @@ def test_a_migration_that_fails_leaves_the_library_as_it_was(
     assert rows(path) == before
     monkeypatch.undo()
     with Database(path) as db:
-        assert read_counts(db)["photos"] == 5
+        assert read_counts(db).photos == 5
 
 
 def wait_until_blocked(n: int) -> None:
-    """Until so many threads wait for the lock on the library, in `BEGIN IMMEDIATE`."""
+    """Wait until n threads wait for the write lock, in `BEGIN IMMEDIATE`."""
     until = time.monotonic() + 60
     while (
         sum(frame.f_code is Database.transaction.__wrapped__.__code__ for frame in sys._current_frames().values()) < n
@@ -319,15 +367,15 @@ def wait_until_blocked(n: int) -> None:
         time.sleep(0.001)
 
 
-def test_two_that_migrate_at_once_do_it_once_and_keep_the_old_one(tmp_path: Path, next_version: Migrations) -> None:
-    path = kept(schema.VERSION - 1, tmp_path)
+def test_migrate_runs_once_for_concurrent_processes(tmp_path: Path, next_version: Migrations) -> None:
+    path = keep(schema.VERSION - 1, tmp_path)
     before, done, all_here = rows(path), [], threading.Barrier(5)
 
     @next_version(name="next")
     def _(db: sqlite_utils.Database) -> None:
         done.append(1)
         wait_until_blocked(4)
-        db.execute("DELETE FROM truth")
+        db.execute("DELETE FROM marks")
 
     def open_it() -> None:
         all_here.wait()
@@ -342,15 +390,15 @@ def test_two_that_migrate_at_once_do_it_once_and_keep_the_old_one(tmp_path: Path
     assert rows(path.with_name(f"library.db.schema{schema.VERSION - 1}")) == before
 
 
-def test_a_library_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    path = kept(schema.VERSION, tmp_path)
+def test_database_refuses_newer_schema(tmp_path: Path) -> None:
+    path = keep(schema.VERSION, tmp_path)
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match=r"written by a newer photosearch \(schema 99\); upgrade photosearch"):
         Database(path)
 
 
-def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+def test_database_refuses_another_programs_file(tmp_path: Path) -> None:
     path = tmp_path / "places.sqlite"
     for version in (0, 1, schema.VERSION, 99):
         with closing(sqlite3.connect(path)) as conn:
@@ -373,7 +421,7 @@ schema.declare = lambda: coming
 @coming(name="next")
 def _(db):
     for i in range(200):
-        db.execute("INSERT INTO truth VALUES (?, 1, 1, '')", [f"label {i}"])
+        db.execute("INSERT INTO marks VALUES (?, 1, 1, '')", [f"label {i}"])
         time.sleep(0.0005)
 print("ready", flush=True)
 Database(sys.argv[1]).close()
@@ -381,12 +429,12 @@ Database(sys.argv[1]).close()
 
 
 @pytest.mark.hostile
-def test_a_migration_that_is_killed_leaves_the_library_as_it_was_or_done(tmp_path: Path) -> None:
+def test_migrate_killed_is_done_or_not_begun(tmp_path: Path) -> None:
     rng, killed, undone, most = random.Random(3), 0, 0, 0.2  # seconds
     before = rows(SCHEMAS / f"schema-{schema.VERSION}.db")
-    marks = 200 + sum(row.startswith("truth ") for row in before)  # what MIGRATION adds, and what was there
+    marks = 200 + sum(row.startswith("marks ") for row in before)  # what MIGRATION adds, and what was there
     while killed < KILLS:
-        path = kept(schema.VERSION, tmp_path)
+        path = keep(schema.VERSION, tmp_path)
         program = subprocess.Popen([sys.executable, "-c", MIGRATION, str(path)], stdout=subprocess.PIPE)
         with program:
             program.stdout.readline()
@@ -400,7 +448,7 @@ def test_a_migration_that_is_killed_leaves_the_library_as_it_was_or_done(tmp_pat
             assert rows(path) == before
         subprocess.run([sys.executable, "-c", MIGRATION, str(path)], check=True, stdout=subprocess.DEVNULL)
         with closing(sqlite3.connect(path)) as conn:
-            assert conn.execute("SELECT count(*) FROM truth").fetchone() == (marks,)
+            assert conn.execute("SELECT count(*) FROM marks").fetchone() == (marks,)
         assert rows(path.with_name(f"library.db.schema{schema.VERSION}")) == before
         for file in tmp_path.iterdir():
             file.unlink()

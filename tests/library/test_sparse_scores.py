@@ -1,7 +1,8 @@
-"""What is known where scores are sparse, against a plain model in memory.
+"""Sparse scores, marks and samples, compared with a plain model in memory.
 
-Looked at and below the floor counts as 0; not looked at is unknown, and left out. Readings of one model, with tiles
-and without, by an older file and a newer one, take turns in answering for an image; another model's stand beside.
+A scored image counts as 0 where its score is below min_score; an image that was not scored is left out. Scorers of one
+model, with and without tiles, of an older and a newer file, become active for an image in turn; another model's scores
+are independent of them.
 """
 
 import tempfile
@@ -32,7 +33,7 @@ from photosearch.library.scores import activate, find_inactive, put_prediction
 
 DRAWN = 6
 IMAGES = 9
-READINGS = {  # -> the model's name, its file, tiles, labels; in the order in which they come
+SCORERS = {  # -> the model's name, its file, tiles, labels; in the order in which they come
     "older": ("m", "a", 0, ("bird", "dog")),
     "plain": ("m", "b", 0, ("bird", "cat")),
     "tiled": ("m", "b", 4, ("bird", "cat")),
@@ -40,54 +41,54 @@ READINGS = {  # -> the model's name, its file, tiles, labels; in the order in wh
 }
 LABELS = [("m", "bird"), ("m", "dog"), ("m", "cat"), ("o", "bird")]
 numbers = st.sampled_from([0.0, 0.2, 0.25, 0.5, 1.0]) | st.floats(0, 1, width=32)
-says = st.tuples(
-    st.integers(1, IMAGES), st.sampled_from(list(READINGS)),
+prediction = st.tuples(
+    st.integers(1, IMAGES), st.sampled_from(list(SCORERS)),
     st.fixed_dictionaries(dict.fromkeys(("bird", "cat", "dog"), numbers)),
 )  # fmt: skip
-answer = st.tuples(st.integers(1, IMAGES), st.sampled_from(["plain", "tiled"]))
-shown = st.lists(st.sampled_from(["there", "there", "removed", "excluded"]), max_size=3)
-told = st.dictionaries(st.tuples(st.sampled_from(["bird", "dog", "cat"]), st.integers(1, IMAGES)), st.booleans())
+activation = st.tuples(st.integers(1, IMAGES), st.sampled_from(["plain", "tiled"]))
+shown = st.lists(st.sampled_from(["present", "present", "removed", "excluded"]), max_size=3)
+marked = st.dictionaries(st.tuples(st.sampled_from(["bird", "dog", "cat"]), st.integers(1, IMAGES)), st.booleans())
 
 
 @dataclass
 class Memory:
-    """said: (image, reading) -> label -> score, of what is kept. answering: (image, model) -> the reading."""
+    """predictions: (image, scorer) -> label -> stored score. active: (image, model) -> the active scorer."""
 
-    floor: float
+    min_score: float
     photos: list[list[str]]
-    said: dict[tuple[int, str], dict[str, float]] = field(default_factory=dict)
-    answering: dict[tuple[int, str], str] = field(default_factory=dict)
+    predictions: dict[tuple[int, str], dict[str, float]] = field(default_factory=dict)
+    active: dict[tuple[int, str], str] = field(default_factory=dict)
     vectors: dict[tuple[int, str], float] = field(default_factory=dict)
-    truth: dict[tuple[str, int], bool] = field(default_factory=dict)
+    marks: dict[tuple[str, int], bool] = field(default_factory=dict)
 
-    def say(self, image: int, reading: str, scores: dict[str, float]) -> dict[str, float]:
-        """-> what is stored of it."""
-        name, file, _, labels = READINGS[reading]
-        for other, (its_name, its_file, *_) in READINGS.items():
+    def put(self, image: int, scorer: str, scores: dict[str, float]) -> dict[str, float]:
+        """-> the scores that are stored."""
+        name, file, _, labels = SCORERS[scorer]
+        for other, (its_name, its_file, *_) in SCORERS.items():
             if its_name == name and its_file != file:
-                self.said.pop((image, other), None)
+                self.predictions.pop((image, other), None)
                 self.vectors.pop((image, its_file), None)
-        self.said[image, reading] = {k: v for k, v in scores.items() if k in labels and v >= self.floor}
-        self.answering[image, name] = reading
+        self.predictions[image, scorer] = {k: v for k, v in scores.items() if k in labels and v >= self.min_score}
+        self.active[image, name] = scorer
         self.vectors[image, file] = scores["bird"]
-        return self.said[image, reading]
+        return self.predictions[image, scorer]
 
     def score(self, image: int, label: Label) -> float | None:
-        reading = self.answering.get((image, label.model))
-        if reading is None or label.name not in READINGS[reading][3]:
+        scorer = self.active.get((image, label.model))
+        if scorer is None or label.name not in SCORERS[scorer][3]:
             return None
-        return self.said[image, reading].get(label.name, 0.0)
+        return self.predictions[image, scorer].get(label.name, 0.0)
 
     def scored(self, label: Label) -> list[tuple[int, float]]:
-        there = [i for i, states in enumerate(self.photos, 1) if "there" in states]
-        return [(i, score) for i in there if (score := self.score(i, label)) is not None]
+        present = [i for i, states in enumerate(self.photos, 1) if "present" in states]
+        return [(i, score) for i in present if (score := self.score(i, label)) is not None]
 
     def known(self, label: Label) -> list[tuple[str, bool, float | None]]:
         return [
-            (path(image, k), self.truth[label.name, image], self.score(image, label))
+            (path(image, k), self.marks[label.name, image], self.score(image, label))
             for image, states in enumerate(self.photos, 1)
             for k, state in enumerate(states)
-            if state == "there" and (label.name, image) in self.truth
+            if state == "present" and (label.name, image) in self.marks
         ]
 
 
@@ -102,12 +103,13 @@ def vector(number: float) -> bytes:
 @looking(80, phases=[Phase.generate], report_multiple_bugs=False)  # making a failure smaller takes minutes
 @given(
     st.lists(shown, min_size=IMAGES, max_size=IMAGES), st.sampled_from([0.0, 0.25]),
-    st.lists(says | answer, max_size=40), st.lists(says | answer, max_size=8), told, st.integers(0, 3), numbers,
+    st.lists(prediction | activation, max_size=40), st.lists(prediction | activation, max_size=8), marked,
+    st.integers(0, 3), numbers,
 )  # fmt: skip
-def test_what_is_looked_at_and_what_is_not_are_told_apart(photos, floor, first, later, truth, seed, own):
-    memory = Memory(floor, photos, truth=truth)
+def test_sparse_scores_match_a_model_in_memory(photos, min_score, first, later, marked, seed, own):
+    memory = Memory(min_score, photos, marks=marked)
     with tempfile.TemporaryDirectory() as folder, closing(Database(Path(folder) / "s.db", create=True)) as db:
-        ids = {reading: put_toy_model(db, reading, floor) for reading in READINGS}
+        ids = {scorer: put_toy_model(db, scorer, min_score) for scorer in SCORERS}
         set_default_model(db, "m")
         put_photos(db, photos)
         act(db, memory, ids, first)
@@ -115,19 +117,19 @@ def test_what_is_looked_at_and_what_is_not_are_told_apart(photos, floor, first, 
         save_threshold(db, labels["m", "bird"], own)
         labels = {(label.model, label.name): label for label in read_labels(db)}
         drawn = {key: draw(db, memory, label, seed) for key, label in labels.items()}
-        marks.put_marks(db, [(label, image, present) for (label, image), present in truth.items()])
+        marks.put_marks(db, [(label, image, present) for (label, image), present in marked.items()])
         act(db, memory, ids, later)
         for label in read_labels(db):  # which may be more than before
-            check_truth(db, memory, label)
+            check_marks(db, memory, label)
             check_report(db, memory, label, drawn.get((label.model, label.name)))
         check_counts(db, memory)
 
 
-def put_toy_model(db: Database, reading: str, floor: float) -> tuple[int, dict[str, int]]:
-    name, file, tiles, labels = READINGS[reading]
+def put_toy_model(db: Database, scorer: str, min_score: float) -> tuple[int, dict[str, int]]:
+    name, file, tiles, labels = SCORERS[scorer]
     pooling = {"4": dict.fromkeys(labels, POOLING["4"]["red"])}
     card = toy_card(
-        name=name, version=file, labels=labels, min_score=floor, pooling=pooling, outputs=("scores", "vectors"),
+        name=name, version=file, labels=labels, min_score=min_score, pooling=pooling, outputs=("scores", "vectors"),
         space=SPACE, dimensions=4,
     )  # fmt: skip
     return put_model(db, card, file, tiles)
@@ -140,24 +142,24 @@ def put_photos(db: Database, photos: list[list[str]]) -> None:
         assert put_image(db, bytes([image]) * 32, 1, 1) == image
         for k, state in enumerate(states):
             put_photo(db, top, Path(path(image, k)).name, FileRecord(1, 1), image)
-            if state != "there":
+            if state != "present":
                 (photo_id,) = db.one("SELECT max(id) FROM photos")
                 mark_absent(db, [photo_id], state)
 
 
 def act(db: Database, memory: Memory, ids: dict[str, tuple[int, dict[str, int]]], steps: list[Any]) -> None:
-    for image, reading, *scores in steps:
-        model_id, label_ids = ids[reading]
+    for image, scorer, *scores in steps:
+        model_id, label_ids = ids[scorer]
         with db.transaction():
             if scores:
-                stored = memory.say(image, reading, *scores)
+                stored = memory.put(image, scorer, *scores)
                 put_prediction(db, image, model_id, label_ids, stored, vector(scores[0]["bird"]))
             elif find_inactive(db, image, [model_id]):
                 activate(db, image, model_id)
-                assert memory.answering[image, "m"] != reading
-                memory.answering[image, "m"] = reading
+                assert memory.active[image, "m"] != scorer
+                memory.active[image, "m"] = scorer
             else:
-                assert (image, reading) not in memory.said or memory.answering[image, "m"] == reading
+                assert (image, scorer) not in memory.predictions or memory.active[image, "m"] == scorer
 
 
 def draw(db: Database, memory: Memory, label: Label, seed: int) -> list[tuple[int, float, int, int]] | None:
@@ -168,14 +170,14 @@ def draw(db: Database, memory: Memory, label: Label, seed: int) -> list[tuple[in
         with pytest.raises(InputError, match="no photo has a score"):
             marking.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
         return None
-    meant = sampling.draw_photos([score for _, score in scored], DRAWN, label.threshold, seed=seed)
-    rows = [(*scored[d.index], d.stratum, d.population) for d in meant]
+    expected = sampling.draw_photos([score for _, score in scored], DRAWN, label.threshold, seed=seed)
+    rows = [(*scored[d.index], d.stratum, d.population) for d in expected]
     _, kept = marking.draw_sample(db, label.name, DRAWN, seed=seed, model=label.model)
     assert [(p.image_id, p.score, p.stratum, p.population) for p in kept.photos] == rows
     return rows
 
 
-def check_truth(db: Database, memory: Memory, label: Label) -> None:
+def check_marks(db: Database, memory: Memory, label: Label) -> None:
     assert marks.list_scored_images(db, label) == memory.scored(label)
     assert [(t.path, t.present, t.score) for t in marks.list_marks(db, label.name, scored=label)] == memory.known(label)
 
@@ -191,32 +193,34 @@ def check_report(
         with pytest.raises(InputError):
             report_label(db, label.name, model=label.model)
         return
-    meant = metrics.to_json(label.name, judged, label.threshold)
-    meant |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures),
+    expected = metrics.to_json(label.name, judged, label.threshold)
+    expected |= {"model": label.model, "not_scored": len(pictures) - len(judged), "copies": len(known) - len(pictures),
               "taught": 0}  # fmt: skip
-    said = [
+    judged_photos = [
         sampling.JudgedPhoto(before if (now := memory.score(i, label)) is None else now, stratum, size,
-                        memory.truth.get((label.name, i)))
+                        memory.marks.get((label.name, i)))
         for i, before, stratum, size in drawn or []
     ]  # fmt: skip
-    if any(a.present is not None for a in said):
+    if any(a.present is not None for a in judged_photos):
         kept = marks.find_sample(db, label)
         assert kept is not None
-        meant["library"] = sampling.to_json(label.name, sampling.estimate(said, label.threshold, seed=kept.seed))
-        meant["library"] |= {"sheets": [kept.id], "sheets_left_out": []}
-    assert report_label(db, label.name, model=label.model).told == meant
+        expected["library"] = sampling.to_json(
+            label.name, sampling.estimate(judged_photos, label.threshold, seed=kept.seed)
+        )
+        expected["library"] |= {"sheets": [kept.id], "sheets_left_out": []}
+    assert report_label(db, label.name, model=label.model).told == expected
 
 
 def check_counts(db: Database, memory: Memory) -> None:
-    looked = {reading: sum(r == reading for _, r in memory.said) for reading in READINGS}
-    images = {(m["name"], m["digest"], m["tiles"]): m["images"] for m in list_models(db)}
-    assert {reading: images[where[:3]] for reading, where in READINGS.items()} == looked
+    scored = {scorer: sum(s == scorer for _, s in memory.predictions) for scorer in SCORERS}
+    images = {(m.name, m.digest, m.tiles): m.images for m in list_models(db)}
+    assert {scorer: images[key[:3]] for scorer, key in SCORERS.items()} == scored
     for name in ("m", "o"):
-        assert count_active(db, name) == sum(model == name for _, model in memory.answering)
+        assert count_active(db, name) == sum(model == name for _, model in memory.active)
     rows = db.rows("SELECT v.image_id, m.digest, v.vector FROM vectors v JOIN models m ON m.id = v.model_id")
     assert {(image, file): kept for image, file, kept in rows} == {
         key: vector(number) for key, number in memory.vectors.items()
     }
     assert len(rows) == len(memory.vectors)
-    waiting = "SELECT model_id, image_id FROM scored WHERE NOT answers"
-    assert db.rows(f"SELECT * FROM scores_aside WHERE (model_id, image_id) NOT IN ({waiting})") == []
+    inactive = "SELECT model_id, image_id FROM scored WHERE NOT active"
+    assert db.rows(f"SELECT * FROM inactive_scores WHERE (model_id, image_id) NOT IN ({inactive})") == []

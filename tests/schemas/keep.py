@@ -1,7 +1,7 @@
-"""Keep a small library of today's schema beside this file, for tests to open for ever: python tests/schemas/keep.py
+"""Write a small library of the current schema version beside this file: python tests/schemas/keep.py
 
-Once for each release whose schema is new. Never again for a version that was released: those files are what users have.
-The rows are fixed, and so are the times.
+To run once for each new schema version. Never for a released one: its file stands for the libraries that users have.
+Rows and times are fixed.
 """
 
 import sqlite3
@@ -31,11 +31,11 @@ BIRD = (0.9, 0.7, 0.55, 0.1)  # of four pictures; dog is the rest
 
 
 def fill(path: Path) -> None:
-    """One of everything that a library can hold."""
+    """Put at least one row into every table."""
     database.now = lambda: AT
     with Database(path, create=True) as db:
-        readings = [put_model(db, CARD, "0123456789abcdef", tiles) for tiles in (4, 0)]
-        (tiled, labels), (plain, _) = readings
+        scorers = [put_model(db, CARD, "0123456789abcdef", tiles) for tiles in (4, 0)]
+        (tiled, labels), (plain, _) = scorers
         sight, _ = put_model(db, SIGHT, "fedcba9876543210", 0, "/models/sight.onnx")
         set_default_model(db, "old")
         scope = add_root(db, "/photos")
@@ -63,13 +63,13 @@ def fill(path: Path) -> None:
         marks.put_marks(db, [("my dog", 1, True), ("my dog", 4, False)])
         space = find_space(db, "sight")
         assert space is not None
-        weights, told = np.array([1, 0, 0, -1], "<f4").tobytes(), {"rests_on": "2 marks"}
+        weights, metrics = np.array([1, 0, 0, -1], "<f4").tobytes(), {"rests_on": "2 marks"}
         with db.transaction():
             label = classifiers.put_classifier(
-                db, "my dog", space, None, weights, 0.25, 0.5, told, [(1, True, 0.75), (4, False, 0.25)]
+                db, "my dog", space, None, weights, 0.25, 0.5, metrics, [(1, True, 0.75), (4, False, 0.25)]
             )
             put_user_scores(db, space, label, [(1, 0.75), (2, 0.5), (3, 0.5), (4, 0.25)])
-        end_run(db, begin_run(db, ["old"], "cpu"), {"New": 4, "stopped": False})
+        end_run(db, begin_run(db, ["old"], "cpu"), {"new": 4, "stopped": False})
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("UPDATE runs SET host = 'host', pid = 1")
         conn.execute("UPDATE _sqlite_migrations SET applied_at = ?", [AT])

@@ -295,10 +295,10 @@ def read_all(seen):
     """Each photo that is there: (path, taken, unit vector), from the tables themselves."""
     with closing(sqlite3.connect(seen.under.db.path)) as db:
         rows = db.execute(
-            "SELECT r.path || '/' || f.path || '/' || p.name, coalesce(i.taken, p.named), v.vector FROM photos p "
+            "SELECT r.path || '/' || f.path || '/' || p.name, coalesce(i.taken, p.name_date), v.vector FROM photos p "
             "JOIN images i ON i.id = p.image_id JOIN folders f "
             "ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id JOIN vectors v ON v.image_id = p.image_id "
-            "WHERE p.gone IS NULL"
+            "WHERE p.absent IS NULL"
         ).fetchall()
     vectors = [np.frombuffer(v, np.float16).astype(np.float64) for _, _, v in rows]
     return [(path, taken or "", v / np.linalg.norm(v)) for (path, taken, _), v in zip(rows, vectors, strict=True)]
@@ -360,7 +360,7 @@ def test_a_picture_of_the_library_finds_itself_and_its_like(few):
 def test_a_picture_that_the_library_does_not_hold_is_looked_at(few, tmp_path):
     Image.new("RGB", (9, 9), (0, 250, 0)).save(tmp_path / "else.png")
     assert few.find(like=[tmp_path / "else.png"], limit=1) == ["green.png"]
-    assert few.asks.status()["photos"] == 5
+    assert few.asks.status().counts.photos == 5
 
 
 def test_a_picture_of_the_library_is_not_opened_again(few):
@@ -501,7 +501,7 @@ def test_what_was_learned_is_kept_until_a_tenth_of_the_photos_is_new(few, monkey
 def test_a_broken_record_of_what_was_learned_is_none(few, kept):
     few.find("black")
     with closing(sqlite3.connect(few.under.db.path)) as db, db:
-        assert db.execute("UPDATE library SET value = ? WHERE name LIKE 'descriptions %'", [kept]).rowcount == 1
+        assert db.execute("UPDATE properties SET value = ? WHERE name LIKE 'descriptions %'", [kept]).rowcount == 1
     assert few.find("black", limit=1) == ["black.png"]
 
 

@@ -204,7 +204,7 @@ def test_only_a_label_of_ones_own_is_removed(seen):
 
 def test_yours_is_no_model_that_could_answer_by_itself(seen):
     seen.asks.labels.add("night", "black")
-    with pytest.raises(StoreError, match="yours has looked at no photo here yet"):
+    with pytest.raises(StoreError, match="yours has not indexed any photos in this library"):
         seen.asks.models.set_default("yours")
     with pytest.raises(QueryError, match="yours gives no vectors"):
         seen.ask("dark", query_mode="text", model="yours")

@@ -1,4 +1,4 @@
-"""What stands where, in the library alone: roots that begin alike, photos that went, what forgetting leaves behind."""
+"""Roots and folders, photos and their counters, forgetting, and samples."""
 
 import os
 import sqlite3
@@ -24,7 +24,7 @@ from photosearch.library.folders import (
     put_folder,
     put_settings,
 )
-from photosearch.library.forget import forget_photos
+from photosearch.library.forget import IMAGE_TABLES, OTHER_TABLES, forget_all, forget_photos
 from photosearch.library.labels import read_labels
 from photosearch.library.models import put_model
 from photosearch.library.photos import (
@@ -40,11 +40,11 @@ from photosearch.library.photos import (
     put_unreadable,
     read_counts,
 )
-from photosearch.library.records import Label
+from photosearch.library.records import Counts, Label
 from photosearch.library.scores import put_prediction
 
 CARD = sight_card(labels=("bird", "dog"), pooling={"4": dict.fromkeys(("bird", "dog"), (0.5, 0.5, 0.0))})
-OF_IMAGES = ("images", "scores", "scores_aside", "scored", "vectors", "truth", "sample_photos")
+OF_IMAGES = ("images", "scores", "inactive_scores", "scored", "vectors", "marks", "sample_photos")
 
 
 @pytest.fixture
@@ -54,19 +54,17 @@ def db(tmp_path):
 
 
 def put(db: Database, path: str, content: int, size: int = 1, mtime_ns: int = 1) -> int:
-    """A photo at an absolute path below a root that is there -> its image."""
-    inside = find_scope(db, os.path.dirname(path))
-    assert inside is not None
-    folder_id = put_folder(db, inside, os.path.dirname(path))
+    """Store a photo at an absolute path below a known root -> its image."""
+    folder_id = folder_of(db, os.path.dirname(path))
     image_id = put_image(db, bytes([content]) * 32, 4, 3)
     put_photo(db, folder_id, os.path.basename(path), FileRecord(size, mtime_ns), image_id)
     return image_id
 
 
 def folder_of(db: Database, path: str) -> int:
-    inside = find_scope(db, path)
-    assert inside is not None
-    return put_folder(db, inside, path)
+    scope = find_scope(db, path)
+    assert scope is not None
+    return put_folder(db, scope, path)
 
 
 def bird(db: Database) -> Label:
@@ -84,7 +82,7 @@ def counted(db: Database, table: str) -> int:
 # ---- roots
 
 
-def test_a_root_that_moves_takes_in_what_lies_below_its_new_place_and_not_what_begins_like_it(db):
+def test_move_root_absorbs_roots_below_new_path(db):
     old = add_root(db, "/p/old")
     for path in ("/p/new2", "/p/new/inner"):
         add_root(db, path)
@@ -92,7 +90,7 @@ def test_a_root_that_moves_takes_in_what_lies_below_its_new_place_and_not_what_b
     assert sorted(roots(db)) == ["/p/new", "/p/new2"]
 
 
-def test_forgetting_a_folder_leaves_one_that_begins_like_it_alone(db):
+def test_forget_photos_keeps_folder_with_same_prefix(db):
     for i, root in enumerate(("/p/a", "/p/ab")):
         scope = add_root(db, root)
         put(db, f"{root}/x.jpg", i)
@@ -102,7 +100,7 @@ def test_forgetting_a_folder_leaves_one_that_begins_like_it_alone(db):
     assert [c.path for c in list_photo_files(db)] == ["/p/ab/x.jpg"]
 
 
-def test_roots_below_a_folder_that_is_asked_about_are_meant_and_not_those_that_begin_like_it(db):
+def test_list_photo_files_matches_roots_below_folder(db):
     for i, root in enumerate(("/ph/x", "/photos")):
         add_root(db, root)
         put(db, f"{root}/a.jpg", i)
@@ -112,7 +110,7 @@ def test_roots_below_a_folder_that_is_asked_about_are_meant_and_not_those_that_b
 @pytest.mark.parametrize(
     ("inside", "away"), [((), True), ((".DS_Store",), True), (("lost+found",), True), (("a.jpg",), False)]
 )
-def test_a_mount_point_that_holds_nothing_of_its_own_counts_as_away(tmp_path: Path, inside, away):
+def test_is_away_ignores_system_entries(tmp_path: Path, inside, away):
     drive = tmp_path / "drive"
     drive.mkdir()
     for name in inside:
@@ -123,7 +121,7 @@ def test_a_mount_point_that_holds_nothing_of_its_own_counts_as_away(tmp_path: Pa
     assert is_away(str(tmp_path / "link"))
 
 
-def test_a_few_photos_of_a_root_are_taken_from_all_over_it(db):
+def test_list_some_photos_spreads_over_root(db):
     root = add_root(db, "/p")
     for i in range(10):
         put(db, f"/p/{i}.jpg", i, size=i)
@@ -135,16 +133,14 @@ def test_a_few_photos_of_a_root_are_taken_from_all_over_it(db):
 
 
 @pytest.mark.parametrize(("size", "mtime_ns", "kept"), [(1, 1, True), (1, 2, False), (2, 1, False)])
-def test_what_was_seen_in_a_photo_that_broke_is_kept_only_where_size_and_date_are_what_they_were(
-    db, size, mtime_ns, kept
-):
+def test_put_unreadable_keeps_image_only_if_file_is_unchanged(db, size, mtime_ns, kept):
     add_root(db, "/p")
     image_id = put(db, "/p/a.jpg", 1)
     put_unreadable(db, folder_of(db, "/p"), "a.jpg", FileRecord(size, mtime_ns), "torn", False)
     assert find_image_at(db, "/p/a.jpg") == (image_id if kept else None)
 
 
-def test_an_unreadable_photo_that_was_removed_counts_as_removed_alone(db):
+def test_counts_of_removed_unreadable_photo(db):
     root = add_root(db, "/p")
     put(db, "/p/a.jpg", 1)
     put_unreadable(db, folder_of(db, "/p"), "b.jpg", FileRecord(1, 1), "torn", False)
@@ -153,13 +149,13 @@ def test_an_unreadable_photo_that_was_removed_counts_as_removed_alone(db):
     for state, counts in (("removed", (1, 0, 1, 0)), ("excluded", (1, 0, 0, 1))):
         mark_absent(db, [broken], state)
         assert count_photos(db, root) == FolderCounts(*counts)
-        assert [read_counts(db)[k] for k in ("photos", "unreadable", "removed", "excluded")] == list(counts)
+        assert [getattr(read_counts(db), k) for k in ("photos", "unreadable", "removed", "excluded")] == list(counts)
         assert list_unreadable(db) == []
     put_unreadable(db, folder_of(db, "/p"), "b.jpg", FileRecord(1, 1), "torn", False)
     assert count_photos(db, root) == FolderCounts(2, 1, 0, 0)
 
 
-def test_a_photo_is_known_by_a_link_to_its_folder(db, tmp_path: Path):
+def test_find_image_at_resolves_link_to_folder(db, tmp_path: Path):
     folder = tmp_path / "photos"
     folder.mkdir()
     (tmp_path / "link").symlink_to(folder)
@@ -169,7 +165,7 @@ def test_a_photo_is_known_by_a_link_to_its_folder(db, tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, -(2**63)])
-def test_any_number_that_a_file_system_gives_can_be_stored(db, number):
+def test_put_photo_stores_any_64_bit_number(db, number):
     add_root(db, "/p")
     image_id = put_image(db, bytes(32), 4, 3)
     file = FileRecord(1, number, number, number, number)
@@ -182,12 +178,12 @@ def test_any_number_that_a_file_system_gives_can_be_stored(db, number):
 
 
 def fill(db: Database) -> None:
-    """Two photos, each scored plainly and with tiles, marked and drawn; and one that could not be read."""
+    """Two photos, each scored with and without tiles, marked and in a sample; and an unreadable one."""
     add_root(db, "/p")
-    readings = [put_model(db, CARD, "d", tiles) for tiles in (4, 0)]
+    scorers = [put_model(db, CARD, "d", tiles) for tiles in (4, 0)]
     images = [put(db, f"/p/{name}.jpg", i) for i, name in enumerate("ab")]
     for image in images:
-        for model_id, ids in readings:
+        for model_id, ids in scorers:
             put_prediction(db, image, model_id, ids, {"bird": 0.5, "dog": 0.25}, bytes(8))
     marks.put_marks(db, [("bird", image, True) for image in images])
     for drawn in (images, images[:1]):
@@ -195,23 +191,23 @@ def fill(db: Database) -> None:
     put_unreadable(db, folder_of(db, "/p"), "broken.jpg", FileRecord(1, 1), "torn", False)
 
 
-def test_with_a_photo_goes_all_that_was_known_of_its_content_whatever_else_is_in_the_library(db):
+def test_forget_photos_deletes_everything_of_its_image(db):
     fill(db)
     before = {table: counted(db, table) for table in OF_IMAGES}
     assert before == {
-        "images": 2, "scores": 4, "scores_aside": 4, "scored": 4, "vectors": 2, "truth": 2, "sample_photos": 3,
+        "images": 2, "scores": 4, "inactive_scores": 4, "scored": 4, "vectors": 2, "marks": 2, "sample_photos": 3,
     }  # fmt: skip
     assert forget_photos(db, ["/p/a.jpg"]) == 1
-    left = {"images": 1, "scores": 2, "scores_aside": 2, "scored": 2, "vectors": 1, "truth": 1, "sample_photos": 1}
+    left = {"images": 1, "scores": 2, "inactive_scores": 2, "scored": 2, "vectors": 1, "marks": 1, "sample_photos": 1}
     assert {table: counted(db, table) for table in OF_IMAGES} == left
-    assert (counted(db, "samples"), read_counts(db)["photos"], len(list_unreadable(db))) == (1, 2, 1)
+    assert (counted(db, "samples"), read_counts(db).photos, len(list_unreadable(db))) == (1, 2, 1)
     forget_photos(db, ["/p"])
     assert {table: counted(db, table) for table in (*OF_IMAGES, "samples", "folders", "roots")} == {
         **dict.fromkeys(OF_IMAGES, 0), "samples": 0, "folders": 0, "roots": 0,
     }  # fmt: skip
 
 
-def test_a_content_that_another_photo_shows_stays_known(db):
+def test_forget_photos_keeps_image_of_a_copy(db):
     fill(db)
     put(db, "/p/copy of a.jpg", 0)
     before = {table: counted(db, table) for table in OF_IMAGES}
@@ -219,9 +215,16 @@ def test_a_content_that_another_photo_shows_stays_known(db):
     assert {table: counted(db, table) for table in OF_IMAGES} == before
 
 
-def test_forgetting_while_another_program_reads_says_that_traces_stay_and_again_leaves_none(
-    db, monkeypatch: pytest.MonkeyPatch
-):
+def test_forget_all_empties_every_table(db):
+    fill(db)
+    assert forget_all(db) == 3
+    tables = {name for (name,) in db.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    assert tables - {"counts", "_sqlite_migrations", "sqlite_sequence"} == {*IMAGE_TABLES, *OTHER_TABLES}
+    assert sum(counted(db, table) for table in (*IMAGE_TABLES, *OTHER_TABLES)) == 1, "the library's new id"
+    assert read_counts(db) == Counts(0, 0, 0, 0, 0, 0)
+
+
+def test_forget_photos_reports_traces_while_another_reads(db, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(database, "WAIT_SECONDS", 0.1)
     with Database(db.path) as ours, closing(sqlite3.connect(db.path)) as reader:
         ours.write("PRAGMA secure_delete = OFF")  # which some systems' SQLite does by itself
@@ -239,14 +242,14 @@ def test_forgetting_while_another_program_reads_says_that_traces_stay_and_again_
 # ---- samples
 
 
-def test_a_sample_is_drawn_of_what_is_there_alone(db):
+def test_list_scored_images_skips_removed_photos(db):
     fill(db)
     (first,) = [i for i, name in list_photos(db, folder_of(db, "/p")) if name == "a.jpg"]
     mark_absent(db, [first], "removed")
     assert len(marks.list_scored_images(db, bird(db))) == 1
 
 
-def test_a_sample_shows_todays_score_and_a_photo_that_is_there(db):
+def test_find_sample_gives_current_score_and_path(db):
     fill(db)
     newer, ids = put_model(db, toy_card(labels=("bird", "dog"), pooling={}), "newer", 0)
     image = find_image_at(db, "/p/a.jpg")
@@ -260,7 +263,7 @@ def test_a_sample_shows_todays_score_and_a_photo_that_is_there(db):
     assert [(p.path, p.score) for p in kept.photos] == [("/p/copy of a.jpg", 0.75), ("/p/b.jpg", 0.5)]
 
 
-def test_the_sample_that_was_drawn_last_is_meant_where_none_is_named(db):
+def test_find_sample_defaults_to_the_last(db):
     fill(db)
     assert marks.list_samples(db, bird(db)) == [1, 2]
     kept = marks.find_sample(db, bird(db))
@@ -271,15 +274,15 @@ def test_the_sample_that_was_drawn_last_is_meant_where_none_is_named(db):
 # ---- the file
 
 
-def test_both_connections_write_safely_without_waiting_for_the_disk_at_each_step(db):
+def test_database_sets_pragmas_on_both_connections(db):
     assert db.one("PRAGMA synchronous") == db.read("PRAGMA synchronous")[0] == (1,)  # NORMAL
     assert db.one("PRAGMA foreign_keys") == db.read("PRAGMA foreign_keys")[0] == (1,)
     assert db.one("PRAGMA trusted_schema") == db.read("PRAGMA trusted_schema")[0] == (0,)
 
 
-def test_a_place_for_a_database_is_cleared_with_every_log_that_a_killed_run_left(tmp_path: Path):
+def test_clear_path_deletes_all_logs(tmp_path: Path):
     path = tmp_path / "library.db.part"
     for end in ("", "-journal", "-wal", "-shm", "-mine"):
         path.with_name(path.name + end).write_bytes(b"x")
-    assert database.free_path(path) == path
+    assert database.clear_path(path) == path
     assert [p.name for p in tmp_path.iterdir()] == ["library.db.part-mine"]
