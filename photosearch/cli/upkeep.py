@@ -47,7 +47,7 @@ def rebuild_command(
 ) -> None:
     """Rebuild a damaged library; marks are kept.
 
-    Thresholds and folders are kept, too; then `photosearch index` scores the photos again.
+    So are thresholds, folders, your labels and samples; then `photosearch index` scores the photos again.
     """
     from photosearch import check_rebuild, rebuild_library
 
@@ -57,6 +57,7 @@ def rebuild_command(
             "old file is kept as a backup", yes)  # fmt: skip
     kept = rebuild_library(path, force=force)
     counts = (format_count(kept.marks, "mark"), format_count(kept.thresholds, "threshold"),
-              format_count(kept.folders, "folder"))  # fmt: skip
+              format_count(kept.folders, "folder"), format_count(kept.labels, "label of yours", "labels of yours"),
+              format_count(kept.samples, "sample"))  # fmt: skip
     note(f"Kept {', '.join(counts)}. Backup of the old library: {kept.aside}")
     note("Next: photosearch index")
