@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from train import test_set_ledger
-from train.tool import Card, list_models, read_card
+from train.tool import DEFAULT_MODEL, Card, list_models, read_card
 
 PAGE = Path("docs/model.md")
 README = Path("README.md")
@@ -66,7 +66,7 @@ def write_readme(readme: Path = README, measured: Path = MEASURED) -> None:
     """Put the table of the shipped models between the README's marks."""
     before, _, rest = readme.read_text(encoding="utf-8").partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
-    rows = "\n".join(summarise(read_cards(), read_results(measured)))
+    rows = "\n".join(summarise(read_cards(), read_results(measured), read_words(measured)))
     readme.write_text(f"{before}{MARKS[0]}\n{rows}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
@@ -82,6 +82,12 @@ def read_results(measured: Path) -> list[dict[str, Any]]:
     return sorted(({**json.loads(p.read_text(encoding="utf-8")), "file": p.stem} for p in files), key=_sort_key)
 
 
+def read_words(measured: Path) -> dict[str, Any]:
+    """The report on descriptions: `python -m train description-report`."""
+    result: dict[str, Any] = json.loads((measured / "sight" / "words.json").read_text(encoding="utf-8"))
+    return result
+
+
 def read_recipe(name: str) -> RecipeText:
     """The text of the recipe that makes a model; empty if there is none."""
     for path in sorted(RECIPES.glob("*.py")):
@@ -92,17 +98,34 @@ def read_recipe(name: str) -> RecipeText:
     return RecipeText("", ())
 
 
-def summarise(cards: Mapping[str, Card], results: Sequence[Result]) -> Iterator[str]:
-    """The README's table: a row for each shipped model and test part, with the model's default tiles."""
-    shares = ("precision", "recall", "accuracy", "always_no_accuracy")
-    rows = [
-        [card.name, f"{r['on']}, test", f"{r['n']:,}", f"{r['tp'] + r['fn']:,}", *(_format(r[k]) for k in shares)]
-        for name, card in cards.items()
-        if name in list_models()
-        for r in list_rows(card, results)
-        if r["tiles"] == card.tiles
-    ]
-    yield from make_table(("model", "pictures", "n", "birds", "precision", "recall", "accuracy", "always no"), rows)
+def summarise(cards: Mapping[str, Card], results: Sequence[Result], words: Result) -> Iterator[str]:
+    """The README's table: a row for each shipped model, the default first. words: the report on descriptions.
+
+    Bird is measured on Caltech-101, else on the first test part that a model has; with its default tiles.
+    """
+    rows = []
+    for name, path in sorted(list_models().items(), key=lambda item: item[0] != DEFAULT_MODEL):
+        card = cards[name]
+        parts = [r for r in list_rows(card, results) if r["tiles"] == card.tiles]
+        bird = next((r for r in parts if r["on"] == "caltech-101"), parts[0])
+        recall = words["flickr8k, test"][name]["recall_at_10"] if words["model"] == name else None
+        rows.append([
+            name, "yes" if name == DEFAULT_MODEL else "", _format_size(path), f"{len(card.labels):,}",
+            _format_short(recall), f"{bird['on']} ({bird['n']:,})", _format_short(bird["precision"]),
+            _format_short(bird["recall"]),
+        ])  # fmt: skip
+    head = ("model", "default", "size", "labels", "recall@10", "bird measured on", "precision", "recall")
+    yield from make_table(head, rows)
+
+
+def _format_size(path: Path) -> str:
+    """Of a model, with the text encoder and its tokenizer if it has them."""
+    files = [path, *path.parent.glob(f"{path.stem}-text.*")]
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
+
+
+def _format_short(share: float | None) -> str:
+    return "" if share is None else f"{share:.3f}"
 
 
 def list_rows(card: Card, results: Sequence[Result]) -> list[Result]:

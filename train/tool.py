@@ -19,6 +19,7 @@ from photosearch.search.similar import DESCRIPTIONS
 
 __all__ = [
     "CARD_KEY",
+    "DEFAULT_MODEL",
     "DESCRIPTIONS",
     "SHIPPED",
     "Card",
@@ -40,6 +41,7 @@ __all__ = [
     "walk",
 ]  # fmt: skip
 
+DEFAULT_MODEL = catalog.DEFAULT_MODEL
 SHIPPED = catalog.SHIPPED  # the folder of the models in the wheel
 
 

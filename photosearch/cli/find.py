@@ -147,9 +147,11 @@ class Search:
     output: Output
 
     def run(self, library: "Library") -> "Answer":
+        from photosearch import PREVIEW_PHOTOS, TABLE_PHOTOS, choose_limits
+
         default = TABLE_PHOTOS if self.output.is_table else PREVIEW_PHOTOS if self.output.preview else None
-        limit, similar = choose_limits(self.limit, default)
-        return library.find(self.query, limit=limit, max_similar=similar, sort=self.order, **self.filters)
+        limit, max_similar = choose_limits(self.limit, default)
+        return library.find(self.query, limit=limit, max_similar=max_similar, sort=self.order, **self.filters)
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
         if not answer.similar:
@@ -162,6 +164,8 @@ class Search:
             more = "; --limit 0 shows all" if answer.more and self.limit is None else ""
             note(f"{format_count(len(answer.photos), 'closest match', 'closest matches')}{more}")
         else:
+            from photosearch import MAX_COUNTED
+
             total = len(answer.photos)
             if answer.more and self.limit is None:
                 total = library.count(self.query, up_to=MAX_COUNTED + 1, **self.filters)
@@ -170,16 +174,20 @@ class Search:
 
     def _print_unsure(self, library: "Library") -> None:
         """The closest photos where none is clearly similar."""
+        from photosearch import choose_limits
+
         filters = self.filters.copy()
         filters["min_similarity"] = -1
-        _, limit = choose_limits(UNSURE_PHOTOS if self.limit is None else self.limit, None)
-        answer = library.find(self.query, max_similar=limit, sort=self.order, **filters)
+        max_similar = UNSURE_PHOTOS if self.limit is None else choose_limits(self.limit, None)[1]
+        answer = library.find(self.query, max_similar=max_similar, sort=self.order, **filters)
         note("Not sure about these:" if answer.photos else describe_none(answer))
         print_photos(library, answer)
 
 
 def describe_found(shown: int, total: int, models: str, first: str = "best") -> str:
     """total: all photos that match, up to MAX_COUNTED + 1."""
+    from photosearch import MAX_COUNTED
+
     if total <= shown:
         return f"{format_count(shown, 'photo')}{models}"
     whole = f"{total:,}" if total <= MAX_COUNTED else f"more than {MAX_COUNTED:,}"

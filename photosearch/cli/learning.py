@@ -26,10 +26,10 @@ def learn_command(
     """
     with open_library(ctx, db) as library:
         result = library.labels.learn(label, model=model)
-    told = result.to_json()
+    told = result.report.to_json()
     typer.echo(json.dumps(told, indent=1) if as_json else escape("\n".join(_describe_learned(told))))
     name = shlex.quote(result.label.name)
-    if result.kept == "learned":
+    if result.report.kept == "learned":
         note(f"find {name} uses the learned label now. To undo: photosearch undo learning {name}")
     if not result.report.of_the_library:
         note(f"To measure it on the whole library: photosearch sample {name} -n 60")

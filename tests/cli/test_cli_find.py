@@ -11,7 +11,8 @@ import pytest
 from cli_env import CliEnv, fail, names, notes, photosearch
 from toy import photo
 
-from photosearch.cli import find as find_module
+import photosearch as package
+from photosearch.cli.find import describe_found
 
 KEYS = ["path", "label", "score", "taken", "taken_from", "model"]
 
@@ -117,7 +118,7 @@ def test_find_reads_date_in_name(cli_env: CliEnv) -> None:
 
 def test_find_counts_photos_left_out_of_table(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     cli_env.index()
-    monkeypatch.setattr(find_module, "TABLE_PHOTOS", 1)
+    monkeypatch.setattr(package, "TABLE_PHOTOS", 1, raising=False)
     result = cli_env.run("find", "red")
     assert (result.stdout.count("\n"), result.stderr) == (1, "The best 1 of 2 photos; --limit 0 shows all\n")
     assert cli_env.run("find", "red", "--sort", "date").stderr.startswith("The newest 1 of 2")
@@ -125,12 +126,12 @@ def test_find_counts_photos_left_out_of_table(cli_env: CliEnv, monkeypatch: pyte
     assert (result.stdout.count("\n"), result.stderr) == (2, "2 photos\n")
     assert cli_env.run("find", "red", "-n", "1").stderr == "1 photo\n"
     assert len(names(cli_env.run("find", "red", "--json"))) == 2, "a program gets all"
-    monkeypatch.setattr(find_module, "MAX_COUNTED", 1)
+    monkeypatch.setattr(package, "MAX_COUNTED", 1, raising=False)
     assert "1 of more than 1" in cli_env.run("find", "red").stderr
 
 
 def test_describe_found_groups_thousands() -> None:
-    assert "best 100 of 4,512 photos" in find_module.describe_found(100, 4512, "")
+    assert "best 100 of 4,512 photos" in describe_found(100, 4512, "")
 
 
 def test_find_nothing_is_no_error(cli_env: CliEnv) -> None:
