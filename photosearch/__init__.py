@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import Thumbnails
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
+    from photosearch.search.labels import LabelDetails
     from photosearch.search.limits import (
         FIRST_PAGE,
         MAX_COUNTED,
@@ -76,7 +77,8 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
     "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event",
-    "ExportResult", "FolderReport", "ImageDetails", "Label", "LabelReport", "Library", "Match", "ReportFigures",
+    "ExportResult", "FolderReport", "ImageDetails", "Label", "LabelDetails", "LabelReport", "Library", "Match",
+    "ReportFigures",
     "ReviewKind", "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
@@ -91,7 +93,8 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
     "FolderReport": "index.folder_settings", "ImageDetails": "library.images", "Label": "library.records",
-    "LabelReport": "judging.report", "Library": "api.library", "Match": "library.matching",
+    "LabelDetails": "search.labels", "LabelReport": "judging.report", "Library": "api.library",
+    "Match": "library.matching",
     "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
     "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",
     "UndoneMark": "judging.marking", "Unreadable": "photos.decode", "choose_limits": "search.limits",

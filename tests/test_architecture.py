@@ -57,7 +57,10 @@ ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "
          "__main__.py"]  # fmt: skip
 
 # A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
-THROUGH_THE_FACADE = {"web": {"photosearch.atomic", "photosearch.errors", "photosearch.web"}}
+THROUGH_THE_FACADE = {
+    "web": {"photosearch.atomic", "photosearch.errors", "photosearch.web"},
+    "cli": {"photosearch.errors", "photosearch.cli", "photosearch.web"},
+}
 
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
 SCRIPTS = {script.replace(":", ".") for script in PROJECT["scripts"].values()}  # photosearch.cli.app.main
@@ -66,10 +69,6 @@ UNUSED = {  # what the product itself refers to nowhere, each with its reason
     "photosearch.query.matches",
     "photosearch.query.score",
 }
-
-# A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
-THROUGH_THE_FACADE = {"cli": {"photosearch.errors", "photosearch.cli", "photosearch.web"}}
-# When the page is converted: {**..., "web": {"photosearch.errors", "photosearch.web"}}
 
 
 def room_of(path: Path) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import typer
 
-from photosearch import MAX_COUNTED, PREVIEW_PHOTOS, TABLE_PHOTOS, choose_limits
 from photosearch.cli.found import Output, print_photos
 from photosearch.cli.output import format_count, note
 from photosearch.cli.root import (

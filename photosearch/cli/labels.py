@@ -44,7 +44,7 @@ def labels_show(
 ) -> None:
     """Describe a label: threshold, relatives, synonyms, accuracy."""
     with open_library(ctx, db) as library:
-        label = library.labels.describe(name, model).to_json()
+        label = library.labels.describe(name, model)
     if as_json:
         typer.echo(json.dumps(label.to_json(), indent=1))
         return
