@@ -53,7 +53,7 @@ def measure_networks(
         model = Model(path, provider="cpu")
         images = draw_images(max(batches), model.card.input_size)[:, None]
         for batch in batches:
-            rate = measure_rate(partial(model.look, images[:batch]), batch, seconds)
+            rate = measure_rate(partial(model.predict, images[:batch]), batch, seconds)
             rows.append({"model": name, "batch": batch, **rate})
     return {"rows": rows}
 

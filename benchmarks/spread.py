@@ -123,7 +123,7 @@ def simulate(to: Path, *, rows: int, model: str = DEFAULT_MODEL, seed: int = 1) 
         for _ in execute(db, plan, engine):
             pass
         used = core_seconds() - start
-        photos, peak_mb = read_counts(db)["photos"], memory.read() / 1e6
+        photos, peak_mb = read_counts(db).photos, memory.read() / 1e6
     return {
         "rows": rows,
         "photos": photos,

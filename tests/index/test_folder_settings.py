@@ -120,7 +120,7 @@ def test_set_folder_replaces_each_setting(library: Library) -> None:
     assert "excluded: a;" in put(library, "2019", OPEN, reset=True)
     (report,) = describe_folders(library.db)
     assert report.to_json() == {
-        "path": str(library.folder), "photos": 1, "unreadable": 0, "removed": 0, "excluded": 0, "there": True,
+        "path": str(library.folder), "photos": 1, "unreadable": 0, "removed": 0, "excluded": 0, "present": True,
         "settings": {"exclude": ("a",), "tiles": 4},
     }  # fmt: skip
 

@@ -76,7 +76,7 @@ def load(n: int) -> ModuleType:
 
 
 def hash_code(n: int) -> str:
-    """Of the code of lesson n and the lessons it builds on, without module docstrings and imports from photosearch."""
+    """Of the code of lesson n and the lessons it builds on, without docstrings and imports from photosearch."""
     return hashlib.sha256("\0".join(_code(FILES[i]) for i in sorted(_builds_on(n))).encode()).hexdigest()[:16]
 
 
@@ -117,8 +117,11 @@ def describe_machine() -> str:
 
 def _code(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
-    first = ast.parse(text).body[0]
-    lines = text.splitlines()[first.end_lineno if isinstance(first, ast.Expr) else 0 :]
+    docstrings: set[int] = set()  # their line numbers
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            docstrings.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    lines = (line for number, line in enumerate(text.splitlines(), 1) if number not in docstrings)
     return "\n".join(line for line in lines if not line.startswith("from photosearch."))
 
 

