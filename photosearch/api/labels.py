@@ -24,7 +24,7 @@ class Labels:
         return list_labels(self._session.db, model)
 
     def get(self, name: str, model: str | None = None) -> "Label":
-        """The label that a word means. Raises QueryError, which lists the nearest labels; InputError."""
+        """Find a label by name or synonym. Raises QueryError, which lists the nearest labels; InputError."""
         from photosearch.search.labels import find_label
 
         return find_label(self._session.db, name, model)

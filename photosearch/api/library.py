@@ -41,14 +41,19 @@ def default_path() -> Path:
 
 
 class Library:
-    """An index of photos: a context manager, for one thread. Its methods raise no other error than PhotosearchError.
+    """An index of photos: a context manager, for one thread. All errors it raises are PhotosearchErrors.
 
-    Parts: folders (what is indexed, and how), labels, marks (what the user knows), samples (photos drawn to judge),
-    models, albums.
+    Its parts, each with methods of its own:
+    folders: what is indexed, and how (photosearch.api.folders.Folders).
+    labels: what `find` can look for (photosearch.api.labels.Labels).
+    marks: what the user knows of photos (photosearch.api.marks.Marks).
+    samples: photos drawn to judge a label by (photosearch.api.samples.Samples).
+    models: those that indexed this library (photosearch.api.models.Models).
+    albums: folders of copies or links (photosearch.api.albums.Albums).
     """
 
     def __init__(self, path: str | Path | None = None, *, create: bool = True):
-        """Open a library. path: its file, None for the user's own. create: make a missing one. Raises StoreError."""
+        """Open a library. path: its file, None for the user's own. create: create the file if it is missing. Raises StoreError."""
         self.path = Path(path) if path is not None else default_path()
         self._session = Session(self.path, create=create)
         self.folders = Folders(self._session)
@@ -94,7 +99,7 @@ class Library:
         force: bool = False,
         retry: bool = False,
         prune: bool = False,
-        stop: Callable[[], bool] = lambda: False,
+        stop: Callable[[], bool] | None = None,
         engine: "Engine | None" = None,
     ) -> "Iterator[Event]":
         """Index the photos in folders (default: all known folders). Yields each event once it is committed.
@@ -122,7 +127,7 @@ class Library:
                 raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
             yield from index(
                 session.db, named, lambda name: session.load(name, provider), settings=settings, options=options,
-                stop=stop, engine=engine,
+                stop=stop or _never, engine=engine,
             )  # fmt: skip
             session.rescore()
 
@@ -154,7 +159,7 @@ class Library:
         models: Sequence[str] = (),
         tiles: int | None = None,
         provider: str = "auto",
-        stop: Callable[[], bool] = lambda: False,
+        stop: Callable[[], bool] | None = None,
     ) -> "Iterator[Event]":
         """Import shards (files, or folders of them) that an engine wrote. Yields each event once it is committed.
 
@@ -172,7 +177,7 @@ class Library:
             yield from merge(
                 session.db, find_files([os.fspath(shard) for shard in shards]),
                 lambda name: session.load(name, provider),
-                roots=here, settings=FolderSettings(tuple(models) or None, tiles), stop=stop,
+                roots=here, settings=FolderSettings(tuple(models) or None, tiles), stop=stop or _never,
             )  # fmt: skip
             session.rescore()
 
@@ -183,7 +188,7 @@ class Library:
         return sum(file.read_header().rows for file in find_files([os.fspath(shard) for shard in shards]))
 
     def forget(self, paths: Sequence[str | Path] | None) -> int:
-        """Delete what is known of photos and folders, None: of all -> photos forgotten. The files are untouched."""
+        """Delete what the library knows of photos or folders, None: everything -> photos forgotten. Files stay."""
         import glob
         import shutil
 
@@ -225,9 +230,9 @@ class Library:
 
         words: labels filter (bird and not dog), a description ranks (a cat asleep); together they do both. limit: show
         at most N photos; None: all that have a label, or the 20 most similar. max_similar: the limit where similarity
-        ranks. query_mode: read the words as a label or as text, whatever they could be. like, unlike: photos that the
+        ranks. query_mode: read the words only as labels, or as one description. like, unlike: photos that the
         results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the labels' thresholds, 0..1.
-        min_similarity: -1..1, instead of the cut-off. under: a folder. since, until: a local date as 2024, 2024-05 or
+        min_similarity: -1..1, instead of the cut-off. under: a folder. since, until: a local date such as 2024, 2024-05 or
         2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or newest
         first. model: instead of the default.
         """
@@ -323,7 +328,7 @@ class Library:
     def read_thumbnails(self, photos: "Sequence[Match | LabeledScore]") -> Iterator[bytes | str]:
         """A JPEG for each photo in order, 320 pixels at most; a str, the reason, where it can't be opened.
 
-        Some are made ahead of the one that is asked for. They are kept in `thumbnails_folder`.
+        Decoded ahead in threads, and cached in `thumbnails_folder`.
         """
         from concurrent.futures import ThreadPoolExecutor
 
@@ -366,7 +371,7 @@ class Library:
         )  # fmt: skip
 
     def report_labels(self, *, model: str | None = None, under: str | Path | None = None) -> "LabelsReport":
-        """The same for every label that you marked, with averages and confusions. Raises InputError."""
+        """Report on every marked label, with averages and confusions. Raises InputError."""
         from photosearch.judging.report import report_labels
 
         return report_labels(self._session.db, model=model, under=None if under is None else os.fspath(under))
@@ -399,10 +404,14 @@ class Library:
         return read_last_run(self._session.db)
 
     def unreadable(self) -> list[tuple[str, str, str]]:
-        """The photos that could not be read, why and since when."""
+        """(path, reason, since) of each photo that could not be read."""
         from photosearch.library.photos import list_unreadable
 
         return list_unreadable(self._session.db)
+
+
+def _never() -> bool:
+    return False
 
 
 def _batches(photos: "Sequence[Match | LabeledScore]", n: int) -> "Iterator[Sequence[Match | LabeledScore]]":

@@ -77,7 +77,7 @@ def find_model_offer(name: str) -> "Offer":
 
 
 def pull_model(name: str) -> "AddedModel":
-    """Download a model from its hub and add it: the only function that opens a connection. Raises ModelError."""
+    """Download a model from its hub and add it. Raises ModelError."""
     from photosearch.models import hub
 
     return hub.pull_model(name)
