@@ -53,7 +53,10 @@ class Library:
     """
 
     def __init__(self, path: str | Path | None = None, *, create: bool = True):
-        """Open a library. path: its file, None for the user's own. create: create the file if it is missing. Raises StoreError."""
+        """Open a library. path: its file, None for the user's own. Raises StoreError.
+
+        create: create the file if it is missing.
+        """
         self.path = Path(path) if path is not None else default_path()
         self._session = Session(self.path, create=create)
         self.folders = Folders(self._session)
@@ -232,9 +235,9 @@ class Library:
         at most N photos; None: all that have a label, or the 20 most similar. max_similar: the limit where similarity
         ranks. query_mode: read the words only as labels, or as one description. like, unlike: photos that the
         results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the labels' thresholds, 0..1.
-        min_similarity: -1..1, instead of the cut-off. under: a folder. since, until: a local date such as 2024, 2024-05 or
-        2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or newest
-        first. model: instead of the default.
+        min_similarity: -1..1, instead of the cut-off. under: a folder. since, until: a local date such as 2024,
+        2024-05 or 2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or
+        newest first. model: instead of the default.
         """
         from photosearch.search.find import find
 
