@@ -318,6 +318,7 @@ ALTER TABLE photos RENAME COLUMN gone_at TO absent_since;
 ALTER TABLE photos RENAME COLUMN named TO name_date;
 ALTER TABLE photos RENAME COLUMN passing TO transient;
 ALTER TABLE labels RENAME COLUMN text TO description;
+UPDATE images SET fingerprint = NULL;  -- taken in another way until then; `index --force` takes new ones
 ALTER TABLE models RENAME COLUMN floor TO min_score;
 UPDATE properties SET name = 'default_model' WHERE name = 'model';
 UPDATE counts SET name = 'marks' WHERE name = 'truth';

@@ -1,4 +1,4 @@
-"""The photos of a library that are there more than once."""
+"""The duplicate photos of a library."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def find_duplicates_in_library(db: Database, *, near: bool = True, under: str | 
 
 
 def _read_vectors(db: Database, photos: list[Photo]) -> Vectors | None:
-    """Those of the model that answers, [N, D], a row of NaN where there is none; None where it gives none."""
+    """The default model's vectors, [N, D], NaN where a photo has none; None where the model has no vectors."""
     model = read_default_model(db)
     space = None if model is None else find_space(db, model)
     if space is None:

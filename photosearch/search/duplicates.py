@@ -1,18 +1,18 @@
-"""Photos that are there more than once: the same file twice, or the same picture in another size, encoding or crop.
+"""Duplicate photos: the same file twice, or the same picture in another size, encoding or crop.
 
-Two photos are near where
-- they have the same content, byte for byte; or
-- their fingerprints (photos/fingerprint.py) differ in few bits, and the vectors of a model do not speak against it; or
-- they differ in more bits, and the vectors point nearly the same way: the more bits, the nearer. A model alone would
-  call two photos of a dog the same; a fingerprint alone loses a crop, or one shot of a burst.
-Pairs are not compared all with all. 64 bits are cut into four words of 16: two that differ in at most 11 bits have a
+Two photos are near if
+- their contents are equal, byte for byte; or
+- their fingerprints (photos/fingerprint.py) differ in few bits, and their vectors are not dissimilar; or
+- their fingerprints differ in more bits, and their vectors are very similar: the more bits, the more similar. A model
+  alone would call two photos of a dog the same; a fingerprint alone misses a crop, or one shot of a burst.
+Not all pairs are compared. 64 bits are cut into four words of 16: two that differ in at most 11 bits have a
 word in which they differ in at most two, so that looking up each word and its 136 neighbours finds them all. Norouzi,
 Punjani and Fleet, "Fast exact search in Hamming space with multi-index hashing" (2014). For vectors, the 64 bits are
 the sides of random planes on which they lie (Charikar, "Similarity estimation techniques from rounding algorithms",
 2002), which finds nearly all of them.
 
-A group is one photo, the one to keep, and those that are near that one: never near only to each other's neighbours, so
-that a chain of small changes does not end in a stranger. Nothing is deleted here.
+A group is the photo to keep and the photos near to it. Photos that are near only to each other's neighbours are in
+different groups, so that a chain of small changes does not end at another picture. Nothing is deleted here.
 """
 
 from collections import defaultdict
@@ -24,19 +24,19 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-PLAIN = 0  # the fingerprint of a picture that holds nothing to tell it by; as photos/fingerprint.py has it
-# (Fingerprints differ in at most so many bits, the vectors' cosine is at least this), and the bits where one of the two
-# photos has no vector. `python -m benchmarks duplicates` chooses NEAR on other photographs than it reports on.
-# Steps but the last have at most 11 bits, so that they are found by their fingerprints. ALONE is less than NEAR's first
-# bits, since nothing speaks against it there: drawings of one sign, as of yin and yang, differ in 5.
+PLAIN = 0  # the fingerprint of an image without shapes; the same as in photos/fingerprint.py
+# Steps of (maximum of differing bits, minimum cosine of the vectors); and the maximum of bits where one of the photos
+# has no vector. `python -m benchmarks duplicates` chooses NEAR on other photographs than it reports on. All steps but
+# the last have at most 11 bits, so that fingerprints find their pairs. ALONE is below NEAR's first step, since no
+# vector confirms it: two drawings of the yin and yang sign differ in 5 bits.
 NEAR = ((5, 0.5), (11, 0.88), (18, 0.93))
 ALONE = 4
-# Sketches of vectors at a cosine of 0.93 hardly ever differ in more: 64 * acos(0.93) / pi is 7.7, and twice that where
-# what all vectors have in common is taken away, as `_sketch` does.
+# Sketches of vectors at a cosine of 0.93 hardly ever differ in more bits: 64 * acos(0.93) / pi is 7.7, and twice that
+# after the mean vector is subtracted, as in `_sketch`.
 SKETCH_BITS = 22
 WORDS, WORD_BITS, FLIPS = 4, 16, 2
-FEW = 2000  # vectors up to which all are compared with all
-MOST_PAIRS = 1 << 21  # looked at in one go: 80 MB
+MAX_EXHAUSTIVE = 2000  # vectors; of up to so few, all pairs are compared
+MAX_PAIRS = 1 << 21  # compared at once: 80 MB
 
 Codes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
@@ -46,8 +46,7 @@ How = Literal["kept", "same content", "near"]
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file. width, height: upright, in pixels. content: the hash of its bytes. fingerprint: of its picture, or None
-    where it was never taken."""
+    """A file. width, height: upright, in pixels. content: the hash of its bytes. fingerprint: None: unknown."""
 
     image_id: int
     path: str
@@ -60,7 +59,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A photo of a group, and what it is to the one to keep. bits: in which their fingerprints differ; cosine: of their
+    """A photo of a group. how: related to the photo to keep. bits: in which their fingerprints differ; cosine: of their
     vectors; None where one of the two has none."""
 
     photo: Photo
@@ -71,13 +70,13 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """members: the one to keep first, then its copies, then the near ones, nearest first."""
+    """members: the photo to keep, then its copies, then the near ones, nearest first."""
 
     members: tuple[Member, ...]
 
     @property
     def spare_bytes(self) -> int:
-        """What the photos but the first take up."""
+        """Size of all photos but the first."""
         return sum(member.photo.size_bytes for member in self.members[1:])
 
 
@@ -116,7 +115,7 @@ def find_duplicates(
 
 
 def find_pairs(codes: Codes, bits: int) -> Places:
-    """The pairs (i, j), i < j, [n, 2], of 64-bit codes that differ in at most so many bits, each once, in order.
+    """The pairs (i, j), i < j, [n, 2], of 64-bit codes that differ in at most `bits` bits, each once, in order.
 
     All of them up to 11 bits; of more, those with one of four words in which they differ in at most two.
     """
@@ -128,16 +127,16 @@ def find_pairs(codes: Codes, bits: int) -> Places:
 
 
 def is_near(bits: int, cosine: float | None) -> bool:
-    """Whether two photos, neither of them plain, are the same picture by one of NEAR's steps."""
+    """Whether two photos, neither of them plain, are near by one of NEAR's steps."""
     if cosine is None:
         return bits <= ALONE
-    return any(bits <= most and cosine >= least for most, least in NEAR)
+    return any(bits <= max_bits and cosine >= min_cosine for max_bits, min_cosine in NEAR)
 
 
 class _Neighbours:
-    """What is near what, among contents that are numbered from the best down.
+    """The near neighbours of contents, which are numbered from the best down.
 
-    Contents of one fingerprint are held together, so that a thousand of them are not half a million pairs.
+    Contents with equal fingerprints are stored together, so that a thousand of them are not half a million pairs.
     """
 
     def __init__(self, codes: Codes, units: Vectors | None):
@@ -156,7 +155,7 @@ class _Neighbours:
                 self._by_vector[j].append(i)
 
     def find(self, kept: int, taken: npt.NDArray[np.bool_]) -> list[tuple[int, int, float | None]]:
-        """(content, bits, cosine) of those near one that are not taken yet, nearest first."""
+        """(content, bits, cosine) of the neighbours that are not in a group yet, nearest first."""
         near, own = set(self._by_vector.get(kept, ())), int(self._of[kept])
         if self._codes[kept] != PLAIN:
             for code in (own, *self._alike.get(own, ())):
@@ -184,12 +183,12 @@ def _quality(photo: Photo) -> tuple[int, int, str]:
 def _find_pairs_by_vector(codes: Codes, units: Vectors) -> Places:
     """Pairs that are near, looked up by their vectors, for the last step.
 
-    Nearly all of them: random planes may lose a pair. Of FEW vectors, surely all.
+    Random planes may miss a pair; of MAX_EXHAUSTIVE vectors or fewer, none is missed.
     """
     there = np.flatnonzero((codes != PLAIN) & ~np.isnan(units[:, 0]))
     found = [np.empty((0, 2), np.intp)]
     if len(there) > 1:
-        sketches = _sketch(units[there]) if len(there) > FEW else np.zeros(len(there), np.uint64)
+        sketches = _sketch(units[there]) if len(there) > MAX_EXHAUSTIVE else np.zeros(len(there), np.uint64)
         for left, right in _candidates(sketches, FLIPS):
             close = np.bitwise_count(sketches[left] ^ sketches[right]) <= SKETCH_BITS
             a, b = there[left[close]], there[right[close]]
@@ -197,7 +196,7 @@ def _find_pairs_by_vector(codes: Codes, units: Vectors) -> Places:
             close = bits <= NEAR[-1][0]
             a, b, bits = a[close], b[close], bits[close]
             cosines = np.vecdot(units[a].astype(np.float32), units[b].astype(np.float32))
-            close = np.any([(bits <= most) & (cosines >= least) for most, least in NEAR], axis=0)
+            close = np.any([(bits <= max_bits) & (cosines >= min_cosine) for max_bits, min_cosine in NEAR], axis=0)
             found.append(np.sort(np.stack([a, b], axis=1)[close], axis=1))
     return np.unique(np.concatenate(found), axis=0)
 
@@ -211,9 +210,9 @@ def _sketch(units: Vectors) -> Codes:
 
 
 def _candidates(codes: Codes, flips: int) -> Iterator[tuple[Places, Places]]:
-    """Pairs of places in which a word of the two codes differs in at most so many bits, some pairs more than once.
+    """Pairs of indexes of codes of which one word differs in at most `flips` bits; some pairs more than once.
 
-    Where so many words are alike that this would be more work than all pairs with all, it is all with all.
+    All pairs, where that is less work because many words are equal.
     """
     words = codes.view(np.uint16).reshape(len(codes), WORDS) if len(codes) else np.empty((0, WORDS), np.uint16)
     masks = [sum(1 << bit for bit in some) for n in range(flips + 1) for some in combinations(range(WORD_BITS), n)]
@@ -237,12 +236,12 @@ def _candidates(codes: Codes, flips: int) -> Iterator[tuple[Places, Places]]:
 
 
 def _expand(left: Places, order: Places, starts: Places, lengths: Places) -> Iterator[tuple[Places, Places]]:
-    """Each of left with order[start : start + length], about MOST_PAIRS at a time."""
+    """Each of left with order[start : start + length], about MAX_PAIRS at a time."""
     ends = np.cumsum(lengths)
     begun = 0
     while begun < len(left):
         before = int(ends[begun] - lengths[begun])
-        upto = max(begun + 1, int(np.searchsorted(ends, before + MOST_PAIRS, "right")))
+        upto = max(begun + 1, int(np.searchsorted(ends, before + MAX_PAIRS, "right")))
         some = slice(begun, upto)
         shift = starts[some] - (ends[some] - lengths[some]) + before
         pairs = np.arange(int(ends[upto - 1]) - before)

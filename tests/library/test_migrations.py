@@ -145,6 +145,15 @@ def test_database_keeps_content_of_schema_3(version: int, tmp_path: Path) -> Non
         assert {label.name: label for label in read_labels(db)}["bird"].threshold == 0.6
 
 
+def test_migrate_drops_fingerprints_that_were_taken_in_another_way(tmp_path: Path) -> None:
+    path = keep(3, tmp_path)
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("UPDATE images SET fingerprint = 7")
+        conn.commit()
+    with Database(path) as db:
+        assert db.rows("SELECT DISTINCT fingerprint FROM images") == [(None,)]
+
+
 RENAMED_TABLES = {
     "knows": "model_labels", "heads": "classifiers", "taught": "training_marks", "steps": "undo_log",
     "step_marks": "undo_marks", "scores_aside": "inactive_scores", "truth": "marks", "library": "properties",
@@ -157,7 +166,7 @@ RENAMED_COLUMNS = {
     "classifiers": {"saved": "previous_threshold", "told": "metrics", "at": "learned_at"},
     "undo_log": {"at": "logged_at", "threshold": "previous_threshold"}, "undo_marks": {"step_id": "undo_id"},
 }  # fmt: skip
-DROPPED_COLUMNS = {("scores", "model_id"), ("runs", "model_id")}  # by schema 2
+DROPPED_COLUMNS = {("scores", "model_id"), ("runs", "model_id"), ("images", "fingerprint")}  # by schema 2; by schema 4
 
 
 def read_tables(path: Path) -> dict[str, list[dict[str, object]]]:

@@ -33,7 +33,7 @@ def paths(groups) -> list[list[tuple[int, str]]]:
 def test_no_pair_within_eleven_bits_is_missed(centres, changed, bits, pairs_at_once):
     codes = [centres[c % len(centres)] ^ sum(1 << bit for bit in flips) for c, flips in changed]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "MOST_PAIRS", pairs_at_once)
+        patch.setattr(duplicates, "MAX_PAIRS", pairs_at_once)
         found = find_pairs(np.array(codes, np.uint64), bits)
     expected = [(i, j) for i, j in combinations(range(len(codes)), 2) if (codes[i] ^ codes[j]).bit_count() <= bits]
     assert [tuple(pair) for pair in found.tolist()] == expected
