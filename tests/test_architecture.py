@@ -94,17 +94,17 @@ def packages(path: Path, *, at_top: bool = False) -> set[str]:
 
 
 @pytest.mark.parametrize("package", ONLY)
-def test_a_package_is_known_only_where_it_belongs(package):
+def test_package_is_imported_only_where_allowed(package):
     found = {room for room, path in ROOMS.items() if package in packages(path)}
     assert not {str(room) for room in found if not {str(room), room_of(room)} & ONLY[package]}
 
 
-def test_what_is_slow_to_import_waits_until_it_is_needed():
+def test_slow_packages_are_imported_lazily():
     for room, path in ROOMS.items():
         assert not packages(path, at_top=True) & {"onnxruntime", "pillow_heif", "matplotlib", "tokenizers"}, room
 
 
-def test_the_rooms_import_each_other_in_one_direction():
+def test_imports_point_in_one_direction():
     wrong = []
     for path, file in ROOMS.items():
         for name in imports(file):
@@ -129,13 +129,13 @@ def test_room_imports_only_the_facade(room):
     assert not wrong
 
 
-def test_every_room_has_its_place_in_the_order():
+def test_order_lists_every_room():
     assert {room_of(path) for path in ROOMS} == set(ORDER) - {"__main__.py"} | {
         room_of(path) for path in ROOMS if path.name == "__main__.py"
     }
 
 
-def test_files_never_import_each_other_in_a_circle():
+def test_imports_have_no_cycle():
     knows = {NAMES[room]: imports(path, at_top=True) & set(NAMES.values()) for room, path in ROOMS.items()}
     done = {"photosearch"}  # which imports none of its files by itself
     while ready := {name for name in knows if name not in done and knows[name] - {name} <= done}:
@@ -171,7 +171,7 @@ def test_files_never_import_each_other_in_a_circle():
         ("photosearch.library.database", {"onnxruntime", "PIL", "typer", "rich", "torch", "sqlite_utils", "numpy"}),
     ],
 )
-def test_an_import_brings_no_more_along_than_it_must(module, kept_out):
+def test_import_of_module_loads_nothing_heavy(module, kept_out):
     code = f"import json, sys, {module}; print(json.dumps(list(sys.modules)))"
     alone = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}  # it imports, too
     python = [sys.executable, "-P", "-c", code]
@@ -179,13 +179,13 @@ def test_an_import_brings_no_more_along_than_it_must(module, kept_out):
     assert not set(json.loads(run.stdout)) & kept_out
 
 
-def test_no_room_is_named_after_nothing():
+def test_no_file_has_a_meaningless_name():
     folders = [HERE / "photosearch", HERE / "train", HERE / "tests"]
     names = {path.stem for folder in folders for path in folder.rglob("*") if path.suffix in (".py", "")}
     assert not names & {"utils", "util", "helpers", "helper", "common", "misc", "base", "core", "shared"}
 
 
-def test_every_room_says_what_it_is():
+def test_every_file_has_a_docstring():
     for room, path in ROOMS.items():
         text = ast.get_docstring(ast.parse(path.read_text()))
         assert text, f"{room} has no docstring"
@@ -212,7 +212,7 @@ def is_command(definition: ast.stmt) -> bool:
     return any(ast.unparse(d).partition("(")[0].endswith((".command", ".callback")) for d in definition.decorator_list)
 
 
-def test_every_file_is_imported_by_the_product():
+def test_product_imports_every_file():
     """A benchmark, a lesson or a test that imports a file does not make it used."""
     used = {name for room, path in ROOMS.items() for name in imports(path) if name != NAMES[room]}
     entry_points = {script.rpartition(".")[0] for script in SCRIPTS}
@@ -220,7 +220,7 @@ def test_every_file_is_imported_by_the_product():
     assert not unused
 
 
-def test_every_public_function_and_class_is_used_by_the_product():
+def test_product_uses_every_public_function_and_class():
     """What photosearch exports counts as used: it is the Python interface."""
     places = ((name, photosearch._MODULES.get(name, "api.tools").partition(":")) for name in photosearch.__all__)
     exported = {f"photosearch.{module}.{attribute or name}" for name, (module, _, attribute) in places}

@@ -140,7 +140,7 @@ def test_link_is_replaced_and_not_followed(tmp_path):
     assert (tmp_path / "target").read_bytes() == b"mine"
 
 
-def test_what_is_no_regular_file_is_left_alone(tmp_path):
+def test_write_file_refuses_targets_that_are_no_regular_file(tmp_path):
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name, kind in (("folder", IsADirectoryError), ("pipe", OSError)):

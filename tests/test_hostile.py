@@ -138,7 +138,7 @@ def test_index_scores_or_records_every_file(run: Run) -> None:
     assert recorded == {e.path: e.reason for e in run.events if isinstance(e, ReadFailed)}
 
 
-def test_every_reason_is_one_short_line(run: Run) -> None:
+def test_hostile_files_give_one_line_reasons(run: Run) -> None:
     for event in run.events:
         if isinstance(event, ReadFailed):
             assert 0 < len(event.reason) <= 200

@@ -146,7 +146,7 @@ def kill_within(seconds: float, rng: random.Random, program: str, *arguments: ob
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("what", ["a first index", "an index after changes", "an index by a newer model"])
-def test_a_killed_run_is_completed_by_the_next_with_the_same_rows(what: str, tmp_path: Path) -> None:
+def test_index_after_kill_completes_with_equal_rows(what: str, tmp_path: Path) -> None:
     folder, start_db, plain_db, db = (tmp_path / name for name in ("photos", "start.db", "plain.db", "killed.db"))
     model = write_toy(tmp_path / "toy.onnx")
     make_photos(folder)
@@ -178,7 +178,7 @@ def test_a_killed_run_is_completed_by_the_next_with_the_same_rows(what: str, tmp
 
 
 @pytest.mark.timeout(3600)
-def test_a_killed_import_has_kept_all_rows_or_none(tmp_path: Path) -> None:
+def test_killed_import_keeps_all_rows_or_none(tmp_path: Path) -> None:
     folder, db = tmp_path / "photos", tmp_path / "s.db"
     make_photos(folder)
     finish(INDEX, folder, db, write_toy(tmp_path / "toy.onnx"))
@@ -212,7 +212,7 @@ def command(*arguments: object, db: Path, **how: object) -> subprocess.Completed
     return subprocess.run(program, capture_output=True, text=True, env=environment, **how)
 
 
-def test_a_full_disk_is_told_in_a_line_and_the_run_goes_on_when_there_is_room(tmp_path: Path) -> None:
+def test_index_reports_full_disk_and_resumes(tmp_path: Path) -> None:
     folder, db = tmp_path / "photos", tmp_path / "s.db"
     make_photos(folder)
     model = write_toy(tmp_path / "toy.onnx")
@@ -236,7 +236,7 @@ def test_a_full_disk_is_told_in_a_line_and_the_run_goes_on_when_there_is_room(tm
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a small disk")
-def test_a_disk_that_is_really_full_loses_nothing(tmp_path: Path) -> None:
+def test_real_full_disk_loses_nothing(tmp_path: Path) -> None:
     folder, disk = tmp_path / "photos", tmp_path / "disk"
     make_photos(folder)
     disk.mkdir()
@@ -290,7 +290,7 @@ def error(*arguments: object) -> str:
     return line
 
 
-def test_a_library_that_may_not_be_written_is_told_in_a_line(library: Path) -> None:
+def test_read_only_library_is_reported_in_one_line(library: Path) -> None:
     library.chmod(0o400)
     library.parent.chmod(0o500)
     try:
@@ -306,7 +306,7 @@ def test_a_library_that_may_not_be_written_is_told_in_a_line(library: Path) -> N
     assert line.endswith("check its permissions, or choose a place with --db")
 
 
-def test_a_library_that_may_not_be_written_can_be_read(library: Path, as_nobody: Path) -> None:
+def test_read_only_library_can_be_searched(library: Path, as_nobody: Path) -> None:
     kept = as_nobody / "backup"
     kept.mkdir()
     os.seteuid(os.getuid())
@@ -326,9 +326,7 @@ def test_a_library_that_may_not_be_written_can_be_read(library: Path, as_nobody:
     assert [p.name for p in kept.iterdir()] == ["photos.db"]
 
 
-def test_a_library_that_another_program_keeps_locked_is_told_in_a_line(
-    library: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_locked_library_is_reported_in_one_line(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "WAIT_SECONDS", 1.0)
     with closing(sqlite3.connect(library, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -358,7 +356,7 @@ def cut_short(db: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_header, damage_pages, cut_short])
-def test_a_damaged_library_is_told_in_a_line_and_started_anew(library: Path, damage: object) -> None:
+def test_damaged_library_is_reported_and_rebuilt(library: Path, damage: object) -> None:
     damage(library)
     line = error("index", library.parent.parent / "photos", "--model", library.parent.parent / "toy.onnx")
     print("\n" + line)
@@ -399,7 +397,7 @@ def test_marks_and_thresholds_outlive_the_damage(library: Path) -> None:
         assert (read_labels(db)[0].threshold, read_labels(db)[0].saved) == (0.25, True)
 
 
-def test_a_sound_library_is_not_rebuilt_by_mistake(library: Path) -> None:
+def test_rebuild_refuses_sound_library(library: Path) -> None:
     before = rows(library)
     assert "is not damaged; nothing was done" in error("rebuild")
     assert rows(library) == before
@@ -408,7 +406,7 @@ def test_a_sound_library_is_not_rebuilt_by_mistake(library: Path) -> None:
         assert (read_counts(db).marks, read_counts(db).photos) == (20, 0)
 
 
-def test_a_library_with_flipped_bytes_never_ends_in_a_traceback(library: Path) -> None:
+def test_library_with_flipped_bytes_gives_no_traceback(library: Path) -> None:
     whole = library.read_bytes()
     folder, model = library.parent.parent / "photos", library.parent.parent / "toy.onnx"
     commands = [("find", "red or blue"), ("status",), ("errors",), ("labels",), ("marks", "export"),
@@ -430,7 +428,7 @@ def test_a_library_with_flipped_bytes_never_ends_in_a_traceback(library: Path) -
 # ---- a clock that goes backwards
 
 
-def test_a_clock_that_jumps_back_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clock_jumping_back_changes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_photos(tmp_path / "photos")
     model = Model(write_toy(tmp_path / "toy.onnx"), threads=1)
     times = iter(f"{year}-01-01T00:00:00Z" for year in range(2030, 1800, -1))
@@ -450,7 +448,7 @@ def test_a_clock_that_jumps_back_changes_no_answer(tmp_path: Path, monkeypatch: 
     assert last.finished_at < last.started_at < "2029"
 
 
-def test_a_store_error_is_raised_and_no_other(tmp_path: Path) -> None:
+def test_database_raises_store_errors_only(tmp_path: Path) -> None:
     for name, make in {"folder.db": Path.mkdir, "text.db": lambda p: p.write_text("I am no database" * 100)}.items():
         make(tmp_path / name)
         with pytest.raises(StoreError):

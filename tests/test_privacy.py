@@ -131,14 +131,14 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Day:
     return Day(home, before, asked)
 
 
-def test_no_command_makes_a_socket(day: Day) -> None:
+def test_commands_create_no_socket(day: Day) -> None:
     said = (day.home.folder / "said").read_text().splitlines()
     assert set(said) == {"guarded"}, "and nothing but that"
     assert len(said) > len(DAY.split("\n")), "the decoders were guarded too"
 
 
 @pytest.mark.skipif(not STRACE, reason="strace is not here")
-def test_no_command_asks_the_kernel_for_the_network(day: Day) -> None:
+def test_commands_make_no_network_system_call(day: Day) -> None:
     """Native libraries included: ONNX Runtime's telemetry was found here."""
     assert day.asked == {command: [] for command in DAY.strip().splitlines()}
 
@@ -149,7 +149,7 @@ def test_only_its_owner_may_read_a_library(day: Day) -> None:
     assert modes == {"photosearch": "0o700", "library.db": "0o600", "library.db.lock": "0o600"}
 
 
-def test_nothing_is_written_among_the_photos_nor_anywhere_but_in_the_library(day: Day) -> None:
+def test_commands_write_only_beside_the_library(day: Day) -> None:
     folder = day.home.folder
     assert snapshot(folder / "photos") == day.photos_before
     assert list((folder / "here").iterdir()) == []
@@ -157,7 +157,7 @@ def test_nothing_is_written_among_the_photos_nor_anywhere_but_in_the_library(day
     assert written == ["data/photosearch/library.db", "data/photosearch/library.db.lock"]
 
 
-def test_the_log_beside_a_library_is_its_owners_too(tmp_path: Path) -> None:
+def test_library_log_is_readable_by_owner_only(tmp_path: Path) -> None:
     program = """if True:
         import os, sys
         from photosearch.library.folders import add_root
@@ -181,7 +181,7 @@ def test_photos_that_may_not_be_written_are_indexed_all_the_same(tmp_path: Path)
     assert home.held("6.avif") == ["library.db"]
 
 
-def test_what_is_forgotten_leaves_no_trace(tmp_path: Path) -> None:
+def test_forget_leaves_no_trace(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     photo(tmp_path / "photos" / "secret-place" / "secret-photo.jpg", "blue")
     photo(tmp_path / "photos" / "secret-file.png", "green", size=(77, 77))

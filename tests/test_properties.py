@@ -126,21 +126,21 @@ def simple(q: Query) -> Query:
 
 @looking(200)
 @given(queries)
-def test_a_query_that_is_written_down_is_read_as_it_was_meant(q):
+def test_parse_inverts_formatting_of_queries(q):
     assert simple(query.parse(text(q))) == simple(q)
     assert set(query.list_labels(query.parse(text(q)))) == set(query.list_labels(q))
 
 
 @looking(500)
 @given(st.text("ab()\"' \t", max_size=30) | st.lists(st.sampled_from("a and or not ( ) \" '".split())).map(" ".join))
-def test_no_text_makes_the_parser_fail_in_another_way_than_its_own(typed):
+def test_parse_raises_query_errors_only(typed):
     with contextlib.suppress(QueryError):
         assert query.list_labels(query.parse(typed))
 
 
 @looking(200)
 @given(queries, st.fixed_dictionaries(dict.fromkeys(NAMES, scores)))
-def test_what_does_not_match_scores_the_rest_of_what_matches(q, given_scores):
+def test_score_of_negation_is_one_minus_score(q, given_scores):
     assert query.score(Not(q), given_scores) == 1.0 - query.score(q, given_scores)
     assert 0 <= query.score(q, given_scores) <= 1
     halves = dict.fromkeys(NAMES, 0.5)
@@ -432,6 +432,6 @@ def reasons(library: Library) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_the_library_knows_what_a_fresh_one_would_whatever_was_done_in_between():
+def test_library_equals_fresh_index_after_any_changes():
     with kept_decoders():
         run_state_machine_as_test(LivingFolder, settings=looking(60, stateful_step_count=30))

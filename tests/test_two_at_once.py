@@ -68,7 +68,7 @@ def count_photos(db: Path) -> int:
     return 0
 
 
-def test_a_second_index_says_who_holds_the_library_and_ends_with_1(folder: Path) -> None:
+def test_second_index_names_holder_and_exits_1(folder: Path) -> None:
     model = Model(folder / "toy.onnx", threads=1)
     with Database(folder / "s.db", create=True) as db, lock_library(db):
         events = index_all(db, folder / "photos", model, workers=1)
@@ -91,7 +91,7 @@ def test_a_second_index_says_who_holds_the_library_and_ends_with_1(folder: Path)
     assert ended(start("index", folder / "photos", "--model", folder / "toy.onnx"))[0] == 0
 
 
-def test_a_killed_index_lets_go_of_the_library(folder: Path) -> None:
+def test_killed_index_releases_lock(folder: Path) -> None:
     running = start("index", folder / "photos", "--model", folder / "toy.onnx", "--batch-size", "1")
     wait_for(lambda: count_photos(folder / "s.db") > 0)
     with Database(folder / "s.db") as db, pytest.raises(StoreError, match="is being indexed by"), lock_library(db):
@@ -167,7 +167,7 @@ def test_finding_and_marking_go_on_during_an_index_and_see_whole_batches(folder:
     print(f"\n100 readers during an index saw {sorted(set(seen))} photos; the slowest of them took {slowest:.3f} s")
 
 
-def test_the_commands_go_on_during_an_index(folder: Path) -> None:
+def test_commands_work_during_index(folder: Path) -> None:
     make_library(folder)
     first = folder / "photos" / "000.png"
     with Database(folder / "s.db") as db, lock_library(db):

@@ -33,7 +33,7 @@ def pip(*arguments: object) -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_the_package_and_its_models_only(wheel: Path) -> None:
+def test_wheel_contains_package_and_models_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names} == {"photosearch", "photosearch-0.1.0.dist-info"}
     files = {name.rpartition("/")[2] for name in names if name.endswith(".onnx")}
@@ -61,7 +61,7 @@ def test_installing_it_brings_no_torch(wheel: Path) -> None:
     assert names & {"torch", "onnx", "scipy", "sklearn", "scikit-learn", "matplotlib"} == set()
 
 
-def test_it_indexes_and_finds_without_what_the_checkout_has(wheel: Path, tmp_path: Path) -> None:
+def test_wheel_indexes_and_finds_without_checkout(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     photo(tmp_path / "photos" / "red.jpg", "red")
     model = write_toy(tmp_path / "toy.onnx")

@@ -19,7 +19,7 @@ from photosearch.photos.decode import TooLarge, Unreadable, ViewSpec, decode, ma
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_every_format_opens_to_the_same_picture(name):
+def test_decode_gives_same_image_for_every_format(name):
     opened = decode(encoded(scene(), **WRITTEN[name]), [ViewSpec(16)])
     assert (opened.width, opened.height, opened.taken) == (160, 96, None)
     assert far(opened.views[0], make_views(scene(), 16)) < 4
@@ -27,7 +27,7 @@ def test_every_format_opens_to_the_same_picture(name):
 
 @pytest.mark.parametrize("orientation", range(10))
 @pytest.mark.parametrize("name", ["jpg", "png", "webp", "tif", "avif", "heic"])
-def test_a_photo_comes_out_upright_however_the_camera_was_held(name, orientation):
+def test_decode_applies_every_exif_orientation(name, orientation):
     held = HELD.get(orientation)  # 0 and 9 mean nothing, and turn nothing
     stored = scene() if held is None else scene().transpose(held)
     opened = decode(encoded(stored, **WRITTEN[name], exif=exif(orientation=orientation)), [ViewSpec(16)])
@@ -36,7 +36,7 @@ def test_a_photo_comes_out_upright_however_the_camera_was_held(name, orientation
 
 
 @pytest.mark.parametrize("scenery", ["Landscape", "Portrait"])
-def test_the_published_orientation_pictures_open_alike(data, scenery):
+def test_decode_turns_published_orientation_examples_upright(data, scenery):
     folder = data("exif-orientation") / "exif-orientation"
     opened = [decode((folder / f"{scenery}_{o}.jpg").read_bytes(), [ViewSpec(64)]) for o in range(9)]
     assert len({(o.width, o.height) for o in opened}) == 1
@@ -46,7 +46,7 @@ def test_the_published_orientation_pictures_open_alike(data, scenery):
         assert apart.mean() < 1
 
 
-def test_the_first_picture_counts_where_a_file_holds_more():
+def test_decode_uses_first_image_of_file_with_several():
     red, blue = (Image.new("RGB", (20, 10), c) for c in ((255, 0, 0), (0, 0, 255)))
     for how in ({"format": "GIF"}, {"format": "TIFF"}, {"format": "PNG"}, {"format": "WEBP", "lossless": True},
                 {"format": "AVIF", "quality": 100}, {"format": "HEIF", "quality": 100}, {"format": "MPO"}):  # fmt: skip
@@ -54,7 +54,7 @@ def test_the_first_picture_counts_where_a_file_holds_more():
         assert (opened.width, opened.height, *opened.views[0][0, 4, 4] // 250) == (20, 10, 1, 0, 0), how
 
 
-def test_the_bytes_say_what_a_file_is_not_its_name(tmp_path):
+def test_decode_ignores_file_name(tmp_path):
     photo(tmp_path / "a.png", "blue").rename(tmp_path / "a.jpg")
     assert decode(decoding.read(str(tmp_path / "a.jpg")), [ViewSpec(8)]).views[0][0, 0, 0].tolist() == [0, 0, 255]
 
@@ -99,12 +99,12 @@ def gray16(value: int, **how: object) -> bytes:
         pytest.param(encoded(Image.new("RGB", (1, 9000), (1, 2, 3)), format="PNG"), (1, 2, 3), id="1x9000"),
     ],
 )
-def test_any_mode_becomes_rgb_and_what_is_transparent_lies_on_white(data, expected):
+def test_decode_converts_any_mode_and_blends_transparency_with_white(data, expected):
     opened = decode(data, [ViewSpec(4, tiles=4)])
     assert np.abs(opened.views[0].astype(int) - expected).max() <= 2
 
 
-def test_sixteen_bits_keep_their_range():
+def test_decode_keeps_range_of_sixteen_bits():
     ramp = np.repeat(np.linspace(0, 65535, 256).astype(np.uint16)[None], 256, axis=0)
     opened = decode(encoded(Image.fromarray(ramp), format="PNG"), [ViewSpec(256)])
     assert opened.views[0][0, 0, :, 0].tolist() == list(range(256))
@@ -113,11 +113,11 @@ def test_sixteen_bits_keep_their_range():
 # ---- views
 
 
-def test_a_white_photo_comes_out_all_255():
+def test_decode_gives_255_for_white_photo():
     assert make_views(Image.new("RGB", (300, 200), (255, 255, 255)), 8, tiles=9).min() == 255
 
 
-def test_squash_keeps_the_whole_photo_and_crop_its_middle_square():
+def test_make_views_squashes_whole_photo_or_crops_middle_square():
     image = Image.new("RGB", (300, 100), (0, 0, 255))
     image.paste((255, 0, 0), (100, 0, 200, 100))
     squashed, cropped = make_views(image, 30, fit="squash")[0], make_views(image, 30, fit="crop")[0]
@@ -126,7 +126,7 @@ def test_squash_keeps_the_whole_photo_and_crop_its_middle_square():
 
 
 @pytest.mark.parametrize(("tiles", "grid"), [(4, 2), (9, 3), (16, 4)])
-def test_tiles_are_overlapping_parts_row_by_row(tiles, grid):
+def test_make_views_orders_overlapping_tiles_row_by_row(tiles, grid):
     size = (grid + 1) * 16  # so that a tile is 32 pixels wide and begins at a multiple of 16
     x, y = np.meshgrid(np.arange(size), np.arange(size))
     image = Image.fromarray(np.stack([x, y, 0 * x], axis=2).astype(np.uint8))
@@ -138,13 +138,13 @@ def test_tiles_are_overlapping_parts_row_by_row(tiles, grid):
 
 
 @pytest.mark.parametrize("tiles", [1, 2, 3, 5, -4])
-def test_a_number_of_tiles_that_makes_no_grid_is_a_bug(tiles):
+def test_make_views_rejects_number_of_tiles_that_is_no_grid(tiles):
     with pytest.raises(ValueError, match="tiles must be"):
         make_views(scene(), 8, tiles=tiles)
 
 
 @pytest.mark.parametrize(("tiles", "decoded"), [(0, (200, 120)), (4, (400, 240)), (9, (400, 240))])
-def test_a_large_jpeg_is_decoded_at_a_fraction_and_never_below_what_is_asked(monkeypatch, tiles, decoded):
+def test_decode_scales_large_jpeg_never_below_wanted_size(monkeypatch, tiles, decoded):
     sizes = []
     monkeypatch.setattr(
         decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
@@ -155,7 +155,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_never_below_what_is_asked(mon
     assert far(opened.views[0], make_views(scene((1600, 960)), 100, tiles=tiles)) < 2
 
 
-def test_a_large_jpeg_that_lies_on_its_side_is_turned_after_it_was_shrunk():
+def test_decode_turns_large_jpeg_after_scaling():
     held = scene((1600, 960)).transpose(T.ROTATE_90)
     opened = decode(encoded(held, format="JPEG", quality=95, exif=exif(orientation=6)), [ViewSpec(64)])
     assert (opened.width, opened.height) == (1600, 960)
@@ -165,7 +165,7 @@ def test_a_large_jpeg_that_lies_on_its_side_is_turned_after_it_was_shrunk():
 # ---- several needs
 
 
-def test_one_decode_serves_all_needs_and_the_largest_decides_the_scale(monkeypatch):
+def test_decode_serves_all_views_at_scale_of_largest(monkeypatch):
     sizes = []
     monkeypatch.setattr(
         decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
@@ -184,7 +184,7 @@ def soft(size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)).resize(size)
 
 
-def test_a_photo_is_known_by_its_fingerprint_in_any_size_and_format_and_a_turn_makes_it_another():
+def test_fingerprint_survives_size_and_format_but_not_rotation():
     photo = soft((800, 600))
     prints = [decode(encoded(photo.resize((400, 300)), **how), [ViewSpec(16)]).fingerprint for how in WRITTEN.values()]
     prints.append(decode(encoded(photo, format="JPEG", quality=30), [ViewSpec(128, tiles=9)]).fingerprint)
@@ -202,7 +202,7 @@ def test_a_photo_is_known_by_its_fingerprint_in_any_size_and_format_and_a_turn_m
 @pytest.mark.parametrize(
     "needs", [[], [ViewSpec(32)], [ViewSpec(224)], [ViewSpec(260, "crop")], [ViewSpec(40), ViewSpec(260, tiles=9)]]
 )
-def test_decode_gives_nearly_the_same_fingerprint_whatever_the_views(needs):
+def test_fingerprint_hardly_depends_on_the_views(needs):
     """A library that one model indexed in part, and another the rest, still finds its duplicates."""
     photo = soft((1600, 1200))
     for data in (encoded(photo, format="JPEG", quality=90), encoded(photo, format="PNG")):
@@ -216,7 +216,7 @@ def test_decode_gives_nearly_the_same_fingerprint_whatever_the_views(needs):
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("block", [b"", b"garbage", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff\x12\x01"])
 @pytest.mark.parametrize("name", ["jpg", "png", "webp", "heic"])
-def test_a_broken_exif_block_costs_nothing_but_itself(name, block):
+def test_decode_ignores_broken_exif(name, block):
     opened = decode(encoded(scene(), **WRITTEN[name], exif=b"Exif\0\0" + block), [ViewSpec(16)])
     assert (opened.width, opened.height, opened.taken) == (160, 96, None)
     assert far(opened.views[0], make_views(scene(), 16)) < 4
@@ -225,19 +225,19 @@ def test_a_broken_exif_block_costs_nothing_but_itself(name, block):
 # ---- what can't be opened
 
 
-def test_what_is_no_photo_is_unreadable_with_a_reason():
+def test_decode_gives_reason_for_file_that_is_no_photo():
     assert reason(b"hello, this is a text file that somebody renamed") == "not a photo in a known format"
     assert reason(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom") == "not a photo in a known format"
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_half_a_photo_is_unreadable_with_a_reason(name):
+def test_decode_gives_reason_for_truncated_photo(name):
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
     data = encoded(noise, **WRITTEN[name])
     assert reason(data[: len(data) // 2])
 
 
-def test_a_photo_with_too_many_pixels_is_refused_before_it_is_decoded():
+def test_decode_rejects_too_many_pixels_before_decoding():
     header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
@@ -260,7 +260,7 @@ JPEG, PROGRESSIVE = {"format": "JPEG"}, {"format": "JPEG", "progressive": True}
         ({"format": "WEBP"}, "RGB", 21 * 1_920_000),
     ],
 )
-def test_what_is_bounded_is_what_the_decode_will_take(how, mode, takes):
+def test_decode_limits_estimated_memory(how, mode, takes):
     data = encoded(Image.new("RGB", (1600, 1200)).convert(mode), **how)
     assert decode(data, [ViewSpec(100)], max_bytes=takes).width == 1600
     with pytest.raises(TooLarge) as error:
@@ -270,19 +270,19 @@ def test_what_is_bounded_is_what_the_decode_will_take(how, mode, takes):
     assert (error.value.reason, error.value.transient) == (told, False)
 
 
-def test_a_jpeg_that_must_be_looked_at_whole_is_bounded_by_that():
+def test_decode_limits_memory_of_full_size_repair():
     data = encoded(scene((1600, 1200)), format="JPEG")[:-2]
     assert decode(data, [ViewSpec(100)], max_bytes=9 * 1_920_000).width == 1600
     with pytest.raises(TooLarge):
         decode(data, [ViewSpec(100)], max_bytes=9 * 1_920_000 - 1)
 
 
-def test_reading_a_file_gives_its_bytes(tmp_path):
+def test_read_returns_bytes_of_file(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"some bytes")
     assert decoding.read(str(tmp_path / "a.jpg")) == b"some bytes"
 
 
-def test_what_can_not_be_read_says_why_and_whether_that_may_pass(as_nobody):
+def test_read_gives_reason_and_whether_it_is_transient(as_nobody):
     (as_nobody / "empty.jpg").touch()
     (as_nobody / "closed.jpg").write_bytes(b"x")
     (as_nobody / "closed.jpg").chmod(0)
@@ -305,7 +305,7 @@ def test_what_can_not_be_read_says_why_and_whether_that_may_pass(as_nobody):
     }
 
 
-def test_the_hash_is_the_contents():
+def test_content_hash_is_blake3_of_content():
     assert decoding.content_hash(b"").hex() == "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
     assert decoding.content_hash(bytearray(b"abc")) == decoding.content_hash(b"abc") != decoding.content_hash(b"abd")
 
@@ -314,7 +314,7 @@ SHORT = Path("/sys/devices/system/cpu/online")  # Linux says of such a file that
 
 
 @pytest.mark.skipif(not SHORT.exists(), reason="a file of Linux's")
-def test_a_file_that_holds_less_than_it_said_is_tried_again_another_time():
+def test_read_of_shrinking_file_fails_transiently():
     with pytest.raises(Unreadable, match="the file shrank while it was read") as error:
         decoding.read(str(SHORT))
     assert error.value.transient

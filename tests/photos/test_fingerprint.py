@@ -45,7 +45,7 @@ def differ(a: Image.Image, b: Image.Image) -> int:
         lambda image: image.crop((3, 2, 318, 238)),
     ],
 )
-def test_a_small_change_changes_few_bits(change):
+def test_fingerprint_changes_few_bits_on_small_changes(change):
     pictures = [make_picture(seed) for seed in range(20)]
     assert max(differ(picture, change(picture)) for picture in pictures) <= 8
 
@@ -59,14 +59,14 @@ def test_fingerprint_does_not_flip_on_noise_where_an_image_is_symmetric():
     assert max(differ(image, encode(image, quality)) for quality in range(20, 96, 5)) <= 1
 
 
-def test_strangers_differ_in_about_half():
+def test_fingerprints_of_different_images_differ_in_half_the_bits():
     codes = [fingerprint(make_picture(seed)) for seed in range(60)]
     bits = [(a ^ b).bit_count() for i, a in enumerate(codes) for b in codes[:i]]
     assert 27 < np.mean(bits) < 33
     assert min(bits) > 8
 
 
-def test_it_is_a_python_int_of_64_bits_and_the_same_each_time():
+def test_fingerprint_is_a_stable_64_bit_int():
     found = fingerprint(make_picture(1))
     assert type(found) is int
     assert 0 < found < 2**64
@@ -74,7 +74,7 @@ def test_it_is_a_python_int_of_64_bits_and_the_same_each_time():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_picture_with_nothing_in_it_says_so(mode):
+def test_fingerprint_of_blank_image_is_plain(mode):
     assert fingerprint(Image.new(mode, (100, 80))) == PLAIN
     assert fingerprint(Image.new(mode, (100, 80), 1)) == PLAIN
 
@@ -85,7 +85,7 @@ def test_fingerprint_of_a_black_frame_with_noise_is_plain():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (33, 31)])
-def test_any_shape_has_one(size):
+def test_fingerprint_accepts_any_image_size(size):
     assert 0 <= fingerprint(make_picture(1, size)) < 2**64
 
 

@@ -49,7 +49,7 @@ def groups(seen, **options):
     return [[(os.path.relpath(m.photo.path, seen.folder), m.how) for m in group.members] for group in found]
 
 
-def test_the_same_picture_is_one_group_and_the_largest_is_kept(copied):
+def test_find_duplicates_keeps_largest_copy(copied):
     ((first, *rest),) = groups(copied)
     assert first == ("sub/large.png", "kept")
     assert sorted(rest) == [("a.jpg", "near"), ("same.jpg", "near"), ("small.jpg", "near")]
@@ -65,20 +65,20 @@ def test_without_near_the_same_bytes_alone(copied):
     assert groups(copied, near=False) == [[("a.jpg", "kept"), ("same.jpg", "same content")]]
 
 
-def test_a_folder_is_looked_at_for_itself(copied):
+def test_find_duplicates_under_folder(copied):
     assert groups(copied, under=copied.folder / "sub") == []
     with pytest.raises(InputError, match="not in an indexed folder"):
         groups(copied, under="/elsewhere")
 
 
-def test_what_was_removed_or_excluded_is_no_copy(copied):
+def test_find_duplicates_ignores_removed_and_excluded(copied):
     (copied.folder / "same.jpg").unlink()
     copied.index(exclude=("small.jpg",))
     ((first, *rest),) = groups(copied)
     assert (first, rest) == (("sub/large.png", "kept"), [("a.jpg", "near")])
 
 
-def test_a_model_without_vectors_leaves_it_to_the_fingerprints(tmp_path, monkeypatch):
+def test_find_duplicates_without_vectors_uses_fingerprints(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
     with open_seen(tmp_path, toy_card(), reads=False) as seen:
         assert groups(seen) == []

@@ -30,7 +30,7 @@ def paths(groups) -> list[list[tuple[int, str]]]:
     bits=st.integers(0, 11),
     pairs_at_once=st.sampled_from([1, 7, 1 << 21]),
 )
-def test_no_pair_within_eleven_bits_is_missed(centres, changed, bits, pairs_at_once):
+def test_find_pairs_misses_none_within_eleven_bits(centres, changed, bits, pairs_at_once):
     codes = [centres[c % len(centres)] ^ sum(1 << bit for bit in flips) for c, flips in changed]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duplicates, "MAX_PAIRS", pairs_at_once)
@@ -39,7 +39,7 @@ def test_no_pair_within_eleven_bits_is_missed(centres, changed, bits, pairs_at_o
     assert [tuple(pair) for pair in found.tolist()] == expected
 
 
-def test_words_are_looked_up_where_that_is_less_than_all_with_all():
+def test_find_pairs_looks_up_words_if_that_is_less_work():
     """Of 20,000 codes spread evenly, all pairs would be 200 million."""
     codes = np.random.default_rng(1).integers(0, 2**64, 20_000, dtype=np.uint64)
     codes[10_000:10_100] = codes[:100] ^ np.uint64(0b1_0001_0000_0100_0001)
@@ -48,12 +48,12 @@ def test_words_are_looked_up_where_that_is_less_than_all_with_all():
     assert find_pairs(codes, 8).tolist() == [[i, 10_000 + i] for i in range(100)]
 
 
-def test_codes_that_are_all_alike_cost_no_more_than_all_with_all():
+def test_find_pairs_of_equal_codes_costs_no_more_than_all_pairs():
     codes = np.arange(300, dtype=np.uint64)
     assert sum(len(left) for left, _ in duplicates._candidates(codes, 2)) == 300 * 299 // 2
 
 
-def test_the_same_content_is_one_group_and_its_best_comes_first():
+def test_find_duplicates_groups_equal_contents_best_first():
     photos = [
         make_photo(1, content=7),
         make_photo(2, content=8),
@@ -69,7 +69,7 @@ def test_the_same_content_is_one_group_and_its_best_comes_first():
     assert find_duplicates(photos)[0].spare_bytes == 3000
 
 
-def test_a_near_photo_brings_its_copies_along_nearest_first():
+def test_find_duplicates_adds_copies_of_near_photos_nearest_first():
     photos = [
         make_photo(1, code=TURNED, width=300),
         make_photo(2, code=TURNED ^ 0b11, content=2),
@@ -83,7 +83,7 @@ def test_a_near_photo_brings_its_copies_along_nearest_first():
     assert paths(find_duplicates(photos, near=False)) == [[(2, "kept"), (3, "same content")]]
 
 
-def test_a_chain_of_small_changes_does_not_end_in_a_stranger():
+def test_find_duplicates_does_not_chain_small_changes():
     step = 2**ALONE - 1
     photos = [make_photo(i, code=TURNED ^ (step << shift)) for i, shift in ((1, 0), (2, 40))]
     middle = make_photo(3, code=TURNED, width=50)
@@ -116,13 +116,13 @@ def make_vectors(*cosines: float) -> np.ndarray:
         (5, float("nan"), False),
     ],
 )
-def test_fingerprint_and_vector_decide_together(bits, cosine, near):
+def test_is_near_uses_fingerprint_and_vector(bits, cosine, near):
     photos = [make_photo(1, code=TURNED, width=300), make_photo(2, code=TURNED ^ (2**bits - 1))]
     assert bool(find_duplicates(photos, make_vectors(cosine))) is near
     assert is_near(bits, None if np.isnan(cosine) else cosine) is near
 
 
-def test_plain_pictures_and_those_without_a_fingerprint_are_alike_only_byte_for_byte():
+def test_find_duplicates_compares_plain_images_byte_for_byte():
     photos = [make_photo(1, code=0), make_photo(2, code=0), make_photo(3), make_photo(4), make_photo(5, content=4)]
     assert duplicates.PLAIN == fingerprint.PLAIN
     assert paths(find_duplicates(photos, make_vectors(1, 1, 1, 1))) == [[(4, "kept"), (5, "same content")]]
@@ -136,7 +136,7 @@ def test_plain_pictures_and_those_without_a_fingerprint_are_alike_only_byte_for_
         max_size=30,
     )
 )
-def test_groups_are_those_of_comparing_all_with_all(made):
+def test_find_duplicates_equals_comparison_of_all_pairs(made):
     photos = [
         make_photo(
             i, content=content, code=[0, TURNED, ~TURNED % 2**64, 3**40][centre] ^ sum(1 << b for b in flips), width=w
@@ -157,12 +157,12 @@ def test_groups_are_those_of_comparing_all_with_all(made):
     assert sorted(map(len, (g.members for g in found)), reverse=True) == [len(g.members) for g in found]
 
 
-def test_a_thousand_frames_of_one_fingerprint_are_one_group():
+def test_find_duplicates_groups_a_thousand_equal_fingerprints():
     photos = [Photo(i, f"/p/{i}", 1, 1, 1, i.to_bytes(2), TURNED) for i in range(1000)]
     assert [len(group.members) for group in find_duplicates(photos)] == [1000]
 
 
-def test_vectors_find_nearly_all_that_are_as_near_as_the_threshold():
+def test_vector_sketches_find_nearly_all_pairs_at_threshold():
     """2,000 pairs at a cosine of 0.94 among 4,000, told by the last step: the random planes may lose a few."""
     rng = np.random.default_rng(1)
     first = rng.standard_normal((2000, 64))
@@ -194,6 +194,6 @@ def test_find_duplicates_loses_no_pair_of_a_step_that_goes_by_fingerprints():
     }
 
 
-def test_nothing_and_one_photo_have_no_duplicates():
+def test_find_duplicates_of_none_or_one_photo_is_empty():
     assert find_duplicates([]) == []
     assert find_duplicates([make_photo(1, code=5)], np.ones((1, 3), np.float16)) == []

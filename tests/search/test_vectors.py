@@ -310,7 +310,7 @@ def build_at_once(path: str, start, results) -> None:
 
 
 @pytest.mark.slow
-def test_two_programs_build_at_once(tmp_path):
+def test_vector_map_built_by_two_processes_at_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     start, results = context.Event(), context.Queue()
     both = [context.Process(target=build_at_once, args=(str(tmp_path / "map"), start, results)) for _ in range(2)]

@@ -16,7 +16,7 @@ MEASURED = {"measured_on": "2026-01-02", "machine": measure.machine()}
 
 
 @pytest.mark.slow
-def test_every_way_that_is_installed_finds_the_nearest(tmp_path):
+def test_vectors_benchmark_ways_find_the_nearest(tmp_path):
     figures = vectors.measure_vectors(tmp_path, sizes=(500,), max_graph=500)
     assert [row["way"] for row in figures["rows"]] == [
         way for way, (needs, _) in vectors.WAYS.items() if importlib.util.find_spec(needs)
