@@ -43,8 +43,8 @@ def take_screenshots(to: Path) -> list[Path]:
         run("sample", "cat", "-n", 12, "--to", Path(work) / "sheet", "--db", db)
         made = [_keep(to / "contact-sheet.jpg", next((Path(work) / "sheet").glob("*.jpg")).read_bytes())]
         judged = [p for p in photos.rglob("*.jpg") if p.name != "cat.jpg" and p.parent.name[0] in "abcg"]
-        for is_one, said in ((True, "--is"), (False, "--not")):
-            run("mark", *(p for p in judged if p.name.startswith("cat") == is_one), said, "cat", "--db", db)
+        for is_one, option in ((True, "--is"), (False, "--not")):
+            run("mark", *(p for p in judged if p.name.startswith("cat") == is_one), option, "cat", "--db", db)
         with serve(db) as server:
             made += _photograph(server.address, server.home, to)
     return made
