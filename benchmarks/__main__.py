@@ -1,239 +1,112 @@
-"""The command line of the benchmarks: `python -m benchmarks all --data DIR --work DIR`. One part a command, or all.
+"""The benchmarks: `python -m benchmarks all --data DIR --work DIR` measures every part, `... PART` one part.
 
-Each part puts its figures into docs/performance.json, with the machine and the versions, and docs/performance.md is
-written anew from that file.
+Each part's figures go into docs/performance.json, with the commit, the schema, the default model, the machine and its
+load; docs/performance.md is generated from that file.
 """
 
-import datetime
-import json
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from benchmarks import pictures
-from benchmarks.measure import machine
-from benchmarks.page import write
-from photosearch.models.catalog import DEFAULT, resolve
+from benchmarks import networks, page, results
+from benchmarks.results import PARTS, RESULTS, BusyMachineError, explain_stale, read_parts
+
+WAIT_SECONDS = 300  # for the load of the part before to fade
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-DOCS = Path(__file__).parent.parent / "docs"
 
 Data = Annotated[
-    Path | None, typer.Option(envvar="PHOTOSEARCH_DATA", help="Data sets with real pictures; clouds without it.")
+    Path, typer.Option(envvar="PHOTOSEARCH_DATA", help="Data sets; without Caltech-101, photos are clouds.")
 ]
-Work = Annotated[Path, typer.Option(help="Where photos, networks and databases are made, and kept: 7 GB for all.")]
-Models = Annotated[list[str] | None, typer.Option("--model", help="By name or file, the default model last.")]
-Results = Annotated[Path, typer.Option(help="The figures; the page stands beside it.")]
-HERE, RESULTS = Path(".bench"), DOCS / "performance.json"
-
-
-@app.command("pictures")
-def make_pictures(
-    to: Annotated[Path, typer.Option(help="The folder.")],
-    n: Annotated[int, typer.Option(min=1, help="How many.")] = 1000,
-    kind: Annotated[str, typer.Option(help=f"mix, or one of {', '.join(pictures.KINDS)}.")] = "mix",
-    data: Data = None,
-    seed: int = 1,
-) -> None:
-    """Make a folder of photos to measure with: the same seed, the same photos."""
-    if kind == "mix":
-        print(pictures.mixture(to, n, data=data, seed=seed))
-    else:
-        print(pictures.write(to, kind, n, data=data, seed=seed))
-
-
-@app.command()
-def pipeline(
-    data: Data = None,
-    work: Work = HERE,
-    model: Models = None,
-    n: int = 400,
-    n_plain: int = 40,
-    rounds: int = 3,
-    results: Results = RESULTS,
-) -> None:
-    """(a) (b) (c): from files to rows, against the decode floor, the plain way and a CLIP-sized network."""
-    from benchmarks.pipeline import pipeline
-
-    figures = pipeline(work, _models(model), data=data, n=n, n_plain=n_plain, rounds=rounds)
-    _keep("pipeline", figures, results)
-
-
-@app.command()
-def kinds(data: Data = None, work: Work = HERE, model: Models = None, n: int = 40, results: Results = RESULTS) -> None:
-    """The default network over 48 megapixels, small photos, PNG and HEIC, against the plain way."""
-    from benchmarks.pipeline import kinds
-
-    _keep("kinds", kinds(work, _models(model), data=data, n=n), results)
-
-
-@app.command()
-def scaling(
-    data: Data = None,
-    work: Work = HERE,
-    model: str = "bird-classic",
-    n: Annotated[list[int] | None, typer.Option(help="Numbers of photos, each ten times the last.")] = None,
-    results: Results = RESULTS,
-) -> None:
-    """(d): time and memory as the folder grows, and the second run that finds all unchanged."""
-    from benchmarks.scaling import scaling
-
-    _keep("scaling", scaling(work, resolve(model), data=data, sizes=n or (1000, 10_000, 100_000)), results)
-
-
-@app.command()
-def library(work: Work = HERE, n: int = 1_000_000, repeats: int = 10, results: Results = RESULTS) -> None:
-    """(e): questions to a million photos, and the command's start."""
-    from benchmarks.library import library
-
-    _keep("library", library(work, n=n, repeats=repeats), results)
-
-
-@app.command()
-def migration(work: Work = HERE, n: int = 100_000, results: Results = RESULTS) -> None:
-    """A library of schema 1 comes to today's: time, size, and that every answer is what it was."""
-    from benchmarks.migration import migration
-
-    _keep("migration", migration(work, n=n), results)
-
-
-@app.command()
-def networks(model: Models = None, seconds: float = 2.0, results: Results = RESULTS) -> None:
-    """(f): the network alone, by batch size and provider."""
-    from benchmarks.networks import networks
-
-    _keep("networks", networks(_models(model), seconds=seconds), results)
-
-
-@app.command()
-def oversampling(
-    data: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", help="The data sets: Caltech-101.")] = Path(".data"),
-    model: Models = None,
-    n: int = 200,
-    results: Results = RESULTS,
-) -> None:
-    """What decoding a JPEG to little more than the network sees does to the scores."""
-    from benchmarks.oversampling import oversampling
-
-    _keep("oversampling", oversampling(_models(model), data, n=n), results)
-
-
-@app.command()
-def teaching(rounds: int = 5, results: Results = RESULTS) -> None:
-    """A step of teaching best32, with torch's gradients of convolutions by channel and with ours."""
-    from benchmarks.teaching import teaching
-
-    _keep("teaching", teaching(rounds=rounds), results)
-
-
-@app.command()
-def vectors(
-    work: Work = HERE,
-    n: Annotated[list[int] | None, typer.Option(help="Numbers of vectors.")] = None,
-    most_for_a_graph: int = 10_000,
-    results: Results = RESULTS,
-) -> None:
-    """The nearest of a million vectors: numpy over a map, sqlite-vec, usearch."""
-    from benchmarks.vectors import vectors
-
-    sizes = tuple(n or (10_000, 100_000, 1_000_000))
-    _keep("vectors", vectors(work, sizes=sizes, most=most_for_a_graph), results)
-
-
-@app.command()
-def duplicates(
-    data: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", help="Caltech-101, Flickr8k.")] = Path(".data"),
-    strangers: int = 1000,
-    changed: int = 120,
-    results: Results = RESULTS,
-) -> None:
-    """Which changes of a photo are found to be the same picture, and that no strangers are."""
-    from benchmarks.duplicates import duplicates
-
-    _keep("duplicates", duplicates(data, strangers=strangers, changed=changed), results)
-
-
-@app.command()
-def spread(work: Work = HERE, rows: int = 1_000_000, merged: int = 20_000) -> None:
-    """A run on 200 made-up actors: the real driver, the real merge. Prints figures for docs/scale.md."""
-    from benchmarks.spread import Costs, measure_merge, simulate, table
-
-    print(json.dumps(measure_merge(work / "merge", rows=merged), indent=1))
-    figures = simulate(work / "spread", rows=rows)
-    print(json.dumps(figures, indent=1))
-    costs = Costs(merge_seconds=figures["core_seconds"] / rows, library_bytes=figures["library_bytes_a_row"])
-    faster = replace(costs, link_bytes_a_second=1.25e10, machine_bytes_a_second=1.25e9)
-    print(table(costs), table(faster), sep="\n\n")
-
-
-@app.command()
-def browse(
-    work: Work = HERE, n: int = 50_000, n_large: int = 40, repeats: int = 10, results: Results = RESULTS
-) -> None:
-    """A library in the browser: how soon a page, a question, a thumbnail is there; memory."""
-    from benchmarks.browse import browse
-
-    _keep("browse", browse(work, n=n, n_large=n_large, repeats=repeats), results)
-
-
-@app.command()
-def screenshots(to: Annotated[Path, typer.Option(help="Where the pictures go.")] = DOCS / "images") -> None:
-    """Pictures of the tool at work, for the README, of photographs that may be shown."""
-    from benchmarks.screenshots import screenshots
-
-    for path in screenshots(to):
-        print(path)
-
-
-@app.command()
-def learn(
-    data: Annotated[Path, typer.Option(envvar="PHOTOSEARCH_DATA", help="Caltech-101, tiny-imagenet.")] = Path(".data"),
-    work: Work = HERE,
-    seeds: int = 5,
-    results: Results = RESULTS,
-) -> None:
-    """Labels learned from a few marks, on all the photos that were not marked."""
-    from benchmarks.learn import learn
-
-    _keep("learn", learn(data, work, seeds=seeds), results)
-
-
-@app.command()
-def page(results: Results = RESULTS) -> None:
-    """Write the page anew from the figures that are there."""
-    print(write(results))
+Work = Annotated[Path, typer.Option(help="Where photos, networks and libraries are made, and kept: 9 GB for all.")]
+Results = Annotated[Path, typer.Option(help="The file of figures; the page is written next to it.")]
+Busy = Annotated[bool, typer.Option(help="Measure on a busy machine; the page says so.")]
 
 
 @app.command("all")
-def everything(data: Data = None, work: Work = HERE, model: Models = None, results: Results = RESULTS) -> None:
-    """All of them: about 15 minutes on two cores, once the photos are made."""
-    pipeline(data=data, work=work, model=model, results=results)
-    kinds(data=data, work=work, model=model, results=results)
-    scaling(data=data, work=work, results=results)
-    library(work=work, results=results)
-    networks(model=model, results=results)
-    teaching(results=results)
-    if data is not None:
-        oversampling(data=data, model=model, results=results)
+def measure_all(
+    data: Data = Path(".data"), work: Work = Path(".bench"), file: Results = RESULTS, busy: Busy = False
+) -> None:
+    """Measure every part, in the order of the page; a part that fails leaves the others."""
+    failed = []
+    for name in PARTS:
+        if PARTS[name].gpu and networks.ask_gpu("name") is None:
+            typer.echo(f"{name}: skipped, needs an NVIDIA GPU", err=True)
+            continue
+        try:
+            measure(name, data, work, file, busy=busy, wait_seconds=WAIT_SECONDS)
+        except typer.Exit:
+            failed.append(name)
+    if failed:
+        raise typer.Exit(1)
 
 
-def _models(names: list[str] | None) -> dict[str, Path]:
-    paths = map(resolve, names or dict.fromkeys(("bird-classic", DEFAULT)))
-    return {path.stem: path for path in paths}
+@app.command("page")
+def write_page(
+    file: Results = RESULTS,
+    add: Annotated[Path | None, typer.Option(help="Another machine's file of figures, to take parts from.")] = None,
+) -> None:
+    """Remove figures that are not of today's schema and default model, and write the page."""
+    parts = read_parts(file)
+    for name, part in read_parts(add).items() if add else ():
+        known = part["commit"] != "unknown"  # a copy without its history is one of this checkout
+        parts[name] = part if known else {**part, "commit": results.read_commit()}
+    for name, part in list(parts.items()):
+        if (why := explain_stale(name, part)) is not None:
+            typer.echo(f"removed {name}: {why}", err=True)
+            del parts[name]
+    results.write_parts(parts, file)
+    print(page.write(file))
 
 
-def _keep(part: str, figures: dict[str, Any], results: Path) -> None:
-    """Put one part's figures among the others and write the page."""
-    all_parts = json.loads(results.read_text()) if results.exists() else {}
-    day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    all_parts[part] = {"measured_on": day, "machine": machine(), **figures}
-    results.parent.mkdir(parents=True, exist_ok=True)
-    aside = results.with_suffix(".part")
-    aside.write_text(json.dumps(all_parts, indent=1, sort_keys=True) + "\n")
-    aside.replace(results)
-    print(write(results))
+@app.command()
+def screenshots(to: Annotated[Path, typer.Option(help="Where the pictures go.")] = RESULTS.parent / "images") -> None:
+    """Take the README's screenshots, of photographs that are free."""
+    from benchmarks.screenshots import take_screenshots
+
+    for path in take_screenshots(to):
+        print(path)
+
+
+@app.command("try-coverage")
+def try_coverage(
+    scores: Annotated[list[Path] | None, typer.Option(help="Real scores: CSV with path,label,present,score.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Samples of each library.")] = 200,
+) -> None:
+    """The part `coverage` on real scores, or on the libraries that the method's constants were chosen on; not kept."""
+    from benchmarks.coverage import measure_coverage
+
+    for row in measure_coverage(on="tuning", scores=scores or (), draws=draws)["rows"]:
+        print(" ".join(f"{key} {value:.3f}" if isinstance(value, float) else str(value) for key, value in row.items()))
+
+
+def measure(name: str, data: Path, work: Path, file: Path, *, busy: bool, wait_seconds: float = 0) -> None:
+    """Measure one part and write the page. Exits with 1 where the machine is busy, or lacks what the part needs."""
+    try:
+        if not busy:
+            results.wait_until_idle(wait_seconds)
+        stamp = results.stamp(name, busy=busy)
+        figures = PARTS[name].measure(work, data)
+    except (BusyMachineError, FileNotFoundError, RuntimeError) as error:
+        typer.echo(f"{name}: {error}", err=True)
+        raise typer.Exit(1) from None
+    results.save_part(name, {**figures, **stamp}, file)
+    print(f"{name}: {page.write(file)}", flush=True)
+
+
+def _make_command(name: str) -> Callable[..., None]:
+    def command(
+        data: Data = Path(".data"), work: Work = Path(".bench"), file: Results = RESULTS, busy: Busy = False
+    ) -> None:
+        measure(name, data, work, file, busy=busy)
+
+    return command
+
+
+for _name, _part in PARTS.items():
+    app.command(_name, help=f"{_part.question} About {_part.minutes} minutes.")(_make_command(_name))
 
 
 if __name__ == "__main__":

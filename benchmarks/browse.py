@@ -1,25 +1,23 @@
-"""A library of fifty thousand photos in the browser: how soon a page, a question, a thumbnail is there; memory.
+"""A library of fifty thousand photos in the browser: how soon a page, an answer and a thumbnail appear; memory.
 
-Rows are made up and written through the library's own methods. The best few hundred for `bird` are files that exist,
-small ones, so that a page has pictures to show; photos of 12 megapixels, for the thumbnails, are made apart. The server
-is the command, in a process of its own. The browser is the machine's Chromium, driven by Playwright, where both are
-there; without, only the server is measured.
+Rows are made up and written through the library's own functions. The best few hundred for `bird` are small files that
+exist, so that a page has pictures to show; photos of 12 megapixels, for the thumbnails, are made separately. The server
+is the command, in a process of its own. The browser is Chromium, driven by Playwright; without these only the server is
+measured.
 """
 
 import contextlib
 import http.client
+import importlib.util
 import io
 import json
 import os
-import random
-import re
 import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,20 +25,18 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks import pictures
-from benchmarks.library import CARD
-from benchmarks.measure import _family, _high_water
+from benchmarks import photos
+from benchmarks.library import build
+from benchmarks.measure import PHOTOSEARCH, Figures, _high_water, list_processes, median_ms, read_status_bytes
 from photosearch import Library
-from photosearch.library import answers, places
-from photosearch.library.database import Database
-from photosearch.library.places import File
-from photosearch.photos.decode import content_hash
+from photosearch.library.schema import VERSION
 
-REAL = 400  # photos that exist, the best for `bird`
-RESULTS = 10_000  # that `bird` finds, scrolled through to the end
+N_REAL = 400  # photos that exist, the best for `bird`
+N_RESULTS = 10_000  # that `bird` finds, scrolled through to the end
+PAGE = 120  # photos that a page waits for
 QUESTIONS = ("bird", "bird and not dog", "bird or dog", "not bird", "dog")
-AT_ONCE = 6  # what a browser asks of one server
-STEPS = 100  # of the way to the end
+CONNECTIONS = 6  # of a browser to one server
+SCROLL_STEPS = 100
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -57,12 +53,11 @@ class Server:
         return self.address.partition("/enter")[0]
 
     def peak_mb(self) -> float:
-        """Of the server and its decoders, each one's own peak, so that shared pages count twice."""
-        return sum(map(_high_water, _family(self.process.pid))) / 2**20
+        """Of the server and its decoders: each one's own peak, so that shared pages count twice."""
+        return sum(map(_high_water, list_processes(self.process.pid))) / 2**20
 
     def resident_mb(self) -> float:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+)", text)[0]) / 1024
+        return read_status_bytes(self.process.pid, "VmRSS") / 2**20
 
 
 class Client:
@@ -84,71 +79,36 @@ class Client:
         return data
 
 
-def browse(work: Path, *, n: int = 50_000, n_large: int = 40, repeats: int = 10) -> dict[str, Any]:
-    """work: where the photos and the library are kept. n_large: photos of 12 megapixels to make thumbnails of."""
-    real = pictures.write(work, "small", min(REAL, n))
-    db = build(work / f"browse-{n}.db", n, sorted(real.rglob("*.jpg")))
-    large = sorted(pictures.write(work, "12mp", n_large).rglob("*.jpg"))
-    with Library(db) as library:
-        shutil.rmtree(library.thumbnails, ignore_errors=True)
+def measure_browse(work: Path, *, n: int = 50_000, n_large: int = 40, repeats: int = 10) -> Figures:
+    """n: photos in the library. n_large: photos of 12 megapixels to make thumbnails of."""
+    real = sorted(photos.write_photos(work, "small", min(N_REAL, n)).rglob("*.jpg"))
+    n_results = min(N_RESULTS, n // 5)
+    db = build(work / f"browse-{VERSION}-{n}.db", n, real=real, n_birds=n_results)
+    large = sorted(photos.write_photos(work, "12mp", n_large).rglob("*.jpg"))
     return {
-        "n": n, "results": min(RESULTS, n // 5), "repeats": repeats, "at_once": AT_ONCE,
-        "server": measure_server(db, repeats), "thumbnails": measure_thumbnails(work, large),
-        "browser": measure_browser(db, repeats) if CHROMIUM and has_playwright() else None,
-    }  # fmt: skip
-
-
-def build(db: Path, n: int, real: Sequence[Path], *, seed: int = 1) -> Path:
-    """n photos, of which the first are `real`; a fifth of them, and those first, show a bird."""
-    if db.exists():
-        return db
-    db.parent.mkdir(parents=True, exist_ok=True)
-    aside = db.with_suffix(".part")
-    aside.unlink(missing_ok=True)
-    rng, birds = random.Random(seed), min(RESULTS, n // 5)
-    with Database(aside, create=True) as store:
-        model_id, labels = answers.put_model(store, CARD, "0" * 16, 0)
-        answers.use(store, CARD.name)
-        answers.end_run(store, answers.begin_run(store, [CARD.name], "cpu"), {})
-        made_up, there = places.add_root(store, "/photos"), places.add_root(store, str(real[0].parents[1]))
-        for first in range(0, n, 1000):
-            with store.transaction():
-                for i in range(first, min(first + 1000, n)):
-                    exists = i < len(real)
-                    path = real[i] if exists else Path(f"/photos/{i // 1000:04d}/IMG_{i:07d}.jpg")
-                    hashed = content_hash(path.read_bytes()) if exists else rng.randbytes(32)
-                    taken = f"2026-{i % 12 + 1:02d}-{i % 28 + 1:02d}T12:00:00"
-                    image = places.put_image(store, hashed, 640, 480, taken, "DateTimeOriginal", i)
-                    folder = places.folder_id(store, there if exists else made_up, str(path.parent))
-                    places.put_photo(store, folder, path.name, File(200_000, i, i, 1, i), image)
-                    bird = 1 - i / (4 * birds) if i < birds else 0.4 * rng.random()
-                    answers.put_said(store, image, model_id, labels, {"bird": bird, "dog": rng.random() ** 6.58})
-    aside.replace(db)
-    return db
+        "n": n,
+        "results": n_results,
+        "repeats": repeats,
+        "server": measure_server(db, repeats),
+        "thumbnails": measure_thumbnails(work, large),
+        "browser": measure_browser(db, repeats) if CHROMIUM and importlib.util.find_spec("playwright") else None,
+    }
 
 
 @contextlib.contextmanager
-def serving(db: Path) -> Iterator[Server]:
-    begun = time.perf_counter()
-    command = [
-        sys.executable,
-        "-c",
-        "from photosearch.cli.app import main; main()",
-        "browse",
-        "--no-open",
-        "--db",
-        str(db),
-    ]
+def serve(db: Path) -> Iterator[Server]:
+    start = time.perf_counter()
+    command = [*PHOTOSEARCH, "browse", "--no-open", "--db", str(db)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         address = process.stdout.readline().strip() if process.stdout else ""
-        yield Server(process, address, 1000 * (time.perf_counter() - begun))
+        yield Server(process, address, 1000 * (time.perf_counter() - start))
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate()
 
 
-def come_in(server: Server) -> str:
+def log_in(server: Server) -> str:
     """-> the cookie."""
     connection = http.client.HTTPConnection(server.home.removeprefix("http://"), timeout=60)
     connection.request("GET", server.address.removeprefix(server.home))
@@ -157,62 +117,66 @@ def come_in(server: Server) -> str:
     return cookie
 
 
-def measure_server(db: Path, repeats: int) -> dict[str, Any]:
-    """What each question takes over HTTP and, in turn with it, by the Python interface alone."""
+def measure_server(db: Path, repeats: int) -> Figures:
+    """Each question over HTTP and, in turn, through the Python interface alone."""
     with (
-        serving(db) as server,
+        serve(db) as server,
         Library(db) as library,
-        contextlib.closing(Client(server.home, come_in(server))) as client,
+        contextlib.closing(Client(server.home, log_in(server))) as client,
     ):
-        rows: list[dict[str, Any]] = []
-        at_rest = server.resident_mb()
-        for words in QUESTIONS:
-            target = f"/api/find?words={words.replace(' ', '+')}"
-            told = json.loads(client.get(target))
-            total = json.loads(client.get(f"/api/total?result={told['result']}"))["total"]
-            by_http, by_python = [], []
-            for _ in range(repeats):
-                by_http.append(milliseconds(lambda target=target: client.get(target)))
-                by_python.append(milliseconds(lambda words=words: library.find(words, limit=120, most_similar=120)))
-            whole = milliseconds(lambda target=target: _whole(client, target))
-            rows.append({"question": words, "found": total, "ms": statistics.median(by_http), "whole_ms": whole,
-                         "python_ms": statistics.median(by_python)})  # fmt: skip
-        return {"started_ms": server.started_ms, "at_rest_mb": at_rest, "questions": rows,
-                "after_mb": server.resident_mb(), "peak_mb": server.peak_mb()}  # fmt: skip
+        at_rest_mb = server.resident_mb()
+        questions = [measure_question(client, library, words, repeats) for words in QUESTIONS]
+        return {
+            "started_ms": server.started_ms,
+            "at_rest_mb": at_rest_mb,
+            "questions": questions,
+            "after_mb": server.resident_mb(),
+        }
 
 
-def _whole(client: Client, target: str) -> None:
-    told = json.loads(client.get(target))
-    client.get(f"/api/total?result={told['result']}")
+def measure_question(client: Client, library: Library, words: str, repeats: int) -> Figures:
+    """ms: until the first photos are there. total_ms: until it is known how many there are."""
+    target = f"/api/find?words={words.replace(' ', '+')}"
+
+    def count() -> int:
+        result = json.loads(client.get(target))["result"]
+        return int(json.loads(client.get(f"/api/total?result={result}"))["total"])
+
+    found, times = count(), []
+    for _ in range(repeats):
+        over_http = median_ms(lambda: client.get(target))
+        times.append((over_http, median_ms(lambda: library.find(words, limit=PAGE, most_similar=PAGE))))
+    ms, python_ms = map(statistics.median, zip(*times, strict=True))
+    return {"question": words, "found": found, "ms": ms, "python_ms": python_ms, "total_ms": median_ms(count)}
 
 
-def measure_thumbnails(work: Path, large: Sequence[Path]) -> dict[str, Any]:
-    """Thumbnails a second over HTTP: made, kept, and by Pillow in this very process, one after the other."""
+def measure_thumbnails(work: Path, large: Sequence[Path]) -> Figures:
+    """Thumbnails a second over HTTP, made and then cached, and by Pillow in this process, one after the other."""
     db = work / "thumbnails.db"
     for stale in work.glob("thumbnails.db*"):
         shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    build(db, len(large), large)
-    with serving(db) as server:
-        cookie = come_in(server)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+    build(db, len(large), real=large)
+    with serve(db) as server:
+        cookie = log_in(server)
 
-            def fetch_one(i: int) -> int:
-                with contextlib.closing(Client(server.home, cookie)) as client:
-                    return len(client.get(f"/thumbnails/{i}"))
+        def fetch(i: int) -> int:
+            with contextlib.closing(Client(server.home, cookie)) as client:
+                return len(client.get(f"/thumbnails/{i}"))
 
-            def fetch() -> None:
-                list(pool.map(fetch_one, range(1, len(large) + 1)))
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            times = {
+                state: median_ms(lambda: list(pool.map(fetch, range(1, len(large) + 1))))
+                for state in ("made", "cached")
+            }
+        peak_mb = server.peak_mb()
+    times["plain"] = median_ms(lambda: [make_thumbnail(path) for path in large])
+    size_bytes = sum(f.stat().st_size for f in db.with_name(f"{db.name}.thumbnails").iterdir()) / len(large)
+    rates = {state: 1000 * len(large) / ms for state, ms in times.items()}
+    return {"n": len(large), "rates": rates, "bytes": size_bytes, "peak_mb": peak_mb}
 
-            made, kept = milliseconds(fetch), milliseconds(fetch)
-        peak = server.peak_mb()
-        size = sum(f.stat().st_size for f in db.with_name(f"{db.name}.thumbnails").iterdir()) / len(large)
-    alone = milliseconds(lambda: [plain_thumbnail(path) for path in large])
-    rate = {name: 1000 * len(large) / ms for name, ms in (("made", made), ("kept", kept), ("plain", alone))}
-    return {"n": len(large), "a_second": rate, "bytes": size, "peak_mb": peak}
 
-
-def plain_thumbnail(path: Path) -> bytes:
-    """As a program without a wall would make it, with libjpeg's own reduction."""
+def make_thumbnail(path: Path) -> bytes:
+    """As a plain program would, with libjpeg's own reduction and no child process."""
     out = io.BytesIO()
     with Image.open(path) as image:
         image.draft("RGB", (320, 320))
@@ -221,26 +185,20 @@ def plain_thumbnail(path: Path) -> bytes:
     return out.getvalue()
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - begun)
-
-
 # ---- in Chromium
 
-DRAWN = """async () => {  // until every picture in the window is drawn, in ms since the page was asked for
-  const seen = () => [...document.querySelectorAll('.tile')].filter((tile) => {
+DRAWN = """async () => {  // until every picture in the window is drawn: ms since navigation
+  const visible = () => [...document.querySelectorAll('.tile')].filter((tile) => {
     const box = tile.getBoundingClientRect();
     return box.bottom > 0 && box.top < innerHeight;
   });
   for (;;) {
-    const tiles = seen();
+    const tiles = visible();
     if (tiles.length && tiles.every((tile) => tile.querySelector('img')?.complete)) return performance.now();
     await new Promise(requestAnimationFrame);
   }
 }"""
-ASKED = """async (words) => {  // until the first tiles of another answer are there, in ms since Enter
+ANSWERED = """async (words) => {  // until the first tiles of another answer are there: ms since Enter
   const before = document.querySelector('.tile'), begun = performance.now();
   document.querySelector('#words').value = words;
   document.querySelector('#ask').requestSubmit();
@@ -250,10 +208,10 @@ ASKED = """async (words) => {  // until the first tiles of another answer are th
     await new Promise(requestAnimationFrame);
   }
 }"""
-SETTLED = """async () => {  // until the page knows how many there are, as it does before a person asks again
+COUNTED = """async () => {  // until the page knows how many there are
   while (document.querySelector('#told').textContent.startsWith('More')) await new Promise(requestAnimationFrame);
 }"""
-SCROLLED = """async (steps) => {  // to the end, a step a frame and a rest for pictures now and then
+SCROLL = """async (steps) => {  // to the end, a step a frame, with pauses for pictures
   for (let i = 1; i <= steps; i += 1) {
     scrollTo(0, i / steps * document.body.scrollHeight);
     await new Promise((done) => setTimeout(done, i % 10 ? 16 : 120));
@@ -262,12 +220,12 @@ SCROLLED = """async (steps) => {  // to the end, a step a frame and a rest for p
 
 
 def measure_browser(db: Path, repeats: int) -> dict[str, Any]:
-    """First page with nothing kept and with all kept, new questions, the way to the end of a long answer."""
+    """The first page without and with cached thumbnails, new questions, scrolling to the end of a long answer."""
     from playwright.sync_api import sync_playwright
 
     with Library(db) as library:
         shutil.rmtree(library.thumbnails, ignore_errors=True)
-    with serving(db) as server, sync_playwright() as started:
+    with serve(db) as server, sync_playwright() as started:
         chromium = started.chromium.launch(executable_path=CHROMIUM, args=[] if os.geteuid() else ["--no-sandbox"])
         context = chromium.new_context(viewport={"width": 1280, "height": 860})
         page = context.new_page()
@@ -277,32 +235,34 @@ def measure_browser(db: Path, repeats: int) -> dict[str, Any]:
         for _ in range(repeats + 1):
             page.goto(f"{server.home}/?words=bird")
             first.append(page.evaluate(DRAWN))
-        asked = []
+        answered = []
         for i in range(repeats):
-            asked.append(page.evaluate(ASKED, QUESTIONS[i % 4 + 1]))
-            page.evaluate(SETTLED)
+            answered.append(page.evaluate(ANSWERED, QUESTIONS[i % 4 + 1]))
+            page.evaluate(COUNTED)
         page.goto(f"{server.home}/?words=bird")
         page.evaluate(DRAWN)
         session = context.new_cdp_session(page)
         session.send("Performance.enable")
-        before = _weigh(session)
-        page.evaluate(SCROLLED, STEPS)
+        before = _measure_page(session)
+        page.evaluate(SCROLL, SCROLL_STEPS)
         last = page.locator(".tile").last.get_attribute("aria-posinset")
-        after = _weigh(session)
+        after = _measure_page(session)
         tiles = page.locator(".tile").count()
         chromium.close()
-    return {"first_cold_ms": first[0], "first_ms": statistics.median(first[1:]), "asked_ms": statistics.median(asked),
-            "asked_most_ms": max(asked), "before": before, "after": after, "tiles": tiles, "end": last}  # fmt: skip
+    return {
+        "first_cold_ms": first[0],
+        "first_ms": statistics.median(first[1:]),
+        "answer_ms": statistics.median(answered),
+        "max_answer_ms": max(answered),
+        "before": before,
+        "after": after,
+        "tiles": tiles,
+        "end": last,
+    }
 
 
-def _weigh(session: Any) -> dict[str, float]:
-    """What a page holds once its garbage is gone: megabytes of its scripts' memory, elements."""
+def _measure_page(session: Any) -> dict[str, float]:
+    """After garbage collection: megabytes of the scripts' heap, DOM nodes."""
     session.send("HeapProfiler.collectGarbage")
-    told = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
-    return {"heap_mb": told["JSHeapUsedSize"] / 2**20, "nodes": told["Nodes"]}
-
-
-def has_playwright() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("playwright") is not None
+    metrics = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+    return {"heap_mb": metrics["JSHeapUsedSize"] / 2**20, "nodes": metrics["Nodes"]}

@@ -1,11 +1,11 @@
-"""How often the intervals of a judged sample hold the truth: `python -m benchmarks.coverage`.
+"""How often the intervals of a judged sample hold the truth.
 
 Libraries whose truth is known stand in for the user's. From each, many samples are drawn as `photosearch sample` draws
-them, "judged" by the truth, and estimated as `photosearch report` estimates them. A 95 % interval should hold the
-library's own precision and recall in 95 of 100 draws: 93 to 97 is what 200 draws can tell from it, more where the
-photos found are so few that a sample holds nearly all of them. Beside it, on the same photos, stands what one would do
-without weights (Wilson's interval of the sample's own precision and recall), and with as many photos drawn from the
-whole library without strata.
+them, judged by the truth, and estimated as `photosearch report` estimates them. A 95 % interval should hold the
+library's own precision and recall in 95 of 100 draws: 93 to 97 is within the error of 200 draws, more where so few
+photos are found that a sample holds nearly all of them. Beside it, on the same photos: the estimate without weights
+(Wilson's interval of the sample's own precision and recall), and as many photos drawn from the whole library without
+strata.
 
 Libraries are mixtures of Beta distributions, made with a seed. The method's constants were chosen `--on tuning`; the
 figures that count come from the held-out shapes, which are others, or from real scores: `--scores FILE.csv` with the
@@ -16,16 +16,17 @@ import csv
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-import typer
 
+from benchmarks.measure import Figures
 from photosearch.judging import report, sampling
 
 Mixture = tuple[tuple[float, float, float], ...]  # (share, alpha, beta) of each Beta distribution
+COLUMNS = ("precision", "precision_width", "recall", "recall_width")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +80,57 @@ class Cover:
     recall_width: float
 
 
+def measure_coverage(
+    *,
+    on: Literal["held-out", "tuning"] = "held-out",
+    scores: Sequence[Path] = (),
+    sizes: Sequence[int] = (5000, 50_000),
+    prevalences: Sequence[float] = (0.01, 0.05, 0.2),
+    judged: Sequence[int] = (60, 200),
+    draws: int = 200,
+    threshold: float = 0.5,
+    seed: int = 1,
+) -> Figures:
+    """A row for each number of judged photos, library and way; `scores`: files of real ones instead of `on`."""
+    shapes = TUNING if on == "tuning" else HELD_OUT
+    made = enumerate(itertools.product(shapes.items(), sizes, prevalences))
+    libraries = [library for path in scores for library in from_csv(path)] or [
+        synthetic(f"{name}, {n:,}, {share:.0%}", shape, n, share, seed + i) for i, ((name, shape), n, share) in made
+    ]
+    rows = [
+        {"judged": n, "library": library.name, **asdict(row)}
+        for n in judged
+        for library in libraries
+        for row in cover(library, n, draws, threshold, seed)
+    ]
+    rows = rows if scores else summarise(rows)
+    return {"libraries": on, "n_libraries": len(libraries), "draws": draws, "rows": rows}
+
+
+def summarise(rows: Sequence[Figures]) -> list[Figures]:
+    """Over the libraries: the mean of each column, and the least that an interval held."""
+    groups: defaultdict[tuple[int, str], list[Figures]] = defaultdict(list)
+    for row in rows:
+        groups[row["judged"], row["way"]].append(row)
+    return [
+        {
+            "judged": judged,
+            "way": way,
+            **{key: float(np.mean([row[key] for row in group])) for key in COLUMNS},
+            **{f"min_{key}": min(row[key] for row in group) for key in ("precision", "recall")},
+        }
+        for (judged, way), group in groups.items()
+    ]
+
+
 def synthetic(name: str, shape: Shape, n: int, prevalence: float, seed: int) -> Library:
     rng = np.random.default_rng(seed)
     present = rng.random(n) < prevalence
-    scores = np.where(present, _mixture(shape.present, n, rng), _mixture(shape.absent, n, rng))
+    scores = np.where(present, _draw_scores(shape.present, n, rng), _draw_scores(shape.absent, n, rng))
     clipped = np.clip(scores, 1e-9, 1 - 1e-9)
     logits = shape.sureness * np.log(clipped / (1 - clipped))
     # As a model gives them and a library keeps them.
     return Library(name, (1 / (1 + np.exp(-logits))).astype(np.float32).astype(np.float64), present)
-
-
-def libraries(on: str, sizes: Sequence[int], prevalences: Sequence[float], seed: int) -> list[Library]:
-    shapes = TUNING if on == "tuning" else HELD_OUT
-    made = itertools.product(shapes, sizes, prevalences)
-    return [
-        synthetic(f"{name}, {n:,}, {share:.0%}", shapes[name], n, share, seed + i)
-        for i, (name, n, share) in enumerate(made)
-    ]
 
 
 def from_csv(path: Path) -> list[Library]:
@@ -117,39 +152,26 @@ def cover(library: Library, n: int, draws: int, threshold: float, seed: int = 0)
         float(library.present[found].mean()) if found.any() else None,
         float(found[library.present].mean()) if library.present.any() else None,
     )
-    intervals = [_intervals(library, n, threshold, seed + i) for i in range(draws)]
+    intervals = [_estimate_intervals(library, n, threshold, seed + i) for i in range(draws)]
     return [
-        Cover(way, *_covers([both[i][0] for both in intervals], truth[0]),
-              *_covers([both[i][1] for both in intervals], truth[1]))
+        Cover(
+            way,
+            *_count_held([draw[i][0] for draw in intervals], truth[0]),
+            *_count_held([draw[i][1] for draw in intervals], truth[1]),
+        )
         for i, way in enumerate(("weighted", "unweighted", "random"))
-    ]  # fmt: skip
+    ]
 
 
-def main(
-    n: Annotated[list[int] | None, typer.Option("-n", help="Photos to judge.")] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Samples of each library.")] = 200,
-    on: Annotated[Literal["held-out", "tuning"], typer.Option(help="Which made-up libraries.")] = "held-out",
-    size: Annotated[list[int] | None, typer.Option(help="Photos in a made-up library.")] = None,
-    prevalence: Annotated[list[float] | None, typer.Option(help="Share of them that shows the label.")] = None,
-    scores: Annotated[list[Path] | None, typer.Option(help="path,label,present,score: real ones instead.")] = None,
-    threshold: float = 0.5,
-    seed: int = 1,
-) -> None:
-    """Print, for each library, in how many of 100 draws the intervals hold the truth, and how wide they are."""
-    made = libraries(on, size or (5000, 50_000), prevalence or (0.01, 0.05, 0.2), seed)
-    real = [library for path in scores or () for library in from_csv(path)]
-    for number in n or (60, 200):
-        print(f"\n{number} photos judged, {draws} draws of each library, threshold {threshold:g}\n", flush=True)
-        _table(real or made, number, draws, threshold, seed)
-
-
-def _mixture(mixture: Mixture, n: int, rng: np.random.Generator) -> sampling.Floats:
+def _draw_scores(mixture: Mixture, n: int, rng: np.random.Generator) -> sampling.Floats:
     shares, alphas, betas = np.array(mixture).T
     part = rng.choice(len(shares), n, p=shares)
     return rng.beta(alphas[part], betas[part])
 
 
-def _intervals(library: Library, n: int, threshold: float, seed: int) -> list[tuple[report.Interval | None, ...]]:
+def _estimate_intervals(
+    library: Library, n: int, threshold: float, seed: int
+) -> list[tuple[report.Interval | None, ...]]:
     """(precision's, recall's) of each way, on one draw."""
     drawn = sampling.draw(library.scores, n, threshold, seed=seed)
     answers = [
@@ -171,34 +193,10 @@ def _wilson(library: Library, chosen: np.ndarray, threshold: float) -> tuple[rep
     return report.wilson(right, int(found.sum())), report.wilson(right, int(present.sum()))
 
 
-def _covers(intervals: Iterable[report.Interval | None], truth: float | None) -> tuple[float, float]:
+def _count_held(intervals: Iterable[report.Interval | None], truth: float | None) -> tuple[float, float]:
     """(share of the intervals that hold the truth, their median width); NaN where there is no truth."""
     if truth is None:
         return np.nan, np.nan
     ends = np.array([interval or (2.0, 3.0) for interval in intervals])
     held = (ends[:, 0] <= truth + 1e-12) & (truth - 1e-12 <= ends[:, 1])
     return float(held.mean()), float(np.median(ends[:, 1] - ends[:, 0]))
-
-
-def _table(made: Sequence[Library], n: int, draws: int, threshold: float, seed: int) -> None:
-    print(f"{'library':28} {'precision recall':>16}  {'weighted':^27}  {'unweighted':^27}  {'random':^27}")
-    print(f"{'':45}" + 3 * f"  {'precision':>13} {'recall':>13}")
-    rows = []
-    for library in made:
-        ways = cover(library, n, draws, threshold, seed)
-        found = library.scores >= threshold
-        truth = f"{library.present[found].mean():9.3f} {found[library.present].mean():6.3f}"
-        cells = [
-            f"{100 * held:6.1f} +-{width / 2:.3f}"
-            for way in ways
-            for held, width in ((way.precision, way.precision_width), (way.recall, way.recall_width))
-        ]
-        print(f"{library.name:28} {truth} " + " ".join(cells), flush=True)
-        rows.append([(w.precision, w.recall) for w in ways])
-    held = np.array(rows)
-    for name, figure in (("mean", held.mean(0)), ("least", held.min(0)), ("most", held.max(0))):
-        print(f"{name:45}" + "".join(f"  {100 * p:6.1f}        {100 * r:6.1f}       " for p, r in figure).rstrip())
-
-
-if __name__ == "__main__":
-    typer.run(main)

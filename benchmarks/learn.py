@@ -1,70 +1,73 @@
-"""How right a label is that was learned from a few marks: on all the photos that were not marked.
+"""How good a label is that was learned from a few marks, on all the photos that were not marked.
 
-Marks are given by the truth of the data sets: drawn at random from each side, as a person marks what a search and a
-look around found; or the photos nearest to a label's threshold; or a sample, judged. Figures are of the rest, which
-nobody marked and nothing was chosen on.
+Marks are the truth of the data sets: of photos drawn at random from each side; or of the photos nearest to a label's
+threshold; or of a sample, judged. Figures are of the rest: photos that were neither marked nor used for any choice.
 """
 
 import contextlib
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import core_seconds
+from benchmarks.measure import Figures
 from photosearch import Library
 from photosearch.judging.report import Counts
+from photosearch.models.catalog import DEFAULT
 from photosearch.search import words
 
 CALTECH, TINY = "101_ObjectCategories", "tiny-imagenet-200"
 BIRDS = {"emu", "flamingo", "flamingo_head", "ibis", "pigeon", "rooster"}
 TINY_BIRDS = {"n01855672", "n02002724", "n02056570", "n02058221"}  # goose, black stork, king penguin, albatross
-TWO = ("okapi", "minaret")
-EACH = 20  # marks of a kind
-OTHERS = 1800  # of tiny-imagenet's pictures that show no bird
+EXAMPLES = ("okapi", "minaret")
+N_MARKS = 20  # of each kind
+N_OTHERS = 1800  # of tiny-imagenet's pictures that show no bird
 
 Truth = dict[str, bool]
 
 
-def learn(data: Path, work: Path, *, seeds: int = 5, model: str = "sight") -> dict[str, Any]:
+def measure_learning(work: Path, data: Path, *, seeds: int = 5) -> Figures:
     """data: with Caltech-101 and tiny-imagenet. work: where the libraries are kept."""
     work.mkdir(parents=True, exist_ok=True)
-    pictures = sorted(str(path.resolve()) for path in (data / CALTECH).glob("*/*.jpg"))
-    kind = {path: Path(path).parent.name for path in pictures}
+    paths = sorted(str(path.resolve()) for path in (data / CALTECH).glob("*/*.jpg"))
+    classes = {path: Path(path).parent.name for path in paths}
     tiny = read_tiny(data, work)
-    with open_library(work / "learn-caltech.db", [data / CALTECH], model) as library:
+    with open_library(work / "learn-caltech.db", data / CALTECH) as library:
         known = [label.name for label in library.labels()]
-        unknown = [k for k in sorted(set(kind.values())) if words.find_label(k.replace("_", " "), known) is None]
-        two = {name: [new_label(library, {p: kind[p] == name for p in pictures}, seed) for seed in range(seeds)]
-               for name in TWO}  # fmt: skip
-        every = [new_label(library, {p: kind[p] == name for p in pictures}, 0) for name in unknown]
-        birds = {p: kind[p] in BIRDS for p in pictures}
-        bird = [better_bird(library, "caltech-101", birds, how) for how in ("near", "sample")]
-    with open_library(work / "learn-tiny.db", [work / "tiny"], model) as library:
-        bird += [better_bird(library, "tiny-imagenet", tiny, how) for how in ("near", "sample")]
+        new = [c for c in sorted(set(classes.values())) if words.find_label(c.replace("_", " "), known) is None]
+        examples = [
+            {"label": name, "seed": seed, **learn_label(library, {p: classes[p] == name for p in paths}, seed)}
+            for name in EXAMPLES
+            for seed in range(seeds)
+        ]
+        everything = [learn_label(library, {p: classes[p] == name for p in paths}, 0) for name in new]
+        birds = {path: classes[path] in BIRDS for path in paths}
+        improved = [improve_bird(library, "caltech-101", birds, how) for how in ("near", "sample")]
+    with open_library(work / "learn-tiny.db", work / "tiny") as library:
+        improved += [improve_bird(library, "tiny-imagenet", tiny, how) for how in ("near", "sample")]
     return {
-        "model": model, "each": EACH, "seeds": seeds, "two": two, "unknown": len(unknown),
-        "every": _sum(every), "least_recall": min(row["recall"] for row in every),
-        "seconds": float(np.median([row["seconds"] for row in every])),
-        "core_seconds": float(np.median([row["core_seconds"] for row in every])), "bird": bird,
-    }  # fmt: skip
+        "model": DEFAULT,
+        "marks": N_MARKS,
+        "n": len(paths),
+        "n_labels": len(new),
+        "examples": examples,
+        "together": _add_counts(everything),
+        "improved": improved,
+    }
 
 
 @contextlib.contextmanager
-def open_library(path: Path, folders: Sequence[Path], model: str) -> Iterator[Library]:
+def open_library(path: Path, folder: Path) -> Iterator[Library]:
     with Library(path) as library:
-        for folder in folders:
-            for _ in library.index(folder, models=[model], provider="cpu"):
-                pass
+        for _ in library.index(folder, models=[DEFAULT], provider="cpu"):
+            pass
         yield library
 
 
 def read_tiny(data: Path, work: Path) -> Truth:
-    """tiny-imagenet's validation birds and OTHERS of the other pictures, linked into a folder -> whether a bird."""
+    """tiny-imagenet's validation birds and N_OTHERS of its other pictures, copied into a folder -> whether a bird."""
     folder = work / "tiny"
     folder.mkdir(exist_ok=True)
     lines = (data / TINY / "val" / "val_annotations.txt").read_text().splitlines()
@@ -73,7 +76,7 @@ def read_tiny(data: Path, work: Path) -> Truth:
     others = [name for name, kind in rows if kind not in TINY_BIRDS]
     truth: Truth = {}
     shows = set(birds)
-    for name in birds + [others[i] for i in np.random.default_rng(0).permutation(len(others))[:OTHERS]]:
+    for name in birds + [others[i] for i in np.random.default_rng(0).permutation(len(others))[:N_OTHERS]]:
         to = folder.resolve() / name
         if not to.exists():
             to.write_bytes((data / TINY / "val" / "images" / name).read_bytes())
@@ -81,29 +84,26 @@ def read_tiny(data: Path, work: Path) -> Truth:
     return truth
 
 
-def new_label(library: Library, truth: Truth, seed: int) -> dict[str, Any]:
-    """Mark EACH of both kinds, drawn at random; learn; count on the rest; leave everything as it was."""
-    rng = np.random.default_rng(seed)
-    sides = [[path for path, shows in truth.items() if shows == side] for side in (True, False)]
-    marked = [[side[i] for i in rng.permutation(len(side))[:EACH]] for side in sides]
+def learn_label(library: Library, truth: Truth, seed: int) -> Figures:
+    """Mark N_MARKS of both kinds, drawn at random; learn; count on the rest; leave everything as it was."""
+    rng, name = np.random.default_rng(seed), "a new one"
+    sides = [[path for path, present in truth.items() if present == side] for side in (True, False)]
+    marked = [[side[i] for i in rng.permutation(len(side))[:N_MARKS]] for side in sides]
     for paths, present in zip(marked, (True, False), strict=True):
-        library.mark_many(paths, [("a new one", present)], new=True)
-    clock, cores = time.perf_counter(), core_seconds()
-    learned = library.learn("a new one")
-    seconds, spent = time.perf_counter() - clock, core_seconds() - cores
+        library.mark_many(paths, [(name, present)], new=True)
+    library.learn(name)
     rest = truth.keys() - set(itertools.chain(*marked))
-    told = count(library, "a new one", {path: truth[path] for path in rest})
-    library.undo_learning("a new one")
+    counts = count_found(library, name, {path: truth[path] for path in rest})
+    library.undo_learning(name)
     for paths in marked:
-        library.unmark(paths, ["a new one"])
-    return {**told, "said": {k: learned.told[k] for k in ("precision", "recall", "expected_present", "found")},
-            "seconds": seconds, "core_seconds": spent}  # fmt: skip
+        library.unmark(paths, [name])
+    return counts
 
 
-def better_bird(library: Library, name: str, truth: Truth, how: str, n: int = 60) -> dict[str, Any]:
-    """Mark n photos for bird, nearest to its threshold or drawn as a sample; learn; both on the rest.
+def improve_bird(library: Library, name: str, truth: Truth, how: str, n: int = 60) -> Figures:
+    """Mark n photos for bird, nearest to its threshold or drawn as a sample; learn; count before and after on the rest.
 
-    whole: the rest and the marks, these by heads that had not seen them.
+    whole: the rest and the marks, these by cross-validation.
     """
     label = library.find_label("bird")
     if how == "near":
@@ -118,11 +118,14 @@ def better_bird(library: Library, name: str, truth: Truth, how: str, n: int = 60
         shown = [str(p.number) for p in sample.photos if p.path is not None and truth[p.path]]
         library.judge("bird", shown, sheet=sample.id)
     rest = {path: shows for path, shows in truth.items() if path not in set(marked)}
-    before = count(library, "bird", rest)
+    before = count_found(library, "bird", rest)
     learned = library.learn("bird")
-    after = count(library, "bird", rest)
+    after = count_found(library, "bird", rest)
     new, old = learned.told, learned.told["before"]
-    whole = {"before": _sum([before, old]), "after": _sum([after, new if learned.kept == "learned" else old])}
+    whole = {
+        "before": _add_counts([before, old]),
+        "after": _add_counts([after, new if learned.kept == "learned" else old]),
+    }
     if learned.kept == "learned":
         library.undo_learning("bird")
     library.unmark(marked, ["bird"])
@@ -131,21 +134,22 @@ def better_bird(library: Library, name: str, truth: Truth, how: str, n: int = 60
             "whole": whole}  # fmt: skip
 
 
-def count(library: Library, label: str, truth: Truth) -> dict[str, Any]:
-    """What `find` gives, on these photos."""
+def count_found(library: Library, label: str, truth: Truth) -> Figures:
+    """What `find` returns of these photos."""
     found = {f.path for f in library.find(label).found}
     cells = [(path in found, shows) for path, shows in truth.items()]
     counts = Counts(*(cells.count(cell) for cell in ((True, True), (True, False), (False, True), (False, False))))
-    intervals = counts.intervals()
-    return {**asdict(counts), "precision": counts.precision, "recall": counts.recall,
-            "intervals": {k: intervals[k] for k in ("precision", "recall")}}  # fmt: skip
+    return _describe(counts)
 
 
-def _sum(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _add_counts(rows: Sequence[Figures]) -> Figures:
     counts = Counts(*(sum(row[key] for row in rows) for key in ("tp", "fp", "fn", "tn")))
-    intervals = counts.intervals()
-    return {**asdict(counts), "precision": counts.precision, "recall": counts.recall,
-            "intervals": {k: intervals[k] for k in ("precision", "recall")}}  # fmt: skip
+    return _describe(counts)
+
+
+def _describe(counts: Counts) -> Figures:
+    intervals = {key: counts.intervals()[key] for key in ("precision", "recall")}
+    return {**asdict(counts), "precision": counts.precision, "recall": counts.recall, "intervals": intervals}
 
 
 def _logit(score: float) -> float:

@@ -1,129 +1,141 @@
 """A library of a million photos: how long a question takes, and how long the command takes to start.
 
-Its rows are made up and written through the store's own methods; a tenth of the photos are birds at 0.5 or more.
+Its rows are made up and written through the library's own functions. `find` by a description is measured on a smaller
+library, whose photos have vectors of the default model's size.
 """
 
 import random
-import statistics
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import core_seconds
+import numpy as np
+
+from benchmarks.measure import PHOTOSEARCH, Figures, median_ms
 from photosearch.library import answers, places, ranking
 from photosearch.library.database import Database
 from photosearch.library.places import File
+from photosearch.library.schema import VERSION
 from photosearch.models.card import Card
+from photosearch.models.catalog import resolve
+from photosearch.models.session import Model
+from photosearch.photos.decode import content_hash
 from photosearch.search import query
 
 CARD = Card(name="made-up", version="1", labels=("bird", "dog"), input_size=224)
+LIMIT = 100
 QUESTIONS: Mapping[str, Mapping[str, Any]] = {
-    "bird": {"limit": 100},
-    "bird and not dog": {"limit": 100},
-    "bird or dog": {"limit": 100},
-    "not bird": {"limit": 100},
-    "bird --since 2026-06-01 --until 2026-06-30": {"limit": 100, "since": "2026-06-01", "until": "2026-06-30"},
-    "bird --under one folder": {"limit": 100, "under": "/photos/0001"},
+    "bird": {},
+    "bird and not dog": {},
+    "bird or dog": {},
+    "not bird": {},
+    "bird --since 2026-06-01 --until 2026-06-30": {"since": "2026-06-01", "until": "2026-06-30"},
+    "bird --under one folder": {"under": "/photos/0001"},
 }
-COMMANDS = (
-    ("--version",),
-    ("--help",),
-    ("find", "bird", "--db", "LIBRARY"),
-    ("find", "bird and not dog", "--db", "LIBRARY"),
-    ("status", "--db", "LIBRARY"),
-)
+COMMANDS = (("--version",), ("--help",), ("find", "bird"), ("find", "bird and not dog"), ("status",))
+DESCRIPTION = ("find", "a red car on a beach")
+PER_FOLDER = 1000  # photos, and rows of a transaction
 
 
-def library(to: Path, *, n: int = 1_000_000, repeats: int = 10) -> dict[str, Any]:
-    """n: photos in the library, which is kept in to/library-n.db."""
-    db = build(to / f"library-{n}.db", n)
+def measure_library(work: Path, *, n: int = 1_000_000, n_vectors: int = 100_000, repeats: int = 10) -> Figures:
+    """n: photos in the library that is asked for labels. n_vectors: in the one that is asked for a description."""
+    db = build(work / f"library-{VERSION}-{n}.db", n)
     with Database(db) as store:
-        rows = [_question(store, text, options, repeats) for text, options in QUESTIONS.items()]
+        questions = [measure_question(store, text, bounds, repeats) for text, bounds in QUESTIONS.items()]
+    commands = [measure_command(words, db, repeats) for words in COMMANDS]
+    described = build(work / f"library-{VERSION}-{n_vectors}-vectors.db", n_vectors, with_vectors=True)
+    first = measure_command(DESCRIPTION, described, 1)  # builds the map of vectors
+    commands.append({**measure_command(DESCRIPTION, described, repeats), "first_ms": first["ms"]})
+    bytes_per_photo = {"labels": db.stat().st_size / n, "vectors": described.stat().st_size / n_vectors}
     return {
         "n": n,
+        "n_vectors": n_vectors,
         "repeats": repeats,
-        "bytes_a_photo": db.stat().st_size / n,
-        "questions": rows,
-        "storing": store_many_labels(to / "storing.db"),
-        "commands": [_command(arguments, db, repeats) for arguments in COMMANDS],
+        "limit": LIMIT,
+        "bytes_per_photo": bytes_per_photo,
+        "questions": questions,
+        "commands": commands,
     }
 
 
-def build(db: Path, n: int, *, seed: int = 1) -> Path:
-    """n photos in folders of a thousand, each with a score for `bird` and for `dog`."""
+def build(
+    db: Path,
+    n: int,
+    *,
+    real: Sequence[Path] = (),
+    n_birds: int | None = None,
+    with_vectors: bool = False,
+    seed: int = 1,
+) -> Path:
+    """n photos in folders of a thousand, each with a score for `bird` and for `dog`; what is there already is kept.
+
+    A tenth of the scores are 0.5 or more. real: photos that exist, the first of the library. n_birds: so many photos
+    from the first on show a bird, falling from 1 to 0.75, and no other does. with_vectors: by the default model.
+    """
     if db.exists():
         return db
     db.parent.mkdir(parents=True, exist_ok=True)
-    aside = db.with_suffix(".part")
-    aside.unlink(missing_ok=True)
+    partial = db.with_suffix(".part")
+    partial.unlink(missing_ok=True)
     rng = random.Random(seed)
-    with Database(aside, create=True) as store:
-        model_id, labels = answers.put_model(store, CARD, "0" * 16, 0)
-        answers.use(store, CARD.name)
-        answers.end_run(store, answers.begin_run(store, [CARD.name], "cpu"), {})
-        scope = places.add_root(store, "/photos")
-        for first in range(0, n, 1000):
+    with Database(partial, create=True) as store:
+        card, digest = _read_default() if with_vectors else (CARD, "0" * 16)
+        model_id, label_ids = answers.put_model(store, card, digest, 0)
+        answers.use(store, card.name)
+        answers.end_run(store, answers.begin_run(store, [card.name], "cpu"), {})
+        made_up = places.add_root(store, "/photos")
+        existing = places.add_root(store, str(real[0].parents[1])) if real else made_up
+        vectors = _draw_vectors(card, seed) if with_vectors else None
+        for first in range(0, n, PER_FOLDER):
             with store.transaction():
-                folder = places.folder_id(store, scope, f"/photos/{first // 1000:04d}")
-                for i in range(first, min(first + 1000, n)):
+                for i in range(first, min(first + PER_FOLDER, n)):
+                    path = real[i] if i < len(real) else Path(f"/photos/{i // PER_FOLDER:04d}/IMG_{i:07d}.jpg")
+                    hashed = content_hash(path.read_bytes()) if i < len(real) else rng.randbytes(32)
                     taken = f"2026-{i % 12 + 1:02d}-{i % 28 + 1:02d}T12:00:00"
-                    image = places.put_image(store, rng.randbytes(32), 4000, 3000, taken, "DateTimeOriginal", i)
-                    places.put_photo(store, folder, f"IMG_{i:07d}.jpg", File(2_600_000, i, i, 1, i), image)
-                    answers.put_said(store, image, model_id, labels, {name: rng.random() ** 6.58 for name in labels})
-    aside.replace(db)
+                    image = places.put_image(store, hashed, 4000, 3000, taken, "DateTimeOriginal", i)
+                    root = existing if i < len(real) else made_up
+                    folder = places.folder_id(store, root, str(path.parent))
+                    places.put_photo(store, folder, path.name, File(2_600_000, i, i, 1, i), image)
+                    scores = {"bird": _draw_bird(i, n_birds, rng), "dog": rng.random() ** 6.58}
+                    vector = None if vectors is None else vectors[rng.randrange(len(vectors))]
+                    answers.put_said(store, image, model_id, label_ids, scores, vector)
+    partial.replace(db)
     return db
 
 
-def store_many_labels(db: Path, *, n: int = 10_000, labels: int = 1_000, kept: int = 10) -> dict[str, Any]:
-    """What one photo costs where a model has many labels, few of them above its floor, and a vector of 384 float16."""
-    db.unlink(missing_ok=True)
-    card = Card(name="many", version="1", labels=tuple(f"label {i}" for i in range(labels)), input_size=260, floor=0.02)
-    rng = random.Random(1)
-    said = [
-        ({name: rng.uniform(0.02, 1) for name in rng.sample(card.labels, kept)}, rng.randbytes(768)) for _ in range(n)
-    ]
-    with Database(db, create=True) as store:
-        model_id, ids = answers.put_model(store, card, "1" * 16, 0)
-        scope = places.add_root(store, "/photos")
-        begun = core_seconds()
-        for first in range(0, n, 16):  # a batch of `index`
-            with store.transaction():
-                folder = places.folder_id(store, scope, f"/photos/{first // 1000:04d}")
-                for i, (scores, vector) in enumerate(said[first : first + 16], first):
-                    taken = f"2026-{i % 12 + 1:02d}-{i % 28 + 1:02d}T12:00:00"
-                    image = places.put_image(store, rng.randbytes(32), 4000, 3000, taken, "DateTimeOriginal", i)
-                    places.put_photo(store, folder, f"IMG_{i:07d}.jpg", File(2_600_000, i, i, 1, i), image)
-                    answers.put_said(store, image, model_id, ids, scores, vector)
-        core_ms = 1000 * (core_seconds() - begun) / n
-    size = db.stat().st_size / n
-    db.unlink()
-    return {"n": n, "labels": labels, "kept": kept, "dimensions": 384, "bytes_a_photo": size, "core_ms": core_ms}
-
-
-def _milliseconds(work: Callable[[], object], repeats: int) -> float:
-    took = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        work()
-        took.append(1000 * (time.perf_counter() - begun))
-    return statistics.median(took)
-
-
-def _question(store: Database, text: str, options: Mapping[str, Any], repeats: int) -> dict[str, Any]:
-    wanted, labels = query.parse(text.split(" --")[0]), {label.name: label for label in answers.labels(store)}
+def measure_question(store: Database, text: str, bounds: Mapping[str, Any], repeats: int) -> Figures:
+    wanted, labels = query.parse(text.partition(" --")[0]), {label.name: label for label in answers.labels(store)}
+    every_bound = {"under": None, "since": None, "until": None, **bounds}
 
     def ask() -> list[ranking.Found]:
-        bounds = {"under": None, "since": None, "until": None, **{k: v for k, v in options.items() if k != "limit"}}
-        return ranking.find(store, wanted, labels, limit=options["limit"], only=ranking.choose_photos(store, **bounds))
+        return ranking.find(store, wanted, labels, limit=LIMIT, only=ranking.choose_photos(store, **every_bound))
 
-    return {"question": text, "limit": options["limit"], "found": len(ask()), "ms": _milliseconds(ask, repeats)}
+    return {"question": text, "found": len(ask()), "ms": median_ms(ask, repeats)}
 
 
-def _command(arguments: Sequence[str], db: Path, repeats: int) -> dict[str, Any]:
-    program = [sys.executable, "-c", "from photosearch.cli.app import main; main()"]
-    whole = [str(db) if word == "LIBRARY" else word for word in arguments]
-    ms = _milliseconds(lambda: subprocess.run([*program, *whole], capture_output=True, check=True), repeats)
-    return {"command": " ".join(["photosearch", *arguments]), "ms": ms}
+def measure_command(words: Sequence[str], db: Path, repeats: int) -> Figures:
+    """A whole command, the program's start included."""
+    library = () if words[0].startswith("-") else ("--db", str(db))
+    command = [*PHOTOSEARCH, *words, *library]
+    ms = median_ms(lambda: subprocess.run(command, capture_output=True, check=True), repeats)
+    quoted = [f'"{word}"' if " " in word else word for word in words]
+    return {"command": " ".join(["photosearch", *quoted]), "ms": ms}
+
+
+def _draw_bird(i: int, n_birds: int | None, rng: random.Random) -> float:
+    if n_birds is None:
+        return rng.random() ** 6.58
+    return 1 - i / (4 * n_birds) if i < n_birds else 0.4 * rng.random()
+
+
+def _read_default() -> tuple[Card, str]:
+    model = Model(resolve(None), provider="cpu")
+    return model.card, model.digest
+
+
+def _draw_vectors(card: Card, seed: int) -> list[bytes]:
+    """A thousand unit vectors, float16."""
+    rows = np.random.default_rng(seed).standard_normal((1000, card.dimensions))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return [row.astype(np.float16).tobytes() for row in rows]

@@ -1,9 +1,9 @@
-"""What a piece of work costs: seconds on the clock, seconds of the cores, memory.
+"""What a piece of work costs: wall-clock seconds, core seconds, memory; and on which machine.
 
-Core seconds (user and system, of this process and of the children it has waited for) hold still on a machine that does
-other things too; seconds on the clock do not. Both are given, and a ratio is always taken between runs that followed
-one another. Memory is the sum, over this process and its children, of each one's own largest resident size (Linux's
-VmHWM): pages that two share count twice, so it is an upper bound.
+Core seconds (user and system, of this process and of the children it has waited for) hold still on a busy machine;
+wall-clock seconds do not. A ratio is always taken between runs that followed one another. Memory is the sum, over this
+process and its children, of each one's peak resident size (Linux's VmHWM): shared pages count twice, so it is an upper
+bound.
 """
 
 import json
@@ -20,7 +20,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
-PACKAGES = ("photosearch", "onnxruntime-gpu", "onnxruntime", "pillow", "pillow-heif", "numpy", "sqlite-utils")
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("photosearch", "onnxruntime-gpu", "onnxruntime", "pillow", "pillow-heif", "numpy", "sqlite-utils", "torch")
+PHOTOSEARCH = (sys.executable, "-c", "from photosearch.cli.app import main; main()")
+
+Figures = dict[str, Any]  # what a benchmark measured, ready for JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Cost:
 
     @property
     def rate(self) -> float:
-        """Photos a second, on the clock."""
+        """Photos a second of wall-clock time."""
         return self.n / self.seconds
 
     @property
@@ -42,13 +46,45 @@ class Cost:
         """Milliseconds of one core for one photo."""
         return 1000 * self.core_seconds / self.n
 
+    def to_figures(self) -> Figures:
+        return {
+            "n": self.n,
+            "seconds": self.seconds,
+            "core_seconds": self.core_seconds,
+            "rate": self.rate,
+            "core_ms": self.core_ms,
+            "peak_mb": self.peak_bytes / 1e6,
+        }
 
-def cost(work: Callable[[], int]) -> Cost:
-    """Do the work, which gives the number of photos it went through."""
-    with Memory() as memory:
+
+def measure_cost(work: Callable[[], int]) -> Cost:
+    """Run `work`, which returns the number of photos it processed."""
+    with PeakMemory() as memory:
         seconds, cores = time.perf_counter(), core_seconds()
         n = work()
-        return Cost(n, time.perf_counter() - seconds, core_seconds() - cores, memory.now())
+        return Cost(n, time.perf_counter() - seconds, core_seconds() - cores, memory.read())
+
+
+def median_ms(work: Callable[[], object], repeats: int = 1) -> float:
+    """Wall-clock milliseconds of `work`: the median of some runs."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def measure_rate(run: Callable[[], object], n: int, seconds: float, *, min_runs: int = 3) -> Figures:
+    """rate: images a second of the median run of n images. core_ms: of this process, for one. first_seconds: run 1."""
+    start = time.perf_counter()
+    run()
+    first_seconds = time.perf_counter() - start
+    start, cores, times = time.perf_counter(), core_seconds(), []
+    while len(times) < min_runs or time.perf_counter() - start < seconds:
+        times.append(median_ms(run) / 1000)
+    core_ms = 1000 * (core_seconds() - cores) / (len(times) * n)
+    return {"rate": n / statistics.median(times), "core_ms": core_ms, "first_seconds": first_seconds}
 
 
 def core_seconds() -> float:
@@ -58,16 +94,16 @@ def core_seconds() -> float:
     except ImportError:  # Windows: hundredths of a second
         times = os.times()
         return times.user + times.system + times.children_user + times.children_system
-    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-class Memory:
-    """Watches this process and its children from a thread; `now` is the sum of their largest sizes so far, in bytes."""
+class PeakMemory:
+    """Watches this process and its children from a thread; `read` is the sum of their peak sizes so far, in bytes."""
 
-    def __init__(self, every_seconds: float = 0.2):
-        self._every_seconds = every_seconds
-        self._largest: dict[int, int] = {}
+    def __init__(self, interval_seconds: float = 0.2):
+        self._interval_seconds = interval_seconds
+        self._peaks: dict[int, int] = {}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -79,72 +115,75 @@ class Memory:
         self._done.set()
         self._thread.join()
 
-    def now(self) -> int:
-        self._look()
-        return sum(self._largest.values())
+    def read(self) -> int:
+        for pid in list_processes(os.getpid()):
+            self._peaks[pid] = max(self._peaks.get(pid, 0), _high_water(pid))
+        return sum(self._peaks.values())
 
     def _watch(self) -> None:
-        while not self._done.wait(self._every_seconds):
-            self._look()
-
-    def _look(self) -> None:
-        for pid in _family(os.getpid()):
-            self._largest[pid] = max(self._largest.get(pid, 0), _high_water(pid))
+        while not self._done.wait(self._interval_seconds):
+            self.read()
 
 
-def _family(pid: int) -> list[int]:
+def list_processes(pid: int) -> list[int]:
+    """This process and all below it."""
     try:
         children = [p for task in Path(f"/proc/{pid}/task").iterdir() for p in (task / "children").read_text().split()]
     except OSError:
         return [pid]
-    return [pid, *(below for child in children for below in _family(int(child)))]
+    return [pid, *(below for child in children for below in list_processes(int(child)))]
 
 
-def _high_water(pid: int) -> int:
+def _high_water(pid: int | str) -> int:
+    """Peak resident bytes of a process; 0 where there is none, or the system doesn't say."""
+    return read_status_bytes(pid, "VmHWM")
+
+
+def read_status_bytes(pid: int | str, key: str) -> int:
+    """A size from Linux's /proc/PID/status; 0 where there is none."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key)), 0)
 
 
-def afresh(module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def run_in_process(module: str, arguments: Mapping[str, Any]) -> Figures:
     """Run `python -m module` in a process of its own: arguments as JSON in, the JSON on its last line out."""
     command = [sys.executable, "-m", module, json.dumps(arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise RuntimeError(f"{module} {arguments}: {done.stderr[-2000:]}")
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    figures: Figures = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
-def middle(costs: Sequence[Cost]) -> Cost:
+def median_cost(costs: Sequence[Cost]) -> Cost:
     """The medians of several runs of the same work."""
     columns = zip(*(asdict(c).values() for c in costs), strict=True)
     n, seconds, cores, peak = (statistics.median(column) for column in columns)
     return Cost(int(n), seconds, cores, int(peak))
 
 
-def ratio(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
-    """The ratios of paired runs: their median, their smallest and their largest."""
+def compare_runs(above: Sequence[float], below: Sequence[float]) -> dict[str, float]:
+    """The ratios of paired runs: median, min and max."""
     ratios = [a / b for a, b in zip(above, below, strict=True)]
-    return {"median": statistics.median(ratios), "least": min(ratios), "most": max(ratios)}
+    return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
 
 
-def machine() -> dict[str, Any]:
-    """What was measured on, and with which versions."""
+def machine() -> Figures:
+    """The hardware, and the versions of what runs on it."""
     return {
-        "processor": _processor(),
+        "processor": _read_processor(),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
-        "load": round(os.getloadavg()[0], 1),
+        "system": platform.system(),
         "python": platform.python_version(),
-        **_versions(),
+        **_read_versions(),
     }
 
 
-def _versions() -> dict[str, str]:
+def _read_versions() -> dict[str, str]:
     from PIL import features
 
     versions = {"libjpeg-turbo": str(features.version("libjpeg_turbo"))}
@@ -156,7 +195,7 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _processor() -> str:
+def _read_processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

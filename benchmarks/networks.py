@@ -1,51 +1,184 @@
-"""The network alone: photos a second by batch size, on each provider that loads here."""
+"""The networks alone, on random pixels and on real pictures: images a second by batch size, on the CPU and on a GPU.
 
-import statistics
-import time
-from collections.abc import Mapping, Sequence
+On the CPU through photosearch's own session, which is what a user gets. On a GPU through ONNX Runtime's, to see what
+batch size, options and the way of a batch to the device are worth: session.py's constants were chosen by these figures.
+"""
+
+import collections
+import contextlib
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from PIL import Image
 
-from benchmarks.measure import core_seconds
-from photosearch.models.providers import PROVIDERS, choose_provider
+from benchmarks.measure import Figures, measure_rate, median_ms
+from photosearch.models.catalog import DEFAULT, shipped
 from photosearch.models.session import Model
 
+PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+PICTURES = "101_ObjectCategories/*/*.jpg"
+VARIANTS: dict[str, dict[str, Any]] = {"default": {}, "without TF32": {"use_tf32": 0}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "cudnn_conv_algo_search=HEURISTIC": {"cudnn_conv_algo_search": "HEURISTIC"},
+    "prefer_nhwc=1": {"prefer_nhwc": 1},
+    "use_tf32=0": {"use_tf32": 0},
+}
+NVIDIA_LIBRARIES = ("nvidia-cublas", "nvidia-cuda-runtime", "nvidia-cudnn", "nvidia-cufft")
 
-def networks(
-    models: Mapping[str, Path], *, batches: Sequence[int] = (1, 4, 16, 64, 256), seconds: float = 2.0
-) -> dict[str, Any]:
-    """seconds: how long each batch size is tried, at least three batches."""
-    loads = {name: choose_provider(name) for name in PROVIDERS}
-    here = [name for name, (chosen, _) in loads.items() if chosen == name]
+Images = npt.NDArray[np.uint8]
+Session = onnxruntime.InferenceSession
+
+
+def list_networks() -> dict[str, Path]:
+    """The shipped models by name, the default one last."""
+    return dict(sorted(shipped().items(), key=lambda model: model[0] == DEFAULT))
+
+
+def measure_networks(
+    *, models: Mapping[str, Path] | None = None, batches: Sequence[int] = (1, 4, 16, 64), seconds: float = 2.0
+) -> Figures:
+    """On the CPU. seconds: how long each batch size is run."""
+    rows = []
+    for name, path in (models or list_networks()).items():
+        model = Model(path, provider="cpu")
+        images = draw_images(max(batches), model.card.input_size)[:, None]
+        for batch in batches:
+            rate = measure_rate(lambda model=model, views=images[:batch]: model.look(views), batch, seconds)
+            rows.append({"model": name, "batch": batch, **rate})
+    return {"rows": rows}
+
+
+def measure_gpu_networks(
+    data: Path,
+    *,
+    models: Mapping[str, Path] | None = None,
+    batches: Sequence[int] = (1, 16, 64, 256),
+    n_compared: int = 64,
+    seconds: float = 0.4,
+    provider: str = "cuda",
+) -> Figures:
+    """n_compared: images that are scored on the CPU too. provider: cpu only to try this where there is no GPU."""
+    figures: dict[str, list[Figures]] = {key: [] for key in ("scores", "rows", "placement", "options")}
+    for name, path in (models or list_networks()).items():
+        pictures = draw_images(n_compared, _input_size(load(path, "cpu")), data)
+        for variant, options in VARIANTS.items() if provider == "cuda" else [("default", {})]:
+            compared = compare_scores(path, pictures, provider, options)
+            figures["scores"].append({"model": name, "variant": variant, **compared})
+        figures["placement"].append({"model": name, **place_nodes(path, provider)})
+        session = load(path, provider)
+        images = draw_images(max(batches), _input_size(session))
+        for batch in batches:
+            for way, run in _make_ways(session, images[:batch], provider).items():
+                row = {"model": name, "batch": batch, "way": way, **measure_rate(run, batch, seconds)}
+                figures["rows"].append({**row, "gpu_mb": int((ask_gpu("memory.used") or ["0"])[0])})
+        for option, values in OPTIONS.items() if provider == "cuda" else ():
+            row = {"model": name, "option": option, **measure_option(path, values, images)}
+            figures["options"].append(row)
+    return {**describe_gpu(), **figures}
+
+
+def load(path: Path, provider: str, *, profile: str = "", **options: Any) -> Session:
+    """A session on this provider, beside the CPU. Raises RuntimeError where ONNX Runtime chose another."""
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3
+    if profile:
+        settings.enable_profiling, settings.profile_file_prefix = True, profile
+    wanted: list[Any] = [(PROVIDERS[provider], options)]
+    session = Session(str(path), settings, providers=wanted + ([] if provider == "cpu" else [PROVIDERS["cpu"]]))
+    if session.get_providers()[0] != PROVIDERS[provider]:
+        raise RuntimeError(f"asked for {provider}, got {session.get_providers()}")
+    return session
+
+
+def compare_scores(path: Path, images: Images, provider: str, options: Mapping[str, Any]) -> Figures:
+    """The first output on this provider against the CPU's. decisions: images whose best label changes (or its side)."""
+    expected, given = _run(load(path, "cpu"), images), _run(load(path, provider, **options), images)
+    decide: Callable[[Any], Any] = lambda x: x.argmax(1) if x.shape[1] > 1 else x[:, 0] >= 0.5  # noqa: E731
     return {
-        "providers": here,
-        "missing": {name: why for name, (chosen, why) in loads.items() if chosen != name},
-        "rows": [
-            row
-            for name, path in models.items()
-            for provider in here
-            for row in _rows(name, path, provider, batches, seconds)
-        ],
+        "n": len(images),
+        "difference": float(np.abs(given - expected).max()),
+        "decisions": int((decide(given) != decide(expected)).sum()),
     }
 
 
-def _rows(name: str, path: Path, provider: str, batches: Sequence[int], seconds: float) -> list[dict[str, Any]]:
-    model = Model(path, provider=provider)
-    size = model.card.input_size
-    views = np.random.default_rng(1).integers(0, 256, (max(batches), size, size, 3), dtype=np.uint8)
-    return [
-        {"model": name, "provider": model.provider, "batch": b, **_timed(model, views[:b], seconds)} for b in batches
-    ]
+def place_nodes(path: Path, provider: str) -> Figures:
+    """How many nodes ran where, and which kinds on the CPU, by the profile of one run."""
+    with tempfile.TemporaryDirectory() as folder:
+        session = load(path, provider, profile=f"{folder}/run")
+        _run(session, draw_images(2, _input_size(session)))
+        events = json.loads(Path(session.end_profiling()).read_text())
+    nodes = {e["name"]: e["args"] for e in events if e.get("cat") == "Node" and "provider" in e.get("args", {})}
+    ran = collections.Counter(node["provider"] for node in nodes.values())
+    on_cpu = collections.Counter(n["op_name"] for n in nodes.values() if n["provider"] == PROVIDERS["cpu"])
+    return {"ran": dict(ran), "on_cpu": dict(on_cpu.most_common(8))}
 
 
-def _timed(model: Model, views: "np.typing.NDArray[np.uint8]", seconds: float) -> dict[str, float]:
-    model.score(views)
-    clock, cores, took = time.perf_counter(), core_seconds(), []
-    while len(took) < 3 or time.perf_counter() - clock < seconds:
-        begun = time.perf_counter()
-        model.score(views)
-        took.append(time.perf_counter() - begun)
-    core_ms = 1000 * (core_seconds() - cores) / (len(took) * len(views))
-    return {"rate": len(views) / statistics.median(took), "core_ms": core_ms}
+def measure_option(path: Path, options: Mapping[str, Any], images: Images, seconds: float = 0.4) -> Figures:
+    """One option of the CUDA provider. another_seconds: the first run of a batch that is one image smaller."""
+    session = load(path, "cuda", **options)
+    row = measure_rate(_make_ways(session, images, "cuda")["plain"], len(images), seconds)
+    another = _make_ways(session, images[:-1], "cuda")["plain"]
+    return {"batch": len(images), **row, "another_seconds": median_ms(another) / 1000}
+
+
+def describe_gpu() -> Figures:
+    """card: its name, megabytes and driver; None without nvidia-smi."""
+    installed = {d.metadata["Name"] or "": d.version for d in metadata.distributions()}
+    libraries = sorted(f"{name} {version}" for name, version in installed.items() if name.startswith(NVIDIA_LIBRARIES))
+    return {"card": ask_gpu("name", "memory.total", "driver_version"), "libraries": libraries}
+
+
+def ask_gpu(*fields: str) -> list[str] | None:
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return [field.strip() for field in printed.splitlines()[0].split(",")]
+    return None
+
+
+def draw_images(n: int, size: int, data: Path | None = None) -> Images:
+    """uint8 [n, size, size, 3]: random pixels; the second half real pictures, where `data` has some."""
+    images = np.random.default_rng(1).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+    paths = sorted(data.glob(PICTURES)) if data else []
+    for i in range(n // 2 if paths else 0):
+        with Image.open(paths[i * len(paths) // n]) as image:
+            images[n - 1 - i] = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+    return images
+
+
+def _make_ways(session: Session, images: Images, provider: str) -> dict[str, Callable[[], Any]]:
+    """plain: numpy in, numpy out. bound: first copied into a buffer on the device, by IO binding."""
+    (given,), (output, *_) = session.get_inputs(), session.get_outputs()
+    buffer = onnxruntime.OrtValue.ortvalue_from_numpy(images, provider, 0)
+
+    def run_bound() -> Any:
+        buffer.update_inplace(images)
+        binding = session.io_binding()
+        binding.bind_ortvalue_input(given.name, buffer)
+        binding.bind_output(output.name, "cpu")
+        session.run_with_iobinding(binding)
+        return binding.copy_outputs_to_cpu()[0]
+
+    return {"plain": lambda: session.run([output.name], {given.name: images})[0], "bound": run_bound}
+
+
+def _run(session: Session, images: Images, batch: int = 32) -> npt.NDArray[np.float32]:
+    """The first output, [N, ...]."""
+    (given,), (output, *_) = session.get_inputs(), session.get_outputs()
+    parts: Iterator[Any] = (
+        session.run([output.name], {given.name: images[i : i + batch]})[0] for i in range(0, len(images), batch)
+    )
+    return np.concatenate(list(parts))
+
+
+def _input_size(session: Session) -> int:
+    return int(session.get_inputs()[0].shape[1])

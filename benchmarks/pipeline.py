@@ -1,143 +1,222 @@
-"""How near the whole way, from files to rows, comes to the decode floor, and how far it is ahead of the plain way.
+"""`index`, from files to rows: how fast, against the decode floor and a plain script; other photos; more photos; a GPU.
 
-All ways run one after another over the same files, each in a fresh process, and that as often as there are rounds: a
-ratio is taken within a round. The plain ways, which take long, run over the first photos only.
+All ways run one after another over the same files, each in a fresh process, once a round: a ratio is taken within a
+round. The plain ways, which take long, run over the first photos only.
 """
 
+import contextlib
+import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from statistics import mean
 
 import numpy as np
 
-from benchmarks import clip, contestants, pictures
-from benchmarks.measure import Cost, middle, ratio
+from benchmarks import photos, ways
+from benchmarks.measure import PHOTOSEARCH, Cost, Figures, compare_runs, core_seconds, median_cost
+from benchmarks.networks import describe_gpu, list_networks
+from photosearch.models.catalog import DEFAULT
 from photosearch.models.session import Model
 from photosearch.photos import decode
+
+KINDS = ("48mp", "small", "png", "heic")
+STARTING = 16  # photos; an index of so few costs its start: every child process is started
+PROFILED = 24  # photos
+GPU_FOLDERS = {"start": ("tiny", STARTING), "small": ("tiny", 9000), "large": ("12mp", 600)}  # name: (kind, photos)
+GPU_RUNS = [(folder, p) for folder in ("start", *3 * ("small", "large")) for p in ("cuda", "cpu")]
 
 Runs = dict[str, list[Cost]]
 
 
-def pipeline(
-    to: Path,
-    models: Mapping[str, Path],
+def measure_pipeline(
+    work: Path,
+    data: Path,
     *,
-    data: Path | None = None,
+    models: Mapping[str, Path] | None = None,
     n: int = 400,
     n_plain: int = 40,
     rounds: int = 3,
-    clip_sizes: tuple[int, ...] = (224, 256),
-) -> dict[str, Any]:
-    """models: by name; the last one is the default, whose time is taken apart. n: of 12-megapixel photos."""
-    folder = pictures.write(to, "12mp", n, data=data)
-    clips = {f"ViT-B/32 at {size} px": clip.write(to, size) for size in clip_sizes}
-    runs = compete(folder, models, clips, n_plain=n_plain, rounds=rounds)
+    with_clip: bool = True,
+) -> Figures:
+    """models: by name, the default model last (default: the shipped ones). n: photos of 12 megapixels."""
+    models = models or list_networks()
     name, model = list(models.items())[-1]
-    files = contestants.paths(folder)
+    folder = photos.write_photos(work, "12mp", n, data=data)
+    runs = run_ways(folder, models, _write_clip(work) if with_clip else {}, n_plain=n_plain, rounds=rounds)
+    paths = ways.list_photos(folder)
     return {
         "n": n,
         "n_plain": n_plain,
         "rounds": rounds,
-        "megabytes": sum(f.stat().st_size for f in files) / len(files) / 1e6,
+        "megabytes": sum(path.stat().st_size for path in paths) / len(paths) / 1e6,
         "default": name,
-        "tiles": {name: Model(path, provider="cpu").card.tiles for name, path in models.items()},
-        "ways": [_row(way, costs) for way, costs in runs.items()],
-        "ratios": ratios(runs, list(models), list(clips)),
-        "profile": profile(files[:24], model, middle(runs[f"photosearch {name}"])),
+        "ways": [{"way": way, **median_cost(costs).to_figures()} for way, costs in runs.items()],
+        "ratios": compare_ways(runs, name),
+        "profile": profile_index(paths[:PROFILED], model, median_cost(runs[f"photosearch {name}"])),
     }
 
 
-def kinds(
-    to: Path,
-    models: Mapping[str, Path],
-    *,
-    data: Path | None = None,
-    n: int = 40,
-    of: tuple[str, ...] = ("48mp", "small", "png", "heic"),
-) -> dict[str, Any]:
-    """n: photos of each kind, ten times as many of the small ones. models: the last one is taken."""
-    name, model = list(models.items())[-1]
-    rows = [_kind(to, kind, model, data, n if kind != "small" else 10 * n) for kind in of]
-    return {"n": n, "default": name, "rows": rows}
-
-
-def compete(folder: Path, models: Mapping[str, Path], clips: Mapping[str, Path], *, n_plain: int, rounds: int) -> Runs:
-    ways: dict[str, Callable[[], Cost]] = {"floor": lambda: contestants.run("floor", folder)}
+def run_ways(folder: Path, models: Mapping[str, Path], clip: Mapping[str, Path], *, n_plain: int, rounds: int) -> Runs:
+    default, model = list(models.items())[-1]
+    run: dict[str, Callable[[], Cost]] = {"floor": partial(ways.run_way, "floor", folder)}
     for name, path in models.items():
-        ways[f"photosearch {name}"] = lambda path=path: contestants.run("photosearch", folder, model=path)
-        ways[f"threads {name}"] = lambda path=path: contestants.run("threads", folder, model=path)
-    for name, path in {**models, **clips}.items():
-        ways[f"plain {name}"] = lambda path=path: contestants.run("plain", folder, model=path, n=n_plain)
-    runs: Runs = {way: [] for way in ways}
+        run[f"photosearch {name}"] = partial(ways.run_way, "photosearch", folder, model=path)
+    run[f"photosearch {default}, one core"] = partial(ways.run_way, "photosearch", folder, model=model, cores=1)
+    for name, path in {default: model, **clip}.items():
+        run[f"plain {name}"] = partial(ways.run_way, "plain", folder, model=path, n=n_plain)
+    runs: Runs = {way: [] for way in run}
     for _ in range(rounds):
-        for way, go in ways.items():
-            runs[way].append(go())
+        for way, start in run.items():
+            runs[way].append(start())
     return runs
 
 
-def ratios(runs: Runs, models: list[str], clips: list[str]) -> list[dict[str, Any]]:
-    """What must be shown, on the clock and in core time: ours over another way, larger is better for us."""
-    rows = []
-    for name in models:
-        ours = f"photosearch {name}"
-        rows.append(_compared(f"{name}: share of the decode floor", runs, ours, "floor"))
-        rows.append(_compared(f"{name}: child processes against threads", runs, ours, f"threads {name}"))
-        rows.append(_compared(f"{name}: against the plain way with the same network", runs, ours, f"plain {name}"))
-    for other in clips:
-        rows.append(_compared(f"{models[-1]}: against the plain way with {other}", runs, ours, f"plain {other}"))
-    return rows
+def compare_ways(runs: Runs, default: str) -> list[Figures]:
+    """The default model's index over every other way: more than 1 is better for us."""
+    ours = runs[f"photosearch {default}"]
+    return [
+        {
+            "way": way,
+            "clock": compare_runs([c.rate for c in ours], [c.rate for c in costs]),
+            "cores": compare_runs([c.core_ms for c in costs], [c.core_ms for c in ours]),
+        }
+        for way, costs in runs.items()
+        if way == "floor" or way.startswith("plain")
+    ]
 
 
-def _compared(what: str, runs: Runs, ours: str, other: str) -> dict[str, Any]:
-    clock = ratio([c.rate for c in runs[ours]], [c.rate for c in runs[other]])
-    cores = ratio([c.core_ms for c in runs[other]], [c.core_ms for c in runs[ours]])
-    return {"what": what, "clock": clock, "cores": cores}
-
-
-def profile(files: list[Path], path: Path, whole: Cost) -> list[dict[str, Any]]:
-    """Where the core time of one photo goes: each stage alone on one thread, and what is left of the whole."""
-    model = Model(path, provider="cpu", threads=1)
-    card = model.card
-    read = [decode.read(str(f)) for f in files]
-    need = decode.Need(card.input_size, card.fit, card.tiles)
-    views = [decode.decode(data, [need]).views[0] for data in read]
-    opening = _core_ms(lambda: [decode.decode(d, [need]) for d in read], files)
-    floor = _core_ms(lambda: [contestants.eighth(f) for f in files], files)
+def profile_index(paths: list[Path], model_path: Path, index: Cost) -> list[Figures]:
+    """Where the core time of one photo goes: each stage alone on one thread, and what is left of the whole index."""
+    model = Model(model_path, provider="cpu", threads=1)
+    need = decode.Need(model.card.input_size, model.card.fit, model.card.tiles)
+    files = [decode.read(str(path)) for path in paths]
+    views = np.stack([decode.decode(data, [need]).views[0] for data in files])
+    floor = _measure_core_ms(lambda: [ways.decode_at_eighth(path) for path in paths], len(paths))
+    decoding = _measure_core_ms(lambda: [decode.decode(data, [need]) for data in files], len(paths))
     stages = {
-        "read the file": _core_ms(lambda: [decode.read(str(f)) for f in files], files),
-        "hash it": _core_ms(lambda: [decode.content_hash(data) for data in read], files),
+        "read the file": _measure_core_ms(lambda: [decode.read(str(path)) for path in paths], len(paths)),
+        "hash it": _measure_core_ms(lambda: [decode.content_hash(data) for data in files], len(paths)),
         "decode it at 1/8 scale (the floor)": floor,
-        "EXIF, a larger scale where the network wants it, turn, resize": opening - floor,
-        f"the network, {1 + card.tiles} view{'s' if card.tiles else ''}": _core_ms(
-            lambda: model.score_views(np.stack(views)), files
-        ),
+        "EXIF, a larger scale where the network needs it, rotate, resize": decoding - floor,
+        "the network": _measure_core_ms(lambda: model.look(views), len(paths)),
     }
-    stages["start the children, pipes, walk, database"] = whole.core_ms - sum(stages.values())
-    return [{"stage": stage, "core_ms": ms, "share": ms / whole.core_ms} for stage, ms in stages.items()]
+    stages["start the children, pipes, walk, database"] = index.core_ms - sum(stages.values())
+    return [{"stage": stage, "core_ms": ms, "share": ms / index.core_ms} for stage, ms in stages.items()]
 
 
-def _kind(to: Path, kind: str, model: Path, data: Path | None, n: int) -> dict[str, Any]:
-    folder = pictures.write(to, kind, n, data=data)
-    ours = contestants.run("photosearch", folder, model=model)
-    plain = contestants.run("plain", folder, model=model, n=max(1, n // 4))
-    width, height = pictures.KINDS[kind].size
-    return {"kind": kind, "pixels": f"{width}x{height}", "n": n, "ours": _cost(ours), "plain": _cost(plain)}
+def measure_kinds(work: Path, data: Path, *, model: Path | None = None, n: int = 40) -> Figures:
+    """n: photos of each kind, ten times as many of the small ones; the plain way takes a quarter of them."""
+    model = model or list_networks()[DEFAULT]
+    rows = []
+    for kind in KINDS:
+        count = 10 * n if kind == "small" else n
+        folder = photos.write_photos(work, kind, count, data=data)
+        ours = ways.run_way("photosearch", folder, model=model)
+        plain = ways.run_way("plain", folder, model=model, n=max(1, count // 4))
+        pixels = "{}x{}".format(*photos.KINDS[kind].size)
+        rows.append({"kind": kind, "pixels": pixels, "ours": ours.to_figures(), "plain": plain.to_figures()})
+    return {"n": n, "default": model.stem, "rows": rows}
 
 
-def _core_ms(work: Callable[[], object], files: list[Path], repeats: int = 3) -> float:
-    """Milliseconds of one core for one photo: the least of a few runs, the one that was disturbed least."""
-    took = []
+def measure_scaling(
+    work: Path, data: Path, *, model: Path | None = None, sizes: Sequence[int] = (2000, 20_000)
+) -> Figures:
+    """Small photos, so that what each one costs besides its decoding shows. A second run finds them all unchanged."""
+    model = model or list_networks()[DEFAULT]
+    start = _index_twice(work, data, model, STARTING)["first"]
+    rows = [_index_twice(work, data, model, n) for n in sizes]
+    return {"model": model.stem, "start": start, "rows": rows, "steps": compare_sizes(rows, start)}
+
+
+def _index_twice(work: Path, data: Path, model: Path, n: int) -> Figures:
+    folder = photos.write_photos(work, "tiny", n, data=data)
+    db = work / "scaling.db"
+    for left in work.glob("scaling.db*"):
+        left.unlink()
+    first, again = (ways.run_way("photosearch", folder, model=model, db=db).to_figures() for _ in range(2))
+    return {"n": n, "first": first, "again": again, "bytes_per_photo": db.stat().st_size / n}
+
+
+def compare_sizes(rows: list[Figures], start: Figures) -> list[Figures]:
+    """From one size to the next: how many times the photos, the time (without the start) and the memory."""
+    steps = []
+    for few, many in pairwise(row["first"] for row in rows):
+        step = {key: (many[key] - start[key]) / (few[key] - start[key]) for key in ("seconds", "core_seconds")}
+        steps.append({**step, "photos": many["n"] / few["n"], "peak": many["peak_mb"] / few["peak_mb"]})
+    return steps
+
+
+# ---- with a GPU
+
+
+def measure_gpu_index(
+    work: Path,
+    data: Path,
+    *,
+    folders: Mapping[str, tuple[str, int]] = GPU_FOLDERS,
+    runs: Sequence[tuple[str, str]] = GPU_RUNS,
+    options: Sequence[str] = (),
+) -> Figures:
+    """The whole command into a new library, GPU against CPU. options: of each `index`."""
+    made = {name: photos.write_photos(work, kind, n, data=data) for name, (kind, n) in folders.items()}
+    rows = [
+        {"folder": name, "n": folders[name][1], "provider": provider, **run_index(made[name], provider, options)}
+        for name, provider in runs
+    ]
+    return {**describe_gpu(), "model": DEFAULT, "rows": rows}
+
+
+def run_index(folder: Path, provider: str, options: Sequence[str] = ()) -> Figures:
+    """One `index`. gpu_busy: percent of the time; gpu_mb: at most. Both None without nvidia-smi."""
+    with tempfile.TemporaryDirectory() as temporary, watch_gpu() as samples:
+        start, cores = time.perf_counter(), core_seconds()
+        command = [*PHOTOSEARCH, "index", str(folder), "--provider", provider, *options]
+        subprocess.run([*command, "--db", f"{temporary}/library.db"], check=True, capture_output=True)
+        seconds, used = time.perf_counter() - start, core_seconds() - cores
+    busy, memory = zip(*samples, strict=True) if samples else (None, None)
+    return {
+        "seconds": seconds,
+        "core_seconds": used,
+        "gpu_busy": busy and mean(busy),
+        "gpu_mb": memory and max(memory),
+    }
+
+
+@contextlib.contextmanager
+def watch_gpu() -> Iterator[list[tuple[int, int]]]:
+    """(percent busy, MB in use) every 100 ms, complete at the end of the block."""
+    samples: list[tuple[int, int]] = []
+    query = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", "-lms", "100"]
+    try:
+        watch = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+    except OSError:
+        yield samples
+        return
+    try:
+        yield samples
+    finally:
+        watch.kill()
+        for line in watch.communicate()[0].splitlines():
+            busy, _, memory = line.partition(",")
+            if memory:
+                samples.append((int(busy), int(memory)))
+
+
+def _write_clip(work: Path) -> dict[str, Path]:
+    from benchmarks import clip  # needs torch
+
+    return {"ViT-B/32": clip.write_network(work)}
+
+
+def _measure_core_ms(work: Callable[[], object], n: int, repeats: int = 3) -> float:
+    """Milliseconds of one core for one of n photos: the minimum of a few runs, the least disturbed."""
+    times = []
     for _ in range(repeats):
-        begun = time.process_time()
+        start = time.process_time()
         work()
-        took.append(time.process_time() - begun)
-    return 1000 * min(took) / len(files)
-
-
-def _row(way: str, costs: list[Cost]) -> dict[str, Any]:
-    return {"way": way, **_cost(middle(costs)), "rates": [c.rate for c in costs]}
-
-
-def _cost(cost: Cost) -> dict[str, Any]:
-    return {"n": cost.n, "rate": cost.rate, "core_ms": cost.core_ms, "peak_mb": cost.peak_bytes / 1e6}
+        times.append(time.process_time() - start)
+    return 1000 * min(times) / n

@@ -1,7 +1,7 @@
-"""Pictures of the tool at work, for the README: the page, dark and light, and a contact sheet.
+"""Screenshots for the README: the page, dark and light, and a contact sheet.
 
-They show only photographs that may be shown: eleven that come with scikit-image (`pip install scikit-image`), whose
-documentation says of each that it is under CC0 or in the public domain, and parts of them:
+They show only free photographs: eleven that come with scikit-image (`pip install scikit-image`), whose documentation
+says of each that it is under CC0 or in the public domain, and crops of them:
 - CC0 by their photographers: chelsea (Stefan van der Walt), coffee (Rachel Michetti), camera (Lav Varshney); by their
   sources: brick and gravel (CC0Textures), grass (linolafett), retina (Mikael Häggström)
 - in the public domain: astronaut and hubble_deep_field (NASA), rocket (SpaceX), clock_motion (Stefan van der Walt)
@@ -13,27 +13,26 @@ import importlib.util
 import io
 import os
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
 
-from benchmarks.browse import CHROMIUM, DRAWN, serving
+from benchmarks.browse import CHROMIUM, DRAWN, serve
+from benchmarks.measure import PHOTOSEARCH
 
 PHOTOS = {
     "astronaut.png": "astronaut", "brick.png": "bricks", "camera.png": "cameraman", "chelsea.png": "cat",
     "clock_motion.png": "clock", "coffee.png": "coffee", "grass.png": "grass", "gravel.png": "gravel",
     "hubble_deep_field.jpg": "galaxies", "retina.jpg": "retina", "rocket.jpg": "rocket",
 }  # fmt: skip
-PARTS = {"": (0, 0, 1, 1), " closer": (0.12, 0.1, 0.82, 0.9), " to the right": (0.3, 0.05, 1, 0.95)}
+CROPS = {"": (0, 0, 1, 1), " closer": (0.12, 0.1, 0.82, 0.9), " to the right": (0.3, 0.05, 1, 0.95)}
 QUALITY = 82
-PHOTOSEARCH = [sys.executable, "-c", "from photosearch.cli.app import main; main()"]
 
 
-def screenshots(to: Path) -> list[Path]:
-    """Index the photographs in a folder of their own, ask, and take pictures of the answers."""
+def take_screenshots(to: Path) -> list[Path]:
+    """Index the photographs in a folder of their own, search, and take pictures of the answers."""
     found = importlib.util.find_spec("skimage")
     if found is None or found.origin is None or CHROMIUM is None:
         raise SystemExit("this needs scikit-image (pip install scikit-image) and Chromium (apt-get install chromium)")
@@ -46,7 +45,7 @@ def screenshots(to: Path) -> list[Path]:
         judged = [p for p in photos.rglob("*.jpg") if p.name != "cat.jpg" and p.parent.name[0] in "abcg"]
         for is_one, said in ((True, "--is"), (False, "--not")):
             run("mark", *(p for p in judged if p.name.startswith("cat") == is_one), said, "cat", "--db", db)
-        with serving(db) as server:
+        with serve(db) as server:
             made += _photograph(server.address, server.home, to)
     return made
 
@@ -56,7 +55,7 @@ def write_photos(to: Path, source: Path) -> Path:
         with Image.open(source / file) as image:
             whole = image.convert("RGB")
         whole.thumbnail((1200, 1200))
-        for part, (left, top, right, bottom) in PARTS.items():
+        for part, (left, top, right, bottom) in CROPS.items():
             path = to / name / f"{name}{part}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             w, h = whole.size

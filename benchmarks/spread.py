@@ -1,32 +1,26 @@
-"""A run on many machines, without them: 200 made-up actors through the real driver, and rows through the real writes.
+"""Indexing on many machines, without them: 200 simulated actors behind the real driver, with the real writes.
 
-    python -m benchmarks spread --rows 1000000
+Real: the driver, its retries, the Parquet files, reading and checking them, the library's own transactions. Made up:
+the photos, their scores, how long an actor takes (log-normal, by a simulated clock), and which actors die. The merge is
+`merge` itself, over files that exist and are empty.
 
-What is real: the driver, its retries, the Parquet files, reading and checking them, and the library's own transactions.
-What is made up: the photos, what is seen in them, how long an actor takes (log-normal, by a clock of its own that waits
-for nobody), and which of them die. The merge is `merge` itself, over files that are really there, and empty.
-
-`predict` is the model of a run that these costs are put into: whichever of cores, network and merge is busiest sets its
-pace.
+`predict` is a model of a run with these costs: whichever of cores, network and merge is slowest sets the pace.
 """
 
 import heapq
 import os
 import random
 import shutil
-import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import core_seconds
+from benchmarks.measure import Figures, PeakMemory, core_seconds, measure_cost
 from photosearch.engines.driver import Driver, Ended
 from photosearch.engines.merge import find_files, merge
-from photosearch.engines.shards import Shard, write
+from photosearch.engines.shards import Seen, Shard, write
 from photosearch.engines.store import Folder
 from photosearch.index.commit import Committer
 from photosearch.index.events import Event
@@ -36,186 +30,162 @@ from photosearch.index.run import Run, RunOptions
 from photosearch.library import places
 from photosearch.library.database import Database
 from photosearch.library.places import FolderSettings
-from photosearch.models.catalog import resolve
+from photosearch.models.catalog import DEFAULT, resolve
 from photosearch.models.session import Model
 from photosearch.photos.walk import Photo
 
 ACTORS = 200
-FOLDER = 1000  # photos in one
-KEPT = 8  # scores of a photo that are above the floor
-SECONDS = 0.1  # of one core for one photo, in the middle; made up, as is ...
-SPREAD = 1.0  # ... the standard deviation of its logarithm for a shard
-DEATHS = 0.01  # of the shards that are begun kill their actor
+PER_FOLDER = 1000  # photos
+SCORES_PER_PHOTO = 8  # above the model's floor
+SECONDS_PER_PHOTO = 0.1  # of an actor; made up, as is ...
+LOG_SPREAD = 1.0  # ... the standard deviation of its logarithm from shard to shard
+DEATH_RATE = 0.01  # of the shards that are started kill their actor
+OVERHEAD = 1.2  # of a photo's core time, for Ray: measured on two raylets of one machine
+
+
+def measure_spread(work: Path, *, rows: int = 1_000_000, merged: int = 20_000) -> Figures:
+    """rows: through the driver. merged: photos that `merge` takes by itself."""
+    return {"merge": measure_merge(work / "merge", rows=merged), "driver": simulate(work / "spread", rows=rows)}
 
 
 @dataclass
-class Made:
-    """Workers that make up what they see. now: seconds on their own clock. Each ends its shard in its own time."""
+class SimulatedWorkers:
+    """now: seconds on their own clock. max_running: shards at once."""
 
     store: Folder
     model: Model
     rng: random.Random
     now: float = 0.0
     deaths: int = 0
-    begun: int = 0
-    most: int = 0
-    _ends: list[tuple[float, int, Shard]] = field(default_factory=list)
+    started: int = 0
+    max_running: int = 0
+    _running: list[tuple[float, int, Shard]] = field(default_factory=list)
 
     def free(self) -> int:
-        return ACTORS - len(self._ends)
+        return ACTORS - len(self._running)
 
     def give(self, shard: Shard) -> None:
-        self.begun += 1
-        seconds = len(shard.photos) * SECONDS * self.rng.lognormvariate(0, SPREAD)
-        heapq.heappush(self._ends, (self.now + seconds, self.begun, shard))
-        self.most = max(self.most, len(self._ends))
+        self.started += 1
+        seconds = len(shard.photos) * SECONDS_PER_PHOTO * self.rng.lognormvariate(0, LOG_SPREAD)
+        heapq.heappush(self._running, (self.now + seconds, self.started, shard))
+        self.max_running = max(self.max_running, len(self._running))
 
     def wait(self, seconds: float) -> Sequence[Ended]:
-        self.now, _, shard = heapq.heappop(self._ends)
-        if self.rng.random() < DEATHS:
+        self.now, _, shard = heapq.heappop(self._running)
+        if self.rng.random() < DEATH_RATE:
             self.deaths += 1
-            return [Ended(shard.name, "died", "made up")]
-        self.store.put(shard.name, write(shard, make_up(shard, self.model, self.rng)))
+            return [Ended(shard.name, "died", "simulated")]
+        self.store.put(shard.name, write(shard, make_results(shard, self.model, self.rng)))
         return [Ended(shard.name)]
 
     def close(self) -> None:
         pass
 
 
-def make_up(shard: Shard, model: Model, rng: random.Random) -> Iterator[Looked]:
+def make_results(shard: Shard, model: Model, rng: random.Random) -> Iterator[Looked]:
     """One row for each photo: its own content, some scores, a vector where the model has one."""
     labels, width = model.card.labels, model.card.dimensions if "vectors" in model.card.heads else 0
     for photo in shard.photos:
-        scores = {labels[rng.randrange(len(labels))]: float(np.float32(rng.uniform(0.04, 1))) for _ in range(KEPT)}
+        names = (labels[rng.randrange(len(labels))] for _ in range(SCORES_PER_PHOTO))
+        scores = {name: float(np.float32(rng.uniform(0.04, 1))) for name in names}
         vector = rng.randbytes(2 * width) if width else None
-        yield Looked(
-            photo, rng.randbytes(32), 4000, 3000, "2026-01-02T12:00:00", "DateTimeOriginal", rng.getrandbits(64),
-            {0: Said(scores, vector)},
-        )  # fmt: skip
+        taken = ("2026-01-02T12:00:00", "DateTimeOriginal")
+        yield Looked(photo, rng.randbytes(32), 4000, 3000, *taken, rng.getrandbits(64), {0: Said(scores, vector)})
 
 
-def simulate(to: Path, *, rows: int, model: str = "sight", seed: int = 1) -> dict[str, Any]:
-    """So many rows through the driver into a library -> what it took, in tenths, as the library grew."""
+def simulate(to: Path, *, rows: int, model: str = DEFAULT, seed: int = 1) -> Figures:
+    """`rows` photos through the driver into a library."""
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
     loaded = Model(resolve(model), provider="cpu", threads=1)
     store = Folder(str(to / "shards"))
-    workers = Made(store, loaded, random.Random(seed))
-    tenths: list[dict[str, float]] = []
-    counts: Counter[str] = Counter()
-    with Database(to / "library.db", create=True) as db:
+    workers = SimulatedWorkers(store, loaded, random.Random(seed))
+    with Database(to / "library.db", create=True) as db, PeakMemory() as memory:
         run = Run(db, lambda name: loaded, FolderSettings(), RunOptions(), lambda: False)
         scope = places.add_root(db, "/photos")
         run.prepare([scope])
         committer = Committer(db, run.stored)
         driver = Driver(store, lambda work: workers, keep=False)
-        began, cores, done, since = time.perf_counter(), core_seconds(), 0, time.perf_counter()
-        for item in driver.look(photos(run, db, scope, rows), run.work()):
-            if not isinstance(item, Sequence):
-                counts[type(item).__name__] += 1
-                continue
-            committer.commit(item)
-            done += len(item)
-            if done * 10 >= rows * (len(tenths) + 1):
-                now = time.perf_counter()
-                tenths.append({"rows": done, "seconds": now - since, "library_bytes": size_of(to / "library.db")})
-                since = now
-        seconds = time.perf_counter() - began
-        looked = places.counts(db)["photos"]
-    peak = int(next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x).split()[1]) * 1024
+        start = core_seconds()
+        for item in driver.look(plan_photos(run, db, scope, rows), run.work()):
+            if isinstance(item, Sequence):
+                committer.commit(item)
+        used = core_seconds() - start
+        photos, peak_mb = places.counts(db)["photos"], memory.read() / 1e6
     return {
-        "rows": rows, "in_the_library": looked, "shards": workers.begun - workers.deaths, "deaths": workers.deaths,
-        "told": dict(counts), "actors_at_once": workers.most, "made_up_seconds": round(workers.now),
-        "seconds": seconds, "core_seconds": core_seconds() - cores, "peak_bytes": peak, "tenths": tenths,
-        "library_bytes_a_row": size_of(to / "library.db") / rows,
-    }  # fmt: skip
+        "rows": rows,
+        "photos": photos,
+        "shards": workers.started - workers.deaths,
+        "deaths": workers.deaths,
+        "max_actors": workers.max_running,
+        "core_ms": 1000 * used / rows,
+        "peak_mb": peak_mb,
+        "library_bytes": _measure_library(to / "library.db") / rows,
+    }
 
 
-def photos(run: Run, db: Database, scope: places.Scope, rows: int) -> Iterator[Todo | Event]:
-    """What a plan would ask for, of photos that are nowhere."""
+def plan_photos(run: Run, db: Database, scope: places.Scope, rows: int) -> Iterator[Todo | Event]:
+    """A plan for photos that don't exist."""
     readings = tuple(stored.id for stored in run.stored)
     for i in range(rows):
-        folder = f"/photos/{i // FOLDER:06}"
-        if i % FOLDER == 0:
+        folder = f"/photos/{i // PER_FOLDER:06}"
+        if i % PER_FOLDER == 0:
             folder_id = places.folder_id(db, scope, folder)
         yield Todo(Photo(f"{folder}/IMG_{i:09}.jpg", 2_600_000 + i, i, i, 1, i), folder_id, None, readings, "")
 
 
-def measure_merge(to: Path, *, rows: int, model: str = "sight", seed: int = 2) -> dict[str, Any]:
-    """`merge` over shards of files that are there, and empty -> what a row costs."""
+def measure_merge(to: Path, *, rows: int, model: str = DEFAULT, seed: int = 2) -> Figures:
+    """`merge` over shards of files that exist and are empty: core-ms and bytes a photo; again_core_ms: when known."""
     shutil.rmtree(to, ignore_errors=True)
     loaded = Model(resolve(model), provider="cpu", threads=1)
     rng, store = random.Random(seed), Folder(str(to / "shards"))
     root = os.path.realpath(to / "photos")
-    for first in range(0, rows, FOLDER // 2):
-        folder = Path(root, f"{first // FOLDER:06}")
+    for first in range(0, rows, PER_FOLDER // 2):
+        folder = Path(root, f"{first // PER_FOLDER:06}")
         folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{i:09}.jpg" for i in range(first, min(first + FOLDER // 2, rows))]
+        paths = [folder / f"{i:09}.jpg" for i in range(first, min(first + PER_FOLDER // 2, rows))]
         for path in paths:
             path.touch()
-        made = tuple(Photo(str(path), 0, path.stat().st_mtime_ns) for path in paths)
-        shard = Shard(root, (_seen(loaded),), made, (None,) * len(made))
-        store.put(shard.name, write(shard, make_up(shard, loaded, rng)))
-    shard_bytes = sum(p.stat().st_size for p in Path(store.place).iterdir())
-    told: dict[str, Any] = {"rows": rows, "shard_bytes_a_row": shard_bytes / rows}
+        photos = tuple(Photo(str(path), 0, path.stat().st_mtime_ns) for path in paths)
+        shard = Shard(root, (Seen.by(Reading(loaded)),), photos, (None,) * len(photos))
+        store.put(shard.name, write(shard, make_results(shard, loaded, rng)))
+    shard_bytes = sum(path.stat().st_size for path in Path(store.place).iterdir()) / rows
     with Database(to / "library.db", create=True) as db:
-        for how in ("merge", "again"):
-            began, cores = time.perf_counter(), core_seconds()
-            kinds = Counter(type(e).__name__ for e in merge(db, find_files([store.place]), lambda name: loaded))
-            told[how] = {
-                "seconds": time.perf_counter() - began, "core_seconds": core_seconds() - cores, "told": dict(kinds),
-            }  # fmt: skip
-    return told
+
+        def take_all() -> int:
+            return len(list(merge(db, find_files([store.place]), lambda name: loaded)))
+
+        first_run, again = measure_cost(take_all), measure_cost(take_all)
+    core_ms = {"core_ms": 1000 * first_run.core_seconds / rows, "again_core_ms": 1000 * again.core_seconds / rows}
+    return {"rows": rows, "shard_bytes": shard_bytes, **core_ms}
 
 
-def _seen(model: Model) -> Any:
-    from photosearch.engines.shards import Seen
-
-    return Seen.by(Reading(model))
-
-
-def size_of(db: Path) -> int:
-    """Of a library with its log, in bytes."""
-    return sum(p.stat().st_size for p in db.parent.glob(db.name + "*"))
+def _measure_library(db: Path) -> int:
+    """Bytes of a library and its log."""
+    return sum(path.stat().st_size for path in db.parent.glob(db.name + "*"))
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What one photo costs each part of a run, and what there is of each. The defaults are in docs/scale.md."""
+    """What one photo costs each part of a run, and what there is of each."""
 
-    core_seconds: float = 0.05  # decode and look, of one core, with what Ray takes
+    core_seconds: float  # to decode and score it on one core, Ray's share included
+    merge_seconds: float  # of the one process that writes
+    library_bytes: float
     photo_bytes: float = 2_600_000  # 12 megapixels
-    link_bytes_a_second: float = 1.25e9  # of the file server: 10 Gbit/s, all machines together
-    machine_bytes_a_second: float = 1.25e8  # of each machine: 1 Gbit/s
-    merge_seconds: float = 0.0005  # of the one process that writes
+    link_bytes_per_second: float = 1.25e9  # of the file server: 10 Gbit/s, all machines together
+    machine_bytes_per_second: float = 1.25e8  # of each machine: 1 Gbit/s
     cores: int = 16  # of each machine
     start_seconds: float = 30.0
-    library_bytes: float = 2_500.0
 
 
-def predict(photos: int, machines: int, costs: Costs) -> dict[str, Any]:
-    """How long a run takes, and which part holds it back. Photos a second of the slowest part, and the start."""
+def predict(photos: int, machines: int, costs: Costs) -> tuple[float, float, str]:
+    """-> (hours, photos a second, the slowest part)."""
     rates = {
         "cores": machines * costs.cores / costs.core_seconds,
-        "the machines' network": machines * costs.machine_bytes_a_second / costs.photo_bytes,
-        "the file server's link": costs.link_bytes_a_second / costs.photo_bytes,
+        "the machines' network": machines * costs.machine_bytes_per_second / costs.photo_bytes,
+        "the file server's link": costs.link_bytes_per_second / costs.photo_bytes,
         "the merge": 1 / costs.merge_seconds,
     }
     slowest = min(rates, key=lambda part: rates[part])
-    return {
-        "photos": photos, "machines": machines, "hours": (costs.start_seconds + photos / rates[slowest]) / 3600,
-        "photos_a_second": rates[slowest], "held_back_by": slowest, "library_gb": photos * costs.library_bytes / 1e9,
-    }  # fmt: skip
-
-
-def table(costs: Costs, photos: Sequence[int] = (10**6, 10**7, 10**8), machines: Sequence[int] = (1, 10, 100)) -> str:
-    """The model's answers, as a table in Markdown."""
-    lines = ["| photos | machines | hours | photos/s | held back by | library |", "|---|---|---|---|---|---|"]
-    for n in photos:
-        for m in machines:
-            told = predict(n, m, costs)
-            lines.append(
-                f"| {n:,} | {m} | {told['hours']:,.1f} | {told['photos_a_second']:,.0f} | {told['held_back_by']} | "
-                f"{told['library_gb']:,.1f} GB |"
-            )
-    return "\n".join(lines)
+    return (costs.start_seconds + photos / rates[slowest]) / 3600, rates[slowest], slowest

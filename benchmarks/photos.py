@@ -1,15 +1,12 @@
 """Folders of photos to measure with, made from a seed: same seed, same photos.
 
-A 12-megapixel photo is what a telephone writes: a scene that fills the frame, real pictures in it where a data set is
-at hand, sensor noise, JPEG at quality 90, about 2.6 MB; every other one lies on its side by EXIF. Its noise is what
-its entropy decoding costs, so nothing here is smoother than a real photo. Scenes are few and photos are many: a photo
-is a scene with its own number in a comment, since photosearch would know a copy by its content and skip it.
-
-    python -m benchmarks pictures --to DIR [--data DIR]
+A 12-megapixel photo is like a phone's: a scene that fills the frame, of real pictures where a data set is at hand,
+sensor noise, JPEG at quality 90, about 2.6 MB; every other one is rotated by EXIF. Noise sets the cost of entropy
+decoding, so nothing here is smoother than a real photo. There are few scenes and many photos: a photo is a scene with
+its own number in a comment, since photosearch would recognise a copy by its content and skip it.
 """
 
 import io
-import random
 import struct
 import zlib
 from dataclasses import dataclass
@@ -42,40 +39,25 @@ KINDS = {
     "png": Kind("PNG", (1600, 1200), scenes=4),
     "heic": Kind("HEIF", (4000, 3000), quality=60, scenes=2),
 }
-MIX = {"12mp": 0.70, "small": 0.15, "48mp": 0.05, "png": 0.05, "heic": 0.05}
 
 
-def write(to: Path, kind: str, n: int, *, data: Path | None = None, seed: int = 1, per_folder: int = 1000) -> Path:
+def write_photos(
+    to: Path, kind: str, n: int, *, data: Path | None = None, seed: int = 1, per_folder: int = 1000
+) -> Path:
     """n different photos of one kind in to/kind-n, in folders of a thousand. What is there already is kept."""
     folder = to / f"{kind}-{n}"
     if (folder / "complete").exists():
         return folder
-    scenes = _scenes(KINDS[kind], data, np.random.default_rng([seed, *kind.encode()]), n)
+    scenes = draw_scenes(KINDS[kind], data, np.random.default_rng([seed, *kind.encode()]), n)
     for i in range(n):
         path = folder / f"{i // per_folder:04d}" / f"IMG_{i:06d}.{_extension(kind)}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(numbered(scenes[i % len(scenes)], i))
+        path.write_bytes(number_photo(scenes[i % len(scenes)], i))
     (folder / "complete").touch()
     return folder
 
 
-def mixture(to: Path, n: int, *, data: Path | None = None, seed: int = 1) -> Path:
-    """n photos in the shares of MIX, shuffled, in to/mix-n."""
-    folder = to / f"mix-{n}"
-    if (folder / "complete").exists():
-        return folder
-    rng = random.Random(seed)
-    kinds = [kind for kind, share in MIX.items() for _ in range(max(1, round(share * n)))][:n]
-    rng.shuffle(kinds)
-    scenes = {k: _scenes(KINDS[k], data, np.random.default_rng([seed, *k.encode()]), kinds.count(k)) for k in MIX}
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, kind in enumerate(kinds):
-        (folder / f"IMG_{i:06d}.{_extension(kind)}").write_bytes(numbered(rng.choice(scenes[kind]), i))
-    (folder / "complete").touch()
-    return folder
-
-
-def numbered(photo: bytes, number: int) -> bytes:
+def number_photo(photo: bytes, number: int) -> bytes:
     """The same picture in other bytes: a comment in a JPEG, a text chunk in a PNG, a free box in a HEIC."""
     text = b"photo %d" % number
     if photo[:2] == b"\xff\xd8":
@@ -87,23 +69,23 @@ def numbered(photo: bytes, number: int) -> bytes:
     return photo[:33] + whole + photo[33:]  # after the header's chunk
 
 
-def scene(size: tuple[int, int], rng: np.random.Generator, pictures: list[Path], noise: float) -> Image.Image:
+def draw_scene(size: tuple[int, int], rng: np.random.Generator, pictures: list[Path], noise: float) -> Image.Image:
     """One picture that fills the frame and three that stand in it, under noise; clouds where there are no pictures."""
-    image = _picture(rng, pictures).resize(size, Image.Resampling.BICUBIC)
+    image = _draw_picture(rng, pictures).resize(size, Image.Resampling.BICUBIC)
     for _ in range(3):
         side = int(min(size) * rng.uniform(0.15, 0.5))
-        small = _picture(rng, pictures)
+        small = _draw_picture(rng, pictures)
         small = small.resize((side, max(1, side * small.height // small.width)), Image.Resampling.BICUBIC)
         image.paste(small, (int(rng.integers(0, size[0] - side)), int(rng.integers(0, max(1, size[1] - side)))))
-    return grainy(image, rng, noise)
+    return add_noise(image, rng, noise)
 
 
-def _scenes(kind: Kind, data: Path | None, rng: np.random.Generator, n: int) -> list[bytes]:
+def draw_scenes(kind: Kind, data: Path | None, rng: np.random.Generator, n: int) -> list[bytes]:
     pictures = sorted(p for pattern in PICTURES for p in data.glob(pattern)) if data else []
-    return [_encoded(scene(kind.size, rng, pictures, kind.noise), kind, i) for i in range(min(kind.scenes, n))]
+    return [_encode(draw_scene(kind.size, rng, pictures, kind.noise), kind, i) for i in range(min(kind.scenes, n))]
 
 
-def _picture(rng: np.random.Generator, pictures: list[Path]) -> Image.Image:
+def _draw_picture(rng: np.random.Generator, pictures: list[Path]) -> Image.Image:
     if pictures:
         with Image.open(pictures[rng.integers(len(pictures))]) as image:
             return image.convert("RGB")
@@ -111,14 +93,14 @@ def _picture(rng: np.random.Generator, pictures: list[Path]) -> Image.Image:
     return Image.fromarray(clouds).resize((320, 240), Image.Resampling.BICUBIC)
 
 
-def grainy(image: Image.Image, rng: np.random.Generator, noise: float) -> Image.Image:
+def add_noise(image: Image.Image, rng: np.random.Generator, noise: float) -> Image.Image:
     grain = rng.standard_normal((512, 512, 3), dtype=np.float32) * noise
     across, down = -(-image.width // 512), -(-image.height // 512)
     grain = np.tile(grain, (down, across, 1))[: image.height, : image.width]
     return Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8))
 
 
-def _encoded(image: Image.Image, kind: Kind, i: int) -> bytes:
+def _encode(image: Image.Image, kind: Kind, i: int) -> bytes:
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = 6 if i % 2 else 1
     exif[EXIF_DATE] = f"2026:{i % 12 + 1:02d}:15 12:00:00"

@@ -1,0 +1,152 @@
+"""docs/performance.json: one record a part, with what it was measured on; refused where that is not today's.
+
+A part's record is `stamp` and the part's own figures. `PARTS` is the list of all parts, in the order of the page.
+"""
+
+import datetime
+import importlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import ROOT, Figures, machine
+from photosearch.library import schema
+from photosearch.models import catalog
+
+RESULTS = ROOT / "docs" / "performance.json"
+MAX_LOAD = 1.5  # programs that want to run, before a part starts
+
+Parts = Mapping[str, Mapping[str, Any]]
+
+
+class BusyMachineError(Exception):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One benchmark. independent_of: which of schema and model its figures don't depend on. function: module.name.
+
+    takes: the arguments of the function: work, a folder for what it makes; data, the data sets. minutes: on two cores.
+    """
+
+    question: str
+    function: str
+    takes: tuple[str, ...]
+    minutes: int
+    independent_of: tuple[str, ...] = ()
+    gpu: bool = False
+
+    def measure(self, work: Path, data: Path) -> Figures:
+        module, _, name = self.function.partition(".")
+        values = {"work": work, "data": data}
+        figures: Figures = getattr(importlib.import_module(f"benchmarks.{module}"), name)(
+            **{key: values[key] for key in self.takes}
+        )
+        return figures
+
+
+NEITHER = ("model", "schema")
+PARTS = {
+    "pipeline": Part(
+        "How fast is `index`, against decoding alone and against a plain script?",
+        "pipeline.measure_pipeline", ("work", "data"), 10,
+    ),
+    "kinds": Part("How fast are 48 megapixels, small photos, PNG and HEIC?", "pipeline.measure_kinds",
+                  ("work", "data"), 5),
+    "scaling": Part("Does time grow with the folder, and memory not?", "pipeline.measure_scaling",
+                    ("work", "data"), 12),
+    "library": Part("How long does a question to a large library take?", "library.measure_library", ("work",), 20,
+                    ("model",)),
+    "browse": Part("How soon does the page in the browser show photos?", "browse.measure_browse", ("work",), 8,
+                   ("model",)),
+    "vectors": Part("Which search for the nearest vectors is fast and exact?", "vectors.measure_vectors", ("work",), 15,
+                    NEITHER),
+    "networks": Part("How fast is each network alone on the CPU?", "networks.measure_networks", (), 2,
+                     ("schema",)),
+    "oversampling": Part("Do scores change where a JPEG is decoded at a smaller scale?",
+                         "oversampling.measure_oversampling", ("data",), 3, ("schema",)),
+    "duplicates": Part("Photos that are there more than once: which changes are recognised?", "duplicates.duplicates",
+                       ("data",), 5, ("schema",)),
+    "learn": Part("How good is a label that was learned from a few marks?", "learn.measure_learning",
+                  ("work", "data"), 15, ("schema",)),
+    "coverage": Part("Do the intervals of a judged sample hold the truth?", "coverage.measure_coverage", (), 10,
+                     NEITHER),
+    "spread": Part("How far does indexing on several machines scale?", "spread.measure_spread", ("work",), 15),
+    "teaching": Part("What does a training step of best32 cost?", "teaching.measure_teaching", (), 3, NEITHER),
+    "gpu-networks": Part("How fast is each network on a GPU, and does it score as on the CPU?",
+                         "networks.measure_gpu_networks", ("data",), 3, NEITHER, gpu=True),
+    "gpu-index": Part("How fast is `index` with a GPU?", "pipeline.measure_gpu_index", ("work", "data"), 6, gpu=True),
+}  # fmt: skip
+
+
+def stamp(name: str, *, busy: bool = False) -> Figures:
+    """When and on what a part is measured. busy: the machine may be doing other things."""
+    return {
+        "measured_on": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "commit": read_commit(),
+        "schema": schema.VERSION,
+        "model": catalog.DEFAULT,
+        "independent_of": list(PARTS[name].independent_of),
+        "load": round(os.getloadavg()[0], 1),
+        "busy": busy,
+        "machine": machine(),
+    }
+
+
+def explain_stale(name: str, part: Mapping[str, Any]) -> str | None:
+    """Why a part's figures are not of today's schema and default model; None where they are."""
+    if name not in PARTS:
+        return "no benchmark measures this"
+    missing = stamp(name).keys() - part.keys()
+    if missing:
+        return f"does not state {', '.join(sorted(missing))}"
+    if part["independent_of"] != list(PARTS[name].independent_of):
+        return f"states that it is independent of {part['independent_of']}"
+    for key, today in (("schema", schema.VERSION), ("model", catalog.DEFAULT)):
+        if key not in part["independent_of"] and part[key] != today:
+            return f"measured with {key} {part[key]}; today's is {today}"
+    return None
+
+
+def read_parts(results: Path) -> dict[str, Figures]:
+    parts: dict[str, Figures] = json.loads(results.read_text()) if results.exists() else {}
+    return parts
+
+
+def save_part(name: str, figures: Figures, results: Path) -> None:
+    write_parts({**read_parts(results), name: figures}, results)
+
+
+def write_parts(parts: Parts, results: Path) -> None:
+    results.parent.mkdir(parents=True, exist_ok=True)
+    partial = results.with_suffix(".part")
+    partial.write_text(json.dumps(parts, indent=1, sort_keys=True) + "\n")
+    partial.replace(results)
+
+
+def wait_until_idle(max_wait_seconds: float = 0) -> None:
+    """Raises BusyMachineError where the load stays above MAX_LOAD."""
+    deadline = time.monotonic() + max_wait_seconds
+    while (load := os.getloadavg()[0]) > MAX_LOAD:
+        if time.monotonic() > deadline:
+            raise BusyMachineError(f"load {load:.1f}, above {MAX_LOAD}: wait, or measure with --busy")
+        time.sleep(5)
+
+
+def read_commit() -> str:
+    """The commit of this checkout, with a + where its code is changed; `unknown` outside a checkout."""
+
+    def ask(*arguments: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True).stdout
+
+    try:
+        changed = ask("status", "--porcelain", "--", "photosearch", "train", "benchmarks")
+        return ask("rev-parse", "--short=10", "HEAD").strip() + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
