@@ -1,7 +1,7 @@
 """The networks alone, on random pixels and on real pictures: images a second by batch size, on the CPU and on a GPU.
 
 On the CPU through photosearch's own session, which is what a user gets. On a GPU through ONNX Runtime's, to see what
-batch size, options and the way of a batch to the device are worth: session.py's constants were chosen by these figures.
+batch size and options are worth: session.py's constants were chosen by these figures.
 """
 
 import collections
@@ -10,6 +10,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def measure_networks(
         model = Model(path, provider="cpu")
         images = draw_images(max(batches), model.card.input_size)[:, None]
         for batch in batches:
-            rate = measure_rate(lambda model=model, views=images[:batch]: model.look(views), batch, seconds)
+            rate = measure_rate(partial(model.look, images[:batch]), batch, seconds)
             rows.append({"model": name, "batch": batch, **rate})
     return {"rows": rows}
 
@@ -77,9 +78,9 @@ def measure_gpu_networks(
         session = load(path, provider)
         images = draw_images(max(batches), _input_size(session))
         for batch in batches:
-            for way, run in _make_ways(session, images[:batch], provider).items():
-                row = {"model": name, "batch": batch, "way": way, **measure_rate(run, batch, seconds)}
-                figures["rows"].append({**row, "gpu_mb": int((ask_gpu("memory.used") or ["0"])[0])})
+            rate = measure_rate(partial(_run, session, images[:batch], batch), batch, seconds)
+            gpu_mb = int((ask_gpu("memory.used") or ["0"])[0])
+            figures["rows"].append({"model": name, "batch": batch, "gpu_mb": gpu_mb, **rate})
         for option, values in OPTIONS.items() if provider == "cuda" else ():
             row = {"model": name, "option": option, **measure_option(path, values, images)}
             figures["options"].append(row)
@@ -125,9 +126,9 @@ def place_nodes(path: Path, provider: str) -> Figures:
 def measure_option(path: Path, options: Mapping[str, Any], images: Images, seconds: float = 0.4) -> Figures:
     """One option of the CUDA provider. another_seconds: the first run of a batch that is one image smaller."""
     session = load(path, "cuda", **options)
-    row = measure_rate(_make_ways(session, images, "cuda")["plain"], len(images), seconds)
-    another = _make_ways(session, images[:-1], "cuda")["plain"]
-    return {"batch": len(images), **row, "another_seconds": median_ms(another) / 1000}
+    row = measure_rate(lambda: _run(session, images, len(images)), len(images), seconds)
+    another_ms = median_ms(lambda: _run(session, images[:-1], len(images)))
+    return {"batch": len(images), **row, "another_seconds": another_ms / 1000}
 
 
 def describe_gpu() -> Figures:
@@ -153,22 +154,6 @@ def draw_images(n: int, size: int, data: Path | None = None) -> Images:
         with Image.open(paths[i * len(paths) // n]) as image:
             images[n - 1 - i] = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
     return images
-
-
-def _make_ways(session: Session, images: Images, provider: str) -> dict[str, Callable[[], Any]]:
-    """plain: numpy in, numpy out. bound: first copied into a buffer on the device, by IO binding."""
-    (given,), (output, *_) = session.get_inputs(), session.get_outputs()
-    buffer = onnxruntime.OrtValue.ortvalue_from_numpy(images, provider, 0)
-
-    def run_bound() -> Any:
-        buffer.update_inplace(images)
-        binding = session.io_binding()
-        binding.bind_ortvalue_input(given.name, buffer)
-        binding.bind_output(output.name, "cpu")
-        session.run_with_iobinding(binding)
-        return binding.copy_outputs_to_cpu()[0]
-
-    return {"plain": lambda: session.run([output.name], {given.name: images})[0], "bound": run_bound}
 
 
 def _run(session: Session, images: Images, batch: int = 32) -> npt.NDArray[np.float32]:

@@ -413,12 +413,11 @@ def _gpu_networks(p: Part) -> Iterator[str]:
         "decisions changed": "decisions",
     })  # fmt: skip
     yield (
-        "Images a second. *plain*: from the computer's memory; *bound*: copied into a buffer on the card first, by IO "
-        "binding. *first*: seconds of the first run with a batch of that size, in which cuDNN chooses algorithms. "
-        "*card*: MB in use after that batch and the smaller ones.\n"
+        "Images a second, from the computer's memory. *first*: seconds of the first run with a batch of that size, in "
+        "which cuDNN chooses algorithms. *card*: MB in use after that batch and the smaller ones.\n"
     )
     yield _tabulate(p["rows"], {
-        "network": "model", "batch": "batch", "way": "way", "images a second": "rate:,.0f", "core-ms": "core_ms:.2f",
+        "network": "model", "batch": "batch", "images a second": "rate:,.0f", "core-ms": "core_ms:.2f",
         "first": "first_seconds:.2f", "card": "gpu_mb:,",
     })  # fmt: skip
     yield "Where the nodes of each network ran:\n"
@@ -492,6 +491,7 @@ def _describe_run(part: Part) -> str:
     if "commit" in part:
         about.append(f"commit {part['commit']}")
         about += [f"{key} {part[key]}" for key in ("schema", "model") if key not in part["independent_of"]]
+        about += [f"independent of {' and '.join(part['independent_of'])}"] if part["independent_of"] else []
         about.append(f"load {part['load']:.1f}{' (busy machine)' if part['busy'] else ''}")
     machine = dict(part["machine"])
     about.append(f"{machine.pop('processor')}, {machine.pop('cores')} cores, {machine.pop('memory_gib')} GiB")

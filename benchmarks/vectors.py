@@ -26,12 +26,9 @@ WAYS = {  # name -> (what must be installed, whether its answer is exact)
     "map: int8, then float16": ("numpy", True),
     "numpy, float16": ("numpy", True),
     "sqlite-vec, float32": ("apsw", True),
-    "sqlite-vec, int8": ("apsw", False),
-    "usearch, exact, float16": ("usearch", True),
     "usearch, graph, float16": ("usearch", False),
 }
 ROWS_AT_ONCE = 256
-INT8_SPAN = 0.25  # of a number in a unit vector of 384, for sqlite-vec's int8
 
 
 def measure_vectors(
@@ -95,9 +92,9 @@ def _open_index(way: str, source: Path) -> Iterator[Ask]:
     elif way.startswith("numpy"):
         yield lambda query, among: _scan(rows, query, among)
     elif way.startswith("sqlite-vec"):
-        yield from _open_sqlite(name, rows, int8=way.endswith("int8"))
+        yield from _open_sqlite(name, rows)
     else:
-        yield from _open_usearch(name, rows, exact="exact" in way)
+        yield from _open_usearch(name, rows)
 
 
 def _scan(flat: Any, query: Any, among: Any) -> list[int]:
@@ -110,58 +107,37 @@ def _scan(flat: Any, query: Any, among: Any) -> list[int]:
     return [int(ids[i]) for i in best[np.argsort(-found[best])]]
 
 
-def _open_sqlite(name: Path, rows: Any, *, int8: bool) -> Iterator[Ask]:
+def _open_sqlite(name: Path, rows: Any) -> Iterator[Ask]:
     import apsw  # Python's own sqlite3 is often built without extensions: pyenv's and macOS's are
     import sqlite_vec
 
     db = apsw.Connection(str(name))
     db.enable_load_extension(True)
     db.load_extension(sqlite_vec.loadable_path())
-    kind, wrap = ("int8", "vec_int8(?)") if int8 else ("float", "?")
-
-    def pack(some: Any) -> Any:
-        return np.rint(some * 127 / INT8_SPAN).clip(-127, 127).astype(np.int8) if int8 else some.astype(np.float32)
-
     if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'v'").fetchone()[0]:
-        db.execute(f"CREATE VIRTUAL TABLE v USING vec0(e {kind}[{D}] distance_metric=cosine)")
+        db.execute(f"CREATE VIRTUAL TABLE v USING vec0(e float[{D}] distance_metric=cosine)")
         with db:
-            for first in range(0, len(rows), 10_000):
-                some = pack(rows[first : first + 10_000])
-                given = ((first + i, row.tobytes()) for i, row in enumerate(some))
-                db.executemany(f"INSERT INTO v(rowid, e) VALUES (?, {wrap})", given)
+            given = ((i, row.astype(np.float32).tobytes()) for i, row in enumerate(rows))
+            db.executemany("INSERT INTO v(rowid, e) VALUES (?, ?)", given)
 
     def ask(query: Any, among: Any) -> list[int]:
         within = "" if among is None else " AND rowid IN (SELECT value FROM json_each(?))"
-        values = (pack(query).tobytes(), *(() if among is None else (json.dumps(among.tolist()),)))
-        sql = f"SELECT rowid FROM v WHERE e MATCH {wrap} AND k = {LIMIT}{within} ORDER BY distance"
+        values = (query.astype(np.float32).tobytes(), *(() if among is None else (json.dumps(among.tolist()),)))
+        sql = f"SELECT rowid FROM v WHERE e MATCH ? AND k = {LIMIT}{within} ORDER BY distance"
         return [i for (i,) in db.execute(sql, values)]
 
     yield ask
     db.close()
 
 
-def _open_usearch(name: Path, rows: Any, *, exact: bool) -> Iterator[Ask]:
-    from usearch.index import Index, MetricKind, search
+def _open_usearch(name: Path, rows: Any) -> Iterator[Ask]:
+    from usearch.index import Index
 
-    if exact:  # over the vectors as they lie in their file
-        yield lambda query, among: [
-            int(i) if among is None else int(among[i])
-            for i in search(
-                np.asarray(rows if among is None else rows[among]),
-                query.astype(np.float16),
-                LIMIT,
-                MetricKind.Cos,
-                exact=True,
-            ).keys
-        ]
-        return
     index = Index(ndim=D, metric="cos", dtype="f16")
     if name.exists():
         index.view(str(name))
     else:
-        for first in range(0, len(rows), 10_000):
-            some = rows[first : first + 10_000]
-            index.add(np.arange(first, first + len(some)), np.asarray(some))
+        index.add(np.arange(len(rows)), np.asarray(rows))
         index.save(str(name))
     # Its Python interface takes no filter: ask for more until enough are among them, which is only nearly right.
     yield lambda query, among: _search_wider(index, query, among, len(rows))

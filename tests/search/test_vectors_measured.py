@@ -13,7 +13,7 @@ MEASURED = {"measured_on": "2026-01-02", "machine": measure.machine()}
 
 @pytest.mark.slow
 def test_every_way_that_is_installed_finds_the_nearest(tmp_path):
-    figures = vectors.vectors(tmp_path, sizes=(500,), most=500)
+    figures = vectors.measure_vectors(tmp_path, sizes=(500,), max_graph=500)
     assert [row["way"] for row in figures["rows"]] == [
         way for way, (needs, _) in vectors.WAYS.items() if importlib.util.find_spec(needs)
     ]
