@@ -12,6 +12,7 @@ import typer
 
 from benchmarks import networks, page, results
 from benchmarks.results import PARTS, RESULTS, BusyMachineError, explain_stale, read_parts
+from photosearch.errors import PhotosearchError
 
 WAIT_SECONDS = 300  # for the load of the part before to fade
 
@@ -89,7 +90,7 @@ def measure(name: str, data: Path, work: Path, file: Path, *, busy: bool, wait_s
             results.wait_until_idle(wait_seconds)
         stamp = results.stamp(name, busy=busy)
         figures = PARTS[name].measure(work, data)
-    except (BusyMachineError, FileNotFoundError, RuntimeError) as error:
+    except (BusyMachineError, PhotosearchError, OSError, RuntimeError) as error:
         typer.echo(f"{name}: {error}", err=True)
         raise typer.Exit(1) from None
     results.save_part(name, {**figures, **stamp}, file)

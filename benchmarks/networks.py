@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 NVIDIA_LIBRARIES = ("nvidia-cublas", "nvidia-cuda-runtime", "nvidia-cudnn", "nvidia-cufft")
 
 Images = npt.NDArray[np.uint8]
-Session = onnxruntime.InferenceSession
+Session: TypeAlias = onnxruntime.InferenceSession
 
 
 def list_networks() -> dict[str, Path]:
@@ -152,7 +152,7 @@ def draw_images(n: int, size: int, data: Path | None = None) -> Images:
     paths = sorted(data.glob(PICTURES)) if data else []
     for i in range(n // 2 if paths else 0):
         with Image.open(paths[i * len(paths) // n]) as image:
-            images[n - 1 - i] = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC)
+            images[n - 1 - i] = np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC))
     return images
 
 

@@ -201,7 +201,7 @@ def _library(p: Part) -> Iterator[str]:
         f"{p['n']:,} photos with made-up scores for two labels, {size['labels']:.0f} bytes a photo. The {p['limit']} "
         f"best photos, in a program that is running; medians of {p['repeats']}:\n"
     )
-    yield _tabulate(p["questions"], {"question": "question", "found": "found:,", "ms": "ms:.1f"})
+    yield _tabulate(p["questions"], {"question": "question", "ms": "ms:.1f"})
     yield (
         f"Whole commands, the program's start included. The description is searched among {p['n_vectors']:,} photos "
         f"with vectors, {size['vectors']:,.0f} bytes each; its first run, which builds the map of vectors, takes "

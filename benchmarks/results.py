@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Part:
     """One benchmark. independent_of: which of schema and model its figures don't depend on. function: module.name.
 
     takes: the arguments of the function: work, a folder for what it makes; data, the data sets. minutes: on two cores.
+    packages: to install first, from a package index.
     """
 
     question: str
@@ -40,9 +42,13 @@ class Part:
     takes: tuple[str, ...]
     minutes: int
     independent_of: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     gpu: bool = False
 
     def measure(self, work: Path, data: Path) -> Figures:
+        missing = set(self.packages) - {d.metadata["Name"] for d in metadata.distributions()}
+        if missing:
+            raise RuntimeError(f"needs `pip install {' '.join(sorted(missing))}`")
         module, _, name = self.function.partition(".")
         values = {"work": work, "data": data}
         figures: Figures = getattr(importlib.import_module(f"benchmarks.{module}"), name)(
@@ -55,18 +61,18 @@ NEITHER = ("model", "schema")
 PARTS = {
     "pipeline": Part(
         "How fast is `index`, against decoding alone and against a plain script?",
-        "pipeline.measure_pipeline", ("work", "data"), 10,
+        "pipeline.measure_pipeline", ("work", "data"), 8,
     ),
     "kinds": Part("How fast are 48 megapixels, small photos, PNG and HEIC?", "pipeline.measure_kinds",
-                  ("work", "data"), 5),
+                  ("work", "data"), 4),
     "scaling": Part("Does time grow with the folder, and memory not?", "pipeline.measure_scaling",
-                    ("work", "data"), 12),
-    "library": Part("How long does a question to a large library take?", "library.measure_library", ("work",), 20,
+                    ("work", "data"), 6),
+    "library": Part("How long does a question to a large library take?", "library.measure_library", ("work",), 8,
                     ("model",)),
-    "browse": Part("How soon does the page in the browser show photos?", "browse.measure_browse", ("work",), 8,
+    "browse": Part("How soon does the page in the browser show photos?", "browse.measure_browse", ("work",), 5,
                    ("model",)),
     "vectors": Part("Which search for the nearest vectors is fast and exact?", "vectors.measure_vectors", ("work",), 15,
-                    NEITHER),
+                    NEITHER, packages=("apsw", "sqlite-vec", "usearch")),
     "networks": Part("How fast is each network alone on the CPU?", "networks.measure_networks", (), 2,
                      ("schema",)),
     "oversampling": Part("Do scores change where a JPEG is decoded at a smaller scale?",
@@ -74,7 +80,7 @@ PARTS = {
     "duplicates": Part("Photos that are there more than once: which changes are recognised?", "duplicates.duplicates",
                        ("data",), 5, ("schema",)),
     "learn": Part("How good is a label that was learned from a few marks?", "learn.measure_learning",
-                  ("work", "data"), 15, ("schema",)),
+                  ("work", "data"), 5, ("schema",)),
     "coverage": Part("Do the intervals of a judged sample hold the truth?", "coverage.measure_coverage", (), 10,
                      NEITHER),
     "spread": Part("How far does indexing on several machines scale?", "spread.measure_spread", ("work",), 15),

@@ -110,7 +110,7 @@ def test_page_command_removes_stale_parts_and_lists_them_as_not_measured(tmp_pat
     done = CliRunner().invoke(app, ["page", "--file", str(file)])
     assert (done.exit_code, json.loads(file.read_text()).keys()) == (0, {"vectors"})
     text = file.with_suffix(".md").read_text()
-    assert "`python -m benchmarks kinds` (about 5 minutes)" in text
+    assert "`python -m benchmarks kinds` (about 4 minutes)" in text
     assert "- **Other photos**: not measured on this version." in text
 
 
@@ -133,6 +133,12 @@ def test_part_command_refuses_busy_machine_unless_told(tmp_path, monkeypatch):
     assert CliRunner().invoke(app, ["teaching", "--file", str(file), "--busy"]).exit_code == 0
     assert json.loads(file.read_text())["teaching"]["busy"] is True
     assert "load 1.6 (busy machine)" in file.with_suffix(".md").read_text()
+
+
+def test_part_without_its_packages_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(results.metadata, "distributions", lambda: [])
+    with pytest.raises(RuntimeError, match="needs `pip install apsw sqlite-vec usearch`"):
+        PARTS["vectors"].measure(tmp_path, tmp_path)
 
 
 def test_all_command_measures_other_parts_where_one_fails(tmp_path, monkeypatch):
