@@ -70,8 +70,8 @@ def build(
 ) -> Path:
     """n photos in folders of a thousand, each with a score for `bird` and for `dog`; what is there already is kept.
 
-    A tenth of the scores are 0.5 or more. real: photos that exist, the first of the library. n_birds: so many photos
-    from the first on show a bird, falling from 1 to 0.75, and no other does. with_vectors: by the default model.
+    A tenth of the scores are 0.5 or more. real: photos that exist, the first of the library. n_birds: if given, only
+    the first n_birds photos show a bird, with scores from 1 down to 0.75. with_vectors: of the default model.
     """
     if db.exists():
         return db

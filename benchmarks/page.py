@@ -61,7 +61,7 @@ def _summarise(parts: Parts) -> Iterator[str]:
 def _expect_index(p: Part, way: str) -> str:
     cost = next(w for w in p["ways"] if w["way"] == way)
     minutes = N_EXAMPLE / cost["rate"] / 60
-    return f"{cost['rate']:.0f} photos a second, {N_EXAMPLE:,} photos in {minutes:.0f} minutes"
+    return f"{cost['rate']:.3g} photos a second, {N_EXAMPLE:,} photos in {minutes:.0f} minutes"
 
 
 def _expect_laptop(p: Part) -> str:
@@ -88,7 +88,7 @@ def _expect_gpu_network(p: Part) -> str:
 
 
 def _expect_kinds(p: Part) -> str:
-    return ", ".join(f"{row['kind']} {row['ours']['rate']:.0f}" for row in p["rows"]) + " photos a second"
+    return ", ".join(f"{row['kind']} {row['ours']['rate']:.3g}" for row in p["rows"]) + " photos a second"
 
 
 def _expect_unchanged(p: Part) -> str:

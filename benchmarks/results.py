@@ -81,7 +81,7 @@ PARTS = {
                        ("data",), 5, ("schema",)),
     "learn": Part("How good is a label that was learned from a few marks?", "learn.measure_learning",
                   ("work", "data"), 5, ("schema",)),
-    "coverage": Part("Do the intervals of a judged sample hold the truth?", "coverage.measure_coverage", (), 10,
+    "coverage": Part("Do the intervals of a judged sample hold the truth?", "coverage.measure_coverage", (), 3,
                      NEITHER),
     "spread": Part("How far does indexing on several machines scale?", "spread.measure_spread", ("work",), 15),
     "teaching": Part("What does a training step of best32 cost?", "teaching.measure_teaching", (), 3, NEITHER),

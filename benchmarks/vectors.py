@@ -12,7 +12,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,9 @@ def _measure_way(way: str, source: Path) -> Figures:
     def run(task: str) -> Figures:
         return run_in_process("benchmarks.vectors", {"way": way, "source": str(source), "task": task})
 
-    built, answered, commands = run("build"), run("answer"), []
-    for _ in range(3):
-        start, cores = time.perf_counter(), core_seconds()
-        peak_mb = run("command")["peak_mb"]
-        commands.append((1000 * (time.perf_counter() - start), 1000 * (core_seconds() - cores)))
-    ms, core_ms = map(statistics.median, zip(*commands, strict=True))
-    return {"build": built, "answer": answered, "command": {"ms": ms, "core_ms": core_ms, "peak_mb": peak_mb}}
+    built, answered, peak_mb = run("build"), run("answer"), run("command")["peak_mb"]
+    command = _measure_times(3 * [partial(run, "command")])
+    return {"build": built, "answer": answered, "command": {**command, "peak_mb": peak_mb}}
 
 
 Ask = Callable[[Any, Any], list[int]]  # a query [D], ids or None -> the ids of the nearest
@@ -174,7 +171,7 @@ def main(way: str, source: str, task: str) -> Figures:
             return {"peak_mb": _high_water("self") / 1e6}
         hundredth, half = (np.flatnonzero(rng.random(len(rows)) < share) for share in (0.01, 0.5))
         subsets = {"all": None, "a hundredth": hundredth, "half": half}
-        times = {name: _time_queries(ask, queries, among) for name, among in subsets.items()}
+        times = {name: _measure_times(partial(ask, q, among) for q in queries) for name, among in subsets.items()}
         recall = [len({*ask(query, None)} & {*_scan(rows, query, None)}) / LIMIT for query in queries]
     return {**times, "recall": statistics.mean(recall)}
 
@@ -183,14 +180,15 @@ def _index_path(way: str, source: Path) -> Path:
     return source.with_suffix(f".{''.join(filter(str.isalnum, way))}")
 
 
-def _time_queries(ask: Ask, queries: Any, among: Any) -> dict[str, float]:
-    took = []
-    ask(queries[0], among)
-    for query in queries:
-        begun, cores = time.perf_counter(), core_seconds()
-        ask(query, among)
-        took.append((1000 * (time.perf_counter() - begun), 1000 * (core_seconds() - cores)))
-    return {"ms": statistics.median(t for t, _ in took), "core_ms": statistics.median(c for _, c in took)}
+def _measure_times(runs: Iterable[Callable[[], object]]) -> dict[str, float]:
+    """The medians of wall-clock and core milliseconds."""
+    times = []
+    for run in runs:
+        start, cores = time.perf_counter(), core_seconds()
+        run()
+        times.append((1000 * (time.perf_counter() - start), 1000 * (core_seconds() - cores)))
+    ms, core_ms = map(statistics.median, zip(*times, strict=True))
+    return {"ms": ms, "core_ms": core_ms}
 
 
 if __name__ == "__main__":
