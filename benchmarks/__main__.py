@@ -6,6 +6,7 @@ load; docs/performance.md is generated from that file.
 
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import SubprocessError
 from typing import Annotated
 
 import typer
@@ -90,7 +91,7 @@ def measure(name: str, data: Path, work: Path, file: Path, *, busy: bool, wait_s
             results.wait_until_idle(wait_seconds)
         stamp = results.stamp(name, busy=busy)
         figures = PARTS[name].measure(work, data)
-    except (BusyMachineError, PhotosearchError, OSError, RuntimeError) as error:
+    except (BusyMachineError, PhotosearchError, OSError, RuntimeError, SubprocessError) as error:
         typer.echo(f"{name}: {error}", err=True)
         raise typer.Exit(1) from None
     results.save_part(name, {**figures, **stamp}, file)

@@ -142,7 +142,8 @@ def wait_until_idle(max_wait_seconds: float = 0) -> None:
     while (load := os.getloadavg()[0]) > MAX_LOAD:
         if time.monotonic() > deadline:
             raise BusyMachineError(f"load {load:.1f}, above {MAX_LOAD}: wait, or measure with --busy")
-        time.sleep(5)
+        print(f"load {load:.1f}: waiting for {MAX_LOAD}", flush=True)
+        time.sleep(15)
 
 
 def read_commit() -> str:
