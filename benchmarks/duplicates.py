@@ -203,7 +203,7 @@ def choose(paths: Sequence[Path], changed: int, seed: int) -> dict[str, Any]:
 
 
 def _count(codes: Any, vectors: Any, others: Any, vectors_of_others: Any) -> Any:
-    """[65, 101]: how many pairs differ in so many bits and are at a cosine of so many hundredths, rounded down."""
+    """[65, 101]: the number of pairs by differing bits, and by hundredths of the cosine, rounded down."""
     bits = np.bitwise_count(codes ^ others)
     cosines = np.clip(np.vecdot(vectors, vectors_of_others), 0, 1)
     return np.histogram2d(bits, cosines, bins=[np.arange(66) - 0.5, np.append(np.arange(101) / 100, 2)])[0]

@@ -41,7 +41,7 @@ def run_way(
 ) -> Cost:
     """One way through a folder. n: only the first n photos. db: the database to keep. cores: the process has no more.
 
-    A limit on cores is Linux's affinity and the number of decoders and threads, as on a machine with so many.
+    A limit on cores is Linux's affinity and the number of decoders and threads, as on a smaller machine.
     """
     arguments = {"way": way, "folder": str(folder), "model": model and str(model), "n": n, "db": db and str(db)}
     return Cost(**run_in_process("benchmarks.ways", {**arguments, "cores": cores}))

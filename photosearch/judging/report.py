@@ -104,7 +104,7 @@ class LabelsReport:
     """How right all marked labels are, each at its own threshold. rows: those that most photos show first.
 
     micro: all counts added up, an image once for each label. macro: the means over the labels, of precision, recall,
-    f1, accuracy and average_precision. unknown: what was marked and is no label of a model.
+    f1, accuracy and average_precision. unknown: marked names that are not labels.
     """
 
     rows: tuple[LabelRow, ...]

@@ -149,7 +149,7 @@ def _find_nearest(
     db: Database, search: "SimilaritySearch", unit: "Floats", question: Question, among: list[int] | None,
     only: PhotoFilter,
 ) -> list[Match]:  # fmt: skip
-    """The photos of the nearest images, one more than the limit where there are so many. among: image ids."""
+    """The photos of the nearest images, up to the limit plus one. among: image ids."""
     limit = question.max_similar
     least = -math.inf if question.min_similarity is None else question.min_similarity
     fetched = FETCH_FACTOR * (limit + 1)

@@ -1,4 +1,4 @@
-"""The labels of a library: which there are, which one a word means, and what is known of one."""
+"""The labels of a library: list them, find one by a word, describe one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
