@@ -79,8 +79,7 @@ class Labels:
         """Take back what was learned last -> the label of that name now, if any. Raises QueryError."""
         from photosearch.learning.learn import undo_learning
 
-        session = self._session
-        return undo_learning(session.db, name, session.open_vectors, session.rescore_described)
+        return undo_learning(self._session.db, name, self._session.open_search)
 
     def set_threshold(self, label: "Label", threshold: float | None) -> None:
         """Show a label's photos from this score on (0..1); None: from its card's threshold."""

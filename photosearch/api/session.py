@@ -1,8 +1,6 @@
 """What the parts of a `Library` share: the database, the loaded models, the space that descriptions search."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +11,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from PIL.Image import Image
 
-    from photosearch.library.records import VectorSpace
     from photosearch.models.session import Model
     from photosearch.search.similar import SimilaritySearch
-    from photosearch.search.vectors import VectorMap
 
 
 class Session:
@@ -98,12 +94,6 @@ class Session:
 
         return open_similarity_search(self.db, model, self.read_vector)
 
-    @contextlib.contextmanager
-    def open_vectors(self, model: str) -> "Iterator[tuple[VectorSpace, VectorMap]]":
-        """A model's space and the memory map of its vectors. Raises QueryError."""
-        with self.open_search(model) as search:
-            yield search.space, search.map
-
     def rescore(self) -> None:
         """After a run: score new photos by the user's labels, and learn what similarities mean in this library.
 
@@ -112,9 +102,3 @@ class Session:
         from photosearch.index.rescore import rescore_user_labels
 
         rescore_user_labels(self.db, self.open_search)
-
-    def rescore_described(self) -> bool:
-        """Score all photos by the labels that are descriptions -> whether a text model for them is here."""
-        from photosearch.search.user_labels import update_described
-
-        return update_described(self.db, self.open_search)

@@ -4,7 +4,7 @@ They, and the similarities that descriptions have in this library, would cost th
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from photosearch.errors import ModelError
@@ -12,13 +12,12 @@ from photosearch.library import classifiers
 from photosearch.library.database import Database
 from photosearch.library.labels import list_described_labels
 from photosearch.library.models import read_default_model
-from photosearch.library.records import USER_MODEL, VectorSpace
+from photosearch.library.records import USER_MODEL
 from photosearch.library.runs import read_value, write_value
 from photosearch.library.vectors import find_space
 
 if TYPE_CHECKING:
     from photosearch.search.similar import SimilaritySearch
-    from photosearch.search.vectors import VectorMap
 
 STATE = "own labels"  # the name of a value in the library: the labels and vectors that were scored last
 
@@ -45,10 +44,5 @@ def _rescore(db: Database, open_search: OpenSearch) -> bool:
     from photosearch.learning.learn import update_learned  # slow to import, and most libraries have no such labels
     from photosearch.search.user_labels import update_described
 
-    @contextlib.contextmanager
-    def open_vectors(model: str) -> "Iterator[tuple[VectorSpace, VectorMap]]":
-        with open_search(model) as search:
-            yield search.space, search.map
-
     described = not list_described_labels(db, USER_MODEL) or update_described(db, open_search)
-    return update_learned(db, open_vectors) and described
+    return update_learned(db, open_search) and described

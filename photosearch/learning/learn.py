@@ -37,12 +37,14 @@ from photosearch.library.records import USER_MODEL, Label, VectorSpace
 from photosearch.models.session import logit
 from photosearch.search.label_names import resolve_label
 from photosearch.search.labels import get_label, list_known_names
+from photosearch.search.similar import SimilaritySearch
+from photosearch.search.user_labels import update_described
 from photosearch.search.vectors import VectorMap
 
 THRESHOLD = 0.5  # of every learned label: its margins are shifted so that the chosen threshold becomes this score
 MAX_SPREAD_VECTORS = 20_000  # to measure the library's covariance
 
-OpenMap = Callable[[str], contextlib.AbstractContextManager[tuple[VectorSpace, VectorMap]]]
+OpenSearch = Callable[[str], SimilaritySearch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,10 @@ def learn_label(
     return LearnResult(label, fitted.report)
 
 
-def undo_learning(db: Database, name: str, open_map: OpenMap, describe: Callable[[], bool]) -> Label | None:
+def undo_learning(db: Database, name: str, open_search: OpenSearch) -> Label | None:
     """Undo the last learning of a label -> the label that answers by that name now. Raises QueryError.
 
-    describe: scores all photos by descriptions again, for a label that is one.
+    open_search: a model's name -> a search by its vectors.
     """
     name = _resolve_name(db, name)
     learned = {stored.label.name: stored.label for stored in classifiers.list_classifiers(db)}
@@ -163,17 +165,17 @@ def undo_learning(db: Database, name: str, open_map: OpenMap, describe: Callable
     with db.transaction():
         another = classifiers.delete_last_classifier(db, learned[name])
     if another:
-        update_learned(db, open_map)
-    else:
-        describe()
+        update_learned(db, open_search)
+    else:  # the label may be a description again
+        update_described(db, open_search)
     return get_label(db, name)
 
 
-def update_learned(db: Database, open_map: OpenMap) -> bool:
+def update_learned(db: Database, open_search: OpenSearch) -> bool:
     """Score all images by all learned labels again, those of one space in one pass -> whether all could be.
 
-    open_map: a model's name -> its space and map. Where a model's file is newer than a label's classifier, that is
-    learned again from the same marks.
+    open_search: a model's name -> a search by its vectors. Where a model's file is newer than a label's classifier,
+    that is learned again from the same marks.
     """
     by_model: dict[str, list[StoredClassifier]] = defaultdict(list)
     for stored in classifiers.list_classifiers(db):
@@ -182,7 +184,8 @@ def update_learned(db: Database, open_map: OpenMap) -> bool:
     complete = True
     for model, known in by_model.items():
         try:
-            with open_map(model) as (space, vectors):
+            with open_search(model) as search:
+                space, vectors = search.space, search.map
                 for stored in known:
                     if stored.digest != space.digest:
                         _learn_again(db, space, vectors, model, stored.label.name)
