@@ -101,13 +101,12 @@ def check_installation(model: str | None = None, providers: Sequence[str] = ("au
 def check_index(folders: Sequence[str | Path], models: Sequence[str] = ()) -> None:
     """Raises InputError, ModelError where a first index of these folders could not begin. Nothing is created."""
     from photosearch.errors import InputError
+    from photosearch.index.roots import refuse_folder
     from photosearch.photos.remote import is_folder
 
     for folder in [os.fspath(folder) for folder in folders]:
-        if os.path.isfile(folder):
-            raise InputError(f"{folder}: is a file; name its folder")
         if not is_folder(folder):
-            raise InputError(f"{folder}: no such folder")
+            refuse_folder(folder)
     if not folders:
         raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
     for name in models or (None,):

@@ -7,6 +7,7 @@ it, and a link may take its place; what is known of its photos goes along.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from photosearch.errors import InputError
 from photosearch.library.database import Database, is_below, to_relative
@@ -139,8 +140,13 @@ def find_place(db: Database, folder: str) -> str:
     path = to_stored_path(db, folder)
     scope = find_scope(db, path)
     if not is_folder(path) and (scope is None or not list_folders(db, scope)):
-        raise InputError(f"{folder}: " + ("is a file; name its folder" if os.path.exists(path) else "no such folder"))
+        refuse_folder(folder)
     return path
+
+
+def refuse_folder(folder: str) -> NoReturn:
+    """Raises InputError: what was named is no folder."""
+    raise InputError(f"{folder}: " + ("is a file; name its folder" if os.path.exists(folder) else "no such folder"))
 
 
 def plan_root(db: Database, layout: Layout, path: str) -> Iterator[RootChange]:
