@@ -24,7 +24,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-PLAIN = 0  # the fingerprint of an image without shapes; the same as in photos/fingerprint.py
+from photosearch.photos.fingerprint import PLAIN
+
 # Steps of (maximum of differing bits, minimum cosine of the vectors); and the maximum of bits where one of the photos
 # has no vector. `python -m benchmarks duplicates` chooses NEAR on other photographs than it reports on. All steps but
 # the last have at most 11 bits, so that fingerprints find their pairs. ALONE is below NEAR's first step, since no
