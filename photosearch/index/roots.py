@@ -1,7 +1,7 @@
 """Where named folders lie in the library, and how its roots must change for that: planned first, written later.
 
 A root is a folder that was named, and that no other root holds. Its folder may move, another may come to lie around
-it, and a link may take its place; what is known of its photos goes along.
+it, and a link may take its place; its photos keep their rows.
 """
 
 import os
