@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photosearch.cli.output import escape, format_count, note, print_table
+from photosearch.cli.output import format_count, note, print_table
 from photosearch.cli.root import App, AsJson, Db, OneModel, app, label_argument, model_option, open_library
+from photosearch.web.escaping import escape
 
 if TYPE_CHECKING:
     from photosearch import LabelDetails

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from photosearch.cli.figures import format_figure
-from photosearch.cli.output import escape, format_count, note
+from photosearch.cli.output import format_count, note
 from photosearch.cli.root import AsJson, Db, OneModel, app, label_argument, open_library
+from photosearch.web.escaping import escape
 
 
 @app.command("learn")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photosearch.cli.confirm import confirm
-from photosearch.cli.output import escape, format_count, note, print_table
+from photosearch.cli.output import format_count, note, print_table
 from photosearch.cli.root import App, AsJson, Db, Yes, app, model_argument, open_library, path_argument
+from photosearch.web.escaping import escape
 
 if TYPE_CHECKING:
     from photosearch import Card, TextCard

@@ -8,37 +8,24 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
+
+from photosearch.web.escaping import HARMFUL, escape, escape_character
 
 if TYPE_CHECKING:
     from photosearch import Match
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")  # they could split a line, or its columns
-# What can harm a terminal: control characters, direction marks, line and paragraph separators, undecodable bytes.
-HARMFUL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
-
-
-def escape(text: str) -> str:
-    """Escape what a terminal would obey; a file's name may hold anything."""
-    return HARMFUL.sub(lambda found: found[0] if found[0] == "\n" else _code(found[0]), text)
 
 
 def quote(text: str, dangerous: re.Pattern[str]) -> str:
     """A cell of a table: as it is, or in bash's quoting where it holds dangerous characters: $'a\\tb.jpg'."""
     if not dangerous.search(text):
         return text
-    inside = (f"\\{c}" if c in "\\'" else _code(c) if dangerous.match(c) else c for c in text)
+    inside = (f"\\{c}" if c in "\\'" else escape_character(c) if dangerous.match(c) else c for c in text)
     return f"$'{''.join(inside)}'"
-
-
-def _code(character: str) -> str:
-    number = ord(character)
-    if 0xDC80 <= number <= 0xDCFF:  # a byte that is not UTF-8
-        return f"\\x{number - 0xDC00:02x}"
-    return SHORT.get(character) or (f"\\x{number:02x}" if number < 0x80 else f"\\u{number:04x}")
 
 
 def to_bytes(text: str) -> bytes:
@@ -134,10 +121,19 @@ def print_paths(found: "Sequence[Match]", end: bytes) -> None:
     typer.echo(b"".join(os.fsencode(f.path) + end for f in found), nl=False)
 
 
+def has_styles(stream: TextIO) -> bool:
+    """Whether escape sequences may be written: to a terminal that obeys them, if NO_COLOR (no-color.org) is not set."""
+    terminal = os.environ.get("TERM", "" if os.name == "posix" else "windows")
+    return stream.isatty() and terminal not in ("", "dumb", "unknown") and not os.environ.get("NO_COLOR")
+
+
 def open_console(*, stderr: bool = False, width: int | None = None) -> Any:
     from rich.console import Console
 
+    if width is None and not os.environ.get("COLUMNS", "80").strip("0"):
+        width = 80  # a size of 0 is unknown
     height = None if width is None else 25  # on a dumb terminal, rich takes a width only with a height
     return Console(
-        stderr=stderr, width=width, height=height, highlight=False, markup=False, emoji=False, soft_wrap=True
-    )
+        stderr=stderr, width=width, height=height, highlight=False, markup=False, emoji=False, soft_wrap=True,
+        color_system="auto" if has_styles(sys.stderr if stderr else sys.stdout) else None,
+    )  # fmt: skip

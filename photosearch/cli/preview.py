@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from photosearch.cli.output import HARMFUL, open_console, quote
+from photosearch.cli.output import has_styles, open_console, quote
 from photosearch.errors import InputError
+from photosearch.web.escaping import HARMFUL
 
 if TYPE_CHECKING:
     from photosearch import Library, Match
@@ -24,7 +25,10 @@ def check_terminal() -> None:
     """Raises InputError where there is none to draw on."""
     if not sys.stdout.isatty():
         raise InputError("--preview needs a terminal; to write a page instead: --html FILE")
-    if not os.get_terminal_size(sys.stdout.fileno()).columns:
+    if not has_styles(sys.stdout):
+        raise InputError("--preview needs a terminal with colours, and TERM or NO_COLOR says that this one has none; "
+                         "to write a page instead: --html FILE")  # fmt: skip
+    if not all(os.get_terminal_size(sys.stdout.fileno())):
         raise InputError("the terminal does not report its size; set it: stty cols 80 rows 25")
 
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from photosearch.cli.output import escape, format_count, note, open_console
+from photosearch.cli.output import format_count, has_styles, note, open_console
+from photosearch.web.escaping import escape
 
 LOG_SECONDS = 60.0  # between lines of a log
 
@@ -25,11 +26,11 @@ class Progress:
 def show_progress(
     count: Callable[[], int], quiet: bool, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Progress]:
-    """A bar on a terminal, whose total is counted meanwhile; else, for a log, a line per minute."""
+    """A bar on a terminal that can move its cursor, its total counted meanwhile; else, for a log, a line per minute."""
     if quiet:
         yield Progress(lambda: None, lambda text: None)
         return
-    if not sys.stderr.isatty():
+    if not has_styles(sys.stderr):
         yield Progress(_log_progress(clock), note)
         return
     with _show_bar(count) as progress:

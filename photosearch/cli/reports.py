@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photosearch.cli.figures import WIDTH, format_figure, format_interval, format_share
-from photosearch.cli.output import escape, format_count, format_size, note, print_table
+from photosearch.cli.output import format_count, format_size, note, print_table
 from photosearch.cli.root import (
     AsJson,
     Db,
@@ -20,6 +20,7 @@ from photosearch.cli.root import (
     path_option,
     refuse,
 )
+from photosearch.web.escaping import escape
 
 if TYPE_CHECKING:
     from photosearch import LabelReport, Library

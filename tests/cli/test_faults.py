@@ -21,13 +21,14 @@ from typer.testing import CliRunner, Result
 
 from photosearch import default_path
 from photosearch.cli.app import app
-from photosearch.cli.output import CONTROLS, HARMFUL, escape, quote, to_csv
+from photosearch.cli.output import CONTROLS, quote, to_csv
 from photosearch.cli.progress import show_progress
 from photosearch.index import run
 from photosearch.library.database import Database
 from photosearch.library.location import is_library
 from photosearch.models.catalog import models_folder
 from photosearch.search.similar import read_weight
+from photosearch.web.escaping import HARMFUL, escape
 
 
 @dataclass(frozen=True, slots=True)
