@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from photosearch.api.session import Session
 
 if TYPE_CHECKING:
-    from photosearch.judging.marking import UndoneMark
+    from photosearch.judging.marking import MarkedImage, UndoneMark
     from photosearch.keywords import ExportResult, ImportResult
     from photosearch.library.marks import Mark
-    from photosearch.library.records import Label
 
 
 class Marks:
@@ -43,17 +42,17 @@ class Marks:
 
         return unmark_photos(self._session.db, _to_paths(paths), labels)
 
-    def undo(self) -> "list[UndoneMark]":
+    def undo(self, step: int | None = None) -> "list[UndoneMark]":
         """Undo the last change of marks, whoever made it -> each mark that changed; none where the log is empty.
 
-        A library has one log: the page, in any tab, and the command line undo each other's marks, newest first.
+        step: of `set_image`, to undo that mark alone. Raises InputError where it was undone or changed since.
         """
-        from photosearch.judging.marking import undo_last
+        from photosearch.judging.marking import undo_marks
 
-        return undo_last(self._session.db)
+        return undo_marks(self._session.db, step)
 
     def count_undo_steps(self) -> int:
-        """How many times `undo` can be called."""
+        """How many times `undo` can be called without a step."""
         from photosearch.library.marks import count_undo_steps
 
         return count_undo_steps(self._session.db)
@@ -76,8 +75,8 @@ class Marks:
         write_rows(self.list(label, under=under), text)
         return text.getvalue()
 
-    def set_image(self, image_id: int, label: str, present: bool | None) -> "tuple[Label, bool | None]":
-        """Mark an image as `find` names it, None: remove the mark -> (the label meant, its mark before).
+    def set_image(self, image_id: int, label: str, present: bool | None) -> "MarkedImage":
+        """Mark an image as `find` names it, None: remove the mark -> (the label meant, its mark before, undo step).
 
         Raises InputError, QueryError.
         """

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from photosearch.errors import InputError
 from photosearch.judging import sampling
@@ -11,6 +12,7 @@ from photosearch.library.database import Database
 from photosearch.library.marks import Sample
 from photosearch.library.photos import find_image_at, find_paths
 from photosearch.library.records import Label
+from photosearch.photos.remote import is_address
 from photosearch.search.label_names import check_label_name, match_label, resolve_label
 from photosearch.search.labels import find_label, list_known_names
 
@@ -28,6 +30,14 @@ class JudgeResult:
     unavailable: int
     sheet: int = 0
     changed: tuple[str, ...] = ()
+
+
+class MarkedImage(NamedTuple):
+    """An image that was marked. before: its mark before. step: what undoes this mark, and no later one."""
+
+    label: Label
+    before: bool | None
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +69,31 @@ def unmark_photos(db: Database, paths: Sequence[str], names: Sequence[str]) -> i
     """Delete the marks of photos for these labels -> the number of marks. Raises InputError, QueryError."""
     known = list_known_names(db)
     labels = [resolve_label(name, known) for name in names]
-    return marks.delete_marks(db, [(label, i) for i in _find_images(db, paths) for label in labels])
+    return marks.delete_marks(db, [(label, i) for i in _find_images(db, paths) for label in labels])[0]
 
 
-def undo_last(db: Database) -> list[UndoneMark]:
-    """Take back the marks that were made last, in one go."""
-    rows = marks.undo_marks(db)
+def undo_marks(db: Database, step: int | None = None) -> list[UndoneMark]:
+    """Take back the marks that were made in one go: those of a step, None: the last. Raises InputError."""
+    if step is not None and marks.is_overwritten(db, step):
+        raise InputError("this mark was changed again since, by another tab or a command: nothing was undone")
+    rows = marks.undo_marks(db, step)
+    if step is not None and not rows:
+        raise InputError("this mark can't be undone any more: it was undone elsewhere, or many others followed")
     paths = find_paths(db, [image_id for _, image_id, _ in rows])
     return [UndoneMark(paths.get(image_id), label, present, image_id) for label, image_id, present in rows]
 
 
-def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> tuple[Label, bool | None]:
-    """Mark an image, None: delete its mark -> (the label, the mark before). Raises InputError, QueryError."""
+def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> MarkedImage:
+    """Mark an image, None: delete its mark. Raises InputError, QueryError."""
     label = find_label(db, name)
     known = images.read_details(db, image_id)
     if known is None:
         raise InputError(f"no photo in the library shows picture {image_id}; it was forgotten, or has been removed")
     if present is None:
-        marks.delete_marks(db, [(label.name, image_id)])
+        _, step = marks.delete_marks(db, [(label.name, image_id)])
     else:
-        marks.put_marks(db, [(label.name, image_id, present)])
-    return label, known.marks.get(label.name)
+        step = marks.put_marks(db, [(label.name, image_id, present)])
+    return MarkedImage(label, known.marks.get(label.name), step)
 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:
@@ -115,7 +129,7 @@ def judge_sample(
     shown, skipped = parse_numbers(yes, highest), parse_numbers(unsure, highest)
     if forgotten := sorted(shown - by_number.keys()):
         raise InputError(f"{forgotten[0]}: this photo was forgotten since sheet {sample.id} was drawn")
-    missing = {i for i, p in by_number.items() if p.path is None or not os.path.exists(p.path)} - shown
+    missing = {i for i, p in by_number.items() if p.path is None or _is_missing(p.path)} - shown
     judged = [(i, p) for i, p in by_number.items() if i not in skipped | missing]
     marks.put_marks(db, ((label.name, p.image_id, i in shown) for i, p in judged))
     changed = [i for i, p in judged if p.present is not None and p.present != (i in shown)]
@@ -123,6 +137,10 @@ def judge_sample(
         len(judged), len(shown - skipped), len(missing - skipped), sample.id,
         tuple(f"{i} {'yes' if i in shown else 'no'}" for i in changed),
     )  # fmt: skip
+
+
+def _is_missing(path: str) -> bool:
+    return not is_address(path) and not os.path.exists(path)  # to ask for an address would take the network
 
 
 def parse_numbers(words: Sequence[str], highest: int) -> set[int]:

@@ -1,6 +1,7 @@
 """The user's marks (whether a photo shows a label), their undo log, and samples of photos to mark."""
 
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -64,11 +65,11 @@ _SCORE = """
 """
 
 
-def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
-    """Store (label, image id, present), all or none, as one undo step. A mark of the same image is replaced."""
+def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> int:
+    """Store (label, image id, present), all or none, over earlier marks -> the id of the undo step."""
     kept = list(rows)
     with db.transaction():
-        _log_undo(db, [(label, image_id) for label, image_id, _ in kept])
+        step = _log_undo(db, [(label, image_id) for label, image_id, _ in kept])
         db.write_many(
             """
             INSERT INTO marks(label, image_id, present, marked_at) VALUES (?, ?, ?, ?)
@@ -76,11 +77,19 @@ def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
             """,
             [(label, image_id, int(present), database.now()) for label, image_id, present in kept],
         )
+    return step
 
 
-def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
-    """Store the marks of these (label, image id) as they are now. In a transaction."""
-    (undo_id,) = db.one("INSERT INTO undo_log(logged_at) VALUES (?) RETURNING id", [database.now()])
+def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> int:
+    """Store the marks of these (label, image id) as they are now -> the step's id. In a transaction.
+
+    Ids grow with the time, in microseconds: one that was undone must not be given again, since a page may hold it.
+    """
+    (undo_id,) = db.one(
+        "INSERT INTO undo_log(id, logged_at) VALUES (max(?, coalesce((SELECT max(id) FROM undo_log), 0) + 1), ?) "
+        "RETURNING id",
+        [time.time_ns() // 1000, database.now()],
+    )
     db.write_many(
         """
         INSERT OR IGNORE INTO undo_marks(undo_id, label, image_id, present)
@@ -94,6 +103,7 @@ def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
         "(SELECT id FROM undo_log WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?)",
         [MAX_UNDO_STEPS],
     )
+    return int(undo_id)
 
 
 def count_undo_steps(db: Database) -> int:
@@ -101,10 +111,22 @@ def count_undo_steps(db: Database) -> int:
     return int(db.one("SELECT count(*) FROM undo_log WHERE label_id IS NULL")[0])
 
 
-def undo_marks(db: Database) -> list[tuple[str, int, bool | None]]:
-    """Undo the last step of marks -> (label, image id, the restored mark, None where there was none) of each."""
+def is_overwritten(db: Database, step: int) -> bool:
+    """Whether a later step has changed a mark of this one, so that to undo it would lose the later mark."""
+    later = """
+        SELECT 1 FROM undo_marks m
+        JOIN undo_marks n ON n.label = m.label AND n.image_id = m.image_id AND n.undo_id > m.undo_id WHERE m.undo_id = ?
+    """
+    return db.row(later, [step]) is not None
+
+
+def undo_marks(db: Database, step: int | None = None) -> list[tuple[str, int, bool | None]]:
+    """Undo a step of marks -> (label, image id, the restored mark, None where there was none) of each.
+
+    step: its id, None: the last one. None is undone where there is no such step.
+    """
     with db.transaction():
-        last = db.row("SELECT max(id) FROM undo_log WHERE label_id IS NULL")
+        last = db.row("SELECT max(id) FROM undo_log WHERE label_id IS NULL AND id = coalesce(?, id)", [step])
         if last is None or last[0] is None:
             return []
         before = db.rows(
@@ -154,14 +176,14 @@ def list_marked_labels(db: Database) -> list[str]:
     return [label for (label,) in db.rows("SELECT DISTINCT label FROM marks ORDER BY label")]
 
 
-def delete_marks(db: Database, rows: Sequence[tuple[str, int]]) -> int:
-    """Delete the marks of these (label, image id) as one undo step -> how many there were."""
+def delete_marks(db: Database, rows: Sequence[tuple[str, int]]) -> tuple[int, int]:
+    """Delete the marks of these (label, image id) -> (how many there were, the id of the undo step)."""
     with db.transaction():
-        _log_undo(db, rows)
+        step = _log_undo(db, rows)
         (before,) = db.one("SELECT count(*) FROM marks")
         db.write_many("DELETE FROM marks WHERE label = ? AND image_id = ?", rows)
         (after,) = db.one("SELECT count(*) FROM marks")
-    return int(before - after)
+    return int(before - after), step
 
 
 def list_samples(db: Database, label: Label) -> list[int]:

@@ -89,12 +89,14 @@ def test_mark_image_returns_the_mark_before(library):
     def said() -> dict[int, bool]:
         return library.marks.read_images("bird", [1, 2, 3, 4, 99])
 
-    label, before = library.marks.set_image(1, "BIRD", True)
+    label, before, step = library.marks.set_image(1, "BIRD", True)
     assert (label.name, before, said()) == ("bird", None, {1: True})
     assert library.marks.set_image(1, "bird", False)[1] is True
     assert library.marks.set_image(1, "bird", True)[1] is False
     assert library.marks.set_image(1, "bird", None)[1] is True
     assert said() == {}
+    with pytest.raises(InputError, match="changed again since"):
+        library.marks.undo(step)
     with pytest.raises(InputError, match="no photo in the library shows picture 99"):
         library.marks.set_image(99, "bird", True)
 
