@@ -1,4 +1,5 @@
 // Shared by all pages: requests to the server, messages, elements. Text is inserted as text, never as HTML.
+import {readAnswer} from "./answers.mjs";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -7,28 +8,23 @@ export async function ask(name, params = {}) {
   for (const [key, value] of Object.entries(params)) {
     for (const each of [value].flat()) if (each !== undefined && each !== null && each !== "") query.append(key, each);
   }
-  return parse(await send(`/api/${name}?${query}`));
+  return send(`/api/${name}?${query}`);
 }
 
 export async function change(name, body = {}) {
   const headers = {"Content-Type": "application/json"};
-  return parse(await send(`/api/${name}`, {method: "POST", headers, body: JSON.stringify(body)}));
+  return send(`/api/${name}`, {method: "POST", headers, body: JSON.stringify(body)});
 }
 
 async function send(url, options) {
+  let response, text;
   try {
-    return await fetch(url, options);
+    response = await fetch(url, options);
+    text = await response.text();
   } catch {
     throw new Error("Can't reach photosearch. Is `photosearch browse` still running?");
   }
-}
-
-async function parse(response) {
-  const text = await response.text();
-  let data = null;
-  try { data = JSON.parse(text); } catch { /* access denied is plain text */ }
-  if (!response.ok) throw new Error(data?.error ?? (text.slice(0, 300) || `server error ${response.status}`));
-  return data;
+  return readAnswer(response.status, text);
 }
 
 let hiding;
@@ -63,7 +59,6 @@ export function make(tag, values = {}, ...children) {
   return element;
 }
 
-export const fileName = (path) => path.split(/[\\/]/).pop();
 export const thumbnailUrl = (imageId, large = false) => `/thumbnails/${imageId}${large ? "?size=large" : ""}`;
 export const formatCount = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 export const formatBytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
@@ -87,17 +82,16 @@ export async function loadLabels() {
   return names;
 }
 
-// Show the state of the library, again and again, and dispatch it as an event.
+// Show the state of the library, again and again.
 async function pollStatus() {
   let running = false;
   try {
-    const requestedAt = performance.now(), status = await ask("status");
+    const status = await ask("status");
     running = status.running;
     const unreadable = status.unreadable ? `, ${status.unreadable.toLocaleString("en")} unreadable` : "";
     const photos = formatCount(status.photos, "photo") + unreadable;
     byId("status").textContent = running
       ? `Indexing with ${status.models.join(" and ")}: ${photos}; ${status.scored.toLocaleString("en")} scored` : photos;
-    document.dispatchEvent(new CustomEvent("status", {detail: {...status, requestedAt}}));
   } catch (error) {
     byId("status").textContent = error.message;
   }

@@ -1,9 +1,10 @@
 // One photo, large, with its labels, files and date. Its labels can be marked.
-import {ask, attempt, byId, fileName, formatBytes, isTyping, make, showMessage, thumbnailUrl} from "./api.js";
-import {mark, onMarks, undo} from "./marks.js";
+import {ask, attempt, byId, formatBytes, isTyping, make, showMessage, thumbnailUrl} from "./api.js";
+import {Latest} from "./answers.mjs";
+import {mark, onMarks, toggle, undo} from "./marks.js";
 
 const part = (name) => byId(`details-${name}`);
-const dialog = byId("details");
+const dialog = byId("details"), latest = new Latest();
 
 export class Details {
   // step(by): show the previous or next photo. like(imageId, sign): search for photos like it, or unlike it (-1).
@@ -27,11 +28,10 @@ export class Details {
 
   // labels: shown even with a low score; keys mark the first. explanation: why the photo was found. row: as in the grid.
   async show(imageId, {labels = [], explanation = "", row = null} = {}) {
-    Object.assign(this, {imageId, labels});
-    const image = await attempt(() => ask("details", {image_id: imageId, label: labels}));
-    if (!image || this.imageId !== imageId) return;
-    this.image = image;
-    const [first] = image.files, name = fileName(first.path);
+    const isLatest = latest.begin(), image = await attempt(() => ask("details", {image_id: imageId, label: labels}));
+    if (!image || !isLatest()) return;
+    Object.assign(this, {imageId, labels, image});
+    const [first] = image.files, {name} = first;
     part("image").src = thumbnailUrl(imageId, true);
     part("image").alt = part("name").textContent = name;
     part("explanation").textContent = explanation;
@@ -41,7 +41,7 @@ export class Details {
       make("bdi", {}, file.path), file.unavailable ? ` (${file.unavailable})` : "")));
     const facts = {
       Taken: formatDate(image, row), Size: `${image.width} × ${image.height} pixels, ${formatBytes(first.size_bytes)}`,
-      Modified: new Date(first.mtime_ns / 1e6).toLocaleString("sv"),
+      ...(first.mtime_ns === null ? {} : {Modified: new Date(first.mtime_ns / 1e6).toLocaleString("sv")}),
     };
     part("facts").replaceChildren(...Object.entries(facts).flatMap(([key, value]) => [make("dt", {}, key), make("dd", {}, value)]));
     if (!dialog.open) dialog.showModal();
@@ -67,12 +67,16 @@ export class Details {
     const present = this.image.marks[label];
     return [["✓", true, "yes", `Mark as ${label}`], ["✗", false, "no", `Mark as not ${label}`]].map(([sign, value, className, title]) =>
       make("button", {type: "button", className, title, "aria-pressed": present === value, "aria-label": title,
-        onclick: () => this.mark(label, present === value ? null : value)}, sign));
+        onclick: () => this.tell(toggle(this.imageId, label, present ?? null, value))}, sign));
   }
 
-  async mark(label, present) {
-    if (!label) { showMessage("Choose a label below first", true); return; }
-    const marks = await mark(this.imageId, label, present);
+  mark(label, present) {
+    if (label) this.tell(mark(this.imageId, label, present));
+    else showMessage("Choose a label below first", true);
+  }
+
+  async tell(marking) {
+    const marks = await marking, present = marks?.[0].present;
     if (marks) showMessage(present === null ? `Mark removed: ${marks[0].label}` : `Marked: ${present ? "" : "not "}${marks[0].label}`);
   }
 

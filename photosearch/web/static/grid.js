@@ -1,15 +1,18 @@
-// A virtual grid: as high as all its rows, with elements for the visible ones only. Rows are fetched in parts, and parts
-// far away are dropped, so that 100,000 photos take no more memory than 100.
+// A virtual grid: as high as all its rows, with elements for the visible ones only, so that 100,000 photos take no more
+// memory than 100.
 import {make, makeThumbnail} from "./api.js";
+import {Parts} from "./parts.mjs";
 
-const PART_SIZE = 100, MAX_PARTS = 24, EXTRA_ROWS = 2, CAPTION_HEIGHT = 42, SCROLL_END_MS = 70;
+const PART_SIZE = 100, MAX_PARTS = 24, EXTRA_ROWS = 2, CAPTION_HEIGHT = 42, SCROLL_END_MS = 70, RETRY_MS = 2000;
 
 export class Grid {
-  // fetch(first, n) -> rows. open(index), mark(index, present), like(imageId): what a click does. label() -> to mark.
-  constructor(root, {fetch, open, mark, like, label}) {
-    Object.assign(this, {root, fetch, open, mark, like, label, total: 0, current: 0, version: 0});
+  // fetch(first, n) -> rows. open(index), toggle(row, present), like(imageId): what a click does. label() -> to mark.
+  constructor(root, {fetch, open, toggle, like, label}) {
+    Object.assign(this, {root, open, toggle, like, label, total: 0, current: 0});
     this.tiles = new Map();
-    this.parts = new Map();
+    this.parts = new Parts(fetch, {size: PART_SIZE, most: MAX_PARTS, failed: (error) => {
+      if (error.status !== 400) setTimeout(() => this.draw(), RETRY_MS);
+    }});
     this.loadsImages = true;
     addEventListener("scroll", () => this.handleScroll(), {passive: true});
     new ResizeObserver(() => this.layOut()).observe(root);
@@ -17,13 +20,9 @@ export class Grid {
   }
 
   show(rows, total) {
-    this.version += 1; // rows that arrive for older results are ignored
     for (const tile of this.tiles.values()) tile.remove();
     this.tiles.clear();
-    this.parts.clear();
-    for (let i = 0; i < rows.length; i += PART_SIZE) {
-      if (i + PART_SIZE <= rows.length || rows.length === total) this.parts.set(i / PART_SIZE, Promise.resolve(rows.slice(i, i + PART_SIZE)));
-    }
+    this.parts.reset(rows, total);
     this.current = 0;
     this.grow(total);
   }
@@ -71,7 +70,7 @@ export class Grid {
       if (!this.tiles.has(index)) this.add(index);
       this.fill(index);
     }
-    this.dropParts(first, end);
+    this.parts.drop((first + end) / 2);
   }
 
   add(index) {
@@ -84,12 +83,12 @@ export class Grid {
   }
 
   async fill(index) {
-    const tile = this.tiles.get(index), {version} = this;
+    const tile = this.tiles.get(index);
     if (tile.row === undefined) {
       const row = await this.getRow(index);
-      if (version !== this.version || !row || tile.row !== undefined) return;
+      if (!row || tile.row !== undefined) return;
       tile.row = row;
-      const toggle = (present) => this.mark(index, tile.row.present === present ? null : present);
+      const toggle = (present) => this.toggle(tile.row, present);
       tile.append(make("div", {className: "line"},
         make("span", {title: row.path}, row.score.toFixed(3)),
         make("button", {type: "button", className: "like", tabIndex: -1, title: "More like this", "aria-label": `More like ${row.name}`,
@@ -108,7 +107,7 @@ export class Grid {
   describe(tile) {
     const {name, score, taken, present} = tile.row, label = this.label() || "a label";
     const marked = present === null ? "" : `, marked as ${present ? "" : "not "}${label}`;
-    tile.firstChild.setAttribute("aria-label", `${name}, ${score.toFixed(3)}, ${taken.replace("T", " ")}${marked}`);
+    tile.firstChild.setAttribute("aria-label", [name, score.toFixed(3), taken.replace("T", " ")].filter(Boolean).join(", ") + marked);
     for (const [className, value] of [["yes", true], ["no", false]]) {
       const button = tile.querySelector(`.${className}`);
       button.title = `Mark as ${value ? "" : "not "}${label}`;
@@ -117,35 +116,17 @@ export class Grid {
     }
   }
 
-  async getRow(index) {
-    const part = Math.floor(index / PART_SIZE);
-    if (!this.parts.has(part)) {
-      const rows = this.fetch(part * PART_SIZE, PART_SIZE);
-      this.parts.set(part, rows);
-      rows.catch(() => this.parts.delete(part));
-    }
-    const rows = await this.parts.get(part).catch(() => []);
-    return rows[index - part * PART_SIZE];
-  }
-
-  dropParts(first, end) {
-    if (this.parts.size <= MAX_PARTS) return;
-    const middle = (first + end) / 2 / PART_SIZE;
-    const farthest = [...this.parts.keys()].sort((a, b) => Math.abs(b - middle) - Math.abs(a - middle));
-    for (const part of farthest.slice(0, this.parts.size - MAX_PARTS)) this.parts.delete(part);
-  }
+  getRow(index) { return this.parts.row(index); }
 
   // Show marks of the label that were changed here or in the details. marks: image id -> present.
   async updateMarks(marks) {
-    for (const rows of this.parts.values()) {
-      for (const row of await rows.catch(() => [])) if (marks.has(row.image_id)) row.present = marks.get(row.image_id);
-    }
     for (const tile of this.tiles.values()) {
       if (tile.row && marks.has(tile.row.image_id)) {
         tile.row.present = marks.get(tile.row.image_id);
         this.describe(tile);
       }
     }
+    for (const row of await this.parts.loaded()) if (marks.has(row.image_id)) row.present = marks.get(row.image_id);
   }
 
   select(index) {

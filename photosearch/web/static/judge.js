@@ -1,6 +1,7 @@
 // The judge page: one photo after another, does it show the label? Beside it, the report that follows from the answers.
 import {ask, attempt, byId, change, formatCount, formatInterval, formatPercent, isTyping, loadLabels, make, showMessage,
   thumbnailUrl} from "./api.js";
+import {Latest} from "./answers.mjs";
 import {Details} from "./details.js";
 import {mark, onMarks, undo} from "./marks.js";
 
@@ -9,7 +10,7 @@ let response = null; // of the queue
 let items = []; // photos to judge
 let skipped = new Set(); // image ids
 
-const details = new Details();
+const details = new Details(), latestQueue = new Latest(), latestReport = new Latest();
 
 // ---- the queue
 
@@ -17,8 +18,8 @@ const details = new Details();
 async function loadQueue(first = new Set()) {
   const query = {label: label.value, kind: kind.value};
   history.replaceState(null, "", `?${new URLSearchParams(query)}`);
-  const queue = await attempt(() => ask("queue", query));
-  if (!queue) return;
+  const isLatest = latestQueue.begin(), queue = await attempt(() => ask("queue", query));
+  if (!queue || !isLatest()) return;
   response = queue;
   const left = queue.items.filter((item) => !skipped.has(item.image_id));
   items = [...left.filter((item) => first.has(item.image_id)), ...left.filter((item) => !first.has(item.image_id))];
@@ -54,11 +55,12 @@ function explainEmpty() {
 }
 
 async function answer(present) {
-  const item = items.shift();
+  const queue = items, item = queue.shift();
   if (!item) return;
   showNext();
-  if (!await mark(item.image_id, label.value, present)) { items.unshift(item); showNext(); return; }
-  if (!items.length) loadQueue();
+  const marked = await mark(item.image_id, label.value, present);
+  if (queue !== items) return; // of another label meanwhile
+  if (!marked) { items.unshift(item); showNext(); } else if (!items.length) loadQueue();
 }
 
 function skip() {
@@ -79,11 +81,9 @@ onMarks((marks) => {
 
 // ---- the report
 
-let reports = 0;
 async function loadReport(at) {
-  const number = ++reports;
-  const report = await attempt(() => ask("report", {label: label.value, threshold: at}));
-  if (!report || number !== reports) return;
+  const isLatest = latestReport.begin(), report = await attempt(() => ask("report", {label: label.value, threshold: at}));
+  if (!report || !isLatest()) return;
   const {threshold: own, figures} = report;
   byId("report").hidden = !figures;
   byId("no-marks").hidden = Boolean(figures);

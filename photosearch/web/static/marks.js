@@ -1,32 +1,61 @@
-// Marks and their undo. The library has one undo log, so an undo may take back marks of the command line or another tab.
+// Marks and their undo. A tab takes back the marks that were made in it, and no others.
 import {attempt, change, formatCount, showMessage} from "./api.js";
+import {Clicks, UndoSteps} from "./clicks.mjs";
 
 const listeners = [];
-let changedAt = 0;
+const clicks = new Clicks(), steps = new UndoSteps(sessionStorage);
+let queue = Promise.resolve(); // requests one after the other: the last click counts
 
 // listener(marks): what this page changed, as [{image_id, label, present}]; present is null for no mark.
 export const onMarks = (listener) => listeners.push(listener);
 
-export const mark = (imageId, label, present) => apply("mark", {image_id: imageId, label, present});
+export function mark(imageId, label, present) {
+  const key = `${imageId} ${label}`;
+  clicks.ask(key, present);
+  return enqueue(async () => {
+    try {
+      const {marks, step} = await change("mark", {image_id: imageId, label, present});
+      steps.add(step);
+      return marks;
+    } finally {
+      clicks.answer(key);
+    }
+  });
+}
+
+// A click on "shows it" (clicked: true) or "does not" (false). shown: the mark on the page.
+export const toggle = (imageId, label, shown, clicked) => mark(imageId, label, clicks.toggle(`${imageId} ${label}`, shown, clicked));
 
 export async function undo() {
-  const marks = await apply("undo");
+  const marks = await enqueue(async () => {
+    const step = steps.last;
+    if (step === undefined) throw new Error("This tab has no marks to undo");
+    try {
+      const undone = await change("undo", {step});
+      steps.remove(step);
+      return undone.marks;
+    } catch (error) {
+      if (error.status === 400) steps.remove(step); // it can't be undone any more
+      throw error;
+    }
+  });
   if (marks) showMessage(`Undone: ${marks.length === 1 ? marks[0].label : formatCount(marks.length, "mark")}`);
   return marks;
 }
 
-async function apply(name, body) {
-  const response = await attempt(() => change(name, body));
-  if (!response) return undefined;
-  changedAt = performance.now();
-  enableUndo(response.undo_steps);
-  for (const listener of listeners) listener(response.marks);
-  return response.marks;
+function enqueue(request) {
+  const done = queue.then(() => attempt(request)).then((marks) => {
+    enableUndo();
+    if (marks) for (const listener of listeners) listener(marks);
+    return marks;
+  });
+  queue = done.catch(() => {});
+  return done;
 }
 
-function enableUndo(steps) {
-  for (const button of document.querySelectorAll("button.undo")) button.disabled = !steps;
+function enableUndo() {
+  for (const button of document.querySelectorAll("button.undo")) button.disabled = steps.last === undefined;
 }
 
 for (const button of document.querySelectorAll("button.undo")) button.addEventListener("click", undo);
-document.addEventListener("status", ({detail}) => { if (detail.requestedAt > changedAt) enableUndo(detail.undo_steps); });
+addEventListener("pageshow", enableUndo); // after the back button, too

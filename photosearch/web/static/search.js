@@ -1,14 +1,15 @@
 // The search page: the search is in the address, its results are in the grid.
 import {ask, attempt, byId, change, formatCount, isTyping, loadLabels, make, makeThumbnail, showMessage} from "./api.js";
+import {Latest, neutralize} from "./answers.mjs";
 import {Details} from "./details.js";
 import {Grid} from "./grid.js";
-import {mark, onMarks, undo} from "./marks.js";
+import {mark, onMarks, toggle, undo} from "./marks.js";
 
 const form = byId("search"), words = byId("words"), suggestions = byId("suggestions"), label = byId("label");
 const FIELDS = ["words", "since", "until", "under", "query_mode", "sort", "min_score"];
 let results = null; // of the last search, as /api/find gives them
 let examples = []; // photos to be like (sign 1) or unlike (sign -1)
-let searches = 0;
+const latestSearch = new Latest(), latestInput = new Latest();
 
 const grid = new Grid(byId("grid"), {
   fetch: async (first, n) => {
@@ -20,7 +21,8 @@ const grid = new Grid(byId("grid"), {
       throw error;
     }
   },
-  open: (index) => open(index), mark: (index, present) => markPhoto(index, present),
+  open: (index) => open(index),
+  toggle: (row, present) => { if (hasLabel()) toggle(row.image_id, label.value, row.present, present); },
   like: (imageId) => searchLike(imageId, 1), label: () => label.value,
 });
 
@@ -42,8 +44,13 @@ function explain(row) {
     : `Similarity ${score} to ${results.question ? `“${results.question}”` : "your photos"} ${models}`;
 }
 
+function hasLabel() {
+  if (!label.value) showMessage("Choose a label to mark first", true);
+  return Boolean(label.value);
+}
+
 async function markPhoto(index, present) {
-  if (!label.value) { showMessage("Choose a label to mark first", true); return; }
+  if (!hasLabel()) return;
   const row = await grid.getRow(index);
   if (row) mark(row.image_id, label.value, present);
 }
@@ -102,19 +109,19 @@ function showExamples() {
 async function search(more = {}) {
   closeSuggestions();
   showExamples();
-  const request = readForm(), number = ++searches;
-  document.title = `${request.words || "Search"} · photosearch`;
+  const request = readForm(), isLatest = latestSearch.begin();
+  document.title = `${neutralize(request.words || "Search")} · photosearch`;
   if (!request.words && !examples.length) { show(null); return; }
   try {
     const response = await ask("find", {...request, ...more});
-    if (number !== searches) return;
+    if (!isLatest()) return;
     show(response);
     if (response.total === null) {
       const {total} = await ask("total", {result: response.result});
-      if (number === searches) { response.total = total; summarize(); grid.grow(total); }
+      if (isLatest()) { response.total = total; summarize(); grid.grow(total); }
     }
   } catch (error) {
-    if (number === searches) { show(null); byId("summary").textContent = error.message; }
+    if (isLatest()) { show(null); byId("summary").textContent = error.message; }
   }
 }
 
@@ -167,11 +174,11 @@ function accept(text) {
   words.focus();
 }
 
-let inputs = 0, submitted = null;
+let submitted = null;
 words.addEventListener("input", async () => {
-  const text = words.value, number = ++inputs;
+  const text = words.value, isLatest = latestInput.begin();
   const completions = text.trim() ? await ask("complete", {words: text}).catch(() => []) : [];
-  if (number !== inputs || document.activeElement !== words || submitted === text) return;
+  if (!isLatest() || document.activeElement !== words || submitted === text) return;
   closeSuggestions();
   suggestions.replaceChildren(...completions.filter((each) => each !== text).map((each, i) => make("li", {
     id: `suggestion-${i}`, role: "option", "aria-selected": false, onmousedown: (event) => { event.preventDefault(); accept(each); },
@@ -206,7 +213,8 @@ byId("album-form").addEventListener("submit", async (event) => {
   if (!album) return;
   byId("album-dialog").close();
   const created = how === "link" ? formatCount(album.created, "link") : formatCount(album.created, "copy", "copies");
-  const others = `${album.existing ? `, ${album.existing} already there` : ""}${album.missing ? `, ${album.missing} missing` : ""}`;
+  const others = `${album.existing ? `, ${album.existing} already there` : ""}${album.missing ? `, ${album.missing} missing` : ""}`
+    + (album.remote ? `, ${album.remote} at addresses left out` : "");
   showMessage(`${album.folder}: ${created}${others}`);
 });
 
@@ -224,7 +232,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action();
 });
-form.addEventListener("submit", (event) => { event.preventDefault(); submitted = words.value; inputs += 1; submit(); });
+form.addEventListener("submit", (event) => { event.preventDefault(); submitted = words.value; latestInput.begin(); submit(); });
 byId("filters").addEventListener("change", () => { if (words.value.trim() || examples.length) submit(); });
 byId("clear").addEventListener("click", () => {
   for (const name of FIELDS) if (name !== "words") form.elements[name].value = "";
