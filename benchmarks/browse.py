@@ -99,7 +99,9 @@ def measure_browse(work: Path, *, n: int = 50_000, n_large: int = 40, repeats: i
 def serve(db: Path) -> Iterator[Server]:
     start = time.perf_counter()
     command = [*PHOTOSEARCH, "browse", "--no-open", "--db", str(db)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     try:
         address = process.stdout.readline().strip() if process.stdout else ""
         yield Server(process, address, 1000 * (time.perf_counter() - start))
@@ -111,7 +113,8 @@ def serve(db: Path) -> Iterator[Server]:
 def log_in(server: Server) -> str:
     """-> the cookie."""
     connection = http.client.HTTPConnection(server.home.removeprefix("http://"), timeout=60)
-    connection.request("GET", server.address.removeprefix(server.home))
+    headers = {"Origin": server.home, "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/login", server.address.partition("?")[2], headers)
     cookie = (connection.getresponse().getheader("set-cookie") or "").partition(";")[0]
     connection.close()
     return cookie
@@ -230,6 +233,7 @@ def measure_browser(db: Path, repeats: int) -> dict[str, Any]:
         context = chromium.new_context(viewport={"width": 1280, "height": 860})
         page = context.new_page()
         page.goto(server.address)
+        page.click("button[type=submit]")
         page.wait_for_url(f"{server.home}/")
         first = []
         for _ in range(repeats + 1):

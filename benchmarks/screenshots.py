@@ -75,6 +75,7 @@ def _photograph(address: str, home: str, to: Path) -> list[Path]:
         first = chromium.new_context()
         page = first.new_page()
         page.goto(address)
+        page.click("button[type=submit]")
         page.wait_for_url(f"{home}/")
         made = []
         for name, path, scheme, ready in (

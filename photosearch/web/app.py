@@ -8,28 +8,28 @@ that an index run may write at the same time.
 import os
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from photosearch import LARGE_THUMBNAIL, SMALL_THUMBNAIL, Library, Unreadable
-from photosearch.errors import PhotosearchError
+from photosearch.errors import InputError, PhotosearchError
 from photosearch.web import judge_routes, search_routes
-from photosearch.web.parameters import MAX_INTEGER, Body, parse_integer, read_body
+from photosearch.web.parameters import parse_integer, read_body, read_record
 from photosearch.web.rendering import render
 from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_duplicates
 from photosearch.web.state import ServerState
 
 MAX_GROUPS = 50  # of duplicates in one response
-MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 Read = Callable[[ServerState, Library, QueryParams], object]
-Change = Callable[[ServerState, Library, Body], object]
+Change = Callable[[ServerState, Library, Any], object]  # takes the record that the request's JSON becomes
 
 
 class Page(NamedTuple):
@@ -54,19 +54,29 @@ def make_app(state: ServerState) -> Starlette:
         "queue": judge_routes.list_queue, "report": judge_routes.read_report, "duplicates": list_duplicates,
         "unreadable": list_unreadable, "status": read_status,
     }  # fmt: skip
-    changes: dict[str, Change] = {
-        "mark": judge_routes.mark, "undo": judge_routes.undo, "sample": judge_routes.draw_sample,
-        "threshold": judge_routes.save_threshold, "album": search_routes.make_album,
-    }  # fmt: skip
+    changes: dict[str, tuple[type, Change]] = {
+        "mark": (judge_routes.MarkRequest, judge_routes.mark),
+        "undo": (judge_routes.UndoRequest, judge_routes.undo),
+        "sample": (judge_routes.SampleRequest, judge_routes.draw_sample),
+        "threshold": (judge_routes.ThresholdRequest, judge_routes.save_threshold),
+        "album": (search_routes.AlbumRequest, search_routes.make_album),
+    }
     return Starlette(
         routes=[
             *(Route(f"/api/{name}", _make_read(state, read), methods=["GET"]) for name, read in reads.items()),
-            *(Route(f"/api/{name}", _make_change(state, do), methods=["POST"]) for name, do in changes.items()),
+            *(
+                Route(f"/api/{name}", _make_change(state, *change), methods=["POST"])
+                for name, change in changes.items()
+            ),
             *(Route(page.path, _make_page(state, page)) for page in PAGES),
-            Route("/thumbnails/{image_id:int}", _make_thumbnails(state)),
+            Route("/thumbnails/{image_id}", _make_thumbnails(state)),
             Route("/static/{name}", _make_static()),
         ],
-        exception_handlers={PhotosearchError: _send_error, Unreadable: _send_unreadable},
+        exception_handlers={
+            PhotosearchError: _send_error,
+            Unreadable: _send_unreadable,
+            ClientDisconnect: _answer_nobody,
+        },
     )
 
 
@@ -81,13 +91,13 @@ def _make_read(state: ServerState, read: Read) -> Callable[[Request], Response]:
     return endpoint
 
 
-def _make_change(state: ServerState, change: Change) -> Callable[[Request], Awaitable[Response]]:
-    def run(body: Body) -> Response:
+def _make_change(state: ServerState, kind: type, change: Change) -> Callable[[Request], Awaitable[Response]]:
+    def run(record: object) -> Response:
         with state.libraries.lend() as library:
-            return Json(change(state, library, body))
+            return Json(change(state, library, record))
 
     async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(run, await read_body(request))
+        return await run_in_threadpool(run, read_record(kind, await read_body(request)))
 
     return endpoint
 
@@ -117,9 +127,12 @@ def _make_static() -> Callable[[Request], Response]:
 def _make_thumbnails(state: ServerState) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
         side = LARGE_THUMBNAIL if request.query_params.get("size") == "large" else SMALL_THUMBNAIL
-        image_id = request.path_params["image_id"]
+        try:
+            image_id = parse_integer(request.path_params["image_id"])
+        except InputError as error:
+            return PlainTextResponse(str(error), 404)
         with state.libraries.lend() as library:
-            found = library.find_files(image_id) if image_id < MAX_INTEGER else None
+            found = library.find_files(image_id)
         if found is None:
             return PlainTextResponse("This photo is no longer in the library.", 404)
         content_hash, paths = found
@@ -138,18 +151,26 @@ def _send_unreadable(_: Request, error: Exception) -> Response:
     return PlainTextResponse(error.reason, 404)
 
 
+def _answer_nobody(_: Request, error: Exception) -> Response:
+    return PlainTextResponse("The request was not complete.", 400)
+
+
 # ---- the smaller pages
 
 
 def list_duplicates(state: ServerState, library: Library, query: QueryParams) -> Duplicates:
-    """Parameters: first, the index of the first group; near=no for equal files only."""
-    first, near = parse_integer(query.get("first", "0")), query.get("near") != "no"
-    if first == 0 or near not in state.duplicates:
-        state.duplicates[near] = library.find_duplicates(near=near)
-    groups = state.duplicates[near]
+    """Parameters: near=no for equal files only; for more of a list, its id, and first: the first group's index."""
+    first, list_id = parse_integer(query.get("first", "0")), query.get("list")
+    if list_id is None:
+        groups = library.find_duplicates(near=query.get("near") != "no")
+        list_id = state.duplicates.add(groups)
+    elif (stored := state.duplicates.get(list_id)) is not None:
+        groups = stored
+    else:
+        raise InputError("this list has expired; reload the page")
     spare_bytes = sum(group.spare_bytes for group in groups)
     return Duplicates(
-        len(groups), spare_bytes, [make_duplicates(group) for group in groups[first : first + MAX_GROUPS]]
+        list_id, len(groups), spare_bytes, [make_duplicates(group) for group in groups[first : first + MAX_GROUPS]]
     )
 
 
@@ -158,4 +179,4 @@ def list_unreadable(_: ServerState, library: Library, query: QueryParams) -> lis
 
 
 def read_status(_: ServerState, library: Library, query: QueryParams) -> dict[str, object]:
-    return {**library.progress().to_json(), "undo_steps": library.marks.count_undo_steps()}
+    return library.progress().to_json()

@@ -1,16 +1,16 @@
 """The API for marks: the queue of photos to judge, marks and their undo, the report on a label and its threshold.
 
-The library has one undo log: marks of the command line, of this page and of another tab are undone newest first.
+The server keeps no list of what can be undone: a tab knows the steps of the marks that it made, and undoes those.
 """
 
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from starlette.datastructures import QueryParams
 
 from photosearch import Library
-from photosearch.errors import InputError
-from photosearch.web.parameters import Body, parse_integer, parse_mark, parse_number, parse_threshold
+from photosearch.web.parameters import check_threshold, parse_number
 from photosearch.web.responses import (
     Mark,
     Marks,
@@ -30,6 +30,36 @@ if TYPE_CHECKING:
 SAMPLE_PHOTOS = 60  # drawn at once, by default
 
 
+@dataclass(frozen=True, slots=True)
+class MarkRequest:
+    """present: whether the image shows the label; None removes the mark."""
+
+    image_id: int
+    label: str
+    present: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRequest:
+    """step: as the answer to a mark gave it."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    label: str
+    n: int = SAMPLE_PHOTOS
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdRequest:
+    """threshold: None restores the model's own."""
+
+    label: str
+    threshold: float | None
+
+
 def list_queue(_: ServerState, library: Library, query: QueryParams) -> Queue:
     kind = cast("ReviewKind", query.get("kind", "near"))  # the library refuses other words
     return make_queue(library.samples.queue(query.get("label", ""), kind))
@@ -45,33 +75,25 @@ def read_report(_: ServerState, library: Library, query: QueryParams) -> Report:
     return Report(threshold, make_figures(report), [(round(j.score, 4), j.present) for j in report.judged])
 
 
-def mark(_: ServerState, library: Library, body: Body) -> Marks:
-    """Mark an image as showing a label or not; present: null removes the mark."""
-    image_id, present = parse_integer(body.get("image_id")), parse_mark(body.get("present"))
-    label, _before = library.marks.set_image(image_id, str(body.get("label")), present)
-    return Marks([Mark(image_id, label.name, present)], library.marks.count_undo_steps())
+def mark(_: ServerState, library: Library, request: MarkRequest) -> Marks:
+    done = library.marks.set_image(request.image_id, request.label, request.present)
+    return Marks([Mark(request.image_id, done.label.name, request.present)], done.step)
 
 
-def undo(_: ServerState, library: Library, body: Body) -> Marks:
-    """Undo the library's last change of marks: one mark, or all that a command made at once."""
-    undone = library.marks.undo()
-    if not undone:
-        raise InputError("nothing to undo")
-    return make_marks(undone, library.marks.count_undo_steps())
+def undo(_: ServerState, library: Library, request: UndoRequest) -> Marks:
+    return make_marks(library.marks.undo(request.step))
 
 
-def draw_sample(_: ServerState, library: Library, body: Body) -> Sample:
-    label = library.labels.get(str(body.get("label")))
+def draw_sample(_: ServerState, library: Library, request: SampleRequest) -> Sample:
+    label = library.labels.get(request.label)
     # A seed of its own, unlike the command's 0: a second click should draw other photos.
-    seed = secrets.randbelow(2**31)
-    sample = library.samples.draw(label.name, parse_integer(body.get("n", SAMPLE_PHOTOS)), seed=seed)
+    sample = library.samples.draw(label.name, request.n, seed=secrets.randbelow(2**31))
     return Sample(label.name, sample.id, len(sample.photos))
 
 
-def save_threshold(_: ServerState, library: Library, body: Body) -> Threshold:
-    """threshold: null restores the model's own."""
-    label = library.labels.get(str(body.get("label")))
-    library.labels.set_threshold(label, parse_threshold(body.get("threshold")))
+def save_threshold(_: ServerState, library: Library, request: ThresholdRequest) -> Threshold:
+    label = library.labels.get(request.label)
+    library.labels.set_threshold(label, check_threshold(request.threshold))
     return _read_threshold(library, label.name)
 
 

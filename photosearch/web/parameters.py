@@ -2,29 +2,43 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from starlette.requests import Request
 
 from photosearch.errors import InputError
 
 MAX_BODY_BYTES = 1 << 20  # the indices of 100,000 chosen photos
+MAX_TEXT = 2000  # characters of a value in JSON
 MAX_INTEGER = 2**63  # the first integer that SQLite can't store
 MAX_NAME_BYTES = 200
 FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
+RESERVED_NAME = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE
+)  # on Windows
 
 Body = Mapping[str, object]
+Record = TypeVar("Record")
 
 
-async def read_body(request: Request) -> Body:
-    """The JSON object that a browser sent."""
+async def read_bytes(request: Request) -> bytes:
+    """What a browser sent, MAX_BODY_BYTES at most."""
     data = b""
     async for part in request.stream():
         data += part
         if len(data) > MAX_BODY_BYTES:
             raise InputError("the request is too large")
+    return data
+
+
+async def read_body(request: Request) -> Body:
+    """The JSON object that a browser sent."""
     try:
-        body = json.loads(data or b"{}")
+        body = json.loads(await read_bytes(request) or b"{}")
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
@@ -32,21 +46,73 @@ async def read_body(request: Request) -> Body:
     return body
 
 
-def parse_integer(value: object) -> int:
+def read_record(kind: type[Record], body: Body) -> Record:
+    """A JSON object as a dataclass, whose annotations say which types its fields may have.
+
+    They are str (MAX_TEXT characters at most), int (0 to MAX_INTEGER - 1), float (any finite number), bool, None, a
+    Literal of texts, list[int], or a union of these. A field without a default must be given, and no other may.
+    """
+    types = get_type_hints(kind)
+    if unknown := body.keys() - types.keys():
+        raise InputError(f"{_shorten(min(unknown))!r} is no field of this request; it has {', '.join(types)}")
+    for field in fields(kind):  # type: ignore[arg-type]
+        if field.name not in body and field.default is MISSING:
+            raise InputError(f"{field.name} is missing")
+    for name, value in body.items():
+        options = get_args(types[name]) if _is_union(types[name]) else (types[name],)
+        if not any(_has_type(value, option) for option in options):
+            raise InputError(f"{name} must be {' or '.join(map(_describe_type, options))}")
+    return kind(**body)
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) not in (None, list, Literal)
+
+
+def _has_type(value: object, annotation: Any) -> bool:
+    if get_origin(annotation) is Literal:
+        return isinstance(value, str) and value in get_args(annotation)
+    if get_origin(annotation) is list:
+        return isinstance(value, list) and all(_has_type(each, int) for each in value)
+    if isinstance(value, bool) or annotation is bool:  # a bool is an int, too
+        return isinstance(value, bool) and annotation is bool
+    if annotation is float:
+        return isinstance(value, int | float) and -MAX_INTEGER < value < MAX_INTEGER
+    if annotation is int:
+        return isinstance(value, int) and 0 <= value < MAX_INTEGER
+    if annotation is str:
+        return isinstance(value, str) and len(value) <= MAX_TEXT and "\0" not in value and _is_unicode(value)
+    return isinstance(value, annotation)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be encoded: JSON may hold half a character, such as "\\ud800"."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _describe_type(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(repr, get_args(annotation)))
+    if get_origin(annotation) is list:
+        return "a list of whole numbers"
+    return {
+        str: f"text of at most {MAX_TEXT:,} characters", int: "a whole number, 0 or more", float: "a number",
+        bool: "true or false", NoneType: "null",
+    }[annotation]  # fmt: skip
+
+
+def parse_integer(text: str) -> int:
     """An id, an index or a count: 0 to MAX_INTEGER - 1."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_INTEGER:
-        return value
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 19:
-        return int(value)
-    raise InputError(f"{value!r} is not a valid number")
+    if text.isascii() and text.isdecimal() and len(text) < 19:
+        return int(text)
+    raise InputError(f"{_shorten(text)!r} is not a valid number")
 
 
-def parse_indices(value: object, n: int) -> Sequence[int]:
+def check_indices(indices: Sequence[int] | None, n: int) -> Sequence[int]:
     """Indices of n photos; None: all of them."""
-    if value is None:
+    if indices is None:
         return range(n)
-    indices = [parse_integer(each) for each in value] if isinstance(value, list) else [-1]
-    if not all(0 <= index < n for index in indices):
+    if not all(index < n for index in indices):
         raise InputError("no such photo in these results")
     return indices
 
@@ -56,38 +122,36 @@ def parse_number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise InputError(f"{text!r} is not a number") from None
+        raise InputError(f"{_shorten(text)!r} is not a number") from None
     if not -1 <= value <= 1:
-        raise InputError(f"{text} is not between -1 and 1")
+        raise InputError(f"{_shorten(text)} is not between -1 and 1")
     return value
 
 
-def parse_threshold(value: object) -> float | None:
+def check_threshold(value: float | None) -> float | None:
     """0 to 1, or None."""
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+    if value is not None and not 0 <= value <= 1:
         raise InputError("a threshold must be between 0 and 1")
-    return float(value)
+    return value
 
 
-def parse_mark(value: object) -> bool | None:
-    if value is None or isinstance(value, bool):
-        return value
-    raise InputError("present must be true, false or null")
-
-
-def parse_album_name(value: object) -> str:
+def check_album_name(text: str) -> str:
     """The name of one folder that is valid on every system."""
-    name = str(value).strip()
+    name = text.strip()
     if (
-        not name.isprintable()  # first, since a lone surrogate can't be encoded
+        not name.isprintable()
         or not 0 < len(os.fsencode(name)) <= MAX_NAME_BYTES
-        or name.startswith(".")
+        or name[0] == "."
+        or name[-1] == "."
         or set(name) & set(FORBIDDEN_IN_NAMES)
+        or RESERVED_NAME.fullmatch(name)
     ):
         raise InputError(
             f"choose another album name: at most {MAX_NAME_BYTES} bytes, none of {' '.join(FORBIDDEN_IN_NAMES)}, "
-            "no dot at the start"
+            "no dot at the start or end, no name of a device such as CON"
         )
     return name
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:80]}…"

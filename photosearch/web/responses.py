@@ -5,6 +5,7 @@ Those that are made from the library's records have a function below.
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
@@ -19,14 +20,21 @@ if TYPE_CHECKING:  # at run time they would bring in rooms that the server does 
 MAX_SCORES = 24  # of an image
 
 
+# An escape in JSON; the group: a character that changes the direction of text, or ends a line.
+ESCAPE = re.compile(r"\\(?:u(061c|200[ef]|202[89a-e]|206[6-9])|.)")
+
+
 class Json(Response):
-    """JSON in ASCII, so that a file name that is not UTF-8 passes as lone surrogates."""
+    """JSON in ASCII, so that a file name that is not UTF-8 passes as lone surrogates.
+
+    A direction control, with which a name can look like another one, arrives as visible text: \\u202e.
+    """
 
     media_type = "application/json"
 
     def render(self, content: object) -> bytes:
         text = json.dumps(content, default=_to_object, separators=(",", ":"), allow_nan=False)
-        return text.encode()
+        return ESCAPE.sub(lambda found: f"\\\\u{found[1]}" if found[1] else found[0], text).encode()
 
 
 def _to_object(record: object) -> dict[str, object]:
@@ -95,11 +103,12 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """unavailable: 'missing', 'away' with its drive, or None."""
+    """mtime_ns: None where it is unknown. unavailable: 'missing', 'away' with its drive, or None."""
 
+    name: str
     path: str
     size_bytes: int
-    mtime_ns: int
+    mtime_ns: int | None
     unavailable: str | None
 
 
@@ -119,12 +128,15 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """created: copies or links. existing: photos that the folder had already. missing: photos that can't be read."""
+    """created: copies or links. existing: photos that the folder had already. missing: photos that can't be read.
+
+    remote: photos at addresses, which are not files."""
 
     folder: str
     created: int
     existing: int
     missing: int
+    remote: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +196,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Marks that changed. undo_steps: how often the user can undo."""
+    """Marks that changed. step: what /api/undo takes to undo them, None after an undo."""
 
     marks: Sequence[Mark]
-    undo_steps: int
+    step: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +207,7 @@ class DuplicatePhoto:
     """kind: the photo to keep, or how it is like that one."""
 
     image_id: int
+    name: str
     path: str
     kind: str
     size_bytes: int
@@ -204,8 +217,9 @@ class DuplicatePhoto:
 
 @dataclass(frozen=True, slots=True)
 class Duplicates:
-    """spare_bytes: of all photos that are not the ones to keep."""
+    """A part of a list. list: its id. spare_bytes: of all photos that are not the ones to keep."""
 
+    list: str
     total: int
     spare_bytes: int
     groups: Sequence[Sequence[DuplicatePhoto]]
@@ -244,7 +258,10 @@ def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Ma
     return Details(
         details.image_id, details.width, details.height, details.taken, details.taken_from,
         [Score(s.label, s.model, s.score, s.threshold) for s in scores], dict(details.marks),
-        [File(f.path, f.size_bytes, f.mtime_ns, unavailable.get(f.path)) for f in details.files],
+        [
+            File(os.path.basename(f.path), f.path, f.size_bytes, f.mtime_ns or None, unavailable.get(f.path))
+            for f in details.files
+        ],
     )  # fmt: skip
 
 
@@ -259,12 +276,20 @@ def make_figures(report: "LabelReport") -> dict[str, object]:
     return {key: value for key, value in report.to_json().items() if key != "mistakes"}
 
 
-def make_marks(undone: "Sequence[UndoneMark]", undo_steps: int) -> Marks:
-    return Marks([Mark(each.image_id, each.label, each.present) for each in undone], undo_steps)
+def make_marks(undone: "Sequence[UndoneMark]") -> Marks:
+    return Marks([Mark(each.image_id, each.label, each.present) for each in undone], None)
 
 
 def make_duplicates(group: "DuplicateGroup") -> list[DuplicatePhoto]:
     return [
-        DuplicatePhoto(m.photo.image_id, m.photo.path, m.how, m.photo.size_bytes, m.photo.width, m.photo.height)
+        DuplicatePhoto(
+            m.photo.image_id,
+            os.path.basename(m.photo.path),
+            m.photo.path,
+            m.how,
+            m.photo.size_bytes,
+            m.photo.width,
+            m.photo.height,
+        )
         for m in group.members
     ]

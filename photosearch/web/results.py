@@ -1,4 +1,4 @@
-"""Search results that are stored while somebody scrolls through them, so that the browser can fetch them in parts.
+"""Search results and other lists that are stored while somebody scrolls through them, and fetched in parts.
 
 A search runs twice: for the first screens at once, and for everything when the page asks for the total.
 """
@@ -8,14 +8,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from photosearch import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR, Library
 
 if TYPE_CHECKING:
     from photosearch import Answer, Match
 
-MAX_STORED = 8  # results; a tab with an older one has to search again
+MAX_STORED = 8  # values of one kind; a tab with an older one has to ask again
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +63,30 @@ class Result:
         return self
 
 
-class Results:
-    """The latest results by their ids. Thread-safe."""
+def start_search(library: Library, search: Search) -> Result:
+    """Run a search for its first photos."""
+    answer = search.run(library, FIRST_PAGE, FIRST_PAGE)
+    return Result(search, answer, answer.photos, not answer.more)
+
+
+class Recent(Generic[Value]):
+    """The latest values by ids that nobody can guess, so that tabs don't mix up theirs. Thread-safe."""
 
     def __init__(self) -> None:
-        self._results: OrderedDict[str, Result] = OrderedDict()
+        self._values: OrderedDict[str, Value] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, library: Library, search: Search) -> tuple[str, Result]:
-        """Run a search for its first photos -> (the id under which the result is stored, the result)."""
-        answer = search.run(library, FIRST_PAGE, FIRST_PAGE)
-        result_id, result = secrets.token_urlsafe(8), Result(search, answer, answer.photos, not answer.more)
+    def add(self, value: Value) -> str:
+        """Store a value -> its id. The least recently used one goes beyond MAX_STORED."""
+        value_id = secrets.token_urlsafe(8)
         with self._lock:
-            self._results[result_id] = result
-            while len(self._results) > MAX_STORED:
-                self._results.popitem(last=False)
-        return result_id, result
+            self._values[value_id] = value
+            while len(self._values) > MAX_STORED:
+                self._values.popitem(last=False)
+        return value_id
 
-    def get(self, result_id: str) -> Result | None:
+    def get(self, value_id: str) -> Value | None:
         with self._lock:
-            if result_id in self._results:
-                self._results.move_to_end(result_id)
-            return self._results.get(result_id)
+            if value_id in self._values:
+                self._values.move_to_end(value_id)
+            return self._values.get(value_id)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2s
 from typing import Literal
 
@@ -9,7 +10,7 @@ from starlette.datastructures import QueryParams
 
 from photosearch import Library
 from photosearch.errors import InputError
-from photosearch.web.parameters import Body, parse_album_name, parse_indices, parse_integer, parse_number
+from photosearch.web.parameters import check_album_name, check_indices, parse_integer, parse_number
 from photosearch.web.responses import (
     Album,
     Details,
@@ -22,15 +23,26 @@ from photosearch.web.responses import (
     make_found,
     make_photo_row,
 )
-from photosearch.web.results import Result, Search
+from photosearch.web.results import Result, Search, start_search
 from photosearch.web.state import ServerState
 
 MAX_PART = 500  # photos in one response
 NOT_IN_LIBRARY = "this photo is no longer in the library"
 
 
+@dataclass(frozen=True, slots=True)
+class AlbumRequest:
+    """indices: of the result's photos, None for all."""
+
+    result: str
+    name: str
+    how: Literal["copy", "link"]
+    indices: list[int] | None
+
+
 def find(state: ServerState, library: Library, query: QueryParams) -> Found:
-    result_id, result = state.results.add(library, _parse_search(library, query))
+    result = start_search(library, _parse_search(library, query))
+    result_id = state.results.add(result)
     label = query.get("label") or next(iter(result.answer.labels), None)
     total = len(result.photos) if result.is_complete else None
     return make_found(result_id, result.answer, label, total, _list_photos(library, result, 0, MAX_PART, label))
@@ -38,7 +50,7 @@ def find(state: ServerState, library: Library, query: QueryParams) -> Found:
 
 def read_result(state: ServerState, library: Library, query: QueryParams) -> Photos:
     """Parameters: result, first, n, label."""
-    result, first = _get_result(state, query.get("result")), parse_integer(query.get("first", "0"))
+    result, first = _get_result(state, query.get("result", "")), parse_integer(query.get("first", "0"))
     n = min(parse_integer(query.get("n", "100")), MAX_PART)
     if first + n > len(result.photos):
         result.complete(library)
@@ -46,7 +58,7 @@ def read_result(state: ServerState, library: Library, query: QueryParams) -> Pho
 
 
 def count_result(state: ServerState, library: Library, query: QueryParams) -> Total:
-    return Total(len(_get_result(state, query.get("result")).complete(library).photos))
+    return Total(len(_get_result(state, query.get("result", "")).complete(library).photos))
 
 
 def complete_words(_: ServerState, library: Library, query: QueryParams) -> list[str]:
@@ -70,13 +82,12 @@ def read_details(_: ServerState, library: Library, query: QueryParams) -> Detail
     return make_details(details, query.getlist("label"), library.find_missing(details.paths))
 
 
-def make_album(state: ServerState, library: Library, body: Body) -> Album:
-    """An album of a result's photos at `indices`, null for all; how: 'copy' or 'link'."""
-    photos = _get_result(state, body.get("result")).complete(library).photos
-    paths = [photos[index].path for index in parse_indices(body.get("indices"), len(photos))]
-    folder = state.albums / parse_album_name(body.get("name"))
-    album = (library.albums.link if body.get("how") == "link" else library.albums.copy)(folder, paths)
-    return Album(str(folder), album.made, album.existing, len(album.missing))
+def make_album(state: ServerState, library: Library, request: AlbumRequest) -> Album:
+    photos = _get_result(state, request.result).complete(library).photos
+    paths = [photos[index].path for index in check_indices(request.indices, len(photos))]
+    folder = state.albums / check_album_name(request.name)
+    album = (library.albums.link if request.how == "link" else library.albums.copy)(folder, paths)
+    return Album(str(folder), album.made, album.existing, len(album.missing), album.remote)
 
 
 def _parse_search(library: Library, query: QueryParams) -> Search:
@@ -98,8 +109,8 @@ def _parse_search(library: Library, query: QueryParams) -> Search:
     )
 
 
-def _get_result(state: ServerState, result_id: object) -> Result:
-    result = state.results.get(str(result_id))
+def _get_result(state: ServerState, result_id: str) -> Result:
+    result = state.results.get(result_id)
     if result is None:
         raise InputError("these results have expired; search again")
     return result

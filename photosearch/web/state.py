@@ -1,4 +1,4 @@
-"""What one server holds: connections to the library, thumbnails, search results, groups of duplicates."""
+"""What one server holds: connections to the library, thumbnails, and lists that browser tabs fetch in parts."""
 
 import contextlib
 import queue
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosearch import Library
-from photosearch.web.results import Results
+from photosearch.web.results import Recent, Result
 
 if TYPE_CHECKING:
     from photosearch import DuplicateGroup, Thumbnails
@@ -48,8 +48,8 @@ class ServerState:
     def __init__(self, path: Path, thumbnails: "Thumbnails", albums: Path):
         """path: the library's. albums: the folder in which albums are made."""
         self.libraries, self.thumbnails, self.albums = LibraryPool(path), thumbnails, albums
-        self.results = Results()
-        self.duplicates: dict[bool, list[DuplicateGroup]] = {}  # by whether near duplicates are included
+        self.results: Recent[Result] = Recent()
+        self.duplicates: Recent[list[DuplicateGroup]] = Recent()
 
     def close(self) -> None:
         self.libraries.close()

@@ -82,16 +82,19 @@ class HttpClient:
         return self.address.partition(str(self.port))[2]
 
     def log_in(self) -> HttpResponse:
-        """Open the printed address and keep the cookie."""
-        response = self.send("GET", self.login_target)
+        """Send the form of the printed address and keep the cookie."""
+        body = self.login_target.partition("?")[2].encode()
+        response = self.send("POST", "/login", body=body, content_type="application/x-www-form-urlencoded")
         self.cookie = response.headers.get("set-cookie", "").partition(";")[0] or None
         return response
 
 
 @contextmanager
-def run_server(library: Path, *arguments: object, log_in: bool = True, opens: bool = False) -> Iterator[HttpClient]:
+def run_server(
+    library: Path, *arguments: object, log_in: bool = True, opens: bool = False, stdin: int = subprocess.DEVNULL
+) -> Iterator[HttpClient]:
     """`photosearch browse` in a process of its own, ended by SIGINT. opens: without --no-open."""
-    process = photosearch("browse", *["--no-open"] * (not opens), "--db", library, *arguments)
+    process = photosearch("browse", *["--no-open"] * (not opens), "--db", library, *arguments, stdin=stdin)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
@@ -99,7 +102,7 @@ def run_server(library: Path, *arguments: object, log_in: bool = True, opens: bo
             raise AssertionError(process.communicate(timeout=30))
         client = HttpClient(int(re.findall(r":(\d+)/", address)[0]), address, process)
         if log_in:
-            assert client.log_in().status == 200
+            assert client.log_in().status == 303
         yield client
     finally:
         if process.poll() is None:

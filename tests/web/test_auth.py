@@ -29,6 +29,7 @@ with open(os.environ["SOCKET_LOG"], "a") as file:
 FOREIGN_ORIGINS = (
     "http://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", "https://127.0.0.1:{port}", None,
 )  # fmt: skip
+FORM = {"content_type": "application/x-www-form-urlencoded"}
 TARGETS = ("/", "/judge", "/duplicates", "/unreadable", "/static/search.js", "/api/find?words=red", "/thumbnails/1")
 
 
@@ -56,14 +57,98 @@ def test_login_works_once_and_sets_strict_cookie(cli_env: CliEnv) -> None:
         target = client.login_target
         assert re.fullmatch(r"/login\?token=[\w-]{43}", target), "256 bits of it"
         response = client.log_in()
-        assert response.status == 200
+        assert (response.status, response.headers["location"]) == (303, "/")
         assert re.fullmatch(rf"photosearch-{client.port}=[\w-]{{43}}; HttpOnly; Path=/; SameSite=strict",
                             response.headers["set-cookie"])  # fmt: skip
         assert client.cookie is not None
         assert target.partition("=")[2] not in client.cookie, "the address in a list of processes does not tell it"
-        assert is_denied(client.send("GET", target, cookie=None))
-        assert client.log_in().status == 200, "with the cookie it may be opened again"
+        denied = client.send("GET", target, cookie=None)
+        assert is_denied(denied)
+        assert denied.body.endswith(b"If it was used already, end `photosearch browse` and start it again.")
+        assert is_denied(client.send("POST", "/login", body=target.partition("?")[2].encode(), cookie=None, **FORM))
+        assert client.send("GET", target).headers["location"] == "/", "with the cookie it may be opened again"
         assert client.send("GET", "/").status == 200
+
+
+def test_reading_the_address_spends_nothing(cli_env: CliEnv) -> None:
+    """Browsers fetch what they guess will be opened, and programs that look at links fetch them all."""
+    with run_server(cli_env.library, log_in=False) as client:
+        for method in ("GET", "HEAD", "GET"):
+            response = client.send(method, client.login_target, sec_purpose="prefetch", sec_fetch_site="cross-site")
+            assert response.status == 200
+            assert "set-cookie" not in response.headers
+        assert b'<form method="post" action="/login">' in response.body
+        assert response.headers["referrer-policy"] == "same-origin", "without it the form's POST has no origin"
+        assert is_denied(client.send("GET", "/"))
+        assert client.log_in().status == 303
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"}, {"origin": "null"}, {"origin": None}, {"sec_fetch_site": "cross-site"},
+        {"host": "evil.example"},
+    ],
+)  # fmt: skip
+def test_login_form_of_another_site_is_denied(cli_env: CliEnv, headers: dict[str, str | None]) -> None:
+    with run_server(cli_env.library, log_in=False) as client:
+        body = client.login_target.partition("?")[2].encode()
+        assert is_denied(client.send("POST", "/login", body=body, **(FORM | headers)))
+        assert client.log_in().status == 303, "and the token is not spent"
+
+
+@pytest.mark.parametrize("body", [b"", b"token=", b"token=wrong", b"token=%FF", b"\xff", b"x" * 2_000_000])
+def test_login_form_with_wrong_token_is_denied(client: HttpClient, body: bytes) -> None:
+    response = client.send("POST", "/login", body=body, cookie=None, **FORM)
+    assert is_denied(response)
+    assert "set-cookie" not in response.headers
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_enter_in_the_terminal_prints_another_address(cli_env: CliEnv) -> None:
+    import pty
+
+    master, terminal = pty.openpty()
+    with run_server(cli_env.library, stdin=terminal) as client:
+        os.close(terminal)
+        used = client.login_target
+        denied = client.send("GET", used, cookie=None)
+        assert is_denied(denied)
+        assert b"press Enter in that terminal" in denied.body
+        os.write(master, b"\n")
+        assert client.process.stdout is not None
+        printed = client.process.stdout.readline().strip()
+        second = HttpClient(client.port, printed, client.process)
+        assert second.login_target != used
+        assert second.log_in().status == 303
+        assert second.send("GET", "/").status == client.send("GET", "/").status == 200, "the first browser stays in"
+        assert is_denied(client.send("GET", used, cookie=None))
+    os.close(master)
+
+
+@pytest.mark.option("browse --public-port")
+def test_public_port_lets_a_tunnel_in(cli_env: CliEnv) -> None:
+    with run_server(cli_env.library) as client:
+        port = client.port
+        refused = client.send("GET", "/", host="localhost:9000")
+        assert refused.status == 403
+        assert f"the browser asks for port 9000, and this server expects {port}" in refused.body.decode().lower()
+        assert b"photosearch browse --public-port 9000" in refused.body
+        for host in ("localhost:9000evil", "127.0.0.1:9000/", "localhost:999999", "localhost.evil.example:9000"):
+            assert b"public-port" not in client.send("GET", "/", host=host).body
+    with run_server(cli_env.library, "--public-port", 9000, "--port", port, log_in=False) as behind:
+        assert behind.address.startswith("http://127.0.0.1:9000/login?token=")
+        behind.port = port  # where a tunnel would end
+        tunnel = {"host": "localhost:9000", "origin": "http://localhost:9000"}
+        body = behind.address.partition("?")[2].encode()
+        response = behind.send("POST", "/login", body=body, **(FORM | tunnel))
+        assert response.status == 303
+        cookie = response.headers["set-cookie"].partition(";")[0]
+        assert cookie.startswith("photosearch-9000=")
+        assert behind.send("GET", "/", cookie=cookie, host="localhost:9000").status == 200
+        tunnel["cookie"] = cookie
+        assert behind.send("POST", "/api/undo", body=b'{"step": 1}', **tunnel).status == 400
+        assert is_denied(behind.send("POST", "/api/undo", body=b"{}", **(tunnel | {"origin": "http://localhost:9001"})))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +219,7 @@ def test_unknown_image_id_is_refused(client: HttpClient, image_id: str) -> None:
 @pytest.mark.parametrize("present", ["yes", 1, 2, [], {}])
 def test_mark_of_other_type_is_refused(client: HttpClient, present: object) -> None:
     error = client.post_error("mark", image_id=1, label="red", present=present)
-    assert error == "present must be true, false or null"
+    assert error == "present must be true or false or null"
 
 
 @pytest.mark.parametrize(
@@ -142,13 +227,29 @@ def test_mark_of_other_type_is_refused(client: HttpClient, present: object) -> N
 )
 def test_post_without_json_object_is_refused(client: HttpClient, body: bytes) -> None:
     error = client.send("POST", "/api/mark", body=body).error
-    assert error in ("expected a JSON object", "the request is too large", "None is not a valid number")
+    assert error in ("expected a JSON object", "the request is too large", "image_id is missing")
 
 
 @pytest.mark.parametrize(
-    "name", ["", "..", ".hidden", "a/b", "/etc", "C:\\x", "a\0b", "a\nb", "x" * 300, " ", "a\ud800b"]
+    "name",
+    [
+        "",
+        "..",
+        ".hidden",
+        "a/b",
+        "/etc",
+        "C:\\x",
+        "a\nb",
+        "x" * 300,
+        " ",
+        "a\u202eb",
+        "end.",
+        "CON",
+        "nul.jpg",
+        "Lpt1 .",
+    ],
 )
-def test_album_name_that_is_a_path_is_refused(cli_env: CliEnv, client: HttpClient, name: str) -> None:
+def test_album_name_that_some_system_refuses_is_refused(cli_env: CliEnv, client: HttpClient, name: str) -> None:
     result = client.get_json("find?words=red")["result"]
     error = client.post_error("album", result=result, indices=None, name=name, how="copy")
     assert error.startswith("choose another album name")
@@ -218,8 +319,7 @@ def test_server_opens_no_connection(cli_env: CliEnv, tmp_path: Path, monkeypatch
             client.get_json(target)
         result = client.get_json("find?words=red")["result"]
         client.post_json("album", result=result, indices=[0], name="one", how="copy")
-        client.post_json("mark", image_id=1, label="red", present=True)
-        client.post_json("undo")
+        client.post_json("undo", step=client.post_json("mark", image_id=1, label="red", present=True)["step"])
     log = (tmp_path / "log").read_text().splitlines()
     assert log.count("started") > 1, "the decoders' processes have the hook, too"
     assert [line for line in log if line.startswith("socket.bind")] == ["socket.bind ('127.0.0.1', 0)"]

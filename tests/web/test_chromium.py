@@ -56,6 +56,7 @@ def logged_in(chromium: Any, cli_env: CliEnv) -> Iterator[tuple[str, Any]]:
         context = chromium.new_context()
         page = context.new_page()
         page.goto(client.address)
+        page.click("button[type=submit]")
         page.wait_for_url(f"http://127.0.0.1:{client.port}/")
         state = context.storage_state()
         context.close()
@@ -186,19 +187,62 @@ def test_marks_by_click_and_key_change_the_report_and_are_undone(
         assert library.marks.list("red") == []
 
 
-def test_undo_button_takes_back_marks_of_the_command_line(open_tab: Any, cli_env: CliEnv) -> None:
-    page = open_tab().open("/?words=red", ".tile .yes")
+def test_undo_button_takes_back_marks_of_its_own_tab(open_tab: Any, cli_env: CliEnv) -> None:
+    tab = open_tab()
+    page, other = tab.open("/?words=red", ".tile .yes"), Tab(tab.page.context, tab.origin)
+    page.wait_for_selector("#undo[disabled]")
     page.click(".tile:nth-child(1) .yes")
     page.wait_for_selector(".tile:nth-child(1) .yes[aria-pressed=true]")
-    paths = cli_env.run("find", "red", "--paths").stdout.splitlines()
-    assert cli_env.run("mark", *paths[1:3], "--not", "red").exit_code == 0
-    page.click("#undo")
-    expect(page.locator("#message")).to_have_text("Undone: 2 marks")
-    page.wait_for_selector(".tile:nth-child(1) .yes[aria-pressed=true]")
+    other.open("/?words=red", ".tile .yes").click(".tile:nth-child(4) .no")
+    other.page.wait_for_selector(".tile:nth-child(4) .no[aria-pressed=true]")
+    page.reload()
+    page.wait_for_selector("#undo:not([disabled])")
     page.click("#undo")
     expect(page.locator("#message")).to_have_text("Undone: red")
-    expect(page.locator(".tile [aria-pressed=true]")).to_have_count(0)
     page.wait_for_selector("#undo[disabled]")
+    with Library(cli_env.library) as library:
+        assert [mark.present for mark in library.marks.list("red")] == [False], "the other tab's"
+    other.page.click("#undo")
+    expect(other.page.locator(".tile:nth-child(4) [aria-pressed=true]")).to_have_count(0)
+    assert other.errors == []
+
+
+def test_second_click_takes_a_mark_back_however_quick(open_tab: Any, cli_env: CliEnv) -> None:
+    page = open_tab().open("/?words=red", ".tile .yes")
+    page.evaluate(
+        "const yes = document.querySelector('.tile .yes'); yes.click(); yes.click(); yes.click(); yes.click()"
+    )
+    page.wait_for_selector("#undo:not([disabled])")
+    for _ in range(4):
+        page.keyboard.press("u")
+    page.wait_for_selector("#undo[disabled]")
+    expect(page.locator(".tile [aria-pressed=true]")).to_have_count(0)
+    with Library(cli_env.library) as library:
+        assert library.marks.list("red") == []
+
+
+def test_failed_part_of_the_grid_is_fetched_again(chromium: Any, tmp_path: Path) -> None:
+    with run_server(build(tmp_path / "many.db", 500), log_in=False) as client:
+        page = chromium.new_context(viewport={"width": 1280, "height": 860}).new_page()
+        failures = []
+
+        def fail_twice(route: Any) -> None:
+            if len(failures) < 2:
+                failures.append(route.request.url)
+                route.fulfill(status=500, body="[]")
+            else:
+                route.continue_()
+
+        page.route("**/api/results?*first=400&*", fail_twice)
+        page.goto(client.address)
+        page.click("button[type=submit]")
+        page.wait_for_url(f"http://127.0.0.1:{client.port}/")
+        page.goto(f"http://127.0.0.1:{client.port}/?words=bird+or+not+bird")
+        expect(page.locator("#summary")).to_have_text("500 photos", timeout=20_000)
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        page.wait_for_selector('.tile[aria-posinset="500"] .line', timeout=20_000)
+        assert len(failures) == 2
+        page.context.close()
 
 
 def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -> None:
@@ -285,6 +329,7 @@ def test_ten_thousand_photos_take_a_screenful_of_elements(chromium: Any, tmp_pat
         context = chromium.new_context(viewport={"width": 1280, "height": 860})
         page = context.new_page()
         page.goto(client.address)
+        page.click("button[type=submit]")
         page.wait_for_url(f"http://127.0.0.1:{client.port}/")
         page.goto(f"http://127.0.0.1:{client.port}/?words=bird+or+not+bird")
         expect(page.locator("#summary")).to_have_text("10,000 photos", timeout=20_000)
