@@ -1,5 +1,6 @@
 """An environment for the command line: a folder of photos, two toy models, a library not created yet, a runner."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -69,6 +70,26 @@ def fail(result: Result) -> str:
     (line,) = result.stderr.splitlines()
     assert line.startswith("photosearch: ")
     return line.removeprefix("photosearch: ")
+
+
+def run_on_terminal(*arguments: object, size: tuple[int, int] = (80, 25), **environment: str) -> str:
+    """What a command writes to a terminal that answers no query. size: columns and rows, 0 where it is unknown."""
+    import pty
+    import termios
+
+    master, terminal = pty.openpty()
+    termios.tcsetwinsize(master, size[::-1])
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    env = {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment}
+    run = photosearch(*arguments, stdin=terminal, stdout=terminal, stderr=terminal, env=env)
+    os.close(terminal)
+    output = b""
+    with contextlib.suppress(OSError):  # Linux's end of file
+        while data := os.read(master, 1 << 16):
+            output += data
+    os.close(master)
+    run.wait()
+    return output.decode()
 
 
 def photosearch(*arguments: object, **options: object) -> subprocess.Popen[str]:

@@ -1,16 +1,14 @@
 """Exported pages: one file with its thumbnails, which loads nothing and runs its own script only. --open, --preview."""
 
-import contextlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 from base64 import b64decode
 from pathlib import Path
 
 import pytest
-from cli_env import CliEnv, photosearch
+from cli_env import CliEnv, photosearch, run_on_terminal
 from toy import photo
 
 from photosearch import Library
@@ -152,30 +150,6 @@ def test_report_refuses_html_with_another_kind_of_report(cli_env: CliEnv, here: 
     assert list(here.iterdir()) == []
 
 
-def run_on_terminal(columns: int, *arguments: str) -> str:
-    """What a command writes to a terminal that answers no query. columns: 0: of unknown size."""
-    import pty
-    import termios
-
-    master, terminal = pty.openpty()
-    termios.tcsetwinsize(master, (25 * bool(columns), columns))
-    environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    environment.pop("COLUMNS", None)
-    code = "from photosearch.cli.app import main; main()"
-    run = subprocess.Popen(
-        [sys.executable, "-P", "-c", code, *arguments], stdin=terminal, stdout=terminal, stderr=terminal,
-        env=environment,
-    )  # fmt: skip
-    os.close(terminal)
-    output = b""
-    with contextlib.suppress(OSError):  # Linux's end of file
-        while data := os.read(master, 1 << 16):
-            output += data
-    os.close(master)
-    run.wait()
-    return output.decode()
-
-
 @pytest.mark.option("find --preview")
 def test_preview_draws_on_a_terminal_only(cli_env: CliEnv, here: Path) -> None:
     result = cli_env.run("find", "blue", "--preview")
@@ -183,8 +157,9 @@ def test_preview_draws_on_a_terminal_only(cli_env: CliEnv, here: Path) -> None:
     assert result.stderr.startswith("photosearch: --preview")
     if sys.platform == "win32":
         return
-    assert "stty cols" in run_on_terminal(0, "find", "blue", "--preview")
-    text = run_on_terminal(80, "find", "blue and not red", "--preview", "-n", "2")
+    for size in ((0, 0), (80, 0), (0, 25)):
+        assert "stty cols" in run_on_terminal("find", "blue", "--preview", size=size)
+    text = run_on_terminal("find", "blue and not red", "--preview", "-n", "2")
     assert re.search(r"\x1b\[38;2;0;0;25\d;48;2;0;0;25\dm▀", text), "a blue photo, in half-blocks"
     assert "1.000" in text
     assert "Traceback" not in text
