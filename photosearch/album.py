@@ -15,17 +15,22 @@ from pathlib import Path
 
 from photosearch import atomic
 from photosearch.errors import InputError
+from photosearch.photos.remote import is_address
 
 ALBUM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # of its disk, whichever file the error names
 
 
 @dataclass(frozen=True, slots=True)
 class AlbumResult:
-    """made: new copies or links. existing: photos already in the folder. missing: (photo, why it can't be read)."""
+    """made: new copies or links. existing: photos already in the folder. missing: (photo, why it can't be read).
+
+    remote: photos at addresses, which are left out: an album has files.
+    """
 
     made: int
     existing: int
     missing: tuple[tuple[str, str], ...] = ()
+    remote: int = 0
 
 
 def copy_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
@@ -41,11 +46,14 @@ def link_to(folder: str | Path, paths: Iterable[str]) -> AlbumResult:
 def _fill(
     folder: str | Path, paths: Iterable[str], add: Callable[[str, str], object], is_same: Callable[[str, str], bool]
 ) -> AlbumResult:
-    made = existing = 0
+    made = existing = remote = 0
     missing: list[tuple[str, str]] = []
     try:
         os.makedirs(folder, exist_ok=True)
         for photo in paths:
+            if is_address(photo):
+                remote += 1
+                continue
             try:
                 os.stat(photo)  # os.symlink would make a broken link
                 target = _find_free_path(folder, photo, is_same)
@@ -60,7 +68,7 @@ def _fill(
                 made += target is not None
     except OSError as error:
         raise InputError(f"{error.filename or folder}: {error.strerror or error}; {made} photos done before") from None
-    return AlbumResult(made, existing, tuple(missing))
+    return AlbumResult(made, existing, tuple(missing), remote)
 
 
 def _find_free_path(folder: str | Path, photo: str, is_same: Callable[[str, str], bool]) -> str | None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from photosearch import atomic, query
@@ -19,6 +19,7 @@ from photosearch.library.photos import list_readable
 from photosearch.library.records import Label
 from photosearch.metadata import xmp
 from photosearch.metadata.xmp import Sidecar, UnreadableXmp
+from photosearch.photos.remote import is_address
 from photosearch.photos.walk import RAW_EXTENSIONS
 from photosearch.search import hierarchy
 from photosearch.search.label_names import check_label_name, match_label, resolve_label
@@ -38,12 +39,16 @@ class SidecarChange:
 
 @dataclass(slots=True)
 class ExportResult:
-    """unchanged: sidecars that were right already. skipped: (sidecar, reason). missing: photos not on the disk."""
+    """unchanged: sidecars that were right already. skipped: (sidecar, reason). missing: photos not on the disk.
+
+    remote: photos at addresses, beside which no sidecar can be written.
+    """
 
     written: list[SidecarChange] = field(default_factory=list)
     unchanged: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     missing: int = 0
+    remote: int = 0
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
@@ -53,13 +58,14 @@ class ExportResult:
 class ImportResult:
     """marks: those that were stored. photos: those with keywords or a rating. skipped: (sidecar, reason).
 
-    unknown: keyword that names no label -> the number of photos with it.
+    unknown: keyword that names no label -> the number of photos with it. remote: photos at addresses, not read.
     """
 
     marks: int = 0
     photos: int = 0
     unknown: Counter[str] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    remote: int = 0
 
 
 def export_keywords(
@@ -78,7 +84,8 @@ def export_keywords(
     shown = _find_shown(db, labels, folder, marked)
     trees = {label.name: _place_in_tree(label.name) for label in labels}
     result = ExportResult()
-    photos = list(list_readable(db, folder))
+    photos, addresses = _split(list_readable(db, folder))
+    result.remote = sum(image_id in shown for _, image_id in addresses)
     sidecars = _name_sidecars([path for path, _ in photos], short, result)
     for path, image_id in photos:
         sidecar = sidecars.get(path)
@@ -104,7 +111,8 @@ def import_keywords(
     """
     reader = _KeywordReader(db, [*new, *(rated or {})], complete, rated or {})
     folder = None if under is None else check_folder(db, under)
-    photos = list(list_readable(db, folder))
+    photos, addresses = _split(list_readable(db, folder))
+    reader.result.remote = len(addresses)
     sharing = Counter(xmp.sidecar_path(path, short=True) for path, _ in photos)
     for path, image_id in photos:
         names = [xmp.sidecar_path(path)]
@@ -116,6 +124,12 @@ def import_keywords(
     marks.put_marks(db, ((label, image_id, present) for (label, image_id), present in reader.marks.items()))
     reader.result.marks = len(reader.marks)
     return reader.result
+
+
+def _split(photos: Iterable[tuple[str, int]]) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """(path, image id) -> those of files, those at addresses."""
+    found = list(photos)
+    return [row for row in found if not is_address(row[0])], [row for row in found if is_address(row[0])]
 
 
 class _KeywordReader:

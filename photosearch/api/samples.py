@@ -36,15 +36,18 @@ class Samples:
     def write_csv(self, sample: "Sample", label: str, file: str | Path) -> None:
         """Write a sample as CSV to fill in and import: sheet, number, path, label, present (empty).
 
-        Paths are relative to the file's folder. Raises InputError.
+        Paths are relative to the file's folder; addresses are whole. Raises InputError.
         """
         from photosearch.errors import InputError
         from photosearch.judging.csv_rows import format_csv
+        from photosearch.photos.remote import is_address
 
         file = Path(file)
         rows = [("sheet", "number", "path", "label", "present")]
-        rows += [(str(sample.id), str(photo.number), os.path.relpath(photo.path, file.parent), label, "")
-                 for photo in sample.photos if photo.path is not None]  # fmt: skip
+        for photo in sample.photos:
+            if photo.path is not None:
+                path = photo.path if is_address(photo.path) else os.path.relpath(photo.path, file.parent)
+                rows.append((str(sample.id), str(photo.number), path, label, ""))
         try:
             file.write_bytes(os.fsencode(format_csv(rows)))
         except OSError as error:

@@ -101,8 +101,11 @@ def _print_album(folder: str, done: str, album: "AlbumResult") -> bool:
         note(f"{path}: not {done}: {reason}")
     counts = [f"{album.made:,} {done}"] + [f"{album.existing:,} already there"] * bool(album.existing)
     counts += [f"{len(album.missing):,} missing"] * bool(album.missing)
+    counts += [f"{format_count(album.remote, 'photo')} at addresses left out: an album needs files"] * bool(
+        album.remote
+    )
     note(f"{folder}: {', '.join(counts)}")
-    return not album.missing
+    return not album.missing and not album.remote
 
 
 def _write_page(library: "Library", answer: "Answer", path: Path) -> None:

@@ -50,7 +50,7 @@ def keywords_export(
     for path, reason in result.skipped[:MAX_NAMED]:
         note(f"{path}: skipped: {reason}")
     note(_summarize(result, dry_run))
-    if result.skipped:
+    if result.skipped or result.remote:
         raise typer.Exit(1)
 
 
@@ -66,6 +66,9 @@ def _summarize(result: "ExportResult", dry_run: bool) -> str:
     counts.append(f"{result.unchanged:,} unchanged")
     counts += [f"{len(result.skipped):,} skipped"] * bool(result.skipped)
     counts += [f"{format_count(result.missing, 'missing photo')}"] * bool(result.missing)
+    counts += [f"{format_count(result.remote, 'photo')} at addresses left out: a side-car needs a folder"] * bool(
+        result.remote
+    )
     return ", ".join(counts)
 
 
@@ -97,7 +100,8 @@ def keywords_import(
     for keyword, n in result.unknown.most_common(MAX_NAMED):
         note(f"{keyword}: not a label, on {format_count(n, 'photo')}; to create it: --new {shlex.quote(keyword)}")
     photos = format_count(result.photos, "photo")
-    note(f"{format_count(result.marks, 'mark')} imported from {photos} with keywords or a rating")
+    remote = f"; {format_count(result.remote, 'photo')} at addresses not read" if result.remote else ""
+    note(f"{format_count(result.marks, 'mark')} imported from {photos} with keywords or a rating{remote}")
 
 
 def _parse_rated(text: str) -> tuple[str, float]:

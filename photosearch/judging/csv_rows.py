@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from photosearch.errors import InputError
+from photosearch.photos.remote import is_address
 
 MAX_FIELD = 100_000  # characters; csv's own limit is the process's, and may have been changed
 
@@ -32,10 +33,10 @@ class CsvRow:
         return f"{self.source}, line {self.line}"
 
     def to_absolute(self, path: str) -> str:
-        """A path in the row, relative to the file's own folder. Raises InputError where it is none."""
+        """A path in the row, relative to the file's own folder, or an address. Raises InputError where it has none."""
         if not path or "\0" in path:
             raise InputError(f"{self.where}: has no usable path")
-        return os.path.join(self.folder, path)
+        return path if is_address(path) else os.path.join(self.folder, path)
 
 
 def read_csv(path: str | Path, columns: Sequence[str]) -> Iterator[CsvRow]:

@@ -24,7 +24,10 @@ DEPTHS = (1_000, 20_000)  # images read from each label's list, one after the ot
 MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
 MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
 
-_FILE_DATE = "strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime')"
+# An mtime of 0 is unknown: some storages, and many archives, keep none.
+_FILE_DATE = (
+    "iif(p.mtime_ns > 0, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), NULL)"
+)
 _DATES = f"""
     coalesce(i.taken, p.name_date), iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL)),
     iif(coalesce(i.taken, p.name_date) IS NULL, {_FILE_DATE}, NULL)
@@ -33,7 +36,8 @@ _DATES = f"""
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime."""
+    """taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime; both are
+    "" where no date is known."""
 
     path: str
     score: float
@@ -354,7 +358,7 @@ def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFil
 
 def _make_matches(rows: Iterable[Row]) -> list[Match]:
     return [
-        Match(join(root, folder, name), score, taken or at or "", source or "file", image_id)
+        Match(join(root, folder, name), score, taken or at or "", source or ("file" if at else ""), image_id)
         for root, folder, name, score, taken, source, at, image_id in rows
     ]
 
@@ -383,7 +387,7 @@ def filter_photos(
         """
         date = "coalesce((SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date"
         if file_dates:
-            where.append(f"{date}, {_FILE_DATE}, '') BETWEEN ? AND ?")
+            where.append(f"{date}, {_FILE_DATE}) BETWEEN ? AND ?")
             values += bounds
         elif (
             count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 2)[0])

@@ -8,6 +8,7 @@ from photosearch.library.database import Database, is_below
 from photosearch.library.folders import find_scope, list_folders, list_roots, to_stored_path
 from photosearch.library.models import read_default_model
 from photosearch.models.catalog import read_card
+from photosearch.photos.remote import is_address
 
 
 def choose_model(db: Database, model: str | None) -> str | None:
@@ -25,6 +26,6 @@ def check_folder(db: Database, folder: str) -> str:
         names = ", ".join(root.root for root in roots) or "none"
         raise InputError(f"{folder}: not in an indexed folder; indexed are: {names}")
     scope = find_scope(db, path)
-    if scope is not None and not os.path.isdir(path) and not list_folders(db, scope):
+    if scope is not None and (is_address(path) or not os.path.isdir(path)) and not list_folders(db, scope):
         raise InputError(f"{folder}: no such folder, and the library knows none of that name")
     return path

@@ -5,6 +5,7 @@ dates, scores and thumbnails, and nothing else of them.
 """
 
 import os
+import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +20,15 @@ from photosearch.web.responses import make_figures
 MAX_BYTES = 25_000_000  # of the thumbnails on a page, in base64: about 1,200
 SIDE = 400  # of a plot, in the drawing's units
 MAX_POINTS = 400  # of a curve
+NOT_IN_URLS = re.compile(rb"[^!-~]")
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedPhoto:
-    """A photo on a page. taken: local time and the field it is from, or "". thumbnail: a data URL, "" where the photo
-    can't be opened; then error says why."""
+    """A photo on a page. path: or its address. taken: local time and the field it is from, or "". thumbnail: a data
+    URL, "" where the photo can't be opened; then error says why."""
 
     path: str
     score: float
@@ -41,7 +43,10 @@ class ExportedPhoto:
 
     @property
     def url(self) -> str:
-        return Path(self.path).as_uri()
+        """What a click opens; "" where a browser opens nothing, such as an object in a bucket."""
+        if self.path.startswith(("http://", "https://")):
+            return NOT_IN_URLS.sub(lambda found: b"%%%02X" % found[0][0], os.fsencode(self.path)).decode()
+        return Path(self.path).as_uri() if Path(self.path).is_absolute() else ""
 
 
 @dataclass(frozen=True, slots=True)
