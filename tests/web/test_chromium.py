@@ -6,6 +6,7 @@ PHOTOSEARCH_SCREENSHOTS: a folder for screenshots of all pages.
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from cli_env import CliEnv
 from http_client import run_server
+from toy import photo
 
 from benchmarks.library import build
 from photosearch import Library
@@ -300,6 +302,35 @@ def test_names_with_markup_are_shown_as_text(open_tab: Any, cli_env: CliEnv) -> 
     finally:
         with Library(cli_env.library) as library:
             library.labels.remove("<b>")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its file systems allow any name")
+def test_names_with_direction_controls_are_shown_as_text_and_whole(open_tab: Any, cli_env: CliEnv) -> None:
+    """In the grid, in the large view with its title, among duplicates and unreadable photos, and in the tab's title."""
+    name, shown = "a\u202egpj\\b.png", "a\\u202egpj\\b.png"
+    one, two = (photo(cli_env.photos / folder / name, "blue", size=(71, 63)) for folder in ("one", "two"))
+    (cli_env.photos / "one" / "no\u202egpj.jpg").write_bytes(b"no photo")
+    try:
+        assert cli_env.index().exit_code == 0
+        tab = open_tab()
+        page = tab.open("/?words=blue+\u202eand+red", "#summary:not(:empty)")
+        assert page.title() == "blue \\u202eand red · photosearch"
+        page = tab.open("/?words=blue", ".tile img")
+        names = page.locator(".tile .photo").evaluate_all("all => all.map((each) => each.ariaLabel.split(',')[0])")
+        assert names.count(shown) == 2
+        page.locator(".tile .photo").nth(names.index(shown)).click()
+        expect(page.locator("#details-name")).to_have_text(shown)
+        assert page.locator("#details-image").get_attribute("alt") == shown
+        texts = [page.content()]
+        for path, ready in (("/duplicates", ".member img"), ("/unreadable", "#rows tr")):
+            texts.append(tab.open(path, ready).content())
+        assert f"Details of {shown}" in texts[1]
+        assert "no\\u202egpj.jpg" in texts[2]
+        assert not any("\u202e" in text for text in texts)
+    finally:
+        for path in (one, two, cli_env.photos / "one" / "no\u202egpj.jpg"):
+            path.unlink()
+        cli_env.index()
 
 
 def test_page_runs_no_injected_script(chromium: Any, logged_in: tuple[str, Any]) -> None:
