@@ -128,8 +128,8 @@ def create_folder(path: str | Path, option: str) -> Iterator[Path]:
 
     option: the one that names it, for messages.
     """
-    path = Path(path)
     _refuse_special(path)
+    path = Path(path)
     if os.path.lexists(path):
         raise InputError(f"{path}: already exists; name a new folder with {option}")
     made = _list_missing(path.parent)

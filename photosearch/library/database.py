@@ -6,6 +6,7 @@ of its bytes, any other as TEXT.
 """
 
 import contextlib
+import errno
 import os
 import re
 import sqlite3
@@ -211,9 +212,10 @@ def create_private(path: Path) -> None:
     """Create an empty file that only its owner may read. Raises StoreError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600))
     except OSError as error:
-        raise StoreError(f"{path}: can't make a library here: {error.strerror}; choose a place with --db") from None
+        reason = "a symbolic link to nothing" if error.errno == errno.ELOOP else error.strerror
+        raise StoreError(f"{path}: can't make a library here: {reason}; choose a place with --db") from None
 
 
 # ---- paths

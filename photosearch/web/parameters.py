@@ -1,15 +1,17 @@
 """Values from the browser, checked: numbers, JSON, album names. All functions raise InputError."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 
-from photosearch import outputs
 from photosearch.errors import InputError
 
 MAX_BODY_BYTES = 1 << 20  # the indices of 100,000 chosen photos
 MAX_INTEGER = 2**63  # the first integer that SQLite can't store
+MAX_NAME_BYTES = 200
+FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
 
 Body = Mapping[str, object]
 
@@ -78,9 +80,14 @@ def parse_mark(value: object) -> bool | None:
 def parse_album_name(value: object) -> str:
     """The name of one folder that is valid on every system."""
     name = str(value).strip()
-    if not outputs.is_portable_name(name):
+    if (
+        not name.isprintable()  # first, since a lone surrogate can't be encoded
+        or not 0 < len(os.fsencode(name)) <= MAX_NAME_BYTES
+        or name.startswith(".")
+        or set(name) & set(FORBIDDEN_IN_NAMES)
+    ):
         raise InputError(
-            f"choose another album name: at most {outputs.MAX_NAME_BYTES} bytes, none of "
-            f"{' '.join(outputs.FORBIDDEN)}, no dot at either end, and no name that Windows reserves, such as CON"
+            f"choose another album name: at most {MAX_NAME_BYTES} bytes, none of {' '.join(FORBIDDEN_IN_NAMES)}, "
+            "no dot at the start"
         )
     return name

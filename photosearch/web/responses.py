@@ -119,7 +119,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """created: copies or links. existing: photos that the folder had already. missing: photos that were left out."""
+    """created: copies or links. existing: photos that the folder had already. missing: photos that can't be read."""
 
     folder: str
     created: int
