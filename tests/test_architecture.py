@@ -54,8 +54,8 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
 }
 # Each room knows those that stand left of it, and none to its right.
 ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "outputs.py", "search",
-         "judging", "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py", "web", "cli",
-         "__main__.py"]  # fmt: skip
+         "judging", "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py",
+         "web", "cli", "__main__.py"]  # fmt: skip
 
 # A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
 THROUGH_THE_FACADE = {

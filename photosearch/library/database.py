@@ -22,6 +22,7 @@ from photosearch.library import schema
 from photosearch.library.location import APPLICATION_ID, is_library
 
 WAIT_SECONDS = 60.0  # for another program's write lock
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # errors on a full disk
 MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 SqlValue = str | bytes | int | float | None
@@ -39,6 +40,7 @@ class Database:
     def __init__(self, path: str | Path, *, create: bool = False):
         """Open the library and bring its schema up to date. create: where there is none. Raises StoreError."""
         self.path = Path(path)
+        self._no_room: sqlite3.Error | None = None  # why it could only be opened to be read
         if sqlite3.sqlite_version_info < MIN_SQLITE:
             raise StoreError(f"this Python has SQLite {sqlite3.sqlite_version}, which is too old; use a newer Python")
         if not self.path.exists():
@@ -124,8 +126,18 @@ class Database:
     # ---- internals
 
     def _connect(self) -> sqlite3.Connection:
+        """Open the file; on a full disk, where SQLite has no room for its shared memory, only to be read."""
+        try:
+            return self._open(immutable=self._is_read_only())
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(NO_ROOM) or _size_of(f"{self.path}-wal"):
+                raise
+            self._no_room = error
+            return self._open(immutable=True)
+
+    def _open(self, *, immutable: bool) -> sqlite3.Connection:
         # isolation_level None: transactions are begun explicitly.
-        name = f"{self.path.absolute().as_uri()}?immutable=1" if self._is_read_only() else str(self.path)
+        name = f"{self.path.absolute().as_uri()}?immutable=1" if immutable else str(self.path)
         conn = sqlite3.connect(
             name, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=name != str(self.path)
         )
@@ -134,6 +146,7 @@ class Database:
             conn.execute("PRAGMA trusted_schema = OFF")
             # With WAL, a crash of the machine may lose the last transactions but never damages the database.
             conn.execute("PRAGMA synchronous = NORMAL")
+            conn.execute("PRAGMA user_version")  # the first read, which opens the log
         except BaseException:
             conn.close()
             raise
@@ -187,10 +200,18 @@ class Database:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            advice = _advise(error)
+            advice = _advise(self._no_room if self._no_room is not None and "readonly" in str(error) else error)
             if advice == DAMAGED and not is_library(self.path):
                 advice = NOT_OURS
             raise StoreError(f"{self.path}: {advice}") from error
+
+
+def _size_of(path: str) -> int:
+    """In bytes; 0 where there is no file."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def clear_path(path: Path) -> Path:
