@@ -276,12 +276,14 @@ def list_writing(room: Path) -> set[str]:
     """The calls of a file that write to the disk."""
     found = set()
     for node in ast.walk(ast.parse(ROOMS[room].read_text())):
+        if isinstance(node, ast.Attribute) and ((name := ast.unparse(node)) in WRITING or name.startswith("atomic.")):
+            found.add(name)
         if not isinstance(node, ast.Call):
             continue
         name, text = ast.unparse(node.func), ast.unparse(node)
         last = name.rpartition(".")[2]
-        if name in WRITING or name.startswith("atomic.") or (last in WRITING_METHODS and "." in name):
-            found.add(name if name in WRITING or name.startswith("atomic.") else last)
+        if last in WRITING_METHODS and "." in name and name not in WRITING and not name.startswith("atomic."):
+            found.add(last)
         elif name == "os.open" and re.search("O_CREAT|O_WRONLY|O_RDWR|CREATE", text):
             found.add(name)
         elif last == "open" and name != "os.open":
