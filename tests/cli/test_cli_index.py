@@ -393,6 +393,9 @@ def test_index_says_which_patterns_matched_nothing(cli_env: CliEnv) -> None:
     assert f"--include old: matches nothing in {cli_env.photos} that is excluded" in said
     assert not [line for line in said if "webp" in line and "nothing" in line]
     assert not [line for line in notes(cli_env.index()) if "nothing" in line], "only of this run's options"
+    photo(cli_env.folder / "other" / "green.png", "green")
+    said = notes(cli_env.run("index", cli_env.photos, cli_env.folder / "other", "--exclude", "*.webp"))
+    assert not [line for line in said if "nothing" in line], "it matches in one of the folders"
     assert "no folder has a name that matches" in fail(cli_env.run("index", f"{cli_env.photos}/19*"))
 
 

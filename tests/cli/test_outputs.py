@@ -126,7 +126,8 @@ def test_output_replaces_a_users_file_only_with_force(marked: CliEnv, option: st
     command, suffix, start = FILES[option]
     if suffix == ".png":
         return  # one of another program is a picture: see above
-    for text in (b"my notes", b"", start + b" of another program"):
+    marker = b'<meta name="generator" content="photosearch"> <dc:title>photosearch</dc:title> /Creator (photosearch)'
+    for text in (b"my notes", b"", start + b" of another program", b"my notes on " + marker):
         path = Path(f"mine{suffix}")
         path.write_bytes(text)
         assert "--force" in fail(marked.run(*command, path))
