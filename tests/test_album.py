@@ -1,123 +1,159 @@
-"""Copies and links: nothing is overwritten, and the same command twice changes nothing."""
+"""Copies and links: nothing is overwritten, the same command twice changes nothing, only what was indexed gets in."""
 
-import errno
 import os
-import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from toy import photo
+from library import InThisProcess, Library, make, same_stat
 
 from photosearch import album
 from photosearch.album import AlbumResult
 from photosearch.errors import InputError
 
+BOTH = pytest.mark.parametrize("fill", [album.copy_to, album.link_to])
+Fill = Callable[..., AlbumResult]
 
-def two_of_one_name(folder: Path) -> list[str]:
-    return [str(photo(folder / "2019" / "a.jpg", "red")), str(photo(folder / "2020" / "a.jpg", "blue"))]
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    library = make(tmp_path)
+    library.options["decoders"] = InThisProcess
+    yield library
+    library.db.close()
 
 
-def test_copy_to_numbers_photos_of_same_name(tmp_path: Path) -> None:
-    paths = two_of_one_name(tmp_path)
-    assert album.copy_to(tmp_path / "album", paths) == AlbumResult(2, 0)
-    names = sorted(p.name for p in (tmp_path / "album").iterdir())
-    assert names == ["a (2).jpg", "a.jpg"]
+def index(library: Library, *names: str, **options: object) -> list[str]:
+    """Index photos of different colours -> their paths."""
+    for name, colour in zip(names, ("red", "blue", "green"), strict=False):
+        if not library.path(name).exists():
+            library.photo(name, colour)
+    library.index(decoders=InThisProcess, **options)
+    return [str(library.path(name)) for name in names]
+
+
+def listed(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_copy_to_numbers_photos_of_same_name(library: Library, tmp_path: Path) -> None:
+    paths = index(library, "2019/a.jpg", "2020/a.jpg")
+    assert album.copy_to(library.db, tmp_path / "album", paths) == AlbumResult(2, 0)
+    assert listed(tmp_path / "album") == ["a (2).jpg", "a.jpg"]
     assert (tmp_path / "album" / "a.jpg").read_bytes() == Path(paths[0]).read_bytes()
     assert (tmp_path / "album" / "a (2).jpg").read_bytes() == Path(paths[1]).read_bytes()
 
 
-def test_copy_to_twice_changes_nothing(tmp_path: Path) -> None:
-    paths = two_of_one_name(tmp_path)
-    album.copy_to(tmp_path / "album", paths)
-    assert album.copy_to(tmp_path / "album", paths) == AlbumResult(0, 2)
-    assert len(list((tmp_path / "album").iterdir())) == 2
+def test_copy_to_twice_changes_nothing(library: Library, tmp_path: Path) -> None:
+    paths = index(library, "2019/a.jpg", "2020/a.jpg")
+    album.copy_to(library.db, tmp_path / "album", paths)
+    assert album.copy_to(library.db, tmp_path / "album", paths) == AlbumResult(0, 2)
+    assert len(listed(tmp_path / "album")) == 2
 
 
-def test_copy_to_keeps_date(tmp_path: Path) -> None:
-    path = photo(tmp_path / "a.jpg")
-    os.utime(path, ns=(10**18, 10**18))
-    album.copy_to(tmp_path / "album", [str(path)])
-    assert (tmp_path / "album" / "a.jpg").stat().st_mtime_ns == 10**18
+def test_copy_to_keeps_date_and_permissions(library: Library, tmp_path: Path) -> None:
+    library.photo("a.jpg")
+    os.utime(library.path("a.jpg"), ns=(10**18, 10**18))
+    library.path("a.jpg").chmod(0o440)
+    album.copy_to(library.db, tmp_path / "album", index(library, "a.jpg"))
+    status = (tmp_path / "album" / "a.jpg").stat()
+    assert (status.st_mtime_ns, status.st_mode & 0o777) == (10**18, 0o440)
 
 
-def test_link_to_links_each_photo_once(tmp_path: Path) -> None:
-    paths = two_of_one_name(tmp_path)
-    assert album.link_to(tmp_path / "album", paths) == AlbumResult(2, 0)
-    assert album.link_to(tmp_path / "album", paths) == AlbumResult(0, 2)
+def test_link_to_links_each_photo_once(library: Library, tmp_path: Path) -> None:
+    paths = index(library, "2019/a.jpg", "2020/a.jpg")
+    assert album.link_to(library.db, tmp_path / "album", paths) == AlbumResult(2, 0)
+    assert album.link_to(library.db, tmp_path / "album", paths) == AlbumResult(0, 2)
     assert [str((tmp_path / "album" / n).readlink()) for n in ("a.jpg", "a (2).jpg")] == paths
 
 
-def test_copy_to_keeps_existing_file(tmp_path: Path) -> None:
-    path = photo(tmp_path / "a.jpg")
-    (tmp_path / "album").mkdir()
-    (tmp_path / "album" / "a.jpg").write_text("mine")
-    assert album.copy_to(tmp_path / "album", [str(path)]) == AlbumResult(1, 0)
-    assert (tmp_path / "album" / "a.jpg").read_text() == "mine"
+@BOTH
+def test_album_keeps_what_is_there(library: Library, tmp_path: Path, fill: Fill) -> None:
+    paths = index(library, "file.jpg", "link.jpg", "pipe.jpg")
+    folder = tmp_path / "album"
+    folder.mkdir()
+    (folder / "file.jpg").write_text("mine")
+    (folder / "link.jpg").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.jpg")
+    assert fill(library.db, folder, paths) == AlbumResult(3, 0)
+    assert (folder / "file.jpg").read_text() == "mine"
+    assert str((folder / "link.jpg").readlink()) == "nowhere"
+    assert (folder / "pipe.jpg").is_fifo()
 
 
-def test_copy_to_keeps_dangling_link(tmp_path: Path) -> None:
-    path = photo(tmp_path / "a.jpg")
-    (tmp_path / "album").mkdir()
-    (tmp_path / "album" / "a.jpg").symlink_to("nowhere")
-    assert album.copy_to(tmp_path / "album", [str(path)]) == AlbumResult(1, 0)
-    assert str((tmp_path / "album" / "a.jpg").readlink()) == "nowhere"
+@BOTH
+def test_album_leaves_out_what_is_not_the_indexed_file(library: Library, tmp_path: Path, fill: Fill) -> None:
+    names = ("gone", "zero", "secret", "pipe", "folder", "changed", "same-stat", "good")
+    for i, name in enumerate(names):
+        library.photo(f"{name}.png", "red", size=(40 + i, 40))
+    paths = dict(zip(names, index(library, *(f"{name}.png" for name in names)), strict=True))
+    (tmp_path / "secret").write_text("root:x:0:0")
+    for name in names[:5]:
+        Path(paths[name]).unlink()
+    Path(paths["zero"]).symlink_to("/dev/zero")
+    Path(paths["secret"]).symlink_to(tmp_path / "secret")
+    os.mkfifo(paths["pipe"])
+    Path(paths["folder"]).mkdir()
+    library.photo("changed.png", "blue", size=(50, 50))
+    if fill is album.copy_to:  # a link shows what is there, whatever it is by then
+        same_stat(Path(paths["same-stat"]), b"other bytes, of the same size and date")
+    strange = str(tmp_path / "secret")
+    done = fill(library.db, tmp_path / "album", [*paths.values(), strange])
+    left_out = {"no such file or directory": ["gone"], "is a symbolic link now": ["zero", "secret"],
+                "not a regular file": ["pipe"], "is a directory": ["folder"],
+                "has changed since it was indexed": ["changed"]}  # fmt: skip
+    if fill is album.copy_to:
+        left_out["has changed since it was indexed"].append("same-stat")
+    expected = {(paths[name], reason) for reason, some in left_out.items() for name in some}
+    assert set(done.missing) == {*expected, (strange, "is no photo in the library")}
+    assert listed(tmp_path / "album") == (["good.png"] if fill is album.copy_to else ["good.png", "same-stat.png"])
+    assert (tmp_path / "album" / "good.png").read_bytes() == Path(paths["good"]).read_bytes()
 
 
-@pytest.mark.parametrize("fill", [album.copy_to, album.link_to])
-def test_album_reports_missing_photo_and_does_the_others(tmp_path: Path, fill: Callable[..., AlbumResult]) -> None:
-    here, gone, last = photo(tmp_path / "a.jpg"), tmp_path / "gone.jpg", photo(tmp_path / "b.jpg", "blue")
-    for made in (2, 0):
-        filled = fill(tmp_path / "album", [str(here), str(gone), str(last)])
-        assert filled == AlbumResult(made, 2 - made, ((str(gone), "No such file or directory"),))
-        assert sorted(p.name for p in (tmp_path / "album").iterdir()) == ["a.jpg", "b.jpg"]
+@BOTH
+def test_album_takes_a_photo_whose_date_alone_has_changed(library: Library, tmp_path: Path, fill: Fill) -> None:
+    paths = index(library, "a.jpg")
+    os.utime(paths[0], ns=(10**18, 10**18))
+    assert fill(library.db, tmp_path / "album", paths) == AlbumResult(1, 0)
 
 
-def test_link_to_skips_photo_that_is_missing(tmp_path: Path) -> None:
-    path = photo(tmp_path / "a.jpg")
-    album.link_to(tmp_path / "album", [str(path)])
-    path.unlink()
-    assert album.link_to(tmp_path / "album", [str(path)]).made == 0
-    assert [p.name for p in (tmp_path / "album").iterdir()] == ["a.jpg"]
+@BOTH
+def test_album_takes_a_link_that_was_indexed_as_one(library: Library, tmp_path: Path, fill: Fill) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    library.photo("a.jpg").rename(tmp_path / "elsewhere" / "a.jpg")
+    library.path("a.jpg").symlink_to(tmp_path / "elsewhere" / "a.jpg")
+    paths = index(library, "a.jpg", follow_symlinks=True)
+    assert fill(library.db, tmp_path / "album", paths) == AlbumResult(1, 0)
+    library.path("a.jpg").unlink()
+    library.path("a.jpg").symlink_to("/dev/zero")
+    assert fill(library.db, tmp_path / "other", paths).missing == ((paths[0], "not a regular file"),)
 
 
-def test_copy_to_stops_if_folder_cannot_be_written(tmp_path: Path) -> None:
-    path = photo(tmp_path / "a.jpg")
+def test_album_stops_if_folder_cannot_be_written(library: Library, tmp_path: Path) -> None:
+    paths = index(library, "a.jpg")
     (tmp_path / "album").write_text("a file")
-    with pytest.raises(InputError, match="album: File exists; 0 photos done before"):
-        album.copy_to(tmp_path / "album", [str(path)])
+    with pytest.raises(InputError, match="album: can't be written: File exists; choose another folder"):
+        album.copy_to(library.db, tmp_path / "album", paths)
 
 
-def test_copy_to_stops_on_full_disk_whichever_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = photo(tmp_path / "a.jpg")
-
-    def fail(source: str, goal: str) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", source)
-
-    monkeypatch.setattr("shutil.copy2", fail)
-    with pytest.raises(InputError, match="No space left on device; 0 photos done before"):
-        album.copy_to(tmp_path / "album", [str(path)])
-    assert list((tmp_path / "album").iterdir()) == []
+@pytest.mark.parametrize("folder", ["-", "http://127.0.0.1:1/album"])
+def test_album_refuses_what_is_no_folder(library: Library, folder: str) -> None:
+    with pytest.raises(InputError, match="a folder"):
+        album.copy_to(library.db, folder, [])
 
 
-def test_copy_to_copies_other_photo_of_same_name_size_and_date(tmp_path: Path) -> None:
-    paths = [tmp_path / folder / "a.jpg" for folder in ("2019", "2020")]
-    for path, data in zip(paths, (b"one", b"two"), strict=True):
-        path.parent.mkdir()
-        path.write_bytes(data)
-        os.utime(path, ns=(10**18, 10**18))
-    assert album.copy_to(tmp_path / "album", map(str, paths)) == AlbumResult(2, 0)
-    assert (tmp_path / "album" / "a (2).jpg").read_bytes() == b"two"
-
-
-def test_copy_to_keeps_file_that_appears_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, place, copy = photo(tmp_path / "a.jpg"), tmp_path / "album" / "a.jpg", shutil.copy2
-
-    def slow(source: str, goal: str) -> None:
-        copy(source, goal)
-        place.write_text("mine")  # as another program might, while a large photo is copied
-
-    monkeypatch.setattr("shutil.copy2", slow)
-    with pytest.raises(InputError, match="File exists; 0 photos done before"):
-        album.copy_to(tmp_path / "album", [str(path)])
-    assert [(p.name, p.read_text()) for p in place.parent.iterdir()] == [("a.jpg", "mine")]
+def test_copy_to_stops_on_full_disk(library: Library, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="a disk that is full, by a limit on the length of files")
+    library.photo("small.png", size=(8, 8))
+    library.photo("large.png", "blue", size=(900, 900))
+    paths = index(library, "small.png", "large.png")
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"File too large; make room.*; 1 photos done before"):
+            album.copy_to(library.db, tmp_path / "album", paths)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert listed(tmp_path / "album") == ["small.png"]

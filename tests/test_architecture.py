@@ -4,6 +4,7 @@ import ast
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -52,14 +53,14 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "http": set(),
 }
 # Each room knows those that stand left of it, and none to its right.
-ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "search", "judging",
-         "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py", "web", "cli",
-         "__main__.py"]  # fmt: skip
+ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "outputs.py", "search",
+         "judging", "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py",
+         "web", "cli", "__main__.py"]  # fmt: skip
 
 # A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
 THROUGH_THE_FACADE = {
-    "web": {"photosearch.atomic", "photosearch.errors", "photosearch.web"},
-    "cli": {"photosearch.errors", "photosearch.cli", "photosearch.web"},
+    "web": {"photosearch.errors", "photosearch.outputs", "photosearch.web"},
+    "cli": {"photosearch.errors", "photosearch.outputs", "photosearch.cli", "photosearch.web"},
 }
 
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
@@ -232,3 +233,70 @@ def test_product_uses_every_public_function_and_class():
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and not is_command(node)
     }
     assert definitions - used - SCRIPTS == UNUSED
+
+
+# What creates, replaces or opens a file for writing, by a call's full name or by its last part.
+WRITING = {
+    *("os.replace", "os.rename", "os.link", "os.symlink", "os.mkdir", "os.makedirs", "os.mkfifo", "os.truncate"),
+    *("shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree", "shutil.move", "shutil.copyfileobj"),
+    *("sqlite3.connect", "zipfile.ZipFile", "tarfile.open", "filelock.FileLock", "tempfile.mkstemp"),
+    *("tempfile.TemporaryFile", "tempfile.NamedTemporaryFile", "tempfile.TemporaryDirectory", "tempfile.mkdtemp"),
+}
+WRITING_METHODS = {
+    *("write_text", "write_bytes", "symlink_to", "hardlink_to", "touch", "mkdir", "rename", "pipe_file", "savefig"),
+    *("save", "tofile", "write_table", "to_csv", "dump"),
+}
+WRITERS = {  # file -> what it calls, and why; what a user names is written by outputs.py alone
+    "atomic.py": ("os.open os.link rename mkdir write_bytes", "writes aside, then renames"),
+    "outputs.py": ("atomic.write_file atomic.make_folder atomic.remove_abandoned mkdir os.makedirs symlink_to "
+                   "write_bytes", "refuses what is not this tool's"),
+    "album.py": ("write_bytes", "into the new file that outputs.py has created"),
+    "keywords.py": ("atomic.write_file write_bytes", "edits side-cars that it has read; refuses links"),
+    "cli/output.py": ("os.open", "/dev/null, where stdout can't be written"),
+    "doctor.py": ("tempfile.TemporaryDirectory write_bytes save", "a temporary folder"),
+    "engines/ray.py": ("tempfile.mkdtemp write_text", "a temporary folder"),
+    "engines/shards.py": ("write_table", "into memory"),
+    "engines/store.py": ("os.makedirs pipe_file", "the folder of shards; an object in a bucket"),
+    "judging/plot.py": ("savefig", "into memory"),
+    "judging/sheet.py": ("save", "into memory"),
+    "library/database.py": ("os.open mkdir sqlite3.connect atomic.write_file", "the library and its backups"),
+    "library/lock.py": ("filelock.FileLock", "beside the library"),
+    "library/rebuild.py": ("sqlite3.connect atomic.write_file os.link os.rename", "what it knows to be a library"),
+    "models/encoders.py": ("write_text", "in the new folder of a model"),
+    "models/hub.py": ("open mkdir atomic.write_bytes", "downloads, in the models folder"),
+    "models/two_tower.py": ("atomic.make_folder atomic.remove_abandoned mkdir os.link rename shutil.copyfile "
+                            "write_text", "new folders in the models folder; one that is there is refused"),
+    "photos/thumbnails.py": ("mkdir save atomic.write_bytes", "the cache beside the library"),
+    "search/vectors.py": ("atomic.write_file atomic.remove_abandoned open tempfile.TemporaryFile",
+                          "the cache beside the library"),
+    "web/serve.py": ("open os.open tempfile.TemporaryDirectory", "the browser's way in, in a private temporary folder"),
+}  # fmt: skip
+
+
+def list_writing(room: Path) -> set[str]:
+    """The calls of a file that write to the disk."""
+    found = set()
+    for node in ast.walk(ast.parse(ROOMS[room].read_text())):
+        if isinstance(node, ast.Attribute) and ((name := ast.unparse(node)) in WRITING or name.startswith("atomic.")):
+            found.add(name)
+        if not isinstance(node, ast.Call):
+            continue
+        name, text = ast.unparse(node.func), ast.unparse(node)
+        last = name.rpartition(".")[2]
+        if last in WRITING_METHODS and "." in name and name not in WRITING and not name.startswith("atomic."):
+            found.add(last)
+        elif name == "os.open" and re.search("O_CREAT|O_WRONLY|O_RDWR|CREATE", text):
+            found.add(name)
+        elif last == "open" and name != "os.open":
+            modes = [
+                a.value for a in (*node.args[:2], *(k.value for k in node.keywords)) if isinstance(a, ast.Constant)
+            ]
+            if any(isinstance(mode, str) and re.fullmatch("[rbt]*[wax+][rbt+]*", mode) for mode in modes):
+                found.add("open")
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=str)
+def test_file_writes_only_what_is_its_own(room):
+    """What an option names goes through outputs.py: add to WRITERS only what writes the tool's own files."""
+    assert list_writing(room) == set(WRITERS.get(str(room), ("",))[0].split())

@@ -64,7 +64,7 @@ class Library:
         self.marks = Marks(self._session)
         self.samples = Samples(self._session)
         self.models = Models(self._session)
-        self.albums = Albums()
+        self.albums = Albums(self._session)
 
     def __enter__(self) -> Self:
         return self

@@ -26,32 +26,38 @@ class Samples:
 
         return draw_sample(self._session.db, label, n, seed=seed, model=model)[1]
 
-    def write_sheets(self, sample: "Sample", folder: str | Path, title: str = "") -> "list[Path]":
-        """Write a sample as contact sheets, JPEG files with numbered thumbnails -> their paths. Raises InputError."""
-        from photosearch.judging.sheet import write_sheet
+    def draw_to(
+        self, folder: str | Path, label: str, n: int, *, seed: int = 0, model: str | None = None
+    ) -> "tuple[Sample, list[Path]]":
+        """Draw n photos, and write them to a new folder as contact sheets and as sample.csv -> (sample, sheets).
 
-        numbered = [(photo.number, photo.path) for photo in sample.photos if photo.path is not None]
-        return write_sheet(Path(folder), numbered, title)
-
-    def write_csv(self, sample: "Sample", label: str, file: str | Path) -> None:
-        """Write a sample as CSV to fill in and import: sheet, number, path, label, present (empty).
-
-        Paths are relative to the file's folder; addresses are whole. Raises InputError.
+        sample.csv, to fill in and import, has the columns sheet, number, path, label, present (empty); its paths are
+        relative to the folder, addresses are whole. Where anything fails, there is neither a folder nor a sample.
+        Raises InputError.
         """
-        from photosearch.errors import InputError
+        from photosearch import outputs
         from photosearch.judging.csv_rows import format_csv
+        from photosearch.judging.marking import drop_sample
+        from photosearch.judging.sheet import write_sheet
         from photosearch.photos.remote import is_address
 
-        file = Path(file)
-        rows = [("sheet", "number", "path", "label", "present")]
-        for photo in sample.photos:
-            if photo.path is not None:
-                path = photo.path if is_address(photo.path) else os.path.relpath(photo.path, file.parent)
-                rows.append((str(sample.id), str(photo.number), path, label, ""))
+        sample = None
         try:
-            file.write_bytes(os.fsencode(format_csv(rows)))
-        except OSError as error:
-            raise InputError(f"{file}: can't be written: {error.strerror}") from None
+            with outputs.create_folder(folder, "--to") as part:
+                sample = self.draw(label, n, seed=seed, model=model)
+                numbered = [(photo.number, photo.path) for photo in sample.photos if photo.path is not None]
+                rows = [("sheet", "number", "path", "label", "present")]
+                rows += [
+                    (str(sample.id), str(number), path if is_address(path) else os.path.relpath(path, part), label, "")
+                    for number, path in numbered
+                ]
+                outputs.write_output(part / "sample.csv", os.fsencode(format_csv(rows)), outputs.CSV)
+                sheets = write_sheet(part, numbered, f"sheet {sample.id}: {label}, drawn {sample.drawn_at[:10]}")
+        except BaseException:
+            if sample is not None:
+                drop_sample(self._session.db, sample)
+            raise
+        return sample, [Path(folder, sheet.name) for sheet in sheets]
 
     def judge(
         self,

@@ -127,15 +127,15 @@ def find_extra(extension: str) -> str | None:
     return INSTALL_HINTS.get(extension)
 
 
-def plot_report(report: "LabelReport", path: str | Path, *, calibration: bool = False) -> None:
+def plot_report(report: "LabelReport", path: str | Path, *, calibration: bool = False, force: bool = False) -> None:
     """Draw a report's precision-recall curve, or its calibration, to .png, .svg or .pdf. Needs the extra `plot`.
 
-    Raises InputError.
+    path: - prints a PNG. force: replace a file that photosearch did not write. Raises InputError.
     """
     from photosearch.judging import plot
 
     draw = plot.draw_reliability if calibration else plot.draw_precision_recall
-    draw(Path(path), report.judged, report.threshold, report.label.name)
+    draw(path, report.judged, report.threshold, report.label.name, force=force)
 
 
 def check_rebuild(path: str | Path, *, force: bool = False) -> None:

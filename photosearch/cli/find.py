@@ -11,6 +11,7 @@ from photosearch.cli.output import format_count, note
 from photosearch.cli.root import (
     AsJson,
     Db,
+    Force,
     OneModel,
     Under,
     app,
@@ -98,8 +99,10 @@ def find_command(
         str | None, path_option("--link-to", metavar="DIR", help="Create links to the photos in this folder.")
     ] = None,
     html: Annotated[
-        str | None, path_option("--html", metavar="FILE", help="Write one page with thumbnails, 25 MB at most.")
+        str | None,
+        path_option("--html", metavar="FILE", help="Write one page with thumbnails, 25 MB at most; - is stdout."),
     ] = None,
+    force: Force = False,
     open_: Annotated[bool, typer.Option("--open", help="Show such a page in the browser.")] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Draw thumbnails in the terminal (default: 12 photos).")
@@ -108,7 +111,7 @@ def find_command(
     db: Db = None,
 ) -> None:
     """Find photos by label, description or example, best first."""
-    output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, open_, preview)
+    output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview)
     output.check()
     choose_one({"--text": text, "--label": label})
     if sort not in ("best", "date"):

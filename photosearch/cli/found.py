@@ -1,5 +1,6 @@
 """What `find` does with the photos it found: a table, paths, JSON, CSV, albums, a page, thumbnails in the terminal."""
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from photosearch.errors import InputError
 if TYPE_CHECKING:
     from photosearch import AlbumResult, Answer, Library
 
-MAX_NAMED = 20  # missing photos that are named one by one
+MAX_NAMED = 20  # photos left out of an album that are named one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Output:
     copy_to: str | None
     link_to: str | None
     html: str | None
+    force: bool
     open_page: bool
     preview: bool
 
@@ -39,7 +41,12 @@ class Output:
 
     def check(self) -> None:
         """Raises InputError where two options contradict, or there is no terminal to draw on."""
-        choose_one({"--paths": self.paths, "-0": self.null, "--json": self.as_json, "--csv": self.as_csv})
+        from photosearch import outputs
+
+        choose_one({"--paths": self.paths, "-0": self.null, "--json": self.as_json, "--csv": self.as_csv,
+                    "--html -": self.html == outputs.STDOUT})  # fmt: skip
+        if self.html is not None:
+            outputs.check_output(self.html, outputs.HTML, force=self.force)
         if self.preview:
             check_terminal()
 
@@ -48,7 +55,7 @@ class Output:
         if self.preview:
             draw_photos(library, answer.photos)
         if self.html is not None:
-            _write_page(library, answer, Path(self.html))
+            _write_page(library, answer, self.html, force=self.force)
         if self.open_page:
             _open_page(library, answer)
         if self.as_json:
@@ -100,18 +107,15 @@ def _print_album(folder: str, done: str, album: "AlbumResult") -> bool:
     for path, reason in album.missing[:MAX_NAMED]:
         note(f"{path}: not {done}: {reason}")
     counts = [f"{album.made:,} {done}"] + [f"{album.existing:,} already there"] * bool(album.existing)
-    counts += [f"{len(album.missing):,} missing"] * bool(album.missing)
-    counts += [f"{format_count(album.remote, 'photo')} at addresses left out: an album needs files"] * bool(
-        album.remote
-    )
+    counts += [f"{len(album.missing):,} left out"] * bool(album.missing)
     note(f"{folder}: {', '.join(counts)}")
-    return not album.missing and not album.remote
+    return not album.missing
 
 
-def _write_page(library: "Library", answer: "Answer", path: Path) -> None:
+def _write_page(library: "Library", answer: "Answer", path: str | Path, *, force: bool = False) -> None:
     from photosearch.web.html_export import export_found
 
-    page = export_found(library, answer, path)
+    page = export_found(library, answer, path, force=force)
     more = f"; no room for {page.left_out:,} more" if page.left_out else ""
     note(f"{path}: {format_count(page.photos, 'photo')}, {format_size(page.size_bytes)}{more}")
 
@@ -119,6 +123,8 @@ def _write_page(library: "Library", answer: "Answer", path: Path) -> None:
 def _open_page(library: "Library", answer: "Answer") -> None:
     import webbrowser
 
+    with contextlib.suppress(OSError):  # where it can't be deleted, it can't be written either
+        library.opened_page.unlink(missing_ok=True)
     _write_page(library, answer, library.opened_page)
     if not webbrowser.open(library.opened_page.absolute().as_uri()):
         raise InputError(f"can't open a browser here; the page is {library.opened_page}")

@@ -53,7 +53,10 @@ def guard_stdout() -> Iterator[None]:
     except BrokenPipeError:  # the reader has enough; typer handles it
         raise
     except OSError as error:
-        if not any(frame.f_code is typer.echo.__code__ for frame, _ in traceback.walk_tb(error.__traceback__)):
+        from photosearch import outputs
+
+        printers = (typer.echo.__code__, outputs.print_data.__code__)
+        if not any(frame.f_code in printers for frame, _ in traceback.walk_tb(error.__traceback__)):
             raise
         with contextlib.suppress(OSError):  # else the interpreter tries again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +11,11 @@ from photosearch.cli.output import format_count, format_size, note, print_table
 from photosearch.cli.root import (
     AsJson,
     Db,
+    Force,
     OneModel,
     Under,
     app,
+    choose_one,
     label_option,
     open_library,
     path_option,
@@ -64,12 +65,16 @@ def report_command(
     plot: Annotated[
         str | None,
         path_option(
-            "--plot", metavar="FILE", help="Draw the precision-recall or calibration curve (.png, .svg, .pdf)."
+            "--plot",
+            metavar="FILE",
+            help="Draw the precision-recall or calibration curve (.png, .svg, .pdf; - prints PNG).",
         ),
     ] = None,
     html: Annotated[
-        str | None, path_option("--html", metavar="FILE", help="Write a page that shows the mistakes as pictures.")
+        str | None,
+        path_option("--html", metavar="FILE", help="Write a page that shows the mistakes as pictures; - is stdout."),
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
     db: Db = None,
 ) -> None:
@@ -79,6 +84,7 @@ def report_command(
     """
     single = {"--calibration": calibration, "--label": label, "--threshold": threshold, "--at-precision": at_precision,
               "--at-recall": at_recall, "--plot": plot, "--html": html}  # fmt: skip
+    on_stdout = _check_files(html, plot, as_json, force=force)
     with open_library(ctx, db) as library:
         if retrieval is not None:
             refuse({"--precision-recall": precision_recall, "--labels": labels, "--under": under, **single},
@@ -93,10 +99,22 @@ def report_command(
                 calibration=calibration,
             )  # fmt: skip
             if html is not None:
-                _write_page(library, report, Path(html))
+                _write_page(library, report, html, force=force)
             if plot is not None:
-                _draw_plot(report, plot, calibration=calibration and not precision_recall)
-            _print_report(report, as_json)
+                _draw_plot(report, plot, calibration=calibration and not precision_recall, force=force)
+            if not on_stdout:
+                _print_report(report, as_json)
+
+
+def _check_files(html: str | None, plot: str | None, as_json: bool, *, force: bool) -> bool:
+    """Whether a file goes to stdout, in place of the report. Raises InputError where the page can't be written."""
+    from photosearch import outputs
+
+    on_stdout = {f"{name} -": path == outputs.STDOUT for name, path in (("--html", html), ("--plot", plot))}
+    choose_one({**on_stdout, "--json": as_json})
+    if html is not None:
+        outputs.check_output(html, outputs.HTML, force=force)
+    return any(on_stdout.values())
 
 
 def _print_report(report: "LabelReport", as_json: bool) -> None:
@@ -106,17 +124,17 @@ def _print_report(report: "LabelReport", as_json: bool) -> None:
     typer.echo(json.dumps(told, indent=1) if as_json else escape("\n".join(_describe_report(told))))
 
 
-def _write_page(library: "Library", report: "LabelReport", path: Path) -> None:
+def _write_page(library: "Library", report: "LabelReport", path: str, *, force: bool) -> None:
     from photosearch.web.html_export import export_report
 
-    page = export_report(library, report, path)
+    page = export_report(library, report, path, force=force)
     note(f"{path}: {format_count(page.photos, 'mistake')} shown, {format_size(page.size_bytes)}")
 
 
-def _draw_plot(report: "LabelReport", path: str, *, calibration: bool) -> None:
+def _draw_plot(report: "LabelReport", path: str, *, calibration: bool, force: bool) -> None:
     from photosearch import plot_report
 
-    plot_report(report, path, calibration=calibration)
+    plot_report(report, path, calibration=calibration, force=force)
     note(f"{path}: written")
 
 

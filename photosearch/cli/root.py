@@ -138,6 +138,9 @@ Db = Annotated[
     typer.Option("--db", parser=_expand_path, metavar="FILE", help="Library file.", show_default="in your data folder"),
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that photosearch did not write; never photos or libraries.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Under = Annotated[str | None, path_option("--under", metavar="DIR", help="Only photos in this folder or below it.")]
 OneModel = Annotated[str | None, model_option("--model", help="Use this model instead of the default.")]

@@ -52,6 +52,10 @@ def describe_event(event: "Event", verbose: bool) -> str | None:
             return f"{before} is now {path}; nothing is indexed again"
         case events.SettingsSaved(path, settings):
             return f"{path}: settings saved: {settings}"
+        case events.PatternUnused(path, pattern, excludes):
+            if excludes:
+                return f"--exclude {pattern}: excludes nothing in {path}"
+            return f"--include {pattern}: matches nothing in {path} that is excluded"
         case events.ShardRowSkipped(path, reason) if verbose:
             return f"{path}: skipped: {reason}"
         case events.WorkerDied(path, photos, reason):

@@ -1,6 +1,5 @@
 """`sample` and `judge`: photos drawn at random, to measure a label on the whole library."""
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -29,27 +28,15 @@ def sample_command(
     Writes contact sheets to look at and a CSV file to fill in. Then `report` estimates the label's accuracy on the
     whole library.
     """
+    from photosearch import outputs
+
     with open_library(ctx, db) as library:
         name = library.labels.get(label, model).name
-        folder = Path(to) if to else Path(f"sample-{name}".replace(os.sep, "_"))
-        if folder.exists():
-            raise InputError(f"{folder}: already exists; name a new folder with --to")
-        sample = library.samples.draw(label, n, seed=seed, model=model)
-        _make_folder(folder)
-        library.samples.write_csv(sample, name, folder / "sample.csv")
-        sheets = library.samples.write_sheets(
-            sample, folder, f"sheet {sample.id}: {name}, drawn {sample.drawn_at[:10]}"
-        )
+        folder = to or outputs.to_portable_name(f"sample-{name}")
+        sample, sheets = library.samples.draw_to(folder, name, n, seed=seed, model=model)
     photos = sum(photo.path is not None for photo in sample.photos)
     note(f"{folder}: {format_count(photos, 'photo')} on {', '.join(sheet.name for sheet in sheets)}")
-    _explain_judging(name, sample.id, folder / "sample.csv")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{folder}: can't be created: {error.strerror}; name another folder with --to") from None
+    _explain_judging(name, sample.id, Path(folder, "sample.csv"))
 
 
 def _explain_judging(label: str, sheet: int, csv_file: Path) -> None:

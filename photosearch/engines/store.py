@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from photosearch import atomic
+from photosearch import outputs
 from photosearch.engines.shards import SUFFIX
 from photosearch.errors import InputError
 from photosearch.photos import remote
+
+ADVICE = "make room, or choose another --shards, then run the same command again: nothing is lost"
 
 
 class Store(Protocol):
@@ -61,8 +63,8 @@ class FolderStore:
             yield file
 
     def put(self, name: str, data: bytes) -> None:
-        with self._as_input_errors():
-            atomic.write_bytes(self._path(name), data, durable=True)
+        # Its name is the digest of its photos: what has it can only be the same shard, or what is left of it.
+        outputs.write_output(self._path(name), data, outputs.SHARD, force=True, durable=True, advice=ADVICE)
 
     def remove(self, name: str) -> None:
         with self._as_input_errors():
@@ -85,10 +87,7 @@ class FolderStore:
         try:
             yield
         except OSError as error:
-            raise InputError(
-                f"{self.place}: shards can't be kept here ({error.strerror or error}); make room, or choose another "
-                "--shards, then run the same command again: nothing is lost"
-            ) from None
+            raise InputError(f"{self.place}: shards can't be kept here ({error.strerror or error}); {ADVICE}") from None
 
 
 class BucketStore:

@@ -103,6 +103,15 @@ class SettingsSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class PatternUnused:
+    """A pattern that this run was given matched nothing below a folder. excludes: or it includes."""
+
+    path: str
+    pattern: str
+    excludes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ShardRowSkipped:
     """A row of a shard that does not apply here; the next index scores the photo."""
 
@@ -130,5 +139,6 @@ class NotScored:
 
 Event = (
     New | Changed | Rescored | Unchanged | Moved | Returned | ReadFailed | Excluded | Removed
-    | FilesSkipped | ListFailed | RootMoved | RemovalRefused | SettingsSaved | ShardRowSkipped | WorkerDied | NotScored
+    | FilesSkipped | ListFailed | RootMoved | RemovalRefused | SettingsSaved | PatternUnused
+    | ShardRowSkipped | WorkerDied | NotScored
 )  # fmt: skip

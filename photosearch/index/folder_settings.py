@@ -92,6 +92,12 @@ def describe_settings(settings: FolderSettings) -> Mapping[str, str]:
     }
 
 
+def follows_links(db: Database, folder: str) -> bool:
+    """Whether symbolic links in an absolute folder are followed."""
+    scope = find_scope(db, folder)
+    return scope is not None and bool(read_settings(db, scope).follow_symlinks)
+
+
 def describe_folders(db: Database) -> list[FolderReport]:
     """Every root, and every folder with settings of its own, by path."""
     scopes = {scope.path: scope for scope in list_roots(db)}

@@ -75,7 +75,7 @@ class RunPlan:
     """A run, before anything of it is written.
 
     changes: of roots and settings, in the order in which they are written. default_model: to be set in a library that
-    has none. provider: as the run's record names it.
+    has none. provider: as the run's record names it. patterns: that the run was given, to exclude or to include.
     """
 
     options: RunOptions
@@ -84,6 +84,7 @@ class RunPlan:
     scorers: tuple[PlannedScorer, ...]
     default_model: str | None
     provider: str
+    patterns: tuple[str, ...] = ()
 
     @property
     def model_names(self) -> list[str]:
@@ -126,6 +127,7 @@ def plan_run(
         tuple(_plan_scorer(db, scorer) for scorer in scorers.values()),
         first.model.card.name if first is not None and read_default_model(db) is None else None,
         "none" if first is None else first.model.provider,
+        (*(settings.exclude or ()), *(settings.include or ())),
     )  # fmt: skip
 
 

@@ -146,7 +146,11 @@ def find_place(db: Database, folder: str) -> str:
 
 def refuse_folder(folder: str) -> NoReturn:
     """Raises InputError: what was named is no folder."""
-    raise InputError(f"{folder}: " + ("is a file; name its folder" if os.path.exists(folder) else "no such folder"))
+    if os.path.exists(folder):
+        raise InputError(f"{folder}: is a file; name its folder")
+    if set(folder) & set("*?["):
+        raise InputError(f"{folder}: no folder has a name that matches")  # else the shell had put it here
+    raise InputError(f"{folder}: no such folder")
 
 
 def plan_root(db: Database, layout: Layout, path: str) -> Iterator[RootChange]:

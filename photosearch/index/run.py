@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from photosearch.index.commit import Batch, Committer, StoredScorer
-from photosearch.index.events import Event, RootMoved, SettingsSaved
+from photosearch.index.events import Event, PatternUnused, RootMoved, SettingsSaved
 from photosearch.index.folder_settings import to_walk_options
 from photosearch.index.infer import MAX_PENDING, LoadedScorer, PhotoOpener, PhotoResult, Scorer, infer
 from photosearch.index.plan import NO_SETTINGS, Load, RunOptions, RunPlan, SaveSettings, plan_run
@@ -103,8 +103,22 @@ def execute(db: Database, plan: RunPlan, engine: Engine, stop: Callable[[], bool
     for event in _run(committer, engine, work):
         summary.add(event)
         yield event
+    if not stop():
+        yield from _list_unused(committer.scans, plan.patterns)
     summary.stopped = stop()
     end_run(db, run_id, summary.to_json())
+
+
+def _list_unused(scans: Sequence[FolderScan], patterns: Sequence[str]) -> Iterator[PatternUnused]:
+    """Each of these patterns that matched nothing in any scan that has it, with the first such scan."""
+    unused: dict[tuple[str, bool], list[FolderScan]] = {}
+    for scan in scans:
+        for rule in scan.exclusions.list_unused():
+            unused.setdefault(rule, []).append(scan)
+    for (pattern, excludes), some in unused.items():
+        having = [s for s in scans if pattern in (s.options.exclude if excludes else s.options.include)]
+        if pattern in patterns and len(some) == len(having):
+            yield PatternUnused(some[0].scope.path, pattern, excludes)
 
 
 def _write(db: Database, change: RootChange | SaveSettings) -> Iterator[Event]:
@@ -222,10 +236,11 @@ class LocalEngine:
 def count_files(path: Path, folders: Sequence[str]) -> int:
     """Photos on the disk in folders, or in all that the library at `path` knows, as an index would find them."""
     with Database(path) as db:
-        total = 0
-        for folder in folders or [root.root for root in list_roots(db)]:
+        total, roots = 0, list_roots(db)
+        for folder in folders or [root.root for root in roots]:
             scope = find_scope(db, real_path(folder))
             options = to_walk_options(FolderSettings() if scope is None else read_settings(db, scope))
-            found = walk(real_path(folder), options, root=None if scope is None else scope.root)
+            elsewhere = [other.root for other in roots if scope is not None and other.root_id != scope.root_id]
+            found = walk(real_path(folder), options, root=None if scope is None else scope.root, elsewhere=elsewhere)
             total += sum(len(one.photos) for one in found)
         return total

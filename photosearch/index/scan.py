@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from photosearch.index.events import Event, FilesSkipped, ListFailed, ReadFailed, Unchanged
 from photosearch.index.infer import Scorer
 from photosearch.library.database import Database, is_below
-from photosearch.library.folders import Scope, put_folder
+from photosearch.library.folders import Scope, list_roots, put_folder
 from photosearch.library.photos import FileRecord, StoredPhoto, read_folder
 from photosearch.photos import remote
 from photosearch.photos.dates import date_in_name
@@ -84,7 +84,10 @@ def scan_folder(
     db: Database, scan: FolderScan, options: ScanOptions, stop: Callable[[], bool]
 ) -> Iterator[PendingPhoto | BookkeepingUpdate | Event]:
     """Walk a folder; yield the photos to open, what to write of others, and events for those that need neither."""
-    for folder in walk(scan.scope.path, scan.options, root=scan.scope.root, exclusions=scan.exclusions):
+    elsewhere = [root.root for root in list_roots(db) if root.root_id != scan.scope.root_id]
+    for folder in walk(
+        scan.scope.path, scan.options, root=scan.scope.root, exclusions=scan.exclusions, elsewhere=elsewhere
+    ):
         if stop():
             return
         if any(folder.path == apart or is_below(folder.path, apart) for apart in scan.apart):

@@ -1,11 +1,12 @@
 """Marks of photos, one by one and by the numbers on a contact sheet, and samples to judge."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, StoreError
 from photosearch.judging import sampling
 from photosearch.library import images, marks
 from photosearch.library.database import Database
@@ -105,6 +106,12 @@ def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | 
     drawn = sampling.draw_photos([score for _, score in scored], n, label.threshold, seed=seed)
     rows = [(*scored[d.index], d.stratum, d.population) for d in drawn]
     return label, marks.put_sample(db, label, label.threshold, seed, rows)
+
+
+def drop_sample(db: Database, sample: Sample) -> None:
+    """Delete a sample of which nothing was written. It stays where the library's own disk refuses that."""
+    with contextlib.suppress(StoreError):
+        marks.delete_sample(db, sample.id)
 
 
 def judge_sample(

@@ -5,6 +5,7 @@ process keeps nothing of them.
 """
 
 import contextlib
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from photosearch import atomic
+from photosearch import outputs
 from photosearch.errors import InputError
 from photosearch.judging import metrics
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
 BLUE, RED, GREY = "#0072b2", "#d55e00", "#808080"  # told apart by the colour-blind: Okabe and Ito (2008)
 DPI = 150
+FORMS = {"png": outputs.PNG, "svg": outputs.SVG, "pdf": outputs.PDF}
 
 
-def draw_precision_recall(path: Path, judged: Sequence[metrics.LabeledScore], threshold: float, label: str) -> None:
+def draw_precision_recall(
+    path: str | Path, judged: Sequence[metrics.LabeledScore], threshold: float, label: str, *, force: bool = False
+) -> None:
     """Draw the curve, and on it the threshold with its 95 % intervals. The path's suffix gives the format.
 
     The dashed line is the baseline: the precision of finding all photos. Raises InputError.
@@ -32,7 +36,7 @@ def draw_precision_recall(path: Path, judged: Sequence[metrics.LabeledScore], th
     curve, counts = metrics.curve(judged), metrics.count(judged, threshold)
     if not len(curve.recall):
         raise InputError(f"none of the {len(judged):,} marked photos shows {label}: there is no curve to draw")
-    with _figure(path, (6.4, 5.6)) as figure:
+    with _figure(path, (6.4, 5.6), force) as figure:
         axes = figure.add_subplot()
         # Between two points the precision is the next one's, as in the area of average precision.
         axes.step(np.append(0, curve.recall), np.append(curve.precision[0], curve.precision), where="pre", color=BLUE,
@@ -46,7 +50,9 @@ def draw_precision_recall(path: Path, judged: Sequence[metrics.LabeledScore], th
         _set_title(axes, f"{label}: {counts.n:,} photos, {present:,} show it, average precision {area:.3f}")
 
 
-def draw_reliability(path: Path, judged: Sequence[metrics.LabeledScore], threshold: float, label: str) -> None:
+def draw_reliability(
+    path: str | Path, judged: Sequence[metrics.LabeledScore], threshold: float, label: str, *, force: bool = False
+) -> None:
     """Draw the share of photos that show the label for each tenth of the scores: on the diagonal, it is the score.
 
     Below, the number of photos with such scores. The dotted line is the threshold. Raises InputError.
@@ -57,7 +63,7 @@ def draw_reliability(path: Path, judged: Sequence[metrics.LabeledScore], thresho
         raise InputError("no photos are marked: there is nothing to draw")
     shares = np.array([b.present for b in bins])
     scores = [b.score for b in bins]
-    with _figure(path, (6.4, 7.2)) as figure:
+    with _figure(path, (6.4, 7.2), force) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         ends = np.array([b.interval for b in bins]).T
         reach = np.maximum([shares - ends[0], ends[1] - shares], 0)
@@ -75,24 +81,30 @@ def draw_reliability(path: Path, judged: Sequence[metrics.LabeledScore], thresho
         below.axvline(threshold, color=RED, linestyle=":")
 
 
+def choose_form(path: str | Path) -> tuple[str, outputs.Form]:
+    """The format by the path's suffix, PNG for stdout -> (its name, the form of its files). Raises InputError."""
+    name = "png" if str(path) == outputs.STDOUT else Path(path).suffix.lower().removeprefix(".")
+    if name not in FORMS:
+        raise InputError(f"{path}: unknown image format; end the name in .png, .svg or .pdf")
+    return name, FORMS[name]
+
+
 @contextlib.contextmanager
-def _figure(path: Path, inches: tuple[float, float]) -> Iterator["Figure"]:
-    """A figure that is saved at the end: written aside, and renamed once it is complete."""
+def _figure(path: str | Path, inches: tuple[float, float], force: bool) -> Iterator["Figure"]:
+    """A figure that is saved at the end, marked as this tool's."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError("plots need matplotlib: pip install 'photosearch[plot]'") from None
+    name, form = choose_form(path)
+    outputs.check_output(path, form, force=force)
     figure = Figure(figsize=inches, dpi=DPI, layout="constrained")
-    form = path.suffix.lower().removeprefix(".")
-    if form not in figure.canvas.get_supported_filetypes():
-        raise InputError(f"{path}: unknown image format; end the name in .png, .svg or .pdf")
     yield figure
-    try:
-        with atomic.write_file(path) as part, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the font may lack a label's letters
-            figure.savefig(part, format=form)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror}") from None
+    data = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the font may lack a label's letters
+        figure.savefig(data, format=name, metadata={"Software" if name == "png" else "Creator": outputs.PROGRAM})
+    outputs.write_output(path, data.getvalue(), form, force=force)
 
 
 def _draw_threshold(axes: "Axes", counts: metrics.ConfusionMatrix, threshold: float) -> None:

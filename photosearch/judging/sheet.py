@@ -13,8 +13,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from photosearch import atomic
-from photosearch.errors import InputError
+from photosearch import outputs
 from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
@@ -93,9 +92,6 @@ def _open(decoders: DecoderPool, number: int, path: str) -> Thumbnail:
 
 def _save(image: Image.Image, path: Path) -> Path:
     data = io.BytesIO()
-    image.save(data, "JPEG", quality=JPEG_QUALITY)
-    try:
-        atomic.write_bytes(path, data.getvalue())
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror}") from None
+    image.save(data, "JPEG", quality=JPEG_QUALITY, comment=outputs.PROGRAM.encode())
+    outputs.write_output(path, data.getvalue(), outputs.JPEG)
     return path

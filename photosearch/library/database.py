@@ -6,6 +6,7 @@ of its bytes, any other as TEXT.
 """
 
 import contextlib
+import errno
 import os
 import re
 import sqlite3
@@ -21,6 +22,7 @@ from photosearch.library import schema
 from photosearch.library.location import APPLICATION_ID, is_library
 
 WAIT_SECONDS = 60.0  # for another program's write lock
+NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # errors on a full disk
 MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 SqlValue = str | bytes | int | float | None
@@ -38,6 +40,7 @@ class Database:
     def __init__(self, path: str | Path, *, create: bool = False):
         """Open the library and bring its schema up to date. create: where there is none. Raises StoreError."""
         self.path = Path(path)
+        self._no_room: sqlite3.Error | None = None  # why it could only be opened to be read
         if sqlite3.sqlite_version_info < MIN_SQLITE:
             raise StoreError(f"this Python has SQLite {sqlite3.sqlite_version}, which is too old; use a newer Python")
         if not self.path.exists():
@@ -123,8 +126,18 @@ class Database:
     # ---- internals
 
     def _connect(self) -> sqlite3.Connection:
+        """Open the file; on a full disk, where SQLite has no room for its shared memory, only to be read."""
+        try:
+            return self._open(immutable=self._is_read_only())
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(NO_ROOM) or _size_of(f"{self.path}-wal"):
+                raise
+            self._no_room = error
+            return self._open(immutable=True)
+
+    def _open(self, *, immutable: bool) -> sqlite3.Connection:
         # isolation_level None: transactions are begun explicitly.
-        name = f"{self.path.absolute().as_uri()}?immutable=1" if self._is_read_only() else str(self.path)
+        name = f"{self.path.absolute().as_uri()}?immutable=1" if immutable else str(self.path)
         conn = sqlite3.connect(
             name, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=name != str(self.path)
         )
@@ -133,6 +146,7 @@ class Database:
             conn.execute("PRAGMA trusted_schema = OFF")
             # With WAL, a crash of the machine may lose the last transactions but never damages the database.
             conn.execute("PRAGMA synchronous = NORMAL")
+            conn.execute("PRAGMA user_version")  # the first read, which opens the log
         except BaseException:
             conn.close()
             raise
@@ -186,10 +200,18 @@ class Database:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            advice = _advise(error)
+            advice = _advise(self._no_room if self._no_room is not None and "readonly" in str(error) else error)
             if advice == DAMAGED and not is_library(self.path):
                 advice = NOT_OURS
             raise StoreError(f"{self.path}: {advice}") from error
+
+
+def _size_of(path: str) -> int:
+    """In bytes; 0 where there is no file."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def clear_path(path: Path) -> Path:
@@ -211,9 +233,10 @@ def create_private(path: Path) -> None:
     """Create an empty file that only its owner may read. Raises StoreError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600))
     except OSError as error:
-        raise StoreError(f"{path}: can't make a library here: {error.strerror}; choose a place with --db") from None
+        reason = "a symbolic link to nothing" if error.errno == errno.ELOOP else error.strerror
+        raise StoreError(f"{path}: can't make a library here: {reason}; choose a place with --db") from None
 
 
 # ---- paths

@@ -279,6 +279,10 @@ def put_sample(
     return sample
 
 
+def delete_sample(db: Database, sample_id: int) -> None:
+    db.write("DELETE FROM samples WHERE id = ?", [sample_id])
+
+
 def find_sample(db: Database, label: Label, number: int | None = None) -> Sample | None:
     """A label's sample with today's scores and marks. number: as list_samples gives it, None: the last one.
 

@@ -38,6 +38,16 @@ class StoredPhoto:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexedFile:
+    """A readable photo's file as it was when it was indexed."""
+
+    path: str
+    size_bytes: int
+    mtime_ns: int
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FileRecord:
     """What is stored of a photo's file besides its path. name_date: the date in its name, YYYY-MM-DDTHH:MM:SS."""
 
@@ -237,6 +247,21 @@ def find_image_at(db: Database, path: str) -> int | None:
     """The image of the photo at a path as a user types it; None where the library has no readable photo there."""
     image_id = _image_at(db, absolute_path(path))
     return _image_at(db, to_real_path(path)) if image_id is None else image_id
+
+
+def find_file(db: Database, path: str) -> IndexedFile | None:
+    """The readable photo at a path as the library gives it; None without one."""
+    scope = find_scope(db, os.path.dirname(path))
+    if scope is None:
+        return None
+    row = db.row(
+        """
+        SELECT p.size_bytes, p.mtime_ns, i.hash FROM photos p JOIN images i ON i.id = p.image_id
+        JOIN folders f ON f.id = p.folder_id WHERE p.absent IS NULL AND f.root_id = ? AND f.path = ? AND p.name = ?
+        """,
+        [scope.root_id, to_sql(scope.below), to_sql(os.path.basename(path))],
+    )
+    return IndexedFile(path, *row) if row else None
 
 
 def list_readable(db: Database, folder: str | None = None) -> Iterator[tuple[str, int]]:

@@ -6,6 +6,7 @@ that are tried are bounded before decoding.
 """
 
 import contextlib
+import errno
 import io
 import math
 import os
@@ -106,13 +107,17 @@ class TooLarge(Unreadable):
         self.memory_bytes = memory_bytes
 
 
-def read(path: str) -> bytes:
-    """The whole file, read once. Never blocks on a pipe, never reads beyond the initial size. Raises Unreadable."""
+def read(path: str, *, follow_symlinks: bool = True) -> bytes:
+    """The whole file, read once. Never blocks on a pipe, never reads beyond the initial size. Raises Unreadable.
+
+    follow_symlinks: False refuses a link in the file's place; links to folders above it are followed.
+    """
     if remote.is_address(path):
         return _read_remote(path)
     try:
         # O_NONBLOCK: a named pipe that replaced the photo since the walk must not block us.
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        fd = os.open(path, flags if follow_symlinks else flags | getattr(os, "O_NOFOLLOW", 0))
         with open(fd, "rb", buffering=0) as file:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
@@ -126,6 +131,8 @@ def read(path: str) -> bytes:
             while 0 < len(data) < status.st_size and (more := file.read(status.st_size - len(data))):
                 data += more
     except OSError as error:
+        if error.errno == errno.ELOOP and not follow_symlinks:
+            raise Unreadable("is a symbolic link now") from None
         raise Unreadable((error.strerror or str(error)).lower(), transient=True) from None
     if len(data) < status.st_size:
         raise Unreadable("the file shrank while it was read", transient=True)

@@ -86,8 +86,9 @@ MAX_INTEGER = 2**63 - 1  # of SQLite
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One of the user's patterns."""
+    """One of the user's patterns, as typed in `text`."""
 
+    text: str
     excludes: bool
     regex: re.Pattern[str]
 
@@ -109,6 +110,14 @@ class Exclusions:
         self.match_file_name, self.match_file_path = _match_any([p for p in patterns if not p.endswith("/")])
         self._match_folder_name, self._match_folder_path = _match_any(patterns)
         self._folders: dict[str, bool] = {}
+        self._used: set[_Rule] = set()
+
+    def list_unused(self) -> list[tuple[str, bool]]:
+        """The user's patterns that have matched nothing so far: (as typed, whether it excludes).
+
+        One that includes is used where it matches something that another pattern excludes.
+        """
+        return [(rule.text, rule.excludes) for rule in self._rules if rule not in self._used]
 
     def excludes(self, path: str, *, is_folder: bool = False) -> bool:
         """Whether this file or folder, or a folder above it, is excluded. path: absolute, the root or below it."""
@@ -144,6 +153,7 @@ class Exclusions:
         for rule in self._rules:
             if rule.regex.match(path):
                 excluded = rule.excludes
+                self._used.add(rule)
         return excluded
 
 
@@ -161,7 +171,7 @@ def _compile_rule(text: str, pattern: str) -> _Rule:
     excludes, regex = _translate(pattern)
     if regex is None:
         raise InputError(f"{text}: not a gitignore pattern, so it can't match anything")
-    return _Rule(excludes, re.compile(regex, re.IGNORECASE | re.DOTALL))
+    return _Rule(text, excludes, re.compile(regex, re.IGNORECASE | re.DOTALL))
 
 
 def _translate(pattern: str) -> tuple[bool, str | None]:
@@ -204,19 +214,21 @@ def walk(
     *,
     root: str | None = None,
     exclusions: Exclusions | None = None,
+    elsewhere: Sequence[str] = (),
 ) -> Iterator[Folder]:
     """Walk the folders at and below `top`, each once, sorted by name; no file is opened.
 
     Only regular files with a photo's extension count. Patterns are relative to `root`, which is `top` or above it;
-    `top` itself is never excluded. exclusions: of these options, if the caller has compiled them already. Symbolic
-    links to files or folders are skipped unless followed; then a loop of links is walked once, and a file with several
-    links is yielded once. A folder that can't be listed has a reason.
+    `top` itself is never excluded. exclusions: of these options, if the caller has compiled them already. elsewhere:
+    folders, without links, that are walked on their own. Symbolic links to files or folders are skipped unless
+    followed; then a loop of links is walked once, and a file is yielded once: in its own place where that is walked,
+    here or elsewhere, else by the first link to it. A folder that can't be listed has a reason.
     """
     root = top if root is None else root
     if remote.is_address(top):
         yield from _walk_address(top, root, exclusions or Exclusions(options, root))
         return
-    walker = _Walker(top, root, exclusions or Exclusions(options, root), options.follow_symlinks)
+    walker = _Walker(top, root, exclusions or Exclusions(options, root), options.follow_symlinks, elsewhere)
     pending = [top]
     while pending:
         folder, subfolders = walker.list_folder(pending.pop())
@@ -256,8 +268,9 @@ def _walk_address(top: str, root: str, exclusions: Exclusions) -> Iterator[Folde
 class _Walker:
     """One walk: its options, and the folders and files it has seen."""
 
-    def __init__(self, top: str, root: str, exclusions: Exclusions, follow_symlinks: bool):
+    def __init__(self, top: str, root: str, exclusions: Exclusions, follow_symlinks: bool, elsewhere: Sequence[str]):
         self._top, self._root, self._exclusions, self._follow = top, root, exclusions, follow_symlinks
+        self._elsewhere = tuple(os.path.join(folder, "") for folder in elsewhere)
         self._real_top = os.path.join(os.path.realpath(top), "") if follow_symlinks else ""
         self._seen: set[tuple[int, int]] = set()  # folders, and files reached through a link
 
@@ -279,6 +292,8 @@ class _Walker:
                     name = entry.name
                     try:
                         if entry.is_dir(follow_symlinks=follow):
+                            if follow and (linked or entry.is_symlink()) and self._has_own_place(entry, is_folder=True):
+                                continue
                             if not exclusions.excludes_folder(prefix, name):
                                 subfolders.append(entry.path)
                         # Checked twice: nearly all names need no call of excludes_file.
@@ -310,13 +325,19 @@ class _Walker:
         return seen
 
     def _is_listed_elsewhere(self, entry: os.DirEntry[str], status: os.stat_result) -> bool:
-        """Whether a file reached through a link was reached through another, or is in this walk by its own name."""
+        """Whether a file reached through a link was reached through another, or is walked by its own name."""
+        return self._has_own_place(entry, is_folder=False) or self._is_seen(status)
+
+    def _has_own_place(self, entry: os.DirEntry[str], *, is_folder: bool) -> bool:
+        """Whether what was reached through a link is walked without links, here or elsewhere."""
         real = os.path.realpath(entry.path)
-        if real.startswith(self._real_top) and entry.is_symlink():
-            own = os.path.join(self._top, real[len(self._real_top) :])
-            if os.path.splitext(real)[1].lower() in EXTENSIONS and not self._exclusions.excludes(own):
-                return True
-        return self._is_seen(status)
+        if not is_folder and os.path.splitext(real)[1].lower() not in EXTENSIONS:
+            return False
+        inside = os.path.join(real, "") if is_folder else real
+        if inside.startswith(self._elsewhere):
+            return True
+        own = os.path.normpath(os.path.join(self._top, inside[len(self._real_top) :]))
+        return inside.startswith(self._real_top) and not self._exclusions.excludes(own, is_folder=is_folder)
 
 
 def find_photo(path: str, *, follow_symlinks: bool = False) -> Photo | None:

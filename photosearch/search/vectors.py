@@ -305,8 +305,8 @@ def open_or_build(
     digest: of the model that made the vectors. stamp: changes whenever the rows do. rows: gives (image id, float16 blob
     of D numbers) for all vectors, each id once. added: given the old map's stamp, the rows added since, or None where a
     row was changed or removed; appending them to a copy of the old map takes a quarter of the time. Where the folder
-    can't be written, the map is a temporary file that goes with the program. Raises StoreError for a row that is not a
-    vector of the model.
+    can't be written, the map is a temporary file, and on a full disk in memory; it goes with the program. Raises
+    StoreError for a row that is not a vector of the model.
     """
     path = Path(path)
     if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -324,15 +324,24 @@ def open_or_build(
                     return _build(path, model, stamp, new, old)
     with contextlib.suppress(OSError):  # a read-only folder, or a full disk
         return _build(path, model, stamp, rows())
-    try:
-        with tempfile.TemporaryFile() as file:
-            _write(file, model, stamp, rows())
-            return VectorMap(file, digest=digest, dimensions=dimensions)
-    except OSError as error:
-        raise StoreError(
-            f"{path}: can't be written, nor can a temporary file ({error.strerror or error}); make room for "
-            f"{3 * dimensions + 16} bytes a photo"
-        ) from None
+    for create in (tempfile.TemporaryFile, _create_in_memory):
+        try:
+            with create() as file:
+                _write(file, model, stamp, rows())
+                return VectorMap(file, digest=digest, dimensions=dimensions)
+        except OSError as error:
+            reason = error.strerror or error
+    raise StoreError(
+        f"{path}: can't be written, nor can a temporary file ({reason}); make room for "
+        f"{3 * dimensions + 16} bytes a photo"
+    )
+
+
+def _create_in_memory() -> IO[bytes]:
+    """A file that takes no disk; only Linux has these."""
+    if not hasattr(os, "memfd_create"):
+        raise OSError("the disk is full")
+    return open(os.memfd_create("vectors"), "r+b", buffering=0)
 
 
 @dataclass(frozen=True, slots=True)

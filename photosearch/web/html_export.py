@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from photosearch import Answer, LabelReport, Library, ReportFigures, atomic, measure_report
-from photosearch.errors import InputError
+from photosearch import Answer, LabelReport, Library, ReportFigures, measure_report, outputs
 from photosearch.web.rendering import hash_source, read_static, render, to_bytes
 from photosearch.web.responses import make_figures
 
@@ -69,10 +68,12 @@ class Plot:
     average_precision: float
 
 
-def export_found(library: Library, answer: Answer, path: Path, *, max_bytes: int = MAX_BYTES) -> HtmlExport:
+def export_found(
+    library: Library, answer: Answer, path: str | Path, *, force: bool = False, max_bytes: int = MAX_BYTES
+) -> HtmlExport:
     """Write the photos of an answer, with a field to filter them. Raises InputError where the file can't be written.
 
-    max_bytes: of the thumbnails; the last photos are left out beyond it.
+    path, force: as in `outputs.write_output`. max_bytes: of the thumbnails; the last photos are left out beyond it.
     """
     found = answer.photos
     thumbnails = library.read_thumbnails(found)
@@ -85,15 +86,15 @@ def export_found(library: Library, answer: Answer, path: Path, *, max_bytes: int
     )
     left_out = len(found) - len(photos)
     size_bytes = _write(
-        path, "found.html", question=answer.question, models=answer.models, photos=photos, left_out=left_out
+        path, force, "found.html", question=answer.question, models=answer.models, photos=photos, left_out=left_out
     )
     return HtmlExport(len(photos), left_out, size_bytes)
 
 
-def export_report(library: Library, report: LabelReport, path: Path) -> HtmlExport:
+def export_report(library: Library, report: LabelReport, path: str | Path, *, force: bool = False) -> HtmlExport:
     """Write the report on a label: counts, shares, curve, calibration, and the mistakes with thumbnails.
 
-    Raises InputError where the file can't be written.
+    path, force: as in `outputs.write_output`. Raises InputError where the file can't be written.
     """
     measured = measure_report(report)
     mistakes = [*measured.false_positives, *measured.false_negatives]
@@ -101,7 +102,7 @@ def export_report(library: Library, report: LabelReport, path: Path) -> HtmlExpo
     photos = [_make_photo(thumbnail, mistake.path, mistake.score) for mistake, thumbnail in thumbnails]
     n = len(measured.false_positives)
     size_bytes = _write(
-        path, "report.html", report=make_figures(report), chosen_on=report.chosen_on, plot=_plot_curve(measured),
+        path, force, "report.html", report=make_figures(report), chosen_on=report.chosen_on, plot=_plot_curve(measured),
         bins=measured.bins, calibration_error=measured.calibration_error, side=SIDE, false_positives=photos[:n],
         false_negatives=photos[n:],
     )  # fmt: skip
@@ -151,14 +152,11 @@ def _scale(point: Point) -> Point:
     return round(SIDE * point[0], 1), round(SIDE * (1 - point[1]), 1)
 
 
-def _write(path: Path, template: str, **values: object) -> int:
+def _write(path: str | Path, force: bool, template: str, **values: object) -> int:
     """Render and write a page -> its size in bytes. Raises InputError."""
     script, style = read_static("export.js"), read_static("export.css")
     policy = f"default-src 'none'; img-src data:; style-src {hash_source(style)}; script-src {hash_source(script)}"
     created = datetime.now().strftime("%Y-%m-%d %H:%M")
     data = to_bytes(render(template, script=script, style=style, policy=policy, created=created, **values))
-    try:
-        atomic.write_bytes(path, data, mode=0o600)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {error.strerror}") from None
+    outputs.write_output(path, data, outputs.HTML, force=force, mode=0o600)
     return len(data)

@@ -128,15 +128,12 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """created: copies or links. existing: photos that the folder had already. missing: photos that can't be read.
-
-    remote: photos at addresses, which are not files."""
+    """created: copies or links. existing: photos that the folder had already. missing: photos that were left out."""
 
     folder: str
     created: int
     existing: int
     missing: int
-    remote: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def make_album(state: ServerState, library: Library, request: AlbumRequest) -> A
     paths = [photos[index].path for index in check_indices(request.indices, len(photos))]
     folder = state.albums / check_album_name(request.name)
     album = (library.albums.link if request.how == "link" else library.albums.copy)(folder, paths)
-    return Album(str(folder), album.made, album.existing, len(album.missing), album.remote)
+    return Album(str(folder), album.made, album.existing, len(album.missing))
 
 
 def _parse_search(library: Library, query: QueryParams) -> Search:

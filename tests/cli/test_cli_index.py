@@ -385,3 +385,26 @@ def test_second_ctrl_c_stops_at_once(capsys: pytest.CaptureFixture[str]) -> None
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_index_says_which_patterns_matched_nothing(cli_env: CliEnv) -> None:
+    said = notes(cli_env.index("--exclude", "thumbz", "--exclude", "*.webp", "--include", "old"))
+    assert f"--exclude thumbz: excludes nothing in {cli_env.photos}" in said
+    assert f"--include old: matches nothing in {cli_env.photos} that is excluded" in said
+    assert not [line for line in said if "webp" in line and "nothing" in line]
+    assert not [line for line in notes(cli_env.index()) if "nothing" in line], "only of this run's options"
+    photo(cli_env.folder / "other" / "green.png", "green")
+    said = notes(cli_env.run("index", cli_env.photos, cli_env.folder / "other", "--exclude", "*.webp"))
+    assert not [line for line in said if "nothing" in line], "it matches in one of the folders"
+    assert "no folder has a name that matches" in fail(cli_env.run("index", f"{cli_env.photos}/19*"))
+
+
+def test_index_shows_linked_photos_in_their_own_places(cli_env: CliEnv) -> None:
+    (cli_env.photos / "0-link").symlink_to(cli_env.photos / "2019")
+    other = cli_env.folder / "other"
+    photo(other / "green.png", "green")
+    (cli_env.photos / "1-link").symlink_to(other)
+    cli_env.run("index", cli_env.photos, other, "--model", cli_env.model, "--follow-symlinks")
+    found = cli_env.run("find", "red or green or blue", "--paths").stdout.splitlines()
+    own = ("red.jpg", "2019/white.png", "2019/blue.webp")
+    assert sorted(found) == sorted([*(str(cli_env.photos / name) for name in own), str(other / "green.png")])

@@ -60,11 +60,11 @@ def indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoders: object) -
 def test_find_copy_to_names_missing_photo_and_copies_others(indexed: IndexedEnv) -> None:
     (indexed.photos / "red.png").unlink()
     album = indexed.folder / "album"
-    for made in ("1 copied, 1 missing", "0 copied, 1 already there, 1 missing"):
+    for made in ("1 copied, 1 left out", "0 copied, 1 already there, 1 left out"):
         result = indexed.run("find", "red", "--copy-to", album)
         assert result.exit_code == 1
         missing, counts = result.stderr.splitlines()[-2:]
-        assert missing == f"{indexed.photos / 'red.png'}: not copied: No such file or directory"
+        assert missing == f"{indexed.photos / 'red.png'}: not copied: no such file or directory"
         assert counts == f"{album}: {made}"
 
 

@@ -180,7 +180,9 @@ def test_store_leaves_no_part_of_a_shard_on_a_full_disk(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        with pytest.raises(InputError, match=r"shards can't be kept here .*; make room"):
+        with pytest.raises(
+            InputError, match=r"a\.parquet: can't be written: .*; make room, or choose another --shards"
+        ):
             store.put("a.parquet", b"x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -18,6 +18,7 @@ fsspec = pytest.importorskip("fsspec", reason="addresses need fsspec")
 from library import InThisProcess, Library, Untouched, make  # noqa: E402
 from toy import photo, write_toy  # noqa: E402
 
+from photosearch import album  # noqa: E402
 from photosearch.errors import InputError  # noqa: E402
 from photosearch.library.folders import is_present, list_roots  # noqa: E402
 from photosearch.library.photos import find_missing, read_counts  # noqa: E402
@@ -58,6 +59,18 @@ def index(library: Library, **options: object) -> dict[str, list[str]]:
 @pytest.fixture(autouse=True)
 def _paths(monkeypatch):
     monkeypatch.setattr(Library, "path", lambda self, name: Path(name) if "://" not in name else name)
+
+
+def test_album_copies_photos_at_addresses_that_have_not_changed(bucket, library, tmp_path):
+    index(library)
+    paths = [f"{ROOT}/{name}" for name in ("red.png", "2024/blue.png", "2024/a b?#*[1].png")]
+    bucket.pipe_file(paths[1], bucket.cat_file(paths[0]))
+    done = album.copy_to(library.db, tmp_path / "album", paths)
+    assert (done.made, done.missing) == (2, ((paths[1], "has changed since it was indexed"),))
+    assert sorted(p.name for p in (tmp_path / "album").iterdir()) == ["a b?#*[1].png", "red.png"]
+    assert (tmp_path / "album" / "red.png").read_bytes() == bucket.cat_file(paths[0])
+    done = album.link_to(library.db, tmp_path / "links", paths[:1])
+    assert done.missing == ((paths[0], "is not on this machine; --copy-to copies it"),)
 
 
 def test_is_address_tells_addresses_from_paths():

@@ -1,5 +1,6 @@
 """Plots of a report: written whole, for any label, with errors in one line."""
 
+import signal
 import sys
 
 import numpy as np
@@ -82,18 +83,19 @@ def test_draw_refuses_in_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_draw_keeps_the_old_image_on_failure(tmp_path, monkeypatch):
-    from matplotlib.figure import Figure
-
-    def full(figure, path, **options):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    (tmp_path / "p.png").write_bytes(b"the old one")
-    monkeypatch.setattr(Figure, "savefig", full)
-    with pytest.raises(InputError, match="No space left on device"):
-        plot.draw_reliability(tmp_path / "p.png", PHOTOS, 0.5, "bird")
-    assert [(x.name, x.read_bytes()) for x in tmp_path.iterdir()] == [("p.png", b"the old one")]
+def test_draw_keeps_the_old_image_on_failure(tmp_path):
+    resource = pytest.importorskip("resource", reason="a disk that is full, by a limit on the length of files")
+    plot.draw_precision_recall(tmp_path / "p.png", PHOTOS, 0.5, "bird")
+    before = (tmp_path / "p.png").read_bytes()
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"p\.png: can't be written: File too large; make room"):
+            plot.draw_reliability(tmp_path / "p.png", PHOTOS, 0.5, "bird")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [(x.name, x.read_bytes()) for x in tmp_path.iterdir()] == [("p.png", before)]
 
 
 def test_draw_names_the_extra_without_matplotlib(tmp_path, monkeypatch):

@@ -113,7 +113,8 @@ def test_write_sheet_refuses_a_missing_folder(tmp_path):
 def test_write_sheet_keeps_the_old_page_on_failure(tmp_path):
     resource = pytest.importorskip("resource", reason="a disk that is full, by a limit on the length of files")
     red = photo(tmp_path / "red.png", (40, 40), RED)
-    (tmp_path / "sheet-1.jpg").write_bytes(b"the old one")
+    sheet.write_sheet(tmp_path, [(2, red)])
+    old = (tmp_path / "sheet-1.jpg").read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
@@ -123,5 +124,5 @@ def test_write_sheet_keeps_the_old_page_on_failure(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
-    assert (tmp_path / "sheet-1.jpg").read_bytes() == b"the old one"
+    assert (tmp_path / "sheet-1.jpg").read_bytes() == old
     assert sorted(p.name for p in tmp_path.iterdir()) == ["red.png", "sheet-1.jpg"]

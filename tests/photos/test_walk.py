@@ -177,6 +177,38 @@ def test_walk_yields_linked_file_once_preferring_its_own_name(tmp_path):
     assert walk(tmp_path / "here", follow_symlinks=True) == expected
 
 
+def test_walk_yields_a_linked_folder_in_its_own_place(tmp_path):
+    tree(
+        tmp_path, "in/z/own.jpg", "in/z/deep/x.jpg", "in/.c/hidden.jpg", "out/x.jpg", "other/y.jpg", "other/deep/z.jpg"
+    )
+    for name, to in {
+        "1": "in/z",
+        "2": "in/z/deep",
+        "3": "out",
+        "4": "out",
+        "5": "in/.c",
+        "6": "other",
+        "7": "in",
+    }.items():
+        (tmp_path / f"in/{name}").symlink_to(tmp_path / to)
+    own = {"z": ["own.jpg"], "z/deep": ["x.jpg"], "3": ["x.jpg"], "5": ["hidden.jpg"]}
+    found = {k: v for k, v in walk(tmp_path / "in", follow_symlinks=True).items() if v}
+    assert found == own | {"6": ["y.jpg"], "6/deep": ["z.jpg"]}
+    options, elsewhere = WalkOptions(follow_symlinks=True), [str(tmp_path / "other")]
+    folders = walking.walk(str(tmp_path / "in"), options, elsewhere=elsewhere)
+    found = {os.path.relpath(f.path, tmp_path / "in"): [os.path.basename(p.path) for p in f.photos] for f in folders}
+    assert {k: v for k, v in found.items() if v} == own
+
+
+def test_exclusions_name_the_patterns_that_matched_nothing(tmp_path):
+    tree(tmp_path, "in/a.jpg", "in/.b/b.jpg", "in/c/c.jpg")
+    options = WalkOptions(exclude=("a.*", "nothing", "c/"), include=(".b/", "a?.jpg", "c/c.jpg"))
+    exclusions = walking.Exclusions(options, str(tmp_path / "in"))
+    found = [p.path for f in walking.walk(str(tmp_path / "in"), options, exclusions=exclusions) for p in f.photos]
+    assert found == [str(tmp_path / "in/.b/b.jpg")]
+    assert exclusions.list_unused() == [("nothing", True), ("a?.jpg", False), ("c/c.jpg", False)]
+
+
 def test_walk_ends_in_link_loops(tmp_path):
     tree(tmp_path, "a/b/x.jpg", "c/y.jpg")
     (tmp_path / "a/b/up").symlink_to(tmp_path)

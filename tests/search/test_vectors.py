@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -353,3 +354,12 @@ def test_products_and_sample_units_agree_with_all_vectors(tmp_path, monkeypatch,
         assert held.sample_units(10).shape == (10, D)
     with open_map(tmp_path / "none", []) as held:
         assert (held.products(weights).shape, held.sample_units(5).shape) == ((3, 0), (0, D))
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="a file in memory, of Linux")
+def test_map_is_in_memory_where_no_disk_has_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    rows = make_rows(50)
+    with open_map(tmp_path / "missing" / "map", rows) as held:
+        assert same(held.nearest(np.ones(D), limit=5), plain(rows, np.ones(D), 5))
+    assert list(tmp_path.iterdir()) == []

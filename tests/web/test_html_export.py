@@ -101,7 +101,7 @@ def test_export_to_a_folder_fails_and_leaves_it(cli_env: CliEnv, here: Path) -> 
     (here / "folder").mkdir()
     result = cli_env.run("find", "blue", "--html", "folder")
     assert result.exit_code == 1
-    assert "photosearch: folder: can't be written: Is a directory" in result.stderr
+    assert "photosearch: folder: is a folder; name a file in it" in result.stderr
     assert os.listdir(here) == ["folder"]
 
 

@@ -213,8 +213,7 @@ byId("album-form").addEventListener("submit", async (event) => {
   if (!album) return;
   byId("album-dialog").close();
   const created = how === "link" ? formatCount(album.created, "link") : formatCount(album.created, "copy", "copies");
-  const others = `${album.existing ? `, ${album.existing} already there` : ""}${album.missing ? `, ${album.missing} missing` : ""}`
-    + (album.remote ? `, ${album.remote} at addresses left out` : "");
+  const others = `${album.existing ? `, ${album.existing} already there` : ""}${album.missing ? `, ${album.missing} left out` : ""}`;
   showMessage(`${album.folder}: ${created}${others}`);
 });
 
