@@ -1,6 +1,9 @@
 """Stored vectors: at most one for each image and model file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from photosearch.library.database import Database
 from photosearch.library.models import parse_card
@@ -54,3 +57,13 @@ def count_vectors(db: Database, space: VectorSpace, stamp: str) -> tuple[int, in
 def read_vector(db: Database, space: VectorSpace, image_id: int) -> bytes | None:
     row = db.row("SELECT vector FROM vectors WHERE image_id = ? AND model_id = ?", [image_id, space.model_id])
     return None if row is None else row[0]
+
+
+def measure_lengths(blobs: Sequence[bytes], dimensions: int) -> npt.NDArray[np.float32]:
+    """The length of each float16 vector [N]; NaN for one that holds NaN, infinity, or another number of dimensions."""
+    size = 2 * dimensions
+    whole = [blob if isinstance(blob, bytes) and len(blob) == size else b"\xff" * size for blob in blobs]  # NaN
+    vectors = np.frombuffer(b"".join(whole), "<f2").reshape(len(blobs), dimensions).astype(np.float32)
+    lengths: npt.NDArray[np.float32] = np.sqrt(np.vecdot(vectors, vectors))
+    lengths[~np.isfinite(lengths)] = np.nan
+    return lengths
