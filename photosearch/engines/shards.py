@@ -35,7 +35,7 @@ FORMAT = 2  # raised when an older reader would misread a new file
 METADATA_KEY = b"photosearch"
 SUFFIX = ".parquet"
 MAX_BYTES = 2**26  # of a file, and of all its pages once unpacked
-MAX_VALUES = 2**22  # of all columns; a score has two
+MAX_VALUES = 6_000_000  # of all columns; a score has two
 MAX_ROWS = 10_000
 MAX_MODELS = 32
 BATCH_ROWS, BATCH_ENTRIES = 64, 2**16  # converted to Python's objects at a time: photos, and scores of one model
@@ -220,7 +220,7 @@ def _iterate_rows(opened: Any) -> Iterator[Mapping[str, Any]]:
     """The rows as Python's objects, few at a time. Raises ValueError where one is larger than a shard's can be."""
     for batch in opened.iter_batches(BATCH_ROWS, use_threads=False):
         batch.validate(full=True)  # of the dictionaries' indices, too
-        entries = max((_check_lengths(column, name) for name, column in zip(batch.schema.names, batch.columns)))
+        entries = max(map(_check_lengths, batch.columns, batch.schema.names))
         step = max(1, BATCH_ENTRIES // max(1, entries))
         for first in range(0, batch.num_rows, step):
             yield from batch.slice(first, step).to_pylist()

@@ -82,7 +82,7 @@ def told(tmp_path_factory):
         "vectors": repeated(30, prediction_1={"scores": [], "vector": bytes(3_000_000)}),
         "many vectors": repeated(3000, prediction_1={"scores": [], "vector": np.full(2**14, 2**-7, "<f2").tobytes()}),
         "many labels": repeated(2000, prediction_0={"scores": [(f"{i}", 0.5) for i in range(1000)], "vector": None}),
-        "more labels": repeated(2000, prediction_0={"scores": [(f"{i}", 0.5) for i in range(1100)], "vector": None}),
+        "more labels": repeated(2000, prediction_0={"scores": [(f"{i}", 0.5) for i in range(1600)], "vector": None}),
         "one page": plain(200),
         "a page just short enough": plain(60),
         "one photo": many_scores(3_000_000),

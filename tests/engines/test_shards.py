@@ -194,7 +194,7 @@ def test_read_shows_a_reason_in_one_line():
         {"models": [{**MODEL.to_json(), "digest": f"{i:016}"} for i in range(33)]},
         *({"root": root.encode().hex()} for root in ("/photos/../etc", "/photos//a", "/photos/.", "/a\0b", "s3:///a")),
         {"root": (b"/" + b"a" * 20_000).hex()},
-        {"root": "file://x/../y".encode().hex()},
+        {"root": b"file://x/../y".hex()},
     ],
     ids=str,
 )
