@@ -66,19 +66,19 @@ _SCORE = """
 
 def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> None:
     """Store (label, image id, present), all or none, as one undo step. A mark of the same image is replaced."""
-    kept = list(rows)
+    kept, at = list(rows), database.now()
     with db.transaction():
-        _log_undo(db, [(label, image_id) for label, image_id, _ in kept])
+        _log_undo(db, ((label, image_id) for label, image_id, _ in kept))
         db.write_many(
             """
             INSERT INTO marks(label, image_id, present, marked_at) VALUES (?, ?, ?, ?)
             ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, marked_at = excluded.marked_at
             """,
-            [(label, image_id, int(present), database.now()) for label, image_id, present in kept],
+            ((label, image_id, int(present), at) for label, image_id, present in kept),
         )
 
 
-def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
+def _log_undo(db: Database, keys: Iterable[tuple[str, int]]) -> None:
     """Store the marks of these (label, image id) as they are now. In a transaction."""
     (undo_id,) = db.one("INSERT INTO undo_log(logged_at) VALUES (?) RETURNING id", [database.now()])
     db.write_many(
@@ -87,7 +87,7 @@ def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> None:
         SELECT ?, ?, i.id, (SELECT present FROM marks t WHERE t.label = ? AND t.image_id = i.id)
         FROM images i WHERE i.id = ?
         """,
-        [(undo_id, label, label, image_id) for label, image_id in keys],
+        ((undo_id, label, label, image_id) for label, image_id in keys),
     )
     db.write(
         "DELETE FROM undo_log WHERE label_id IS NULL AND id <= "

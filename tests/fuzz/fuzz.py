@@ -61,7 +61,7 @@ def fuzz_csv(data: bytes) -> None:
     path = SCRATCH / "truth.csv"
     path.write_bytes(data)
     try:
-        rows = truth.read_rows(path)
+        rows = list(truth.read_rows(path))
     except InputError as error:
         hold(str(path) in str(error))
         return
