@@ -539,8 +539,8 @@ def test_add_model_refuses_a_loop(there, shelf):
     folder = transformers_js(there)
     path = folder / "onnx/vision_model.onnx"
     model = onnx.load(path)
-    i, more = (helper.make_tensor_value_info(*one, []) for one in (("i", TensorProto.INT64), ("more", TensorProto.BOOL)))
-    go_on = helper.make_tensor_value_info("go on", TensorProto.BOOL, [])
+    i = helper.make_tensor_value_info("i", TensorProto.INT64, [])
+    more, go_on = (helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("more", "go on"))
     body = helper.make_graph([helper.make_node("Identity", ["more"], ["go on"])], "body", [i, more], [go_on])
     model.graph.initializer.append(numpy_helper.from_array(np.array(2**62, np.int64), "trips"))
     model.graph.node.append(helper.make_node("Loop", ["trips", ""], [], body=body))
