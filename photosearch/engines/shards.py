@@ -143,7 +143,13 @@ def write(shard: Shard, results: Iterable[PhotoResult]) -> bytes:
     }  # fmt: skip
     schema = _make_schema(len(shard.models)).with_metadata({METADATA_KEY: json.dumps(metadata).encode()})
     out = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), out, compression="zstd", write_statistics=False)
+    # Labels repeat. A dictionary of vectors would grow too long, and a column that changes its way of writing between
+    # two rows of a batch can't be read by `read`.
+    repeated = [f"prediction_{i}.scores.key_value.key" for i in range(len(shard.models))]
+    parquet.write_table(
+        pa.Table.from_pylist(rows, schema=schema), out, compression="zstd", use_dictionary=repeated,
+        write_statistics=False,
+    )  # fmt: skip
     data: bytes = out.getvalue().to_pybytes()
     return data
 
@@ -218,7 +224,8 @@ def _open(file: BinaryIO, name: str) -> tuple[Any, str, tuple[ModelRef, ...]]:
 
 def _iterate_rows(opened: Any) -> Iterator[Mapping[str, Any]]:
     """The rows as Python's objects, few at a time. Raises ValueError where one is larger than a shard's can be."""
-    for batch in opened.iter_batches(BATCH_ROWS, use_threads=False):
+    groups = ([group] for group in range(opened.num_row_groups))  # each on its own: each has its own dictionaries
+    for batch in (batch for some in groups for batch in opened.iter_batches(BATCH_ROWS, some, use_threads=False)):
         batch.validate(full=True)  # of the dictionaries' indices, too
         entries = max(map(_check_lengths, batch.columns, batch.schema.names))
         step = max(1, BATCH_ENTRIES // max(1, entries))

@@ -87,7 +87,8 @@ def measure_lengths(blobs: Sequence[bytes], dimensions: int) -> "npt.NDArray[np.
         return np.full(len(blobs), np.nan, np.float32)
     whole = [blob if isinstance(blob, bytes) and len(blob) == size else b"\xff" * size for blob in blobs]  # NaN
     vectors = np.frombuffer(b"".join(whole), "<f2").reshape(len(blobs), dimensions).astype(np.float32)
-    lengths: npt.NDArray[np.float32] = np.sqrt(np.vecdot(vectors, vectors))
+    with np.errstate(invalid="ignore"):
+        lengths: npt.NDArray[np.float32] = np.sqrt(np.vecdot(vectors, vectors))
     lengths[~np.isfinite(lengths)] = np.nan
     return lengths
 

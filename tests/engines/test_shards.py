@@ -235,3 +235,31 @@ def test_store_leaves_no_part_of_a_shard_on_a_full_disk(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 1500, 3001])
+def test_large_shard_round_trips_results_exactly(n):
+    """With more vectors than a dictionary of Parquet holds, and photos between them that have none."""
+    rng = np.random.default_rng(n)
+    photos = tuple(Photo(f"/photos/{i // 100}/IMG_{i:06}.jpg", i, i) for i in range(n))
+    shard = Shard("/photos", (MODEL, OTHER), photos, (None,) * n)
+    units = rng.standard_normal((n, 384))
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    results = tuple(
+        PhotoResult(photo, reason="broken") if rng.random() < 0.3
+        else PhotoResult(photo, rng.bytes(32), 4, 3, None, None, 5, {
+            MODEL.scorer: Prediction({f"label {j}": 0.5 for j in rng.integers(0, 1000, rng.integers(0, 30))}),
+            OTHER.scorer: Prediction({}, unit.astype(np.float16).tobytes())})
+        for photo, unit in zip(photos, units, strict=True)
+    )  # fmt: skip
+    assert read(io.BytesIO(write(shard, results)), "x").results == results
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_store_opens_files_only(tmp_path):
+    store = FolderStore(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    for name in ("pipe.parquet", "folder.parquet", "missing.parquet"):
+        with pytest.raises(InputError, match=f"{name}: no such shard"), store.open(name):
+            pass
