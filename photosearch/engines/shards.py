@@ -143,8 +143,7 @@ def write(shard: Shard, results: Iterable[PhotoResult]) -> bytes:
     }  # fmt: skip
     schema = _make_schema(len(shard.models)).with_metadata({METADATA_KEY: json.dumps(metadata).encode()})
     out = pa.BufferOutputStream()
-    # Labels repeat. A dictionary of vectors would grow too long, and a column that changes its way of writing between
-    # two rows of a batch can't be read by `read`.
+    # Labels repeat; vectors, hashes and paths do not.
     repeated = [f"prediction_{i}.scores.key_value.key" for i in range(len(shard.models))]
     parquet.write_table(
         pa.Table.from_pylist(rows, schema=schema), out, compression="zstd", use_dictionary=repeated,
