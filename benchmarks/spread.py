@@ -89,7 +89,8 @@ def make_results(shard: Shard, model: Model, rng: random.Random) -> Iterator[Pho
     for photo in shard.photos:
         names = (labels[rng.randrange(len(labels))] for _ in range(SCORES_PER_PHOTO))
         scores = {name: float(np.float32(rng.uniform(0.04, 1))) for name in names}
-        vector = rng.randbytes(2 * width) if width else None
+        numbers = np.frombuffer(rng.randbytes(width), np.uint8) + 1.0
+        vector = (numbers / np.linalg.norm(numbers)).astype(np.float16).tobytes() if width else None
         taken = ("2026-01-02T12:00:00", "DateTimeOriginal")
         yield PhotoResult(
             photo, rng.randbytes(32), 4000, 3000, *taken, rng.getrandbits(64),
@@ -166,7 +167,7 @@ def measure_merge(to: Path, *, rows: int, model: str = DEFAULT_MODEL, seed: int 
     with Database(to / "library.db", create=True) as db:
 
         def take_all() -> int:
-            return len(list(merge(db, find_files([store.place]), lambda name: loaded)))
+            return len(list(merge(db, find_files([store.place]), lambda name: loaded, roots={root: root})))
 
         first_run, again = measure_cost(take_all), measure_cost(take_all)
     core_ms = {"core_ms": 1000 * first_run.core_seconds / rows, "again_core_ms": 1000 * again.core_seconds / rows}

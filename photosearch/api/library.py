@@ -166,8 +166,9 @@ class Library:
     ) -> "Iterator[Event]":
         """Import shards (files, or folders of them) that an engine wrote. Yields each event once it is committed.
 
-        roots: a folder's path on the workers -> its path here, where they differ. models, tiles: as for `index`. Rows
-        of photos that changed since are skipped. Raises InputError, ModelError, StoreError.
+        roots: a folder's path on the workers -> its path here, where they differ or the library doesn't know the folder
+        yet. models, tiles: as for `index`. Rows of photos that changed since are skipped; nothing is
+        written where a row is impossible. Raises InputError, ModelError, StoreError.
         """
         from photosearch.engines.merge import find_files, merge
         from photosearch.library.folders import FolderSettings
@@ -175,7 +176,7 @@ class Library:
         from photosearch.photos.remote import absolute_path
 
         session = self._session
-        here = {before.rstrip("/") or "/": absolute_path(after) for before, after in (roots or {}).items()}
+        here = {absolute_path(before): absolute_path(after) for before, after in (roots or {}).items()}
         with lock_library(session.db):
             yield from merge(
                 session.db, find_files([os.fspath(shard) for shard in shards]),

@@ -93,10 +93,14 @@ class Marks:
     def import_csv(self, file: str | Path, *, skip_unknown: bool = False, new: Sequence[str] = ()) -> tuple[int, int]:
         """Import marks from a CSV file (path,label,present), all or none -> (rows kept, rows skipped).
 
-        skip_unknown: skip photos that are not in the library. new: labels to create. Raises InputError.
+        skip_unknown: skip photos that are not in the library. new: labels to create. A million rows at most. Raises
+        InputError.
         """
         from photosearch.judging import truth
 
+        if os.path.isfile(file):  # a bad row, or too many of them, is found before a photo is looked up
+            for _ in truth.read_rows(file):
+                pass
         rows = truth.read_rows(file)
         return truth.import_rows(self._session.db, rows, os.fspath(file), skip_unknown=skip_unknown, new=new)
 

@@ -9,6 +9,7 @@ from photosearch.library.models import list_models, read_default_model
 from photosearch.library.photos import read_counts
 from photosearch.library.records import Counts, Run, StoredModel
 from photosearch.library.runs import is_running, read_last_run
+from photosearch.library.vectors import find_unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,10 @@ class IndexedFolder:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A library in numbers. size_bytes: of its file. default_model: None where nothing was indexed yet."""
+    """A library in numbers. size_bytes: of its file. default_model: None where nothing was indexed yet.
+
+    unusable_vectors: those that have no direction; searches pass over them, and the next index makes them again.
+    """
 
     path: str
     size_bytes: int
@@ -31,6 +35,7 @@ class Status:
     default_model: str | None
     models: tuple[StoredModel, ...]
     last_run: Run | None
+    unusable_vectors: int
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -38,6 +43,7 @@ class Status:
             "folders": [asdict(folder) for folder in self.folders], **self.counts.to_json(),
             "default_model": self.default_model, "models": [model.to_json() for model in self.models],
             "last_run": None if self.last_run is None else self.last_run.to_json(),
+            "unusable_vectors": self.unusable_vectors,
         }  # fmt: skip
 
 
@@ -62,7 +68,7 @@ def read_status(path: Path, db: Database) -> Status:
     )
     return Status(
         str(path), path.stat().st_size, folders, read_counts(db), read_default_model(db), tuple(list_models(db)),
-        read_last_run(db),
+        read_last_run(db), len(find_unusable(db)),
     )  # fmt: skip
 
 

@@ -19,7 +19,10 @@ def merge_command(
     shards: Annotated[list[str], path_argument(metavar="SHARDS", help="Shards, or folders of them.")],
     root: Annotated[
         list[str] | None,
-        typer.Option(metavar="FROM=TO", help="A folder's path on the workers and here, if they differ; repeatable."),
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder of the shards that is new to the library; FROM=TO if its path differs here; repeatable.",
+        ),
     ] = None,
     model: Models = None,
     tiles: Tiles = None,
@@ -52,6 +55,7 @@ def merge_command(
 
 def _split_root(text: str) -> tuple[str, str]:
     before, equals, after = text.partition("=")
-    if not (before and equals and after):
-        raise typer.BadParameter(f"{text}: write FROM=TO", param_hint="--root")
-    return before, os.path.expanduser(after)
+    if not before or (equals and not after):
+        raise typer.BadParameter(f"{text}: write FOLDER, or FROM=TO", param_hint="--root")
+    here = os.path.expanduser(after or before)
+    return before if equals else here, here

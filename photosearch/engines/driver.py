@@ -25,6 +25,7 @@ MAX_TRIES = 3  # of a shard, and then of each of its photos
 MAX_CONSECUTIVE_FAILURES = 5  # photos of one shard; after that the photos are not the cause
 WAIT_SECONDS = 1.0  # for workers, at a time
 STOP_SECONDS = 30.0  # for running shards to end, once the run was stopped
+ERRORS = (None, "died", "model", "stop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class Driver:
                         more = False
                     elif not isinstance(item, ShardTask):
                         yield item
-                    elif (batch := self._read(attempt := _Attempt(item, item.shard.name), work)) is not None:
+                    elif (batch := self._recall(attempt := _Attempt(item, item.shard.name), work)) is not None:
                         yield batch
                         self._discard(attempt)
                     else:
@@ -121,7 +122,9 @@ class Driver:
         workers.submit(attempt.task.shard)
 
     def _end(self, outcome: ShardOutcome, work: Work) -> Iterator[Batch | Event]:
-        attempt = self._running.pop(outcome.name)
+        attempt = self._running.pop(outcome.name, None)
+        if attempt is None or outcome.error not in ERRORS:
+            raise InputError(f"{self.store.place}: a worker's answer makes no sense; are all of the same version?")
         pending = attempt.task.pending
         if outcome.error == "model":
             raise ModelError(outcome.reason)
@@ -131,12 +134,12 @@ class Driver:
             yield WorkerDied(pending[0].photo.path, len(pending), outcome.reason)
             yield from self._retry(attempt, outcome.reason)
             return
-        batch = self._read(attempt, work)
-        if batch is None:
+        if not self.store.has(attempt.name):
             raise InputError(
                 f"{self.store.place}: a worker wrote {attempt.name} there, but it is not here; choose --shards in a "
                 "place that all machines see"
             )
+        batch = self._read(attempt, work)
         if attempt.group is not None:
             attempt.group.consecutive_failures = 0
         yield batch
@@ -166,22 +169,26 @@ class Driver:
         told = f"the worker crashed on this file {MAX_TRIES} times ({reason})"[:200]
         return [(pending, PhotoResult(pending.photo, reason=told))]
 
-    def _read(self, attempt: _Attempt, work: Work) -> Batch | None:
-        """A shard's rows as a batch; None where it is missing or damaged, and must be made again."""
+    def _recall(self, attempt: _Attempt, work: Work) -> Batch | None:
+        """A shard that an earlier run made; None where it is missing or damaged, and must be made again."""
         if not self.store.has(attempt.name):
             return None
-        task = attempt.task
-        path = f"{self.store.place}/{attempt.name}"
         try:
-            with self.store.open(attempt.name) as file:
-                found = read(file, path)
-            check_predictions(found, work.scorers, path)
-            results = {result.photo.path: result for result in found.results}
-            if found.models != task.shard.models or set(results) != {one.photo.path for one in task.pending}:
-                raise InputError(f"{path}: holds other photos than its name says")
+            return self._read(attempt, work)
         except InputError:
             self.store.remove(attempt.name)
             return None
+
+    def _read(self, attempt: _Attempt, work: Work) -> Batch:
+        """A shard's rows as a batch. Raises InputError where it is damaged, or not what its photos can give."""
+        task = attempt.task
+        path = f"{self.store.place}/{attempt.name}"
+        with self.store.open(attempt.name) as file:
+            found = read(file, path)
+        check_predictions(found, work.scorers, path)
+        results = {result.photo.path: result for result in found.results}
+        if found.models != task.shard.models or set(results) != {one.photo.path for one in task.pending}:
+            raise InputError(f"{path}: holds other photos than its name says; delete it and index again")
         scored: set[tuple[bytes, Scorer]] = set()
         batch = []
         for pending in task.pending:

@@ -1,11 +1,13 @@
 """Shards into the library, by the same path as an index: the shards take the place of an engine.
 
-Each shard is one transaction, so that an interrupted merge can be repeated. A row counts only while its file is what it
-was when it was scored; the others are skipped, and the next plain `index` scores those photos. That `index` also finds
-what was moved or is missing: a shard knows nothing of either.
+All shards are read and checked before the first row is written. Each is one transaction, so that an interrupted merge
+can be repeated. A shard adds no folder to the library: it is of one that is there, or that was named. A row counts only
+while its file is what it was when it was scored; the others are skipped, and the next plain `index` scores those
+photos. That `index` also finds what was moved or is missing: a shard knows nothing of either.
 """
 
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,16 +16,16 @@ from photosearch.engines.store import Store, open_store
 from photosearch.errors import InputError
 from photosearch.index.commit import Batch
 from photosearch.index.events import Event, ShardRowSkipped
-from photosearch.index.infer import PhotoResult, Scorer
+from photosearch.index.infer import LoadedScorer, PhotoResult, Scorer
 from photosearch.index.plan import NO_SETTINGS, Load, RunPlan, plan_run
 from photosearch.index.roots import rebase
 from photosearch.index.run import Work, execute
 from photosearch.index.scan import BookkeepingUpdate, FolderScan, PendingPhoto, ScanOptions, compare_photo
 from photosearch.library.database import Database, is_below
-from photosearch.library.folders import FolderSettings, put_folder
+from photosearch.library.folders import FolderSettings, is_link, list_roots, put_folder
 from photosearch.library.photos import StoredPhoto, read_folder
-from photosearch.photos.remote import is_address, list_folder
-from photosearch.photos.walk import Photo, find_photo
+from photosearch.photos.remote import is_address, list_folder, real_path
+from photosearch.photos.walk import EXTENSIONS, Photo, find_photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +75,45 @@ def merge(
 ) -> Iterator[Event]:
     """Import shards into the library, and yield each event once its rows are committed.
 
-    roots: the workers' folder -> the same folder here, where the two differ. settings: as for an index. Raises
-    InputError, before anything is written, where the end of a shard's file is damaged or the folders don't ask for its
-    models; later where its rows are. Raises ModelError and StoreError.
+    roots: the workers' folder -> the same folder here, where it differs or the library doesn't know it. settings: as
+    for an index. Raises InputError, before anything is written, where a shard is damaged, holds an impossible row, or
+    is of a folder that is neither known nor named; or where the folders don't ask for its models. Raises ModelError and
+    StoreError.
     """
+    named = [real_path(folder) for folder in (roots or {}).values()]
+    known = [*(scope.root for scope in list_roots(db)), *named]
     places: dict[str, str] = {}
     models: dict[ModelRef, str] = {}
     for file in files:
         header = file.read_header()
-        places[header.root] = map_root(header.root, roots or {}, file.path)
+        places[header.root] = find_place_here(header.root, roots or {}, known, file.path)
         for model in header.models:
             models.setdefault(model, file.path)
     plan = plan_run(db, list(places.values()), load, settings=settings)
     for model, path in models.items():
         _check_model(plan, model, path)
-    yield from execute(db, replace(plan, provider="shards"), ShardImporter(db, files, places), stop)
+    importer = ShardImporter(db, files, places)
+    for file in files:
+        if stop():
+            break
+        importer.read(file, [scorer.loaded for scorer in plan.scorers])
+    yield from execute(db, replace(plan, provider="shards"), importer, stop)
 
 
-def map_root(root: str, roots: Mapping[str, str], name: str) -> str:
-    """The workers' root -> the same folder here. Raises InputError where there are pairs, and none is for it."""
-    for before, ours in roots.items():
-        if root == before or is_below(root, before):
-            return rebase(root, before, ours)
-    if roots:
-        raise InputError(f"{name}: a shard of {root}, which is not mapped; add --root {root}=FOLDER")
-    return root
+def find_place_here(root: str, roots: Mapping[str, str], known: Sequence[str], name: str) -> str:
+    """The workers' root -> the same folder here, without links. No network is asked.
+
+    known: folders that are the user's. Raises InputError where the folder is not one of them, nor below one.
+    """
+    pair = next(((before, ours) for before, ours in roots.items() if root == before or is_below(root, before)), None)
+    place = real_path(root if pair is None else rebase(root, *pair))
+    if not any(place == folder or is_below(place, folder) for folder in known):
+        shown = (shlex.quote(root) if root.isprintable() else ascii(root))[:200]
+        raise InputError(
+            f"{name}: a shard of {shown}, which is no folder of this library; if it is yours, name it: "
+            f"--root {shown}, or where it is here: --root {shown}=FOLDER"
+        )
+    return place
 
 
 def _check_model(plan: RunPlan, model: ModelRef, name: str) -> None:
@@ -127,9 +143,16 @@ class ShardImporter:
                 return
             yield from self._read(file, work)
 
-    def _read(self, file: ShardLocation, work: Work) -> Iterator[Batch | Event]:
+    def read(self, file: ShardLocation, scorers: Sequence[LoadedScorer]) -> ShardFile:
+        """Read a shard and check all of it. Raises InputError."""
         shard = file.read()
-        check_predictions(shard, work.scorers, file.path)
+        if shard.root not in self.places:
+            raise InputError(f"{file.path}: changed while it was read; run the same command again")
+        check_predictions(shard, scorers, file.path)
+        return shard
+
+    def _read(self, file: ShardLocation, work: Work) -> Iterator[Batch | Event]:
+        shard = self.read(file, work.scorers)
         importing = _ShardImport(self.db, work, shard, file.path)
         batch: list[tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate] = []
         for result in shard.results:
@@ -155,10 +178,13 @@ class _ShardImport:
     scored: set[tuple[bytes, Scorer]] = field(default_factory=set)
     _scans: dict[str, FolderScan | None] = field(default_factory=dict)
     _stored: dict[str, tuple[int, dict[str, StoredPhoto]]] = field(default_factory=dict)
+    _linked: dict[str, bool] = field(default_factory=dict)
     _listed: dict[str, dict[str, Photo]] = field(default_factory=dict)  # folders of a bucket
 
     def take_row(self, result: PhotoResult, path: str) -> tuple[PendingPhoto, PhotoResult] | BookkeepingUpdate | Event:
         """What to write for a row, or what to report. path: of the photo here. Raises InputError."""
+        if os.path.splitext(path)[1].lower() not in EXTENSIONS:
+            return ShardRowSkipped(path, "it is no photo")
         scan = self._find_scan(path)
         photo = None if scan is None else self._find_photo(path, scan)
         if scan is None or photo is None:
@@ -185,11 +211,19 @@ class _ShardImport:
     def _find_photo(self, path: str, scan: FolderScan) -> Photo | None:
         """A photo as it is now, if the scan would find it."""
         if not is_address(path):
-            return find_photo(path, follow_symlinks=scan.options.follow_symlinks)
+            follow = scan.options.follow_symlinks
+            return find_photo(path, follow_symlinks=follow) if follow or not self._is_linked(path) else None
         folder, name = os.path.split(path)
         if folder not in self._listed:
             self._listed[folder] = {n: Photo(f"{folder}/{n}", *numbers) for n, _, *numbers in list_folder(folder)}
         return self._listed[folder].get(name)
+
+    def _is_linked(self, path: str) -> bool:
+        """Whether a link leads to a photo's folder, which the scan would not follow."""
+        folder = os.path.dirname(path)
+        if folder not in self._linked:
+            self._linked[folder] = is_link(folder)
+        return self._linked[folder]
 
     def _check_models(self, scan: FolderScan) -> None:
         if not {model.scorer for model in self.shard.models} <= set(scan.scorers):

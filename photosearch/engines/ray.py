@@ -174,14 +174,19 @@ class RayWorkers:
             if self._failures >= MAX_START_FAILURES:
                 raise InputError(f"no worker could start on the cluster: {_last_line(error)}") from None
             return
-        if isinstance(answer, ShardOutcome):
-            state.shard = None
-            yield answer
-        else:
-            state.host, wrong = answer
-            if wrong:
-                raise InputError(wrong)
-            self._failures, self._started = 0, True
+        match answer:
+            case ShardOutcome(name, wrong, str(reason)) if state.shard is not None:
+                state.shard = None
+                yield ShardOutcome(name, wrong, _to_line(reason))
+            case (str(host), str(said)) if state.shard is None:
+                state.host = _to_line(host)
+                if said:
+                    raise InputError(_to_line(said))
+                self._failures, self._started = 0, True
+            case _:
+                raise InputError(
+                    f"a worker on {state.host} gave an answer that makes no sense; are all of one version?"
+                )
         self._idle.append(state)
 
     def _grow(self) -> None:
@@ -340,6 +345,11 @@ def _describe_death(error: Exception) -> str:
     if "memory" in text.lower() and "OutOfMemory" in type(error).__name__:
         return ", out of memory"
     return ", with its machine" if "node" in text.lower() and "died" in text.lower() and "NodeDied" in text else ""
+
+
+def _to_line(text: str) -> str:
+    """What another machine says, as one line without what moves a cursor."""
+    return "".join(c if c.isprintable() else " " for c in text[:500])
 
 
 def _last_line(error: Exception) -> str:

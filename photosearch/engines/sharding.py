@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from photosearch.engines.shards import ModelRef, Shard
+from photosearch.engines.shards import ModelRef, Shard, find_max_photos
 from photosearch.index.events import Event
 from photosearch.index.infer import MAX_PENDING
 from photosearch.index.run import Work
@@ -34,8 +34,10 @@ def split_into_shards(
 ) -> Iterator[ShardTask | Sequence[BookkeepingUpdate] | Event]:
     """Shards of a quarter to four times as many photos; updates in batches, events as they come.
 
-    A shard has one root, and all its photos want the same scorers.
+    A shard has one root, and all its photos want the same scorers. photos_per_shard: fewer where their scores and
+    vectors would make a shard larger than its readers take.
     """
+    photos_per_shard = max(1, min(photos_per_shard, find_max_photos(work.scorers) // 4))
     roots = work.roots
     pending: list[PendingPhoto] = []
     updates: list[BookkeepingUpdate] = []

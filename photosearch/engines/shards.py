@@ -4,7 +4,9 @@
 
 A shard's name is a hash of what it covers: the files with their sizes and dates, the models and the options. The same
 work has the same name wherever it is done, so existing shards need not be made again, and making one twice changes
-nothing. Paths are bytes, since they need not be UTF-8. A file comes from another machine and is checked like any input.
+nothing. Paths are bytes, since they need not be UTF-8. A file comes from another machine and is hostile input: what it
+unpacks to is bounded before it is read (parquet_pages.py), repeated strings stay dictionary-encoded until their lengths
+are known, and each row must be one that its models can have given.
 Parquet: https://parquet.apache.org/docs/file-format/; written by pyarrow, which the extra `ray` installs.
 """
 
@@ -14,20 +16,34 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+import numpy as np
+
+from photosearch.engines.parquet_pages import check_pages, read_footer
 from photosearch.errors import InputError, first_line
 from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction, Scorer
+from photosearch.library.vectors import measure_lengths
+from photosearch.models.card import MAX_DIMENSIONS
 from photosearch.photos import dates, decode
 from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 2  # raised when an older reader would misread a new file
 METADATA_KEY = b"photosearch"
 SUFFIX = ".parquet"
-MAX_BYTES = 2**28  # of a file, and of its contents once unpacked
+MAX_BYTES = 2**26  # of a file, and of all its pages once unpacked
+MAX_VALUES = 6_000_000  # of all columns; a score has two
 MAX_ROWS = 10_000
+MAX_MODELS = 32
+BATCH_ROWS, BATCH_ENTRIES = 64, 2**16  # converted to Python's objects at a time: photos, and scores of one model
+PATH_BYTES = 2**14  # of a path, and of a root
+TEXT_BYTES = 2**12  # of any other text
+LENGTHS = {"path": PATH_BYTES, "hash": 32, "vector": 2 * MAX_DIMENSIONS}  # in bytes, at most
+MAX_LENGTH_ERROR = 1e-3  # of a unit vector in float16, whose numbers are rounded by up to 1 / 2,048
+_ROOT = re.compile(r"(?:/|[a-z][a-z0-9+.-]*://(?=[^/]))(.*)", re.DOTALL)
 NEEDS = "reading and writing shards needs pyarrow: pip install 'photosearch[ray]'"
 
 
@@ -61,6 +77,9 @@ class ModelRef:
         ref = cls(Scorer(values["digest"], values["tiles"]), values["name"], values["version"], values["min_score"])
         types = {"name": str, "version": str, "digest": str, "tiles": int, "min_score": float}
         if not all(type(value) is types[name] for name, value in ref.to_json().items()):
+            raise ValueError("a model's reference is wrong")
+        texts = (ref.name, ref.version, ref.scorer.digest)
+        if not all(0 < len(text) <= 200 and text.isprintable() for text in texts) or not 0 <= ref.min_score <= 1:
             raise ValueError("a model's reference is wrong")
         return ref
 
@@ -124,7 +143,12 @@ def write(shard: Shard, results: Iterable[PhotoResult]) -> bytes:
     }  # fmt: skip
     schema = _make_schema(len(shard.models)).with_metadata({METADATA_KEY: json.dumps(metadata).encode()})
     out = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), out, compression="zstd")
+    # Labels repeat; vectors, hashes and paths do not.
+    repeated = [f"prediction_{i}.scores.key_value.key" for i in range(len(shard.models))]
+    parquet.write_table(
+        pa.Table.from_pylist(rows, schema=schema), out, compression="zstd", use_dictionary=repeated,
+        write_statistics=False,
+    )  # fmt: skip
     data: bytes = out.getvalue().to_pybytes()
     return data
 
@@ -149,11 +173,20 @@ def _to_relative(path: str, root: str) -> bytes:
 
 
 def read(file: BinaryIO, name: str) -> ShardFile:
-    """Read a shard's file, all of it or nothing. name: for messages. Raises InputError."""
+    """Read a shard's file, all of it or nothing. name: for messages. Raises InputError, which names a bad row."""
     with _as_input_errors(name):
         opened, root, models = _open(file, name)
-        rows = opened.read(use_threads=False).to_pylist()
-        return ShardFile(root, models, tuple(_to_result(row, root, models) for row in rows))
+        results: dict[str, PhotoResult] = {}
+        vectors: dict[bytes, bytes] = {}
+        for n, row in enumerate(_iterate_rows(opened), 1):
+            try:
+                result = _to_result(row, root, models, vectors)
+                if result.photo.path in results:
+                    raise ValueError("the photo has a row already")
+            except ValueError as error:
+                raise InputError(_describe_bad_row(name, n, error)) from None
+            results[result.photo.path] = result
+        return ShardFile(root, models, tuple(results.values()))
 
 
 def read_header(file: BinaryIO, name: str) -> ShardHeader:
@@ -163,22 +196,65 @@ def read_header(file: BinaryIO, name: str) -> ShardHeader:
         return ShardHeader(root, models, opened.metadata.num_rows)
 
 
+def find_max_photos(scorers: Sequence[LoadedScorer]) -> int:
+    """The most photos that a shard with these scorers may hold, however long their paths and many their scores are."""
+    cards = [scorer.model.card for scorer in scorers]
+    n_values = 12 + sum(2 * len(card.labels) + 1 for card in cards)
+    n_bytes = PATH_BYTES // 4 + sum(2 * card.dimensions + 16 * len(card.labels) for card in cards)
+    return max(1, min(MAX_ROWS, MAX_VALUES // n_values, MAX_BYTES // n_bytes))
+
+
 def _open(file: BinaryIO, name: str) -> tuple[Any, str, tuple[ModelRef, ...]]:
-    _, parquet = _import_arrow()
-    if file.seek(0, os.SEEK_END) > MAX_BYTES:
-        raise ValueError("longer than any shard")
-    file.seek(0)
-    opened = parquet.ParquetFile(file, thrift_string_size_limit=2**24)
-    metadata = (opened.schema_arrow.metadata or {}).get(METADATA_KEY)
+    pa, parquet = _import_arrow()
+    footer = read_footer(file, MAX_BYTES)
+    metadata = footer.metadata.get(METADATA_KEY)
     if metadata is None:
         raise InputError(f"{name}: a Parquet file, but no shard of photosearch; leave it out")
     root, models = _parse_metadata(json.loads(metadata), name)
-    sizes = [opened.metadata.row_group(i).total_byte_size for i in range(opened.metadata.num_row_groups)]
-    if opened.metadata.num_rows > MAX_ROWS or sum(sizes) > MAX_BYTES:
-        raise ValueError("larger than any shard")
-    if not opened.schema_arrow.remove_metadata().equals(_make_schema(len(models))):
+    if sum(footer.rows) > MAX_ROWS:
+        raise ValueError(f"more than {MAX_ROWS:,} rows")
+    check_pages(file, footer, max_bytes=MAX_BYTES, max_values=MAX_VALUES)
+    opened = parquet.ParquetFile(file, read_dictionary=footer.text_paths, pre_buffer=False)
+    read_as = _make_schema(len(models), lambda kind: pa.dictionary(pa.int32(), kind))
+    if not opened.schema_arrow.remove_metadata().equals(read_as):
         raise ValueError("unexpected columns")
     return opened, root, models
+
+
+def _iterate_rows(opened: Any) -> Iterator[Mapping[str, Any]]:
+    """The rows as Python's objects, few at a time. Raises ValueError where one is larger than a shard's can be."""
+    groups = ([group] for group in range(opened.num_row_groups))  # each on its own: each has its own dictionaries
+    for batch in (batch for some in groups for batch in opened.iter_batches(BATCH_ROWS, some, use_threads=False)):
+        batch.validate(full=True)  # of the dictionaries' indices, too
+        entries = max(map(_check_lengths, batch.columns, batch.schema.names))
+        step = max(1, BATCH_ENTRIES // max(1, entries))
+        for first in range(0, batch.num_rows, step):
+            yield from batch.slice(first, step).to_pylist()
+
+
+def _check_lengths(array: Any, name: str) -> int:
+    """The most scores of one row in a column. Raises ValueError where a row's texts or scores are too long."""
+    pa, _ = _import_arrow()
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(array.type):
+        longest, most = pc.max(pc.binary_length(array.dictionary)).as_py() or 0, LENGTHS.get(name, TEXT_BYTES)
+        if longest > most:
+            raise ValueError(f"{name}: {longest:,} bytes, and {most:,} is the most")
+    if pa.types.is_struct(array.type):
+        fields = [array.type.field(i).name for i in range(array.type.num_fields)]
+        return max(_check_lengths(array.field(field), field) for field in fields)
+    if pa.types.is_map(array.type):
+        _check_lengths(array.keys, "label")
+        entries = int(np.diff(array.offsets.to_numpy()).max(initial=0))
+        if entries > BATCH_ENTRIES:
+            raise ValueError(f"{entries:,} scores of one photo, and {BATCH_ENTRIES:,} is the most")
+        return entries
+    return 0
+
+
+def _describe_bad_row(name: str, n: int, reason: object) -> str:
+    return f"{name}: row {n:,}: {reason}; nothing of this shard was imported; delete it and index again"
 
 
 @contextlib.contextmanager
@@ -188,9 +264,8 @@ def _as_input_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-        raise InputError(
-            f"{name}: damaged, cut short, or not a shard ({first_line(error)[:120]}); delete it and index again"
-        ) from None
+        told = "".join(c if c.isprintable() else "?" for c in first_line(error)[:120])  # pyarrow quotes the file
+        raise InputError(f"{name}: damaged, cut short, or not a shard ({told}); delete it and index again") from None
 
 
 def _parse_metadata(values: Mapping[str, Any], name: str) -> tuple[str, tuple[ModelRef, ...]]:
@@ -203,30 +278,39 @@ def _parse_metadata(values: Mapping[str, Any], name: str) -> tuple[str, tuple[Mo
     if decoder != decode.VERSION:
         raise InputError(f"{name}: decoder {decoder!r}, and this photosearch has {decode.VERSION}; index again")
     root = os.fsdecode(bytes.fromhex(values["root"]))
-    if not root.startswith("/") and "://" not in root:
+    below = _ROOT.fullmatch(root)
+    if below is None or len(root) > PATH_BYTES or "\0" in root or not _is_plain(below[1].split("/")):
         raise ValueError("its root is not an absolute path")
+    if len(values["models"]) > MAX_MODELS:
+        raise ValueError(f"more than {MAX_MODELS} models")
     models = tuple(map(ModelRef.from_json, values["models"]))
     if len({model.scorer for model in models}) < len(models):
         raise ValueError("it names a model twice")
     return root, models
 
 
-def _to_result(row: Mapping[str, Any], root: str, models: Sequence[ModelRef]) -> PhotoResult:
-    """A row as a result. Raises ValueError where it can't be true."""
-    path = row["path"]
-    if b"\0" in path or any(part in (b"", b".", b"..") for part in path.split(b"/")):
+def _is_plain(parts: Sequence[str]) -> bool:
+    """Whether a path leads down alone, whatever folder it is appended to. The root of all is no parts but ''."""
+    return list(parts) == [""] or not {"", ".", ".."} & set(parts)
+
+
+def _to_result(
+    row: Mapping[str, Any], root: str, models: Sequence[ModelRef], vectors: dict[bytes, bytes]
+) -> PhotoResult:
+    """A row as a result. vectors: those of former rows, which equal ones share. Raises ValueError where it can't be."""
+    path = os.fsdecode(row["path"])
+    if "\0" in path or not path or not _is_plain(path.split("/")):
         raise ValueError("a path leads out of its root")
-    numbers = [row["size_bytes"], row["mtime_ns"]]
-    if not all(-MAX_INTEGER <= number < MAX_INTEGER for number in numbers):
+    photo = Photo(f"{root.rstrip('/')}/{path}", row["size_bytes"], row["mtime_ns"])
+    if not (0 <= photo.size_bytes < MAX_INTEGER and -MAX_INTEGER <= photo.mtime_ns < MAX_INTEGER):
         raise ValueError("invalid size or date of a file")
-    photo = Photo(f"{root.rstrip('/')}/{os.fsdecode(path)}", *numbers)
     if row["reason"] is not None:
-        return PhotoResult(photo, reason=row["reason"][:200], transient=bool(row["transient"]))
+        return PhotoResult(photo, reason=_clean(row["reason"]), transient=bool(row["transient"]))
     width, height, fingerprint, content_hash = row["width"], row["height"], row["fingerprint"], row["hash"]
     if content_hash is None or len(content_hash) != 32:
         raise ValueError("invalid hash")
     found = {model.scorer: row[f"prediction_{i}"] for i, model in enumerate(models)}
-    predictions = {scorer: _to_prediction(value) for scorer, value in found.items() if value is not None}
+    predictions = {scorer: _to_prediction(value, vectors) for scorer, value in found.items() if value is not None}
     if width is None:
         if predictions:
             raise ValueError("scores of a photo that was not decoded")
@@ -236,43 +320,63 @@ def _to_result(row: Mapping[str, Any], root: str, models: Sequence[ModelRef]) ->
         raise ValueError("invalid width or height")
     if (taken is None) != (taken_from is None) or taken_from not in (None, *dates.SOURCES):
         raise ValueError("taken_from without a date")
-    if taken is not None and not re.fullmatch(r"[0-9T:-]{19}", taken):
-        raise ValueError("invalid date")
+    if taken is not None and dates.parse(taken) != taken:
+        raise ValueError("no real date")
     return PhotoResult(photo, content_hash, width, height, taken, taken_from, fingerprint, predictions)
 
 
-def _to_prediction(value: Mapping[str, Any]) -> Prediction:
-    scores = dict(value["scores"])
-    if not all(score is not None and math.isfinite(score) and 0 <= score <= 1 for score in scores.values()):
+def _clean(reason: str) -> str:
+    """A reason for people: one line, without what moves a cursor."""
+    return "".join(c if c.isprintable() else " " for c in reason[:200]).strip() or "unreadable"
+
+
+def _to_prediction(value: Mapping[str, Any], vectors: dict[bytes, bytes]) -> Prediction:
+    pairs, vector = value["scores"], value["vector"]
+    if pairs is None or not all(s is not None and math.isfinite(s) and 0 <= s <= 1 for _, s in pairs):
         raise ValueError("a score is not in 0..1")
-    return Prediction(scores, value["vector"])
+    scores = {sys.intern(label): score for label, score in pairs}  # a label of many photos is one string
+    if len(scores) < len(pairs):
+        raise ValueError("two scores of one label")
+    if vector is None:
+        return Prediction(scores)
+    if len(vector) % 2 or not vector:
+        raise ValueError("a vector of half a number, or of none")
+    (length,) = measure_lengths([vector], len(vector) // 2)
+    if not abs(length - 1) <= MAX_LENGTH_ERROR:  # NaN is no length either
+        raise ValueError(f"a vector of length {length:.4g}, not 1")
+    return Prediction(scores, vectors.setdefault(vector, vector))
 
 
 def check_predictions(file: ShardFile, scorers: Sequence[LoadedScorer], name: str) -> None:
-    """Raises InputError where a shard has a label, or a vector, that its models don't have.
+    """Raises InputError where a shard has a label, a score or a vector that its models can't have given.
 
     scorers: all of the shard's models, and others perhaps.
     """
     cards = {scorer.key: scorer.model.card for scorer in scorers}
     labels = {key: frozenset(card.labels) for key, card in cards.items()}
     sizes = {key: 2 * card.dimensions if "vectors" in card.outputs else None for key, card in cards.items()}
-    for result in file.results:
+    lowest = {key: float(np.float32(card.min_score)) for key, card in cards.items()}
+    for n, result in enumerate(file.results, 1):
         for key, prediction in result.predictions.items():
             size = None if prediction.vector is None else len(prediction.vector)
-            if key not in cards or not labels[key].issuperset(prediction.scores) or size != sizes[key]:
+            if (
+                key not in cards or not labels[key].issuperset(prediction.scores) or size != sizes[key]
+                or min(prediction.scores.values(), default=1.0) < min(lowest[key], cards[key].min_score)
+            ):  # fmt: skip
                 model = next(model for model in file.models if model.scorer == key)
-                raise InputError(f"{name}: predictions that {model} can't have made; delete it and index again")
+                raise InputError(_describe_bad_row(name, n, f"predictions that {model} can't have made"))
 
 
-def _make_schema(n: int) -> Any:
-    """The columns of a shard with n models."""
+def _make_schema(n: int, stored_as: Callable[[Any], Any] = lambda kind: kind) -> Any:
+    """The columns of a shard with n models. stored_as: the type of texts of a type."""
     pa, _ = _import_arrow()
-    prediction = pa.struct([("scores", pa.map_(pa.string(), pa.float32())), ("vector", pa.binary())])
+    text, binary = stored_as(pa.string()), stored_as(pa.binary())
+    prediction = pa.struct([("scores", pa.map_(text, pa.float32())), ("vector", binary)])
     columns = [
-        pa.field("path", pa.binary(), nullable=False), pa.field("size_bytes", pa.int64(), nullable=False),
-        pa.field("mtime_ns", pa.int64(), nullable=False), ("hash", pa.binary()), ("width", pa.int32()),
-        ("height", pa.int32()), ("taken", pa.string()), ("taken_from", pa.string()), ("fingerprint", pa.uint64()),
-        ("reason", pa.string()), pa.field("transient", pa.bool_(), nullable=False),
+        pa.field("path", binary, nullable=False), pa.field("size_bytes", pa.int64(), nullable=False),
+        pa.field("mtime_ns", pa.int64(), nullable=False), ("hash", binary), ("width", pa.int32()),
+        ("height", pa.int32()), ("taken", text), ("taken_from", text), ("fingerprint", pa.uint64()),
+        ("reason", text), pa.field("transient", pa.bool_(), nullable=False),
     ]  # fmt: skip
     return pa.schema([*columns, *((f"prediction_{i}", prediction) for i in range(n))])
 

@@ -57,6 +57,8 @@ class FolderStore:
 
     @contextlib.contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
+        if not self.has(name):  # a named pipe would never answer
+            raise InputError(f"{self._path(name)}: no such shard")
         with self._as_input_errors():
             file = Path(self._path(name)).open("rb")  # noqa: SIM115  # closed below: the reader's errors are its own
         with file:

@@ -53,18 +53,21 @@ class StoredScorer:
 class Committer:
     """Writes the batches of one run, and keeps what has to be known of earlier ones.
 
-    scans: those that have begun. resolved: ids of missing photos that were found elsewhere, or marked.
+    unusable: contents and ids of scorers whose stored vector must be made again. scans: those that have begun.
+    resolved: ids of missing photos that were found elsewhere, or marked.
     """
 
     db: Database
     scorers: Mapping[Scorer, StoredScorer]
+    unusable: set[tuple[bytes, int]] = field(default_factory=set)
     scans: list[FolderScan] = field(default_factory=list)
     resolved: set[int] = field(default_factory=set)
 
     def find_wanted(self, pending: PendingPhoto, content_hash: bytes) -> list[Scorer]:
         """The scorers that have not scored this content yet. May be called from any thread."""
-        scored = find_scored(self.db, content_hash, [self.scorers[scorer].id for scorer in pending.scorers])
-        return [scorer for scorer in pending.scorers if self.scorers[scorer].id not in scored]
+        ids = {scorer: self.scorers[scorer].id for scorer in pending.scorers}
+        scored = find_scored(self.db, content_hash, list(ids.values()))
+        return [scorer for scorer, i in ids.items() if i not in scored or (content_hash, i) in self.unusable]
 
     def commit(self, batch: Batch) -> list[Event]:
         """Write a batch, all of it or nothing -> what happened, in its order."""
@@ -138,9 +141,11 @@ class Committer:
         return Unchanged(photo.path)
 
     def _put_predictions(self, image_id: int, pending: PendingPhoto, result: PhotoResult) -> None:
+        content_hash = result.content_hash or b""
         for scorer, prediction in result.predictions.items():
             stored = self.scorers[scorer]
             put_prediction(self.db, image_id, stored.id, stored.label_ids, prediction.scores, prediction.vector)
+            self.unusable.discard((content_hash, stored.id))
         others = [self.scorers[scorer].id for scorer in pending.scorers if scorer not in result.predictions]
         if others:  # most photos have a prediction of each scorer
             for scorer_id in find_inactive(self.db, image_id, others):

@@ -33,6 +33,7 @@ from photosearch.library.folders import (
 from photosearch.library.models import put_model, set_default_model
 from photosearch.library.photos import read_content_hash
 from photosearch.library.runs import begin_run, end_run
+from photosearch.library.vectors import check_vectors
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.remote import real_path
 from photosearch.photos.walk import Exclusions, Photo, walk
@@ -96,8 +97,11 @@ def execute(db: Database, plan: RunPlan, engine: Engine, stop: Callable[[], bool
     """
     for change in plan.changes:
         yield from _write(db, change)
-    committer = Committer(db, _put_scorers(db, plan))
+    stored, unusable = _put_scorers(db, plan), check_vectors(db)
+    committer = Committer(db, stored, {(one.content_hash, i) for one in unusable for i in one.scorer_ids})
     work = _make_work(committer, plan, stop)
+    for scan in work.scans:
+        scan.unusable = {(one.image_id, i) for one in unusable for i in one.scorer_ids}
     run_id = begin_run(db, plan.model_names, plan.provider)
     summary = RunSummary()
     for event in _run(committer, engine, work):
@@ -106,6 +110,7 @@ def execute(db: Database, plan: RunPlan, engine: Engine, stop: Callable[[], bool
     if not stop():
         yield from _list_unused(committer.scans, plan.patterns)
     summary.stopped = stop()
+    check_vectors(db)
     end_run(db, run_id, summary.to_json())
 
 

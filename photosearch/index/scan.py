@@ -5,7 +5,7 @@ last change of status differs, it is read and hashed; the same content is not sc
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from photosearch.index.events import Event, FilesSkipped, ListFailed, ReadFailed, Unchanged
@@ -53,7 +53,7 @@ class FolderScan:
 
     scorer_ids: the scorers that the folder asks for, with their ids in the library. reasons: why each of them scores a
     photo that is known already. apart: folders below that are scanned on their own. known_before: the photos that the
-    library knew here when the run began.
+    library knew here when the run began. unusable: images and scorers whose vector must be made again.
     """
 
     scope: Scope
@@ -63,6 +63,7 @@ class FolderScan:
     apart: tuple[str, ...]
     known_before: int
     exclusions: Exclusions
+    unusable: Collection[tuple[int, int]] = ()  # (image id, the scorer's id)
     missing: list[tuple[int, str]] = field(default_factory=list)  # (photo id, path): not in its folder, which was read
     visited: set[int] = field(default_factory=set)  # ids of the folders that were listed
     unlisted: list[str] = field(default_factory=list)  # folders that could not be listed, or not completely
@@ -126,6 +127,8 @@ def compare_photo(
             return PendingPhoto(photo, folder_id, known, scan.scorers, "")
         return ReadFailed(photo.path, known.reason, remembered=True)
     unscored = [scorer for scorer, scorer_id in scan.scorer_ids.items() if scorer_id not in known.scored_by]
+    if any((known.image_id, scorer_id) in scan.unusable for scorer_id in scan.scorer_ids.values()):
+        return PendingPhoto(photo, folder_id, known, scan.scorers, "its vector was unusable")
     if unscored:
         return PendingPhoto(photo, folder_id, known, scan.scorers, scan.reasons[unscored[0]])
     if differs:

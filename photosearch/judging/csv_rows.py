@@ -11,12 +11,14 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
 from photosearch.errors import InputError
 from photosearch.photos.remote import is_address
 
 MAX_FIELD = 100_000  # characters; csv's own limit is the process's, and may have been changed
+MAX_LINE, MAX_LINES = 500_000, 100  # characters of a line, and lines of a row: a quoted cell may hold some
+MAX_ROWS = 1_000_000  # a mark of each photo of a large library; read in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,17 @@ class CsvRow:
 
 
 def read_csv(path: str | Path, columns: Sequence[str]) -> Iterator[CsvRow]:
-    """The rows of a CSV file, - for stdin, that are not blank. Raises InputError, which names the line.
+    """The rows of a CSV file, - for stdin, that are not blank, one at a time. Raises InputError, which names the line.
 
-    columns: the wanted ones, which may stand in any order among others; letter case doesn't matter.
+    columns: the wanted ones, which may stand in any order among others; letter case doesn't matter. More than MAX_ROWS
+    rows are refused, and longer ones than MAX_LINE or MAX_LINES.
     """
     if str(path) == "-":
-        text = sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape")
-        yield from _read_rows(io.StringIO(text, newline=""), "stdin", os.path.abspath(""), columns)
+        text = io.TextIOWrapper(sys.stdin.buffer, "utf-8-sig", "surrogateescape", newline="")
+        try:
+            yield from _read_rows(text, "stdin", os.path.abspath(""), columns)
+        finally:
+            text.detach()  # or stdin would be closed
         return
     try:
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -70,12 +76,16 @@ def format_csv(rows: Iterable[Sequence[object]]) -> str:
 
 def _read_rows(file: TextIO, source: str, folder: str, columns: Sequence[str]) -> Iterator[CsvRow]:
     limit_before = csv.field_size_limit(MAX_FIELD)
-    first = file.readline()
-    delimiter = ";" if ";" in first and "," not in first else ","
-    reader = csv.reader(itertools.chain([first], file), strict=True, delimiter=delimiter)
+    lines = _Lines(file, source)
     try:
+        first = next(lines, "")
+        delimiter = ";" if ";" in first and "," not in first else ","
+        reader = csv.reader(itertools.chain([first], lines), strict=True, delimiter=delimiter)
         places = _find_columns(next(reader, []), columns, source)
-        for cells in reader:
+        for n, cells in enumerate(reader, 1):
+            lines.left = MAX_LINES
+            if n > MAX_ROWS:
+                raise InputError(f"{source}: more than {MAX_ROWS:,} rows; split it, and take one file after the other")
             if any(cell.strip() for cell in cells):
                 if len(cells) <= max(places):
                     raise InputError(
@@ -86,6 +96,26 @@ def _read_rows(file: TextIO, source: str, folder: str, columns: Sequence[str]) -
         raise InputError(f"{source}, line {reader.line_num}: not CSV: {error}") from None
     finally:
         csv.field_size_limit(limit_before)
+
+
+class _Lines:
+    """Lines with their ends. Raises InputError where one, or a row, is too long. left: lines that a row may have."""
+
+    def __init__(self, file: TextIO, source: str):
+        self._file, self._source, self._n, self.left = file, source, 0, MAX_LINES
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_LINE)
+        self._n, self.left = self._n + 1, self.left - 1
+        if len(line) == MAX_LINE or self.left < 0:
+            bound = f"{MAX_LINE:,} characters" if self.left >= 0 else f"{MAX_LINES:,} lines in one row"
+            raise InputError(f"{self._source}, line {self._n}: longer than {bound}: not CSV")
+        if not line:
+            raise StopIteration
+        return line
 
 
 def _find_columns(header: Sequence[str], columns: Sequence[str], source: str) -> list[int]:

@@ -8,7 +8,9 @@ A relative path counts from the CSV's own folder. A row whose `present` is empty
 a sheet may be filled in bit by bit. One bad row, and nothing is imported: the error names its line.
 """
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -18,10 +20,11 @@ from photosearch.judging.csv_rows import CsvRow, format_csv, read_csv
 from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.marks import Mark
-from photosearch.library.photos import find_image_at
+from photosearch.library.photos import PhotoFinder
 from photosearch.search.label_names import check_label_name, resolve_label
 from photosearch.search.labels import list_known_names
 
+MAX_LABELS = 10_000  # resolved ones that are remembered
 COLUMNS = ("path", "label", "present")
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 
@@ -36,9 +39,9 @@ class Row:
     present: bool
 
 
-def read_rows(path: str | Path) -> list[Row]:
+def read_rows(path: str | Path) -> Iterator[Row]:
     """The judged rows of a CSV file, - for stdin. Raises InputError, which names the line."""
-    return [judged for row in read_csv(path, COLUMNS) if (judged := _parse_row(row)) is not None]
+    return (judged for row in read_csv(path, COLUMNS) if (judged := _parse_row(row)) is not None)
 
 
 def import_rows(
@@ -49,15 +52,17 @@ def import_rows(
     skip_unknown: skip photos that the library doesn't hold, instead of refusing the file. new: labels to create.
     """
     known = [*list_known_names(db), *map(check_label_name, new)]
-    stored: dict[tuple[str, int], Row] = {}
+    find_label = functools.lru_cache(MAX_LABELS)(lambda name: resolve_label(name, known))
+    find_image = PhotoFinder(db).find
+    stored: dict[str, dict[int, int]] = defaultdict(dict)  # label -> image id -> its line, negative where not present
     skipped = 0
     for row in rows:
         where = f"{source}, line {row.line}"
         try:
-            label = resolve_label(row.label, known)
+            label = find_label(row.label)
         except QueryError as error:
             raise InputError(f"{where}: {error}") from None
-        image_id = find_image_at(db, row.path)
+        image_id = find_image(row.path)
         if image_id is None and not skip_unknown:
             raise InputError(
                 f"{where}: {row.path}: not in the library, or not readable; index it first, or skip such rows with "
@@ -66,11 +71,11 @@ def import_rows(
         if image_id is None:
             skipped += 1
             continue
-        other = stored.setdefault((label, image_id), row)
-        if other.present != row.present:
-            raise InputError(f"{where}: contradicts line {other.line}: the same picture, once 1 and once 0")
-    marks.put_marks(db, ((label, image_id, row.present) for (label, image_id), row in stored.items()))
-    return len(stored), skipped
+        other = stored[label].setdefault(image_id, row.line if row.present else -row.line)
+        if (other > 0) != row.present:
+            raise InputError(f"{where}: contradicts line {abs(other)}: the same picture, once 1 and once 0")
+    marks.put_marks(db, ((label, i, line > 0) for label, lines in stored.items() for i, line in lines.items()))
+    return sum(map(len, stored.values())), skipped
 
 
 def write_rows(rows: Iterable[Mark], out: TextIO) -> None:

@@ -67,20 +67,20 @@ _SCORE = """
 
 def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> int:
     """Store (label, image id, present), all or none, over earlier marks -> the id of the undo step."""
-    kept = list(rows)
+    kept, at = list(rows), database.now()
     with db.transaction():
-        step = _log_undo(db, [(label, image_id) for label, image_id, _ in kept])
+        step = _log_undo(db, ((label, image_id) for label, image_id, _ in kept))
         db.write_many(
             """
             INSERT INTO marks(label, image_id, present, marked_at) VALUES (?, ?, ?, ?)
             ON CONFLICT(label, image_id) DO UPDATE SET present = excluded.present, marked_at = excluded.marked_at
             """,
-            [(label, image_id, int(present), database.now()) for label, image_id, present in kept],
+            ((label, image_id, int(present), at) for label, image_id, present in kept),
         )
     return step
 
 
-def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> int:
+def _log_undo(db: Database, keys: Iterable[tuple[str, int]]) -> int:
     """Store the marks of these (label, image id) as they are now -> the step's id. In a transaction.
 
     Ids grow with the time, in microseconds: one that was undone must not be given again, since a page may hold it.
@@ -96,7 +96,7 @@ def _log_undo(db: Database, keys: Sequence[tuple[str, int]]) -> int:
         SELECT ?, ?, i.id, (SELECT present FROM marks t WHERE t.label = ? AND t.image_id = i.id)
         FROM images i WHERE i.id = ?
         """,
-        [(undo_id, label, label, image_id) for label, image_id in keys],
+        ((undo_id, label, label, image_id) for label, image_id in keys),
     )
     db.write(
         "DELETE FROM undo_log WHERE label_id IS NULL AND id <= "

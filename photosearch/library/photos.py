@@ -4,6 +4,7 @@ A photo is present, removed from the disk, or excluded by the user's patterns. W
 stored but read from the disk.
 """
 
+import functools
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 
 from photosearch.library import database
 from photosearch.library.database import Database, is_below, join, to_path, to_relative, to_sql
-from photosearch.library.folders import Scope, find_scope, is_away, list_roots, match_folder, to_real_path
+from photosearch.library.folders import Scope, find_scope, is_away, list_roots, match_folder
 from photosearch.library.records import Counts
-from photosearch.photos.remote import absolute_path, is_address
+from photosearch.photos.remote import absolute_path, is_address, real_path
 
+MAX_FOLDERS = 10_000  # that a PhotoFinder remembers
 _PRESENT = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id WHERE p.absent IS NULL"
 
 
@@ -245,8 +247,33 @@ def find_missing(db: Database, paths: Sequence[str]) -> dict[str, str]:
 
 def find_image_at(db: Database, path: str) -> int | None:
     """The image of the photo at a path as a user types it; None where the library has no readable photo there."""
-    image_id = _image_at(db, absolute_path(path))
-    return _image_at(db, to_real_path(path)) if image_id is None else image_id
+    return PhotoFinder(db).find(path)
+
+
+class PhotoFinder:
+    """`find_image_at` for many paths: what it learned of a folder is not asked again."""
+
+    def __init__(self, db: Database):
+        self._db = db
+        self._find_scope = functools.lru_cache(MAX_FOLDERS)(lambda folder: find_scope(db, folder))
+        self._real_path = functools.lru_cache(MAX_FOLDERS)(real_path)
+
+    def find(self, path: str) -> int | None:
+        """See `find_image_at`."""
+        absolute = absolute_path(path)
+        folder, name = os.path.split(absolute)
+        image_id = self._image_in(folder, name)
+        return self._image_in(self._real_path(folder), name) if image_id is None else image_id
+
+    def _image_in(self, folder: str, name: str) -> int | None:
+        scope = self._find_scope(folder)
+        if scope is None:
+            return None
+        row = self._db.row(
+            f"SELECT p.image_id {_PRESENT} AND f.root_id = ? AND f.path = ? AND p.name = ?",
+            [scope.root_id, to_sql(scope.below), to_sql(name)],
+        )
+        return row[0] if row else None
 
 
 def find_file(db: Database, path: str) -> IndexedFile | None:
@@ -288,17 +315,6 @@ def find_paths(db: Database, image_ids: Sequence[int]) -> dict[int, str]:
         [json.dumps(list(image_ids))],
     )
     return {image_id: join(root, folder, name) for image_id, root, folder, name in rows}
-
-
-def _image_at(db: Database, path: str) -> int | None:
-    scope = find_scope(db, os.path.dirname(path))
-    if scope is None:
-        return None
-    row = db.row(
-        f"SELECT p.image_id {_PRESENT} AND f.root_id = ? AND f.path = ? AND p.name = ?",
-        [scope.root_id, to_sql(scope.below), to_sql(os.path.basename(path))],
-    )
-    return row[0] if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reads an .onnx file's metadata and the names of its external files, without ONNX Runtime.
+"""Reads an .onnx file's metadata, its operators and the names of its external files, without ONNX Runtime.
 
 An .onnx file is one protobuf message (https://protobuf.dev/programming-guides/encoding/): a sequence of fields, each a
 tag (number and wire type) and a value. Unwanted fields, hundreds of megabytes of weights, are skipped by seeking. Not a
@@ -7,13 +7,16 @@ number of fields is limited.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 MAX_FIELDS = 20_000  # in a message; a model has a dozen
 MAX_GRAPH_FIELDS = 2_000_000  # in all messages of a graph together
 MAX_ENTRY_BYTES = 2**24  # of one entry of the metadata
+MAX_NAME_BYTES = 1000  # of an operator or a function
 MAX_NESTING = 64  # of messages; a graph in a node of a graph is three
+
+MAX_NODES = 200_000  # of a graph, with its functions written out; CLIP has two thousand
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types; 3 and 4 are groups, which ONNX never had
 METADATA = 14  # of ModelProto: entries of a key (1) and a value (2)
@@ -28,6 +31,72 @@ SUBMESSAGES = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},  # external_data: location, offset, length
 }
+OP_TYPE, DOMAIN = 4, 7  # of a node
+FUNCTION_NAME, FUNCTION_DOMAIN = 1, 10
+
+
+def check_operators(file: BinaryIO) -> None:
+    """Raises ValueError where nobody can say how long a model will run: it loops, or its functions multiply.
+
+    An `If` runs one of its graphs once. Any other operator with a graph of its own (Loop, Scan, SequenceMap) runs it as
+    often as its data say, and ONNX Runtime writes each call of a function out, before it starts.
+    """
+    calls: dict[bytes, list[bytes]] = {b"": []}  # function, or "" for the graph -> the operators of its nodes
+    for number, wire_type, start, end in _iterate_fields(file, 0, _get_size(file), MAX_FIELDS):
+        if number in (GRAPH, FUNCTION) and wire_type == BYTES:
+            message = "graph" if number == GRAPH else "function"
+            names = _read_texts(file, start, end, (FUNCTION_DOMAIN, FUNCTION_NAME))
+            name = _join(*names) if number == FUNCTION else b""
+            calls.setdefault(name, []).extend(_list_operators(file, message, start, end))
+    counts: dict[bytes, int] = {}
+    waiting = [b""]
+    while waiting:
+        name = waiting[-1]
+        needed = [op for op in calls[name] if op in calls and op not in counts]
+        if set(needed) & set(waiting):
+            raise ValueError("a function of its graph calls itself")
+        if needed:
+            waiting.append(needed[0])
+            continue
+        counts[name] = sum(counts.get(op, 1) for op in calls[waiting.pop()])
+        if counts[name] > MAX_NODES:
+            raise ValueError(f"its graph has more than {MAX_NODES:,} operators")
+
+
+def _list_operators(file: BinaryIO, message: str, start: int, end: int) -> Iterator[bytes]:
+    """Domain and type of each node, those of the graphs in it too. Raises ValueError for an operator that loops."""
+    pending, left = [(message, start, end, 0, b"")], MAX_GRAPH_FIELDS
+    while pending:
+        message, start, end, depth, op = pending.pop()
+        if depth > MAX_NESTING:
+            raise ValueError("its graph nests too deep")
+        if message == "node":
+            op = _join(*_read_texts(file, start, end, (DOMAIN, OP_TYPE)))
+            yield op
+        for number, wire_type, first, last in _iterate_fields(file, start, end, left):
+            left -= 1
+            submessage = SUBMESSAGES[message].get(number)
+            if wire_type != BYTES or submessage not in ("node", "attribute", "graph"):
+                continue
+            if submessage == "graph" and op != _join(b"", b"If"):
+                name = op.decode(errors="replace").strip("\0")[:40]
+                raise ValueError(f"its graph loops ({name}), so that it may never end; export it without loops")
+            pending.append((submessage, first, last, depth + 1, op))
+
+
+def _join(domain: bytes, name: bytes) -> bytes:
+    """An operator's or function's full name. ai.onnx is the domain without a name."""
+    return (b"" if domain == b"ai.onnx" else domain) + b"\0" + name
+
+
+def _read_texts(file: BinaryIO, start: int, end: int, numbers: Sequence[int]) -> list[bytes]:
+    """The values of these fields of a message, b"" where one is missing."""
+    found = dict.fromkeys(numbers, b"")
+    for number, wire_type, first, last in _iterate_fields(file, start, end, MAX_FIELDS):
+        if number in found and wire_type == BYTES:
+            file.seek(first)
+            found[number] = file.read(min(last - first, MAX_NAME_BYTES))
+    return list(found.values())
 
 
 def read_metadata(file: BinaryIO, key: str) -> str | None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from photosearch.errors import ModelError, first_line
 from photosearch.models.card import CARD_KEY, Card, check_tiles
 from photosearch.models.encoders import ImageEncoder, TwoTowerModel, read_encoders
-from photosearch.models.protobuf import read_metadata
+from photosearch.models.protobuf import check_operators, read_metadata
 from photosearch.models.providers import PROVIDERS, choose_provider
 
 # Images in one run. On the CPU more are no faster and take more memory. On a GPU 64 are 96 % as fast as 256, in a
@@ -185,6 +185,10 @@ def start_session(path: Path, data: bytes, provider: str, *, threads: int, weigh
 
     path: for messages. provider: a name in PROVIDERS. weights_folder: of weights in other files.
     """
+    try:
+        check_operators(io.BytesIO(data))
+    except ValueError as error:
+        raise ModelError(f"{path}: ONNX Runtime can't load this model: {error}") from None
     import onnxruntime  # 100 ms: not for `photosearch --help`
 
     onnxruntime.disable_telemetry_events()  # on Windows; on Linux, __init__.py prevents its start

@@ -24,7 +24,6 @@ from photosearch.library.vectors import (
     count_vectors,
     find_space,
     read_stamp,
-    read_vector,
     read_vectors,
     read_vectors_since,
 )
@@ -122,12 +121,8 @@ class SimilaritySearch:
             return embedded
         assert term.picture is not None
         image_id = find_image_at(self.db, term.picture)
-        stored = None if image_id is None else read_vector(self.db, self.space, image_id)
-        if stored is None:
-            return self._read_picture(term.picture, self.model)
-        vector = np.frombuffer(stored, np.float16).astype(np.float32)
-        unit: Floats = vector / np.linalg.norm(vector)
-        return unit
+        stored = None if image_id is None else self.map.vector(image_id)
+        return self._read_picture(term.picture, self.model) if stored is None else stored
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:
         """Texts -> [N, D]. Raises InputError, and ModelError where no text model shares these vectors' space."""

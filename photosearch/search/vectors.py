@@ -23,7 +23,7 @@ import stat
 import struct
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -35,6 +35,7 @@ import numpy.typing as npt
 
 from photosearch import atomic
 from photosearch.errors import InputError, StoreError
+from photosearch.library.vectors import MIN_LENGTH, measure_lengths
 
 MAGIC, VERSION, DTYPE = b"photosearch-vec\n", 1, b"float16\0"
 HEADER = struct.Struct("<16sIIQI8sHH")  # magic, version, dimensions, count, rows a block, dtype, bytes of digest, stamp
@@ -52,8 +53,6 @@ MAX_TABLE_RATIO = 8  # ids are looked up in a table if their range is at most 8 
 MAX_SIMILARITIES = 1 << 25  # held at a time for several queries: 128 MiB
 SLACK = 2e-6  # error of float32 sums of up to 8,192 products of unit vectors, beside the rounding error of the codes
 ABANDONED_SECONDS = 600  # after which an unfinished map without writes belongs to a program that was killed
-MIN_LENGTH = 1e-3  # float16 gives a shorter vector no direction
-ADVICE = "index again with --force"
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -305,8 +304,8 @@ def open_or_build(
     digest: of the model that made the vectors. stamp: changes whenever the rows do. rows: gives (image id, float16 blob
     of D numbers) for all vectors, each id once. added: given the old map's stamp, the rows added since, or None where a
     row was changed or removed; appending them to a copy of the old map takes a quarter of the time. Where the folder
-    can't be written, the map is a temporary file, and on a full disk in memory; it goes with the program. Raises
-    StoreError for a row that is not a vector of the model.
+    can't be written, the map is a temporary file, and on a full disk in memory; it goes with the program. A row
+    without a direction, or that is no vector of the model, is left out. Raises StoreError.
     """
     path = Path(path)
     if not 1 <= dimensions <= MAX_DIMENSIONS:
@@ -385,7 +384,7 @@ def _build(path: Path, model: _Model, stamp: str, rows: Rows, old: VectorMap | N
 def _write(file: IO[bytes], model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> None:
     """Write a whole map, its header last, so that an interrupted one is not valid."""
     all_ids: list[Ids] = []
-    count, rows = 0, iter(rows)
+    count, rows = 0, _filter_usable(rows, model)
     if old is not None:
         all_ids.append(old.ids.copy())
         count = len(old) - len(old) % BLOCK
@@ -416,29 +415,29 @@ def _write_all(file: IO[bytes], data: bytes | memoryview, at: int) -> None:
         rest = rest[file.write(rest[: 1 << 26]) :]
 
 
+def _filter_usable(rows: Rows, model: _Model) -> Iterator[tuple[int, bytes]]:
+    """The rows with a vector of the model that has a direction."""
+    rows = iter(rows)
+    while part := list(islice(rows, BLOCK)):
+        lengths = measure_lengths([blob for _, blob in part], model.dimensions)
+        yield from (row for row, length in zip(part, lengths, strict=True) if length > MIN_LENGTH)
+
+
 def _read_rows(rows: Sequence[tuple[int, bytes]], model: _Model) -> tuple[Ids, npt.NDArray[np.float16]]:
-    """(ids, vectors [n, D]). Raises StoreError."""
-    size = 2 * model.dimensions
-    for image_id, blob in rows:
-        if not isinstance(blob, bytes) or len(blob) != size:
-            raise StoreError(f"the vector of image {image_id} does not hold {model.dimensions} numbers; {ADVICE}")
+    """(ids, vectors [n, D])."""
     vectors = np.frombuffer(b"".join(blob for _, blob in rows), "<f2").reshape(len(rows), model.dimensions)
     return np.array([image_id for image_id, _ in rows], np.int64), vectors
 
 
 def _block(ids: Ids, vectors: npt.NDArray[np.float16], model: _Model) -> bytes:
-    """The bytes of one block, padded with zeros. Raises StoreError."""
+    """The bytes of one block, padded with zeros."""
     n = len(ids)
     scales, errors = np.zeros(n, np.float32), np.zeros(n, np.float32)
     codes = np.zeros(vectors.shape, np.int8)
     for first in range(0, n, PIECE):
         part = slice(first, first + PIECE)
         units = vectors[part].astype(np.float32)
-        lengths = np.sqrt(np.vecdot(units, units))
-        bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > MIN_LENGTH)))
-        if len(bad):
-            raise StoreError(f"the vector of image {ids[first + bad[0]]} has no direction; {ADVICE}")
-        units /= lengths[:, None]
+        units /= np.sqrt(np.vecdot(units, units))[:, None]
         scales[part] = np.maximum(units.max(1), -units.min(1)) / 127
         coded = np.rint(units / scales[part, None])
         codes[part] = coded

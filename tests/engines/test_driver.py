@@ -2,16 +2,22 @@
 
 import itertools
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import pytest
 
 pytest.importorskip("pyarrow", reason="shards need pyarrow")
 
+import pyarrow as pa
 from library import InThisProcess, Untouched, make
-from spread import Spread, all_rows, write_photos
+from pyarrow import parquet
+from spread import LocalWorkers, Spread, all_rows, write_photos
 from toy import write_toy
 
 from photosearch.engines import driver
+from photosearch.engines.driver import Driver, ShardOutcome
+from photosearch.engines.store import FolderStore
 from photosearch.engines.worker import Worker
 from photosearch.errors import InputError, ModelError
 from photosearch.index.events import NotScored, WorkerDied
@@ -232,3 +238,55 @@ def test_worker_names_its_difference_from_the_driver(library, tmp_path, wrong):
     }[wrong]
     with pytest.raises(InputError, match=said):
         Worker(make_config(spread.workers.work, spread.store, **changes), InThisProcess)
+
+
+# ---- workers that lie
+
+
+@dataclass
+class LyingWorkers(LocalWorkers):
+    """lie: what becomes of an outcome."""
+
+    lie: Callable[[ShardOutcome], ShardOutcome] = lambda outcome: outcome
+
+    def wait(self, seconds: float) -> Sequence[ShardOutcome]:
+        return [self.lie(outcome) for outcome in super().wait(seconds)]
+
+
+def index_with(library, store, lie):
+    driver = Driver(store, lambda work: LyingWorkers(work, store, lie=lie), 4)
+    return library.index(engine=driver)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda outcome: replace(outcome, name="another"),
+        lambda outcome: replace(outcome, error="fine"),
+        lambda outcome: replace(outcome, error=7),
+    ],
+    ids=["another shard", "an unknown error", "a number"],
+)
+def test_driver_refuses_an_answer_that_makes_no_sense(library, tmp_path, lie):
+    write_photos(library, 5)
+    with pytest.raises(InputError, match="a worker's answer makes no sense") as told:
+        index_with(library, FolderStore(str(tmp_path / "shards")), lie)
+    assert "\n" not in str(told.value)
+
+
+def test_driver_commits_nothing_of_a_shard_with_a_bad_row_and_makes_it_again(library, tmp_path):
+    write_photos(library, 5)
+    store = FolderStore(str(tmp_path / "shards"))
+
+    def spoil(outcome: ShardOutcome) -> ShardOutcome:
+        path = tmp_path / "shards" / outcome.name
+        table = parquet.read_table(path)
+        rows = table.to_pylist()
+        rows[-1]["prediction_0"]["scores"] = [("red", float("nan"))]
+        parquet.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+        return outcome
+
+    with pytest.raises(InputError, match=r"\.parquet: row \d: a score is not in 0\.\.1; nothing of this shard was"):
+        index_with(library, store, spoil)
+    assert all_rows(library) == []
+    assert len(index_with(library, store, lambda outcome: outcome)["New"]) == 5

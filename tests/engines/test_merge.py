@@ -10,8 +10,11 @@ pytest.importorskip("pyarrow", reason="shards need pyarrow")
 
 from collections import defaultdict
 
+import pyarrow as pa
 from library import InThisProcess, Untouched, make
+from pyarrow import parquet
 from spread import Spread, all_rows, write_photos
+from test_shards import UNIT
 from toy import toy_card, write_toy
 from typer.testing import CliRunner
 
@@ -44,9 +47,9 @@ def other(made, tmp_path):
 def merge(library, *shards, **options):
     """-> what happened, as Library.index returns it."""
     events = defaultdict(list)
+    options = {"models": (str(library.model.path),), "roots": {str(library.folder): str(library.folder)}, **options}
     with Library(library.db.path) as whole:
-        for event in whole.merge(*(shards or (library.db.path.parent / "shards",)), provider="cpu",
-                                 **{"models": (str(library.model.path),), **options}):  # fmt: skip
+        for event in whole.merge(*(shards or (library.db.path.parent / "shards",)), provider="cpu", **options):
             events[type(event).__name__].append(library.below(event.path))
     return {kind: sorted(paths) for kind, paths in events.items()}
 
@@ -69,7 +72,8 @@ def test_stopped_merge_is_completed_by_the_next(made, other):
     seen = []
     with Library(other.db.path) as whole:
         shards = other.db.path.parent / "shards"
-        for event in whole.merge(shards, models=(str(other.model.path),), stop=lambda: len(seen) > 3):
+        roots = {str(other.folder): str(other.folder)}
+        for event in whole.merge(shards, models=(str(other.model.path),), roots=roots, stop=lambda: len(seen) > 3):
             seen.append(event)
     assert 0 < len(seen) < 27
     merge(other)
@@ -97,7 +101,7 @@ def test_merge_maps_the_workers_root(made, tmp_path):
 
 
 def test_merge_refuses_an_unmapped_root_before_writing(made, other):
-    with pytest.raises(InputError, match=f"a shard of {made.folder}, which is not mapped; add --root"):
+    with pytest.raises(InputError, match=f"a shard of {made.folder}, which is no folder of this library; .* --root"):
         merge(other, roots={"/srv": "/mnt"})
     made.folder.rename(made.folder.with_name("gone"))
     with pytest.raises(InputError, match="no such folder"):
@@ -145,6 +149,102 @@ def test_merge_skips_excluded_photos(made, other):
     ]
 
 
+# ---- hostile shards
+
+
+def change(shard, root=None, **columns):
+    """Change a shard's root, and values of its last row. Callables are given the value."""
+    table = parquet.read_table(shard)
+    rows = table.to_pylist()
+    for name, value in columns.items():
+        rows[-1][name] = value(rows[-1][name]) if callable(value) else value
+    metadata = json.loads(table.schema.metadata[b"photosearch"])
+    if root is not None:
+        metadata["root"] = os.fsencode(root).hex()
+    schema = table.schema.with_metadata({b"photosearch": json.dumps(metadata)})
+    parquet.write_table(pa.Table.from_pylist(rows, schema=schema), shard)
+
+
+def change_last(tmp_path, **columns):
+    """Of several shards only the last one is bad -> its name."""
+    path = max((tmp_path / "shards").iterdir())
+    rows = parquet.read_metadata(path).num_rows
+    change(path, **columns)
+    return path.name, rows
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"taken": "2024-13-01T00:00:00", "taken_from": "xmp"}, "no real date"),
+        ({"prediction_0": {"scores": [("red", 2.0)], "vector": None}}, r"a score is not in 0\.\.1"),
+        ({"prediction_0": {"scores": [("mauve", 0.5)], "vector": None}}, "predictions that toy 1 .* can't have made"),
+        ({"prediction_0": {"scores": [("red", 0.5)], "vector": UNIT}}, "predictions that toy 1 .* can't have made"),
+        ({"prediction_0": {"scores": [("red", 0.5)], "vector": bytes(8)}}, "a vector of length 0, not 1"),
+    ],
+    ids=["date", "score", "label", "vector of a model without", "zero vector"],
+)
+def test_merge_checks_all_shards_before_it_writes(made, other, tmp_path, columns, said):
+    name, row = change_last(tmp_path, **columns, reason=None, hash=b"h" * 32, width=4, height=4, fingerprint=7)
+    with pytest.raises(InputError, match=rf"{name}: row {row}: {said}; nothing of this shard was imported"):
+        merge(other)
+    assert not any(other.rows().values()), "neither the root nor the rows of sound shards"
+
+
+def test_merge_adds_no_folder_that_was_not_named(made, other, tmp_path, monkeypatch):
+    (shard,) = list((tmp_path / "shards").iterdir())[:1]
+    asked = []
+    monkeypatch.setattr("photosearch.photos.remote._open", lambda protocol: asked.append(protocol))
+    (tmp_path / "link").symlink_to("/etc")
+    (made.folder / "link").symlink_to("/etc")
+    for root in (
+        "/",
+        str(tmp_path),
+        "/etc",
+        f"{tmp_path}/link",
+        f"{made.folder}/link",
+        "http://host/x",
+        "s3://bucket/x",
+    ):
+        change(shard, root)
+        for roots in ({}, {str(made.folder): str(made.folder)}):
+            with pytest.raises(
+                InputError, match=r"a shard of .*, which is no folder of this library; .* --root"
+            ) as told:
+                merge(other, shard, roots=roots)
+            assert "\n" not in str(told.value)
+    change(shard, f"{made.folder}/../../etc")
+    with pytest.raises(InputError, match="its root is not an absolute path"):
+        merge(other, shard)
+    assert not asked, "no address is asked"
+    assert not any(other.rows().values())
+
+
+def test_merge_takes_a_known_folder_and_folders_below(made, other, tmp_path):
+    made.index(decoders=Untouched)
+    assert set(merge(made, roots={})) == {"Unchanged", "ReadFailed"}
+    (tmp_path / "shards").rename(tmp_path / "all")
+    made.index("sub", engine=Spread(tmp_path / "shards").driver(), force=True)
+    os.unlink(tmp_path / "shards" / "probe")
+    assert set(merge(made, roots={})) == {"Unchanged"}
+    assert len(merge(other)["New"]) == 6
+    assert [path for (path,) in other.db.rows("SELECT path FROM roots")] == [str(made.folder)]
+
+
+def test_merge_takes_only_files_that_an_index_would_find(made, other, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for path in (outside / "b.png", made.folder / "b.txt"):
+        path.write_bytes(b"secret")
+        os.utime(path, ns=(1, 1))
+    (made.folder / "link").symlink_to(outside)
+    (made.folder / "b.png").symlink_to(outside / "b.png")
+    shard = max((tmp_path / "shards").iterdir())
+    for path in ("b.txt", "link/b.png", "b.png", "sub"):
+        change(shard, path=path.encode(), size_bytes=6, mtime_ns=1)
+        assert path in merge(other)["ShardRowSkipped"]
+
+
 # ---- as a person types it
 
 
@@ -155,7 +255,10 @@ def run(*arguments):
 @pytest.mark.option("merge --json", "merge --model", "merge --verbose")
 def test_merge_command_counts_rows(made, other, tmp_path):
     made.photo("001.png", "white")
-    result = run("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--json", "-v")
+    command = ("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--json", "-v")
+    refused = run(*command)
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
+    result = run(*command, "--root", made.folder)
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
     assert (summary["new"], summary["unreadable"], summary["skipped_rows"]) == (25, 1, 1)
@@ -171,14 +274,14 @@ def test_merge_command_maps_roots_and_refuses_wrong_pairs(made, tmp_path):
     result = run("merge", tmp_path / "shards", "--root", f"{made.folder}={tmp_path}/here", *options)
     assert result.exit_code == 0, result.output
     assert result.stderr.startswith("27 photos: 26 new, 1 unreadable; ")
-    assert run("merge", tmp_path / "shards", "--root", "nonsense", *options).exit_code == 2
+    assert run("merge", tmp_path / "shards", "--root", "nonsense=", *options).exit_code == 2
     wrong = run("merge", tmp_path / "shards", "--root", "/a=/b", *options)
     assert (wrong.exit_code, len(wrong.stderr.splitlines())) == (1, 1)
 
 
 @pytest.mark.option("merge --quiet", "merge --tiles", "merge --provider")
 def test_merge_command_is_quiet_and_refuses_wrong_options(made, other, tmp_path):
-    command = ("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path)
+    command = ("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--root", made.folder)
     for option, said in (
         (("--tiles", 4), "with 4 tiles; name the same"),
         (("--provider", "abacus"), "no provider 'abacus'"),

@@ -11,12 +11,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from library import InThisProcess, make
 from spread import all_rows, write_photos
 from toy import photo, write_toy
 
+from photosearch.engines.driver import ShardOutcome
+from photosearch.engines.ray import RayWorkers, _ActorState
 from photosearch.errors import InputError
 
 MAIN = "from photosearch.cli.app import main; main()"
@@ -167,3 +170,41 @@ def test_choose_size_refuses_a_cluster_without_room():
 
     with pytest.raises(InputError, match="no machine of the cluster has 1 CPU and 1 GPU for a worker"):
         choose_size([{"CPU": 4.0}], RayOptions(gpus=1))
+
+
+# ---- what a worker answers
+
+
+class Answers:
+    """Ray's part that hands over an answer."""
+
+    exceptions = SimpleNamespace(RayError=RuntimeError)
+
+    def get(self, answer: object) -> object:
+        return answer
+
+
+def take(answer: object, shard: str | None) -> list[ShardOutcome]:
+    """What the driver gets to see of an actor's answer."""
+    workers = object.__new__(RayWorkers)  # without a cluster
+    workers._ray, workers._idle, workers._failures, workers._started = Answers(), [], 0, False
+    return list(workers._take(answer, _ActorState(None, "far", shard)))
+
+
+def test_answer_is_one_line_for_the_shard_that_was_given():
+    assert take(("far\nhost", ""), None) == []
+    assert take(ShardOutcome("a"), "a") == [ShardOutcome("a")]
+    said = take(ShardOutcome("a", "died", "x\n\x1b[2J" + "y" * 1000), "a")[0].reason
+    assert (said[:7], len(said) <= 500, said.isprintable()) == ("x  [2Jy", True, True)
+    with pytest.raises(InputError, match=r"^no such model \[2J$"):
+        take(("far", "no such model\x1b[2J"), None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "shard"),
+    [(ShardOutcome("a"), None), (("far", ""), "a"), (("far", 1), None), (("far",), None), (None, "a"), (b"", None),
+     (ShardOutcome("a", "died", 7), "a")],
+)  # fmt: skip
+def test_answer_that_makes_no_sense_ends_the_run(answer, shard):
+    with pytest.raises(InputError, match="a worker on far gave an answer that makes no sense"):
+        take(answer, shard)

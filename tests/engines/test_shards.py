@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -21,13 +22,23 @@ from photosearch.photos.walk import Photo  # noqa: E402
 
 MODEL = ModelRef(Scorer("0123456789abcdef", 4), "toy", "1", 0.01)
 OTHER = ModelRef(Scorer("fedcba9876543210"), "other", "2", 0.0)
+VECTORS = {
+    "NaN": np.array([np.nan, 0, 0, 1], np.float16).tobytes(),
+    "infinity": np.array([np.inf, 0, 0, 0], np.float16).tobytes(),
+    "zero": bytes(8),
+    "short": np.full(4, 0.4, np.float16).tobytes(),
+    "long": np.full(4, 0.6, np.float16).tobytes(),
+    "of half a number": bytes(7),
+    "empty": b"",
+}
 STRANGE = "/photos/a/" + os.fsdecode(b"\xff\xfe.jpg")
 PHOTOS = (Photo("/photos/b.png", 10, 1), Photo(STRANGE, 20, -2), Photo("/photos/c.gif", 2**40, 2**62))
 SHARD = Shard("/photos", (MODEL, OTHER), PHOTOS, (None, None, b"h" * 32))
 SCORE = float(np.float32(0.1234567))
+UNIT = np.full(4, 0.5, np.float16).tobytes()
 RESULTS = (
     PhotoResult(PHOTOS[0], b"a" * 32, 4, 3, "2024-01-02T03:04:05", "xmp", 2**64 - 1,
-           {MODEL.scorer: Prediction({"red": SCORE, "blue": 1.0}), OTHER.scorer: Prediction({}, b"\0\1" * 4)}),
+           {MODEL.scorer: Prediction({"red": SCORE, "blue": 1.0}), OTHER.scorer: Prediction({}, UNIT)}),
     PhotoResult(PHOTOS[1], reason="the file is empty", transient=True),
     PhotoResult(PHOTOS[2], b"h" * 32),
 )  # fmt: skip
@@ -125,15 +136,47 @@ def test_read_names_another_format_or_decoder():
     [
         {"path": b"../b.png"}, {"path": b"/etc/passwd"}, {"path": b"a//b.png"}, {"path": b"a\0.png"}, {"path": b""},
         {"hash": b"short"}, {"hash": None}, {"width": 0}, {"height": None}, {"fingerprint": None}, {"width": None},
-        {"taken": "yesterday"}, {"taken_from": "a dream"}, {"taken": None},
+        {"size_bytes": -1}, {"path": b"a/" + b"b" * 20_000}, {"reason": "a" * 5000}, {"path": b"c.gif"},
+        {"taken": "yesterday"}, {"taken_from": "a dream"}, {"taken": None}, {"taken": "2024-02-30T03:04:05"},
+        {"taken": "9999-99-99T99:99:99"}, {"taken": "2024-01-02T24:00:00"}, {"taken": "1492-10-12T00:00:00"},
         {"prediction_0": {"scores": [("red", 1.5)], "vector": None}},
         {"prediction_0": {"scores": [("red", float("nan"))], "vector": None}},
         {"prediction_0": {"scores": [("red", None)], "vector": None}},
+        {"prediction_0": {"scores": [("red", float("inf"))], "vector": None}},
+        {"prediction_0": {"scores": [("red", -0.1)], "vector": None}},
+        {"prediction_0": {"scores": [("red", 0.5), ("red", 0.6)], "vector": None}},
+        {"prediction_0": {"scores": [("r" * 5000, 0.5)], "vector": None}},
+        {"prediction_0": {"scores": None, "vector": None}},
+        *({"prediction_1": {"scores": [], "vector": vector}} for vector in VECTORS.values()),
     ],
-    ids=str,
+    ids=lambda columns: str(columns)[:60],
 )  # fmt: skip
 def test_read_refuses_an_impossible_row(columns):
-    assert refusal(changed(**columns)).startswith("x.parquet: damaged, cut short, or not a shard (")
+    line = refusal(changed(**columns))
+    assert line.endswith("delete it and index again")
+    assert re.match(r"x\.parquet: row \d: |x\.parquet: damaged, .* \(\w+: [\d,]+ bytes, and", line)
+
+
+def test_read_names_the_row_and_what_is_wrong_with_it():
+    assert refusal(changed(path=b"c.gif")).startswith("x.parquet: row 3: the photo has a row already; nothing of")
+    bad = {"scores": [], "vector": VECTORS["NaN"]}
+    assert refusal(changed(prediction_1=bad)).startswith("x.parquet: row 1: a vector of length nan, not 1; nothing of")
+
+
+def test_read_takes_every_unit_vector_that_float16_can_hold():
+    rng = np.random.default_rng(0)
+    for dimensions in (1, 3, 64, 512, 8192):
+        units = rng.standard_normal((40, dimensions)) ** 3  # few large numbers, many tiny
+        units /= np.linalg.norm(units, axis=1, keepdims=True)
+        for unit in units.astype(np.float16):
+            value = {"scores": [], "vector": unit.tobytes()}
+            read(io.BytesIO(changed(prediction_1=value)), "x")
+
+
+def test_read_shows_a_reason_in_one_line():
+    kept = read(io.BytesIO(changed(reason="broken\n\x1b[2Jx" + "y" * 300)), "x.parquet")
+    assert kept.results[0].reason.startswith("broken  [2Jxy")
+    assert len(kept.results[0].reason) <= 200
 
 
 @pytest.mark.parametrize(
@@ -145,6 +188,13 @@ def test_read_refuses_an_impossible_row(columns):
         {"models": [1]},
         {"models": [{**MODEL.to_json(), "tiles": "4"}]},
         {"models": [MODEL.to_json(), {**MODEL.to_json(), "name": "other"}]},
+        {"models": [{**MODEL.to_json(), "name": "toy\n\x1b[2J"}]},
+        {"models": [{**MODEL.to_json(), "name": "t" * 1000}]},
+        {"models": [{**MODEL.to_json(), "min_score": float("nan")}]},
+        {"models": [{**MODEL.to_json(), "digest": f"{i:016}"} for i in range(33)]},
+        *({"root": root.encode().hex()} for root in ("/photos/../etc", "/photos//a", "/photos/.", "/a\0b", "s3:///a")),
+        {"root": (b"/" + b"a" * 20_000).hex()},
+        {"root": b"file://x/../y".hex()},
     ],
     ids=str,
 )
@@ -154,7 +204,7 @@ def test_read_refuses_impossible_metadata(head):
 
 def test_read_refuses_too_many_rows_before_reading_them(monkeypatch):
     monkeypatch.setattr(shards, "MAX_ROWS", 2)
-    assert "larger than any shard" in refusal(write(SHARD, RESULTS))
+    assert "more than 2 rows" in refusal(write(SHARD, RESULTS))
 
 
 def test_store_keeps_whole_files_only(tmp_path):
@@ -187,3 +237,31 @@ def test_store_leaves_no_part_of_a_shard_on_a_full_disk(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("n", [1, 63, 64, 65, 1500, 3001])
+def test_large_shard_round_trips_results_exactly(n):
+    """With more vectors than a dictionary of Parquet holds, and photos between them that have none."""
+    rng = np.random.default_rng(n)
+    photos = tuple(Photo(f"/photos/{i // 100}/IMG_{i:06}.jpg", i, i) for i in range(n))
+    shard = Shard("/photos", (MODEL, OTHER), photos, (None,) * n)
+    units = rng.standard_normal((n, 384))
+    units /= np.linalg.norm(units, axis=1, keepdims=True)
+    results = tuple(
+        PhotoResult(photo, reason="broken") if rng.random() < 0.3
+        else PhotoResult(photo, rng.bytes(32), 4, 3, None, None, 5, {
+            MODEL.scorer: Prediction({f"label {j}": 0.5 for j in rng.integers(0, 1000, rng.integers(0, 30))}),
+            OTHER.scorer: Prediction({}, unit.astype(np.float16).tobytes())})
+        for photo, unit in zip(photos, units, strict=True)
+    )  # fmt: skip
+    assert read(io.BytesIO(write(shard, results)), "x").results == results
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_store_opens_files_only(tmp_path):
+    store = FolderStore(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe.parquet")
+    (tmp_path / "folder.parquet").mkdir()
+    for name in ("pipe.parquet", "folder.parquet", "missing.parquet"):
+        with pytest.raises(InputError, match=f"{name}: no such shard"), store.open(name):
+            pass

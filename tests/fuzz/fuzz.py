@@ -1,15 +1,21 @@
-"""Fuzz the four readers of untrusted input: make fuzz MINUTES=10
+"""Fuzz the readers of untrusted input: make fuzz MINUTES=10
 
     query   what was typed after `find`         -> a tree, or QueryError
     csv     a sheet of truth                    -> rows, or InputError
     card    an image or text model's card       -> one that can be written and read again, or ValueError
     photo   a file's bytes                      -> pixels of the promised shape, or Unreadable
+    shard   a Parquet file's bytes              -> rows that its models can have given, or InputError
+    row     values of one row of a shard        -> the same
+    graph   an .onnx file's bytes               -> bounded operators, or ValueError
 
 One target for some seconds: python tests/fuzz/fuzz.py card -max_total_time=600. Any other exception, a crash or a
 hang is a finding: libFuzzer leaves its input as crash-* in the current folder. Needs `pip install -e '.[fuzz]'`
 (atheris, https://github.com/google/atheris; Linux and macOS).
 """
 
+import io
+import json
+import math
 import os
 import random
 import sys
@@ -24,13 +30,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["photosearch", "PIL"] if "photo" in sys.argv else ["photosearch"]):
     import corpus
     import numpy as np
+    import pyarrow as pa
+    from pyarrow import parquet
 
     from photosearch import query
+    from photosearch.engines import shards
     from photosearch.errors import InputError, QueryError
+    from photosearch.index.infer import PhotoResult, Prediction, Scorer
     from photosearch.judging import truth
     from photosearch.models.card import Card, TextCard, parse_card
+    from photosearch.models.protobuf import check_operators
     from photosearch.models.session import pool
-    from photosearch.photos import decode
+    from photosearch.photos import dates, decode
+    from photosearch.photos.walk import Photo
 
 # In memory where there is such a place: the CSV reader takes a file, and a disk gives it 8 a second.
 SCRATCH = Path(tempfile.mkdtemp(prefix="photosearch-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
@@ -61,7 +73,7 @@ def fuzz_csv(data: bytes) -> None:
     path = SCRATCH / "truth.csv"
     path.write_bytes(data)
     try:
-        rows = truth.read_rows(path)
+        rows = list(truth.read_rows(path))
     except InputError as error:
         hold(str(path) in str(error))
         return
@@ -106,6 +118,111 @@ def fuzz_photo(data: bytes) -> None:
     hold(0 <= opened.fingerprint < 2**64)
 
 
+MODEL = shards.ModelRef(Scorer("0123456789abcdef", 4), "toy", "1", 0.01)
+UNIT = np.full(4, 0.5, np.float16).tobytes()
+PHOTOS = tuple(Photo(f"/photos/{name}", 10 + i, i) for i, name in enumerate(("a.png", "b/c.png", "d.png")))
+SHARD = shards.Shard("/photos", (MODEL,), PHOTOS, (None, None, b"h" * 32))
+RESULTS = (
+    PhotoResult(PHOTOS[0], b"a" * 32, 4, 3, "2024-01-02T03:04:05", "xmp", 7,
+                {MODEL.scorer: Prediction({"red": 0.5, "blue": 1.0}, UNIT)}),
+    PhotoResult(PHOTOS[1], reason="the file is empty", transient=True),
+    PhotoResult(PHOTOS[2], b"h" * 32),
+)  # fmt: skip
+
+
+def fuzz_shard(data: bytes) -> None:
+    try:
+        found = shards.read(io.BytesIO(data), "x.parquet")
+    except InputError as error:
+        hold(str(error).startswith("x.parquet: ") and str(error).isprintable() and len(str(error)) < 500)
+        return
+    check_shard(found)
+
+
+def mutate_shard(data: bytes, max_size: int, seed: int) -> bytes:
+    """A change of a byte, or of a length, mostly in the footer and in the pages' headers; the magic stays."""
+    if seed % 8 == 0 or len(data) < 20:
+        return bytes(atheris.Mutate(data, max_size))
+    rng, changed = random.Random(seed), bytearray(data)
+    for _ in range(1 + rng.randrange(3)):
+        at = rng.randrange(4, len(changed) - 8)
+        match rng.randrange(4):
+            case 0:
+                changed[at] ^= 1 << rng.randrange(8)
+            case 1:
+                changed[at] = rng.choice((0, 1, 127, 128, 255, changed[rng.randrange(len(changed))]))
+            case 2:
+                changed[at : at + 1] = bytes([changed[at] | 128, rng.randrange(128)])  # a longer number
+                changed[-8:-4] = (int.from_bytes(changed[-8:-4], "little") + 1).to_bytes(5, "little")[:4]
+            case 3:
+                n = rng.randrange(1, 9)
+                changed[at : at + n] = rng.randbytes(n)[: len(changed) - 8 - at]
+    return bytes(changed[:max_size])
+
+
+def fuzz_row(data: bytes) -> None:
+    """A sound file whose first row has values that come from the data."""
+    given = atheris.FuzzedDataProvider(data)
+    table = parquet.read_table(io.BytesIO(shards.write(SHARD, RESULTS)))
+    rows, schema = table.to_pylist(), table.schema
+    for _ in range(given.ConsumeIntInRange(1, 3)):
+        name = given.PickValueInList(schema.names)
+        kind = schema.field(name).type
+        if pa.types.is_struct(kind):
+            scores = [
+                (given.ConsumeUnicodeNoSurrogates(4), given.ConsumeFloat())
+                for _ in range(given.ConsumeIntInRange(0, 3))
+            ]
+            numbers = np.array(given.ConsumeFloatListInRange(4, -2.0, 2.0), np.float16)
+            length = np.linalg.norm(numbers.astype(np.float64)) if given.ConsumeBool() else 1.0
+            with np.errstate(all="ignore"):
+                vector = (
+                    (numbers / length).astype(np.float16).tobytes() if given.ConsumeBool() else given.ConsumeBytes(9)
+                )
+            rows[0][name] = {"scores": scores, "vector": vector}
+        elif pa.types.is_string(kind):
+            rows[0][name] = given.ConsumeUnicodeNoSurrogates(25)
+        elif pa.types.is_binary(kind):
+            rows[0][name] = given.ConsumeBytes(33)
+        elif pa.types.is_boolean(kind):
+            rows[0][name] = given.ConsumeBool()
+        else:
+            rows[0][name] = given.ConsumeIntInRange(0 if kind == pa.uint64() else -(2 ** (kind.bit_width - 1)),
+                                                    2 ** (kind.bit_width - 1) - 1)  # fmt: skip
+    if given.ConsumeBool():
+        values = json.loads(schema.metadata[shards.METADATA_KEY])
+        values[given.PickValueInList(list(values))] = given.ConsumeUnicodeNoSurrogates(30).encode().hex()
+        schema = schema.with_metadata({shards.METADATA_KEY: json.dumps(values)})
+    out = io.BytesIO()
+    with np.errstate(all="ignore"):
+        parquet.write_table(pa.Table.from_pylist(rows, schema=schema), out)
+    fuzz_shard(out.getvalue())
+
+
+def check_shard(found: shards.ShardFile) -> None:
+    """What merge relies on."""
+    hold(found.root.startswith("/") or "://" in found.root)
+    hold(".." not in found.root.split("/"))
+    paths = [result.photo.path for result in found.results]
+    hold(len(set(paths)) == len(paths))
+    for result in found.results:
+        hold(result.photo.path.startswith(found.root.rstrip("/") + "/"))
+        hold(not {"", ".", ".."} & set(result.photo.path.removeprefix(found.root.rstrip("/") + "/").split("/")))
+        hold(result.reason is None or 0 < len(result.reason) <= 200)
+        hold(result.taken is None or dates.parse(result.taken) == result.taken)
+        for prediction in result.predictions.values():
+            hold(all(math.isfinite(score) and 0 <= score <= 1 for score in prediction.scores.values()))
+            if prediction.vector is not None:
+                hold(abs(np.linalg.norm(np.frombuffer(prediction.vector, "<f2").astype(np.float64)) - 1) < 2e-3)
+
+
+def fuzz_graph(data: bytes) -> None:
+    try:
+        check_operators(io.BytesIO(data))
+    except ValueError as error:
+        hold(0 < len(str(error)) < 200)
+
+
 SEEDS = {
     "query": [b"bird", b'"red panda" or cat', b"not (a and b) or 'c d' and not not e", b"((x))"],
     "csv": [b"path,label,present\na.jpg,bird,1\n", b'\xef\xbb\xbflabel,present,path\r\nb,0,"a""b"\r\n', b"a;b\n"],
@@ -117,6 +234,7 @@ SEEDS = {
         b'{"kind":"text","name":"t","version":"1","space":{"name":"w","dim":4},"context":8,"pad_to":8,"text_normalization":"lower"}',
         b'{"name":"n","version":"1","labels":["a"],"input_size":8,"outputs":["scores"],"min_score":0.1}',
     ],
+    "row": [bytes(100), bytes(range(200))],
 }
 
 
@@ -130,15 +248,45 @@ def photo_seeds() -> list[bytes]:
     return whole + [data for data in special if len(data) < 20_000]
 
 
+def shard_seeds() -> list[bytes]:
+    """As workers write them, and as pyarrow writes the same table in other ways."""
+    data = shards.write(SHARD, RESULTS)
+    table, found = parquet.read_table(io.BytesIO(data)), [data]
+    ways: list[dict[str, object]] = [{"use_dictionary": False}, {"compression": "none"}, {"data_page_version": "2.0"},
+                                     {"row_group_size": 1}, {"data_page_size": 1}]  # fmt: skip
+    for way in ways:
+        out = io.BytesIO()
+        parquet.write_table(table, out, **way)
+        found.append(out.getvalue())
+    return found
+
+
+def graph_seeds() -> list[bytes]:
+    from onnx import helper
+    from toy import toy_graph
+
+    plain, with_function = toy_graph(), toy_graph()
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
+    node = helper.make_node("Identity", ["a"], ["b"])
+    with_function.functions.append(helper.make_function("own", "f", ["a"], ["b"], [node], opsets))
+    with_function.graph.node.append(helper.make_node("f", ["scores"], ["more"], domain="own"))
+    return [plain.SerializeToString(), with_function.SerializeToString()]
+
+
 def main() -> None:
     name, *options = sys.argv[1:]
     seeds = SCRATCH / name
     seeds.mkdir()
-    for i, data in enumerate(photo_seeds() if name == "photo" else SEEDS[name]):
+    made = {"photo": photo_seeds, "shard": shard_seeds, "graph": graph_seeds}
+    for i, data in enumerate(made[name]() if name in made else SEEDS[name]):
         (seeds / f"{i:03}").write_bytes(data)
-    limits = ["-timeout=30", "-rss_limit_mb=4000", "-max_len=30000" if name == "photo" else "-max_len=3000"]
-    target = {"query": fuzz_query, "csv": fuzz_csv, "card": fuzz_card, "photo": fuzz_photo}[name]
-    atheris.Setup([sys.argv[0], *limits, *options, str(seeds)], target)
+    limits = ["-timeout=30", "-rss_limit_mb=4000", "-max_len=30000" if name in made else "-max_len=3000"]
+    target = {
+        "query": fuzz_query, "csv": fuzz_csv, "card": fuzz_card, "photo": fuzz_photo, "shard": fuzz_shard,
+        "row": fuzz_row, "graph": fuzz_graph,
+    }[name]  # fmt: skip
+    mutator = {"custom_mutator": mutate_shard} if name == "shard" else {}
+    atheris.Setup([sys.argv[0], *limits, *options, str(seeds)], target, **mutator)
     atheris.Fuzz()
 
 

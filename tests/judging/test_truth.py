@@ -2,6 +2,8 @@
 
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from library import Library, kept_decoders, make
 
 from photosearch.errors import InputError
-from photosearch.judging import truth
+from photosearch.judging import csv_rows, truth
 from photosearch.library import marks
 from photosearch.library.marks import Mark
 from photosearch.library.photos import find_image_at
@@ -33,6 +35,10 @@ def library(tmp_path: Path) -> Iterator[Library]:
         yield made
 
 
+def read_rows(path: Path) -> list[truth.Row]:
+    return list(truth.read_rows(path))
+
+
 def csv(folder: Path, text: str) -> Path:
     path = folder / "photos" / "truth.csv"
     path.write_text(text)
@@ -40,7 +46,7 @@ def csv(folder: Path, text: str) -> Path:
 
 
 def imported(library: Library, path: Path, **options: Any) -> tuple[int, int]:
-    return truth.import_rows(library.db, truth.read_rows(path), "truth.csv", **options)
+    return truth.import_rows(library.db, read_rows(path), "truth.csv", **options)
 
 
 def test_import_resolves_paths_from_the_csv_folder(tmp_path: Path, library: Library) -> None:
@@ -64,7 +70,7 @@ def test_import_takes_columns_in_any_order(tmp_path: Path, library: Library) -> 
 
 
 def test_read_rows_skips_unjudged_rows(tmp_path: Path, library: Library) -> None:
-    assert truth.read_rows(csv(tmp_path, "path,label,present\na.jpg,red,\n")) == []
+    assert read_rows(csv(tmp_path, "path,label,present\na.jpg,red,\n")) == []
 
 
 def test_export_and_import_round_trip(tmp_path: Path, library: Library) -> None:
@@ -95,7 +101,7 @@ def test_export_and_import_round_trip(tmp_path: Path, library: Library) -> None:
 def test_read_rows_names_the_bad_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(InputError, match=message):
-        truth.read_rows(csv(tmp_path, text))
+        read_rows(csv(tmp_path, text))
 
 
 @pytest.mark.parametrize(
@@ -137,3 +143,71 @@ def test_import_creates_only_named_labels(tmp_path: Path, library: Library) -> N
     assert imported(library, path) == (1, 0)
     with pytest.raises(InputError, match="can't be a label's name"):
         imported(library, path, new=[""])
+
+
+# ---- bounds
+
+
+def test_read_rows_names_the_bound_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MAX_ROWS", 3)
+    path = tmp_path / "m.csv"
+    path.write_text("path,label,present\n" + "a.jpg,red,1\n" * 3)
+    assert len(read_rows(path)) == 3
+    for more in ("a.jpg,red,1\n", "\n", "a.jpg,red,\n"):
+        path.write_text("path,label,present\n" + "a.jpg,red,1\n" * 3 + more)
+        with pytest.raises(InputError, match=r"m\.csv: more than 3 rows; split it"):
+            read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        ("x" * 10**7, "line 1: longer than 500,000 characters"),
+        ("path,label,present\n" + "a," * 10**6, "line 2: longer than 500,000 characters"),
+        ("path,label,present\n" + '"a\n",' * 10**5, "line 101: longer than 100 lines in one row"),
+        ("path,label,present\n" + '"' + "a\n" * 10**5, "line 101: longer than 100 lines in one row"),
+    ],
+    ids=["a line", "a line of cells", "a row of lines", "an open quote"],
+)
+def test_read_rows_names_the_bound_of_a_row(tmp_path: Path, text: str, bound: str) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=bound) as told:
+        read_rows(path)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+def test_large_csv_is_refused_in_bounded_memory(library: Library, tmp_path: Path) -> None:
+    """By the command, in a process of its own: its own peak, without what pytest takes."""
+    path = tmp_path / "m.csv"
+    path.write_bytes(b"path,label,present\n" + b"a/long/folder/IMG_000001.jpg,red,1\n" * 200_001)
+    program = """
+import re, sys
+from pathlib import Path
+import photosearch, photosearch.errors
+from photosearch.judging import csv_rows
+csv_rows.MAX_ROWS = 200_000
+try:
+    with photosearch.Library(sys.argv[1]) as library:
+        library.marks.import_csv(sys.argv[2], skip_unknown=True)
+except photosearch.errors.InputError as error:
+    print(error)
+print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+    command = [sys.executable, "-c", program, str(library.db.path), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, peak = done.stdout.splitlines()
+    assert said == f"{path}: more than 200,000 rows; split it, and take one file after the other"
+    assert int(peak) < 100_000
+
+
+def test_many_rows_take_little_memory_and_linear_time(library: Library, tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("path,label,present\n" + f"{library.path('a.jpg')},red,1\n" * 20_000)
+    assert truth.import_rows(library.db, truth.read_rows(path), "m.csv") == (1, 0)
+    asked = []
+    library.db.conn.set_trace_callback(asked.append)
+    assert truth.import_rows(library.db, truth.read_rows(path), "m.csv") == (1, 0)
+    library.db.conn.set_trace_callback(None)
+    assert len(asked) < 20_100, "one statement a row"

@@ -310,3 +310,84 @@ def test_model_opens_no_other_file(tmp_path):
     assert "ModelError" in traced.stderr
     assert "m.onnx" in opened
     assert "weights.bin" not in opened
+
+
+# ---- how long it runs
+
+
+def loop(op: str, trips: int = 2**62) -> onnx.ModelProto:
+    """The toy network behind an operator that runs a graph of its own, again and again."""
+    one = helper.make_tensor_value_info
+    same = [helper.make_node("Identity", ["in"], ["out"]), helper.make_node("Identity", ["more"], ["go on"])]
+    model = toy_graph()
+    if op == "Loop":
+        taken = [one("i", TensorProto.INT64, []), one("more", TensorProto.BOOL, []), one("in", TensorProto.FLOAT, None)]
+        given = [one("go on", TensorProto.BOOL, []), one("out", TensorProto.FLOAT, None)]
+        node = helper.make_node("Loop", ["trips", "", "scores"], ["more scores"],
+                                body=helper.make_graph(same, "body", taken, given))  # fmt: skip
+    elif op == "Scan":
+        body = helper.make_graph(same[:1], "body", [one("in", TensorProto.FLOAT, None)],
+                                 [one("out", TensorProto.FLOAT, None)])  # fmt: skip
+        node = helper.make_node("Scan", ["scores"], ["more scores"], body=body, num_scan_inputs=1)
+    else:
+        body = helper.make_graph(same[:1], "body", [one("in", TensorProto.FLOAT, None)],
+                                 [one("out", TensorProto.FLOAT, None)])  # fmt: skip
+        model.graph.node.append(helper.make_node("SequenceConstruct", ["scores"], ["sequence"]))
+        node = helper.make_node("SequenceMap", ["sequence"], ["more scores"], body=body)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(trips, np.int64), "trips"))
+    model.graph.node.append(node)
+    return with_card(model.graph)
+
+
+def functions(n: int, called: str = "f{}") -> onnx.ModelProto:
+    """n functions, each of which calls the one before twice: 2 ** n operators."""
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("own", 1)]
+    made = []
+    for i in range(n):
+        op, domain = (called.format(i - 1), "own") if i else ("Identity", "")
+        nodes = [helper.make_node(op, ["a"], ["b"], domain=domain), helper.make_node(op, ["b"], ["c"], domain=domain)]
+        made.append(helper.make_function("own", f"f{i}", ["a"], ["c"], nodes, opsets))
+    graph = toy_graph().graph
+    graph.node.append(helper.make_node(f"f{n - 1}", ["scores"], ["scores again"], domain="own"))
+    model = with_card(graph, opsets[1])
+    model.functions.extend(made)
+    return model
+
+
+def nested(op: str) -> onnx.ModelProto:
+    """The operator in a branch of an `If` in a function."""
+    inner = loop(op).graph.node[-1]
+    yes = helper.make_graph([inner], "yes", [], [helper.make_tensor_value_info("more scores", TensorProto.FLOAT, None)])
+    model = functions(1)
+    model.functions[0].node.append(helper.make_node("If", ["a"], ["d"], then_branch=yes, else_branch=yes))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (loop("Loop"), r"its graph loops \(Loop\), so that it may never end"),
+        (loop("Loop", 1), r"its graph loops \(Loop\)"),
+        (loop("Scan"), r"its graph loops \(Scan\)"),
+        (loop("SequenceMap"), r"its graph loops \(SequenceMap\)"),
+        (nested("Loop"), r"its graph loops \(Loop\)"),
+        (functions(40), "its graph has more than 200,000 operators"),
+        (functions(3, "f2"), "a function of its graph calls itself"),
+    ],
+    ids=["Loop", "Loop once", "Scan", "SequenceMap", "nested", "functions", "recursion"],
+)
+def test_model_that_may_never_end_is_refused(model, said, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=said) as told:
+        Model(tmp_path / "m.onnx")
+    assert "\n" not in str(told.value)
+
+
+def test_model_with_a_branch_and_functions_is_accepted(tmp_path):
+    model = functions(5)
+    branch = helper.make_graph([helper.make_node("Identity", ["scores"], ["same"])], "branch", [],
+                               [helper.make_tensor_value_info("same", TensorProto.FLOAT, None)])  # fmt: skip
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "yes"))
+    model.graph.node.append(helper.make_node("If", ["yes"], ["branched"], then_branch=branch, else_branch=branch))
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    Model(tmp_path / "m.onnx")

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from toy import COLOURS, toy_tokenizer, write_toy
 from two_towers import HALF, ROWS, SIZE, WORDS, immich, put, rclip, reads, sees, transformers_js
@@ -531,3 +533,18 @@ def test_list_added_does_not_open_encoders(there):
     assert read_card(list_added()["clip"]).name == "clip"
     assert math.isclose(read_card(done.path).min_score, 0)
     assert HALF["mean"] == [0.5] * 3
+
+
+def test_add_model_refuses_a_loop(there, shelf):
+    folder = transformers_js(there)
+    path = folder / "onnx/vision_model.onnx"
+    model = onnx.load(path)
+    i = helper.make_tensor_value_info("i", TensorProto.INT64, [])
+    more, go_on = (helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("more", "go on"))
+    body = helper.make_graph([helper.make_node("Identity", ["more"], ["go on"])], "body", [i, more], [go_on])
+    model.graph.initializer.append(numpy_helper.from_array(np.array(2**62, np.int64), "trips"))
+    model.graph.node.append(helper.make_node("Loop", ["trips", ""], [], body=body))
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"vision_model\.onnx: .*its graph loops \(Loop\), so that it may never end"):
+        add_model(folder)
+    assert not list_added()

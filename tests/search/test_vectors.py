@@ -242,20 +242,23 @@ def test_map_is_rebuilt_where_rows_cannot_be_appended(tmp_path, added):
         assert same(held.nearest(np.ones(D), limit=15), plain(rows, np.ones(D), 15))
 
 
-@pytest.mark.parametrize(
-    ("blob", "said"),
-    [
-        (b"", "does not hold 8 numbers"),
-        (bytes(2 * D + 2), "does not hold 8 numbers"),
-        ("text", "does not hold 8 numbers"),
-        (bytes(2 * D), "no direction"),
-        (b"\xff" * 2 * D, "no direction"),
-    ],
-)
-def test_build_names_a_bad_row_and_leaves_no_file(tmp_path, blob, said):
-    with pytest.raises(StoreError, match=f"image 1000 .*{said}.*--force"):
-        open_map(tmp_path / "map", [*make_rows(5), (1000, blob)])
-    assert list(tmp_path.iterdir()) == []
+UNUSABLE = (
+    b"", bytes(2 * D + 2), bytes(2 * D), b"\xff" * 2 * D, np.full(D, np.inf, np.float16).tobytes(),
+    np.array([np.nan, *[1] * (D - 1)], np.float16).tobytes(), np.full(D, 1e-5, np.float16).tobytes(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [0, 5, vectors.BLOCK - 1, vectors.BLOCK])
+def test_map_leaves_out_vectors_without_direction(tmp_path, n):
+    rows = make_rows(n)
+    bad = [(10**6 + i, blob) for i, blob in enumerate(UNUSABLE)]
+    with open_map(tmp_path / "map", [*bad[:4], *rows, *bad[4:]]) as held, open_map(tmp_path / "fine", rows) as fine:
+        assert held.ids.tolist() == fine.ids.tolist()
+        assert held.nearest(np.ones(D), limit=n + 9) == fine.nearest(np.ones(D), limit=n + 9)
+    assert (tmp_path / "map").read_bytes() == (tmp_path / "fine").read_bytes()
+    more = [*bad, *make_rows(3, first=10**5)]
+    with open_map(tmp_path / "map", [], stamp="2", added=lambda _: iter(more)) as held:
+        assert len(held) == n + 3
 
 
 def test_build_refuses_two_vectors_of_one_image(tmp_path):
