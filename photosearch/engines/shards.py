@@ -20,7 +20,8 @@ from typing import Any, BinaryIO
 
 from photosearch.errors import InputError, first_line
 from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction, Scorer
-from photosearch.photos import dates, decode
+from photosearch.metadata.dates import SOURCES
+from photosearch.photos import decode
 from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 2  # raised when an older reader would misread a new file
@@ -234,7 +235,7 @@ def _to_result(row: Mapping[str, Any], root: str, models: Sequence[ModelRef]) ->
     taken, taken_from = row["taken"], row["taken_from"]
     if not (width > 0 and height is not None and height > 0 and fingerprint is not None):
         raise ValueError("invalid width or height")
-    if (taken is None) != (taken_from is None) or taken_from not in (None, *dates.SOURCES):
+    if (taken is None) != (taken_from is None) or taken_from not in (None, *SOURCES):
         raise ValueError("taken_from without a date")
     if taken is not None and not re.fullmatch(r"[0-9T:-]{19}", taken):
         raise ValueError("invalid date")
