@@ -121,12 +121,12 @@ class _Editor:
         entries = list_entries(self._document.properties, one)
         known = {last_part(entry.replace(one.separator or "|", "|")).casefold() for entry in entries}
         lacking = [name for name in self._wanted if name.casefold() not in known]
-        if one is SUBJECT or (one is not HIERARCHY and one.name in self._document.properties):
-            self.added += [name for name in lacking if name not in self.added]
-        elif one is HIERARCHY:
-            lacking = [name for name in lacking if entries or "|" in self._wanted[name]]
-        else:
+        if one is HIERARCHY and not entries:
+            # No list of paths is made for a keyword that somebody typed elsewhere: it could never be taken back.
+            lacking = [name for name in lacking if "|" in self._wanted[name] and name.casefold() not in self._had]
+        elif one is not SUBJECT and one.name not in self._document.properties:
             return []
+        self.added += [name for name in lacking if name not in self.added]
         return [_to_entry(one, name, self._wanted[name]) for name in lacking]
 
     def _choose_gone(self, one: KeywordList) -> set[str]:
