@@ -62,7 +62,7 @@ mutants: $(VENV)/installed-for-tests
 
 fuzz: $(VENV)/installed-for-tests
 	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
-	for target in query csv card photo shard row graph; do \
+	for target in query csv card photo shard row graph sidecar takeout; do \
 		$(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$$(($(MINUTES) * 60)) || exit 1; done
 
 audit: $(VENV)/installed

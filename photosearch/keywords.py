@@ -1,14 +1,16 @@
-"""Keywords in sidecars: exported from a library for other programs, and imported as marks. See metadata/xmp.py.
+"""Keywords in side-cars: exported from a library for other programs, and imported as marks. See metadata/.
 
 The export writes what `find` finds and what was marked; a mark overrides. A keyword that this tool wrote is removed
-once its label no longer holds. Other keywords are never changed, and no photo is ever written.
+once its label no longer holds. Other keywords are never changed, and no photo is ever written. The import reads all
+places that hold keywords: the photo, its side-cars, Google Takeout's JSON, Picasa's file.
 """
 
-import contextlib
+import itertools
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from photosearch import atomic, query
@@ -17,14 +19,28 @@ from photosearch.library import marks, matching
 from photosearch.library.database import Database
 from photosearch.library.photos import list_readable
 from photosearch.library.records import Label
-from photosearch.metadata import xmp
-from photosearch.metadata.xmp import Sidecar, UnreadableXmp
+from photosearch.metadata import edit, picasa
+from photosearch.metadata.picasa import read_picasa
+from photosearch.metadata.record import PhotoMetadata, merge
+from photosearch.metadata.sidecars import (
+    is_raw,
+    is_short_name_of,
+    match_sidecars,
+    max_bytes,
+    read_sidecar,
+    sidecar_path,
+)
+from photosearch.metadata.takeout import NotTakeout
+from photosearch.metadata.xmp import UnreadableXmp
+from photosearch.photos.decode import Unreadable
+from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.remote import is_address
-from photosearch.photos.walk import RAW_EXTENSIONS
 from photosearch.search import hierarchy
 from photosearch.search.label_names import check_label_name, match_label, resolve_label
 from photosearch.search.labels import list_known_names, list_labels, pick_label
 from photosearch.search.scope import check_folder
+
+IMPORT_BATCH = 1000  # photos whose metadata is read ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +102,17 @@ def export_keywords(
     result = ExportResult()
     photos, addresses = _split(list_readable(db, folder))
     result.remote = sum(image_id in shown for _, image_id in addresses)
-    sidecars = _name_sidecars([path for path, _ in photos], short, result)
-    for path, image_id in photos:
-        sidecar = sidecars.get(path)
-        if sidecar is None:
-            continue
+    for path, image_id, sidecars in _match_photos(photos):
         keywords = {name: trees[name] for name in shown.get(image_id, ())}
         if keywords and not os.path.isfile(path):
             result.missing += 1
-        elif keywords or os.path.lexists(sidecar):
-            _write(sidecar, keywords, list(trees), result, dry_run)
+            continue
+        existing = [name for name in sidecars.own if name.lower().endswith(".xmp")]
+        targets = [os.path.join(os.path.dirname(path), name) for name in existing]
+        if keywords and (new := _name_new(path, sidecars, existing, short, result)) is not None:
+            targets.append(new)
+        for target in targets:
+            _write(target, keywords, trees, result, dry_run)
     return result
 
 
@@ -113,14 +130,8 @@ def import_keywords(
     folder = None if under is None else check_folder(db, under)
     photos, addresses = _split(list_readable(db, folder))
     reader.result.remote = len(addresses)
-    sharing = Counter(xmp.sidecar_path(path, short=True) for path, _ in photos)
-    for path, image_id in photos:
-        names = [xmp.sidecar_path(path)]
-        if sharing[short := xmp.sidecar_path(path, short=True)] == 1 or _is_raw(path):
-            names.append(short)
-        sidecar = _read_sidecar(path, names, reader.result)
-        if sidecar is not None:
-            reader.add(image_id, sidecar)
+    for image_id, record in _read_records(photos, reader.result):
+        reader.add(image_id, record)
     marks.put_marks(db, ((label, image_id, present) for (label, image_id), present in reader.marks.items()))
     reader.result.marks = len(reader.marks)
     return reader.result
@@ -143,15 +154,15 @@ class _KeywordReader:
         self._rated = rated
         self._labels: dict[str, str | None] = {}  # keyword -> the label that it names
 
-    def add(self, image_id: int, sidecar: Sidecar) -> None:
-        keywords = _list_typed(sidecar)
-        self.result.photos += bool(keywords or sidecar.rating is not None)
+    def add(self, image_id: int, record: PhotoMetadata) -> None:
+        keywords = record.keywords
+        self.result.photos += bool(keywords or record.rating is not None)
         shown = set(filter(None, map(self._resolve, keywords)))
         self.marks |= {(label, image_id): True for label in shown}
         if keywords:
             self.marks |= {(label, image_id): False for label in self._complete if label not in shown}
-        if sidecar.rating is not None:
-            self.marks |= {(label, image_id): sidecar.rating >= least for label, least in self._rated.items()}
+        if record.rating is not None:
+            self.marks |= {(label, image_id): record.rating >= least for label, least in self._rated.items()}
 
     def _resolve(self, keyword: str) -> str | None:
         if keyword not in self._labels:
@@ -185,37 +196,64 @@ def _place_in_tree(name: str) -> str:
     return "|".join(part.replace("|", " ") for part in place)
 
 
-def _name_sidecars(paths: Sequence[str], short: bool, result: ExportResult) -> dict[str, str]:
-    """photo -> its sidecar. A short name that several photos share belongs to the one raw file, or to none."""
-    sidecars = {path: xmp.sidecar_path(path, short=short) for path in paths}
+@dataclass(frozen=True, slots=True)
+class _Sidecars:
+    """own: names of the files that belong to a photo. sharing: the photos whose photo.xmp would be the same."""
+
+    own: tuple[str, ...]
+    sharing: tuple[str, ...]
+
+
+def _match_photos(photos: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int, _Sidecars]]:
+    """(path, image id) -> with the side-cars on the disk. photos: folder by folder; each is listed once."""
+    for folder, group in itertools.groupby(photos, key=lambda photo: os.path.dirname(photo[0])):
+        some = list(group)
+        names = [os.path.basename(path) for path, _ in some]
+        sharing: defaultdict[str, list[str]] = defaultdict(list)
+        known = set(names)
+        others = [name for name in _list_names(folder) if name not in known]
+        for name in (*names, *filter(is_raw, others)):
+            sharing[os.path.splitext(name)[0]].append(name)
+        own = match_sidecars(names, others)
+        for (path, image_id), name in zip(some, names, strict=True):
+            yield path, image_id, _Sidecars(own.get(name, ()), tuple(sharing[os.path.splitext(name)[0]]))
+
+
+def _list_names(folder: str) -> list[str]:
+    """Nothing where the folder is gone, or is an address."""
+    try:
+        return [] if is_address(folder) else os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _name_new(path: str, sidecars: _Sidecars, existing: Sequence[str], short: bool, result: ExportResult) -> str | None:
+    """The side-car to make: none beside another, which it would hide from programs, unless a short one is asked for."""
+    new = sidecar_path(path, short=short)
     if not short:
-        return sidecars
-    sharing: defaultdict[str, list[str]] = defaultdict(list)
-    for path, sidecar in sidecars.items():
-        sharing[sidecar].append(path)
-    for sidecar, some in sharing.items():
-        raw = [path for path in some if _is_raw(path)]
-        if len(some) > 1:
-            if len(raw) != 1:
-                result.skipped.append((sidecar, f"it would belong to {len(some)} photos of that name"))
-            for path in some:
-                if [path] != raw:
-                    del sidecars[path]
-    return sidecars
+        return None if existing else new
+    if not is_short_name_of(os.path.basename(path), sidecars.sharing):
+        reason = (new, f"it would belong to {len(sidecars.sharing)} photos of that name")
+        owned = any(is_short_name_of(name, sidecars.sharing) for name in sidecars.sharing)
+        if not owned and reason not in result.skipped:
+            result.skipped.append(reason)
+        return None
+    own = os.path.basename(new).casefold()
+    return None if any(name.casefold() == own for name in existing) else new
 
 
 def _write(
-    sidecar: str, keywords: Mapping[str, str], managed: Sequence[str], result: ExportResult, dry_run: bool
+    sidecar: str, keywords: Mapping[str, str], managed: Mapping[str, str], result: ExportResult, dry_run: bool
 ) -> None:
-    """Write one sidecar. keywords: name -> its place in the hierarchy. managed: the names that may be removed."""
+    """Write one side-car. keywords: name -> its place in the hierarchy. managed: those that may be removed."""
     try:
         before = _read_file(sidecar)
-        data, added, removed = xmp.write_xmp(before[0] if before else None, keywords, managed)
+        data, added, removed = edit.write_xmp(before[0] if before else None, keywords, managed)
         if before is not None and data == before[0]:
             result.unchanged += 1
             return
-        if before is None and not keywords:
-            return
+        if before is not None and not (before[1].st_mode & 0o222 and os.access(sidecar, os.W_OK)):
+            raise UnreadableXmp("it is read-only; to change it, make it writable")
         if not dry_run:
             _replace(sidecar, data, before)
         result.written.append(SidecarChange(sidecar, before is None, tuple(added), tuple(removed)))
@@ -226,17 +264,17 @@ def _write(
 
 
 def _read_file(path: str) -> tuple[bytes, os.stat_result] | None:
-    """A sidecar's bytes and its status; None where there is none. Raises UnreadableXmp, OSError."""
+    """A side-car's bytes and its status; None where there is none. Raises UnreadableXmp, OSError."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
         raise UnreadableXmp("it is a link, or not a file")
-    if status.st_size > xmp.MAX_BYTES:
-        raise UnreadableXmp(f"it is larger than {xmp.MAX_BYTES >> 20} MB")
+    if status.st_size > (limit := max_bytes(path)):
+        raise UnreadableXmp(f"it is larger than {limit >> 20} MB")
     with open(path, "rb") as file:
-        return file.read(xmp.MAX_BYTES + 1), status
+        return file.read(limit + 1), status
 
 
 def _replace(path: str, data: bytes, before: tuple[bytes, os.stat_result] | None) -> None:
@@ -255,34 +293,62 @@ def _replace(path: str, data: bytes, before: tuple[bytes, os.stat_result] | None
         ) from None
 
 
-def _identify(status: os.stat_result) -> tuple[int, int, int]:
-    """What changes when a file is written or replaced."""
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def _identify(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What changes when a file is written or replaced, or its permissions are."""
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-def _read_sidecar(photo: str, names: Sequence[str], result: ImportResult) -> Sidecar | None:
-    """The first of these sidecars that exists, else the photo's own packet; None without any."""
-    for path in names:
-        try:
-            if (found := _read_file(path)) is not None:
-                return xmp.read_xmp(found[0])
-        except (UnreadableXmp, OSError) as error:
-            result.skipped.append((path, str(error)))
-            return None
-    with contextlib.suppress(UnreadableXmp, OSError):
-        with open(photo, "rb") as file:
-            packet = xmp.find_packet(file.read(xmp.PACKET_SCAN_BYTES))
-        return None if packet is None else xmp.read_xmp(packet)
-    return None
+def _read_records(photos: Iterable[tuple[str, int]], result: ImportResult) -> Iterator[tuple[int, PhotoMetadata]]:
+    """(image id, all that a photo's file and what is beside it say) of each photo."""
+    workers = os.cpu_count() or 1
+    folders: dict[str, Mapping[str, PhotoMetadata]] = {}
+    pool = DecoderPool(workers, DecodeOptions(()))
+    try:
+        with ThreadPoolExecutor(workers) as threads:
+            for batch in _cut(_match_photos(photos), IMPORT_BATCH):
+                names = {os.path.dirname(path) for path, _, _ in batch}
+                folders = {name: folders.get(name) or _read_picasa_file(name, result) for name in names}
+                own = threads.map(lambda path: _read_own(pool, path), [path for path, _, _ in batch])
+                for (path, image_id, sidecars), record in zip(batch, own, strict=True):
+                    beside = [_read_beside(os.path.join(os.path.dirname(path), name), result) for name in sidecars.own]
+                    named = folders[os.path.dirname(path)].get(os.path.basename(path), PhotoMetadata())
+                    yield image_id, merge([*beside, record, named])
+    finally:
+        pool.close()
 
 
-def _list_typed(sidecar: Sidecar) -> list[str]:
-    """The keywords that somebody typed, and the last parts of places in a hierarchy; not what this tool wrote."""
-    typed = (k.rpartition("|")[2].strip() for k in (*sidecar.keywords, *sidecar.tree) if k not in sidecar.written)
-    return [k for k in dict.fromkeys(typed) if k and k not in sidecar.written]
+def _cut(items: Iterable[tuple[str, int, _Sidecars]], n: int) -> Iterator[list[tuple[str, int, _Sidecars]]]:
+    left = iter(items)
+    while batch := list(itertools.islice(left, n)):
+        yield batch
 
 
-def _is_raw(photo: str) -> bool:
-    """Whether Lightroom reads a sidecar of the file: a DNG holds its keywords itself."""
-    extension = os.path.splitext(photo)[1].casefold()
-    return extension in RAW_EXTENSIONS and extension != ".dng"
+def _read_own(pool: DecoderPool, path: str) -> PhotoMetadata:
+    try:
+        return PhotoMetadata() if is_address(path) else pool.read_metadata(path)
+    except Unreadable:
+        return PhotoMetadata()
+
+
+def _read_beside(path: str, result: ImportResult) -> PhotoMetadata:
+    """A file beside a photo; empty where it can't be read, which the result then says."""
+    try:
+        found = _read_file(path)
+        return PhotoMetadata() if found is None else read_sidecar(path, found[0])
+    except NotTakeout:  # any program may write a .json
+        return PhotoMetadata()
+    except (UnreadableXmp, OSError) as error:
+        result.skipped.append((path, str(error)))
+        return PhotoMetadata()
+
+
+def _read_picasa_file(folder: str, result: ImportResult) -> Mapping[str, PhotoMetadata]:
+    for name in _list_names(folder):
+        if name.lower() in picasa.NAMES:
+            path = os.path.join(folder, name)
+            try:
+                found = _read_file(path)
+                return {} if found is None else read_picasa(found[0])
+            except (UnreadableXmp, OSError) as error:
+                result.skipped.append((path, str(error)))
+    return {}

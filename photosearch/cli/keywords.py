@@ -37,7 +37,7 @@ def keywords_export(
     """Write labels as keywords to side-cars.
 
     Those are .xmp files beside the photos, which darktable, digiKam and Lightroom read. Photos are never changed, nor
-    are other keywords in a side-car. Side-cars that can't be read are skipped.
+    are other keywords in a side-car. Side-cars that can't be read, or are read-only, are skipped.
     """
     with open_library(ctx, db) as library:
         result = library.marks.export_keywords(
@@ -89,7 +89,7 @@ def keywords_import(
 ) -> None:
     """Import keywords and ratings as marks.
 
-    They are read from side-cars (.xmp files), or else from the photos.
+    They are read from photos, from side-cars (.xmp files) and from Picasa's files, all together.
     """
     with open_library(ctx, db) as library:
         result = library.marks.import_keywords(

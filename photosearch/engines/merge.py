@@ -215,7 +215,9 @@ class _ShardImport:
             return find_photo(path, follow_symlinks=follow) if follow or not self._is_linked(path) else None
         folder, name = os.path.split(path)
         if folder not in self._listed:
-            self._listed[folder] = {n: Photo(f"{folder}/{n}", *numbers) for n, _, *numbers in list_folder(folder)}
+            self._listed[folder] = {
+                name: Photo(f"{folder}/{name}", size, mtime) for name, _, size, mtime in list_folder(folder)
+            }
         return self._listed[folder].get(name)
 
     def _is_linked(self, path: str) -> bool:

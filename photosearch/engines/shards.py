@@ -27,8 +27,9 @@ from photosearch.engines.parquet_pages import check_pages, read_footer
 from photosearch.errors import InputError, first_line
 from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction, Scorer
 from photosearch.library.vectors import measure_lengths
+from photosearch.metadata import dates
 from photosearch.models.card import MAX_DIMENSIONS
-from photosearch.photos import dates, decode
+from photosearch.photos import decode
 from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 2  # raised when an older reader would misread a new file
@@ -320,7 +321,7 @@ def _to_result(
         raise ValueError("invalid width or height")
     if (taken is None) != (taken_from is None) or taken_from not in (None, *dates.SOURCES):
         raise ValueError("taken_from without a date")
-    if taken is not None and dates.parse(taken) != taken:
+    if taken is not None and ((date := dates.read_date(taken, taken_from)) is None or date.local != taken):
         raise ValueError("no real date")
     return PhotoResult(photo, content_hash, width, height, taken, taken_from, fingerprint, predictions)
 

@@ -13,8 +13,8 @@ from photosearch.index.infer import Scorer
 from photosearch.library.database import Database, is_below
 from photosearch.library.folders import Scope, list_roots, put_folder
 from photosearch.library.photos import FileRecord, StoredPhoto, read_folder
+from photosearch.metadata.dates import date_in_name
 from photosearch.photos import remote
-from photosearch.photos.dates import date_in_name
 from photosearch.photos.walk import Exclusions, Photo, WalkOptions, walk
 
 

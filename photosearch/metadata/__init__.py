@@ -1,1 +1,1 @@
-"""A photo's metadata, from its file and its XMP sidecar."""
+"""What files say of a photo: in the photo itself, and beside it. Bytes in, one record out (record.py)."""

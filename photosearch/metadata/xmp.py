@@ -1,346 +1,574 @@
-"""XMP sidecars: .xmp files in which other programs store a photo's keywords and rating. Bytes in, bytes out.
+"""XMP, the packet in a photo or a side-car file beside it, to a record. XMP specification, part 1: ISO 16684-1.
 
-Who uses which file:
-- darktable reads and writes photo.jpg.xmp, for every format (its manual, "sidecar files").
-- digiKam does the same; with "Sidecar file names are compatible with commercial programs" it uses photo.xmp.
-- Lightroom reads and writes photo.xmp, for raw files only: for JPEG, TIFF, PNG and DNG it reads the XMP packet in the
-  photo itself, which photosearch never writes.
-Keywords are a bag of names in dc:subject (XMP specification, part 1, ISO 16684-1, 8.3), and paths in a tree,
-animal|bird|robin, in lr:hierarchicalSubject, which is Lightroom's and which the other two read as well.
-
-An existing file is edited in place: only the bytes of these lists change; history, namespaces, comments and the order
-of attributes stay byte for byte. The result is parsed again, and must differ in these lists alone. Keywords written by
-this tool are also listed under photosearch:keywords, so that it can remove them later, and never one that a person
-typed. Input is hostile: no document type, no entities, limited depth.
+Parsed by expat, with namespaces by their addresses, so `xmp:` and `xap:` are one. Properties may be elements or
+attributes, lists rdf:Bag, rdf:Seq or rdf:Alt, or a single text; files UTF-8, UTF-16 or an 8-bit encoding they declare.
+Input is hostile: no document type and so no entities of its own, and bounds, checked before parsing, on the bytes, the
+tags and the attributes; then on the depth. Time and memory are linear in the file.
 """
 
+import functools
 import hashlib
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
-MAX_BYTES = 1 << 25  # of a sidecar; masks and histories take megabytes
+from photosearch.metadata.dates import Taken, read_date
+from photosearch.metadata.record import (
+    MAX_NAME_CHARACTERS,
+    MAX_NAMES,
+    PhotoMetadata,
+    Position,
+    clean_name,
+    clean_names,
+    clean_rating,
+    clean_text,
+    last_part,
+    make_position,
+    rate_percent,
+    split_paths,
+)
+
+MAX_BYTES = 1 << 24  # of a side-car; masks and histories take megabytes
+MAX_TAGS = 500_000  # start tags and end tags
+MAX_ATTRIBUTES = 500_000
 MAX_DEPTH = 200
-PACKET_SCAN_BYTES = 1 << 21  # at the beginning of a photo, where its own packet is searched
-RDF, DC = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://purl.org/dc/elements/1.1/"
-LR, XMP, PHOTOSEARCH = "http://ns.adobe.com/lightroom/1.0/", "http://ns.adobe.com/xap/1.0/", "urn:photosearch:1.0/"
-LISTS = {f"{DC} subject": "dc:subject", f"{LR} hierarchicalSubject": "lr:hierarchicalSubject",
-         f"{PHOTOSEARCH} keywords": "photosearch:keywords"}  # fmt: skip
-SUBJECT, HIERARCHY, WRITTEN = LISTS
+MAX_PACKET_BYTES = 1 << 22  # of the packet in a photo, read at index
+NAMESPACES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "lr": "http://ns.adobe.com/lightroom/1.0/",
+    "xmp": "http://ns.adobe.com/xap/1.0/",
+    "xap": "http://ns.adobe.com/xap/1.0/",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
+    "exif": "http://ns.adobe.com/exif/1.0/",
+    "exifEX": "http://cipa.jp/exif/1.0/",
+    "aux": "http://ns.adobe.com/exif/1.0/aux/",
+    "tiff": "http://ns.adobe.com/tiff/1.0/",
+    "digiKam": "http://www.digikam.org/ns/1.0/",
+    "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
+    "acdsee": "http://ns.acdsee.com/iptc/1.0/",
+    "mediapro": "http://ns.iview-multimedia.com/mediapro/1.0/",
+    "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords/",
+    "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
+    "MP": "http://ns.microsoft.com/photo/1.2/",
+    "MPRI": "http://ns.microsoft.com/photo/1.2/t/RegionInfo#",
+    "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "photosearch": "urn:photosearch:1.0/",
+}
+
+
+@functools.cache
+def expand(name: str) -> str:
+    """dc:subject -> http://purl.org/dc/elements/1.1/ subject, as expat writes it."""
+    prefix, _, local = name.partition(":")
+    return f"{NAMESPACES[prefix]} {local}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordList:
+    """A list of keywords. separator: of the parts of a path, "" where entries are no paths. array: its usual kind."""
+
+    tag: str
+    separator: str = ""
+    array: str = "Bag"
+
+    @property
+    def name(self) -> str:
+        return expand(self.tag)
+
+
+SUBJECT, HIERARCHY, WRITTEN = KeywordList("dc:subject"), KeywordList("lr:hierarchicalSubject", "|"), KeywordList(
+    "photosearch:keywords"
+)  # fmt: skip
+TYPED_LISTS = (
+    SUBJECT, HIERARCHY, KeywordList("digiKam:TagsList", "/", "Seq"),
+    KeywordList("MicrosoftPhoto:LastKeywordXMP", "/"), KeywordList("acdsee:keywords"),
+    KeywordList("mediapro:CatalogSets", "|"),
+)  # fmt: skip
+CATEGORIES, TREE = expand("acdsee:categories"), expand("mwg-kw:Keywords")
+DATES = (("exif:DateTimeOriginal", True), ("photoshop:DateCreated", True), ("xmp:CreateDate", False))
+RDF, DESCRIPTION, LI = expand("rdf:RDF"), expand("rdf:Description"), expand("rdf:li")
+ARRAYS = frozenset(map(expand, ("rdf:Bag", "rdf:Seq", "rdf:Alt")))
 XML_LANG = "http://www.w3.org/XML/1998/namespace lang"
-ARRAYS = (f"{RDF} Bag", f"{RDF} Seq")
-TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*>""")
-EMPTY = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="photosearch">\n'
-    f' <rdf:RDF xmlns:rdf="{RDF}">\n'
-    '  <rdf:Description rdf:about="">\n'
-    "  </rdf:Description>\n"
-    " </rdf:RDF>\n"
-    "</x:xmpmeta>\n"
-    '<?xpacket end="w"?>\n'
-).encode()
+RESOURCE = expand("rdf:parseType")
+_SIMPLE = (
+    "xmp:Rating MicrosoftPhoto:Rating acdsee:rating dc:title photoshop:Headline acdsee:caption dc:description "
+    "tiff:ImageDescription acdsee:notes exif:UserComment exif:DateTimeOriginal photoshop:DateCreated xmp:CreateDate "
+    "exif:GPSLatitude exif:GPSLongitude exif:GPSAltitude exif:GPSAltitudeRef exif:GPSTimeStamp photoshop:City "
+    "photoshop:State photoshop:Country tiff:Make tiff:Model aux:Lens exifEX:LensModel mwg-rs:Regions MP:RegionInfo "
+    "Iptc4xmpExt:PersonInImage Iptc4xmpExt:LocationShown Iptc4xmpExt:LocationCreated mediapro:People"
+).split()
+_WANTED = {name: name for name in (*map(expand, _SIMPLE), *(one.name for one in (*TYPED_LISTS, WRITTEN)), CATEGORIES,
+                                   TREE)}  # fmt: skip
+_WANTED |= {  # Windows has written its address with the slash and without
+    name.replace("/1.0/ ", "/1.0 "): name for name in _WANTED if name.startswith(NAMESPACES["MicrosoftPhoto"])
+}
+_DECLARATIONS = " ".join(f'xmlns:{prefix}="{address}"' for prefix, address in NAMESPACES.items())
+_AROUND = f"<all {_DECLARATIONS}>".encode()
+EDITED = frozenset({*(one.name for one in (*TYPED_LISTS, WRITTEN)), CATEGORIES, TREE})
+ENCODINGS = re.compile(r"utf-?8|us-ascii|utf-?16(le|be)?|iso-?8859-?1?[0-9]|latin-?1|windows-125[0-8]|cp125[0-8]", re.I)
+
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]{1,100}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_COORDINATE = re.compile(
+    r"\s*([0-9]{1,3}(?:\.[0-9]{1,15})?)(?:,([0-9]{1,2}(?:\.[0-9]{1,15})?))?(?:,([0-9]{1,2}(?:\.[0-9]{1,15})?))?\s*([NSEW])"
+)
 
 
 class UnreadableXmp(ValueError):
-    """A sidecar that can't be parsed or safely edited. The message is the reason."""
+    """XMP that can't be parsed or safely edited. The message is the reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """keywords: each once. tree: their paths, animal|bird|robin. written: the keywords that this tool wrote.
-
-    rating: 1 to 5, -1 for rejected, None for none or 0.
-    """
-
-    keywords: tuple[str, ...] = ()
-    tree: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
-    rating: float | None = None
+def read_xmp(data: bytes, source: str = "sidecar") -> PhotoMetadata:
+    """A side-car, or another whole XMP document. source: of its dates. Raises UnreadableXmp."""
+    properties = _read_document(data).properties
+    if any(len(list_texts(properties.get(one.name, ()))) > MAX_NAMES for one in TYPED_LISTS):
+        raise UnreadableXmp(f"it has more than {MAX_NAMES:,} keywords")
+    return to_record(properties, source)
 
 
-def sidecar_path(photo: str, *, short: bool = False) -> str:
-    """photo.jpg.xmp; short: photo.xmp."""
-    return (os.path.splitext(photo)[0] if short else photo) + ".xmp"
+def read_packet(data: bytes) -> PhotoMetadata:
+    """The packet in a photo: what can be read counts, also where the packet is cut or lacks a namespace."""
+    try:
+        text, _ = decode(data[:MAX_PACKET_BYTES])
+        first = min(
+            (at for tag in (b"<x:xmpmeta", b"<x:xapmeta", b"<rdf:RDF") if (at := text.find(tag)) >= 0), default=-1
+        )
+        if first < 0:
+            return to_record(_read_document(data[:MAX_PACKET_BYTES]).properties, "xmp")
+        _check_bounds(text)
+    except UnreadableXmp:
+        return PhotoMetadata()
+    reader = Reader(text)
+    reader.read(_AROUND, text[first:])
+    return to_record(reader.properties, "xmp")
 
 
-def read_xmp(data: bytes) -> Sidecar:
-    """Raises UnreadableXmp."""
-    parsed = _parse(data)
-    lists = {name: tuple(dict.fromkeys(i.text for p in parsed.lists[name] for i in p.items)) for name in LISTS}
-    return Sidecar(lists[SUBJECT], lists[HIERARCHY], lists[WRITTEN], parsed.rating)
-
-
-def find_packet(data: bytes) -> bytes | None:
-    """The XMP packet among a photo's first bytes, or None. The specification allows to scan for it."""
-    first = data.find(b"<x:xmpmeta")
-    last = data.find(b"</x:xmpmeta>", first)
-    return None if first < 0 or last < 0 else data[first : last + len(b"</x:xmpmeta>")]
-
-
-def write_xmp(
-    data: bytes | None, wanted: Mapping[str, str], managed: Sequence[str]
-) -> tuple[bytes, list[str], list[str]]:
-    """-> (the new file, added keywords, removed keywords). The same bytes if nothing changes.
-
-    data: the existing file, None for a new one. wanted: keyword -> its path in the tree. managed: keywords that are
-    removed if they are not wanted and this tool wrote them. Raises UnreadableXmp.
-    """
-    before = _parse(EMPTY if data is None else data)
-    sidecar = read_xmp(before.data)
-    removed = [k for k in sidecar.written if k in managed and k not in wanted and k in sidecar.keywords]
-    added = [k for k in wanted if k not in sidecar.keywords]
-    new_paths = [path for path in wanted.values() if "|" in path and path not in sidecar.tree]
-    if not removed and not added and not new_paths:
-        return before.data, [], []
-    old_paths = [path for path in sidecar.tree if path.rpartition("|")[2] in removed]
-    no_longer_written = [k for k in sidecar.written if k in managed and k not in wanted]
-    changes = [
-        _edit_list(before, SUBJECT, added, removed),
-        _edit_list(before, HIERARCHY, new_paths, old_paths),
-        _edit_list(before, WRITTEN, [k for k in added if k not in sidecar.written], no_longer_written),
-    ]
-    edits = [edit for list_edits, _ in changes for edit in list_edits]
-    if new_lists := b"".join(new_list for _, new_list in changes):
-        edits.append(_insert_lists(before, new_lists))
-    result = _apply(before.data, edits)
-    if _parse(result).rest_hash != before.rest_hash:
-        raise UnreadableXmp("its keywords can't be changed without changing more")
-    return result, added, removed
-
-
-# ---- reading
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One rdf:li. start, end: its bytes."""
-
-    text: str
-    start: int
-    end: int
+# ---- parsing
 
 
 @dataclass(slots=True)
-class _List:
-    """An element of LISTS. start, end: its bytes. array: its rdf:Bag or rdf:Seq, if it has one."""
+class Node:
+    """An element of a wanted property. start, end_tag, end: where it starts, its end tag starts, and it ends, in bytes.
 
+    attribute: it is no element but an attribute of the one that starts at `start`.
+    """
+
+    name: str
+    attributes: Mapping[str, str]
     start: int
+    attribute: bool = False
+    end_tag: int = 0
     end: int = 0
-    array: tuple[int, int, int] | None = None  # start, start of its end tag, end
-    items: list[_Item] = field(default_factory=list)
+    text: str = ""
+    children: list["Node"] = field(default_factory=list)
+
+
+Properties = Mapping[str, Sequence[Node]]
 
 
 @dataclass(slots=True)
-class _Parsed:
-    """parent: of new lists, the first rdf:Description, else rdf:RDF: (start, start of its end tag), which are equal for
-    a self-closing tag. rest_hash: of all but the lists.
+class Document:
+    """A parsed side-car. text: in UTF-8, to which all places refer. encoding: of the file.
+
+    parent: of new lists, the first rdf:Description, else rdf:RDF: (start, start of its end tag), which are equal for
+    a self-closing tag. rest_hash: of all but the lists of keywords.
     """
 
-    data: bytes
-    lists: dict[str, list[_List]] = field(default_factory=lambda: {name: [] for name in LISTS})
-    rating: float | None = None
-    parent: tuple[int, int] | None = None
-    parent_is_description: bool = False
-    rest_hash: bytes = b""
+    text: bytes
+    encoding: str
+    properties: Properties
+    parent: tuple[int, int]
+    parent_is_description: bool
+    rest_hash: bytes
 
 
-class _Reader:
-    """One parse, by expat's handlers."""
+def parse(data: bytes) -> Document:
+    """For edits. Raises UnreadableXmp."""
+    text, encoding = decode(data)
+    _check_bounds(text)
+    reader = Reader(text, for_edits=True)
+    reader.read_all(text)
+    parent = reader.description or reader.rdf
+    assert parent is not None
+    known = reader.description is not None
+    return Document(text, encoding, reader.properties, parent, known, reader.rest_hash.digest())
 
-    def __init__(self, data: bytes):
-        self._result = _Parsed(data)
-        self._parser = expat.ParserCreate(namespace_separator=" ")
-        self._parser.buffer_text = False
+
+def _read_document(data: bytes) -> "Reader":
+    """Raises UnreadableXmp."""
+    text, _ = decode(data)
+    _check_bounds(text)
+    reader = Reader(text)
+    reader.read_all(text)
+    return reader
+
+
+def decode(data: bytes) -> tuple[bytes, str]:
+    """-> (UTF-8, the encoding that it was in). Raises UnreadableXmp."""
+    if len(data) > MAX_BYTES:
+        raise UnreadableXmp(f"it is larger than {MAX_BYTES >> 20} MB")
+    encoding = find_encoding(data)
+    if encoding == "utf-8":
+        return data, encoding
+    try:
+        return data.decode(encoding).encode(), encoding
+    except (UnicodeError, LookupError):
+        raise UnreadableXmp(f"it is not valid {encoding}") from None
+
+
+def find_encoding(data: bytes) -> str:
+    """By the byte order mark, else by the zeros of UTF-16, else as declared. Raises UnreadableXmp."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16-le" if data[0] == 0xFF else "utf-16-be"
+    for encoding, zeros in (("utf-16-be", data[:4:2]), ("utf-16-le", data[1:4:2])):
+        if zeros == b"\0\0":
+            return encoding
+    found = _DECLARED.match(data.removeprefix(b"\xef\xbb\xbf"))
+    name = found[1].decode().lower() if found else "utf-8"
+    if ENCODINGS.fullmatch(name) is None:
+        raise UnreadableXmp(f"it is written in {name}, which is not known here")
+    return "utf-8" if name in ("utf-8", "utf8", "us-ascii") or name.startswith("utf") else name
+
+
+def _check_bounds(text: bytes) -> None:
+    """In advance, so that a parse takes bounded time and memory. Raises UnreadableXmp."""
+    if text.count(b"<") > MAX_TAGS:
+        raise UnreadableXmp(f"it has more than {MAX_TAGS:,} tags")
+    if text.count(b"=") > MAX_ATTRIBUTES:
+        raise UnreadableXmp(f"it has more than {MAX_ATTRIBUTES:,} attributes")
+
+
+class Reader:
+    """One parse, by expat's handlers. for_edits: the places of elements and the hash of the rest are wanted too."""
+
+    def __init__(self, text: bytes, *, for_edits: bool = False):
+        self.properties: dict[str, list[Node]] = {}
+        self.description: tuple[int, int] | None = None
+        self.rdf: tuple[int, int] | None = None
+        self.rest_hash = hashlib.sha256()
+        self._text = text
         self._path: list[tuple[str, int]] = []  # (name, start) of each open element
-        self._list: _List | None = None  # that the parser is in
-        self._text: list[str] = []
-        self._rest_hash = hashlib.sha256()
-        self._rdf: tuple[int, int] | None = None
+        self._open: list[Node] = []  # the property that the parser is in, and below it
+        self._characters: list[str] = []
+        self._is_edited = False  # whether that property is a list of keywords
+        self._parser = p = expat.ParserCreate("utf-8", " ")
+        p.buffer_text = True
+        p.StartElementHandler, p.EndElementHandler, p.CharacterDataHandler = self._start, self._end, self._characters_in
+        p.StartDoctypeDeclHandler = self._refuse
+        self._for_edits = for_edits
+        if for_edits:
+            p.CommentHandler = lambda text: self._hash("comment", text)
+            p.ProcessingInstructionHandler = lambda name, text: self._hash("instruction", name, text)
 
-    def parse(self) -> _Parsed:
-        p = self._parser
-        p.StartElementHandler, p.EndElementHandler, p.CharacterDataHandler = self._start, self._end, self._characters
-        p.StartDoctypeDeclHandler, p.XmlDeclHandler = self._refuse, self._declare
-        p.CommentHandler = lambda text: self._hash("comment", text)
-        p.ProcessingInstructionHandler = lambda name, text: self._hash("instruction", name, text)
+    def read(self, *parts: bytes) -> str | None:
+        """-> why it ended early, or None."""
         try:
-            p.Parse(self._result.data, True)
+            for i, part in enumerate(parts, 1):
+                self._parser.Parse(part, i == len(parts))
         except expat.ExpatError as error:
-            raise UnreadableXmp(f"not XML: {expat.ErrorString(error.code)}, line {error.lineno}") from None
-        if self._rdf is None:
+            return f"not XML: {expat.ErrorString(error.code)}, line {error.lineno}"
+        except UnreadableXmp as error:
+            return str(error)
+        return None
+
+    def read_all(self, text: bytes) -> None:
+        """Raises UnreadableXmp."""
+        if (error := self.read(text)) is not None:
+            raise UnreadableXmp(error)
+        if self.rdf is None:
             raise UnreadableXmp("not XMP: it has no rdf:RDF")
-        if self._result.parent is None:
-            self._result.parent = self._rdf
-        self._result.rest_hash = self._rest_hash.digest()
-        return self._result
 
     def _refuse(self, *_: object) -> None:
-        raise UnreadableXmp("it has a document type, which no sidecar has")
-
-    def _declare(self, version: str, encoding: str | None, standalone: int) -> None:
-        if (encoding or "utf-8").casefold() not in ("utf-8", "us-ascii"):
-            raise UnreadableXmp(f"it is written in {encoding}, not in UTF-8")
+        raise UnreadableXmp("it has a document type, which no side-car has")
 
     def _hash(self, *parts: str) -> None:
-        if self._list is None and any(part.strip() for part in parts):
-            self._rest_hash.update(repr(parts).encode())
+        if not self._is_edited and any(part.strip() for part in parts):
+            self.rest_hash.update(repr(parts).encode(errors="surrogatepass"))
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        at = self._parser.CurrentByteIndex
-        above = self._path[-1][0] if self._path else ""
-        self._path.append((name, at))
-        if len(self._path) > MAX_DEPTH:
+        at, path = self._parser.CurrentByteIndex if self._for_edits else 0, self._path
+        if len(path) >= MAX_DEPTH:
             raise UnreadableXmp(f"it is more than {MAX_DEPTH} levels deep")
-        if self._list is not None:
-            self._start_in_list(name, above, at, attributes)
-        elif name in LISTS and [part for part, _ in self._path[-3:-1]] == [f"{RDF} RDF", f"{RDF} Description"]:
-            if attributes:
-                raise UnreadableXmp(f"its {LISTS[name]} is not a plain list")
-            self._list = _List(at)
-            self._result.lists[name].append(self._list)
-        else:
-            if name == f"{RDF} Description" and above == f"{RDF} RDF":
-                self._read_description(attributes)
-            others = {key: value for key, value in attributes.items() if (key, value) != (f"{RDF} about", "")}
-            if others or name != f"{RDF} Description":  # an empty description may be added or removed
-                self._hash("start", name, repr(sorted(others.items())))
-        self._text = []
+        if self._open:
+            node = Node(name, attributes, at)
+            self._open[-1].children.append(node)
+            self._open.append(node)
+        elif name in _WANTED and len(path) > 1 and path[-1][0] == DESCRIPTION and path[-2][0] == RDF:
+            self._open = [Node(name, attributes, at)]
+            self.properties.setdefault(_WANTED[name], []).append(self._open[0])
+            self._is_edited = _WANTED[name] in EDITED
+        elif name == DESCRIPTION and path and path[-1][0] == RDF:
+            for key in attributes.keys() & _WANTED.keys():
+                node = Node(key, {}, at, True, text=attributes[key])
+                self.properties.setdefault(_WANTED[key], []).append(node)
+        if self._for_edits and not self._is_edited:
+            self._hash_start(name, attributes)
+        self._characters = []
+        path.append((name, at))
 
-    def _start_in_list(self, name: str, above: str, at: int, attributes: dict[str, str]) -> None:
-        assert self._list is not None
-        if name in ARRAYS and above in LISTS and self._list.array is None and not attributes:
-            self._list.array = (at, at, at)
-        elif not (name == f"{RDF} li" and above in ARRAYS and not set(attributes) - {XML_LANG}):
-            raise UnreadableXmp(f"its {LISTS[self._list_name()]} is not a plain list")
+    def _hash_start(self, name: str, attributes: Mapping[str, str]) -> None:
+        kept = attributes.items()
+        if name == DESCRIPTION:  # an empty one may be added
+            kept = {
+                k: v for k, v in kept if _WANTED.get(k) not in EDITED and (k, v) != (expand("rdf:about"), "")
+            }.items()
+        if kept or name != DESCRIPTION:
+            self._hash("start", name, repr(sorted(kept)))
 
-    def _list_name(self) -> str:
-        return next(name for name, _ in reversed(self._path) if name in LISTS)
-
-    def _read_description(self, attributes: dict[str, str]) -> None:
-        for name in LISTS:
-            if name in attributes:
-                raise UnreadableXmp(f"its {LISTS[name]} is not a plain list")
-        self._read_rating(attributes.get(f"{XMP} Rating"))
-
-    def _read_rating(self, text: str | None) -> None:
-        try:
-            rating = float(text or 0)
-        except ValueError:
-            return
-        if rating and -1 <= rating <= 5:
-            self._result.rating = rating
-
-    def _characters(self, text: str) -> None:
-        self._text.append(text)
-        if self._list is None:
-            self._rest_hash.update(text.strip().encode())
-        elif text.strip() and self._path[-1][0] != f"{RDF} li":
-            raise UnreadableXmp(f"its {LISTS[self._list_name()]} is not a plain list")
+    def _characters_in(self, text: str) -> None:
+        if self._open:
+            self._characters.append(text)
+        if self._for_edits and not self._is_edited:
+            self.rest_hash.update(text.strip().encode())
 
     def _end(self, name: str) -> None:
-        at = self._parser.CurrentByteIndex
         _, start = self._path.pop()
-        self_closing = self._is_self_closing(start)
-        end_tag = start if self_closing else at
-        end = _find_tag_end(self._result.data, end_tag)
-        text, self._text = "".join(self._text), []
-        if self._list is not None:
-            self._end_in_list(name, text, start, end_tag, end)
-            return
-        if name != f"{RDF} Description":
+        at = self._parser.CurrentByteIndex if self._for_edits else 0
+        if self._open:
+            node = self._open.pop()
+            if not node.children:  # else it is white space
+                node.text, self._characters = "".join(self._characters), []
+            if not self._for_edits:
+                return
+            if self._closes_itself(start, at):
+                node.end_tag, node.end = start, at
+            else:
+                node.end_tag, node.end = at, self._text.find(b">", at) + 1
+            if self._open:
+                return
+            edited, self._is_edited = self._is_edited, False
+            if edited:
+                return
+        if self._for_edits and name != DESCRIPTION:
             self._hash("end", name)
-        if name == f"{XMP} Rating":
-            self._read_rating(text.strip())
-        if name == f"{RDF} RDF" and self._rdf is None:
-            self._rdf = (start, end_tag)
-        is_first = name == f"{RDF} Description" and self._result.parent is None
-        if is_first and self._path and self._path[-1][0] == f"{RDF} RDF":
-            self._result.parent, self._result.parent_is_description = (start, end_tag), True
+        if name == RDF and self.rdf is None:
+            self.rdf = start, start if self._closes_itself(start, at) else at
+        elif name == DESCRIPTION and self.description is None and self._path and self._path[-1][0] == RDF:
+            self.description = start, start if self._closes_itself(start, at) else at
 
-    def _end_in_list(self, name: str, text: str, start: int, end_tag: int, end: int) -> None:
-        assert self._list is not None
-        if name == f"{RDF} li":
-            self._list.items.append(_Item(text.strip(), start, end))
-        elif name in ARRAYS:
-            self._list.array = (start, end_tag, end)
-        else:
-            self._list.end, self._list = end, None
-
-    def _is_self_closing(self, start: int) -> bool:
-        return self._result.data[: _find_tag_end(self._result.data, start)].endswith(b"/>")
+    def _closes_itself(self, start: int, end: int) -> bool:
+        """expat ends <a/> at the end of its tag, which may be followed by the end tag of another element."""
+        return self._text[end : end + 2] != b"</" or (
+            self._text[end - 2 : end] == b"/>" and find_tag_end(self._text, start) == end
+        )
 
 
-def _parse(data: bytes) -> _Parsed:
-    if len(data) > MAX_BYTES:
-        raise UnreadableXmp(f"it has more than {MAX_BYTES >> 20} MB")
-    return _Reader(data).parse()
+_TAG = re.compile(rb"""<(?:[^>"']++|"[^"]*+"|'[^']*+')*+>""")
 
 
-def _find_tag_end(data: bytes, start: int) -> int:
-    tag = TAG.match(data, start)
-    if tag is None:
-        raise UnreadableXmp("it is not XML that can be edited in place")
-    return tag.end()
+def find_tag_end(text: bytes, start: int) -> int:
+    tag = _TAG.match(text, start)
+    return start if tag is None else tag.end()
 
 
-# ---- writing
-
-_Edit = tuple[int, int, bytes]  # start, end, replacement
+# ---- properties to values
 
 
-def _edit_list(parsed: _Parsed, name: str, added: Sequence[str], removed: Sequence[str]) -> tuple[list[_Edit], bytes]:
-    """-> (edits that add and remove a list's items, a new list if there is none yet)."""
-    items = [item for element in parsed.lists[name] for item in element.items if item.text in removed]
-    edits = [(len(parsed.data[: item.start].rstrip()), item.end, b"") for item in items]  # with white space before it
-    first = parsed.lists[name][0] if parsed.lists[name] else None
-    if not added:
-        return edits, b""
-    if first is None:
-        return edits, _make_list(name, added)
-    if first.array is None or first.array[0] == first.array[1]:
-        return [*edits, (first.start, first.end, _make_list(name, added).strip())], b""
-    prefix, colon, _ = _get_tag_name(parsed.data, first.array[0]).rpartition(":")
-    li = prefix + colon + "li"
-    lines = "".join(f"\n     <{li}>{escape(text)}</{li}>" for text in added)
-    at = len(parsed.data[: first.array[1]].rstrip())  # before the white space before the end tag
-    return [*edits, (at, at, lines.encode())], b""
+def get_array(node: Node) -> Node | None:
+    return next((child for child in node.children if child.name in ARRAYS), None)
 
 
-def _make_list(name: str, items: Sequence[str]) -> bytes:
-    """A list with its namespaces, valid anywhere."""
-    tag, uri = LISTS[name], name.partition(" ")[0]
-    prefix = tag.partition(":")[0]
-    inside = "".join(f"     <rdf:li>{escape(text)}</rdf:li>\n" for text in items)
-    bag = f'    <rdf:Bag xmlns:rdf="{RDF}">\n{inside}    </rdf:Bag>\n'
-    return f'   <{tag} xmlns:{prefix}="{uri}">\n{bag}   </{tag}>\n'.encode()
+def get_text(node: Node) -> str:
+    """Of a simple value: its text, or its rdf:value where it has qualifiers."""
+    if node.children:
+        fields = get_fields(node)
+        return get_text(fields[expand("rdf:value")]) if expand("rdf:value") in fields else ""
+    return node.text.strip() or node.attributes.get(expand("rdf:value"), "")
 
 
-def _insert_lists(parsed: _Parsed, lists: bytes) -> _Edit:
-    """At the end of the first rdf:Description, or in a new one."""
-    assert parsed.parent is not None
-    start, end_tag = parsed.parent
-    if not parsed.parent_is_description:
-        opening = f'  <rdf:Description xmlns:rdf="{RDF}" rdf:about="">\n'.encode()
-        lists = opening + lists + b"  </rdf:Description>\n"
-    if start != end_tag:  # before the white space before the end tag
-        at = len(parsed.data[:end_tag].rstrip())
-        return at, at, b"\n" + lists.rstrip()
-    end = _find_tag_end(parsed.data, start)
-    return end - 2, end, b">\n" + lists + f"</{_get_tag_name(parsed.data, start)}>".encode()
+def list_texts(nodes: Sequence[Node]) -> list[str]:
+    """The entries of a property, of whatever form; the x-default of an rdf:Alt first."""
+    found = []
+    for node in nodes:
+        array = get_array(node)
+        entries = [li for li in array.children if li.name == LI] if array is not None else [node]
+        if array is not None and array.name == expand("rdf:Alt"):
+            entries.sort(key=lambda li: li.attributes.get(XML_LANG) != "x-default")
+        found += [text for text in map(get_text, entries) if text]
+    return found
 
 
-def _get_tag_name(data: bytes, start: int) -> str:
-    """With its prefix."""
-    name = re.compile(rb"<([^\s/>]+)").match(data, start)
-    assert name is not None
-    return name[1].decode()
+def get_fields(node: Node) -> dict[str, Node]:
+    """A structure's fields: children, those of an rdf:Description in it, and attributes of both."""
+    found: dict[str, Node] = {}
+    for one in (node, *(child for child in node.children if child.name == DESCRIPTION)):
+        for key, value in one.attributes.items():
+            found.setdefault(key, Node(key, {}, one.start, True, text=value))
+        for child in one.children:
+            found.setdefault(child.name, child)
+    return found
 
 
-def _apply(data: bytes, edits: Sequence[_Edit]) -> bytes:
-    for start, end, replacement in sorted(edits, reverse=True):
-        data = data[:start] + replacement + data[end:]
-    return data
+def list_structures(node: Node | None) -> list[dict[str, Node]]:
+    """The structures in an array."""
+    array = None if node is None else get_array(node)
+    return [get_fields(li) for li in array.children] if array is not None else []
+
+
+def walk_keyword_tree(nodes: Sequence[Node]) -> Iterator[str]:
+    """mwg-kw: the paths of keywords that are applied, or that have nothing below them: animal|bird."""
+    keyword, applied, below = (expand(f"mwg-kw:{name}") for name in ("Keyword", "Applied", "Children"))
+    pending = [("", one) for node in nodes for one in list_structures(get_fields(node).get(expand("mwg-kw:Hierarchy")))]
+    pending.reverse()
+    while pending:
+        above, fields = pending.pop()
+        if keyword not in fields:
+            continue
+        path = f"{above}{get_text(fields[keyword])}"
+        children = list_structures(fields.get(below))
+        if get_text(fields[applied]).casefold() in ("true", "1") if applied in fields else not children:
+            yield path
+        pending += [(path[:MAX_NAME_CHARACTERS] + "|", child) for child in reversed(children)]
+
+
+def read_categories(text: str) -> list[str]:
+    """ACDSee's tree -> the paths of what is assigned.
+
+    <Categories><Category Assigned="0">animal<Category Assigned="1">bird</Category></Category></Categories>
+    """
+    found: list[str] = []
+    path: list[str] = []  # names of the open categories
+    assigned: list[bool] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if len(path) >= MAX_DEPTH:
+            raise UnreadableXmp("too deep")
+        path.append("")
+        assigned.append(name == "Category" and attributes.get("Assigned") == "1")
+
+    def read(text: str) -> None:
+        path[-1] = (path[-1] + text)[:MAX_NAME_CHARACTERS]
+
+    def end(name: str) -> None:
+        if assigned.pop():
+            found.append("|".join(name.strip() for name in path if name.strip()))
+        path.pop()
+
+    def refuse(*_: object) -> None:
+        raise UnreadableXmp("it has a document type")
+
+    data = text.encode()
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = start, end, refuse
+    parser.CharacterDataHandler = read
+    try:
+        _check_bounds(data)
+        parser.Parse(data, True)
+    except (expat.ExpatError, UnreadableXmp):
+        pass
+    return found
+
+
+# ---- properties to a record
+
+
+def to_record(properties: Properties, source: str) -> PhotoMetadata:
+    def texts(*names: str) -> list[str]:
+        return [text for name in names for text in list_texts(properties.get(expand(name), ()))]
+
+    def first(*names: str) -> str | None:
+        return next(iter(texts(*names)), None)
+
+    keywords, paths = _read_keywords(properties)
+    city, state, country = _read_place(properties, first)
+    return PhotoMetadata(
+        keywords=keywords, paths=paths, rating=_read_rating(texts),
+        title=clean_name(first("dc:title", "photoshop:Headline", "acdsee:caption")),
+        caption=clean_text(first("dc:description", "tiff:ImageDescription", "acdsee:notes", "exif:UserComment")),
+        people=clean_names(_list_people(properties, texts)), dates=tuple(_read_dates(texts, source)),
+        position=_read_position(first), city=city, state=state, country=country,
+        make=clean_name(first("tiff:Make")), model=clean_name(first("tiff:Model")),
+        lens=clean_name(first("exifEX:LensModel", "aux:Lens")),
+    )  # fmt: skip
+
+
+def list_entries(properties: Properties, one: KeywordList) -> list[str]:
+    return list_texts(properties.get(one.name, ()))
+
+
+def _read_keywords(properties: Properties) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(keywords, paths), without what photosearch wrote."""
+    written = {text.casefold() for text in list_entries(properties, WRITTEN)}
+    flat: list[str] = []
+    paths: list[str] = []
+    for one in TYPED_LISTS:
+        entries = list_entries(properties, one)
+        some = split_paths(entries, one.separator or "|")
+        paths += some
+        flat += [entry for entry in entries if (one.separator or "|") not in entry] + list(map(last_part, some))
+    trees = list(walk_keyword_tree(properties.get(TREE, ())))
+    for text in list_texts(properties.get(CATEGORIES, ())):
+        trees += read_categories(text)
+    paths += [path for path in trees if "|" in path]
+    flat += map(last_part, trees)
+    return (
+        clean_names(name for name in flat if name.strip().casefold() not in written),
+        clean_names(path for path in paths if last_part(path).casefold() not in written),
+    )
+
+
+def _read_rating(texts: Callable[..., list[str]]) -> float | None:
+    stars = (clean_rating(text) for text in texts("xmp:Rating", "acdsee:rating"))
+    percents = (rate_percent(text) for text in texts("MicrosoftPhoto:Rating"))
+    return next((rating for rating in (*stars, *percents) if rating is not None), None)
+
+
+def _read_dates(texts: Callable[..., list[str]], source: str) -> Iterator[Taken]:
+    for name, made in DATES:
+        for text in texts(name):
+            if (date := read_date(text, source, made=made, partial=True)) is not None:
+                yield date
+    for text in texts("exif:GPSTimeStamp"):
+        if (date := read_date(text, "gps", made=False)) is not None:
+            yield Taken(date.local, "gps", "+00:00", date.known, False)
+
+
+def _read_position(first: Callable[..., str | None]) -> Position | None:
+    north, east = (_read_coordinate(first(f"exif:GPS{name}")) for name in ("Latitude", "Longitude"))
+    text = first("exif:GPSAltitude") or ""
+    number, slash, divisor = text.partition("/")
+    try:
+        up = float(number) / float(divisor) if slash else float(number)
+    except (ValueError, ZeroDivisionError):
+        return make_position(north, east)
+    return make_position(north, east, -up if first("exif:GPSAltitudeRef") == "1" else up)
+
+
+def _read_coordinate(text: str | None) -> float | None:
+    """'48,51.5N', '48,51,30N' or '48.8583N' -> degrees."""
+    found = _COORDINATE.match(text or "")
+    if found is None:
+        return None
+    degrees = float(found[1]) + float(found[2] or 0) / 60 + float(found[3] or 0) / 3600
+    return -degrees if found[4] in "SW" else degrees
+
+
+def _read_place(properties: Properties, first: Callable[..., str | None]) -> tuple[str | None, str | None, str | None]:
+    """(city, state, country): photoshop's, else where the photo was made, else what it shows."""
+    names = (("photoshop:City", "City"), ("photoshop:State", "ProvinceState"), ("photoshop:Country", "CountryName"))
+    found = [clean_name(first(name)) for name, _ in names]
+    if not any(found):
+        for name in ("Iptc4xmpExt:LocationCreated", "Iptc4xmpExt:LocationShown"):
+            for node in properties.get(expand(name), ()):
+                for fields in list_structures(node) or [get_fields(node)]:
+                    nodes = [fields.get(expand(f"Iptc4xmpExt:{part}")) for _, part in names]
+                    found = [None if one is None else clean_name(next(iter(list_texts([one])), None)) for one in nodes]
+                    if any(found):
+                        return found[0], found[1], found[2]
+    return found[0], found[1], found[2]
+
+
+def _list_people(properties: Properties, texts: Callable[..., list[str]]) -> Iterator[str]:
+    yield from texts("Iptc4xmpExt:PersonInImage")
+    for node in properties.get(expand("mwg-rs:Regions"), ()):
+        for region in list_structures(get_fields(node).get(expand("mwg-rs:RegionList"))):
+            kind, name = region.get(expand("mwg-rs:Type")), region.get(expand("mwg-rs:Name"))
+            if name is not None and (kind is None or get_text(kind) in ("", "Face")):
+                yield get_text(name)
+    for node in properties.get(expand("MP:RegionInfo"), ()):
+        for region in list_structures(get_fields(node).get(expand("MPRI:Regions"))):
+            if (name := region.get(expand("MPReg:PersonDisplayName"))) is not None:
+                yield get_text(name)
+    yield from texts("mediapro:People")

@@ -13,8 +13,8 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import IO, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,10 @@ from blake3 import blake3
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from photosearch.photos import dates, formats, remote
+from photosearch.metadata.dates import choose_date
+from photosearch.metadata.record import PhotoMetadata
+from photosearch.metadata.sidecars import read_sidecars
+from photosearch.photos import blocks, formats, remote
 from photosearch.photos.colours import get_profile, to_rgb, to_srgb
 from photosearch.photos.fingerprint import SIZE, fingerprint
 from photosearch.photos.repair import repair
@@ -30,6 +33,7 @@ from photosearch.photos.walk import RAW
 
 VERSION = 3  # of the decoder: incremented when the same file gives other pixels, or another fingerprint
 MAX_FILE_BYTES = 2**30  # files are read whole into memory, and no camera writes a longer one
+RAW_HEAD_BYTES = 1 << 16  # by which a raw file is known
 MAX_PIXELS = 300_000_000  # default; the largest cameras have 150 million, phones 200
 MAX_DECODE_BYTES = 8 * 2**30  # default for the memory that one decode may take
 # Bytes of memory per pixel, measured with 12-megapixel images on Linux: Pillow's image and its copies ...
@@ -107,6 +111,50 @@ class TooLarge(Unreadable):
         self.memory_bytes = memory_bytes
 
 
+def read_metadata(path: str) -> PhotoMetadata:
+    """What a photo's file says of it; no pixel is decoded, and most formats are not read to the end. Raises Unreadable.
+
+    width, height: upright, of a raw file None.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise Unreadable("not a regular file")
+            if formats.is_raw(file.read(RAW_HEAD_BYTES)):
+                return _read_raw_metadata(file)
+            with formats.open_file(file) as image:
+                # Pillow decodes a PNG to look for EXIF behind its pixels.
+                exif = Image.Exif() if image.format == "PNG" and "exif" not in image.info else blocks.get_exif(image)
+                width, height = image.size
+                if _read_transpose(exif) in SWAPS_SIDES:
+                    width, height = height, width
+                return replace(blocks.read_metadata(exif, image.info), width=width, height=height)
+    except Unreadable:
+        raise
+    except MemoryError:
+        raise Unreadable("not enough memory to open it") from None
+    except OSError as error:
+        raise Unreadable(
+            error.strerror.lower() if error.strerror else _reason(error), transient=bool(error.strerror)
+        ) from None
+    except Exception as error:
+        raise Unreadable(_reason(error)) from None
+
+
+def _read_raw_metadata(file: IO[bytes]) -> PhotoMetadata:
+    """Most raw files are TIFFs; of the others, what LibRaw puts into the preview."""
+    exif = Image.Exif()
+    try:
+        file.seek(0)
+        exif.load_from_fp(file)
+    except Exception:
+        file.seek(0)
+        with _open_raw(file.read(MAX_FILE_BYTES), 0, MAX_PIXELS) as image:
+            return blocks.read_metadata(blocks.get_exif(image), image.info)
+    return blocks.read_metadata(exif, {})
+
+
 def read(path: str, *, follow_symlinks: bool = True) -> bytes:
     """The whole file, read once. Never blocks on a pipe, never reads beyond the initial size. Raises Unreadable.
 
@@ -157,22 +205,24 @@ def content_hash(data: bytes) -> bytes:
 
 
 def decode(
-    data: bytes, view_specs: Sequence[ViewSpec], *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_DECODE_BYTES
-) -> DecodedPhoto:
+    data: bytes, view_specs: Sequence[ViewSpec], *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_DECODE_BYTES,
+    name: str = "", beside: Sequence[tuple[str, bytes]] = (),
+) -> DecodedPhoto:  # fmt: skip
     """A file's bytes -> upright pixels, decoded once for all views, at the scale of the largest. Raises Unreadable.
 
-    max_bytes: the memory that decoding may take; raises TooLarge if it would be more.
+    max_bytes: the memory that decoding may take; raises TooLarge if it would be more. name: of the file, which may hold
+    a date. beside: (name, bytes) of its side-cars.
     """
     try:
         try:
-            return _decode(data, view_specs, max_pixels, max_bytes)
+            return _decode(data, view_specs, max_pixels, max_bytes, name, beside)
         except (Unreadable, MemoryError):
             raise
         except Exception:
             repaired = repair(data, lambda image: _check_memory(image, image.size, max_bytes))
             if repaired is None:
                 raise
-        return _decode(repaired, view_specs, max_pixels, max_bytes)
+        return _decode(repaired, view_specs, max_pixels, max_bytes, name, beside)
     except Unreadable:
         raise
     except MemoryError:
@@ -181,7 +231,10 @@ def decode(
         raise Unreadable(_reason(error)) from None
 
 
-def _decode(data: bytes, view_specs: Sequence[ViewSpec], max_pixels: int, max_bytes: int) -> DecodedPhoto:
+def _decode(
+    data: bytes, view_specs: Sequence[ViewSpec], max_pixels: int, max_bytes: int, name: str,
+    beside: Sequence[tuple[str, bytes]],
+) -> DecodedPhoto:  # fmt: skip
     min_side = max((spec.min_side for spec in view_specs), default=SIZE)
     with _open_raw(data, min_side, max_pixels) if RAW and formats.is_raw(data) else formats.open_image(data) as image:
         if image.width * image.height > max_pixels:
@@ -189,8 +242,8 @@ def _decode(data: bytes, view_specs: Sequence[ViewSpec], max_pixels: int, max_by
         width, height = image.size
         image.draft("RGB", (min_side, min_side))
         _check_memory(image, (width, height), max_bytes)
-        exif = _exif(image)  # a PNG is decoded for it
-        taken, taken_from = dates.find_taken(exif, image.info)
+        exif = blocks.get_exif(image)  # a PNG is decoded for it
+        taken = choose_date(read_sidecars(beside, blocks.read_metadata(exif, image.info)).dates, name)
         if isinstance(image, JpegImageFile):
             image.decodermaxblock = len(data)  # one block; Pillow's default of 64 KiB takes 3 % longer
         image.load()
@@ -208,7 +261,8 @@ def _decode(data: bytes, view_specs: Sequence[ViewSpec], max_pixels: int, max_by
         # A squashed view shows the whole photo too, and smaller: its fingerprint takes half the time.
         squashed = [view[0] for view, spec in zip(views, view_specs, strict=True) if spec.fit == "squash"]
         small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * SIZE]
-        return DecodedPhoto(views, width, height, taken, taken_from, fingerprint(small[0] if small else upright))
+        date, source = (taken.local, taken.source) if taken else (None, None)
+        return DecodedPhoto(views, width, height, date, source, fingerprint(small[0] if small else upright))
 
 
 def _check_memory(image: Image.Image, size: tuple[int, int], max_bytes: int) -> None:
@@ -283,13 +337,6 @@ def _open_raw(data: bytes, min_side: int, max_pixels: int) -> Image.Image:
             return Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
     except rawpy.LibRawError as error:
         raise Unreadable(f"LibRaw can't open this raw file: {error}") from None
-
-
-def _exif(image: Image.Image) -> Image.Exif:
-    try:
-        return image.getexif()
-    except Exception:  # a broken EXIF block must not lose the photo
-        return Image.Exif()
 
 
 def _read_transpose(exif: Image.Exif) -> Image.Transpose | None:

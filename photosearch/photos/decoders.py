@@ -5,14 +5,18 @@ child that crashes or exceeds its time limit is replaced, and its photo is Unrea
 length-prefixed frames, JSON or raw pixels, never pickle: a child that a photo has taken over must not gain a way into
 its parent.
 
-    parent: {"path": ...}           child: {"hash": ...}   the file was read; or {"reason": ...}
+    parent: {"path": ..., "beside": [...]}, its side-cars' names
+                                    child: {"hash": ...}   the file was read; or {"reason": ...}
     parent: [0, 2], view indexes    child: {"width": ...}, then the pixels of each view; or {"reason": ...}
 
     An empty list is not answered: the photo is not wanted. If a photo takes more memory than the child's share, the
     child answers {"bytes": ...} and waits until the parent sends "go on", when no other large photo is being decoded.
+
+    parent: {"path": ..., "metadata": true}     child: {"metadata": ...}, or {"reason": ...}
 """
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -24,17 +28,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from photosearch.photos import dates, decode
+from photosearch.metadata.dates import SOURCES
+from photosearch.metadata.record import PhotoMetadata
+from photosearch.metadata.sidecars import max_bytes
+from photosearch.photos import blocks, decode, remote
 from photosearch.photos.decode import DecodedPhoto, TooLarge, Unreadable, ViewSpec
 from photosearch.photos.walk import Photo
 
 _Answer = dict[str, Any]  # a child's JSON, unchecked
+_T = TypeVar("_T")
 SelectViews = Callable[[bytes], Sequence[int]]  # content hash -> indexes of the wanted views; none: don't decode
 
 TIMEOUT_SECONDS = 60.0  # for one photo; 48 megapixels take about a tenth of a second
@@ -127,6 +135,14 @@ class DecoderPool:
         finally:
             self._idle.put(decoder)
 
+    def read_metadata(self, path: str) -> PhotoMetadata:
+        """What a photo's own file says of it, without its pixels. Raises Unreadable."""
+        decoder = self._idle.get()
+        try:
+            return decoder.read_metadata(path)
+        finally:
+            self._idle.put(decoder)
+
     def start(self) -> None:
         """Start the children now instead of with the first photos, for which a user may wait. From any thread."""
         for _ in self._all:
@@ -160,38 +176,54 @@ class _Decoder:
         self._child: subprocess.Popen[bytes] | None = None
         self._deadline: float | None = None
         self._closed = False
+        self._has_read = False  # whether the child has read the photo's file
 
     def open(self, photo: Photo, select_views: SelectViews) -> OpenResult:
+        return self._talk_twice(lambda child: self._open(child, photo, select_views))
+
+    def read_metadata(self, path: str) -> PhotoMetadata:
+        return self._talk_twice(lambda child: self._read_metadata(child, path))
+
+    def _talk_twice(self, talk: Callable[[subprocess.Popen[bytes]], _T]) -> _T:
         if self._child is not None:
             # An earlier photo may have caused the crash: only a new child's counts.
             with contextlib.suppress(_Crashed):
-                return self._open(photo, select_views)
+                return self._talk(talk)
         try:
-            return self._open(photo, select_views)
+            return self._talk(talk)
         except _Crashed as crash:
             raise Unreadable(crash.reason, transient=crash.transient) from None
 
-    def _open(self, photo: Photo, select_views: SelectViews) -> OpenResult:
-        child = self._ensure_child()
-        content_hash = None
-        try:
-            _send(child.stdin, json.dumps({"path": photo.path}).encode())
+    def _open(self, child: subprocess.Popen[bytes], photo: Photo, select_views: SelectViews) -> OpenResult:
+        _send(child.stdin, json.dumps({"path": photo.path, "beside": photo.beside}).encode())
+        self._set_deadline()
+        content_hash = bytes.fromhex(_receive_answer(child.stdout)["hash"])
+        self._has_read = True
+        self._deadline = None  # select_views takes our time, not the child's
+        indexes = tuple(select_views(content_hash))
+        view_specs = [self._options.view_specs[i] for i in indexes]
+        if view_specs:
             self._set_deadline()
-            content_hash = bytes.fromhex(_receive_answer(child.stdout)["hash"])
-            self._deadline = None  # select_views takes our time, not the child's
-            indexes = tuple(select_views(content_hash))
-            view_specs = [self._options.view_specs[i] for i in indexes]
-            if view_specs:
-                self._set_deadline()
-            _send(child.stdin, json.dumps(indexes).encode())
-            if not view_specs:
-                return OpenResult(photo, content_hash, None)
-            return OpenResult(photo, content_hash, self._receive_photo(child, view_specs), indexes)
+        _send(child.stdin, json.dumps(indexes).encode())
+        if not view_specs:
+            return OpenResult(photo, content_hash, None)
+        return OpenResult(photo, content_hash, self._receive_photo(child, view_specs), indexes)
+
+    def _read_metadata(self, child: subprocess.Popen[bytes], path: str) -> PhotoMetadata:
+        _send(child.stdin, json.dumps({"path": path, "metadata": True}).encode())
+        self._set_deadline()
+        return PhotoMetadata.from_json(_receive_answer(child.stdout)["metadata"])
+
+    def _talk(self, talk: Callable[[subprocess.Popen[bytes]], _T]) -> _T:
+        child = self._ensure_child()
+        self._has_read = False
+        try:
+            return talk(child)
         except Unreadable:
             raise
         except (EOFError, OSError, ValueError, KeyError, TypeError, RecursionError):
             late = self._deadline is not None and time.monotonic() > self._deadline
-            reason, transient = self._end_child(child), content_hash is None
+            reason, transient = self._end_child(child), not self._has_read
             if late:
                 reason = f"opening it took longer than {self._timeout_seconds:g} s"
                 raise Unreadable(reason, transient=transient) from None
@@ -282,7 +314,7 @@ def _check_photo(answer: _Answer, pixels: Sequence[bytes], view_specs: Sequence[
     taken, taken_from = answer["taken"], answer["taken_from"]
     if taken is not None and not re.fullmatch(r"[0-9T:-]{19}", taken):
         raise ValueError("invalid date")
-    if (taken is None) != (taken_from is None) or taken_from not in (None, *dates.SOURCES):
+    if (taken is None) != (taken_from is None) or taken_from not in (None, *SOURCES):
         raise ValueError("taken_from without a date, or from an unknown source")
     shapes = [(1 + spec.tiles, spec.size, spec.size, 3) for spec in view_specs]
     views = tuple(np.frombuffer(p, np.uint8).reshape(shape) for p, shape in zip(pixels, shapes, strict=True))
@@ -297,19 +329,27 @@ def serve(
     while True:
         _set_alarm(0)
         try:
-            path = json.loads(_receive(requests))["path"]
+            request = json.loads(_receive(requests))
         except EOFError:
             return
+        path = request["path"]
         try:
             _set_alarm(2 * timeout_seconds)
+            if "metadata" in request:
+                _send(answers, json.dumps({"metadata": decode.read_metadata(path).to_json()}).encode())
+                continue
             data = decode.read(path)
             _send(answers, json.dumps({"hash": decode.content_hash(data).hex()}).encode())
             view_specs = [options.view_specs[i] for i in json.loads(_receive(requests))]
             if not view_specs:
                 continue
             _set_alarm(2 * timeout_seconds)
+            decode_photo = functools.partial(
+                decode.decode, data, view_specs, max_pixels=options.max_pixels, name=os.path.basename(path),
+                beside=list(_read_beside(path, request["beside"])),
+            )  # fmt: skip
             try:
-                photo = decode.decode(data, view_specs, max_pixels=options.max_pixels, max_bytes=share_bytes)
+                photo = decode_photo(max_bytes=share_bytes)
             except TooLarge as error:
                 if error.memory_bytes > options.max_bytes:
                     raise
@@ -317,7 +357,7 @@ def serve(
                 _send(answers, json.dumps({"bytes": error.memory_bytes}).encode())
                 _receive(requests)
                 _set_alarm(2 * timeout_seconds)
-                photo = decode.decode(data, view_specs, max_pixels=options.max_pixels, max_bytes=options.max_bytes)
+                photo = decode_photo(max_bytes=options.max_bytes)
         except Unreadable as error:
             _send(answers, json.dumps({"reason": error.reason, "transient": error.transient}).encode())
             continue
@@ -325,6 +365,17 @@ def serve(
         _send(answers, json.dumps(answer).encode())
         for view in photo.views:
             _send(answers, view.data)
+
+
+def _read_beside(path: str, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of a photo's side-cars; one that can't be read is as if it weren't there."""
+    for name in names:
+        beside = os.path.join(os.path.dirname(path), name)
+        with contextlib.suppress(OSError):
+            if remote.is_address(path):
+                yield name, remote.read(beside, max_bytes(name))
+            elif (data := blocks.read_file(beside, max_bytes(name))) is not None:
+                yield name, data
 
 
 def _read_memory_bytes() -> int:

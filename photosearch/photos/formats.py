@@ -4,6 +4,7 @@ import contextlib
 import io
 import struct
 from fractions import Fraction
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -38,6 +39,14 @@ def is_raw(data: bytes) -> bool:
 
 def open_image(data: bytes) -> Image.Image:
     """Opened, not decoded. Raises what decoders raise; UnidentifiedImageError if the bytes are no photo."""
+    return open_file(io.BytesIO(data))
+
+
+def open_file(file: IO[bytes]) -> Image.Image:
+    """The same of a file, of which most decoders read no more than they need."""
+    file.seek(0)
+    data = file.read(16)
+    file.seek(0)
     formats: tuple[str, ...] = FORMATS
     if data[4:8] == b"ftyp" and data[8:12] not in AVIF_BRANDS:
         import pillow_heif  # 50 ms, and most libraries have no HEIC
@@ -50,7 +59,7 @@ def open_image(data: bytes) -> Image.Image:
         formats = ("JXL",)
     Image.MAX_IMAGE_PIXELS = None  # decode() checks the number of pixels itself, before decoding
     try:
-        return Image.open(io.BytesIO(data), formats=formats)
+        return Image.open(file, formats=formats)
     except UnidentifiedImageError:
         if data[4:8] == b"ftyp" and data[8:12] in AVIF_BRANDS:
             raise OSError("a broken AVIF file") from None

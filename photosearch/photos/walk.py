@@ -11,10 +11,11 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from photosearch.errors import InputError
+from photosearch.metadata.sidecars import match_sidecars
 from photosearch.photos import remote
 
 RAW = importlib.util.find_spec("rawpy") is not None  # the extra `raw`
@@ -45,7 +46,7 @@ class Photo:
     """A file. `path` is absolute, in Python's own text form of a path (surrogates where it isn't UTF-8).
 
     ctime_ns, device, inode: 0 if unknown. Devices and inodes beyond 63 bits wrap to negative numbers, and times are
-    clamped, so that all fit SQLite's integer.
+    clamped, so that all fit SQLite's integer. beside: names of the side-cars in its folder.
     """
 
     path: str
@@ -54,6 +55,7 @@ class Photo:
     ctime_ns: int = 0
     device: int = 0
     inode: int = 0
+    beside: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Folder:
     """One folder's photos, sorted by path.
 
     reason: why it, or something in it, could not be read; then `photos` may be incomplete. skipped: the number of
-    other files by extension in lower case: {".mp4": 2, "": 1}; without excluded ones.
+    other files by extension in lower case: {".mp4": 2, "": 1}; without excluded ones and side-cars.
     """
 
     path: str
@@ -244,7 +246,7 @@ def _walk_address(top: str, root: str, exclusions: Exclusions) -> Iterator[Folde
         prefix = "" if path == root else path.removeprefix(root + "/") + "/"
         photos: list[Photo] = []
         subfolders: list[str] = []
-        skipped: Counter[str] = Counter()
+        others: list[str] = []
         reason = None
         try:
             for name, is_folder, size_bytes, mtime_ns in remote.list_folder(path):
@@ -257,12 +259,22 @@ def _walk_address(top: str, root: str, exclusions: Exclusions) -> Iterator[Folde
                 elif extension in EXTENSIONS:
                     photos.append(Photo(f"{path}/{name}", size_bytes, mtime_ns))
                 else:
-                    skipped[extension] += 1
+                    others.append(name)
         except OSError as error:
             reason = error.strerror or str(error)
-        photos.sort(key=lambda photo: photo.path)
-        yield Folder(path, tuple(photos), reason, dict(skipped))
+        yield _make_folder(path, photos, others, reason)
         pending.extend(sorted(subfolders, reverse=True))
+
+
+def _make_folder(path: str, photos: list[Photo], others: Sequence[str], reason: str | None) -> Folder:
+    """others: names of the files that are no photos."""
+    beside = match_sidecars([os.path.basename(photo.path) for photo in photos], others) if others else {}
+    if beside:
+        photos = [replace(photo, beside=beside.get(os.path.basename(photo.path), ())) for photo in photos]
+    photos.sort(key=lambda photo: photo.path)
+    matched = {name for names in beside.values() for name in names}
+    skipped = Counter(os.path.splitext(name)[1].lower() for name in others if name not in matched)
+    return Folder(path, tuple(photos), reason, dict(skipped))
 
 
 class _Walker:
@@ -278,7 +290,7 @@ class _Walker:
         """A folder and the paths of its subfolders."""
         photos: list[Photo] = []
         subfolders: list[str] = []
-        skipped: Counter[str] = Counter()
+        others: list[str] = []
         reason = None
         follow, exclusions, splitext = self._follow, self._exclusions, os.path.splitext
         match_name, by_path = exclusions.match_file_name, exclusions.match_file_path is not None
@@ -299,7 +311,7 @@ class _Walker:
                         # Checked twice: nearly all names need no call of excludes_file.
                         elif (by_path or match_name(name)) and exclusions.excludes_file(prefix, name):
                             continue
-                        elif (extension := splitext(name)[1].lower()) in EXTENSIONS:
+                        elif splitext(name)[1].lower() in EXTENSIONS:
                             if not follow and entry.is_symlink():
                                 continue
                             status = entry.stat(follow_symlinks=follow)
@@ -309,14 +321,13 @@ class _Walker:
                                 continue
                             photos.append(_photo(entry.path, status))
                         elif entry.is_file(follow_symlinks=follow):
-                            skipped[extension] += 1
+                            others.append(name)
                     except OSError as error:
                         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # deleted, or a broken link
                             reason = error.strerror or str(error)
         except OSError as error:
             return Folder(path, (), error.strerror or str(error)), []
-        photos.sort(key=lambda photo: photo.path)
-        return Folder(path, tuple(photos), reason, dict(skipped)), sorted(subfolders)
+        return _make_folder(path, photos, others, reason), sorted(subfolders)
 
     def _is_seen(self, status: os.stat_result) -> bool:
         key = status.st_dev, status.st_ino

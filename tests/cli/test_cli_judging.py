@@ -15,7 +15,7 @@ from toy import photo, sight_card, write_toy
 import photosearch
 from photosearch.judging import metrics
 from photosearch.library import marks
-from photosearch.metadata import xmp
+from photosearch.metadata import edit
 
 
 def judged(cli_env: CliEnv) -> None:
@@ -378,7 +378,7 @@ def test_keywords_export_then_import(cli_env: CliEnv) -> None:
     Path(f"{red}.xmp").write_bytes(b"")
     bad = cli_env.run("keywords", "export", "red", "--json")
     assert (bad.exit_code, f"{red}.xmp: skipped: not XML" in bad.stderr) == (1, True)
-    typed, _, _ = xmp.write_xmp(None, {"blue": "blue", "Sun": "Sun"}, [])
+    typed, _, _ = edit.write_xmp(None, {"blue": "blue", "Sun": "Sun"}, {})
     rated = b'rdf:about="" xmlns:x="http://ns.adobe.com/xap/1.0/" x:Rating="5"'
     typed = typed.replace(b"urn:photosearch:1.0/", b"urn:another/").replace(b'rdf:about=""', rated)
     Path(f"{white}.xmp").write_bytes(typed)

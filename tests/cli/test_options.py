@@ -27,7 +27,7 @@ from photosearch.index import run
 from photosearch.index.infer import PhotoOpener
 from photosearch.library.database import Database
 from photosearch.library.schema import VERSION
-from photosearch.metadata import xmp
+from photosearch.metadata import edit
 from photosearch.models import hub
 from photosearch.photos.decoders import DecodeOptions
 
@@ -94,7 +94,7 @@ def test_keywords_export_options(cli_env: CliEnv) -> None:
 def test_keywords_import_options(cli_env: CliEnv) -> None:
     cli_env.index()
     for path, keyword in (("red.jpg", "holiday"), ("2019/white.png", "red"), ("2019/blue.webp", "blue")):
-        data, _, _ = xmp.write_xmp(None, {keyword: keyword}, [])
+        data, _, _ = edit.write_xmp(None, {keyword: keyword}, {})
         (cli_env.photos / f"{path}.xmp").write_bytes(data.replace(b"urn:photosearch:1.0/", b"urn:another/"))
 
     def known() -> list[str]:

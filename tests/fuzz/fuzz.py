@@ -7,6 +7,8 @@
     shard   a Parquet file's bytes              -> rows that its models can have given, or InputError
     row     values of one row of a shard        -> the same
     graph   an .onnx file's bytes               -> bounded operators, or ValueError
+    sidecar an XMP side-car, or a photo's packet -> a record; and an edited side-car that reads as promised
+    takeout Google Takeout's JSON, IPTC, Picasa -> a record, or NotTakeout
 
 One target for some seconds: python tests/fuzz/fuzz.py card -max_total_time=600. Any other exception, a crash or a
 hang is a finding: libFuzzer leaves its input as crash-* in the current folder. Needs `pip install -e '.[fuzz]'`
@@ -38,15 +40,25 @@ with atheris.instrument_imports(include=["photosearch", "PIL"] if "photo" in sys
     from photosearch.errors import InputError, QueryError
     from photosearch.index.infer import PhotoResult, Prediction, Scorer
     from photosearch.judging import truth
+    from photosearch.metadata import dates, xmp
+    from photosearch.metadata.dates import choose_date
+    from photosearch.metadata.edit import write_xmp
+    from photosearch.metadata.exif import read_exif
+    from photosearch.metadata.iptc import read_iptc
+    from photosearch.metadata.picasa import read_picasa
+    from photosearch.metadata.record import MAX_NAMES, PhotoMetadata
+    from photosearch.metadata.sidecars import match_sidecars
+    from photosearch.metadata.takeout import NotTakeout, read_takeout
     from photosearch.models.card import Card, TextCard, parse_card
     from photosearch.models.protobuf import check_operators
     from photosearch.models.session import pool
-    from photosearch.photos import dates, decode
+    from photosearch.photos import decode
     from photosearch.photos.walk import Photo
 
 # In memory where there is such a place: the CSV reader takes a file, and a disk gives it 8 a second.
 SCRATCH = Path(tempfile.mkdtemp(prefix="photosearch-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
 SIZE = 8
+MAX_LENGTHS = {"photo": 30_000, "shard": 30_000, "graph": 30_000, "sidecar": 9_000}
 
 
 def hold(true: bool) -> None:
@@ -209,7 +221,7 @@ def check_shard(found: shards.ShardFile) -> None:
         hold(result.photo.path.startswith(found.root.rstrip("/") + "/"))
         hold(not {"", ".", ".."} & set(result.photo.path.removeprefix(found.root.rstrip("/") + "/").split("/")))
         hold(result.reason is None or 0 < len(result.reason) <= 200)
-        hold(result.taken is None or dates.parse(result.taken) == result.taken)
+        hold(result.taken is None or dates.read_date(result.taken, "xmp").local == result.taken)
         for prediction in result.predictions.values():
             hold(all(math.isfinite(score) and 0 <= score <= 1 for score in prediction.scores.values()))
             if prediction.vector is not None:
@@ -223,6 +235,98 @@ def fuzz_graph(data: bytes) -> None:
         hold(0 < len(str(error)) < 200)
 
 
+def hold_record(record: PhotoMetadata) -> None:
+    hold(PhotoMetadata.from_json(json.loads(json.dumps(record.to_json()))) == record)
+    hold(len(record.keywords) <= MAX_NAMES and all(record.keywords) and all("\n" not in k for k in record.keywords))
+    hold(record.rating is None or -1 <= record.rating <= 5)
+    if record.position is not None:
+        hold(abs(record.position.latitude) <= 90 and abs(record.position.longitude) <= 180)
+    date = choose_date(record.dates, "IMG_20190203_101112.jpg")
+    hold(date is None or len(date.local) == 19)
+    json.dumps(record.to_json(), ensure_ascii=False).encode()  # no half of a surrogate pair
+
+
+def compose(data: bytes) -> bytes:
+    """Bytes -> a well-formed side-car: each opens or closes an element of TAGS, or writes a text."""
+    parts, opened = [], []
+    for byte in data:
+        if byte < 100:
+            opened.append(TAGS[byte % len(TAGS)])
+            parts.append(f"<{opened[-1]}{ATTRIBUTES[byte // 10] if byte // 10 < len(ATTRIBUTES) else ''}>")
+        elif byte < 180 and opened:
+            parts.append(f"</{opened.pop()}>")
+        else:
+            parts.append(TEXTS[byte % len(TEXTS)])
+    parts += [f"</{name}>" for name in reversed(opened)]
+    return describe("".join(parts)).encode("utf-16" if data[:1] == b"\xff" else "utf-8")
+
+
+def fuzz_sidecar(data: bytes) -> None:
+    for one in (data, compose(data[:200])):
+        check_sidecar(one)
+
+
+def check_sidecar(data: bytes) -> None:
+    hold_record(xmp.read_packet(data))
+    try:
+        record = xmp.read_xmp(data)
+        new, added, _ = write_xmp(data, {"bird": "animal|bird", "My <dog> & cat": "x"}, {"owl": "animal|owl"})
+    except xmp.UnreadableXmp as why:
+        hold(0 < len(str(why)) <= 200)
+        return
+    hold_record(record)
+    names = {name.casefold() for name in xmp.list_entries(xmp.parse(new).properties, xmp.SUBJECT)}
+    hold({"bird", "my <dog> & cat"} <= names)
+    after = xmp.read_xmp(new)
+    keywords, then = ({name.casefold() for name in one.keywords} for one in (record, after))
+    hold(keywords - {"owl"} <= then | {name.casefold() for name in added})
+    hold((after.rating, after.title, after.dates) == (record.rating, record.title, record.dates))
+
+
+def fuzz_takeout(data: bytes) -> None:
+    try:
+        hold_record(read_takeout(data))
+    except NotTakeout as why:
+        hold(0 < len(str(why)) <= 200)
+    hold_record(read_iptc(data))
+    for record in read_picasa(data).values():
+        hold_record(record)
+    text = data.decode("latin-1")
+    hold_record(
+        read_exif({0x010E: text, 0x9C9E: data, 0x4746: text}, {0x9286: data, 0x9003: text}, {2: data, 29: text})
+    )
+    name, _, other = os.fsdecode(data).partition("\n")
+    for names in match_sidecars([name, name + ".jpg"], [other, other + ".json", name + "(1).json"]).values():
+        hold(len(names) == len(set(names)))
+
+
+def describe(inside: str) -> str:
+    declared = " ".join(f'xmlns:{prefix}="{address}"' for prefix, address in xmp.NAMESPACES.items())
+    return (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF {declared}><rdf:Description rdf:about="" xmp:Rating="3">{inside}'
+        "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+
+
+LISTS = (
+    "<dc:subject><rdf:Bag><rdf:li>robin</rdf:li></rdf:Bag></dc:subject><lr:hierarchicalSubject><rdf:Bag/>"
+    "</lr:hierarchicalSubject><photosearch:keywords><rdf:Bag><rdf:li>owl</rdf:li></rdf:Bag></photosearch:keywords>",
+    "<digiKam:TagsList><rdf:Seq><rdf:li>animal/owl</rdf:li></rdf:Seq></digiKam:TagsList><dc:subject>a</dc:subject>"
+    "<exif:DateTimeOriginal>2003-07-04T10:11:12</exif:DateTimeOriginal>",
+    "<acdsee:categories>&lt;Categories>&lt;Category Assigned='1'>owl&lt;/Category>&lt;/Categories></acdsee:categories>"
+    "<mwg-kw:Keywords rdf:parseType='Resource'><mwg-kw:Hierarchy><rdf:Bag><rdf:li mwg-kw:Keyword='owl'/></rdf:Bag>"
+    "</mwg-kw:Hierarchy></mwg-kw:Keywords><dc:subject><rdf:Alt><rdf:li xml:lang='x-default'>a</rdf:li></rdf:Alt>"
+    "</dc:subject>",
+)
+TAGS = (
+    "rdf:Description dc:subject rdf:Bag rdf:li rdf:Seq rdf:Alt rdf:value digiKam:TagsList lr:hierarchicalSubject "
+    "photosearch:keywords mwg-kw:Keywords mwg-kw:Hierarchy mwg-kw:Keyword mwg-kw:Children acdsee:categories dc:title "
+    "MP:RegionInfo MPRI:Regions mwg-rs:Regions mwg-rs:RegionList mwg-rs:Name MicrosoftPhoto:LastKeywordXMP"
+).split()
+ATTRIBUTES = (" rdf:parseType='Resource'", " dc:subject='owl'", " acdsee:categories='&lt;Categories>&lt;/Categories>'",
+              " mwg-kw:Keyword='owl'", " digiKam:TagsList = 'a/b'", " xml:lang='de'", " rdf:resource='x'")  # fmt: skip
+TEXTS = ("owl", "bird", "a/owl", "animal|BIRD", " ", "&lt;Categories>&lt;Category Assigned='1'>owl&lt;/Category>"
+         "&lt;/Categories>", "&amp;", "<!--x-->", "<?y z?>", "<![CDATA[<owl>]]>", "\n")  # fmt: skip
 SEEDS = {
     "query": [b"bird", b'"red panda" or cat', b"not (a and b) or 'c d' and not not e", b"((x))"],
     "csv": [b"path,label,present\na.jpg,bird,1\n", b'\xef\xbb\xbflabel,present,path\r\nb,0,"a""b"\r\n', b"a;b\n"],
@@ -235,6 +339,20 @@ SEEDS = {
         b'{"name":"n","version":"1","labels":["a"],"input_size":8,"outputs":["scores"],"min_score":0.1}',
     ],
     "row": [bytes(100), bytes(range(200))],
+    "sidecar": [
+        *(describe(inside).encode(encoding) for encoding in ("utf-8", "utf-16") for inside in LISTS),
+        ('<?xml version="1.0" encoding="iso-8859-1"?>' + describe(LISTS[0])).encode(),
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description exif:DateTimeOriginal="2013-07-20"/><rdf',
+    ],
+    "takeout": [
+        b'{"title":"a.jpg","description":"x","photoTakenTime":{"timestamp":"1549188672"},"people":[{"name":"Anna"}],'
+        b'"geoData":{"latitude":41.1,"longitude":-8.6,"altitude":NaN},"geoDataExif":{"latitude":1e999}}',
+        b"\x1c\x01\x5a\0\3\x1b%G\x1c\2\x19\0\4bird\x1c\2\x37\0\x0820030704\x1c\2\x3c\0\x0b101112+0200",
+        b"[a.jpg]\ncaption=x\nkeywords=lake,bird\nfaces=rect64(1),ab;\n[Contacts2]\nab=Anna;;\n",
+        b"UNICODE\0w\0i\0d\0e\0",
+        b"2003: 7: 4 10: 5: 6 PM",
+        b"a-edited(1)\na.jpg.supplemental-meta(1)",
+    ],
 }
 
 
@@ -280,10 +398,10 @@ def main() -> None:
     made = {"photo": photo_seeds, "shard": shard_seeds, "graph": graph_seeds}
     for i, data in enumerate(made[name]() if name in made else SEEDS[name]):
         (seeds / f"{i:03}").write_bytes(data)
-    limits = ["-timeout=30", "-rss_limit_mb=4000", "-max_len=30000" if name in made else "-max_len=3000"]
+    limits = ["-timeout=30", "-rss_limit_mb=4000", f"-max_len={MAX_LENGTHS.get(name, 3000)}"]
     target = {
         "query": fuzz_query, "csv": fuzz_csv, "card": fuzz_card, "photo": fuzz_photo, "shard": fuzz_shard,
-        "row": fuzz_row, "graph": fuzz_graph,
+        "row": fuzz_row, "graph": fuzz_graph, "sidecar": fuzz_sidecar, "takeout": fuzz_takeout,
     }[name]  # fmt: skip
     mutator = {"custom_mutator": mutate_shard} if name == "shard" else {}
     atheris.Setup([sys.argv[0], *limits, *options, str(seeds)], target, **mutator)

@@ -11,6 +11,7 @@ from toy import photo, toy_card, write_toy
 from photosearch.errors import InputError, ModelError, StoreError
 from photosearch.index import scan as scanning
 from photosearch.index.events import (
+    FilesSkipped,
     ListFailed,
     New,
     ReadFailed,
@@ -172,7 +173,7 @@ def test_index_stores_the_date_taken_and_its_source(library):
     found = {library.below(f.path): f.taken for f in matching.find_matches(library.db, _is("red"), library.labels())}
     assert found["dated.jpg"] == found["IMG-20180203-WA0001.jpg"] == "2019-07-20T11:22:33"
     assert found["IMG_20180203_101112.jpg"] == "2018-02-03T10:11:12"
-    assert found["20180203/undated.jpg"] in ("1970-01-01T00:00:00", *(f"1969-12-31T{h}:00:00" for h in range(12, 24)))
+    assert found["20180203/undated.jpg"] == ""  # a modification time of 0 is no date
 
 
 def test_index_restores_the_date_of_known_content_without_decoding(library):
@@ -190,6 +191,42 @@ def test_index_restores_the_date_of_known_content_without_decoding(library):
     (found,) = matching.find_matches(library.db, _is("red"), library.labels())
     assert (found.taken, found.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
     assert library.model.scored() == 2
+
+
+def test_index_reads_the_date_beside_a_photo(library):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2019:07:20 11:22:33"
+    google = '{"title": "x", "photoTakenTime": {"timestamp": "1549188672"}}'
+    date = (
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:e="http://ns.adobe.com/exif/1.0/" e:DateTimeOriginal="2001-02-03T04:05:06+01:00"/></rdf:RDF>'
+    )
+    beside = {
+        "google.jpg": {"google.jpg.json": google},
+        "local_20190203_111112.jpg": {"local_20190203_111112.jpg.supplemental-metadata.json": google},
+        "corrected.jpg": {"corrected.jpg.xmp": date, "corrected.jpg.json": google},
+        "short.jpg": {"short.XMP": date.replace("2001", "2002")},
+        "own.jpg": {"own.jpg.json": google},
+        "broken.jpg": {"broken.jpg.json": "[" * 100_000, "broken.xmp": "<!DOCTYPE a>" + date},
+    }
+    for i, (name, files) in enumerate(beside.items()):
+        library.photo(name, size=(64, 48 + i), **({"exif": exif} if name in ("corrected.jpg", "own.jpg") else {}))
+        for other, text in files.items():
+            library.path(other).write_text(text)
+    os.mkfifo(library.path("google.xmp"))
+    skipped = [event for event in library.events() if isinstance(event, FilesSkipped)]
+    assert skipped == []
+    found = {library.below(f.path): f for f in matching.find_matches(library.db, _is("red"), library.labels())}
+    assert {name: (f.taken, f.taken_from) for name, f in found.items() if name != "broken.jpg"} == {
+        "google.jpg": ("2019-02-03T10:11:12", "takeout"),
+        "local_20190203_111112.jpg": ("2019-02-03T11:11:12", "name"),
+        "corrected.jpg": ("2001-02-03T04:05:06", "sidecar"),
+        "short.jpg": ("2002-02-03T04:05:06", "sidecar"),
+        "own.jpg": ("2019-07-20T11:22:33", "DateTimeOriginal"),
+    }
+    assert found["broken.jpg"].taken_from == "file"
 
 
 def _is(label):

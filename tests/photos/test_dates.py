@@ -4,10 +4,10 @@ import pytest
 from pictures import WRITTEN, encoded, scene
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-from photosearch.photos.dates import date_in_name, parse
+from photosearch.metadata.dates import Taken, choose_date, date_in_name, read_date
 from photosearch.photos.decode import ViewSpec, decode
 
-DAY = {"original": "2011", "digitized": "2012", "xmp": "2013", "iptc": "2014", "date": "2015"}  # of each, to tell by
+DAY = {"original": "2011", "xmp": "2013", "iptc": "2014", "digitized": "2012", "date": "2015"}  # of each, to tell by
 FROM = {"original": "DateTimeOriginal", "digitized": "DateTimeDigitized", "xmp": "xmp", "iptc": "iptc",
         "date": "DateTime"}  # fmt: skip
 
@@ -23,8 +23,16 @@ def block(*names: str, first_ifd: bool = False) -> bytes:
 
 
 def xmp(**fields: str) -> bytes:
-    inside = " ".join(f'{k.replace("_", ":")}="{v}"' for k, v in fields.items())
-    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description {inside}/></x:xmpmeta>'.encode()
+    return packet("", " ".join(f'{k.replace("_", ":")}="{v}"' for k, v in fields.items()))
+
+
+def packet(inside: str, attributes: str = "") -> bytes:
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" '
+        'xmlns:photoshop="http://ns.adobe.com/photoshop/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+        f"{attributes}>{inside}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
 
 
 XMP = xmp(exif_DateTimeOriginal="2013-07-20T11:22:33.45+02:00")
@@ -53,6 +61,27 @@ def test_find_taken_prefers_best_source_that_has_a_date(first_ifd):
         assert taken(jpeg(*names[i:], first_ifd=first_ifd)) == (f"{DAY[name]}-07-20T11:22:33", FROM[name])
         assert taken(jpeg(name, first_ifd=first_ifd)) == (f"{DAY[name]}-07-20T11:22:33", FROM[name])
     assert taken(jpeg()) == (None, None)
+
+
+def test_find_taken_reads_position_date_where_there_is_no_other():
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[29] = "2019:02:03"
+    exif.get_ifd(0x8825)[7] = (10.0, 11.0, 12.0)
+    assert taken(encoded(scene(), format="JPEG", exif=exif)) == ("2019-02-03T10:11:12", "gps")
+    exif[0x0132] = "2019:02:03 12:11:12"
+    assert taken(encoded(scene(), format="JPEG", exif=exif)) == ("2019-02-03T12:11:12", "DateTime")
+
+
+def test_find_taken_prefers_made_to_scanned():
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9004] = "2015:05:05 09:00:00"
+    data = encoded(scene(), format="JPEG", exif=exif, xmp=xmp(photoshop_DateCreated="1985"))
+    assert taken(data) == ("1985-01-01T00:00:00", "xmp")
+
+
+def test_find_taken_reads_packet_that_is_cut_or_lacks_namespaces():
+    bare = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description exif:DateTimeOriginal="2013-07-20"/><rdf'
+    assert taken(encoded(scene(), format="JPEG", xmp=bare)) == ("2013-07-20T00:00:00", "xmp")
 
 
 def test_find_taken_skips_source_with_zeros_or_blanks():
@@ -113,9 +142,7 @@ def test_find_taken_reads_xmp_attributes_and_elements_in_order():
         seen.append(taken(encoded(scene(), format="JPEG", xmp=xmp(**fields)))[0])
         fields.popitem()
     assert seen == ["2001-01-01T10:11:12", "2002-01-01T10:00:00", "2003-01-01T00:00:00"]
-    element = (
-        b"<x:xmpmeta><xmp:CreateDate>2003-01-01T10:11:12</xmp:CreateDate><xmp:ModifyDate>2009-01-01</xmp:ModifyDate>"
-    )
+    element = packet("<xmp:CreateDate>2003-01-01T10:11:12</xmp:CreateDate><xmp:ModifyDate>2009-01-01</xmp:ModifyDate>")
     assert taken(encoded(scene(), format="JPEG", xmp=element)) == ("2003-01-01T10:11:12", "xmp")
     assert taken(encoded(scene(), format="JPEG", xmp=xmp(xmp_ModifyDate="2009-01-01"))) == (None, None)
 
@@ -137,6 +164,15 @@ def test_find_taken_reads_xmp_attributes_and_elements_in_order():
         ("2003:07:04 10:11:12+02:00", "2003-07-04T10:11:12"),
         ("2003-07-04T10:11:12.5Z", "2003-07-04T10:11:12"),
         ("2003:07:04   :  :  ", "2003-07-04T00:00:00"),
+        ("2003: 7: 4 10: 5: 6", "2003-07-04T10:05:06"),
+        ("2003:07:04 24:00:00", "2003-07-05T00:00:00"),
+        ("2003:12:31 24:00:00", "2004-01-01T00:00:00"),
+        ("2003:07:04 24:00:01", None),
+        ("2003:07:04 10:11:12 PM", "2003-07-04T22:11:12"),
+        ("2003/07/04 12:11:12 a.m.", "2003-07-04T00:11:12"),
+        ("2003/07/04 12:11 pm", "2003-07-04T12:11:00"),
+        ("2003/07/04 15:11 PM", "2003-07-04T15:11:00"),
+        ("9999:12:31 24:00:00", None),
         (b"2003:07:04 10:11:12\0", "2003-07-04T10:11:12"),
         ("0000:00:00 00:00:00", None),
         ("    :  :     :  :  ", None),
@@ -153,8 +189,54 @@ def test_find_taken_reads_xmp_attributes_and_elements_in_order():
         ("yesterday", None),
     ],
 )
-def test_parse_accepts_every_spelling_and_rejects_zeros(written, date):
-    assert parse(written) == date
+def test_read_date_accepts_every_spelling_and_rejects_zeros(written, date):
+    read = read_date(written, "xmp")
+    assert (read.local if read else None) == date
+
+
+@pytest.mark.parametrize(
+    ("written", "date", "known", "zone"),
+    [
+        ("2003:07:04 10:11:12", "2003-07-04T10:11:12", 19, None),
+        ("2003-07-04T10:11:12.5Z", "2003-07-04T10:11:12", 19, "+00:00"),
+        ("2003-07-04T10:11:12-0330", "2003-07-04T10:11:12", 19, "-03:30"),
+        ("2003-07-04", "2003-07-04T00:00:00", 10, None),
+        ("2003-07", "2003-07-01T00:00:00", 7, None),
+        ("2003:07:00 00:00:00", "2003-07-01T00:00:00", 7, None),
+        ("1985", "1985-01-01T00:00:00", 4, None),
+        ("19850000", "1985-01-01T00:00:00", 4, None),
+        ("1985-00-00", "1985-01-01T00:00:00", 4, None),
+        ("1985 or so", None, 0, None),
+        ("0000-07", None, 0, None),
+        ("1985-13", None, 0, None),
+    ],
+)
+def test_read_date_keeps_zone_and_what_is_known(written, date, known, zone):
+    read = read_date(written, "xmp", partial=True)
+    assert read == (None if date is None else Taken(date, "xmp", zone, known))
+
+
+def test_choose_date_refines_partial_dates_and_utc():
+    scan, year = (
+        Taken("2015-05-05T09:00:00", "DateTimeDigitized", made=False),
+        Taken("1985-01-01T00:00:00", "xmp", None, 4),
+    )
+    day, time = Taken("2003-07-04T00:00:00", "iptc", None, 10), Taken("2003-07-04T10:11:12", "DateTime", made=False)
+    google, camera = Taken("2019-02-03T01:11:12", "takeout", "+00:00"), Taken("2019-02-02T17:11:12", "DateTimeOriginal")
+    gps = Taken("2019-02-03T01:11:00", "gps", "+00:00", made=False)
+    for dates, name, best in (
+        ([scan, year], "", year),
+        ([time, day], "", time),
+        ([scan, google], "", google),
+        ([gps, google, camera], "", camera),
+        ([gps], "", gps),
+        ([gps, time], "", time),
+        ([google], "IMG_20190202_171112.jpg", None),
+        ([google], "IMG-20190203-WA0001.jpg", google),
+        ([google], "IMG_20120101_101112.jpg", google),
+        ([], "IMG_20190202_171112.jpg", None),
+    ):
+        assert choose_date(dates, name) == best
 
 
 @pytest.mark.parametrize(
@@ -172,6 +254,19 @@ def test_parse_accepts_every_spelling_and_rejects_zeros(written, date):
         ("Screenshot 2019-02-03 at 10.11.12.png", "2019-02-03T10:11:12"),
         ("WhatsApp Image 2019-02-03 at 10.11.12.jpeg", "2019-02-03T10:11:12"),
         ("signal-2019-02-03-101112.jpg", "2019-02-03T10:11:12"),
+        ("Screenshot 2019-02-03 at 3.11.12 PM.png", "2019-02-03T15:11:12"),
+        ("Screen Shot 2019-02-03 at 12.11.12 AM.png", "2019-02-03T00:11:12"),
+        ("Screenshot from 2019-02-03 10-11-12.png", "2019-02-03T10:11:12"),
+        ("Screenshot_20190203-101112_Chrome.jpg", "2019-02-03T10:11:12"),
+        ("Screenshot_2019-02-03-10-11-12-345_com.app.jpg", "2019-02-03T10:11:12"),
+        ("Bildschirmfoto 2019-02-03 um 10.11.12.png", "2019-02-03T10:11:12"),
+        ("Capture d’écran 2019-02-03 à 10.11.12.png", "2019-02-03T10:11:12"),
+        ("Captura de pantalla 2019-02-03 a la(s) 10.11.12.png", "2019-02-03T10:11:12"),
+        ("Schermata 2019-02-03 alle 10.11.12.png", "2019-02-03T10:11:12"),
+        ("Skärmavbild 2019-02-03 kl. 10.11.12.png", "2019-02-03T10:11:12"),
+        ("截屏2019-02-03 下午3.11.12.png", "2019-02-03T15:11:12"),
+        ("2019-02-03 DSC_101112.jpg", "2019-02-03T00:00:00"),
+        ("2019-02-03" + " at" * 90 + ".jpg", "2019-02-03T00:00:00"),
         ("WP_20190203_10_11_12_Pro.jpg", "2019-02-03T10:11:12"),
         ("photo 2019.02.03.jpg", "2019-02-03T00:00:00"),
         ("20190203_999999.jpg", "2019-02-03T00:00:00"),

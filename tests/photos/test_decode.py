@@ -318,3 +318,22 @@ def test_read_of_shrinking_file_fails_transiently():
     with pytest.raises(Unreadable, match="the file shrank while it was read") as error:
         decoding.read(str(SHORT))
     assert error.value.transient
+
+
+def test_read_metadata_reads_no_pixel_and_no_pipe(tmp_path):
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path.write_bytes(encoded(scene(), format="JPEG", exif=exif)[:-20])  # its pixels are cut
+    found = decoding.read_metadata(str(path))
+    assert (found.width, found.height) == (96, 160)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "text.jpg").write_text("no photo")
+    reasons = {
+        "pipe.jpg": "not a regular file",
+        "text.jpg": "not a photo in a known format",
+        "none.jpg": "no such file",
+    }
+    for name, why in reasons.items():
+        with pytest.raises(Unreadable, match=why):
+            decoding.read_metadata(str(tmp_path / name))

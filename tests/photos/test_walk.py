@@ -141,6 +141,17 @@ def test_walk_counts_skipped_files_by_extension(tmp_path):
     assert told == {".": {".mp4": 2, "": 1}, "x": {".cr9": 1}}
 
 
+def test_walk_gives_photos_their_sidecars_and_skips_none_of_them(tmp_path):
+    tree(tmp_path, "a.jpg", "a.jpg.xmp", "A.XMP", "b.jpg", "b.jpg.supplemental-meta.json", "c.mp4", "c.mp4.json")
+    tree(tmp_path, "d.xmp", "e.json")
+    (tmp_path / "b.xmp").symlink_to(tmp_path / "d.xmp")
+    (folder,) = walking.walk(str(tmp_path))
+    assert {os.path.basename(photo.path): photo.beside for photo in folder.photos} == {
+        "a.jpg": ("a.jpg.xmp",), "b.jpg": ("b.jpg.supplemental-meta.json",),
+    }  # fmt: skip
+    assert folder.skipped == {".mp4": 1, ".xmp": 2, ".json": 1}  # A.XMP may be another photo's
+
+
 def test_install_hints_cover_extensions_of_extras():
     assert set(walking.INSTALL_HINTS) == set(".dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .pef .jxl".split())
     assert walking.INSTALL_HINTS[".cr3"] == "pip install 'photosearch[raw]'"
