@@ -169,7 +169,7 @@ def test_library_log_is_readable_by_owner_only(tmp_path: Path) -> None:
     """
     command = [sys.executable, "-c", program, str(tmp_path / "lib" / "s.db")]
     told = subprocess.check_output(command, text=True, umask=0)
-    assert told.splitlines() == ["s.db 0o600", "s.db-shm 0o600", "s.db-wal 0o600"]
+    assert told.splitlines() == ["s.db 0o600", "s.db-shm 0o600", "s.db-wal 0o600", "s.db.user-copy 0o600"]
 
 
 def test_photos_that_may_not_be_written_are_indexed_all_the_same(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_forget_leaves_no_trace(tmp_path: Path) -> None:
     home.run("index PHOTOS --model MODEL")
     home.run("mark PHOTOS/secret-file.png --is green")
     assert home.held("secret-place") == home.held("secret-file") == ["library.db"]
-    home.run("forget PHOTOS/secret-file.png")
+    home.run("forget PHOTOS/secret-file.png --yes")
     assert (home.held("secret-place"), home.held("secret-file")) == (["library.db"], [])
     shutil.rmtree(tmp_path / "photos" / "secret-place")  # a folder that is gone can be forgotten too
-    home.run("forget PHOTOS/secret-place")
+    home.run("forget PHOTOS/secret-place --yes")
     assert (home.held("secret"), home.held("0.jpg")) == ([], ["library.db"])
     home.run("rebuild --force --yes")
     home.run("index PHOTOS --model MODEL")

@@ -23,6 +23,7 @@ from photosearch.library.labels import read_labels
 from photosearch.library.marks import find_sample, undo_marks
 from photosearch.library.models import read_default_model
 from photosearch.library.rebuild import check, rebuild
+from photosearch.library.user_copy import copy_path
 from photosearch.library.vectors import find_space
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
@@ -42,7 +43,7 @@ def roots(path: Path) -> list[str]:
 
 def test_rebuild_ignores_leftovers_of_a_killed_attempt(tmp_path: Path) -> None:
     path = with_root(tmp_path / "library.db", "/photos")
-    with_root(tmp_path / "library.db.part", "/stale")
+    copy_path(with_root(tmp_path / "library.db.part", "/stale")).unlink()
     for log in ("-journal", "-wal", "-shm"):
         (tmp_path / f"library.db.part{log}").write_bytes(b"left by a kill")
     rebuild(path, force=True)
@@ -163,15 +164,26 @@ def test_rebuild_keeps_everything_the_user_made(tmp_path: Path, photos: Path) ->
         ("UPDATE roots SET path = x'00'", set()),
     ],
 )  # fmt: skip
-def test_rebuild_skips_malformed_rows(tmp_path: Path, photos: Path, change: str, lost: set[str]) -> None:
+@pytest.mark.parametrize("with_copy", [False, True])
+def test_rebuild_takes_malformed_rows_from_the_copy(
+    tmp_path: Path, photos: Path, change: str, lost: set[str], with_copy: bool
+) -> None:
     path = tmp_path / "library.db"
     with Library(path) as library:
         fill(library, photos)
         names = {label.name for label in library.labels.list()}
+        settings = library.folders.list()[0].settings
     with closing(sqlite3.connect(path)) as conn:
         conn.execute(change)
         conn.commit()
+    if with_copy:
+        lost = set()
+    else:
+        copy_path(path).unlink()
     assert rebuild(path).marks == 45
+    if with_copy:
+        with Library(path) as library:
+            assert ([row.settings for row in library.folders.list()], library.models.default) == ([settings], "toy")
     with Library(path) as library:
         assert {label.name for label in library.labels.list()} == names - lost
         index(library, photos)
