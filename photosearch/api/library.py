@@ -220,6 +220,7 @@ class Library:
 
         db = self._session.db
         with lock_library(db):
+            db.check_unchanged()
             for vectors in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
                 vectors.unlink(missing_ok=True)  # it would keep the forgotten vectors until it is rebuilt
             shutil.rmtree(self.thumbnails_folder, ignore_errors=True)

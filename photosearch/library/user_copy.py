@@ -104,14 +104,23 @@ def write_copy(library: Path) -> None:
         if not any(source.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables):
             target.unlink(missing_ok=True)
             return
-        with atomic.write_file(target, mode=0o600, durable=True) as part, contextlib.closing(_open_new(part)) as copy:
-            for table, sql in QUERIES.items():
-                cursor = source.execute(sql)
-                columns = [column[0] for column in cursor.description]
-                types = {"id": " INTEGER PRIMARY KEY"}
-                copy.execute(f"CREATE TABLE {table} ({', '.join(name + types.get(name, '') for name in columns)})")
-                copy.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", cursor)
-            copy.commit()
+        with atomic.write_file(target, mode=0o600, durable=True) as part:
+            _fill(part, library)
+
+
+def _fill(part: Path, library: Path) -> None:
+    with contextlib.closing(sqlite3.connect(library, isolation_level=None)) as conn:
+        conn.execute("ATTACH ? AS copy", [os.fsencode(part)])
+        conn.execute("PRAGMA copy.journal_mode = OFF")  # the part is of no use until it is whole
+        conn.execute("PRAGMA copy.synchronous = OFF")
+        conn.execute("PRAGMA cell_size_check = ON")
+        conn.execute("BEGIN")
+        for table, sql in QUERIES.items():
+            names = [column[0] for column in conn.execute(f"{sql} LIMIT 0").description]
+            columns = ", ".join(f"{name} INTEGER PRIMARY KEY" if name == "id" else name for name in names)
+            conn.execute(f"CREATE TABLE copy.{table} ({columns})")
+            conn.execute(f"INSERT INTO copy.{table} {sql}")
+        conn.execute("COMMIT")
 
 
 def delete_copies(library: Path) -> None:
@@ -139,13 +148,6 @@ def hold_writers(library: Path, *, timeout: float = LOCK_SECONDS) -> Iterator[sq
             if os.path.samestat(opened, os.stat(library)):
                 yield conn
                 return
-
-
-def _open_new(part: Path) -> sqlite3.Connection:
-    copy = sqlite3.connect(part)
-    copy.execute("PRAGMA journal_mode = OFF")  # the part is of no use until it is whole
-    copy.execute("PRAGMA synchronous = OFF")
-    return copy
 
 
 def _keep_foreign(source: sqlite3.Connection, target: Path) -> None:
