@@ -1,6 +1,7 @@
 """A library with overwritten pages: every command works, or names `photosearch rebuild` in one line."""
 
 import random
+import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -32,10 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def run(command: str, library: Path, folder: Path) -> Result:
-    words = [
-        word.replace("PHOTOS", str(folder / "photos")).replace("OUT", str(library.parent / "out"))
-        for word in shlex.split(command)
-    ]
+    places = {"PHOTOS": str(folder / "photos"), "OUT": str(library.parent / "out")}
+    words = [re.sub("^(PHOTOS|OUT)", lambda found: places[found[0]], word) for word in shlex.split(command)]
     return CliRunner().invoke(app, ["--db", str(library), *words], prog_name="photosearch", catch_exceptions=False)
 
 
@@ -48,8 +47,10 @@ def assert_works_or_names_rebuild(result: Result, library: Path) -> bool:
     return False
 
 
-TREES = ("scores", "scores_best", "photos", "images", "marks", "vectors", "labels", "classifiers", "properties", "samples",
-         "models", "roots", "folders", "folder_settings", "counts")  # fmt: skip
+TREES = (
+    "scores", "scores_best", "photos", "images", "marks", "vectors", "labels", "classifiers", "properties", "samples",
+    "models", "roots", "folders", "folder_settings", "counts",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("what", [*TREES, *range(5)])

@@ -95,7 +95,8 @@ def test_copy_equals_the_library_after_each_change(
     before = copy_path(library.path).read_bytes()
     for name in change_all(library, photos):
         assert_copied(library)
-        assert (now := copy_path(library.path).read_bytes()) != before, name
+        now = copy_path(library.path).read_bytes()
+        assert now != before, name
         before = now
     library.forget(None)
     assert [p.name for p in library.path.parent.iterdir() if "copy" in p.name] == []
