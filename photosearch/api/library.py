@@ -223,7 +223,8 @@ class Library:
             db.check_unchanged()
             for vectors in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
                 vectors.unlink(missing_ok=True)  # it would keep the forgotten vectors until it is rebuilt
-            shutil.rmtree(self.thumbnails_folder, ignore_errors=True)
+            for folder in (self.thumbnails_folder, self.path.with_name(f"{self.path.name}.shards")):
+                shutil.rmtree(folder, ignore_errors=True)
             self.opened_page.unlink(missing_ok=True)
             if paths is None:
                 return forget_all(db)

@@ -2,11 +2,12 @@
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 
 import pytest
-from cli_env import CliEnv, fail, names, notes
+from cli_env import COUNTS, CliEnv, counts, fail, names, notes
 
 from photosearch.cli.output import format_time
 from photosearch.doctor import Check
@@ -137,3 +138,26 @@ def test_doctor_table_names_failures(cli_env: CliEnv, monkeypatch: pytest.Monkey
         ["decoding", "works", "20.12 ms per photo", "a 12-megapixel JPEG"], ["provider x", "FAILS", "", "not here"],
     ]  # fmt: skip
     assert result.exit_code == 1
+
+
+def test_library_moves_to_another_machine(cli_env: CliEnv) -> None:
+    """As docs/guide.md says: copy the library, and index the photos at their new place."""
+    cli_env.index()
+    cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red")
+    cli_env.run("threshold", "set", "red", "0.9")
+    there = cli_env.folder / "there"
+    there.mkdir()
+    shutil.copytree(cli_env.photos, there / "Pictures", copy_function=shutil.copyfile)  # other inodes, other dates
+    shutil.rmtree(cli_env.photos)
+    for name in ("library.db", "library.db.user-copy"):
+        cli_env.library.with_name(name).rename(there / name)
+    shutil.rmtree(cli_env.library.parent)
+    moved = ("--db", there / "library.db")
+    indexed = cli_env.run(*moved, "index", there / "Pictures", "--json")
+    assert counts(indexed) == {**COUNTS, "unchanged": 3}, "recognised by their content"
+    assert names(cli_env.run(*moved, "find", "red", "--json")) == ["white.png", "red.jpg"]
+    red = there / "Pictures" / "red.jpg"
+    assert cli_env.run(*moved, "marks", "export").stdout == f"path,label,present\n{red},red,1\n"
+    assert json.loads(cli_env.run(*moved, "status", "--json").stdout)["folders"] == [
+        {"path": str(there / "Pictures"), "photos": 3, "present": True}
+    ]

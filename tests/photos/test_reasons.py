@@ -38,9 +38,7 @@ def find_reason(data: bytes) -> str | None:
     return None
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.*EXIF data", "ignore:Truncated", "ignore:Metadata Warning", "ignore:Possibly corrupt"
-)
+@pytest.mark.filterwarnings("ignore")  # the decoders' own, about the damage
 @pytest.mark.parametrize("name", FORMATS)
 def test_reason_of_a_broken_photo_is_plain(name: str) -> None:
     whole, rng = encode(name), random.Random(name)
