@@ -118,7 +118,8 @@ def _rebuild(path: Path) -> RebuildResult:
             copy_path(path).unlink(missing_ok=True)
             write_copy(path)
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{path}: can't be rebuilt: {error}; nothing was changed") from None
+        reason = f"another program keeps it locked; close that ({error})" if "locked" in str(error) else str(error)
+        raise StoreError(f"{path}: can't be rebuilt: {reason}; nothing was changed") from None
     finally:
         clear_path(part)
     return RebuildResult(aside, folder_paths, *counts)
