@@ -376,3 +376,17 @@ def test_rebuild_waits_for_a_transaction_and_keeps_its_mark(tmp_path: Path, phot
         assert running.result().marks == 1
         with pytest.raises(StoreError, match="nothing was written"):
             db.write("DELETE FROM marks")
+
+
+def test_forget_after_a_rebuild_keeps_marks_that_wait_for_index(tmp_path: Path, photos: Path) -> None:
+    path = tmp_path / "library.db"
+    with Library(path) as library:
+        index(library, photos)
+        library.marks.add([photos / "red0.png", photos / "red1.png"], positive=["red"])
+    rebuild(path, force=True)
+    with Library(path) as library:
+        library.forget([photos / "nothing.png"])
+        index(library)
+        assert len(library.marks.list()) == 2
+        library.forget([photos / "red0.png"])
+        assert [Path(mark.path).name for mark in library.marks.list()] == ["red1.png"]
