@@ -3,6 +3,7 @@
     PhotosearchError
     ├── ModelError      a .onnx file, its card or its provider
     ├── StoreError      the library's database
+    │   └── DamagedError    it is damaged: `photosearch rebuild`
     ├── QueryError      the words after `find`
     └── InputError      anything else that was typed or passed in
 
@@ -22,6 +23,10 @@ class ModelError(PhotosearchError):
 
 
 class StoreError(PhotosearchError):
+    pass
+
+
+class DamagedError(StoreError):
     pass
 
 

@@ -146,7 +146,8 @@ def test_commands_make_no_network_system_call(day: Day) -> None:
 def test_only_its_owner_may_read_a_library(day: Day) -> None:
     library = day.home.library
     modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (library, *library.iterdir())}
-    assert modes == {"photosearch": "0o700", "library.db": "0o600", "library.db.lock": "0o600"}
+    files = ("library.db", "library.db.lock", "library.db.user-copy")
+    assert modes == {"photosearch": "0o700", **dict.fromkeys(files, "0o600")}
 
 
 def test_commands_write_only_beside_the_library(day: Day) -> None:
@@ -154,7 +155,7 @@ def test_commands_write_only_beside_the_library(day: Day) -> None:
     assert snapshot(folder / "photos") == day.photos_before
     assert list((folder / "here").iterdir()) == []
     written = sorted(str(p.relative_to(folder / "home")) for p in (folder / "home").rglob("*") if p.is_file())
-    assert written == ["data/photosearch/library.db", "data/photosearch/library.db.lock"]
+    assert written == [f"data/photosearch/library.db{end}" for end in ("", ".lock", ".user-copy")]
 
 
 def test_library_log_is_readable_by_owner_only(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_library_log_is_readable_by_owner_only(tmp_path: Path) -> None:
     """
     command = [sys.executable, "-c", program, str(tmp_path / "lib" / "s.db")]
     told = subprocess.check_output(command, text=True, umask=0)
-    assert told.splitlines() == ["s.db 0o600", "s.db-shm 0o600", "s.db-wal 0o600"]
+    assert told.splitlines() == ["s.db 0o600", "s.db-shm 0o600", "s.db-wal 0o600", "s.db.user-copy 0o600"]
 
 
 def test_photos_that_may_not_be_written_are_indexed_all_the_same(tmp_path: Path) -> None:
@@ -188,10 +189,10 @@ def test_forget_leaves_no_trace(tmp_path: Path) -> None:
     home.run("index PHOTOS --model MODEL")
     home.run("mark PHOTOS/secret-file.png --is green")
     assert home.held("secret-place") == home.held("secret-file") == ["library.db"]
-    home.run("forget PHOTOS/secret-file.png")
+    home.run("forget PHOTOS/secret-file.png --yes")
     assert (home.held("secret-place"), home.held("secret-file")) == (["library.db"], [])
     shutil.rmtree(tmp_path / "photos" / "secret-place")  # a folder that is gone can be forgotten too
-    home.run("forget PHOTOS/secret-place")
+    home.run("forget PHOTOS/secret-place --yes")
     assert (home.held("secret"), home.held("0.jpg")) == ([], ["library.db"])
     home.run("rebuild --force --yes")
     home.run("index PHOTOS --model MODEL")

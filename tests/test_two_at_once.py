@@ -23,6 +23,7 @@ from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.lock import lock_library
 from photosearch.library.photos import find_image_at, read_counts
+from photosearch.library.user_copy import copy_path
 from photosearch.models.session import Model
 
 pytestmark = pytest.mark.hostile
@@ -139,6 +140,8 @@ def test_five_hundred_short_writes_from_twenty_processes_all_arrive(folder: Path
     seconds = time.monotonic() - begun
     with Database(folder / "s.db") as db:
         assert read_counts(db).marks == MARKERS * 25
+    with closing(sqlite3.connect(copy_path(folder / "s.db"))) as copy:
+        assert copy.execute("SELECT count(*) FROM marks").fetchone() == (MARKERS * 25,), "the last copy is the newest"
     print(f"\n{MARKERS} processes wrote 25 times each in {seconds:.1f} s: all {MARKERS * 25} rows there")
 
 

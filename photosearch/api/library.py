@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from photosearch.judging.metrics import LabeledScore
     from photosearch.judging.report import LabelReport, LabelsReport
     from photosearch.judging.retrieval import RetrievalReport
+    from photosearch.library.forget import ForgetCounts
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import Run
@@ -74,6 +75,13 @@ class Library:
 
     def close(self) -> None:
         self._session.close()
+
+    def identify(self) -> str:
+        """A text that changes when the library is rebuilt, replaced or emptied: ids of images mean others from then on.
+
+        Raises StoreError where the file was moved or deleted.
+        """
+        return self._session.db.identify()
 
     @property
     def thumbnails_folder(self) -> Path:
@@ -191,8 +199,19 @@ class Library:
 
         return sum(file.read_header().rows for file in find_files([os.fspath(shard) for shard in shards]))
 
+    def count_forgotten(self, paths: Sequence[str | Path] | None) -> "ForgetCounts":
+        """What `forget` would delete, None: everything: photos, marks, and judged photos of samples."""
+        from photosearch.library.folders import to_stored_path
+        from photosearch.library.forget import count_forgotten
+
+        db = self._session.db
+        return count_forgotten(db, None if paths is None else [to_stored_path(db, os.fspath(path)) for path in paths])
+
     def forget(self, paths: Sequence[str | Path] | None) -> int:
-        """Delete what the library knows of photos or folders, None: everything -> photos forgotten. Files stay."""
+        """Delete what the library knows of photos or folders, None: everything -> photos forgotten. Files stay.
+
+        Marks on the photos are deleted too; with None, so are the library's backups (`list_backups`).
+        """
         import glob
         import shutil
 
@@ -202,9 +221,11 @@ class Library:
 
         db = self._session.db
         with lock_library(db):
+            db.check_unchanged()
             for vectors in self.path.parent.glob(f"{glob.escape(self.path.name)}.vectors-*"):
                 vectors.unlink(missing_ok=True)  # it would keep the forgotten vectors until it is rebuilt
-            shutil.rmtree(self.thumbnails_folder, ignore_errors=True)
+            for folder in (self.thumbnails_folder, self.path.with_name(f"{self.path.name}.shards")):
+                shutil.rmtree(folder, ignore_errors=True)
             self.opened_page.unlink(missing_ok=True)
             if paths is None:
                 return forget_all(db)

@@ -139,14 +139,18 @@ def plot_report(report: "LabelReport", path: str | Path, *, calibration: bool = 
 
 
 def check_rebuild(path: str | Path, *, force: bool = False) -> None:
-    """Raises StoreError where a library is missing, in use, or not damaged (force: rebuild it all the same)."""
+    """Raises StoreError where a library is missing, newer, or not damaged (force: rebuild it all the same)."""
     from photosearch.library.rebuild import check
 
     check(Path(path), force=force)
 
 
 def rebuild_library(path: str | Path, *, force: bool = False) -> "RebuildResult":
-    """Start a damaged library anew with everything that only its user knows; the old file is kept beside it."""
+    """Start a damaged or deleted library anew with everything that only its user knows; the old file is kept beside it.
+
+    Reads the old file and the user's copy. Other programs may have the library open: they can't write to it any more.
+    Raises StoreError as `check_rebuild` does.
+    """
     from photosearch.library.rebuild import rebuild
 
     return rebuild(Path(path), force=force)

@@ -1,11 +1,16 @@
 """Ask before anything is deleted."""
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from photosearch.cli.output import note
+from photosearch.cli.output import format_count, note
 from photosearch.errors import InputError
+
+if TYPE_CHECKING:
+    from photosearch import Library
 
 
 def is_interactive() -> bool:
@@ -21,3 +26,10 @@ def confirm(action: str, yes: bool) -> None:
     note(f"This will {action}.")
     if not typer.confirm("Continue?", err=True):
         raise InputError("cancelled, nothing was changed")
+
+
+def describe_forgotten(library: "Library", paths: Sequence[str] | None) -> str:
+    """What `Library.forget` would delete, in words."""
+    counts = library.count_forgotten(paths)
+    judged = format_count(counts.judged, "judged photo of samples", "judged photos of samples")
+    return f"{format_count(counts.photos, 'photo')}, {format_count(counts.marks, 'mark')}, {judged}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photosearch.cli.confirm import confirm
+from photosearch.cli.confirm import confirm, describe_forgotten
 from photosearch.cli.index import Exclude, FollowSymlinks, Include, Models, Tiles
 from photosearch.cli.output import format_count, note, print_table
 from photosearch.cli.root import App, AsJson, Db, Yes, app, open_library, path_argument
@@ -95,7 +95,7 @@ def folders_remove(
     """
     with open_library(ctx, db) as library:
         row = library.folders.find(folder)
-        photos = format_count(row.counts.photos, "photo")
-        confirm(f"remove {row.path} from the library: {photos} and your marks on them", yes)
-        n = library.forget([row.path])
-    note(f"Removed {format_count(n, 'photo')} from the library; the files are unchanged.")
+        what = describe_forgotten(library, [row.path])
+        confirm(f"remove {row.path} from the library: {what}", yes)
+        library.forget([row.path])
+    note(f"Removed from the library: {what}; the files are unchanged.")

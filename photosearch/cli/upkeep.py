@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from photosearch.cli.confirm import confirm
+from photosearch.cli.confirm import confirm, describe_forgotten
 from photosearch.cli.output import format_count, note
 from photosearch.cli.root import Db, Yes, app, library_path, open_library, path_argument
 from photosearch.errors import InputError
@@ -20,7 +20,7 @@ def forget_command(
 ) -> None:
     """Delete what the library knows of photos or folders.
 
-    The photos themselves are never deleted.
+    Your marks on them go too. The photos themselves are never deleted.
     """
     from photosearch import list_backups
 
@@ -28,14 +28,18 @@ def forget_command(
         raise InputError("name photos or folders to forget, or give --all")
     path = library_path(ctx, db)
     with open_library(ctx, db) as library:
+        backups, which = list_backups(path), None if all_ else paths or []
+        what = describe_forgotten(library, which)
         if all_:
-            counts = library.status().counts
-            confirm(f"delete everything in {path}: {format_count(counts.photos, 'photo')}, "
-                    f"{format_count(counts.marks, 'mark')} and all backups", yes)  # fmt: skip
-        n = library.forget(None if all_ else paths or [])
-    note(f"{format_count(n, 'photo')} forgotten; the files are unchanged.")
-    for backup in list_backups(path):
-        note(f"{backup} is a backup that still contains them; delete it if you want them gone.")
+            named = "".join(f", and the backup {backup}" for backup in backups)
+            confirm(f"delete everything in {path}: {what}{named}", yes)
+        elif library.count_forgotten(which).photos:
+            confirm(f"delete from {path}: {what}", yes)
+        library.forget(which)
+    note(f"Forgotten: {what}; the files are unchanged.")
+    for backup in backups:
+        note(f"Deleted the backup {backup}." if all_ else
+             f"{backup} is a backup that still contains them; delete it if you want them gone.")  # fmt: skip
 
 
 @app.command("rebuild")
@@ -56,8 +60,12 @@ def rebuild_command(
     confirm(f"rebuild {path}: all scores are deleted, marks and thresholds are kept where they can be read, and the "
             "old file is kept as a backup", yes)  # fmt: skip
     kept = rebuild_library(path, force=force)
+    backup = "" if kept.aside is None else f" Backup of the old library: {kept.aside}"
     counts = (format_count(kept.marks, "mark"), format_count(kept.thresholds, "threshold"),
               format_count(kept.folders, "folder"), format_count(kept.labels, "label of yours", "labels of yours"),
               format_count(kept.samples, "sample"))  # fmt: skip
-    note(f"Kept {', '.join(counts)}. Backup of the old library: {kept.aside}")
-    note("Next: photosearch index")
+    note(f"Kept {', '.join(counts)}.{backup}")
+    if kept.folder_paths:
+        note(f"Next: photosearch index, which reads these folders again: {', '.join(kept.folder_paths)}")
+    else:
+        note("Next: photosearch index FOLDER, with each folder of your photos: none could be read from the old library")

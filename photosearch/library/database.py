@@ -1,5 +1,9 @@
 """One SQLite file: its connections, transactions and migrations, and SQLite's errors as StoreError.
 
+No other module has a connection to an open library: every statement runs in a method of Database, and so does every
+step through its rows. A transaction is refused once the file was replaced, so no change goes to a file that `rebuild`
+has put aside.
+
 Every write of more than one row is one transaction, so a run that is stopped leaves the library searchable. Values are
 Python's own: SQLite would silently store a numpy float32 as a 4-byte blob. A path that isn't UTF-8 is stored as a BLOB
 of its bytes, any other as TEXT.
@@ -7,6 +11,7 @@ of its bytes, any other as TEXT.
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import sqlite3
@@ -17,9 +22,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from photosearch import atomic
-from photosearch.errors import StoreError
+from photosearch.errors import DamagedError, StoreError
 from photosearch.library import schema
 from photosearch.library.location import APPLICATION_ID, is_library
+from photosearch.library.user_copy import BEFORE, UserCopy
+from photosearch.library.user_copy import TABLES as COPIED_TABLES
 
 WAIT_SECONDS = 60.0  # for another program's write lock
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # errors on a full disk
@@ -47,13 +54,17 @@ class Database:
             if not create:
                 raise StoreError(f"{path}: no library here yet; make one with `photosearch index FOLDER`")
             create_private(self.path)
+        self._copy, self._copy_due = UserCopy(self.path), False
+        self._opened: str | None = None
         with self._translated():
-            self.conn = self._connect()
+            opened = self._identify_file()
+            self._conn = self._connect()
             try:
                 self._migrate()
+                self._opened = f"{opened} {self._read_id()}"
                 self._reader = self._connect()
             except BaseException:
-                self.conn.close()
+                self._conn.close()
                 raise
             self._reader_lock = threading.Lock()
 
@@ -64,26 +75,66 @@ class Database:
         self.close()
 
     def close(self) -> None:
+        self._copy.flush()
         self._reader.close()
-        self.conn.close()
+        self._conn.close()
+
+    def identify(self) -> str:
+        """A text that changes when the library is rebuilt, replaced or emptied: ids of images mean others from then on.
+
+        Raises StoreError where it was moved or deleted.
+        """
+        return f"{self._identify_file()} {self._read_id()}"
+
+    def check_unchanged(self) -> None:
+        """Raises StoreError where `identify` gives another text than when the library was opened."""
+        if self._opened is not None and self.identify() != self._opened:
+            raise StoreError(f"{self.path}: {REPLACED}")
+
+    def accept_change(self) -> None:
+        """Go on with a library that this connection has emptied."""
+        self._opened = self.identify()
+
+    def damaged(self) -> DamagedError:
+        """The error to raise where a stored value is malformed."""
+        return DamagedError(f"{self.path}: {DAMAGED}")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes inside, or none. Holds SQLite's only write lock, so keep it short."""
+        """All writes inside, or none. Holds SQLite's only write lock, so keep it short.
+
+        Raises StoreError where the file at the path is no longer the open one.
+        """
         with self._translated():
             # IMMEDIATE: a transaction that reads first fails at its first write if another program wrote meanwhile.
-            self.conn.execute("BEGIN IMMEDIATE")
+            self._conn.execute("BEGIN IMMEDIATE")
+            self._copy_due = False
             try:
+                self.check_unchanged()
                 yield
-                self.conn.execute("COMMIT")
+                self._conn.execute("COMMIT")
             except BaseException:
-                if self.conn.in_transaction:
-                    self.conn.execute("ROLLBACK")
+                if self._conn.in_transaction:
+                    self._conn.execute("ROLLBACK")
                 raise
+            if self._opened is not None and not self._opened.startswith(f"{self._identify_file()} "):
+                raise StoreError(f"{self.path}: {REPLACED}")  # so damaged that `rebuild` could not lock it
+        if self._copy_due:
+            self._copy.update()
+
+    def flush_copy(self) -> None:
+        """Write the user's copy now if it is due."""
+        self._copy.flush()
 
     def rows(self, sql: str, values: Sequence[SqlValue] | Mapping[str, SqlValue] = ()) -> list[Row]:
+        """All rows. A statement that writes joins the open transaction, or runs in one of its own."""
+        with self._translated() if find_written_table(sql) is None else self._join_transaction(sql):
+            return self._conn.execute(sql, values).fetchall()
+
+    def iterate(self, sql: str, values: Sequence[SqlValue] = ()) -> Iterator[Row]:
+        """The rows one by one, for results that are larger than memory."""
         with self._translated():
-            return self.conn.execute(sql, values).fetchall()
+            yield from self._conn.execute(sql, values)
 
     def row(self, sql: str, values: Sequence[SqlValue] = ()) -> Row | None:
         """The first row, or None."""
@@ -95,12 +146,11 @@ class Database:
         return self.rows(sql, values)[0]
 
     def write(self, sql: str, values: Sequence[SqlValue] = ()) -> None:
-        with self._translated():
-            self.conn.execute(sql, values)
+        self.rows(sql, values)
 
     def write_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> None:
-        with self._translated():
-            self.conn.executemany(sql, rows)
+        with self._join_transaction(sql):
+            self._conn.executemany(sql, rows)
 
     def read(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
         """Rows of what is committed. May be called from any thread."""
@@ -110,20 +160,38 @@ class Database:
     @contextlib.contextmanager
     def unchecked(self) -> Iterator[None]:
         """Without foreign key checks: for each deleted image they would scan all scores and all marks."""
-        self.write("PRAGMA foreign_keys = OFF")
+        self.rows("PRAGMA foreign_keys = OFF")
         try:
             yield
         finally:
-            self.write("PRAGMA foreign_keys = ON")
+            self.rows("PRAGMA foreign_keys = ON")
 
     def vacuum(self) -> None:
         """Rewrite the file without what was deleted, and empty its log, so that neither keeps a trace."""
-        self.write("VACUUM")
+        self.check_unchanged()
+        self.rows("VACUUM")
         (busy, *_), *_ = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
             raise StoreError(f"{self.path}: done, but traces stay while another program reads; close that, and repeat")
 
     # ---- internals
+
+    @contextlib.contextmanager
+    def _join_transaction(self, sql: str) -> Iterator[None]:
+        with self._translated() if self._conn.in_transaction else self.transaction():
+            self._copy_due |= find_written_table(sql) in COPIED_TABLES
+            yield
+
+    def _identify_file(self) -> str:
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            raise StoreError(f"{self.path}: {REPLACED}") from None
+        return f"{status.st_dev}-{status.st_ino}"
+
+    def _read_id(self) -> str:
+        row = self.row("SELECT value FROM properties WHERE name = 'id'")
+        return "" if row is None else str(row[0])
 
     def _connect(self) -> sqlite3.Connection:
         """Open the file; on a full disk, where SQLite has no room for its shared memory, only to be read."""
@@ -167,15 +235,15 @@ class Database:
             raise StoreError(f"{self.path}: written by a newer photosearch (schema {version}); upgrade photosearch")
         if version == schema.VERSION:
             return
-        self.write("PRAGMA journal_mode = WAL")
+        self.rows("PRAGMA journal_mode = WAL")
         with self.unchecked(), self.transaction():
             (version,) = self.one("PRAGMA user_version")  # another process may have migrated it meanwhile
             if version < schema.VERSION:
                 if version:
                     self._back_up(version)
-                schema.migrate(self.conn)
-                self.write(f"PRAGMA user_version = {schema.VERSION}")
-                self.write(f"PRAGMA application_id = {APPLICATION_ID}")
+                schema.migrate(self._conn)
+                self.rows(f"PRAGMA user_version = {schema.VERSION}")
+                self.rows(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _back_up(self, version: int) -> None:
         """Copy the library to a file beside it, as it was before the current transaction."""
@@ -201,9 +269,21 @@ class Database:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
             advice = _advise(self._no_room if self._no_room is not None and "readonly" in str(error) else error)
-            if advice == DAMAGED and not is_library(self.path):
-                advice = NOT_OURS
-            raise StoreError(f"{self.path}: {advice}") from error
+            if advice != DAMAGED:
+                raise StoreError(f"{self.path}: {advice}") from error
+            if not is_library(self.path):
+                raise StoreError(f"{self.path}: {NOT_OURS}") from error
+            raise self.damaged() from error
+
+
+_WRITES = re.compile(r"\s*(?:INSERT(?: OR \w+)? INTO|REPLACE INTO|UPDATE(?: OR \w+)?|DELETE FROM)\s+(\w+)")
+
+
+@functools.lru_cache(maxsize=1000)
+def find_written_table(sql: str) -> str | None:
+    """The table that a statement writes to; None for one that reads."""
+    found = _WRITES.match(sql)
+    return None if found is None else found[1]
 
 
 def _size_of(path: str) -> int:
@@ -222,8 +302,8 @@ def clear_path(path: Path) -> Path:
 
 
 def list_backups(path: Path) -> list[Path]:
-    """The backups that migrations and `rebuild` made of a library, with their logs."""
-    kinds = (f"{path.name}.schema", f"{path.name}.damaged-")
+    """The backups that migrations and `rebuild` made of a library, with their logs and copies."""
+    kinds = (f"{path.name}.schema", f"{path.name}.damaged-", f"{path.name}{BEFORE}")
     found = [p for p in path.parent.iterdir() if p.name.startswith(kinds)]
     ours = {str(p) for p in found if is_library(p)}
     return sorted(p for p in found if str(p).removesuffix("-wal").removesuffix("-shm") in ours)
@@ -275,6 +355,14 @@ def is_below(path: str, folder: str) -> bool:
 
 NOT_OURS = "another program's file, no library of photosearch; choose another --db"
 DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
+REPLACED = (
+    "was rebuilt, emptied, moved or deleted since it was opened here; nothing was written; end this program and start "
+    "it again"
+)
+_SIGNS_OF_DAMAGE = re.compile(
+    "malformed|not a database|corrupt|decode to UTF-8|unsupported file format|no such (?:table|column)|"
+    "no query solution|too big"
+)
 
 
 def _advise(error: sqlite3.Error | UnicodeDecodeError) -> str:
@@ -282,10 +370,12 @@ def _advise(error: sqlite3.Error | UnicodeDecodeError) -> str:
     text = str(error)
     if "locked" in text or "busy" in text:
         return f"another program has kept it locked for {WAIT_SECONDS:.0f} s; close that, then try again"
-    if isinstance(error, UnicodeDecodeError) or re.search("malformed|not a database|corrupt|decode to UTF-8", text):
+    if isinstance(error, UnicodeDecodeError) or _SIGNS_OF_DAMAGE.search(text):
         return DAMAGED
     if "full" in text or "disk I/O" in text:
         return f"the disk is full or fails ({text}); make room, then run the same command again: nothing is lost"
     if "readonly" in text or "unable to open" in text:
         return f"can't be written ({text}); check its permissions, or choose a place with --db"
+    if "FOREIGN KEY" in text:
+        return "another program deleted what this one was about to change; nothing was written; run it again"
     return text

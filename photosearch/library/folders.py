@@ -5,8 +5,6 @@ import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from photosearch.errors import StoreError
-from photosearch.library import database
 from photosearch.library.database import Database, SqlValue, is_below, to_path, to_relative, to_sql
 from photosearch.photos.remote import absolute_path, exists, is_address, real_path
 
@@ -232,7 +230,7 @@ def _parse_settings(db: Database, text: str) -> FolderSettings:
     try:
         return FolderSettings.from_json(text)
     except (ValueError, TypeError, AttributeError):
-        raise StoreError(f"{db.path}: {database.DAMAGED}") from None
+        raise db.damaged() from None
 
 
 def to_real_path(path: str) -> str:

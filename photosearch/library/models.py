@@ -1,7 +1,6 @@
 """The scorers of a library (a model file with a number of tiles), and its default model."""
 
 from photosearch.errors import StoreError
-from photosearch.library import database
 from photosearch.library.database import Database, SqlValue, to_path, to_sql
 from photosearch.library.records import USER_MODEL, Label, StoredModel
 from photosearch.library.runs import read_value, write_value
@@ -103,4 +102,4 @@ def parse_card(db: Database, text: str | None) -> Card:
     try:
         return Card.from_json(text or "")
     except (ValueError, TypeError):
-        raise StoreError(f"{db.path}: {database.DAMAGED}") from None
+        raise db.damaged() from None

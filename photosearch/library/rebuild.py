@@ -1,10 +1,11 @@
 """Rebuild a damaged library: rescue what only its user knows; `photosearch index` restores the rest from the photos.
 
 Rescued are folders and their settings, marks, the user's own labels (descriptions, and classifiers with their training
-marks), saved thresholds, samples, the undo log, and which model is the default. Not rescued are scores, vectors, photos
-and runs. Nothing that the damaged file says is trusted: each value is checked, and a row that is malformed, or that
-refers to a row that is lost, is left out. The damaged file is kept. A kill at any moment leaves either the damaged
-library in its place or the new one.
+marks), saved thresholds, samples, the undo log, and which model is the default: from the library and from the user's
+copy beside it (user_copy.py). Not rescued are scores, vectors, photos and runs. Nothing that either file says is
+trusted: each value is checked, and a row that is malformed, or that refers to a row that is lost, is left out. The
+damaged file is kept. A kill at any moment leaves either the damaged library in its place or the new one. Other programs
+may have the library open: SQLite's write lock keeps them from writing meanwhile, and Database.transaction afterwards.
 """
 
 import contextlib
@@ -12,22 +13,25 @@ import json
 import math
 import os
 import re
+import shutil
 import sqlite3
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from photosearch import atomic
-from photosearch.errors import StoreError
+from photosearch.errors import DamagedError, StoreError
+from photosearch.library import schema
 from photosearch.library.database import NOT_OURS, Database, clear_path, to_path
 from photosearch.library.folders import FolderSettings
 from photosearch.library.labels import read_labels
 from photosearch.library.location import is_library
 from photosearch.library.lock import lock_library
 from photosearch.library.records import USER_MODEL
+from photosearch.library.user_copy import copy_path, hold_writers, write_copy
 from photosearch.models.card import Card
 from photosearch.photos.remote import is_address
 
@@ -35,15 +39,20 @@ Row = dict[str, object]
 
 READ_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the latter of SQLite's own message, where it quotes the damage
 HASH_BYTES = 32
+WAIT_SECONDS = 60.0  # for a transaction of another program
 DEFAULT_MODEL = ("default_model", "model")  # the name of the property, today and before schema 4
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
 class RebuildResult:
-    """How many rows were rescued. aside: the path of the damaged library. labels: the user's own."""
+    """How many rows were rescued. aside: the path of the damaged library, None where there was only the user's copy.
 
-    aside: Path
+    labels: the user's own. folder_paths: of the indexed folders, to index again.
+    """
+
+    aside: Path | None
+    folder_paths: tuple[str, ...]
     marks: int
     thresholds: int
     folders: int
@@ -52,65 +61,178 @@ class RebuildResult:
 
 
 def rebuild(path: Path, *, force: bool = False) -> RebuildResult:
-    """Replace a damaged library by a new one that holds what could be rescued.
+    """Replace a damaged library, or a deleted one, by a new one that holds what could be rescued.
 
     force: even if it is not damaged. Raises StoreError as `check` does, and where another process holds the library.
     """
     with lock_library(path):
         check(path, force=force)
-        return _rebuild(path)
+        return _rebuild(Path(os.path.realpath(path)))
 
 
 def check(path: Path, *, force: bool = False) -> None:
-    """Raises StoreError where `rebuild` would refuse: no library, or an undamaged one without `force`."""
+    """Raises StoreError where `rebuild` would refuse: no library, a newer one, or an undamaged one without `force`."""
     if not path.exists():
+        if copy_path(path).exists():
+            return
         raise StoreError(f"{path}: no library here; make one with `photosearch index FOLDER`")
     if not is_library(path):
         raise StoreError(f"{path}: {NOT_OURS}; nothing was done")
-    if not force and _is_sound(path):
+    if (version := _read_version(path)) > schema.VERSION:
+        _refuse_newer(path, version, force)
+    elif not force and _is_sound(path):
         raise StoreError(f"{path}: is not damaged; nothing was done (--force starts it anew all the same)")
 
 
+def _read_version(path: Path) -> int:
+    """The library's schema version, 0 where it can't be read."""
+    with contextlib.suppress(*READ_ERRORS), contextlib.closing(sqlite3.connect(path)) as conn:
+        return int(conn.execute("PRAGMA user_version").fetchone()[0])
+    return 0
+
+
+def _refuse_newer(path: Path, version: int, force: bool) -> None:
+    """What a newer photosearch stores is not known here, so it would be lost."""
+    newer = f"{path}: made by a newer photosearch (schema {version})"
+    with contextlib.suppress(*READ_ERRORS), contextlib.closing(sqlite3.connect(path)) as conn:
+        if conn.execute("PRAGMA integrity_check").fetchall() == [("ok",)]:
+            raise StoreError(f"{newer} and not damaged; upgrade photosearch; nothing was done")
+    if not force:
+        raise StoreError(f"{newer}, and damaged; upgrade photosearch and rebuild it with that; nothing was done "
+                         "(--force rescues what this version knows)")  # fmt: skip
+
+
 def _rebuild(path: Path) -> RebuildResult:
-    part = clear_path(path.with_name(f"{path.name}.part"))
+    part, aside = clear_path(path.with_name(f"{path.name}.part")), None
     try:
-        with atomic.write_file(path, part=part, mode=0o600):
+        with _hold(path) as old, atomic.write_file(path, part=part, mode=0o600):
             Database(part, create=True).close()
-            with contextlib.closing(sqlite3.connect(path)) as old, contextlib.closing(sqlite3.connect(part)) as new:
-                _rescue(old, new)
-                counts = _count_rescued(new)
-            aside = _put_aside(path)
+            with contextlib.closing(sqlite3.connect(part)) as new:
+                _rescue(_read_sources(old, copy_path(path)), new)
+                folder_paths, counts = _list_roots(new), _count_rescued(new)
+            if old is not None:
+                aside = _put_aside(path)
+        if aside is not None:
+            _remove_empty_log(aside)
+        with contextlib.suppress(OSError, *READ_ERRORS):  # the next change writes it
+            copy_path(path).unlink(missing_ok=True)
+            write_copy(path)
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{path}: can't be rebuilt: {error}; nothing was changed") from None
+        reason = f"another program keeps it locked; close that ({error})" if "locked" in str(error) else str(error)
+        raise StoreError(f"{path}: can't be rebuilt: {reason}; nothing was changed") from None
     finally:
         clear_path(part)
-    return RebuildResult(aside, *counts)
+    return RebuildResult(aside, folder_paths, *counts)
+
+
+@contextlib.contextmanager
+def _hold(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """The damaged library, and no other program can write to it; None where there is none."""
+    if not path.exists():
+        yield None
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            conn = stack.enter_context(hold_writers(path, timeout=WAIT_SECONDS))
+        except READ_ERRORS as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise
+            # Nobody else can begin a transaction in it either.
+            conn = stack.enter_context(contextlib.closing(sqlite3.connect(path)))
+        with contextlib.suppress(*READ_ERRORS):
+            conn.execute("PRAGMA cell_size_check = OFF")  # it refuses pages of which most rows can be read
+            conn.execute("PRAGMA writable_schema = ON")  # so that SQLite skips a damaged entry of its schema table
+        yield conn
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether SQLite finds no fault, and every row that would be rescued is well-formed."""
+    """Whether SQLite finds no fault, and every row that would be rescued is well-formed.
+
+    Raises StoreError where something else than damage keeps it from being read.
+    """
     try:
         with Database(path) as db, contextlib.closing(sqlite3.connect(path)) as conn:
             read_labels(db)
-            if conn.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+            if db.rows("PRAGMA integrity_check") != [("ok",)]:
                 return False
             found = {table: _read_rows(conn, table) for table in TABLES}
-            return _drop_malformed(found) == found
-    except (StoreError, sqlite3.Error, ValueError, TypeError):
+            return _drop_misfits(_drop_malformed(found)) == found
+    except (DamagedError, ValueError, TypeError):
         return False
 
 
-def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+# ---- from what was found to a new library
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The well-formed rows of a file, by table. hashes: of images, by id. id: the library's."""
+
+    rows: dict[str, list[Row]]
+    images: dict[object, Row]
+    id: object
+
+
+def _read_sources(old: sqlite3.Connection | None, copy: Path) -> list[_Source]:
+    """The library, then the user's copy if it is of the same library."""
+    sources = [] if old is None else [_read_source(old)]
+    if copy.exists():
+        with contextlib.suppress(*READ_ERRORS), contextlib.closing(
+            sqlite3.connect(f"{copy.as_uri()}?mode=ro&immutable=1", uri=True)
+        ) as conn:  # fmt: skip
+            sources.append(_read_source(conn))
+    if not sources:
+        raise sqlite3.DatabaseError(f"{copy} is damaged")
+    ids = {source.id for source in sources if source.id is not None}
+    return sources if len(ids) < 2 else sources[:1]
+
+
+def _read_source(conn: sqlite3.Connection) -> _Source:
+    rows = _drop_malformed({table: _read_rows(conn, table) for table in TABLES})
+    ids = {row["image_id"] for some in rows.values() for row in some if "image_id" in row}
+    own = next((row["value"] for row in rows["properties"] if row["name"] == "id"), None)
+    return _Source(rows, {row["id"]: row for row in _read_images(conn, ids)}, own)
+
+
+def _unite(sources: Sequence[_Source]) -> _Source:
+    """The rows of all sources; of two with one key the newer, else that of the first source that fits the models."""
+    images: dict[object, Row] = {}
+    wrong: list[set[object]] = []  # of each source: an id that means another image there was given anew since
+    for source in sources:
+        known = {i: row["hash"] for i, row in images.items() if row["hash"] is not None}
+        wrong.append({i for i, row in source.images.items() if known.get(i, row["hash"]) != row["hash"] is not None})
+        images |= {i: row for i, row in source.images.items() if i not in known}
+    common = {table: _merge(table, [source.rows[table] for source in sources]) for table in ("models", "labels")}
+    parts = [_drop_misfits({**source.rows, **common}) for source in sources]
+    rows = {
+        table: _merge(table, [[row for row in part[table] if row.get("image_id") not in ids]
+                              for part, ids in zip(parts, wrong, strict=True)])
+        for table in TABLES
+    }  # fmt: skip
+    return _Source(rows, images, sources[0].id)
+
+
+def _merge(table: str, parts: Iterable[Iterable[Row]]) -> list[Row]:
+    """The rows of a table, one for each key."""
+    positions = [int(n) - 1 for n in TABLES[table].key.split()]
+    time, found = TABLES[table].time, dict[tuple[object, ...], Row]()
+    for row in (row for part in parts for row in part):
+        values = list(row.values())
+        here = found.setdefault(tuple(values[i] for i in positions), row)
+        if time is not None and str(row[time]) > str(here[time]):
+            found[tuple(values[i] for i in positions)] = row
+    return list(found.values())
+
+
+def _rescue(sources: Sequence[_Source], new: sqlite3.Connection) -> None:
     new.execute("PRAGMA foreign_keys = ON")  # a row that refers to a lost row is refused
-    with contextlib.suppress(*READ_ERRORS):
-        old.execute("PRAGMA writable_schema = ON")  # so that SQLite skips a damaged entry of its schema table
-    found = _drop_malformed({table: _read_rows(old, table) for table in TABLES})
+    united = _unite(sources)
+    found = united.rows
     found["properties"] = [
         {**row, "name": "default_model"} for row in found["properties"] if row["name"] in DEFAULT_MODEL
     ]
     _number_sample_photos(found["sample_photos"])
-    image_ids = {row["image_id"] for rows in found.values() for row in rows if "image_id" in row}
-    _insert(new, "images", _read_images(old, image_ids))
+    _insert(new, "images", united.images.values())
     for table, rows in found.items():
         _insert(new, table, rows)
     # What is left of a label, a sample or an undo step whose other rows are lost is of no use.
@@ -121,6 +243,10 @@ def _rescue(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     new.execute("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
     new.execute("DELETE FROM undo_log WHERE label_id IS NULL AND id NOT IN (SELECT undo_id FROM undo_marks)")
     new.commit()
+
+
+def _list_roots(new: sqlite3.Connection) -> tuple[str, ...]:
+    return tuple(to_path(path) for (path,) in new.execute("SELECT path FROM roots ORDER BY id"))
 
 
 def _count_rescued(new: sqlite3.Connection) -> list[int]:
@@ -158,14 +284,15 @@ def _read_both_ways(old: sqlite3.Connection, source: str, key: str) -> list[Row]
 
 def _read_images(old: sqlite3.Connection, ids: Iterable[object]) -> list[Row]:
     """The images with these ids, each read over the few pages that lead to it; else what the index of hashes holds."""
-    hashes = {row["id"]: row["hash"] for row in _read_both_ways(old, "(SELECT id, hash FROM images)", "hash")}
+    found = _read_both_ways(old, "(SELECT id, hash FROM images)", "hash")
+    hashes = {row["id"]: row["hash"] for row in found if _is_hash(row["hash"])}
     rows = []
     for image_id in ids:
         row: Row = {"id": image_id, "hash": hashes.get(image_id), "width": 0, "height": 0}  # `index` reads the rest
         with contextlib.suppress(*READ_ERRORS):
             cursor = old.execute("SELECT * FROM images WHERE id = ?", [image_id])
-            if found := cursor.fetchone():
-                whole = dict(zip((column[0] for column in cursor.description), found, strict=True))
+            if values := cursor.fetchone():
+                whole = dict(zip((column[0] for column in cursor.description), values, strict=True))
                 row = whole if _holds(_is_image, whole) else row
         rows.append(row)
     return rows
@@ -193,8 +320,13 @@ def _number_sample_photos(rows: Iterable[Row]) -> None:
 
 
 def _drop_malformed(found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
-    """The rows of each table that are well-formed, and fit the well-formed models."""
-    valid = {table: [row for row in rows if _holds(TABLES[table].is_valid, row)] for table, rows in found.items()}
+    """The rows of each table that are well-formed."""
+    return {table: [row for row in rows if _holds(TABLES[table].is_valid, row)] for table, rows in found.items()}
+
+
+def _drop_misfits(found: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+    """The well-formed rows of each table that fit the well-formed models."""
+    valid = dict(found)
     names = {row["name"] for row in valid["models"]}
     valid["labels"] = [row for row in valid["labels"] if row["model"] in names]
     valid["properties"] = [
@@ -249,9 +381,9 @@ def _is_label(row: Row) -> bool:
 
 
 def _is_image(row: Row) -> bool:
-    content, taken = row["hash"], row["taken"]
+    taken = row["taken"]
     return (
-        isinstance(content, bytes) and len(content) == HASH_BYTES and _is_count(row["width"], row["height"])
+        _is_hash(row["hash"]) and _is_count(row["width"], row["height"])
         and (taken is None or (isinstance(taken, str) and _DATE.fullmatch(taken) is not None))
     )  # fmt: skip
 
@@ -307,6 +439,10 @@ def _is_folder_settings(row: Row) -> bool:
     return _is_count(row["root_id"]) and isinstance(row["path"], str | bytes)
 
 
+def _is_hash(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == HASH_BYTES
+
+
 def _is_text(*values: object) -> bool:
     return all(isinstance(value, str) and value for value in values)
 
@@ -326,12 +462,16 @@ def _is_share_or_none(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """key: the positions of its primary key's columns. old_name, old_columns: (before, now), before schema 4."""
+    """key: the positions of its primary key's columns. old_name, old_columns: (before, now), before schema 4.
+
+    time: the column that says when a row was written.
+    """
 
     key: str
     is_valid: Callable[[Row], bool]
     old_name: str | None = None
     old_columns: tuple[tuple[str, str], ...] = ()
+    time: str | None = None
 
 
 TABLES = {  # each after those that its rows refer to
@@ -341,13 +481,13 @@ TABLES = {  # each after those that its rows refer to
     "properties": _Table("1", lambda row: _is_text(row["name"], row["value"]), "library"),
     "labels": _Table("1", _is_label, None, (("text", "description"),)),
     "model_labels": _Table("2 1", lambda row: _is_count(row["model_id"], row["label_id"]), "knows"),
-    "marks": _Table("1 2", _is_mark, "truth", (("at", "marked_at"),)),
+    "marks": _Table("1 2", _is_mark, "truth", (("at", "marked_at"),), "marked_at"),
     "classifiers": _Table("1", _is_classifier, "heads",
-                          (("saved", "previous_threshold"), ("told", "metrics"), ("at", "learned_at"))),
+                          (("saved", "previous_threshold"), ("told", "metrics"), ("at", "learned_at")), "learned_at"),
     "training_marks": _Table("1 2", _is_training_mark, "taught", (("head_id", "classifier_id"),)),
     "undo_log": _Table("1", _is_undo, "steps", (("at", "logged_at"), ("threshold", "previous_threshold"))),
     "undo_marks": _Table("1 2 3", _is_undo_mark, "step_marks", (("step_id", "undo_id"),)),
-    "samples": _Table("1", _is_sample),
+    "samples": _Table("1", _is_sample, time="drawn_at"),
     "sample_photos": _Table("1 2", _is_sample_photo),
 }  # fmt: skip
 
@@ -358,8 +498,19 @@ def _put_aside(path: Path) -> Path:
     for log in ("-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{path}{log}", f"{aside}{log}")
+    with contextlib.suppress(FileNotFoundError):  # no copy yet
+        shutil.copy2(copy_path(path), copy_path(aside))
     try:
         os.link(path, aside)  # so that a library is at `path` at every moment
     except OSError:  # a file system without hard links
         os.rename(path, aside)
     return aside
+
+
+def _remove_empty_log(aside: Path) -> None:
+    """Remove the logs of the library that was put aside, where they hold nothing."""
+    log = aside.with_name(f"{aside.name}-wal")
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size == 0:
+            for end in ("-wal", "-shm"):
+                aside.with_name(aside.name + end).unlink(missing_ok=True)

@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
-from photosearch.errors import StoreError
 from photosearch.library import database
 from photosearch.library.database import Database, SqlValue
 from photosearch.library.records import Run
@@ -42,7 +41,7 @@ def read_last_run(db: Database) -> Run | None:
     try:
         names, counts = tuple(json.loads(models)), json.loads(summary or "null")
     except (ValueError, TypeError):
-        raise StoreError(f"{db.path}: {database.DAMAGED}") from None
+        raise db.damaged() from None
     return Run(started_at, finished_at, host, pid, names, provider, counts)
 
 

@@ -55,7 +55,7 @@ def read_stamp(db: Database, space: VectorSpace) -> str:
 
 def read_vectors(db: Database, space: VectorSpace, after: int = 0) -> Iterator[tuple[int, bytes]]:
     """(image id, float16 bytes) of each vector whose own id is larger than `after`, ordered by that id."""
-    yield from db.conn.execute(
+    yield from db.iterate(
         "SELECT image_id, vector FROM vectors WHERE model_id = ? AND id > ? ORDER BY id", [space.model_id, after]
     )
 

@@ -52,6 +52,12 @@ TRANSPOSES = {  # EXIF's Orientation -> what turns the stored pixels upright (CI
     8: Image.Transpose.ROTATE_90,
 }
 SWAPS_SIDES = frozenset(TRANSPOSES[i] for i in (5, 6, 7, 8))
+PLAIN_REASONS = (  # part of a library's message -> what it means to the photo's owner
+    ("libjxl", "a broken JPEG XL file"),
+    ("could not create decoder object", "a broken WebP file"),
+    ("Truncated File Read", "image file is truncated"),
+    ("Unexpected end of file", "image file is truncated"),
+)
 OVERSAMPLE = 1  # a JPEG is decoded to at least this many times the wanted size, then resized with a proper filter
 
 Fit = Literal["squash", "crop"]
@@ -336,7 +342,11 @@ def _open_raw(data: bytes, min_side: int, max_pixels: int) -> Image.Image:
                 raise Unreadable(f"{width}x{height} pixels, more than the limit of {max_pixels:,}")
             return Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
     except rawpy.LibRawError as error:
-        raise Unreadable(f"LibRaw can't open this raw file: {error}") from None
+        (said,) = error.args or ("",)  # bytes
+        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        if text == "Input/output error":  # what LibRaw says where the data ends early
+            text = "it is cut short or damaged"
+        raise Unreadable(f"LibRaw can't open this raw file: {text}") from None
 
 
 def _read_transpose(exif: Image.Exif) -> Image.Transpose | None:
@@ -352,5 +362,5 @@ def _reason(error: Exception) -> str:
         return "not a photo in a known format"
     # Numbers that differ from file to file are dropped, so that reasons can be counted.
     text = re.sub(r" \((\d+ bytes not processed|points to file position \d+)\)", "", " ".join(str(error).split()))
-    text = text or type(error).__name__
+    text = next((ours for theirs, ours in PLAIN_REASONS if theirs in text), text or type(error).__name__)
     return text if len(text) <= 200 else text[:199] + "…"

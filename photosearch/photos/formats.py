@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import struct
 from fractions import Fraction
 from typing import IO
@@ -12,6 +13,7 @@ from photosearch.photos.walk import JXL
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF")  # and HEIF, JXL; an MPO starts like a JPEG
 AVIF_BRANDS = (b"avif", b"avis")
+AVIF_MAX_SIDE, AVIF_MAX_PIXELS = 32768, 16384**2  # libavif's own limits
 JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")  # ISO/IEC 18181-2: a bare codestream, and one in boxes
 # Olympus's ORF, Panasonic's RW2, Fujifilm's RAF. A CR3 has a brand of its own; the others are TIFFs.
 RAW_SIGNATURES = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW")
@@ -62,8 +64,20 @@ def open_file(file: IO[bytes]) -> Image.Image:
         return Image.open(file, formats=formats)
     except UnidentifiedImageError:
         if data[4:8] == b"ftyp" and data[8:12] in AVIF_BRANDS:
+            width, height = _read_avif_size(data)
+            if max(width, height) > AVIF_MAX_SIDE or width * height > AVIF_MAX_PIXELS:
+                limits = f"{AVIF_MAX_SIDE:,} a side and {AVIF_MAX_PIXELS:,} in all"
+                raise OSError(f"{width}x{height} pixels, more than the AVIF decoder takes: {limits}") from None
             raise OSError("a broken AVIF file") from None
         raise
+
+
+def _read_avif_size(data: bytes) -> tuple[int, int]:
+    """The largest width and height that the head of an AVIF names; 0 where it names none."""
+    head = data[:4096]
+    found = (at.end() + 4 for at in re.finditer(b"ispe", head))
+    sizes = [struct.unpack_from(">2I", head, start) for start in found if start + 8 <= len(head)]
+    return max((w for w, _ in sizes), default=0), max((h for _, h in sizes), default=0)
 
 
 def clean_aperture(data: bytes) -> tuple[int, int, int, int] | None:

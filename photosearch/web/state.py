@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosearch import Library
+from photosearch.errors import StoreError
 from photosearch.web.results import Recent, Result
 
 if TYPE_CHECKING:
@@ -17,21 +18,32 @@ MAX_CONNECTIONS = 4  # a browser sends six requests at once at most
 
 
 class LibraryPool:
-    """Connections to one library, each lent to one thread at a time."""
+    """Connections to one library, each lent to one thread at a time.
+
+    Once the library was rebuilt, replaced or emptied, none is lent: a page that is open in a browser names photos by
+    ids that mean other photos by then.
+    """
 
     def __init__(self, path: Path, max_connections: int = MAX_CONNECTIONS):
         self._path, self._free = path, threading.Semaphore(max_connections)
+        with Library(path, create=False) as library:
+            self._identity = library.identify()
         self._idle: queue.SimpleQueue[Library] = queue.SimpleQueue()
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[Library]:
-        """A connection; waits until one is free."""
+        """A connection; waits until one is free. Raises StoreError."""
         with self._free:
             try:
                 library = self._idle.get_nowait()
             except queue.Empty:
                 library = Library(self._path, create=False)
             try:
+                if library.identify() != self._identity:
+                    raise StoreError(
+                        f"{self._path}: was rebuilt, replaced or emptied meanwhile; nothing was written; end "
+                        "`photosearch browse` and start it again"
+                    )
                 yield library
             finally:
                 self._idle.put(library)

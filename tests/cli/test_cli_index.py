@@ -295,7 +295,7 @@ def test_folders_remove_needs_confirmation(cli_env: CliEnv) -> None:
     assert "2 photos" in notes(cli_env.run("folders", "remove", sub, "--yes"))[0]
     assert [row["path"] for row in json.loads(cli_env.run("folders", "--json").stdout)] == [str(cli_env.photos)]
     assert (sub / "white.png").exists()
-    assert "1 photo " in notes(cli_env.run("folders", "remove", cli_env.photos, "--yes"))[0]
+    assert "1 photo," in notes(cli_env.run("folders", "remove", cli_env.photos, "--yes"))[0]
     assert "photosearch index FOLDER" in cli_env.run("folders").stderr
     assert len(cli_env.run("marks", "export").stdout.splitlines()) == 1
 

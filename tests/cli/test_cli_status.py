@@ -2,11 +2,12 @@
 
 import json
 import re
+import shutil
 import time
 from pathlib import Path
 
 import pytest
-from cli_env import CliEnv, fail, names, notes
+from cli_env import COUNTS, CliEnv, counts, fail, names, notes
 
 from photosearch.cli.output import format_time
 from photosearch.doctor import Check
@@ -66,19 +67,22 @@ def test_status_before_and_after_index(cli_env: CliEnv) -> None:
 def test_forget_photos_and_all(cli_env: CliEnv) -> None:
     cli_env.index()
     cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red")
-    assert notes(cli_env.run("forget", cli_env.photos / "red.jpg"))[0].startswith("1 photo ")
+    refused = fail(cli_env.run("forget", cli_env.photos / "red.jpg"))
+    assert "1 photo, 1 mark, 0 judged photos of samples; add --yes" in refused
+    (told,) = notes(cli_env.run("forget", cli_env.photos / "red.jpg", "--yes"))
+    assert told == "Forgotten: 1 photo, 1 mark, 0 judged photos of samples; the files are unchanged."
     assert names(cli_env.run("find", "red", "--json")) == ["white.png"]
     assert (cli_env.photos / "red.jpg").exists()
     refused = fail(cli_env.run("forget", "--all"))
     assert [part for part in (str(cli_env.library), "2 photos", "0 marks", "--yes") if part not in refused] == []
     assert names(cli_env.run("find", "red", "--json")) == ["white.png"]
-    assert notes(cli_env.run("forget", "--all", "--yes"))[0].startswith("2 photos ")
+    assert notes(cli_env.run("forget", "--all", "--yes"))[0].startswith("Forgotten: 2 photos, ")
     known = json.loads(cli_env.run("status", "--json").stdout)
     assert (known["photos"], known["folders"], known["models"], known["default_model"]) == (0, [], [], None)
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y\n", 0), ("n\n", 3), ("\n", 3)])
-@pytest.mark.parametrize("command", [("forget", "--all"), ("folders", "remove", "PHOTOS")])
+@pytest.mark.parametrize("command", [("forget", "--all"), ("forget", "PHOTOS"), ("folders", "remove", "PHOTOS")])
 def test_confirm_asks_at_terminal(
     cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], answer: str, left: int
 ) -> None:
@@ -86,7 +90,7 @@ def test_confirm_asks_at_terminal(
     monkeypatch.setattr("photosearch.cli.confirm.is_interactive", lambda: True)
     result = cli_env.run(*(cli_env.photos if a == "PHOTOS" else a for a in command), input=answer)
     assert result.stdout.strip() == answer.strip(), "the runner's echo, and nothing else"
-    assert "3 photos" in result.stderr
+    assert "3 photos, 0 marks, 0 judged photos of samples" in result.stderr
     assert "[y/N]:" in result.stderr
     assert result.exit_code == (1 if left else 0)
     assert ("photosearch: cancelled" in result.stderr) == bool(left)
@@ -110,13 +114,13 @@ def test_rebuild_of_sound_library_needs_force_and_keeps_marks(cli_env: CliEnv) -
     assert names(cli_env.run("find", "red", "--json")) == ["white.png", "red.jpg"]
     kept, hint = notes(cli_env.run("rebuild", "--force", "--yes"))
     assert "1 mark, 1 threshold, 1 folder" in kept
-    assert "photosearch index" in hint
+    assert hint == f"Next: photosearch index, which reads these folders again: {cli_env.photos}"
     aside = Path(kept.rpartition(" ")[2])
     assert aside.is_file()
     assert cli_env.run("index", cli_env.photos, "--model", cli_env.model).exit_code == 0
     assert json.loads(cli_env.run("labels", "--json").stdout)[0]["threshold"] == 0.9
     assert json.loads(cli_env.run("report", "--json").stdout)["tp"] == 1
-    forgotten = cli_env.run("forget", cli_env.photos / "red.jpg")
+    forgotten = cli_env.run("forget", cli_env.photos / "red.jpg", "--yes")
     assert str(aside) in forgotten.stderr, "a backup that still holds the photo"
 
 
@@ -134,3 +138,26 @@ def test_doctor_table_names_failures(cli_env: CliEnv, monkeypatch: pytest.Monkey
         ["decoding", "works", "20.12 ms per photo", "a 12-megapixel JPEG"], ["provider x", "FAILS", "", "not here"],
     ]  # fmt: skip
     assert result.exit_code == 1
+
+
+def test_library_moves_to_another_machine(cli_env: CliEnv) -> None:
+    """As docs/guide.md says: copy the library, and index the photos at their new place."""
+    cli_env.index()
+    cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red")
+    cli_env.run("threshold", "set", "red", "0.9")
+    there = cli_env.folder / "there"
+    there.mkdir()
+    shutil.copytree(cli_env.photos, there / "Pictures", copy_function=shutil.copyfile)  # other inodes, other dates
+    shutil.rmtree(cli_env.photos)
+    for name in ("library.db", "library.db.user-copy"):
+        cli_env.library.with_name(name).rename(there / name)
+    shutil.rmtree(cli_env.library.parent)
+    moved = ("--db", there / "library.db")
+    indexed = cli_env.run(*moved, "index", there / "Pictures", "--json")
+    assert counts(indexed) == {**COUNTS, "unchanged": 3}, "recognised by their content"
+    assert names(cli_env.run(*moved, "find", "red", "--json")) == ["white.png", "red.jpg"]
+    red = there / "Pictures" / "red.jpg"
+    assert cli_env.run(*moved, "marks", "export").stdout == f"path,label,present\n{red},red,1\n"
+    assert json.loads(cli_env.run(*moved, "status", "--json").stdout)["folders"] == [
+        {"path": str(there / "Pictures"), "photos": 3, "present": True}
+    ]

@@ -117,8 +117,15 @@ def test_forget_all_deletes_backups_and_nothing_else(indexed: IndexedEnv) -> Non
     like = library.with_name("library.db.damaged-photo.jpg")
     like.write_bytes(HARMLESS["photo.jpg"])
     assert indexed.run("rebuild", "--force", "--yes").exit_code == 0
-    assert len(list(library.parent.glob("library.db.damaged-2*"))) == 1
-    assert indexed.run("forget", "--all", "--yes").exit_code == 0
+    backups = sorted(map(str, library.parent.glob("library.db.damaged-2*")))
+    assert [name.endswith(".user-copy") for name in backups] == [False, True], "the library, and its copy"
+    asked = fail(indexed.run("forget", "--all"))
+    assert [name for name in backups if f"and the backup {name}" not in asked] == []
+    assert sorted(map(str, library.parent.glob("library.db.damaged-2*"))) == backups
+    result = indexed.run("forget", "--all", "--yes")
+    assert [line for line in result.stderr.splitlines() if "backup" in line] == [
+        f"Deleted the backup {name}." for name in backups
+    ]
     assert sorted(p.name for p in library.parent.iterdir()) == ["library.db", like.name, "library.db.lock"]
 
 
@@ -160,7 +167,7 @@ def test_tilde_is_expanded_in_every_path(indexed: IndexedEnv, monkeypatch: pytes
         ("sample", "red", "--to", "~/drawn", "-n", "4", "--db", "~/q.db"),
         ("marks", "import", "~/drawn/sample.csv", "--db", "~/q.db"),
         ("models", "show", "~/toy.onnx"),
-        ("forget", "~/photos/red.png", "--db", "~/q.db"),
+        ("forget", "~/photos/red.png", "--yes", "--db", "~/q.db"),
     ):
         result = indexed.run(*command)
         assert result.exit_code == 0, (command, result.output)

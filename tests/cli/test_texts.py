@@ -173,6 +173,7 @@ models remove clip --yes
 # upkeep
 status
 forget photos/black.png
+forget photos/black.png --yes
 forget
 forget --all
 rebuild

@@ -207,7 +207,7 @@ def test_many_rows_take_little_memory_and_linear_time(library: Library, tmp_path
     path.write_text("path,label,present\n" + f"{library.path('a.jpg')},red,1\n" * 20_000)
     assert truth.import_rows(library.db, truth.read_rows(path), "m.csv") == (1, 0)
     asked = []
-    library.db.conn.set_trace_callback(asked.append)
+    library.db._conn.set_trace_callback(asked.append)
     assert truth.import_rows(library.db, truth.read_rows(path), "m.csv") == (1, 0)
-    library.db.conn.set_trace_callback(None)
+    library.db._conn.set_trace_callback(None)
     assert len(asked) < 20_100, "one statement a row"

@@ -354,7 +354,7 @@ def test_put_marks_stores_all_or_none_and_replaces(db, shelf):
     shelf.put("copy of a.jpg", image_id=a)
     marks.put_marks(db, [("bird", a, True), ("bird", b, True), ("dog", a, False)])
     marks.put_marks(db, [("bird", b, False)])
-    with pytest.raises(StoreError, match="constraint"):
+    with pytest.raises(StoreError, match="another program deleted what this one was about to change"):
         marks.put_marks(db, [("bird", a, False), ("bird", 999, True)])
     bird = read_labels(db)[0]
     found = [(m.path.removeprefix("/photos/"), m.label, m.present, m.score) for m in marks.list_marks(db, scored=bird)]

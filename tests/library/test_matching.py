@@ -67,9 +67,9 @@ def test_find_matches_with_limit_reads_only_tops(library, monkeypatch):
     tree, labels = query.parse("bird and not dog"), {label.name: label for label in read_labels(library)}
     monkeypatch.setattr(matching, "DEPTHS", (60,))
     statements = []
-    library.conn.set_trace_callback(statements.append)
+    library._conn.set_trace_callback(statements.append)
     matching.find_matches(library, tree, labels, limit=3)
-    library.conn.set_trace_callback(None)
+    library._conn.set_trace_callback(None)
     (sql,) = [s for s in statements if "ORDER BY score DESC, p.image_id" in s]
     assert "json_each" in sql
 
@@ -77,10 +77,10 @@ def test_find_matches_with_limit_reads_only_tops(library, monkeypatch):
 def test_find_matches_reads_one_label_from_its_index(library):
     tree, labels = query.parse("bird"), {label.name: label for label in read_labels(library)}
     statements = []
-    library.conn.set_trace_callback(statements.append)
+    library._conn.set_trace_callback(statements.append)
     matching.find_matches(library, tree, labels, limit=3)
-    library.conn.set_trace_callback(None)
-    plan = [row[3] for row in library.conn.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
+    library._conn.set_trace_callback(None)
+    plan = [row[3] for row in library._conn.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
     assert plan[0] == "SEARCH s USING COVERING INDEX scores_best (label_id=? AND score>?)"
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan
 

@@ -499,6 +499,7 @@ def test_descriptions_are_measured_again_for_other_photos(few):
     for path in few.folder.iterdir():
         path.unlink()
     few.asks.forget(None)
+    few.under.db.accept_change()  # as if it was opened again
     for i in range(5):  # as many, others
         few.photo(f"{i}.png", (200, 200, 100 + i))
     few.index()
