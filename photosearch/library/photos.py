@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from photosearch.library import database
 from photosearch.library.database import Database, is_below, join, to_path, to_relative, to_sql
@@ -276,34 +277,32 @@ def _image_at(db: Database, path: str) -> int | None:
     return row[0] if row else None
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoFile:
-    """A readable photo on the disk, and what its content is compared by. fingerprint: unsigned, 64 bits."""
+def list_photo_files(db: Database, folder: str | None = None) -> Iterator[tuple[Any, ...]]:
+    """Every readable photo on the disk, or below a folder, in the order in which they were found.
 
-    image_id: int
-    path: str
-    size_bytes: int
-    width: int
-    height: int
-    content_hash: bytes
-    fingerprint: int | None
-
-
-def list_photo_files(db: Database, folder: str | None = None) -> list[PhotoFile]:
-    """Every readable photo on the disk, or below a folder."""
+    (photo id, image id, size in bytes, width, height, fingerprint as a signed number or None, taken_from, name)
+    """
     where, values = ("1", []) if folder is None else match_folder(db, folder)
-    rows = db.rows(
+    yield from db.conn.execute(
         f"""
-        SELECT i.id, r.path, f.path, p.name, p.size_bytes, i.width, i.height, i.hash, i.fingerprint
+        SELECT p.id, i.id, p.size_bytes, i.width, i.height, i.fingerprint, i.taken_from, p.name
         FROM photos p JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id
         JOIN roots r ON r.id = f.root_id WHERE p.absent IS NULL AND {where} ORDER BY p.id
         """,
         values,
     )
-    return [
-        PhotoFile(i, join(r, f, n), size, width, height, content, None if signed is None else signed % 2**64)
-        for i, r, f, n, size, width, height, content, signed in rows
-    ]
+
+
+def find_photo_paths(db: Database, photo_ids: Sequence[int]) -> list[str]:
+    """The paths of photos, in the order of their ids."""
+    rows = db.rows(
+        """
+        SELECT r.path, f.path, p.name FROM json_each(?) j JOIN photos p ON p.id = j.value
+        JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id ORDER BY j.key
+        """,
+        [json.dumps(list(photo_ids))],
+    )
+    return [join(root, folder, name) for root, folder, name in rows]
 
 
 def list_unreadable(db: Database) -> list[tuple[str, str, str]]:
