@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from photosearch.errors import InputError, first_line
 from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction, Scorer
 from photosearch.photos import dates, decode
+from photosearch.photos.decode import DAMAGED
 from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 2  # raised when an older reader would misread a new file
@@ -220,7 +221,8 @@ def _to_result(row: Mapping[str, Any], root: str, models: Sequence[ModelRef]) ->
     if not all(-MAX_INTEGER <= number < MAX_INTEGER for number in numbers):
         raise ValueError("invalid size or date of a file")
     photo = Photo(f"{root.rstrip('/')}/{os.fsdecode(path)}", *numbers)
-    if row["reason"] is not None:
+    damage = row["reason"]
+    if damage is not None and not damage.startswith(DAMAGED):
         return PhotoResult(photo, reason=row["reason"][:200], transient=bool(row["transient"]))
     width, height, fingerprint, content_hash = row["width"], row["height"], row["fingerprint"], row["hash"]
     if content_hash is None or len(content_hash) != 32:
@@ -238,7 +240,8 @@ def _to_result(row: Mapping[str, Any], root: str, models: Sequence[ModelRef]) ->
         raise ValueError("taken_from without a date")
     if taken is not None and not re.fullmatch(r"[0-9T:-]{19}", taken):
         raise ValueError("invalid date")
-    return PhotoResult(photo, content_hash, width, height, taken, taken_from, fingerprint, predictions)
+    damage = None if damage is None else damage[:200]
+    return PhotoResult(photo, content_hash, width, height, taken, taken_from, fingerprint, predictions, damage)
 
 
 def _to_prediction(value: Mapping[str, Any]) -> Prediction:

@@ -6,13 +6,22 @@ stored but read from the disk.
 
 import json
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from photosearch.library import database
 from photosearch.library.database import Database, is_below, join, to_path, to_relative, to_sql
-from photosearch.library.folders import Scope, find_scope, is_away, list_roots, match_folder, to_real_path
+from photosearch.library.folders import (
+    Scope,
+    find_scope,
+    is_away,
+    list_equivalent,
+    list_roots,
+    match_folder,
+    to_real_path,
+)
 from photosearch.library.records import Counts
 from photosearch.photos.remote import absolute_path, is_address
 
@@ -171,6 +180,23 @@ def put_unreadable(db: Database, folder_id: int, name: str, file: FileRecord, re
     )
 
 
+def put_damage(db: Database, folder_id: int, name: str, reason: str) -> None:
+    """Store how a readable photo is damaged."""
+    db.write(
+        "UPDATE photos SET reason = ?, reason_at = coalesce(reason_at, ?) WHERE folder_id = ? AND name = ?",
+        [reason, database.now(), folder_id, to_sql(name)],
+    )
+
+
+def find_damage(db: Database, image_id: int, prefix: str) -> str | None:
+    """The reason of a photo that shows this image, if it begins with the prefix."""
+    row = db.row(
+        "SELECT reason FROM photos WHERE image_id = ? AND substr(reason, 1, ?) = ? LIMIT 1",
+        [image_id, len(prefix), prefix],
+    )
+    return row[0] if row else None
+
+
 def move_photo(db: Database, photo_id: int, folder_id: int, name: str, file: FileRecord) -> None:
     """Update the path of a photo that was moved. What was stored at the new path is deleted."""
     db.write("DELETE FROM photos WHERE folder_id = ? AND name = ? AND id <> ?", [folder_id, to_sql(name), photo_id])
@@ -236,8 +262,10 @@ def find_missing(db: Database, paths: Sequence[str]) -> dict[str, str]:
 
 def find_image_at(db: Database, path: str) -> int | None:
     """The image of the photo at a path as a user types it; None where the library has no readable photo there."""
-    image_id = _image_at(db, absolute_path(path))
-    return _image_at(db, to_real_path(path)) if image_id is None else image_id
+    for stored in (absolute_path(path), to_real_path(path)):
+        if (image_id := _image_at(db, stored)) is not None:
+            return image_id
+    return _find_equivalent(db, absolute_path(path))
 
 
 def list_readable(db: Database, folder: str | None = None) -> Iterator[tuple[str, int]]:
@@ -264,6 +292,19 @@ def find_paths(db: Database, image_ids: Sequence[int]) -> dict[int, str]:
         [json.dumps(list(image_ids))],
     )
     return {image_id: join(root, folder, name) for image_id, root, folder, name in rows}
+
+
+def _find_equivalent(db: Database, path: str) -> int | None:
+    """The image of the photo whose path differs from this one only in how accents are encoded (NFC, NFD)."""
+    if path.isascii():
+        return None
+    folder, name = os.path.split(path)
+    for stored in (folder, *list_equivalent(db, folder)):
+        if (scope := find_scope(db, stored)) is not None:
+            for known, photo in read_folder(db, scope, stored, ()).items():
+                if unicodedata.normalize("NFC", known) == unicodedata.normalize("NFC", name) and not photo.absent:
+                    return photo.image_id
+    return None
 
 
 def _image_at(db: Database, path: str) -> int | None:

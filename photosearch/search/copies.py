@@ -130,7 +130,8 @@ def _make_group(db: Database, rows: Rows, found: Sequence[Found]) -> Group | Non
         _, image_id, size_bytes, width, height, *_ = row
         how = "raw pair" if each.how == "near" and _is_raw_pair(path, paths[0]) else each.how
         members.append(Member(Photo(image_id, path, size_bytes, width, height), how, each.bits, each.cosine))
-    return Group(tuple(members)) if any(m.how not in ("kept", "raw pair") for m in members) else None
+    group = Group(tuple(members))
+    return group if group.spare else None
 
 
 def _is_raw_pair(a: str, b: str) -> bool:

@@ -89,9 +89,13 @@ class Group:
     members: tuple[Member, ...]
 
     @property
+    def spare(self) -> list[Member]:
+        """The photos that need not be kept."""
+        return [member for member in self.members if member.how not in ("kept", "raw pair")]
+
+    @property
     def spare_bytes(self) -> int:
-        """Size of all photos that need not be kept."""
-        return sum(member.photo.size_bytes for member in self.members if member.how not in ("kept", "raw pair"))
+        return sum(member.photo.size_bytes for member in self.spare)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 import {ask, attempt, byId, fileName, formatBytes, formatCount, make, makeThumbnail} from "./api.js";
 import {Details} from "./details.js";
 
-const KINDS = {kept: "Keep this one", "same content": "Identical file", near: "Same picture"};
+const KINDS = {kept: "Keep this one", "same content": "Identical file", near: "Same picture", "raw pair": "Keep: RAW and JPEG of one shot"};
 const details = new Details();
 let shown = 0;
 
