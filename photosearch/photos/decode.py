@@ -285,19 +285,25 @@ def _open_raw(data: bytes, min_side: int, max_pixels: int) -> Image.Image:
             width, height = raw.sizes.width, raw.sizes.height
             if width * height > max_pixels:
                 raise Unreadable(f"{width}x{height} pixels, more than the limit of {max_pixels:,}")
-            pixels = raw.postprocess(half_size=True, use_camera_wb=True)
-            _check_complete(pixels)
-            return Image.fromarray(pixels)
+            _check_complete(raw.raw_image_visible)
+            return Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
+    except (rawpy.LibRawIOError, rawpy.LibRawDataError):
+        raise Unreadable("lacks its pixels: the raw file is cut, or damaged") from None
     except rawpy.LibRawError as error:
         raise Unreadable(f"LibRaw can't open this raw file: {error}") from None
 
 
-def _check_complete(pixels: Pixels) -> None:
-    """Raises Unreadable where the last rows are zeros, as LibRaw leaves what a file that is cut lacks."""
-    there = np.flatnonzero(pixels.any((1, 2)))
+def _check_complete(sensor: npt.NDArray[np.uint16] | None) -> None:
+    """Raises Unreadable where the last rows are zeros, as LibRaw leaves what a file that is cut lacks.
+
+    sensor: as stored, [H, W] or [H, W, C]; None where LibRaw doesn't show it.
+    """
+    if sensor is None:
+        return
+    there = np.flatnonzero(sensor.reshape(len(sensor), -1).any(1))
     rows = int(there[-1]) + 1 if len(there) else 0
-    if rows < MIN_SHARE * len(pixels):
-        raise Unreadable(f"lacks its pixels: the raw image ends after {100 * rows // len(pixels)} %")
+    if rows < MIN_SHARE * len(sensor):
+        raise Unreadable(f"lacks its pixels: the raw image ends after {100 * rows // len(sensor)} %")
 
 
 def _seek_content(image: Image.Image) -> None:

@@ -45,7 +45,7 @@ def test_find_paths_prints_path_per_line(cli_env: CliEnv) -> None:
 
 @pytest.mark.option("duplicates --paths", "duplicates --null")
 def test_duplicates_print_spare_photos_for_other_programs(cli_env: CliEnv) -> None:
-    for name in ("copy.jpg", "a\nb.jpg"):
+    for name in ("copy.jpg", "z\nb.jpg"):
         (cli_env.photos / name).write_bytes((cli_env.photos / "red.jpg").read_bytes())
     cli_env.index()
     lines = cli_env.run("duplicates", "--exact", "--paths")
@@ -55,7 +55,7 @@ def test_duplicates_print_spare_photos_for_other_programs(cli_env: CliEnv) -> No
         paths = cli_env.run("duplicates", "--exact", option).stdout.split("\0")
         assert len(paths) == 3
         assert all(Path(path).exists() for path in paths[:-1])
-    assert "--paths" in fail(cli_env.run("duplicates", "--paths", "-0"), 2)
+    assert "--paths" in fail(cli_env.run("duplicates", "--paths", "-0"))
 
 
 def test_index_names_videos_passed_over(cli_env: CliEnv) -> None:
