@@ -12,7 +12,9 @@ from photosearch.cli.root import (
     AsJson,
     Db,
     Force,
+    Null,
     OneModel,
+    Paths,
     Under,
     app,
     choose_one,
@@ -86,10 +88,8 @@ def find_command(
     file_dates: Annotated[
         bool, typer.Option("--file-dates", help="For --since and --until, date undated photos by their files.")
     ] = False,
-    paths: Annotated[bool, typer.Option("--paths", help="Print only paths, one per line.")] = False,
-    null: Annotated[
-        bool, typer.Option("-0", "--null", help="Print only paths, each ended by NUL, for xargs -0.")
-    ] = False,
+    paths: Paths = False,
+    null: Null = False,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     copy_to: Annotated[

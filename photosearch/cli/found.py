@@ -63,7 +63,7 @@ class Output:
         if self.as_csv:
             _print_csv(answer)
         if self.paths or self.null:
-            print_paths(answer.photos, b"\0" if self.null else b"\n")
+            print_paths([photo.path for photo in answer.photos], null=self.null)
         return self._make_albums(library, [photo.path for photo in answer.photos])
 
     def _make_albums(self, library: "Library", paths: list[str]) -> bool:

@@ -15,7 +15,7 @@ import typer
 from photosearch.web.escaping import HARMFUL, escape, escape_character
 
 if TYPE_CHECKING:
-    from photosearch import Match
+    pass
 
 CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")  # they could split a line, or its columns
 
@@ -119,9 +119,12 @@ def to_csv(rows: Iterable[Sequence[object]]) -> bytes:
     return to_bytes(format_csv(rows))
 
 
-def print_paths(found: "Sequence[Match]", end: bytes) -> None:
-    """Print paths as on disk, each followed by `end`."""
-    typer.echo(b"".join(os.fsencode(f.path) + end for f in found), nl=False)
+def print_paths(paths: Sequence[str], *, null: bool) -> None:
+    """Print paths as on disk, each followed by a newline, or by NUL; warn where a path itself holds a newline."""
+    end = b"\0" if null else b"\n"
+    typer.echo(b"".join(os.fsencode(path) + end for path in paths), nl=False)
+    if not null and (broken := sum("\n" in path for path in paths)):
+        note(f"{format_count(broken, 'path holds', 'paths hold')} a newline, so that lines are not paths; use -0")
 
 
 def has_styles(stream: TextIO) -> bool:

@@ -143,6 +143,12 @@ Force = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Under = Annotated[str | None, path_option("--under", metavar="DIR", help="Only photos in this folder or below it.")]
+Paths = Annotated[
+    bool, typer.Option("--paths", help="Print only paths, one per line; a name with a newline takes two: use -0.")
+]
+Null = Annotated[
+    bool, typer.Option("-0", "--null", help="Print only paths, each ended by NUL, newlines as they are, for xargs -0.")
+]
 OneModel = Annotated[str | None, model_option("--model", help="Use this model instead of the default.")]
 
 app = App(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from photosearch import Event, RunSummary
 
 MAX_EXTENSIONS = 8  # named in the line of skipped files
+VIDEOS = frozenset(  # extensions in lower case
+    ".mp4 .mov .m4v .avi .mkv .webm .mpg .mpeg .mts .m2ts .3gp .3g2 .wmv .flv .lrv .insv .ogv .vob".split()
+)
 COUNTED = (  # the fields of a summary in the order of its line
     "new", "changed", "rescored", "unchanged", "moved", "returned", "unreadable", "excluded", "removed",
 )  # fmt: skip
@@ -93,8 +96,13 @@ def describe_skipped(files: Counter[str]) -> str:
     """Files that are no readable photos, by extension, and how to read some of them."""
     from photosearch import find_extra
 
-    named = files.most_common(MAX_EXTENSIONS)
+    videos = Counter({extension: n for extension, n in files.items() if extension in VIDEOS})
+    named = (files - videos).most_common(MAX_EXTENSIONS)
     parts = [f"{n:,} {extension or 'without an extension'}" for extension, n in named]
+    if videos:
+        kinds = ", ".join(f"{n:,} {extension}" for extension, n in videos.most_common())
+        parts.insert(0, f"{format_count(videos.total(), 'video')} ({kinds})")
+        named += videos.items()
     if len(files) > len(named):
         parts.append(f"{sum(files.values()) - sum(n for _, n in named):,} others")
     extras: dict[str, list[str]] = {}

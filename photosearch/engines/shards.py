@@ -30,6 +30,7 @@ from photosearch.library.vectors import measure_lengths
 from photosearch.metadata import dates
 from photosearch.models.card import MAX_DIMENSIONS
 from photosearch.photos import decode
+from photosearch.photos.decode import DAMAGED
 from photosearch.photos.walk import MAX_INTEGER, Photo
 
 FORMAT = 2  # raised when an older reader would misread a new file
@@ -305,8 +306,9 @@ def _to_result(
     photo = Photo(f"{root.rstrip('/')}/{path}", row["size_bytes"], row["mtime_ns"])
     if not (0 <= photo.size_bytes < MAX_INTEGER and -MAX_INTEGER <= photo.mtime_ns < MAX_INTEGER):
         raise ValueError("invalid size or date of a file")
-    if row["reason"] is not None:
-        return PhotoResult(photo, reason=_clean(row["reason"]), transient=bool(row["transient"]))
+    damage = None if row["reason"] is None else _clean(row["reason"])
+    if damage is not None and not damage.startswith(DAMAGED):
+        return PhotoResult(photo, reason=damage, transient=bool(row["transient"]))
     width, height, fingerprint, content_hash = row["width"], row["height"], row["fingerprint"], row["hash"]
     if content_hash is None or len(content_hash) != 32:
         raise ValueError("invalid hash")
@@ -323,7 +325,7 @@ def _to_result(
         raise ValueError("taken_from without a date")
     if taken is not None and ((date := dates.read_date(taken, taken_from)) is None or date.local != taken):
         raise ValueError("no real date")
-    return PhotoResult(photo, content_hash, width, height, taken, taken_from, fingerprint, predictions)
+    return PhotoResult(photo, content_hash, width, height, taken, taken_from, fingerprint, predictions, damage)
 
 
 def _clean(reason: str) -> str:

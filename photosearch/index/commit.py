@@ -22,11 +22,13 @@ from photosearch.index.scan import BookkeepingUpdate, FolderScan, PendingPhoto, 
 from photosearch.library.database import Database, is_below
 from photosearch.library.folders import find_scope, is_away, is_link, list_folders, read_settings
 from photosearch.library.photos import (
+    find_damage,
     find_image,
     list_photos,
     list_places,
     mark_absent,
     move_photo,
+    put_damage,
     put_image,
     put_photo,
     put_unreadable,
@@ -35,6 +37,7 @@ from photosearch.library.photos import (
 )
 from photosearch.library.scores import activate, find_inactive, find_scored, put_prediction
 from photosearch.photos import remote
+from photosearch.photos.decode import DAMAGED
 
 MAX_PLACES = 16  # paths of one content that are checked for a moved file; more copies are just copies
 
@@ -76,7 +79,7 @@ class Committer:
             for item in batch:
                 if isinstance(item, BookkeepingUpdate):
                     events.append(self._update(item))
-                elif item[1].reason is not None:
+                elif item[1].reason is not None and not item[1].decoded:
                     events += self._put_unreadable(*item)
                 else:
                     events.append(self._put_photo(*item))
@@ -127,6 +130,9 @@ class Committer:
             self.resolved.add(moved[0])
         else:
             put_photo(self.db, pending.folder_id, name, file, image_id)
+        damage = result.reason if result.decoded else find_damage(self.db, image_id, DAMAGED)
+        if damage is not None:
+            put_damage(self.db, pending.folder_id, name, damage)
         self._put_predictions(image_id, pending, result)
         if moved is not None:
             return Moved(photo.path, moved[1])

@@ -71,8 +71,8 @@ class PhotoResult:
     """One photo. predictions: empty where no scorer was wanted.
 
     width, height, taken, taken_from, fingerprint: as in decode.DecodedPhoto; None where it was not decoded. reason: why
-    it could not be read, else None; transient: the next run may be able to. content_hash: None where the file could not
-    be read at all.
+    it could not be read, or how it is damaged, else None; transient: the next run may be able to. content_hash: None
+    where the file could not be read at all.
     """
 
     photo: Photo
@@ -250,5 +250,6 @@ def _to_result(opened: _OpenedPhoto, predictions: Mapping[Scorer, Prediction]) -
         return PhotoResult(opened.photo, result.content_hash)
     o = result.decoded
     return PhotoResult(
-        opened.photo, result.content_hash, o.width, o.height, o.taken, o.taken_from, o.fingerprint, predictions
+        opened.photo, result.content_hash, o.width, o.height, o.taken, o.taken_from, o.fingerprint, predictions,
+        o.damage,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from photosearch.library.folders import Scope, list_roots, put_folder
 from photosearch.library.photos import FileRecord, StoredPhoto, read_folder
 from photosearch.metadata.dates import date_in_name
 from photosearch.photos import remote
+from photosearch.photos.decode import DAMAGED
 from photosearch.photos.walk import Exclusions, Photo, WalkOptions, walk
 
 
@@ -122,7 +123,7 @@ def compare_photo(
     if options.force:
         return PendingPhoto(photo, folder_id, known, scan.scorers, "forced")
     differs = (known.ctime_ns and known.ctime_ns != photo.ctime_ns) or (known.inode and known.inode != photo.inode)
-    if known.reason is not None:
+    if known.reason is not None and not known.reason.startswith(DAMAGED):
         if options.retry or known.transient or known.absent or differs:
             return PendingPhoto(photo, folder_id, known, scan.scorers, "")
         return ReadFailed(photo.path, known.reason, remembered=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -251,6 +252,22 @@ def to_stored_path(db: Database, path: str) -> str:
         if absolute == root.root or is_below(absolute, root.root) or is_below(root.root, absolute):
             return absolute
     return real_path(path) if os.path.isdir(path) else to_real_path(path)
+
+
+def list_equivalent(db: Database, path: str) -> list[str]:
+    """Stored folders whose paths differ from an absolute one only in how accents are encoded (NFC, NFD)."""
+    wanted = unicodedata.normalize("NFC", path)
+    if wanted.isascii():
+        return []
+    found: dict[str, None] = {}
+    for root in list_roots(db):
+        stored = [root.root, *(folder for _, folder in list_folders(db, root))]
+        for above in stored:
+            while above.count(os.sep) > path.count(os.sep):
+                above = os.path.dirname(above)
+            if above != path and unicodedata.normalize("NFC", above) == wanted:
+                found[above] = None
+    return list(found)
 
 
 def is_link(path: str) -> bool:

@@ -7,12 +7,21 @@ stored but read from the disk.
 import functools
 import json
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from photosearch.library import database
 from photosearch.library.database import Database, is_below, join, to_path, to_relative, to_sql
-from photosearch.library.folders import Scope, find_scope, is_away, list_roots, match_folder
+from photosearch.library.folders import (
+    Scope,
+    find_scope,
+    is_away,
+    list_equivalent,
+    list_roots,
+    match_folder,
+)
 from photosearch.library.records import Counts
 from photosearch.photos.remote import absolute_path, is_address, real_path
 
@@ -182,6 +191,23 @@ def put_unreadable(db: Database, folder_id: int, name: str, file: FileRecord, re
     )
 
 
+def put_damage(db: Database, folder_id: int, name: str, reason: str) -> None:
+    """Store how a readable photo is damaged."""
+    db.write(
+        "UPDATE photos SET reason = ?, reason_at = coalesce(reason_at, ?) WHERE folder_id = ? AND name = ?",
+        [reason, database.now(), folder_id, to_sql(name)],
+    )
+
+
+def find_damage(db: Database, image_id: int, prefix: str) -> str | None:
+    """The reason of a photo that shows this image, if it begins with the prefix."""
+    row = db.row(
+        "SELECT reason FROM photos WHERE image_id = ? AND substr(reason, 1, ?) = ? LIMIT 1",
+        [image_id, len(prefix), prefix],
+    )
+    return row[0] if row else None
+
+
 def move_photo(db: Database, photo_id: int, folder_id: int, name: str, file: FileRecord) -> None:
     """Update the path of a photo that was moved. What was stored at the new path is deleted."""
     db.write("DELETE FROM photos WHERE folder_id = ? AND name = ? AND id <> ?", [folder_id, to_sql(name), photo_id])
@@ -262,8 +288,10 @@ class PhotoFinder:
         """See `find_image_at`."""
         absolute = absolute_path(path)
         folder, name = os.path.split(absolute)
-        image_id = self._image_in(folder, name)
-        return self._image_in(self._real_path(folder), name) if image_id is None else image_id
+        for stored in (folder, self._real_path(folder)):
+            if (image_id := self._image_in(stored, name)) is not None:
+                return image_id
+        return _find_equivalent(self._db, absolute)
 
     def _image_in(self, folder: str, name: str) -> int | None:
         scope = self._find_scope(folder)
@@ -317,34 +345,45 @@ def find_paths(db: Database, image_ids: Sequence[int]) -> dict[int, str]:
     return {image_id: join(root, folder, name) for image_id, root, folder, name in rows}
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoFile:
-    """A readable photo on the disk, and what its content is compared by. fingerprint: unsigned, 64 bits."""
+def _find_equivalent(db: Database, path: str) -> int | None:
+    """The image of the photo whose path differs from this one only in how accents are encoded (NFC, NFD)."""
+    if path.isascii():
+        return None
+    folder, name = os.path.split(path)
+    for stored in (folder, *list_equivalent(db, folder)):
+        if (scope := find_scope(db, stored)) is not None:
+            for known, photo in read_folder(db, scope, stored, ()).items():
+                if unicodedata.normalize("NFC", known) == unicodedata.normalize("NFC", name) and not photo.absent:
+                    return photo.image_id
+    return None
 
-    image_id: int
-    path: str
-    size_bytes: int
-    width: int
-    height: int
-    content_hash: bytes
-    fingerprint: int | None
 
+def list_photo_files(db: Database, folder: str | None = None) -> Iterator[tuple[Any, ...]]:
+    """Every readable photo on the disk, or below a folder, in the order in which they were found.
 
-def list_photo_files(db: Database, folder: str | None = None) -> list[PhotoFile]:
-    """Every readable photo on the disk, or below a folder."""
+    (photo id, image id, size in bytes, width, height, fingerprint as a signed number or None, taken_from, name)
+    """
     where, values = ("1", []) if folder is None else match_folder(db, folder)
-    rows = db.rows(
+    yield from db.iterate(
         f"""
-        SELECT i.id, r.path, f.path, p.name, p.size_bytes, i.width, i.height, i.hash, i.fingerprint
+        SELECT p.id, i.id, p.size_bytes, i.width, i.height, i.fingerprint, i.taken_from, p.name
         FROM photos p JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id
         JOIN roots r ON r.id = f.root_id WHERE p.absent IS NULL AND {where} ORDER BY p.id
         """,
         values,
     )
-    return [
-        PhotoFile(i, join(r, f, n), size, width, height, content, None if signed is None else signed % 2**64)
-        for i, r, f, n, size, width, height, content, signed in rows
-    ]
+
+
+def find_photo_paths(db: Database, photo_ids: Sequence[int]) -> list[str]:
+    """The paths of photos, in the order of their ids."""
+    rows = db.rows(
+        """
+        SELECT r.path, f.path, p.name FROM json_each(?) j JOIN photos p ON p.id = j.value
+        JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id ORDER BY j.key
+        """,
+        [json.dumps(list(photo_ids))],
+    )
+    return [join(root, folder, name) for root, folder, name in rows]
 
 
 def list_unreadable(db: Database) -> list[tuple[str, str, str]]:

@@ -28,10 +28,10 @@ from photosearch.metadata.sidecars import read_sidecars
 from photosearch.photos import blocks, formats, remote
 from photosearch.photos.colours import get_profile, to_rgb, to_srgb
 from photosearch.photos.fingerprint import SIZE, fingerprint
-from photosearch.photos.repair import repair
+from photosearch.photos.repair import MIN_SHARE, repair
 from photosearch.photos.walk import RAW
 
-VERSION = 3  # of the decoder: incremented when the same file gives other pixels, or another fingerprint
+VERSION = 4  # of the decoder: incremented when the same file gives other pixels, or another fingerprint
 MAX_FILE_BYTES = 2**30  # files are read whole into memory, and no camera writes a longer one
 RAW_HEAD_BYTES = 1 << 16  # by which a raw file is known
 MAX_PIXELS = 300_000_000  # default; the largest cameras have 150 million, phones 200
@@ -58,7 +58,11 @@ PLAIN_REASONS = (  # part of a library's message -> what it means to the photo's
     ("Truncated File Read", "image file is truncated"),
     ("Unexpected end of file", "image file is truncated"),
 )
+MAX_FRAMES = 100  # of an animation that are looked at
+MAX_BLANK = 4  # grey levels between the darkest and the palest of a blank frame
 OVERSAMPLE = 1  # a JPEG is decoded to at least this many times the wanted size, then resized with a proper filter
+
+DAMAGED = "damaged: "  # begins the reason of a photo that is readable nevertheless
 
 Fit = Literal["squash", "crop"]
 Pixels = npt.NDArray[np.uint8]
@@ -86,6 +90,7 @@ class DecodedPhoto:
     views: one array [1 + tiles, size, size, 3] uint8 RGB per ViewSpec, in order: the whole photo, then its tiles.
     width, height: of the upright photo in the file, in pixels. taken: when it was taken, local time, as
     YYYY-MM-DDTHH:MM:SS, and taken_from: its source (dates.SOURCES); both None if unknown. fingerprint: see there.
+    damage: DAMAGED and how much of it is there, None: all.
     """
 
     views: tuple[Pixels, ...]
@@ -94,6 +99,7 @@ class DecodedPhoto:
     taken: str | None
     taken_from: str | None
     fingerprint: int
+    damage: str | None = None
 
 
 class Unreadable(Exception):
@@ -228,13 +234,15 @@ def decode(
             repaired = repair(data, lambda image: _check_memory(image, image.size, max_bytes))
             if repaired is None:
                 raise
-        return _decode(repaired, view_specs, max_pixels, max_bytes, name, beside)
+        photo, share = _decode(repaired[0], view_specs, max_pixels, max_bytes, name, beside), repaired[1]
+        there = f"{DAMAGED}{math.floor(100 * share)} % of the picture is there"
+        return photo if share == 1 else replace(photo, damage=there)
     except Unreadable:
         raise
     except MemoryError:
         raise Unreadable("not enough memory to decode it") from None
     except Exception as error:  # decoders raise nearly anything for a broken file
-        raise Unreadable(_reason(error)) from None
+        raise Unreadable(formats.describe_broken(data) or _reason(error)) from None
 
 
 def _decode(
@@ -242,17 +250,22 @@ def _decode(
     beside: Sequence[tuple[str, bytes]],
 ) -> DecodedPhoto:  # fmt: skip
     min_side = max((spec.min_side for spec in view_specs), default=SIZE)
-    with _open_raw(data, min_side, max_pixels) if RAW and formats.is_raw(data) else formats.open_image(data) as image:
+    raw = RAW and formats.is_raw(data)
+    with _open_raw(data, min_side, max_pixels) if raw else formats.open_image(data) as image:
         if image.width * image.height > max_pixels:
             raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
         width, height = image.size
         image.draft("RGB", (min_side, min_side))
         _check_memory(image, (width, height), max_bytes)
         exif = blocks.get_exif(image)  # a PNG is decoded for it
-        taken = choose_date(read_sidecars(beside, blocks.read_metadata(exif, image.info)).dates, name)
+        found = blocks.read_metadata(exif, image.info)
+        if raw and not found.dates:
+            found = blocks.read_metadata(formats.read_raw_exif(data), {})
+        taken = choose_date(read_sidecars(beside, found).dates, name)
         if isinstance(image, JpegImageFile):
             image.decodermaxblock = len(data)  # one block; Pillow's default of 64 KiB takes 3 % longer
         image.load()
+        _seek_content(image)
         transpose = _read_transpose(exif)  # after load(), which turns a TIFF and drops the tag
         profile = get_profile(image)
         box = formats.clean_aperture(data)
@@ -340,13 +353,47 @@ def _open_raw(data: bytes, min_side: int, max_pixels: int) -> Image.Image:
             width, height = raw.sizes.width, raw.sizes.height
             if width * height > max_pixels:
                 raise Unreadable(f"{width}x{height} pixels, more than the limit of {max_pixels:,}")
+            _check_complete(raw.raw_image_visible)
             return Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
+    except (rawpy.LibRawIOError, rawpy.LibRawDataError):
+        raise Unreadable("lacks its pixels: the raw file is cut, or damaged") from None
     except rawpy.LibRawError as error:
         (said,) = error.args or ("",)  # bytes
         text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
         if text == "Input/output error":  # what LibRaw says where the data ends early
             text = "it is cut short or damaged"
         raise Unreadable(f"LibRaw can't open this raw file: {text}") from None
+
+
+def _check_complete(sensor: npt.NDArray[np.uint16] | None) -> None:
+    """Raises Unreadable where the last rows are zeros, as LibRaw leaves what a file that is cut lacks.
+
+    sensor: as stored, [H, W] or [H, W, C]; None where LibRaw doesn't show it.
+    """
+    if sensor is None:
+        return
+    there = np.flatnonzero(sensor.reshape(len(sensor), -1).any(1))
+    rows = int(there[-1]) + 1 if len(there) else 0
+    if rows < MIN_SHARE * len(sensor):
+        raise Unreadable(f"lacks its pixels: the raw image ends after {100 * rows // len(sensor)} %")
+
+
+def _seek_content(image: Image.Image) -> None:
+    """Where the first frame of an animation is blank, go to the first that shows something."""
+    if isinstance(image, JpegImageFile) or not getattr(image, "is_animated", False) or not _is_blank(image):
+        return
+    with contextlib.suppress(Exception):  # the frames before a broken one are blank as well
+        for frame in range(1, min(getattr(image, "n_frames", 1), MAX_FRAMES)):
+            image.seek(frame)
+            if not _is_blank(image):
+                return
+    image.seek(0)
+    image.load()
+
+
+def _is_blank(image: Image.Image) -> bool:
+    small = to_rgb(image).resize((SIZE, SIZE), Image.Resampling.BOX, reducing_gap=2.0)
+    return all(high - low <= MAX_BLANK for low, high in small.getextrema())  # type: ignore[misc]  # of three bands
 
 
 def _read_transpose(exif: Image.Exif) -> Image.Transpose | None:

@@ -316,9 +316,12 @@ def _check_photo(answer: _Answer, pixels: Sequence[bytes], view_specs: Sequence[
         raise ValueError("invalid date")
     if (taken is None) != (taken_from is None) or taken_from not in (None, *SOURCES):
         raise ValueError("taken_from without a date, or from an unknown source")
+    damage = answer["damage"]
+    if damage is not None and not re.fullmatch(rf"{decode.DAMAGED}[0-9]{{1,2}} % of the picture is there", damage):
+        raise ValueError("invalid damage")
     shapes = [(1 + spec.tiles, spec.size, spec.size, 3) for spec in view_specs]
     views = tuple(np.frombuffer(p, np.uint8).reshape(shape) for p, shape in zip(pixels, shapes, strict=True))
-    return DecodedPhoto(views, width, height, taken, taken_from, fingerprint)
+    return DecodedPhoto(views, width, height, taken, taken_from, fingerprint, damage)
 
 
 def serve(
@@ -361,7 +364,8 @@ def serve(
         except Unreadable as error:
             _send(answers, json.dumps({"reason": error.reason, "transient": error.transient}).encode())
             continue
-        answer = {key: getattr(photo, key) for key in ("width", "height", "taken", "taken_from", "fingerprint")}
+        keys = ("width", "height", "taken", "taken_from", "fingerprint", "damage")
+        answer = {key: getattr(photo, key) for key in keys}
         _send(answers, json.dumps(answer).encode())
         for view in photo.views:
             _send(answers, view.data)

@@ -1,18 +1,21 @@
 """Repairs files that contain a whole image but can't be opened, by fixing or removing what surrounds the image.
 
 Tried only after a decoder has failed, so that it costs other photos nothing. Works on bytes and lets the decoder judge:
-an image that is really truncated stays unreadable.
+of a JPEG that is cut, nearly all pixels must be there.
 """
 
 import io
+import math
 import random
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from blake3 import blake3
 from PIL import Image
+
+MIN_SHARE = 0.95  # of the rows of a JPEG that is cut
 
 END = b"\xff\xd9"
 MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)  # within a scan, all but restart markers
@@ -20,24 +23,32 @@ STANDALONE_MARKERS = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 START_OF_SCAN, START_OF_FRAME = 0xDA, {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 TAIL_BYTES = 4096  # of made-up data behind the end
-ROWS = 256  # of pixels that are hashed at once
+ROWS = 16  # of pixels that are hashed at once: a row of blocks
 
 PNG = b"\x89PNG\r\n\x1a\n"
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 MAX_METADATA_BYTES = {b"eXIf": 2**20, b"iCCP": 2**20, b"iTXt": 2**20}  # other chunks that are kept, up to this size
 
 
-def repair(data: bytes, check: Callable[[Image.Image], None]) -> bytes | None:
-    """A file that its decoder accepts, or None if it is neither JPEG nor PNG or its image is incomplete.
+class TooLittle(Exception):
+    """A JPEG is cut, and this share of its rows is there."""
+
+    def __init__(self, share: float):
+        super().__init__(f"a broken JPEG: {math.floor(100 * share)} % of the picture is there")
+
+
+def repair(data: bytes, check: Callable[[Image.Image], None]) -> tuple[bytes, float] | None:
+    """(a file that its decoder accepts, the share of its picture that is there), or None if it is neither JPEG nor PNG,
+    or lacks whole scans. Raises TooLittle below MIN_SHARE.
 
     check: called with the opened image; may raise, e.g. where it takes too much memory at full size.
     """
     if data.startswith(b"\xff\xd8"):
         return _repair_jpeg(data, check)
-    return _repair_png(data) if data.startswith(PNG) else None
+    return (_repair_png(data), 1.0) if data.startswith(PNG) else None
 
 
-def _repair_jpeg(data: bytes, check: Callable[[Image.Image], None]) -> bytes | None:
+def _repair_jpeg(data: bytes, check: Callable[[Image.Image], None]) -> tuple[bytes, float] | None:
     """The data up to the end of the image, and an end marker, for JPEGs that lack one.
 
     Whether the image is complete is tested by decoding it with different data appended: the pixels differ if any were
@@ -47,8 +58,14 @@ def _repair_jpeg(data: bytes, check: Callable[[Image.Image], None]) -> bytes | N
     if end is None:
         return None
     noise = random.Random(end).randbytes(TAIL_BYTES).replace(b"\xff", b"\xfe")
-    hashes = {_hash_pixels(data[:end] + tail + END, check) for tail in (b"", b"\xaa" * TAIL_BYTES, noise)}
-    return data[:end] + END if len(hashes) == 1 else None
+    tails = (b"", b"\xaa" * TAIL_BYTES, noise)
+    same = [
+        len(set(hashes)) == 1 for hashes in zip(*(_hash_rows(data[:end] + t + END, check) for t in tails), strict=True)
+    ]
+    share = (same.index(False) if False in same else len(same)) / len(same)
+    if share < MIN_SHARE:
+        raise TooLittle(share)
+    return data[:end] + END, share
 
 
 def _find_end(data: bytes) -> int | None:
@@ -74,14 +91,12 @@ def _find_end(data: bytes) -> int | None:
     return None if any(missing.values()) else end
 
 
-def _hash_pixels(jpeg: bytes, check: Callable[[Image.Image], None]) -> bytes:
-    """Of all pixels at full size. Raises what decoders raise."""
-    pixels_hash = blake3()
+def _hash_rows(jpeg: bytes, check: Callable[[Image.Image], None]) -> Iterator[bytes]:
+    """A hash for each ROWS rows of pixels at full size. Raises what decoders raise."""
     with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
         check(image)
         for top in range(0, image.height, ROWS):
-            pixels_hash.update(image.crop((0, top, image.width, min(top + ROWS, image.height))).tobytes())
-    return pixels_hash.digest()
+            yield blake3(image.crop((0, top, image.width, min(top + ROWS, image.height))).tobytes()).digest()
 
 
 def _repair_png(data: bytes) -> bytes:

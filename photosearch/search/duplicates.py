@@ -15,11 +15,10 @@ A group is the photo to keep and the photos near to it. Photos that are near onl
 different groups, so that a chain of small changes does not end at another picture. Nothing is deleted here.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,31 +36,45 @@ ALONE = 4
 SKETCH_BITS = 22
 WORDS, WORD_BITS, FLIPS = 4, 16, 2
 MAX_EXHAUSTIVE = 2000  # vectors; of up to so few, all pairs are compared
-MAX_PAIRS = 1 << 21  # compared at once: 80 MB
+MAX_PAIRS = 1 << 19  # compared at once: 30 MB
+
+MAX_COSINES = 4096  # computed at once: 20 MB
 
 Codes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.intp]
-Vectors = npt.NDArray[np.floating]
-How = Literal["kept", "same content", "near"]
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+How = Literal["kept", "same content", "near", "raw pair"]
+ReadVectors = Callable[[Places], Floats]  # rows [n] -> [n, D] of unit length, NaN where one has no vector
+ShowSame = Callable[[int, Sequence[int]], Sequence[bool]]  # (row, rows near to it) -> which show the same in detail
+
+# A row for each photo. image_id: the content's. fingerprint: PLAIN where it is unknown. edited: 0 for an original,
+# more for what its name or a missing date tells to be an edit or a copy.
+ROW = np.dtype(
+    [("photo_id", np.int64), ("image_id", np.int64), ("size_bytes", np.int64), ("width", np.int32),
+     ("height", np.int32), ("fingerprint", np.uint64), ("edited", np.int8)]
+)  # fmt: skip
+Rows = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A file. width, height: upright, in pixels. content: the hash of its bytes. fingerprint: None: unknown."""
+    """A file. width, height: upright, in pixels."""
 
     image_id: int
     path: str
     size_bytes: int
     width: int
     height: int
-    content: bytes
-    fingerprint: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """A photo of a group. how: related to the photo to keep. bits: in which their fingerprints differ; cosine: of their
-    vectors; None where one of the two has none."""
+    vectors; None where one of the two has none.
+
+    A "raw pair" is the raw file of the photo to keep, or the JPEG of the raw file to keep: not spare.
+    """
 
     photo: Photo
     how: How
@@ -76,43 +89,94 @@ class Group:
     members: tuple[Member, ...]
 
     @property
+    def spare(self) -> list[Member]:
+        """The photos that need not be kept."""
+        return [member for member in self.members if member.how not in ("kept", "raw pair")]
+
+    @property
     def spare_bytes(self) -> int:
-        """Size of all photos but the first."""
-        return sum(member.photo.size_bytes for member in self.members[1:])
+        return sum(member.photo.size_bytes for member in self.spare)
 
 
-def find_duplicates(
-    photos: Sequence[Photo],
-    vectors: Vectors | None = None,
-    *,
-    near: bool = True,
-) -> list[Group]:
-    """Groups of two or more, the largest first: by the number of photos, then by spare bytes.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of a group, and how it relates to the group's first, as in Member."""
 
-    vectors: [len(photos), D] of unit length, a row of NaN for a photo without one; or None. near: False for the same
-    content alone. The photo to keep has the most pixels of its group, then the most bytes, then the first path.
+    row: int
+    how: How
+    bits: int | None = None
+    cosine: float | None = None
+
+
+def find_groups(
+    rows: Rows, read_vectors: ReadVectors | None = None, show_same: ShowSame | None = None, *, near: bool = True
+) -> list[list[Found]]:
+    """Groups of two or more, in the order of the photos to keep.
+
+    rows: [n] of ROW. near: False for the same content alone. The photo to keep has the most pixels of its group; of
+    equal ones an original goes before an edit, then more bytes, then the first row. Takes about 100 bytes a photo
+    besides the rows and the groups.
     """
-    ranked = sorted(range(len(photos)), key=lambda i: _quality(photos[i]))
-    by_content: dict[bytes, list[int]] = defaultdict(list)
-    for i in ranked:
-        by_content[photos[i].content].append(i)
-    copies = list(by_content.values())  # the best content first
-    firsts = [same[0] for same in copies]
-    codes = np.array([photos[i].fingerprint or PLAIN for i in firsts], np.uint64)
-    units = None if vectors is None else vectors[firsts]
-    near_to = _Neighbours(codes, units) if near else None
+    pixels = rows["width"].astype(np.int64) * rows["height"]
+    ranked = np.lexsort((-rows["size_bytes"], rows["edited"], -pixels))
+    copies = _Buckets(_number(rows["image_id"][ranked]))  # by content, the best first
+    firsts = ranked[copies.members[copies.starts[:-1]]]
+    near_to = _Neighbours(rows["fingerprint"][firsts], firsts, read_vectors) if near else None
+    looked_at = np.diff(copies.starts) > 1
+    if near_to is not None:
+        looked_at |= near_to.some
     groups, taken = [], np.zeros(len(firsts), np.bool_)
-    for kept, same in enumerate(copies):
+    for kept in np.flatnonzero(looked_at).tolist():
         if taken[kept]:
             continue
         taken[kept] = True
-        members = [Member(photos[i], "same content" if n else "kept") for n, i in enumerate(same)]
-        for other, bits, cosine in near_to.find(kept, taken) if near_to else ():
+        same = ranked[copies[kept]].tolist()
+        group = [Found(row, "same content" if n else "kept") for n, row in enumerate(same)]
+        found = near_to.find(kept, taken) if near_to is not None else []
+        if found and show_same is not None:
+            kept_ones = show_same(same[0], [int(firsts[other]) for other, _, _ in found])
+            found = [each for each, is_same in zip(found, kept_ones, strict=True) if is_same]
+        for other, bits, cosine in found:
             taken[other] = True
-            members += [Member(photos[i], "near", bits, cosine) for i in copies[other]]
-        if len(members) > 1:
-            groups.append(Group(tuple(members)))
-    return sorted(groups, key=lambda group: (-len(group.members), -group.spare_bytes, group.members[0].photo.path))
+            group += [Found(row, "near", bits, cosine) for row in ranked[copies[other]].tolist()]
+        if len(group) > 1:
+            groups.append(group)
+    return groups
+
+
+def _number(keys: npt.NDArray[np.int64]) -> Places:
+    """Equal keys have one number; numbers rise in the order in which keys first occur."""
+    _, first, of = np.unique(keys, return_index=True, return_inverse=True)
+    number = np.empty(len(first), np.intp)
+    number[np.argsort(first)] = np.arange(len(first))
+    return number[of]
+
+
+class _Buckets:
+    """For each number the places that have it, in order: members[starts[number] : starts[number + 1]]."""
+
+    def __init__(self, numbers: Places, n: int | None = None):
+        self.members: Places = np.argsort(numbers, kind="stable")
+        self.starts = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=n or 0))])
+
+    def __getitem__(self, number: int) -> Places:
+        return self.members[self.starts[number] : self.starts[number + 1]]
+
+
+class _Graph:
+    """For each of n, those that a pair joins it to."""
+
+    def __init__(self, pairs: Places, n: int):
+        self._to = np.concatenate([pairs[:, 1], pairs[:, 0]])
+        self._buckets = _Buckets(np.concatenate([pairs[:, 0], pairs[:, 1]]), n)
+
+    def __getitem__(self, one: int) -> Places:
+        return self._to[self._buckets[one]]
+
+    @property
+    def some(self) -> Flags:
+        """[n]: which are joined to any."""
+        return np.diff(self._buckets.starts) > 0
 
 
 def find_pairs(codes: Codes, bits: int) -> Places:
@@ -140,74 +204,79 @@ class _Neighbours:
     Contents with equal fingerprints are stored together, so that a thousand of them are not half a million pairs.
     """
 
-    def __init__(self, codes: Codes, units: Vectors | None):
-        self._codes, self._units = codes, units
+    def __init__(self, codes: Codes, rows: Places, read_vectors: ReadVectors | None):
+        """codes: of the contents [n]; rows: [n], for read_vectors."""
+        self._codes, self._rows, self._read_vectors = codes, rows, read_vectors
         distinct, self._of = np.unique(codes, return_inverse=True)
-        self._contents = np.split(np.argsort(self._of, kind="stable"), np.cumsum(np.bincount(self._of))[:-1])
-        self._alike: dict[int, list[int]] = defaultdict(list)  # of distinct codes
-        for a, b in find_pairs(distinct, ALONE if units is None else NEAR[-2][0]).tolist():
-            if PLAIN not in (distinct[a], distinct[b]):
-                self._alike[a].append(b)
-                self._alike[b].append(a)
-        self._by_vector: dict[int, list[int]] = defaultdict(list)  # of contents
-        if units is not None:
-            for i, j in _find_pairs_by_vector(codes, units).tolist():
-                self._by_vector[i].append(j)
-                self._by_vector[j].append(i)
+        self._contents = _Buckets(self._of, len(distinct))
+        alike = find_pairs(distinct, ALONE if read_vectors is None else NEAR[-2][0])
+        self._alike = _Graph(alike[(distinct[alike] != PLAIN).all(1)], len(distinct))
+        by_vector = np.empty((0, 2), np.intp) if read_vectors is None else self._find_pairs_by_vector(read_vectors)
+        self._by_vector = _Graph(by_vector, len(codes))
+        several = (np.diff(self._contents.starts) > 1) | self._alike.some
+        self.some: Flags = (several[self._of] & (codes != PLAIN)) | self._by_vector.some  # which may have neighbours
 
-    def find(self, kept: int, taken: npt.NDArray[np.bool_]) -> list[tuple[int, int, float | None]]:
+    def find(self, kept: int, taken: Flags) -> list[tuple[int, int, float | None]]:
         """(content, bits, cosine) of the neighbours that are not in a group yet, nearest first."""
-        near, own = set(self._by_vector.get(kept, ())), int(self._of[kept])
+        near = [self._by_vector[kept]]
         if self._codes[kept] != PLAIN:
-            for code in (own, *self._alike.get(own, ())):
-                left = self._contents[code] = self._contents[code][~taken[self._contents[code]]]
-                near.update(left.tolist())
-        found = [(other, self._bits(kept, other), self._cosine(kept, other)) for other in near if not taken[other]]
-        sure = [(other, bits, cosine) for other, bits, cosine in found if is_near(bits, cosine)]
+            own = int(self._of[kept])
+            near += [self._contents[code] for code in (own, *self._alike[own].tolist())]
+        others = np.unique(np.concatenate(near))
+        others = others[~taken[others]]
+        bits = np.bitwise_count(self._codes[others] ^ self._codes[kept]).tolist()
+        cosines = self._cosines(kept, others)
+        found = zip(others.tolist(), bits, cosines, strict=True)
+        sure = [(other, n, cosine) for other, n, cosine in found if is_near(n, cosine)]
         return sorted(sure, key=lambda near: (near[1], -(near[2] or 0), near[0]))
 
-    def _bits(self, a: int, b: int) -> int:
-        return int(self._codes[a] ^ self._codes[b]).bit_count()
+    def _cosines(self, kept: int, others: Places) -> list[float | None]:
+        if self._read_vectors is None or not len(others):
+            return [None] * len(others)
+        (unit,) = self._read_vectors(self._rows[[kept]])
+        parts = [others[i : i + MAX_COSINES] for i in range(0, len(others), MAX_COSINES)]
+        cosines = np.concatenate([self._read_vectors(self._rows[part]) @ unit for part in parts])
+        return [None if np.isnan(cosine) else float(cosine) for cosine in cosines]
 
-    def _cosine(self, a: int, b: int) -> float | None:
-        if self._units is None:
-            return None
-        cosine = float(self._units[a].astype(np.float32) @ self._units[b].astype(np.float32))
-        return None if np.isnan(cosine) else cosine
+    def _find_pairs_by_vector(self, read_vectors: ReadVectors) -> Places:
+        """Pairs that are near, looked up by their vectors, for the last step.
 
-
-def _quality(photo: Photo) -> tuple[int, int, str]:
-    """Sorts the best first."""
-    return -photo.width * photo.height, -photo.size_bytes, photo.path
-
-
-def _find_pairs_by_vector(codes: Codes, units: Vectors) -> Places:
-    """Pairs that are near, looked up by their vectors, for the last step.
-
-    Random planes may miss a pair; of MAX_EXHAUSTIVE vectors or fewer, none is missed.
-    """
-    there = np.flatnonzero((codes != PLAIN) & ~np.isnan(units[:, 0]))
-    found = [np.empty((0, 2), np.intp)]
-    if len(there) > 1:
-        sketches = _sketch(units[there]) if len(there) > MAX_EXHAUSTIVE else np.zeros(len(there), np.uint64)
+        Random planes may miss a pair; of MAX_EXHAUSTIVE vectors or fewer, none is missed.
+        """
+        there, sketches = _sketch(self._rows, self._codes, read_vectors)
+        found = [np.empty((0, 2), np.intp)]
         for left, right in _candidates(sketches, FLIPS):
             close = np.bitwise_count(sketches[left] ^ sketches[right]) <= SKETCH_BITS
             a, b = there[left[close]], there[right[close]]
-            bits = np.bitwise_count(codes[a] ^ codes[b])
+            bits = np.bitwise_count(self._codes[a] ^ self._codes[b])
             close = bits <= NEAR[-1][0]
             a, b, bits = a[close], b[close], bits[close]
-            cosines = np.vecdot(units[a].astype(np.float32), units[b].astype(np.float32))
-            close = np.any([(bits <= max_bits) & (cosines >= min_cosine) for max_bits, min_cosine in NEAR], axis=0)
-            found.append(np.sort(np.stack([a, b], axis=1)[close], axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+            for first in range(0, len(a), MAX_COSINES):
+                part = slice(first, first + MAX_COSINES)
+                c, d, n = a[part], b[part], bits[part]
+                cosines = np.vecdot(read_vectors(self._rows[c]), read_vectors(self._rows[d]))
+                close = np.any([(n <= max_bits) & (cosines >= least) for max_bits, least in NEAR], axis=0)
+                found.append(np.sort(np.stack([c, d], axis=1)[close], axis=1))
+        return np.unique(np.concatenate(found), axis=0)
 
 
-def _sketch(units: Vectors) -> Codes:
-    """On which side of 64 random planes through their middle vectors [n, D] lie: [n] codes."""
-    planes = np.random.default_rng(0).standard_normal((units.shape[1], 64), np.float32)
-    middle = units[:: max(1, len(units) // 10_000)].astype(np.float32).mean(0) @ planes
-    sides = [some.astype(np.float32) @ planes > middle for some in np.array_split(units, 1 + len(units) // 4096)]
-    return np.packbits(np.concatenate(sides), axis=1).view(np.uint64)[:, 0]
+def _sketch(rows: Places, codes: Codes, read_vectors: ReadVectors) -> tuple[Places, Codes]:
+    """-> (which are not plain and have a vector, on which side of 64 random planes through their middle each lies).
+
+    Of MAX_EXHAUSTIVE or fewer, all lie on one side of all.
+    """
+    sample = read_vectors(rows[:: max(1, len(rows) // MAX_COSINES)])
+    planes = np.random.default_rng(0).standard_normal((sample.shape[1], 64), np.float32)
+    known = sample[~np.isnan(sample[:, 0])]
+    middle = (known.mean(0) if len(known) else np.zeros(sample.shape[1], np.float32)) @ planes
+    there, sides = [np.empty(0, np.intp)], [np.empty((0, 8), np.uint8)]
+    for first in range(0, len(rows), MAX_COSINES):
+        units = read_vectors(rows[first : first + MAX_COSINES])
+        some = np.flatnonzero((codes[first : first + MAX_COSINES] != PLAIN) & ~np.isnan(units[:, 0]))
+        there.append(first + some)
+        sides.append(np.packbits(units[some] @ planes > middle, axis=1))
+    places, sketches = np.concatenate(there), np.concatenate(sides).view(np.uint64)[:, 0]
+    return places, np.zeros_like(sketches) if len(places) <= MAX_EXHAUSTIVE else sketches
 
 
 def _candidates(codes: Codes, flips: int) -> Iterator[tuple[Places, Places]]:

@@ -1,10 +1,11 @@
-"""Which label a word means: by its name, letter case aside, or by a synonym; an article before it is ignored.
+"""Which label a word means: by its name or a synonym; letter case, Unicode form and an article before it don't matter.
 
 Pure: names in, a name out. Everything that takes a label from a user asks here: questions, marks, CSV files, keywords,
 learning and reports.
 """
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 from photosearch.errors import InputError, QueryError
@@ -18,11 +19,11 @@ ARTICLES = ("a", "an", "the", "some")
 def match_label(word: str, known: Iterable[str]) -> str | None:
     """The known label that a word means, None where it means none."""
     names = dict.fromkeys(known)
-    folded = {name.casefold(): name for name in reversed(names)}
+    folded = {_fold(name): name for name in reversed(names)}
     for text in _spellings(word):
         if text in names:
             return text
-        if (label := folded.get(text.casefold())) is not None:
+        if (label := folded.get(_fold(text))) is not None:
             return label
         synonym = read_synonyms().get(text.casefold())
         if synonym in names:
@@ -48,6 +49,11 @@ def check_label_name(name: str) -> str:
     if not name or not name.isprintable() or len(name) > MAX_NAME_LENGTH:
         raise InputError(f"{name!r} can't be a label's name: give it up to {MAX_NAME_LENGTH} printable characters")
     return name
+
+
+def _fold(text: str) -> str:
+    """Equal for texts that differ in case, or in how accents are encoded (NFC, NFD)."""
+    return unicodedata.normalize("NFC", text.casefold())
 
 
 def _spellings(word: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from photosearch.errors import InputError
 from photosearch.library.database import Database, is_below
-from photosearch.library.folders import find_scope, list_folders, list_roots, to_stored_path
+from photosearch.library.folders import find_scope, list_equivalent, list_folders, list_roots, to_stored_path
 from photosearch.library.models import read_default_model
 from photosearch.models.catalog import read_card
 from photosearch.photos.remote import is_address
@@ -21,6 +21,8 @@ def choose_model(db: Database, model: str | None) -> str | None:
 def check_folder(db: Database, folder: str) -> str:
     """A folder's path as the library stores it. Raises InputError where no indexed folder holds it or lies in it."""
     path = to_stored_path(db, folder)
+    if not os.path.isdir(path) and (equivalent := list_equivalent(db, path)):
+        path = equivalent[0]
     roots = list_roots(db)
     if not any(path == r.root or is_below(path, r.root) or is_below(r.root, path) for r in roots):
         names = ", ".join(root.root for root in roots) or "none"

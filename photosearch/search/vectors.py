@@ -52,6 +52,7 @@ DIRECT_SHARE = 16  # where at most 1/16 of the rows is searched, their vectors a
 MAX_TABLE_RATIO = 8  # ids are looked up in a table if their range is at most 8 times their number
 MAX_SIMILARITIES = 1 << 25  # held at a time for several queries: 128 MiB
 SLACK = 2e-6  # error of float32 sums of up to 8,192 products of unit vectors, beside the rounding error of the codes
+RELEASE_ROWS = 64  # whose pages may stay in memory; Linux maps up to 512 KB around each
 ABANDONED_SECONDS = 600  # after which an unfinished map without writes belongs to a program that was killed
 
 Floats = npt.NDArray[np.float32]
@@ -85,6 +86,7 @@ class VectorMap:
         self._errors = self._column(np.float32, 12 * BLOCK).reshape(-1)[:count] + np.float32(SLACK)
         self.ids: Ids = self._column(np.int64, 0).reshape(-1)[:count]
         self._span = (int(self.ids.min()), int(self.ids.max())) if count else (0, 0)
+        self._read_rows = 0  # since pages were released
         self._order: npt.NDArray[np.intp] | None = None
         self._table: npt.NDArray[np.int32] | None = None  # id - smallest id -> row
 
@@ -175,6 +177,25 @@ class VectorMap:
             return None
         found: Floats = self._vectors[rows[0] // BLOCK, rows[0] % BLOCK].astype(np.float32)
         found /= np.sqrt(found @ found)
+        return found
+
+    def read_units(self, ids: Ids) -> Floats:
+        """The vectors of these images [n, D], in their order, each of unit length; NaN for one without a vector.
+
+        Pages of the map are given back to the system after RELEASE_ROWS rows, so that reading all takes no memory.
+        """
+        rows, known = self._places(ids)
+        found = np.full((len(ids), self.dimensions), np.nan, np.float32)
+        to = np.flatnonzero(known)
+        for first in range(0, len(rows), RELEASE_ROWS):
+            part = rows[first : first + RELEASE_ROWS]
+            units = self._vectors[part // BLOCK, part % BLOCK].astype(np.float32)
+            units /= np.sqrt(np.vecdot(units, units))[:, None]
+            found[to[first : first + RELEASE_ROWS]] = units
+            self._read_rows += len(part)
+            if self._read_rows >= RELEASE_ROWS and hasattr(mmap, "MADV_DONTNEED"):
+                self._bytes.madvise(mmap.MADV_DONTNEED)
+                self._read_rows = 0
         return found
 
     def bytes_of_blocks(self, n: int) -> memoryview:

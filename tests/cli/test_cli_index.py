@@ -75,12 +75,12 @@ def test_index_counts_skipped_files_by_extension(cli_env: CliEnv) -> None:
         (cli_env.photos / name).write_bytes(b"x")
     result = cli_env.index("--json")
     assert json.loads(result.stdout)["skipped_files"] == {".mp4": 2, ".txt": 1, "": 1}
-    assert notes(result)[-1].endswith(": 2 .mp4, 1 without an extension, 1 .txt")
+    assert notes(result)[-1].endswith(": 2 videos (2 .mp4), 1 without an extension, 1 .txt")
 
 
 def test_describe_skipped_names_extra_that_reads_files() -> None:
     line = describe_skipped(Counter({".cr2": 7, ".mp4": 2, ".jxl": 1}))
-    assert "7 .cr2, 2 .mp4, 1 .jxl" in line
+    assert "2 videos (2 .mp4), 7 .cr2, 1 .jxl" in line
     assert ".cr2: pip install 'photosearch[raw]'" in line
     assert ".jxl: pip install 'photosearch[jxl]'" in line
     many = Counter({f".{i}": 10 - i for i in range(10)})

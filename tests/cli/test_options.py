@@ -8,6 +8,7 @@ import functools
 import json
 import os
 import sqlite3
+import unicodedata
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -40,6 +41,59 @@ def test_find_paths_prints_path_per_line(cli_env: CliEnv) -> None:
     assert (
         cli_env.run("find", "red", "--paths").stdout == f"{cli_env.photos}/2019/white.png\n{cli_env.photos}/red.jpg\n"
     )
+
+
+@pytest.mark.option("duplicates --paths", "duplicates --null")
+def test_duplicates_print_spare_photos_for_other_programs(cli_env: CliEnv) -> None:
+    for name in ("copy.jpg", "z\nb.jpg"):
+        (cli_env.photos / name).write_bytes((cli_env.photos / "red.jpg").read_bytes())
+    cli_env.index()
+    lines = cli_env.run("duplicates", "--exact", "--paths")
+    assert len(lines.stdout.splitlines()) == 3, "a name with a newline takes two"
+    assert "1 path holds a newline" in lines.stderr
+    for option in ("-0", "--null"):
+        paths = cli_env.run("duplicates", "--exact", option).stdout.split("\0")
+        assert len(paths) == 3
+        assert all(Path(path).exists() for path in paths[:-1])
+    assert "--paths" in fail(cli_env.run("duplicates", "--paths", "-0"))
+
+
+def test_index_names_videos_passed_over(cli_env: CliEnv) -> None:
+    for name in ("a.mp4", "b.MOV", "c.mov", *(f"d.x{i}" for i in range(10))):
+        (cli_env.photos / name).write_bytes(b"video")
+    assert "3 videos (2 .mov, 1 .mp4)" in cli_env.index().stderr
+
+
+def test_damaged_photo_is_searchable_and_named(cli_env: CliEnv) -> None:
+    noise = np.random.default_rng(0).integers(0, 60, (1600, 160, 3), np.uint8) + np.array([180, 0, 0], np.uint8)
+    Image.fromarray(noise).save(cli_env.photos / "whole.jpg", quality=90)
+    data = (cli_env.photos / "whole.jpg").read_bytes()
+    (cli_env.photos / "cut.jpg").write_bytes(data[: int(0.98 * len(data))])
+    (cli_env.photos / "copy.jpg").write_bytes(data[: int(0.98 * len(data))])
+    cli_env.index()
+    for _ in range(2):
+        rows = {os.path.basename(r["path"]): r["reason"] for r in json.loads(cli_env.run("errors", "--json").stdout)}
+        assert rows.keys() == {"cut.jpg", "copy.jpg"}
+        assert all(reason.startswith("damaged: 9") for reason in rows.values())
+        assert {"cut.jpg", "copy.jpg"} <= set(names(cli_env.run("find", "red", "--json")))
+        assert cli_env.run("index", cli_env.photos, "--model", cli_env.other).exit_code == 0, "another model reads it"
+
+
+@pytest.mark.parametrize(("stored", "typed"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_names_match_in_either_unicode_form(cli_env: CliEnv, stored: str, typed: str) -> None:
+    on_disk, asked = (unicodedata.normalize(form, "Zürich/Café.jpg") for form in (stored, typed))
+    photo(cli_env.photos / on_disk, "green")
+    cli_env.index()
+    assert names(cli_env.run("find", "green", "--json", "--under", cli_env.photos / os.path.dirname(asked)))
+    assert (
+        cli_env.run("mark", cli_env.photos / asked, "--is", unicodedata.normalize(stored, "bébé"), "--new").exit_code
+        == 0
+    )
+    table = cli_env.folder / "marks.csv"
+    table.write_text(f"path,label,present\n{cli_env.photos / asked},{unicodedata.normalize(typed, 'Bébé')},1\n")
+    assert cli_env.run("marks", "import", table).exit_code == 0
+    rows = cli_env.run("marks", "export").stdout.splitlines()
+    assert len(rows) == 2, "one mark, on one photo"
 
 
 @pytest.mark.option("labels --model", "labels show --model")

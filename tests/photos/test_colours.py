@@ -162,7 +162,7 @@ def test_decode_crops_avif_to_clean_aperture():
 
 def test_decode_names_broken_avif():
     data = encoded(scene(), **WRITTEN["avif"])
-    assert reason(data[:100]) == "a broken AVIF file"
+    assert reason(data[:100]) == "a broken AVIF: ends before its picture"
 
 
 # ---- thumbnails in HEIC

@@ -337,3 +337,49 @@ def test_read_metadata_reads_no_pixel_and_no_pipe(tmp_path):
     for name, why in reasons.items():
         with pytest.raises(Unreadable, match=why):
             decoding.read_metadata(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(("kind", "name"), [("HEIF", "HEIC"), ("AVIF", "AVIF"), ("WEBP", "WebP")])
+def test_decode_says_where_a_cut_file_ends(kind, name):
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), format=kind)
+    for percent in (40, 90):
+        assert reason(data[: len(data) * percent // 100 + 1]) == f"a broken {name}: ends after {percent} %"
+    if kind != "WEBP":
+        assert reason(data[:150]) == f"a broken {name}: ends before its picture"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF", "TIFF"])
+def test_decode_takes_a_frame_that_shows_something(kind):
+    blank = Image.new("RGB", (160, 96), "white")
+    data = encoded(blank, format=kind, save_all=True, append_images=[blank, scene()])
+    assert far(decode(data, [ViewSpec(16)]).views[0], make_views(scene(), 16)) < 12
+    only = encoded(blank, format=kind, save_all=True, append_images=[blank])
+    assert decode(only, [ViewSpec(16)]).views[0].min() > 250
+
+
+def make_tiff(order: str, bits: int, colour: int, number: int, compression: int = 1, *, big: bool = False) -> bytes:
+    """A TIFF of 8x8 pixels in one strip of zeros; colour, number: PhotometricInterpretation, SampleFormat."""
+    n = 1 if colour == 1 else 3
+    tags = [(256, 8), (257, 8), (258, bits), (259, compression), (262, colour), (273, 400), (277, n), (278, 8),
+            (279, 64 * n * bits // 8), (339, number)]  # fmt: skip
+    size, count, entry = ("Q", "Q", "HHQHHI") if big else ("I", "H", "HHIHH")
+    rows = b"".join(struct.pack(order + entry, tag, 3, 1, value, 0, *([0] if big else [])) for tag, value in tags)
+    head = struct.pack(order + ("HHHQ" if big else "HI"), *((43, 8, 0, 16) if big else (42, 8)))
+    start = {"<": b"II", ">": b"MM"}[order] + head
+    data = start + struct.pack(order + count, len(tags)) + rows + struct.pack(order + size, 0)
+    return data.ljust(400, b"\0") + bytes(64 * n * bits // 8)
+
+
+@pytest.mark.parametrize(
+    ("tiff", "kind"),
+    [
+        (make_tiff("<", 32, 2, 3), "a TIFF of a kind that is not read (32-bit float RGB)"),
+        (make_tiff(">", 64, 1, 3), "a TIFF of a kind that is not read (64-bit float grey)"),
+        (make_tiff("<", 16, 8, 1), "a TIFF of a kind that is not read (16-bit LAB)"),
+        (make_tiff(">", 8, 2, 1, big=True), "a BigTIFF of a kind that is not read (8-bit RGB)"),
+        (make_tiff("<", 8, 2, 1, 50001), "a TIFF of a kind that is not read (8-bit RGB compressed as WebP)"),
+    ],
+)
+def test_decode_names_the_kind_of_tiff_and_how_to_convert_it(tiff, kind):
+    assert reason(tiff) == f"{kind}; convert it: magick IN.tif -depth 8 OUT.tif"

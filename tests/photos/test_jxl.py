@@ -26,4 +26,6 @@ def test_walk_finds_jpeg_xl_and_decode_gives_reason_for_half_of_one():
     assert ".jxl" in walk.EXTENSIONS
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     data = encoded(Image.fromarray(noise), format="JXL", lossless=True)
-    assert reason(data[: len(data) // 2])
+    assert reason(data[: len(data) // 2]).startswith("a broken JPEG XL")
+    told = reason(encoded(Image.fromarray(noise), format="JXL", use_container=True)[:-20])
+    assert told.startswith("a broken JPEG XL: ends after 9")

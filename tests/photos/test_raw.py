@@ -124,3 +124,21 @@ def test_decode_names_file_with_raw_signature_alone(rawpy):
 def test_decode_does_not_enlarge_narrow_raw_preview(rawpy):
     opened = decode.decode(dng(preview=(640, 20), sensor=(640, 480), orientation=1), [ViewSpec(32)])
     assert (opened.width, opened.height) == (320, 240)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_decode_refuses_raw_file_that_lacks_its_pixels(rawpy, orientation):
+    data = dng(preview=(16, 12), sensor=(640, 480), orientation=orientation)
+    for percent in (0, 40, 90):
+        cut = data[: len(data) - 2 * 640 * 480 * (100 - percent) // 100]
+        with pytest.raises(Unreadable, match="lacks its pixels: the raw file is cut, or damaged"):
+            decode.decode(cut, [ViewSpec(32)])
+        with pytest.raises(Unreadable, match=f"lacks its pixels: the raw image ends after {percent} %"):
+            decode.decode(cut.ljust(len(data), b"\0"), [ViewSpec(32)])
+    assert decode.decode(data[:-20_000].ljust(len(data), b"\0"), [ViewSpec(32)]), "97 % are enough"
+
+
+def test_decode_dates_raw_file_without_usable_preview(rawpy):
+    for order in "<>":
+        opened = decode.decode(dng(preview=(16, 12), sensor=(640, 480), order=order), [ViewSpec(32)])
+        assert (opened.taken, opened.taken_from) == ("2026-01-02T03:04:05", "DateTime")

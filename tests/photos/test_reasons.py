@@ -58,9 +58,9 @@ def test_avif_beyond_its_decoders_limits_is_too_large_not_broken(width: int, hei
     data = bytearray(encode("AVIF"))
     struct.pack_into(">2I", data, data.index(b"ispe") + 8, width, height)
     assert str(find_reason(bytes(data))).startswith(f"{width}x{height} pixels, more than the AVIF decoder takes")
-    assert find_reason(encode("AVIF")[:100]) == "a broken AVIF file"
+    assert find_reason(encode("AVIF")[:100]) == "a broken AVIF: ends before its picture"
 
 
 def test_raw_file_that_is_cut_says_so() -> None:
     whole = encode("DNG")
-    assert find_reason(whole[: len(whole) // 2]) == "LibRaw can't open this raw file: it is cut short or damaged"
+    assert find_reason(whole[: len(whole) // 2]) == "lacks its pixels: the raw file is cut, or damaged"

@@ -129,3 +129,21 @@ def test_repair_rejects_png_with_damaged_pixels():
     broken[at + 1000] ^= 255
     with pytest.raises(Unreadable):
         decode(bytes(broken), [ViewSpec(8)])
+
+
+def test_decode_opens_jpeg_with_nearly_all_rows_and_says_how_many():
+    data = jpeg(noise((160, 1600)))
+    start = data.index(b"\xff\xda")
+    for share, there in ((0.995, 99), (0.97, 97)):
+        opened = decode(data[: start + int(share * (len(data) - start))], [ViewSpec(32)])
+        assert opened.damage in [f"damaged: {there - off} % of the picture is there" for off in range(3)]
+        assert opened.height == 1600
+    assert decode(data, [ViewSpec(32)]).damage is None
+    assert decode(data[:-2], [ViewSpec(32)]).damage is None, "its end marker alone is missing"
+
+
+def test_decode_says_how_much_of_a_cut_jpeg_is_there():
+    data = jpeg(noise((160, 1600)))
+    for share in (0.9, 0.5):
+        percent = int(reason(data[: int(share * len(data))]).removeprefix("a broken JPEG: ").split()[0])
+        assert 100 * share - 5 < percent <= 100 * share

@@ -1,6 +1,7 @@
 """A library's photos that are there more than once: what reaches the comparison, and what comes back."""
 
 import os
+import random
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from embedding_library import open_seen
 from PIL import Image
 from toy import toy_card
 
+from benchmarks.documents import KINDS
 from photosearch.errors import InputError
 
 
@@ -88,3 +90,41 @@ def test_find_duplicates_without_vectors_uses_fingerprints(tmp_path, monkeypatch
         assert len(groups(seen)) == 1
         (group,) = seen.asks.find_duplicates()
         assert [m.cosine for m in group.members] == [None, None]
+
+
+def test_find_duplicates_opens_near_photos_to_compare_their_text(seen):
+    for i in range(3):
+        save(seen, f"page{i}.png", KINDS["page"](random.Random(i)))
+    save(seen, "copy.jpg", KINDS["page"](random.Random(0)).resize((620, 877)), quality=50)
+    seen.index()
+    assert [sorted(name for name, _ in group) for group in groups(seen)] == [["copy.jpg", "page0.png"]]
+    for name in ("page1.png", "page2.png", "copy.jpg"):
+        (seen.folder / name).unlink()  # what can't be opened is judged by what is stored, as before
+    assert [len(group) for group in groups(seen)] == [4]
+
+
+def test_find_duplicates_ranks_originals_before_edits(seen):
+    camera = Image.Exif()
+    camera.get_ifd(0x8769)[0x9003] = "2024:05:06 07:08:09"
+    for name, quality, exif in (
+        ("IMG_1.jpg", 70, camera), ("IMG_1-edited.jpg", 98, camera), ("IMG_1 (1).jpg", 97, camera),
+        ("web.jpg", 99, Image.Exif()),
+    ):  # fmt: skip
+        save(seen, name, scene(1), quality=quality, exif=exif)
+    seen.index()
+    ((first, *_),) = groups(seen)
+    assert first == ("IMG_1.jpg", "kept")
+
+
+def test_find_duplicates_keeps_raw_and_jpeg_of_one_name(seen):
+    save(seen, "a.DNG", scene(1, 512), format="PNG")  # decoders go by the bytes
+    save(seen, "a.jpg", scene(1, 512), quality=90)
+    seen.index()
+    assert groups(seen) == []
+    save(seen, "small.jpg", scene(1))
+    seen.index()
+    (group,) = seen.asks.find_duplicates()
+    how = {os.path.basename(m.photo.path): m.how for m in group.members}
+    assert sorted(how.values()) == ["kept", "near", "raw pair"]
+    assert how["small.jpg"] == "near"
+    assert group.spare_bytes == (seen.folder / "small.jpg").stat().st_size

@@ -1,5 +1,6 @@
 """Groups of photos against pairs that are compared all with all."""
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -9,13 +10,29 @@ from hypothesis import strategies as st
 
 from photosearch.photos import fingerprint
 from photosearch.search import duplicates
-from photosearch.search.duplicates import ALONE, NEAR, Photo, find_duplicates, find_pairs, is_near
+from photosearch.search.duplicates import ALONE, NEAR, ROW, Group, Member, Photo, find_groups, find_pairs, is_near
 
 TURNED = 0x5A5A_0F0F_3333_1234
 
 
-def make_photo(i: int, *, content: int | None = None, code: int | None = None, size=1000, width=100) -> Photo:
-    return Photo(i, f"/p/{i}.jpg", size, width, 100, bytes([i if content is None else content]), code)
+@dataclass(frozen=True)
+class File(Photo):
+    """id: as image_id. content: equal for equal bytes."""
+
+    content: int = 0
+    fingerprint: int | None = None
+
+
+def make_photo(i: int, *, content: int | None = None, code: int | None = None, size=1000, width=100) -> File:
+    return File(i, f"/p/{i}.jpg", size, width, 100, i if content is None else content, code)
+
+
+def find_duplicates(photos, vectors=None, *, near=True, show_same=None) -> list[Group]:
+    rows = [(n, p.content, p.size_bytes, p.width, p.height, p.fingerprint or 0, 0) for n, p in enumerate(photos)]
+    read = None if vectors is None else lambda places: vectors[places].astype(np.float32)
+    groups = find_groups(np.array(rows, ROW), read, show_same, near=near)
+    made = [Group(tuple(Member(photos[f.row], f.how, f.bits, f.cosine) for f in group)) for group in groups]
+    return sorted(made, key=lambda group: (-len(group.members), -group.spare_bytes, group.members[0].photo.path))
 
 
 def paths(groups) -> list[list[tuple[int, str]]]:
@@ -90,7 +107,7 @@ def test_find_duplicates_does_not_chain_small_changes():
     assert paths(find_duplicates([*photos, middle])) == [[(1, "kept"), (3, "near")]]
 
 
-def is_alike(a: Photo, b: Photo) -> bool:
+def is_alike(a: File, b: File) -> bool:
     told = 0 not in (a.fingerprint, b.fingerprint)
     return a.content == b.content or (told and (a.fingerprint ^ b.fingerprint).bit_count() <= ALONE)
 
@@ -144,7 +161,7 @@ def test_find_duplicates_equals_comparison_of_all_pairs(made):
         for i, (centre, flips, content, w) in enumerate(made)
     ]
     photos = [p for p in photos if p.fingerprint == next(q.fingerprint for q in photos if q.content == p.content)]
-    best = sorted(photos, key=lambda p: (-p.width, p.path))
+    best = sorted(photos, key=lambda p: (-p.width, p.image_id))
     expected, taken = set(), set()
     for kept in best:
         group = {p.path for p in best if is_alike(kept, p)} - taken
@@ -158,7 +175,7 @@ def test_find_duplicates_equals_comparison_of_all_pairs(made):
 
 
 def test_find_duplicates_groups_a_thousand_equal_fingerprints():
-    photos = [Photo(i, f"/p/{i}", 1, 1, 1, i.to_bytes(2), TURNED) for i in range(1000)]
+    photos = [File(i, f"/p/{i}", 1, 1, 1, i, TURNED) for i in range(1000)]
     assert [len(group.members) for group in find_duplicates(photos)] == [1000]
 
 
@@ -173,7 +190,7 @@ def test_vector_sketches_find_nearly_all_pairs_at_threshold():
     vectors = np.concatenate([first, 0.94 * first + np.sqrt(1 - 0.94**2) * aside]).astype(np.float16)
     codes = rng.integers(1, 2**63, 2000, dtype=np.uint64).tolist()
     codes += [code ^ (2 ** (NEAR[-2][0] + 2) - 1) for code in codes]
-    photos = [Photo(i, f"/p/{i}", 1, 1, 1, i.to_bytes(2), code) for i, code in enumerate(codes)]
+    photos = [File(i, f"/p/{i}", 1, 1, 1, i, code) for i, code in enumerate(codes)]
     found = find_duplicates(photos, vectors)
     right = [g for g in found if len({m.photo.image_id % 2000 for m in g.members}) == 1]
     assert len(right) == len(found) >= 1900
@@ -187,7 +204,7 @@ def test_find_duplicates_loses_no_pair_of_a_step_that_goes_by_fingerprints():
     vectors = np.concatenate([first[..., 0], cosine * first[..., 0] + np.sqrt(1 - cosine**2) * first[..., 1]])
     codes = rng.integers(1, 2**63, 2000, dtype=np.uint64).tolist()
     codes += [code ^ sum(1 << int(bit) for bit in rng.permutation(63)[:bits]) for code in codes]
-    photos = [Photo(i, f"/p/{i}", 1, 1, 1, i.to_bytes(2), code) for i, code in enumerate(codes)]
+    photos = [File(i, f"/p/{i}", 1, 1, 1, i, code) for i, code in enumerate(codes)]
     found = find_duplicates(photos, vectors.astype(np.float16))
     assert {frozenset(m.photo.image_id for m in g.members) for g in found} == {
         frozenset((i, i + 2000)) for i in range(2000)

@@ -3,7 +3,7 @@ import {ask, attempt, byId, formatBytes, formatCount, make, makeThumbnail} from 
 import {Latest} from "./answers.mjs";
 import {Details} from "./details.js";
 
-const KINDS = {kept: "Keep this one", "same content": "Identical file", near: "Same picture"};
+const KINDS = {kept: "Keep this one", "same content": "Identical file", near: "Same picture", "raw pair": "Keep: RAW and JPEG of one shot"};
 const details = new Details(), latest = new Latest();
 let shown = 0, list = null; // groups shown, and the id of their list
 
