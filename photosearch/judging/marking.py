@@ -1,6 +1,7 @@
 """Marks of photos, one by one and by the numbers on a contact sheet, and samples to judge."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -168,5 +169,7 @@ def _find_sheet(db: Database, label: Label, sheet: int | None) -> Sample:
         raise InputError(f"no sheet {sheet} was drawn for {label.name}; there are {numbers}")
     sample = marks.find_sample(db, label, sheet)
     if sample is None:
-        raise InputError(f"no sample was drawn for {label.name} yet: photosearch sample {label.name} -n 60")
+        raise InputError(
+            f"no sample was drawn for {label.name} yet: photosearch sample {shlex.quote(label.name)} -n 60"
+        )
     return sample
