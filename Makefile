@@ -1,4 +1,4 @@
-# make run PHOTOS=~/Pictures    index a folder, print the birds found
+# make run PHOTOS=~/Pictures    index a folder, list what was found
 # make quick                    ruff and the quick tests, in a minute: for the habit
 # make test                     all tests;  make lint: ruff and mypy
 # make texts                    accept the command line's texts as they are: tests/cli/texts/
@@ -24,7 +24,8 @@ BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile  # a file's tests 
 
 run: $(VENV)/installed  # a shell that leaves the ~ of PHOTOS=~/Pictures alone is no matter: photosearch expands it
 	$(BIN)/photosearch index "$(PHOTOS)"
-	$(BIN)/photosearch find bird --under "$(PHOTOS)"
+	$(BIN)/photosearch labels | head -n 20  # those of most photos
+	@echo 'Next: $(BIN)/photosearch browse, or $(BIN)/photosearch find WORDS'
 
 quick: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

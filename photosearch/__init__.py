@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from photosearch.judging.review_queue import Kind as ReviewKind
     from photosearch.judging.review_queue import ReviewQueue
     from photosearch.keywords import ExportResult
+    from photosearch.learning.learn import LearnPreview
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import USER_MODEL, Label
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import Thumbnails
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
+    from photosearch.search.label_counts import LabelCount
     from photosearch.search.labels import LabelDetails
     from photosearch.search.limits import (
         FIRST_PAGE,
@@ -77,9 +79,9 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
     "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event",
-    "ExportResult", "FolderReport", "ImageDetails", "Label", "LabelDetails", "LabelReport", "Library", "Match",
-    "ReportFigures",
-    "ReviewKind", "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
+    "ExportResult", "FolderReport", "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
+    "LearnPreview", "Library", "Match", "ReportFigures", "ReviewKind",
+    "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
     "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
@@ -93,7 +95,8 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
     "FolderReport": "index.folder_settings", "ImageDetails": "library.images", "Label": "library.records",
-    "LabelDetails": "search.labels", "LabelReport": "judging.report", "Library": "api.library",
+    "LabelCount": "search.label_counts", "LabelDetails": "search.labels", "LabelReport": "judging.report",
+    "LearnPreview": "learning.learn", "Library": "api.library",
     "Match": "library.matching",
     "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
     "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",

@@ -30,6 +30,7 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "PIL": {"photos", "doctor.py", "judging/sheet.py", "api"},
     "pillow_heif": {"photos"},
     "pathspec": {"photos/walk.py"},
+    "rapidfuzz": {"search/spelling.py"},
     "blake3": {"photos"},
     "matplotlib": {"judging"},
     "jinja2": {"web"},

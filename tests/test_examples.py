@@ -125,7 +125,7 @@ def test_readme_commands_run_in_order(pictures: Path) -> None:
     for line in commands:
         if line not in NOT_RUN:
             run_line(line)
-    assert len(commands) == 4 + 10
+    assert len(commands) == 8 + 10
 
 
 def test_guide_commands_run_in_order(pictures: Path) -> None:

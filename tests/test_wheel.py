@@ -46,7 +46,8 @@ def test_wheel_contains_package_and_models_only(wheel: Path) -> None:
     tokenizers = {f"photosearch/models/shipped/{name}.tokenizer.json" for name in texts}
     rest = {name for name in names if name.startswith("photosearch/") and not name.endswith((".py", ".onnx"))}
     words = {
-        f"photosearch/search/{name}" for name in "labels.csv synonyms.csv descriptions.txt WORDNET-LICENSE.txt".split()
+        f"photosearch/search/{name}"
+        for name in "labels.csv synonyms.csv descriptions.txt lexicon.txt WORDNET-LICENSE.txt".split()
     }
     web = ROOT / "photosearch" / "web"
     pages = {str(p.relative_to(ROOT)) for p in (*web.glob("templates/*.html"), *web.glob("static/*.*"))}

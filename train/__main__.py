@@ -120,6 +120,32 @@ def descriptions(
 
 
 @app.command()
+def lexicon(
+    data: Data = Path(".data"),
+    wordnet: Wordnet = Path("/usr/share/wordnet"),
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The file.")] = Path("photosearch/search/lexicon.txt"),
+) -> None:
+    """Write the words that descriptions are spelled with."""
+    from train.recipes.lexicon import write
+
+    words, used = write(data, wordnet, to)
+    typer.echo(f"{words:,} words, {used:,} of them in captions, {to.stat().st_size:,} bytes")
+
+
+@app.command()
+def spelling(
+    data: Data = Path(".data"),
+    part: Annotated[str, typer.Option(help="Flickr8k's part: validation or test.")] = "validation",
+    wordnet: Wordnet = Path("/usr/share/wordnet"),
+) -> None:
+    """Measure corrections of words on Flickr8k's captions."""
+    from train.recipes.lexicon import measure
+
+    for line in measure(data, part, wordnet):
+        typer.echo(line)
+
+
+@app.command()
 def cutoff(data: Data = Path(".data")) -> None:
     """Compare quantiles for the similarity cut-off on Flickr8k's development part."""
     from train.recipes.similarity_cutoff import show

@@ -15,19 +15,25 @@ from photosearch.models.card import CARD_KEY, Card, TextCard
 from photosearch.models.session import Model, logit
 from photosearch.models.text import TextModel
 from photosearch.photos import colours, decode, walk
+from photosearch.search import spelling
+from photosearch.search.language import detect_language
+from photosearch.search.lexicon import LEXICON, Lexicon, read_lexicon
 from photosearch.search.similar import DESCRIPTIONS
 
 __all__ = [
     "CARD_KEY",
     "DEFAULT_MODEL",
     "DESCRIPTIONS",
+    "LEXICON",
     "SHIPPED",
     "Card",
+    "Lexicon",
     "Model",
     "TextCard",
     "TextModel",
     "catalog",
     "decode",
+    "detect_language",
     "find_model",
     "list_models",
     "logit",
@@ -36,7 +42,9 @@ __all__ = [
     "prepare_file",
     "prepare_image",
     "read_card",
+    "read_lexicon",
     "retrieval",
+    "spelling",
     "to_rgb",
     "walk",
 ]  # fmt: skip

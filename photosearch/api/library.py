@@ -299,8 +299,12 @@ class Library:
         """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
         from photosearch.search.complete import complete_query
         from photosearch.search.hierarchy import read_synonyms
+        from photosearch.search.label_counts import rank_labels
 
-        return complete_query(text, (label.name for label in self.labels.list()), read_synonyms())
+        labels = self.labels.list()
+        return complete_query(
+            text, (label.name for label in labels), read_synonyms(), rank_labels(self._session.db, labels)
+        )
 
     def find_duplicates(self, *, near: bool = True, under: str | Path | None = None) -> "list[Group]":
         """Groups of photos that are copies: equal files; near: also the same picture in another size or encoding."""

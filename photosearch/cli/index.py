@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -169,6 +170,18 @@ def _print_run(
     print_summary(run, seconds, f"{' and '.join(models)} on {provider}", total if run.stopped else None)
     if default is not None and models and default not in models:
         note(f"The default model is still {default}; to change it: photosearch models default {models[0]}")
+    if default is None and not run.stopped and not as_json:
+        _suggest_questions(library)
+
+
+def _suggest_questions(library: "Library") -> None:
+    """After a first run: what to try, with labels that were found here."""
+    names = [row.label.name for row in library.labels.suggest()]
+    questions = [f"photosearch find {shlex.quote(name)}" for name in names]
+    if questions:
+        note(f"Try: {', '.join(questions)}; or see them all: photosearch browse")
+    elif library.status().counts.photos:
+        note("To see your photos: photosearch browse")
 
 
 def _print_empty(library: "Library", folders: Sequence[str], run: "RunSummary") -> bool:

@@ -20,25 +20,37 @@ app.add_typer(labels_app, name="labels")
 
 
 @labels_app.callback()
-def labels_command(ctx: typer.Context, model: OfModel = None, as_json: AsJson = False, db: Db = None) -> None:
-    """List the labels that `find` knows, with their thresholds."""
+def labels_command(
+    ctx: typer.Context,
+    all_: Annotated[bool, typer.Option("--all", help="Also list labels that no photo here shows.")] = False,
+    model: OfModel = None,
+    as_json: AsJson = False,
+    db: Db = None,
+) -> None:
+    """List the labels of your photos, with the number of photos: everyday names first, then those with most photos."""
     if ctx.invoked_subcommand is not None:
         return
+    from photosearch import USER_MODEL
+
     with open_library(ctx, db) as library:
-        labels = library.labels.list(model)
+        every = library.labels.list_counts(model)
+    rows = [row for row in every if all_ or row.photos or row.label.saved or row.label.model == USER_MODEL]
     if as_json:
-        typer.echo(json.dumps([label.to_json() for label in labels], indent=1))
+        typer.echo(json.dumps([row.to_json() for row in rows], indent=1))
         return
-    cells = [(x.name, x.model, f"{x.threshold:.3f}", "set by you" if x.saved else "") for x in labels]
-    print_table(("label", "model", "threshold", ""), cells)
-    if not labels:
-        note("No labels yet; index a folder, or add one: photosearch labels add NAME")
+    cells = [(x.label.name, f"{x.photos:,}", x.label.model, f"{x.label.threshold:.3f}",
+              "set by you" if x.label.saved else "") for x in rows]  # fmt: skip
+    print_table(("label", "photos", "model", "threshold", ""), cells)
+    if not every:
+        note("No labels yet; index a folder, or add one: photosearch labels add LABEL")
+    elif left_out := len(every) - len(rows):
+        note(f"And {format_count(left_out, 'label')} that no photo here shows: photosearch labels --all")
 
 
 @labels_app.command("show")
 def labels_show(
     ctx: typer.Context,
-    name: Annotated[str, label_argument(metavar="NAME", help="The label to describe.")],
+    name: Annotated[str, label_argument(help="The label to describe.")],
     model: OneModel = None,
     as_json: AsJson = False,
     db: Db = None,
@@ -84,7 +96,7 @@ def labels_tree(ctx: typer.Context, model: OfModel = None, db: Db = None) -> Non
 @labels_app.command("add")
 def labels_add(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new label.")],
+    name: Annotated[str, typer.Argument(metavar="LABEL", help="Name of the new label.")],
     text: Annotated[
         str | None, typer.Argument(metavar="DESCRIPTION", help="What its photos show (default: the name).")
     ] = None,
@@ -95,14 +107,14 @@ def labels_add(
     It can be found, sampled, judged and reported on like any other.
     """
     with open_library(ctx, db) as library:
-        label = library.labels.add(name, name if text is None else text)
+        label = library.labels.add(name, text)
     note(f"Added the label {label.name} with the threshold {label.threshold:.3f}. To measure it on your photos: "
          f"photosearch sample {shlex.quote(label.name)} -n 60")  # fmt: skip
 
 
 @labels_app.command("remove")
 def labels_remove(
-    ctx: typer.Context, name: Annotated[str, label_argument(metavar="NAME", help="A label of your own.")], db: Db = None
+    ctx: typer.Context, name: Annotated[str, label_argument(help="A label of your own.")], db: Db = None
 ) -> None:
     """Remove a label that you added or learned. Marks are kept."""
     with open_library(ctx, db) as library:

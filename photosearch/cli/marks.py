@@ -38,7 +38,11 @@ def mark_command(
             note(f"{format_count(library.marks.remove(paths, forget), 'mark')} removed")
             return
         n = library.marks.add(paths, positive=is_ or (), negative=not_ or (), new=new)
+        marked = [library.labels.check_readiness(name) for name in dict.fromkeys([*(is_ or ()), *(not_ or ())])]
     note(f"{format_count(n, 'photo')} marked")
+    for label in marked:
+        if label.is_ready or not label.exists:
+            note(label.next_step)
 
 
 @marks_app.command("import")

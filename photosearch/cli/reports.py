@@ -16,11 +16,13 @@ from photosearch.cli.root import (
     Under,
     app,
     choose_one,
+    label_argument,
     label_option,
     open_library,
     path_option,
     refuse,
 )
+from photosearch.errors import InputError
 from photosearch.web.escaping import escape
 
 if TYPE_CHECKING:
@@ -33,15 +35,14 @@ FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "accuracy":
 @app.command("report")
 def report_command(
     ctx: typer.Context,
+    name: Annotated[str | None, label_argument(help="Label to report on (default: the only marked one).")] = None,
     precision_recall: Annotated[
         bool, typer.Option("--precision-recall", help="Counts, precision and recall: the default report.")
     ] = False,
     calibration: Annotated[
         bool, typer.Option("--calibration", help="Also compare scores with the share of photos that show the label.")
     ] = False,
-    label: Annotated[
-        str | None, label_option("--label", help="Label to report on (default: the only marked one).")
-    ] = None,
+    label: Annotated[str | None, label_option("--label", help="The same as LABEL.")] = None,
     under: Under = None,
     model: OneModel = None,
     threshold: Annotated[
@@ -82,8 +83,10 @@ def report_command(
 
     After `sample` and `judge`, also for the whole library.
     """
-    single = {"--calibration": calibration, "--label": label, "--threshold": threshold, "--at-precision": at_precision,
-              "--at-recall": at_recall, "--plot": plot, "--html": html}  # fmt: skip
+    if name is not None and label is not None:
+        raise InputError("give the label once: photosearch report LABEL")
+    single = {"LABEL": name, "--label": label, "--calibration": calibration, "--threshold": threshold,
+              "--at-precision": at_precision, "--at-recall": at_recall, "--plot": plot, "--html": html}  # fmt: skip
     on_stdout = _check_files(html, plot, as_json, force=force)
     with open_library(ctx, db) as library:
         if retrieval is not None:
@@ -95,8 +98,8 @@ def report_command(
             _print_labels(library.report_labels(model=model, under=under).to_json(), as_json)
         else:
             report = library.report(
-                label, model=model, under=under, threshold=threshold, at_precision=at_precision, at_recall=at_recall,
-                calibration=calibration,
+                name or label, model=model, under=under, threshold=threshold, at_precision=at_precision,
+                at_recall=at_recall, calibration=calibration,
             )  # fmt: skip
             if html is not None:
                 _write_page(library, report, html, force=force)

@@ -116,10 +116,10 @@ def label_argument(*, help: str, metavar: str = "LABEL") -> Any:
 
 
 def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The labels that begin so, for the shell; none where the library can't be read."""
+    """The labels that begin so, for the shell, those of most photos first; none where the library can't be read."""
     with contextlib.suppress(PhotosearchError, OSError), open_library(ctx, ctx.params.get("db")) as library:
-        names = dict.fromkeys(label.name for label in library.labels.list())
-        return [name for name in names if name.startswith(incomplete)]
+        names = library.labels.complete(incomplete)
+        return [name for name in names if name.casefold().startswith(incomplete.casefold())] or list(names)
     return []
 
 

@@ -46,7 +46,7 @@ def _explain_judging(label: str, sheet: int, csv_file: Path) -> None:
         f"  photosearch judge {name} --sheet {sheet} 3 7 12-15\n"
         f"Or fill in the column present of sample.csv (1, 0 or empty):\n"
         f"  photosearch marks import {shlex.quote(str(csv_file))}\n"
-        f"Then:\n  photosearch report --label {name}"
+        f"Then:\n  photosearch report {name}"
     )
 
 
@@ -81,4 +81,4 @@ def judge_command(
         note(f"{format_count(len(result.changed), 'mark')} changed: {', '.join(result.changed)}")
     missing = f", {result.unavailable:,} skipped: can't be opened" if result.unavailable else ""
     note(f"Sheet {result.sheet}: {result.judged:,} judged, {result.positive:,} positive{missing}. "
-         f"Next: photosearch report --label {shlex.quote(chosen.name)}")  # fmt: skip
+         f"Next: photosearch report {shlex.quote(chosen.name)}")  # fmt: skip

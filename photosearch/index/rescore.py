@@ -1,6 +1,7 @@
 """After a run: scores of new photos for the user's own labels, described or learned.
 
-They, and the similarities that descriptions have in this library, would cost the next search time otherwise.
+They, the similarities that descriptions have in this library and the photos of each label would cost the next search
+time otherwise.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ from photosearch.library.models import read_default_model
 from photosearch.library.records import USER_MODEL
 from photosearch.library.runs import read_value, write_value
 from photosearch.library.vectors import find_space
+from photosearch.search.label_counts import update_label_counts
 
 if TYPE_CHECKING:
     from photosearch.search.similar import SimilaritySearch
@@ -37,6 +39,7 @@ def rescore_user_labels(db: Database, open_search: OpenSearch) -> None:
     if default is not None and find_space(db, default) is not None:
         with contextlib.suppress(ModelError), open_search(default) as search:  # without a text model: images alone
             search.measure_descriptions()
+    update_label_counts(db)
 
 
 def _rescore(db: Database, open_search: OpenSearch) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -193,5 +194,7 @@ def _find_sheet(db: Database, label: Label, sheet: int | None) -> Sample:
         raise InputError(f"no sheet {sheet} was drawn for {label.name}; there are {numbers}")
     sample = marks.find_sample(db, label, sheet)
     if sample is None:
-        raise InputError(f"no sample was drawn for {label.name} yet: photosearch sample {label.name} -n 60")
+        raise InputError(
+            f"no sample was drawn for {label.name} yet: photosearch sample {shlex.quote(label.name)} -n 60"
+        )
     return sample

@@ -1,6 +1,7 @@
 """Models' scores against the user's marks: the report on one label of a library, and on all of them."""
 
 import contextlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -175,7 +176,7 @@ def report_labels(db: Database, *, model: str | None = None, under: str | None =
             with contextlib.suppress(InputError):  # none of its photos has a score, or lies in this folder
                 rows.append(_make_row(report_label(db, name, model=model, under=under), marked, shown))
     if not rows:
-        raise InputError("no photos are marked yet; mark some first: photosearch mark PHOTO --is LABEL")
+        raise InputError("no photos are marked yet; mark some first: photosearch mark PHOTO... --is LABEL")
     rows.sort(key=lambda row: (-row.present, row.report.label.name))
     counts = [row.report.metrics.counts for row in rows]
     macro = {name: _mean([getattr(c, name) for c in counts]) for name in ("precision", "recall", "f1", "accuracy")}
@@ -197,11 +198,25 @@ def _mean(values: Sequence[float | None]) -> Mean:
 
 
 def _default_label(db: Database, model: str | None) -> str:
+    """DEFAULT_LABEL where it is marked, or nothing is and a model has it; else the only marked label."""
     known = {label.name for label in list_labels(db, model)}
-    marked = list(dict.fromkeys(mark.label for mark in marks.list_marks(db) if mark.label in known))
-    if len(marked) > 1 and DEFAULT_LABEL not in marked:
-        raise InputError(f"photos are marked with several labels; choose one: --label {' or '.join(marked)}")
-    return DEFAULT_LABEL if DEFAULT_LABEL in marked or not marked else marked[0]
+    names = list(dict.fromkeys(mark.label for mark in marks.list_marks(db)))
+    marked = [name for name in names if name in known]
+    if DEFAULT_LABEL in marked or (not names and DEFAULT_LABEL in known):
+        return DEFAULT_LABEL
+    if len(marked) > 1:
+        raise InputError(
+            f"photos are marked with several labels; choose one: photosearch report {shlex.quote(marked[0])}, or "
+            + ", ".join(marked[1:])
+        )
+    if marked:
+        return marked[0]
+    if names:
+        raise InputError(f"{names[0]} is marked, and not learned yet: photosearch learn {shlex.quote(names[0])}")
+    raise InputError(
+        "no photos are marked yet, so there is nothing to measure; mark some: photosearch mark PHOTO... --is LABEL "
+        "(`photosearch labels` lists them)"
+    )
 
 
 def _list_judged(
@@ -275,7 +290,8 @@ def _choose_threshold(
 def _suggest_marking(label: str, not_scored: int) -> str:
     if not_scored:
         return f"none of the {not_scored:,} photos that you marked has a score for {label}; index them first"
+    name = shlex.quote(label)
     return (
-        f"no photos are marked for {label} yet; mark some: photosearch mark PHOTO --is {label}, or import marks: "
-        f"photosearch marks import FILE.csv, or draw photos to judge: photosearch sample {label} -n 60"
+        f"no photos are marked for {label} yet; mark some: photosearch mark PHOTO... --is {name}, or import marks: "
+        f"photosearch marks import FILE.csv, or draw photos to judge: photosearch sample {name} -n 60"
     )

@@ -12,9 +12,9 @@ from photosearch.learning.logistic import Flags, Floats
 from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.search.labels import get_label
+from photosearch.search.marked_labels import MIN_MARKS
 from photosearch.search.vectors import VectorMap
 
-MIN_MARKS = 5  # of each kind
 MIN_DRAWN = 10  # marks of each kind from samples, at and above which those alone decide
 
 
@@ -78,7 +78,7 @@ def _check_numbers(name: str, yes: int, no: int) -> None:
     if min(yes, no) < MIN_MARKS:
         raise InputError(
             f"{name}: {yes} marked yes and {no} no, of pictures that have a vector; at least {MIN_MARKS} each are "
-            f"needed, better 20: photosearch mark PHOTO --is {shlex.quote(name)}, and --not {shlex.quote(name)}"
+            f"needed, better 20: photosearch mark PHOTO... --is {shlex.quote(name)}, and --not {shlex.quote(name)}"
         )
 
 

@@ -10,7 +10,7 @@ scores at the end of each index run.
 import contextlib
 import shlex
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,7 +33,9 @@ from photosearch.library import classifiers
 from photosearch.library.classifiers import StoredClassifier
 from photosearch.library.database import Database
 from photosearch.library.labels import find_vector_model
+from photosearch.library.matching import NO_FILTER, Match, to_matches
 from photosearch.library.records import USER_MODEL, Label, VectorSpace
+from photosearch.library.scores import read_scores
 from photosearch.models.session import logit
 from photosearch.search.label_names import resolve_label
 from photosearch.search.labels import get_label, list_known_names
@@ -123,6 +125,28 @@ class LearnResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LearnPreview:
+    """What learning a label would change. report: as if it were learned; report.kept says whether it would be.
+
+    found, found_before: the images that the label would find, and finds now; None where there is no label yet. added,
+    removed: photos that would be found and are not marked, and photos that would be found no more; the surest first, up
+    to a limit.
+    """
+
+    report: LearnReport
+    found: int
+    found_before: int | None
+    added: tuple[Match, ...]
+    removed: tuple[Match, ...]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            **self.report.to_json(), "found": self.found, "found_before": self.found_before,
+            "added": [photo.path for photo in self.added], "removed": [photo.path for photo in self.removed],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class _Fitted:
     """base: the label that is corrected. scores: of the examples [n], by classifiers that had not seen them."""
 
@@ -140,17 +164,42 @@ def learn_label(
 
     model: whose vectors these are.
     """
-    name = _resolve_name(db, name)
-    fitted = _fit(db, vectors, model, name, seed)
-    before = get_label(db, name)
-    if before is not None:
-        fitted = _compare(db, fitted, before, seed)
-        if fitted.report.kept == "before":
-            return LearnResult(before, fitted.report)
+    fitted, before = _fit_and_compare(db, vectors, model, name, seed)
+    if before is not None and fitted.report.kept == "before":
+        return LearnResult(before, fitted.report)
     with db.transaction():
         label = _put(db, space, fitted)
         put_scores(db, space, vectors, [label.id])
     return LearnResult(label, fitted.report)
+
+
+def preview_learning(
+    db: Database, vectors: VectorMap, model: str, name: str, *, limit: int, seed: int = 0
+) -> LearnPreview:
+    """What learn_label would do; nothing is stored. Raises InputError, QueryError. limit: of photos added, removed."""
+    fitted, before = _fit_and_compare(db, vectors, model, name, seed)
+    offset = 0.0 if fitted.base is None else logit(read_image_scores(db, fitted.base, vectors.ids))
+    scores = logistic.sigmoid(compute_margins(vectors, [fitted.classifier])[0] + offset)
+    marked = set(fitted.examples.image_ids)
+    new = {i: score for i, score in zip(vectors.ids.tolist(), scores.tolist(), strict=True) if score >= THRESHOLD}
+    if before is None:
+        added = {i: score for i, score in new.items() if i not in marked}
+        return LearnPreview(fitted.report, len(new), None, _list_photos(db, added, limit), ())
+    stored = zip(*read_scores(db, before), strict=True)
+    old = {image_id: score for image_id, score in stored if score >= before.threshold}
+    if fitted.report.kept == "before":
+        return LearnPreview(fitted.report, len(old), len(old), (), ())
+    added = {i: score for i, score in new.items() if i not in marked and i not in old}
+    removed = {i: score for i, score in old.items() if i not in new}
+    return LearnPreview(
+        fitted.report, len(new), len(old), _list_photos(db, added, limit), _list_photos(db, removed, limit)
+    )
+
+
+def _list_photos(db: Database, scores: Mapping[int, float], limit: int) -> tuple[Match, ...]:
+    """A photo of each image, those with the highest scores first."""
+    best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:limit]
+    return tuple({match.image_id: match for match in reversed(to_matches(db, best, NO_FILTER))}.values())[::-1]
 
 
 def undo_learning(db: Database, name: str, open_search: OpenSearch) -> Label | None:
@@ -199,8 +248,17 @@ def update_learned(db: Database, open_search: OpenSearch) -> bool:
 
 def _resolve_name(db: Database, name: str) -> str:
     """The label that a name means, which may only have been marked. Raises QueryError."""
-    hint = f"a new one is marked first: photosearch mark PHOTO --is {shlex.quote(name)} --new"
+    hint = f"a new one is marked first: photosearch mark PHOTO... --is {shlex.quote(name)} --new"
     return resolve_label(" ".join(name.split()), list_known_names(db), hint=hint)
+
+
+def _fit_and_compare(
+    db: Database, vectors: VectorMap, model: str, name: str, seed: int
+) -> tuple[_Fitted, Label | None]:
+    """-> (what was learned, the label before, which it was compared with)."""
+    name = _resolve_name(db, name)
+    fitted, before = _fit(db, vectors, model, name, seed), get_label(db, name)
+    return (fitted if before is None else _compare(db, fitted, before, seed)), before
 
 
 def _fit(db: Database, vectors: VectorMap, model: str, name: str, seed: int) -> _Fitted:

@@ -91,6 +91,11 @@ def list_classifiers(db: Database) -> list[StoredClassifier]:
     ]
 
 
+def list_versions(db: Database) -> dict[int, int]:
+    """The id of each learned label -> the id of its classifier in use."""
+    return dict(db.rows("SELECT label_id, max(id) FROM classifiers GROUP BY label_id"))
+
+
 def find_classifier(db: Database, label: Label) -> StoredClassifier | None:
     return next((classifier for classifier in list_classifiers(db) if classifier.label.id == label.id), None)
 

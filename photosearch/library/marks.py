@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from photosearch.library import database
 from photosearch.library.database import Database, SqlValue, join
 from photosearch.library.folders import match_folder
-from photosearch.library.records import Label
+from photosearch.library.records import Label, VectorSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +169,21 @@ def list_marks(
         {"WHERE " + " AND ".join(where) if where else ""} ORDER BY t.label, p.id
     """
     return [Mark(join(r, f, n), lab, bool(yes), score, i) for r, f, n, lab, yes, score, i in db.rows(sql, values)]
+
+
+def count_learnable(db: Database, label: str, space: VectorSpace) -> tuple[int, int]:
+    """(positive, negative): the marked images with a vector in a space that a photo on the disk shows."""
+    rows = db.rows(
+        """
+        SELECT t.present, count(*) FROM marks t WHERE t.label = ?
+            AND EXISTS (SELECT 1 FROM vectors v WHERE v.image_id = t.image_id AND v.model_id = ?)
+            AND EXISTS (SELECT 1 FROM photos p WHERE p.image_id = t.image_id AND p.absent IS NULL)
+        GROUP BY t.present
+        """,
+        [label, space.model_id],
+    )
+    counts: dict[int, int] = dict(rows)
+    return counts.get(1, 0), counts.get(0, 0)
 
 
 def list_marked_labels(db: Database) -> list[str]:

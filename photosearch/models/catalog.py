@@ -18,6 +18,8 @@ from photosearch.models.protobuf import read_metadata
 
 SHIPPED = Path(__file__).parent / "shipped"
 DEFAULT_MODEL = "sight"
+# Of models to pull: SigLIP 2 was taught in many languages (arXiv 2502.14786), both CLIPs on English captions.
+MULTILINGUAL_MODEL, ENGLISH_MODELS = "siglip2-b32-256", ("openclip-b32-256", "clip-b32")
 TEXT_MODEL = "-text"  # suffix of a text model's file name
 
 
@@ -82,6 +84,11 @@ def text_model_for(space: str) -> Path:
         if isinstance(card, TextCard) and card.space == space:
             return path
     raise ModelError(f"no text model for the space {space!r}: its photos can't be searched with words")
+
+
+def reads_english_only(name: str) -> bool:
+    """Whether a model is known to have been taught with English descriptions alone."""
+    return name in ENGLISH_MODELS or name in list_shipped()
 
 
 def _list_models(folder: Path) -> dict[str, Path]:

@@ -55,7 +55,7 @@ OFFERS = {
     for offer in (
         Offer(
             "siglip2-b32-256",
-            "SigLIP2 ViT-B/32-256: recommended; its large text encoder is needed only for searching",
+            "SigLIP2 ViT-B/32-256: many languages, recommended; its large text encoder is needed only for searching",
             "Apache-2.0",
             "onnx-community/siglip2-base-patch32-256-ONNX",
             TRANSFORMERS_JS,

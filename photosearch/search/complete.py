@@ -1,31 +1,49 @@
-"""Completion of a question while it is typed: the labels that its last word may become.
+"""Completion of a label, or of a question while it is typed: the labels that its last word may become.
 
 Pure: text and names in, texts out.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from photosearch import query
 from photosearch.errors import QueryError
 
 MAX_COMPLETIONS = 12
 
+Rank = Callable[[str], tuple[float, ...]]
 
-def complete_query(text: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None) -> list[str]:
+
+def complete_query(
+    text: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None, rank: Rank | None = None
+) -> list[str]:
     """Up to MAX_COMPLETIONS whole texts, each the question with its last word replaced by a label, best first.
 
-    names: the labels, in the order of their rank. synonyms: other words for them -> the label. Labels that begin like
-    the word come first, then labels with a later word that does, then labels with such a synonym.
+    names, synonyms, rank: as in complete_name.
     """
     before, typed = _split(text)
+    return [before + _quote(name) for name in complete_name(typed, names, synonyms, rank)[:MAX_COMPLETIONS]]
+
+
+def complete_name(
+    typed: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None, rank: Rank | None = None
+) -> list[str]:
+    """The names that a typed beginning may become, best first; none for no text.
+
+    Names that begin like it come first, then names with a later word that does, then names with such a synonym.
+    synonyms: other words for names -> the name. rank: of a name, the lowest first; without it, in the order given.
+    """
     prefix = " ".join(typed.casefold().split())
     if not prefix:
         return []
-    known = dict.fromkeys(names)
-    ranked = [name for name in known if name.casefold().startswith(prefix)]
-    ranked += [name for name in known if f" {prefix}" in f" {name.casefold()}".replace("-", " ")]
-    ranked += [label for word, label in (synonyms or {}).items() if word.startswith(prefix) and label in known]
-    return [before + _quote(name) for name in dict.fromkeys(ranked)][:MAX_COMPLETIONS]
+    meant = {label for word, label in (synonyms or {}).items() if word.startswith(prefix)}
+    found = []
+    for place, name in enumerate(dict.fromkeys(names)):
+        folded = name.casefold()
+        later_word = f" {prefix}" in f" {folded}".replace("-", " ")
+        if folded.startswith(prefix) or later_word or name in meant:
+            group = 0 if folded.startswith(prefix) else 1 if later_word else 2
+            found.append((group, (place,) if rank is None else rank(name), name))
+    return [name for _, _, name in sorted(found)]
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -35,3 +35,14 @@ def list_below(label: str, known: Container[str]) -> list[str]:
 def list_above(label: str, known: Container[str]) -> list[str]:
     """The known labels right above one."""
     return [name for name in read_parents().get(label, ()) if name in known]
+
+
+def list_ancestors(label: str) -> set[str]:
+    """All labels above one, near and far."""
+    found: set[str] = set()
+    todo = list(read_parents().get(label, ()))
+    while todo:
+        if (name := todo.pop()) not in found:
+            found.add(name)
+            todo += read_parents().get(name, ())
+    return found

@@ -1,17 +1,18 @@
 """The labels of a library: list them, find one by a word, describe one."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, QueryError
 from photosearch.library import classifiers, marks
 from photosearch.library.database import Database
 from photosearch.library.labels import list_described_labels, read_labels
 from photosearch.library.models import list_models, read_stored_card
 from photosearch.library.records import Label
 from photosearch.search import hierarchy
-from photosearch.search.label_names import resolve_label
+from photosearch.search.label_names import match_label, resolve_label
 from photosearch.search.scope import choose_model
 
 
@@ -60,7 +61,11 @@ def find_label(db: Database, word: str, model: str | None = None) -> Label:
 
     Raises QueryError, which suggests the nearest labels; InputError where the model has not indexed any photos here.
     """
-    return pick_label(word, list_labels(db, model))
+    labels = list_labels(db, model)
+    known = match_label(word, (label.name for label in labels))
+    if known is None and (marked := match_label(word, marks.list_marked_labels(db))) is not None:
+        raise QueryError(f"{marked} is marked, and not learned yet: photosearch learn {shlex.quote(marked)}")
+    return pick_label(word, labels)
 
 
 def pick_label(word: str, labels: Sequence[Label]) -> Label:

@@ -21,7 +21,7 @@ from photosearch.library.labels import (
 )
 from photosearch.library.records import USER_MODEL, Label
 from photosearch.library.scores import put_user_scores
-from photosearch.search.label_names import check_label_name
+from photosearch.search.label_names import check_label_name, fold_name
 from photosearch.search.similar import Floats, SimilaritySearch, Term
 from photosearch.search.similarity_cutoff import SimilarityCutoff
 
@@ -32,7 +32,7 @@ def add_label(db: Database, search: SimilaritySearch, name: str, text: str) -> L
     Raises InputError where the name is taken or unusable, or the text is empty.
     """
     name, text = check_label_name(name), " ".join(text.split())
-    taken = next((label for label in read_labels(db) if label.name.casefold() == name.casefold()), None)
+    taken = next((label for label in read_labels(db) if fold_name(label.name) == fold_name(name)), None)
     if taken is not None:
         raise InputError(f"{taken.name} is a label of {taken.model} already; give another name")
     unit = search.combine([Term(1.0, text=text)])
@@ -53,7 +53,7 @@ def _choose_threshold(cutoff: SimilarityCutoff) -> float:
 def remove_label(db: Database, name: str) -> None:
     """Delete a label of the user's own. Raises QueryError where none has this name; a synonym must not delete one."""
     for label in read_labels(db, USER_MODEL):
-        if label.name.casefold() == name.casefold():
+        if fold_name(label.name) == fold_name(name):
             return delete_label(db, label)
     known = ", ".join(label.name for label in read_labels(db, USER_MODEL)) or "none"
     raise QueryError(f"no label of your own is called {name!r}; known are {known}")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 from cli_env import CliEnv, fail, names, notes, photosearch
-from toy import photo
+from toy import photo, toy_card, write_toy
 
 import photosearch as package
 from photosearch.cli.find import describe_found
@@ -209,12 +209,32 @@ def test_find_without_library_says_what_to_do(cli_env: CliEnv) -> None:
     assert "photosearch index FOLDER" in error
 
 
-@pytest.mark.option("labels --json")
-def test_labels_lists_thresholds(cli_env: CliEnv) -> None:
+@pytest.mark.option("labels --json", "labels --all")
+def test_labels_lists_those_of_the_photos_first(cli_env: CliEnv) -> None:
     cli_env.index()
-    rows = json.loads(cli_env.run("labels", "--json").stdout)
-    assert rows[0] == {"label": "red", "model": "toy", "threshold": 0.5, "saved": False}
-    assert cli_env.run("labels").stdout == "red\ttoy\t0.500\t\ngreen\ttoy\t0.500\t\nblue\ttoy\t0.500\t\n"
+    (cli_env.photos / "2019" / "white.png").unlink()
+    cli_env.index()
+    assert cli_env.run("labels").stdout == "blue\t1\ttoy\t0.500\t\nred\t1\ttoy\t0.500\t\n"
+    assert notes(cli_env.run("labels")) == ["And 1 label that no photo here shows: photosearch labels --all"]
+    rows = json.loads(cli_env.run("labels", "--all", "--json").stdout)
+    assert [(row["label"], row["photos"]) for row in rows] == [("blue", 1), ("red", 1), ("green", 0)]
+    assert rows[0] == {
+        "label": "blue", "model": "toy", "threshold": 0.5, "saved": False, "photos": 1, "everyday": True,
+    }  # fmt: skip
+
+
+def test_first_index_says_what_to_try(cli_env: CliEnv) -> None:
+    """With labels that photos here show."""
+    *_, hint = notes(cli_env.index())
+    assert hint.startswith("Try: photosearch find blue, photosearch find red")
+    assert hint.endswith("photosearch browse")
+    assert "Try" not in cli_env.index().stderr, "only once"
+
+
+def test_first_index_without_labels_names_the_page(cli_env: CliEnv) -> None:
+    write_toy(cli_env.model, toy_card(labels=("x1", "x2", "x3"), pooling={}))
+    assert notes(cli_env.index())[-1] == "To see your photos: photosearch browse"
+    assert notes(cli_env.index("--json"))[-1:] != ["To see your photos: photosearch browse"]
 
 
 def test_find_stops_quietly_when_reader_closes_pipe(cli_env: CliEnv) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_env import CliEnv, fail, names, notes
 from PIL import Image
-from toy import photo, sight_card, write_toy
+from toy import photo, sight_card, toy_card, write_toy
 
 import photosearch
 from photosearch.judging import metrics
@@ -125,10 +125,11 @@ def test_threshold_set_at_precision_or_recall(cli_env: CliEnv) -> None:
     _, done = notes(cli_env.run("threshold", "set", "red", "--at-precision", "1"))
     assert [part for part in ("red", "1.0000", "0.5000") if part not in done] == []
     assert names(cli_env.run("find", "red", "--json")) == ["white.png"]
-    assert json.loads(cli_env.run("labels", "--json").stdout)[0] == {
-        "label": "red", "model": "toy", "threshold": 1.0, "saved": True,
+    rows = {row["label"]: row for row in json.loads(cli_env.run("labels", "--json").stdout)}
+    assert rows["red"] == {
+        "label": "red", "model": "toy", "threshold": 1.0, "saved": True, "photos": 1, "everyday": True,
     }  # fmt: skip
-    assert cli_env.run("labels").stdout.splitlines()[0] == "red\ttoy\t1.000\tset by you"
+    assert "red\t1\ttoy\t1.000\tset by you" in cli_env.run("labels").stdout.splitlines()
     assert json.loads(cli_env.run("report", "--at-recall", "1", "--json").stdout)["recall"] == 1.0
     cli_env.run("threshold", "set", "red", "--at-recall", "1")
     assert "green.png" in names(cli_env.run("find", "red", "--json"))
@@ -176,7 +177,7 @@ def test_judged_sample_estimates_whole_library(cli_env: CliEnv) -> None:
 
     (line,) = notes(cli_env.run("judge", "red", *show_it))
     assert f"1: 20 judged, {len(show_it)} positive" in line
-    assert "photosearch report --label red" in line
+    assert "photosearch report red" in line
     known = json.loads(cli_env.run("report", "--json").stdout)["library"]
     assert (known["population"], known["drawn"], known["judged"]) == (43, 20, 20)
     assert known["present"] == pytest.approx(11, abs=1)
@@ -231,7 +232,7 @@ def test_sample_explains_next_steps_and_keeps_old_folder(cli_env: CliEnv, monkey
     assert [line.strip() for line in lines if line.startswith("  ")] == [
         "photosearch judge red --sheet 1 3 7 12-15",
         "photosearch marks import sample-red/sample.csv",
-        "photosearch report --label red",
+        "photosearch report red",
     ]
     again = fail(cli_env.run("sample", "red"))
     assert again.startswith("sample-red: ")
@@ -271,7 +272,7 @@ def test_judge_rejects_numbers_not_on_sheet(cli_env: CliEnv) -> None:
         assert error.endswith("1 to 3")
 
 
-@pytest.mark.option("learn --json", "mark --new")
+@pytest.mark.option("learn --json", "learn --dry-run", "mark --new")
 def test_new_label_is_marked_learned_found_and_undone(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     write_toy(cli_env.model, sight_card())
     for i in range(8):
@@ -280,10 +281,19 @@ def test_new_label_is_marked_learned_found_and_undone(cli_env: CliEnv, monkeypat
     cli_env.index()
     greens, blues = ([cli_env.photos / f"{colour}{i}.png" for i in range(6)] for colour in ("green", "blue"))
     assert "--new" in fail(cli_env.run("mark", *greens, "--is", "my lawn"))
-    assert notes(cli_env.run("mark", *greens, "--is", "my lawn", "--new")) == ["6 photos marked"]
+    marked, hint = notes(cli_env.run("mark", *greens, "--is", "my lawn", "--new"))
+    assert marked == "6 photos marked"
+    assert hint.endswith("photosearch mark PHOTO... --not 'my lawn'")
+    assert "'my lawn'" in fail(cli_env.run("report", "my lawn")), "marked, and not learned"
     few = fail(cli_env.run("learn", "my lawn"))
     assert [part for part in ("my lawn: ", "6", "0") if part not in few] == []
-    cli_env.run("mark", *blues, "--not", "my lawn")
+    assert notes(cli_env.run("mark", *blues, "--not", "my lawn"))[1].endswith(": photosearch learn 'my lawn'")
+    tried = cli_env.run("learn", "my lawn", "--dry-run")
+    assert [p for p in ("Would save the new label.", "Would be found", "green7.png") if p not in tried.stdout] == []
+    assert notes(tried) == ["Nothing was saved. To learn it: photosearch learn 'my lawn'"]
+    told = json.loads(cli_env.run("learn", "my lawn", "--dry-run", "--json").stdout)
+    assert (told["found_before"], len(told["added"])) == (None, 2), "those not marked yet"
+    assert "my lawn" not in cli_env.run("labels", "--all").stdout
     learned = cli_env.run("learn", "my lawn")
     assert learned.exit_code == 0
     first = learned.stdout.splitlines()[0]
@@ -294,11 +304,11 @@ def test_new_label_is_marked_learned_found_and_undone(cli_env: CliEnv, monkeypat
     assert "photosearch sample 'my lawn' -n 60" in sample
     assert {name[:5] for name in names(cli_env.run("find", "my lawn", "--json"))} == {"green"}
     assert re.search("learned from +6 ", cli_env.run("labels", "show", "my lawn").stdout)
-    assert "12 photos were used for training" in cli_env.run("report", "--label", "my lawn").stdout
+    assert "12 photos were used for training" in cli_env.run("report", "my lawns").stdout
     told = json.loads(cli_env.run("learn", "my lawn", "--json").stdout)
     assert (told["kept"], told["before"]["model"]) == ("before", "yours")
     assert notes(cli_env.run("undo", "learning", "my lawn")) == ["Removed the label my lawn."]
-    assert [row["label"] for row in json.loads(cli_env.run("labels", "--json").stdout)] == ["red", "green", "blue"]
+    assert "my lawn" not in cli_env.run("labels", "--all").stdout
     assert "my lawn" in fail(cli_env.run("undo", "learning", "my lawn"))
 
 
@@ -433,3 +443,42 @@ def test_report_counts_copies_once(cli_env: CliEnv) -> None:
     assert (told["n"], told["tp"], told["copies"]) == (1, 1, 2)
     assert "2 duplicates counted once" in cli_env.run("report").stdout
     assert json.loads(cli_env.run("report", "--labels", "--json").stdout)["micro"]["tp"] == 1
+
+
+def test_report_without_marks_says_how_to_begin(cli_env: CliEnv) -> None:
+    """Of a model that knows no bird, and of a label that is not learned yet."""
+    cli_env.index()
+    error = fail(cli_env.run("report"))
+    assert [part for part in ("photosearch mark PHOTO... --is LABEL", "photosearch labels") if part not in error] == []
+    cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "my rose", "--new")
+    for arguments in ([], ["my rose"]):
+        assert fail(cli_env.run("report", *arguments)).endswith("photosearch learn 'my rose'")
+
+
+@pytest.mark.parametrize("word", ["Cafe\u0301", "CAFÉ", "cafés", "the cafe\u0301s"])
+def test_every_command_takes_a_label_alike(cli_env: CliEnv, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In another composition, letter case or number; an unknown one is refused with the same words."""
+    monkeypatch.chdir(cli_env.folder)
+    write_toy(cli_env.model, sight_card(labels=("café", "green", "blue"), pooling={}))
+    cli_env.index()
+    red = cli_env.photos / "red.jpg"
+    assert notes(cli_env.run("mark", red, "--is", word)) == ["1 photo marked"]
+    commands = (["report"], ["sample", "--to", "s"], ["learn"], ["labels", "show"], ["threshold", "set"])
+    for command in commands:
+        more = ["0.5"] if command[0] == "threshold" else []
+        result = cli_env.run(*command, word, *more)
+        assert "no label" not in result.stderr
+        refused = fail(cli_env.run(*command, "cafx", *more))
+        assert refused.startswith("no label 'cafx'; the nearest are: café")
+    assert cli_env.run("judge", word, "--none").exit_code == 0
+    assert fail(cli_env.run("judge", "cafx", "--none")).startswith("no label 'cafx'; the nearest are: café")
+    assert len(names(cli_env.run("find", word, "--json"))) == 2
+
+
+def test_labels_complete_for_the_shell_by_photos(cli_env: CliEnv) -> None:
+    write_toy(cli_env.model, toy_card(labels=("dog", "dowitcher", "door"), pooling={}))
+    (cli_env.photos / "2019" / "white.png").unlink()
+    photo(cli_env.photos / "red2.jpg", "red", size=(30, 20))
+    cli_env.index()
+    words = {"_PHOTOSEARCH_COMPLETE": "complete_bash", "COMP_WORDS": "photosearch labels show do", "COMP_CWORD": "3"}
+    assert cli_env.run(env=words).stdout.split() == ["dog", "door", "dowitcher"]

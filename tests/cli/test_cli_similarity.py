@@ -186,15 +186,15 @@ def test_labels_tree_shows_label_under_each_parent(seen, monkeypatch):
 def test_labels_tree_lists_label_of_two_models_once(own, tmp_path):
     other = Counting(write_toy(tmp_path / "other.onnx", toy_card(name="other")), provider="cpu", threads=1)
     own.index(model=other)
-    assert len(json.loads(run("labels", "--json").stdout)) == 6
+    assert len(json.loads(run("labels", "--all", "--json").stdout)) == 6
     assert run("labels", "tree").stdout.splitlines() == ["red", "green", "blue"]
 
 
 @pytest.mark.option("labels show --json")
 def test_labels_list_show_and_tree(seen):
     rows = json.loads(run("labels", "--json").stdout)
-    assert [row["label"] for row in rows] == ["red", "green", "blue"]
-    assert list(rows[0]) == ["label", "model", "threshold", "saved"]
+    assert sorted(row["label"] for row in rows) == ["blue", "green", "red"]
+    assert list(rows[0]) == ["label", "model", "threshold", "saved", "photos", "everyday"]
     assert run("labels", "tree").stdout.splitlines() == ["red", "green", "blue"]
     shown = dict(line.split(maxsplit=1) for line in run("labels", "show", "RED").stdout.splitlines())
     assert (shown["label"], shown["model"], shown["threshold"]) == ("red", "toy", "0.500")

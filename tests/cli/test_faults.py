@@ -262,8 +262,8 @@ def test_find_takes_label_as_labels_prints_it(indexed: IndexedEnv, name: str) ->
         ).exit_code
         == 0
     )
-    shown = indexed.run("labels", "--db", indexed.folder / "odd.db").stdout.splitlines()[0].split("\t")[0]
-    assert shown == name
+    rows = indexed.run("labels", "--db", indexed.folder / "odd.db").stdout.splitlines()
+    (shown,) = [cell for row in rows if (cell := row.split("\t")[0]) == name]
     assert (
         len(indexed.run("find", *shown.split(), "--paths", "--db", indexed.folder / "odd.db").stdout.splitlines()) == 2
     )

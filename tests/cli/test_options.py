@@ -101,7 +101,7 @@ def test_labels_of_one_model(cli_env: CliEnv) -> None:
     cli_env.index()
     cli_env.run("index", cli_env.photos, "--model", cli_env.other)
     rows = json.loads(cli_env.run("labels", "--model", "other", "--json").stdout)
-    assert [(row["label"], row["model"]) for row in rows] == [(c, "other") for c in ("red", "green", "blue")]
+    assert [(row["label"], row["model"]) for row in rows] == [(c, "other") for c in ("blue", "red", "green")]
     row = json.loads(cli_env.run("labels", "show", "red", "--model", "other", "--json").stdout)
     assert (row["label"], row["model"]) == ("red", "other")
 
@@ -286,7 +286,9 @@ def test_report_label_and_under(cli_env: CliEnv) -> None:
     cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red", "--not", "blue")
     cli_env.run("mark", cli_env.photos / "2019" / "blue.webp", "--is", "blue", "--not", "red")
     several = fail(cli_env.run("report"))
-    assert [part for part in ("--label", "red", "blue") if part not in several] == []
+    assert [part for part in ("photosearch report", "red", "blue") if part not in several] == []
+    assert "once" in fail(cli_env.run("report", "red", "--label", "blue"))
+    assert json.loads(cli_env.run("report", "BLUE", "--json").stdout)["label"] == "blue"
 
     def told(*more: object) -> list[object]:
         known = json.loads(cli_env.run("report", "--label", "blue", "--json", *more).stdout)

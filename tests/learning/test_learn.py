@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from embedding_library import card, open_seen
 from library import Counting
-from toy import write_toy
+from toy import toy_card, write_toy
 
 from photosearch.errors import InputError, QueryError
 from photosearch.library import classifiers
@@ -28,7 +28,8 @@ def seen(tmp_path, monkeypatch):
 def mark(seen, label, yes, no, n=10):
     for kind, present in ((yes, True), (no, False)):
         paths = [seen.folder / f"{name}{i:02}.png" for name in kind.split() for i in range(n)]
-        seen.asks.marks.add(paths, **{"positive" if present else "negative": [label]}, new=True)
+        if paths:
+            seen.asks.marks.add(paths, **{"positive" if present else "negative": [label]}, new=True)
 
 
 def kinds(names):
@@ -200,7 +201,7 @@ def test_learn_refuses_too_few_marks_and_says_how_to_add_some(seen, yes, no, sai
 def test_learn_refuses_an_unmarked_label(seen):
     with pytest.raises(
         QueryError,
-        match=r"no label 'my nigth'.*a new one is marked first: photosearch mark PHOTO --is 'my nigth' --new",
+        match=r"no label 'my nigth'.*a new one is marked first: photosearch mark PHOTO\.\.\. --is 'my nigth' --new",
     ):
         seen.asks.labels.learn("my nigth")
     with pytest.raises(QueryError, match="for a label of your own that is new, add --new"):
@@ -233,3 +234,64 @@ def test_forget_removes_photos_from_the_training_marks(seen):
     assert len(classifiers.read_training_marks(seen.under.db, seen.asks.labels.get("my night"))) == 19
     seen.asks.forget(None)
     assert classifiers.list_classifiers(seen.under.db) == []
+
+
+# ---- before it is learned
+
+
+def test_preview_tells_what_learning_would_find_and_stores_nothing(seen):
+    mark(seen, "my night", "dark", "red white", 6)
+    rows = seen.under.rows()
+    preview = seen.asks.labels.preview_learning("My  Night")
+    assert seen.under.rows() == rows
+    assert "my night" not in [label.name for label in seen.asks.labels.list()]
+    learned = seen.asks.labels.learn("my night")
+    assert preview.report == learned.report
+    assert (preview.found, preview.found_before, preview.removed) == (learned.report.found, None, ())
+    unmarked = [f for f in seen.ask("my night") if int(f.path[-6:-4]) >= 6]
+    assert [photo.path for photo in preview.added] == [f.path for f in unmarked]
+    assert [round(photo.score, 4) for photo in preview.added] == [round(f.score, 4) for f in unmarked]
+    assert len(seen.asks.labels.preview_learning("my night", limit=1).added) <= 1
+
+
+def test_preview_compares_with_the_label_before(seen):
+    mark(seen, "red", "red", "white")
+    before = set(seen.find("red"))
+    preview = seen.asks.labels.preview_learning("red", limit=100)
+    seen.asks.labels.learn("red")
+    after = set(seen.find("red"))
+    assert (preview.found_before, preview.found) == (len(before), len(after))
+    assert set(seen.names(preview.added)) == {name for name in after - before if int(name[-6:-4]) >= 10}
+    assert set(seen.names(preview.removed)) == before - after
+    again = seen.asks.labels.preview_learning("red")
+    assert (again.report.kept, again.added, again.removed) == ("before", (), ())
+    assert again.found == again.found_before == len(after)
+
+
+def test_readiness_says_which_step_comes_next(seen):
+    def state():
+        ready = seen.asks.labels.check_readiness("My nights")
+        return ready.yes, ready.no, ready.exists, ready.is_ready, ready.is_learned, ready.next_step.rpartition(": ")[2]
+
+    assert state()[:5] == (0, 0, False, False, False)
+    mark(seen, "my night", "dark", "", 6)
+    assert state() == (6, 0, False, False, False, "photosearch mark PHOTO... --not 'my night'")
+    mark(seen, "my night", "", "white", 4)
+    assert not state()[3]
+    mark(seen, "my night", "", "white", 5)
+    assert state() == (6, 5, False, True, False, "photosearch learn 'my night'")
+    seen.asks.labels.learn("my night")
+    assert state()[:5] == (6, 5, True, False, True)
+    mark(seen, "my night", "dark", "", 8)
+    assert state() == (8, 5, True, True, True, "photosearch learn 'my night'"), "there are more marks by now"
+
+
+def test_readiness_needs_vectors(seen, tmp_path):
+    other = Counting(write_toy(tmp_path / "other.onnx", toy_card(name="other")), provider="cpu", threads=1)
+    seen.index(model=other)
+    mark(seen, "red", "red", "white")
+    seen.asks.models.set_default("other")
+    ready = seen.asks.labels.check_readiness("red")
+    assert (ready.has_vectors, ready.is_ready) == (False, False)
+    assert "no vectors" in ready.next_step
+    assert seen.asks.labels.check_readiness("red", model="toy").is_ready

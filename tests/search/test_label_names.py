@@ -67,3 +67,13 @@ def test_check_label_name_tidies_or_refuses():
     for name in ("", " ", "a\x1bb", "x" * (MAX_NAME_LENGTH + 1)):
         with pytest.raises(InputError, match="can't be a label's name"):
             check_label_name(name)
+
+
+def test_match_label_finds_plurals_and_other_compositions():
+    known = ["my dog", "café", "glass", "Jeans", "my puppy"]
+    words = {"my dogs": "my dog", "My Dogs": "my dog", "cafe\u0301": "café", "CAFE\u0301S": "café", "glasses": "glass",
+             "jeans": "Jeans", "my puppies": "my puppy", "  my   dog ": "my dog"}  # fmt: skip
+    assert {word: match_label(word, known) for word in words} == words
+    assert match_label("café", ["cafe\u0301"]) == "cafe\u0301"
+    assert match_label("glas", known) is None
+    assert check_label_name("cafe\u0301") == "café"

@@ -1,0 +1,90 @@
+"""Advice on a question, a line each: slips of the keyboard, other languages, labels still to be learned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from photosearch import query
+from photosearch.library import marks
+from photosearch.library.database import Database
+from photosearch.library.records import Label
+from photosearch.models.catalog import MULTILINGUAL_MODEL, reads_english_only
+from photosearch.search import hierarchy, spelling
+from photosearch.search.label_counts import count_labels
+from photosearch.search.label_names import fold_name, match_label
+from photosearch.search.language import detect_language
+from photosearch.search.lexicon import read_lexicon
+from photosearch.search.marked_labels import check_readiness, describe_first_step
+
+OWN_WORDS = ("my", "our")  # before what only a label of one's own can mean
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedWords:
+    """words: as they should be read. hints: what was changed, and what the user may have meant instead."""
+
+    words: str
+    hints: tuple[str, ...] = ()
+
+
+def check_words(db: Database, words: str, labels: Sequence[Label], model: str | None) -> CheckedWords:
+    """Correct the words of a question, and say what may help. Never fails. model: the name of the one that answers."""
+    names = dict.fromkeys(label.name for label in labels)
+    own = [name for name in marks.list_marked_labels(db) if name not in names]
+    hints = _advise_on_own_labels(db, words, names, own, model)
+    english_only = model is None or reads_english_only(model)
+    if (language := detect_language(words, read_lexicon())) is not None and _means_no_label(words, [*names, *own]):
+        return CheckedWords(words, (*hints, *([_advise_on_language(language, model)] if english_only else [])))
+    correction = spelling.correct(words, read_lexicon(), _count_words(db, labels, own))
+    if not english_only:  # what is no English may be another language
+        correction = spelling.Correction(words, (), correction.suggestions)
+    for change in correction.changes:
+        hints.append(f"Read {change.typed!r} as {change.meant}; in quotes it stays as it is.")
+    if correction.suggestions:
+        meant = ", ".join(f"{s.meant} for {s.typed!r}" for s in correction.suggestions)
+        hints.append(f"Did you mean {meant}?")
+    return CheckedWords(correction.text, tuple(hints))
+
+
+def _count_words(db: Database, labels: Sequence[Label], own: Sequence[str]) -> Mapping[str, int]:
+    """Each name or synonym of a label -> how many photos here have it."""
+    counts = count_labels(db, labels, exact=False)
+    photos = {label.name: counts[label.id] for label in reversed(labels)}
+    others = {word: photos[name] for word, name in hierarchy.read_synonyms().items() if name in photos}
+    return {**others, **dict.fromkeys(own, 0), **photos}
+
+
+def _advise_on_language(language: str, model: str | None) -> str:
+    reads = "Descriptions are read as English" + (f" by {model}" if model is not None else "")
+    return f"{reads}, and this looks like {language}; for other languages: photosearch models pull {MULTILINGUAL_MODEL}"
+
+
+def _advise_on_own_labels(
+    db: Database, words: str, names: Mapping[str, None], own: Sequence[str], model: str | None
+) -> list[str]:
+    """The next step of each label that the question names and `find` does not know yet."""
+    hints = []
+    for text in _list_phrases(words):
+        if match_label(text, names) is not None:
+            continue
+        if (marked := match_label(text, own)) is not None:
+            hints.append(check_readiness(db, marked, model).next_step)
+        elif fold_name(text).partition(" ")[0] in OWN_WORDS and " " in text:
+            hints.append(describe_first_step(text))
+    return list(dict.fromkeys(hints))
+
+
+def _means_no_label(words: str, names: Sequence[str]) -> bool:
+    return all(match_label(text, names) is None for text in _list_phrases(words))
+
+
+def _list_phrases(words: str) -> list[str]:
+    """The texts in quotes, and the words side by side between operators."""
+    phrases: list[str] = []
+    last = ""
+    for token in query.tokenize(words)[: query.MAX_LENGTH]:
+        if token.kind == "word" and last == "word":
+            phrases[-1] += f" {token.text}"
+        elif token.kind in ("word", "double", "single", "unclosed") and token.text:
+            phrases.append(token.text)
+        last = token.kind
+    return phrases
