@@ -222,6 +222,8 @@ class Library:
         unlike: Sequence[str | Path] = (),
         min_score: float | None = None,
         min_similarity: float | None = None,
+        sure_only: bool = False,
+        copies: bool = False,
         under: str | Path | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -235,15 +237,15 @@ class Library:
         at most N photos; None: all that have a label, or the 20 most similar. max_similar: the limit where similarity
         ranks. query_mode: read the words only as labels, or as one description. like, unlike: photos that the
         results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the labels' thresholds, 0..1.
-        min_similarity: -1..1, instead of the cut-off. under: a folder. since, until: a local date such as 2024,
-        2024-05 or 2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or
-        newest first. model: instead of the default.
+        min_similarity: -1..1. sure_only: leave out photos that only come near. copies: list each copy of a picture.
+        under: a folder. since, until: a local date such as 2024, 2024-05 or 2024-05-31, inclusive. file_dates: use the
+        file's date where a photo has none. sort: best first, or newest first. model: instead of the default.
         """
         from photosearch.search.find import find
 
         asked = _make_question(
-            words, limit, max_similar, query_mode, like, unlike, min_score, min_similarity, under, since, until,
-            file_dates, sort, model,
+            words, limit, max_similar, query_mode, like, unlike, min_score, min_similarity, sure_only,
+            copies, under, since, until, file_dates, sort, model,
         )  # fmt: skip
         return find(self._session.db, asked, self._session.read_vector)
 
@@ -257,6 +259,8 @@ class Library:
         unlike: Sequence[str | Path] = (),
         min_score: float | None = None,
         min_similarity: float | None = None,
+        sure_only: bool = False,
+        copies: bool = False,
         under: str | Path | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -267,8 +271,8 @@ class Library:
         from photosearch.search.find import count, find
 
         asked = _make_question(
-            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, under, since, until, file_dates,
-            "best", model,
+            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, since,
+            until, file_dates, "best", model,
         )  # fmt: skip
         counted = count(self._session.db, asked, up_to)
         return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
@@ -430,6 +434,8 @@ def _make_question(
     unlike: Sequence[str | Path],
     min_score: float | None,
     min_similarity: float | None,
+    sure_only: bool,
+    copies: bool,
     under: str | Path | None,
     since: str | None,
     until: str | None,
@@ -443,7 +449,7 @@ def _make_question(
     question = Question(
         words, limit, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
         unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
-        under=None if under is None else os.fspath(under), since=since, until=until, file_dates=file_dates, sort=sort,
-        model=model,
+        sure_only=sure_only, copies=copies, under=None if under is None else os.fspath(under), since=since,
+        until=until, file_dates=file_dates, sort=sort, model=model,
     )  # fmt: skip
     return question if similar is None else replace(question, max_similar=similar)

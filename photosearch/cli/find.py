@@ -24,8 +24,6 @@ from photosearch.errors import InputError
 if TYPE_CHECKING:
     from photosearch import Answer, Library
 
-UNSURE_PHOTOS = 5  # shown where none is clearly similar, without --limit
-
 
 class Filters(TypedDict):
     """What `Library.find` and `Library.count` both take."""
@@ -35,6 +33,8 @@ class Filters(TypedDict):
     unlike: Sequence[str]
     min_score: float | None
     min_similarity: float | None
+    sure_only: bool
+    copies: bool
     under: str | None
     since: str | None
     until: str | None
@@ -60,8 +60,10 @@ def find_command(
     ] = None,
     min_similarity: Annotated[
         float | None,
-        typer.Option(metavar="S", min=-1, max=1, help="Lowest similarity to show (default: chosen for your photos)."),
+        typer.Option(metavar="S", min=-1, max=1, help="Lowest similarity to show."),
     ] = None,
+    sure: Annotated[bool, typer.Option("--sure", help="Only photos that surely match.")] = False,
+    copies: Annotated[bool, typer.Option("--copies", help="List all copies of a picture one by one.")] = False,
     sort: Annotated[str, typer.Option(metavar="ORDER", help="best, or date (newest first).")] = "best",
     explain: Annotated[bool, typer.Option("--explain", help="Explain on stderr how WORDS were read.")] = False,
     min_score: Annotated[
@@ -117,19 +119,18 @@ def find_command(
         raise typer.BadParameter('say what to find; for example: bird, or "a cat asleep"', param_hint="WORDS")
     filters = Filters(
         query_mode="text" if text else "label" if label else None, like=like or (), unlike=unlike or (),
-        min_score=min_score, min_similarity=min_similarity, under=under, since=since, until=until,
-        file_dates=file_dates, model=model,
+        min_score=min_score, min_similarity=min_similarity, sure_only=sure, copies=copies,
+        under=under, since=since, until=until, file_dates=file_dates, model=model,
     )  # fmt: skip
     search = Search(" ".join(words or ()), filters, "date" if sort == "date" else "best", limit, output)
     with open_library(ctx, db) as library:
         answer = search.run(library)
-        if explain:
-            for line in answer.explanation:
-                note(line)
+        for line in (*(answer.explanation if explain else ()), *answer.hints):
+            note(line)
         if output.is_table:
             search.print_table(library, answer)
         elif not answer.photos:
-            note(describe_none(answer))
+            note(describe_none(filters))
         complete = output.write(library, answer)
     if not complete:
         raise typer.Exit(1)
@@ -153,12 +154,11 @@ class Search:
         return library.find(self.query, limit=limit, max_similar=max_similar, sort=self.order, **self.filters)
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
-        if not answer.similar:
-            self._print_unsure(library)
-            return
         print_photos(library, answer)
         if not answer.photos:
-            note(describe_none(answer))
+            note(describe_none(self.filters))
+        elif not answer.sure:
+            return
         elif answer.ranked_by == "similarity":
             more = "; --limit 0 shows all" if answer.more and self.limit is None else ""
             note(f"{format_count(len(answer.photos), 'closest match', 'closest matches')}{more}")
@@ -170,17 +170,6 @@ class Search:
                 total = library.count(self.query, up_to=MAX_COUNTED + 1, **self.filters)
             models = describe_models(answer, library.models.default)
             note(describe_found(len(answer.photos), total, models, "newest" if self.order == "date" else "best"))
-
-    def _print_unsure(self, library: "Library") -> None:
-        """The closest photos where none is clearly similar."""
-        from photosearch import choose_limits
-
-        filters = self.filters.copy()
-        filters["min_similarity"] = -1
-        max_similar = UNSURE_PHOTOS if self.limit is None else choose_limits(self.limit, None)[1]
-        answer = library.find(self.query, max_similar=max_similar, sort=self.order, **filters)
-        note("Not sure about these:" if answer.photos else describe_none(answer))
-        print_photos(library, answer)
 
 
 def describe_found(shown: int, total: int, models: str, first: str = "best") -> str:
@@ -203,7 +192,15 @@ def describe_models(answer: "Answer", default: str | None) -> str:
     return f" ({', '.join(names)})"
 
 
-def describe_none(answer: "Answer") -> str:
-    if not answer.similar:
-        return f"No photo is clearly similar to {answer.question!r}; --min-similarity -1 shows the closest."
-    return f"No photos found{describe_models(answer, None)}."
+def describe_none(filters: Filters) -> str:
+    """What to do where filters leave nothing."""
+    if filters["query_mode"] == "label":
+        return "Nothing found; without --label the nearest photos follow."
+    given = [name for name, value in (
+        ("--min-score", filters["min_score"]), ("--min-similarity", filters["min_similarity"]),
+        ("--sure", filters["sure_only"] or None), ("--under", filters["under"]), ("--since", filters["since"]),
+        ("--until", filters["until"]),
+    ) if value is not None]  # fmt: skip
+    if given:
+        return f"Nothing found; leave out {' or '.join(given)}."
+    return "Nothing found; ask for something else, or index photos: photosearch index FOLDER"

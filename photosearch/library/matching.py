@@ -13,6 +13,7 @@ All plans give the same rows, which a property test checks:
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from photosearch import query
 from photosearch.library.database import Database, Row, SqlValue, join
@@ -33,13 +34,21 @@ _DATES = f"""
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime."""
+    """A photo that was found. score: of the label, 0..1, or the similarity, -1..1; None where dates alone rank.
+
+    taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime. by: what
+    found it. sure: whether it shows what was asked, as far as can be told. copies: further photos of the same picture
+    that are not listed.
+    """
 
     path: str
-    score: float
+    score: float | None
     taken: str
     taken_from: str
     image_id: int
+    by: Literal["label", "similarity", "date"] = "label"
+    sure: bool = True
+    copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Questions -> ranked photos. Labels and dates filter, descriptions and pictures rank; understand.py reads them."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, overload
 
 from photosearch.errors import QueryError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     ReadPicture = Callable[[str, str], Floats]
 
+UNSURE = 10  # photos shown where none is sure
 FETCH_FACTOR = 4  # neighbours fetched at first for each photo wanted, since some of their photos may be gone
 
 
@@ -28,20 +30,24 @@ FETCH_FACTOR = 4  # neighbours fetched at first for each photo wanted, since som
 class Answer:
     """The photos that a question finds: iterable, with a length, indexed from the best on.
 
-    question: as it was understood. models: the names of those that answered. more: whether the limit left some out.
-    ranked_by: 'label', scores of 0..1, or 'similarity', of -1..1. similar: False where the best similarity does not
-    pass the cut-off; then there are no photos. explanation: how the question was read, line by line. labels: the names
-    of those that were asked for, in order.
+    question: as it was understood. models: the names of those that answered. photos: the sure ones first, then the
+    nearest others. more: whether the limit left some out. ranked_by: 'label', 'similarity', or 'date', the newest
+    first. sure: whether any photo is. explanation: how the question was read, line by line. labels: the names of those
+    that were asked for, in order. hints: notes for the user, a line each: what was corrected, what to do next.
     """
 
     question: str
     models: tuple[str, ...]
     photos: tuple[Match, ...]
     more: bool
-    ranked_by: Literal["label", "similarity"] = "label"
-    similar: bool = True
+    ranked_by: Literal["label", "similarity", "date"] = "label"
     explanation: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    @property
+    def sure(self) -> bool:
+        return any(photo.sure for photo in self.photos)
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self.photos)
@@ -93,7 +99,7 @@ def _find_labeled(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> An
     found = matching.find_matches(
         db, words.query, words.labels, min_score=question.min_score, limit=limit, only=only
     )  # fmt: skip
-    ordered = _sort(found, question.sort)
+    ordered = _sort(found if question.copies else fold_copies(found), question.sort)
     return Answer(
         next(iter(words.labels.values())).name if isinstance(words.query, Is) else question.words,
         tuple(dict.fromkeys(label.model for label in words.labels.values())),
@@ -116,19 +122,27 @@ def _find_similar(db: Database, parsed: ParsedQuestion, only: PhotoFilter, read_
         texts_only = not (question.like or question.unlike)
         cutoff = search.measure_cutoff(unit) if texts_only else None
         found = _find_nearest(db, search, unit, question, among, only)
-    # The best photo that may be shown decides: the best of all may lie in another folder, or be gone.
-    similar = question.min_similarity is not None or cutoff is None or not found or cutoff.passes(found[0].score)
+    judged = [replace(f, by="similarity", sure=cutoff is None or cutoff.passes(f.score or 0)) for f in found]
+    sure = [f for f in judged if f.sure]
+    limit = question.max_similar if sure or question.min_similarity is not None else min(UNSURE, question.max_similar)
+    shown = sure if question.sure_only else judged
     return Answer(
         " ".join([question.words, *(f"like {p}" for p in question.like), *(f"unlike {p}" for p in question.unlike)])
         .strip(),
         (search.model,),
-        tuple(_sort(found[: question.max_similar], question.sort) if similar else ()),
-        similar and len(found) > question.max_similar,
+        tuple(sorted(_sort(shown[:limit], question.sort), key=lambda f: not f.sure)),
+        len(shown) > limit,
         "similarity",
-        similar,
         _explain(parsed, cutoff, found[0].score if among is not None and found else None),
         _list_label_names(parsed),
     )  # fmt: skip
+
+
+def fold_copies(photos: Sequence[Match]) -> list[Match]:
+    """The first photo of each image, with the number of the others."""
+    counts = Counter(photo.image_id for photo in photos)
+    first = {photo.image_id: photo for photo in reversed(photos)}
+    return [replace(first[image_id], copies=n - 1) for image_id, n in counts.items()]
 
 
 def _list_terms(parsed: ParsedQuestion) -> "list[Term]":
@@ -157,6 +171,7 @@ def _find_nearest(
         nearest = search.map.nearest(unit, limit=fetched, among=among) if among is None or among else []
         near = [(image_id, round(similarity, 6)) for image_id, similarity in nearest if similarity >= least]
         found = matching.to_matches(db, near, only)
+        found = found if question.copies else fold_copies(found)
         if len(found) > limit or len(near) < fetched:
             return found[: limit + 1]
         fetched *= FETCH_FACTOR

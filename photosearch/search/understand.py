@@ -27,10 +27,10 @@ class Question:
 
     limit: the most photos where labels answer, None: all; max_similar: where similarity ranks. query_mode: 'label' or
     'text' read the words as labels only, or as one description. like, unlike: files of pictures, with a weight where
-    one is given: 2:a.jpg. min_score: replaces the labels' thresholds, 0..1. min_similarity: replaces the cut-off,
-    -1..1. under: a folder. since, until: local dates such as 2024, 2024-05, 2024-05-31, inclusive. file_dates: undated
-    photos take their files' dates. sort: 'best' first, or by 'date', the newest first. model: a name or file; None: the
-    default.
+    one is given: 2:a.jpg. min_score: replaces the labels' thresholds, 0..1. min_similarity: -1..1. sure_only: no photos
+    that only come near. copies: list each copy of a picture. under: a folder. since, until: local dates such as 2024,
+    2024-05, 2024-05-31, inclusive. file_dates: undated photos take their files' dates. sort: 'best' first, or by
+    'date', the newest first. model: a name or file; None: the default.
     """
 
     words: str = ""
@@ -41,6 +41,8 @@ class Question:
     unlike: tuple[str, ...] = ()
     min_score: float | None = None
     min_similarity: float | None = None
+    sure_only: bool = False
+    copies: bool = False
     under: str | None = None
     since: str | None = None
     until: str | None = None

@@ -29,7 +29,7 @@ class ExportedPhoto:
     can't be opened; then error says why."""
 
     path: str
-    score: float
+    score: float | None
     taken: str = ""
     taken_from: str = ""
     thumbnail: str = ""
@@ -104,7 +104,7 @@ def export_report(library: Library, report: LabelReport, path: Path) -> HtmlExpo
 
 
 def _make_photo(
-    thumbnail: bytes | str, path: str, score: float, taken: str = "", taken_from: str = ""
+    thumbnail: bytes | str, path: str, score: float | None, taken: str = "", taken_from: str = ""
 ) -> ExportedPhoto:
     if isinstance(thumbnail, str):
         return ExportedPhoto(path, score, taken, taken_from, error=thumbnail)

@@ -27,7 +27,7 @@ def run(*arguments: object) -> Result:
 
 def names(result: Result) -> list[str]:
     assert result.exit_code == 0, result.output
-    return [os.path.basename(row["path"]).removesuffix(".png") for row in json.loads(result.stdout)]
+    return [os.path.basename(row["path"]).removesuffix(".png") for row in json.loads(result.stdout)["photos"]]
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +67,18 @@ def test_find_description_lists_most_similar(seen):
 
 
 def test_find_description_json_and_csv(seen):
-    (row,) = json.loads(run("find", "black", "-n", "1", "--json").stdout)
+    answer = json.loads(run("find", "black", "-n", "1", "--json").stdout)
+    (row,) = answer["photos"]
+    assert (answer["question"], answer["ranked_by"], answer["models"], answer["more"]) == (
+        "black", "similarity", ["toy"], True,
+    )  # fmt: skip
     assert row == {
-        "path": str(seen.folder / "20200101_black.png"), "description": "black", "similarity": 1.0,
-        "taken": row["taken"], "taken_from": row["taken_from"], "model": "toy", "exists": True,
+        "path": str(seen.folder / "20200101_black.png"), "by": "similarity", "similarity": 1.0, "sure": True,
+        "copies": 0, "taken": row["taken"], "taken_from": row["taken_from"], "exists": True,
     }  # fmt: skip
     head, first, *_ = csv.reader(io.StringIO(run("find", "black", "--csv").stdout))
-    assert head == ["path", "description", "similarity", "taken", "taken_from", "model"]
-    assert first[:3] == [row["path"], "black", "1.0"]
-    (label,) = json.loads(run("find", "red", "-n", "1", "--json").stdout)
-    assert list(label) == ["path", "label", "score", "taken", "taken_from", "model", "exists"]
+    assert head == ["path", "question", "by", "score", "sure", "taken", "taken_from", "model"]
+    assert first[:5] == [row["path"], "black", "similarity", "1.0", "True"]
     everything = run("find", "black", "--paths", "--min-similarity", "-1")
     assert everything.stdout.splitlines()[0] == row["path"]
     assert (everything.stderr, len(everything.stdout.splitlines())) == ("", 5)
@@ -133,15 +135,17 @@ def test_find_without_query_is_usage_error(seen):
     fail(run("find", " "))
 
 
-def test_find_unsure_shows_closest_in_table_only(seen):
+@pytest.mark.option("find --sure")
+def test_find_shows_the_nearest_where_none_is_sure(seen):
     result = run("find", "zebra")
     assert notes(result) == ["Not sure about these:"]
     assert len(result.stdout.splitlines()) == 5
     assert len(run("find", "zebra", "-n", "2").stdout.splitlines()) == 2
-    result = run("find", "zebra", "--json")
-    assert json.loads(result.stdout) == [], "a program gets none"
-    assert "--min-similarity -1" in notes(result)[0]
-    assert len(names(run("find", "zebra", "--json", "--min-similarity", "-1"))) == 5
+    answer = json.loads(run("find", "zebra", "--json").stdout)
+    assert (answer["sure"], len(answer["photos"])) == (False, 5)
+    assert len(run("find", "zebra", "--paths").stdout.splitlines()) == 5
+    result = run("find", "zebra", "--paths", "--sure")
+    assert (result.stdout, "leave out --sure" in notes(result)[0]) == ("", True)
 
 
 @pytest.mark.option("find --explain")

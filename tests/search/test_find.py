@@ -197,11 +197,12 @@ def test_find_scores_are_cosines(few):
     assert found["red.png"] == pytest.approx(0, abs=1e-3)
 
 
-def test_find_gives_no_photos_below_the_cutoff(few):
+def test_find_gives_the_nearest_where_none_is_sure(few):
     noise = few.ask("zebra")
-    assert (noise.similar, noise.photos, noise.more) == (False, (), False)
-    assert len(few.ask("zebra", min_similarity=-1)) == 5
-    assert few.ask("black").similar
+    assert (noise.sure, len(noise), noise.more, {photo.sure for photo in noise}) == (False, 5, False, {False})
+    assert few.ask("zebra", sure_only=True).photos == ()
+    assert few.ask("black").sure
+    assert all(photo.sure for photo in few.ask("black", sure_only=True))
 
 
 def test_cutoff_applies_to_the_best_photo_that_filters_allow(few):
@@ -209,11 +210,11 @@ def test_cutoff_applies_to_the_best_photo_that_filters_allow(few):
     few.photo("sub/green.png", (0, 255, 1))
     few.index()
     there = few.ask("black", under=few.folder / "sub")
-    assert (there.similar, there.photos) == (False, ())
+    assert (there.sure, few.names(there)) == (False, ["sub/green.png"])
     (few.folder / "black.png").unlink()
     (few.folder / "wine.png").unlink()
     few.index()
-    assert not few.ask("black").similar
+    assert not few.ask("black").sure
 
 
 def test_find_applies_limit_and_min_similarity(few):
@@ -349,7 +350,7 @@ def hold(label: str, unit) -> bool:
 def test_find_agrees_with_all_vectors_under_any_filter(many, text, label, under, year, limit, least):
     words = f'"{text}"' + (f" and {label}" if label else "")
     answer = many.ask(words, under=under and many.folder / under, since=year, until=year, limit=limit,
-                      min_similarity=least)  # fmt: skip
+                      min_similarity=least, copies=True)  # fmt: skip
     wanted = np.sum([WORD[word] for word in text.split()], axis=0)
     unit = wanted / np.linalg.norm(wanted)
     inside = str(many.folder / under) + "/" if under else ""

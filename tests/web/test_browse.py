@@ -45,11 +45,11 @@ def clean(cli_env: CliEnv, client: HttpClient) -> None:
 def test_find_gives_what_the_command_prints(cli_env: CliEnv, client: HttpClient) -> None:
     found = client.get_json("find?words=red+and+not+blue")
     printed = json.loads(cli_env.run("find", "red and not blue", "--json").stdout)
-    assert [photo["path"] for photo in found["photos"]] == [row["path"] for row in printed]
-    assert [photo["score"] for photo in found["photos"]] == [round(row["score"], 4) for row in printed]
+    assert [photo["path"] for photo in found["photos"]] == [row["path"] for row in printed["photos"]]
+    assert [photo["score"] for photo in found["photos"]] == [round(row["score"], 4) for row in printed["photos"]]
     assert (found["ranked_by"], found["models"], found["is_user_label"]) == ("label", ["toy"], False)
     assert (found["question"], found["labels"], found["label"]) == ("red and not blue", ["red", "blue"], "red")
-    assert found["total"] == len(printed)
+    assert found["total"] == len(printed["photos"])
     assert "a label of toy, which holds from a score of 0.500 on" in found["explanation"][0]
 
 
