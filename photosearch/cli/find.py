@@ -47,7 +47,7 @@ def find_command(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
-        label_argument(metavar="WORDS", help='bird; bird and not dog; a cat asleep; dog and "playing in the snow"'),
+        label_argument(metavar="WORDS", help='bird; bird -dog; dog or cat; a cat asleep on a sofa; "red panda"'),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Read WORDS as one description.")] = False,
     label: Annotated[bool, typer.Option("--label", help="Read WORDS as labels only.")] = False,
@@ -76,7 +76,7 @@ def find_command(
             "-n",
             metavar="N",
             min=0,
-            help="Show at most N photos, 0 = all (default: 20 for a description, 100 for labels in a table).",
+            help="Show at most N photos, 0 = all (default: up to 20 for a description, 100 others in a table).",
         ),
     ] = None,
     under: Under = None,
@@ -109,14 +109,12 @@ def find_command(
     model: OneModel = None,
     db: Db = None,
 ) -> None:
-    """Find photos by label, description or example, best first."""
+    """Find photos by label, description or example, best first; without any, the newest first."""
     output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, open_, preview)
     output.check()
     choose_one({"--text": text, "--label": label})
     if sort not in ("best", "date"):
         raise InputError(f"--sort {sort}: give best or date")
-    if not (words or like or unlike):
-        raise typer.BadParameter('say what to find; for example: bird, or "a cat asleep"', param_hint="WORDS")
     filters = Filters(
         query_mode="text" if text else "label" if label else None, like=like or (), unlike=unlike or (),
         min_score=min_score, min_similarity=min_similarity, sure_only=sure, copies=copies,
@@ -151,7 +149,7 @@ class Search:
 
         default = TABLE_PHOTOS if self.output.is_table else PREVIEW_PHOTOS if self.output.preview else None
         limit, max_similar = choose_limits(self.limit, default)
-        return library.find(self.query, limit=limit, max_similar=max_similar, sort=self.order, **self.filters)
+        return library.find(self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **self.filters)
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
         print_photos(library, answer)
@@ -159,17 +157,18 @@ class Search:
             note(describe_none(self.filters))
         elif not answer.sure:
             return
-        elif answer.ranked_by == "similarity":
+        elif answer.ranked_by == "similarity" or any(photo.by == "similarity" for photo in answer):
             more = "; --limit 0 shows all" if answer.more and self.limit is None else ""
-            note(f"{format_count(len(answer.photos), 'closest match', 'closest matches')}{more}")
+            note(f"{format_count(len(answer.photos), 'photo')}{more}")
         else:
             from photosearch import MAX_COUNTED
 
             total = len(answer.photos)
             if answer.more and self.limit is None:
                 total = library.count(self.query, up_to=MAX_COUNTED + 1, **self.filters)
-            models = describe_models(answer, library.models.default)
-            note(describe_found(len(answer.photos), total, models, "newest" if self.order == "date" else "best"))
+            models = "" if answer.ranked_by == "date" else describe_models(answer, library.models.default)
+            is_newest = "date" in (answer.ranked_by, self.order)
+            note(describe_found(len(answer.photos), total, models, "newest" if is_newest else "best"))
 
 
 def describe_found(shown: int, total: int, models: str, first: str = "best") -> str:

@@ -207,7 +207,7 @@ def test_model_without_photos_is_error_that_lists_models(cli_env: CliEnv, comman
     ("arguments", "named"),
     [
         (("find", "rad"), ["'rad'", "red"]),
-        (("find", "red and"), ["label"]),
+        (("find", "(red"), ["bracket"]),
         (("find", "red", "--since", "soon"), ["'soon'", "2024-05-31"]),
         (("find", "red", "--json", "--csv"), ["--json", "--csv"]),
         (("find", "red", "--paths", "-0"), ["--paths", "-0"]),
