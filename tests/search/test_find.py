@@ -262,6 +262,17 @@ def test_unwanted_labels_exclude_and_unwanted_descriptions_lower(few):
     assert few.ask("no zebras").photos, "the least like one"
 
 
+def test_unwanted_text_lowers_what_shows_it_and_nothing_else(few):
+    with few.asks._session.open_search() as search:
+        red, black = search.embed_texts(["red", "black"])
+        before, after = (
+            {r.image_id: r.rank for r in search.rank(red, limit=5, unwanted=unwanted)} for unwanted in ([], [black])
+        )
+    of = {os.path.basename(photo.path): photo.image_id for photo in few.ask("red", limit=5)}
+    assert {name for name, i in of.items() if after[i] < before[i] - 1e-6} >= {"black.png", "wine.png"}
+    assert after[of["green.png"]] == before[of["green.png"]]
+
+
 def test_find_applies_limit_and_min_similarity(few):
     every = few.find("black", min_similarity=-1)
     assert len(every) == 5
