@@ -2,6 +2,8 @@
 
     bird                     photos with a bird
     bird and not dog         and, or, not, and parentheses; `not` binds first, then `and`, then `or`
+    bird & dog, cat | mouse  the same as signs: & and , for and, | for or
+    bird -dog                - before a word, no and without: the same as `and not`
     flamingo_head            a label is one word ...
     Geoffroy's cat           an apostrophe inside a word is part of it
     "red panda" or cat       ... or stands in quotes; words side by side are one label too: red panda or cat
@@ -21,11 +23,16 @@ from photosearch.errors import QueryError
 MAX_LENGTH = 2_000  # characters
 MAX_DEPTH = 40  # nested brackets
 MAX_LABELS = 50  # counting repetitions; SQLite joins at most 64 tables, and its max() takes at most 127 numbers
-KEYWORDS = ("and", "or", "not")
+KEYWORDS = {
+    "and": "and", "&": "and", "&&": "and", ",": "and", ";": "and", "or": "or", "|": "or", "||": "or", "not": "not",
+    "no": "not", "without": "not", "-": "not",
+}  # fmt: skip
 _TOKEN = re.compile(
     r"""
     (?P<double>"[^"]*") | (?P<single>'[^']*') | (?P<bracket>[()]) | (?P<unclosed>["'].*)
-    | (?P<word>[^\s()"']+(?:(?<=\w)'(?=\w)[^\s()"']+)*)
+    | (?P<sign>(?<![^\s(])-(?=[\w"'(]) | (?<!\S)&&?(?!\S) | \|\|? | [,;](?!\d))
+    | (?P<ending>[?!]+(?=[\s),;|]|$) | \.+(?=\s*$))
+    | (?P<word>(?:(?![?!]+(?:[\s),;|]|$)|[,;](?!\d)|\.+\s*$)[^\s()"'|]|(?<=\w)'(?=\w))+)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -37,8 +44,9 @@ TokenKind = Literal["word", "keyword", "double", "single", "bracket", "unclosed"
 class Token:
     """A piece of a question. start: its place in the text, in characters.
 
-    kind: 'word'; 'keyword' for and, or, not; 'double' and 'single' for text between such quotes; 'bracket'; 'unclosed'
-    for a quote without an end and all that follows it. text: without its quotes, its white space collapsed.
+    kind: 'word'; 'keyword' for and, or, not and what stands for them; 'double' and 'single' for text between such
+    quotes; 'bracket'; 'unclosed' for a quote without an end and all that follows it. text: without its quotes, its
+    white space collapsed.
     """
 
     kind: TokenKind
@@ -47,8 +55,8 @@ class Token:
 
     @property
     def keyword(self) -> str:
-        """and, or, not in lower case; else empty."""
-        return self.text.lower() if self.kind == "keyword" else ""
+        """The one of and, or, not that it means; else empty."""
+        return KEYWORDS[self.text.lower()] if self.kind == "keyword" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +144,12 @@ def _mentions(q: Query) -> int:
 
 def tokenize(text: str) -> list[Token]:
     """Cut a question into tokens. Never fails: a quote without an end becomes one token of kind 'unclosed'."""
-    return [_to_token(found) for found in _TOKEN.finditer(text)]
+    return [_to_token(found) for found in _TOKEN.finditer(text) if found.lastgroup != "ending"]
 
 
 def _to_token(found: re.Match[str]) -> Token:
     kind, text = found.lastgroup, found[0]
-    if kind == "word" and text.lower() in KEYWORDS:
+    if kind == "sign" or (kind == "word" and text.isalpha() and text.lower() in KEYWORDS):
         kind = "keyword"
     elif kind in ("double", "single"):
         text = " ".join(text[1:-1].split())
@@ -155,6 +163,7 @@ class _Parser:
 
     def __init__(self, tokens: Sequence[Token]):
         self._tokens, self._next = tokens, 0
+        self._after_minus = False  # a minus holds for one word only
 
     def parse(self) -> Query:
         tree = self._parse_or(MAX_DEPTH)
@@ -172,14 +181,21 @@ class _Parser:
 
     def _parse_and(self, depth: int) -> Query:
         parts = [self._parse_not(depth)]
-        while self._skip("and"):
+        while self._skip("and") or self._follows_without_and():
             parts.append(self._parse_not(depth))
         return parts[0] if len(parts) == 1 else And(tuple(parts))
 
+    def _follows_without_and(self) -> bool:
+        """Whether a part begins here: bird not dog, bird -dog flying."""
+        token = self._peek()
+        return token is not None and (
+            token.keyword == "not" or (token.kind in ("word", "double", "single") and self._after_minus)
+        )
+
     def _parse_not(self, depth: int) -> Query:
-        negated = False
-        while self._skip("not"):
-            negated = not negated
+        negated = self._after_minus = False
+        while (token := self._peek()) is not None and self._skip("not"):
+            negated, self._after_minus = not negated, token.text == "-"
         part = self._parse_part(depth)
         return Not(part) if negated else part
 
@@ -195,7 +211,7 @@ class _Parser:
         if token.kind != "word":
             raise QueryError(f"a label should stand where {token.text!r} does; for example: bird and not dog")
         words = [token.text]
-        while (token := self._peek()) is not None and token.kind == "word":
+        while not self._after_minus and (token := self._peek()) is not None and token.kind == "word":
             words.append(token.text)
             self._next += 1
         return Is(" ".join(words))

@@ -146,11 +146,25 @@ def spelling(
 
 
 @app.command()
-def cutoff(data: Data = Path(".data")) -> None:
-    """Compare quantiles for the similarity cut-off on Flickr8k's development part."""
+def cutoff(
+    data: Data = Path(".data"),
+    test: Annotated[bool, typer.Option("--test", help="Report the tool's rules on the test part instead.")] = False,
+) -> None:
+    """Compare rules for what is sure and where a list ends, and weights of labels, on Flickr8k's development part."""
     from train.recipes.similarity_cutoff import show
 
-    show(data)
+    show(data, test=test)
+
+
+@app.command()
+def everyday_words(
+    data: Data = Path(".data"),
+    library: Annotated[Path, typer.Option(metavar="FILE", help="The library.")] = Path(".runs/everyday/library.db"),
+) -> None:
+    """Ask everyday words of Flickr8k's and Caltech-101's test pictures, indexed as one library."""
+    from train.recipes.everyday_words import show
+
+    show(data, library)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from photosearch import Library
 from photosearch.judging import metrics, retrieval
 from photosearch.models import catalog
 from photosearch.models.card import CARD_KEY, Card, TextCard
@@ -18,25 +19,36 @@ from photosearch.photos import colours, decode, walk
 from photosearch.search import spelling
 from photosearch.search.language import detect_language
 from photosearch.search.lexicon import LEXICON, Lexicon, read_lexicon
-from photosearch.search.similar import DESCRIPTIONS
+from photosearch.search.similar import DESCRIPTIONS, EVERYDAY, FREE, LabelScores
+from photosearch.search.similarity_cutoff import END, SURE, find_end, measure_evidence
+from photosearch.search.understand import find_labels
 
 __all__ = [
     "CARD_KEY",
     "DEFAULT_MODEL",
     "DESCRIPTIONS",
+    "END",
+    "EVERYDAY",
+    "FREE",
     "LEXICON",
     "SHIPPED",
+    "SURE",
     "Card",
+    "LabelScores",
     "Lexicon",
+    "Library",
     "Model",
     "TextCard",
     "TextModel",
     "catalog",
     "decode",
     "detect_language",
+    "find_end",
+    "find_labels",
     "find_model",
     "list_models",
     "logit",
+    "measure_evidence",
     "metrics",
     "prepare",
     "prepare_file",

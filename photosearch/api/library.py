@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -238,12 +237,15 @@ class Library:
         words: str = "",
         *,
         limit: int | None = None,
+        max_labeled: int | None = None,
         max_similar: int | None = None,
         query_mode: Literal["label", "text"] | None = None,
         like: Sequence[str | Path] = (),
         unlike: Sequence[str | Path] = (),
         min_score: float | None = None,
         min_similarity: float | None = None,
+        sure_only: bool = False,
+        copies: bool = False,
         under: str | Path | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -253,19 +255,22 @@ class Library:
     ) -> "Answer":
         """Find photos, best first. Iterate over the answer. Raises QueryError, InputError, ModelError.
 
-        words: labels filter (bird and not dog), a description ranks (a cat asleep); together they do both. limit: show
-        at most N photos; None: all that have a label, or the 20 most similar. max_similar: the limit where similarity
-        ranks. query_mode: read the words only as labels, or as one description. like, unlike: photos that the
-        results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the labels' thresholds, 0..1.
-        min_similarity: -1..1, instead of the cut-off. under: a folder. since, until: a local date such as 2024,
-        2024-05 or 2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or
-        newest first. model: instead of the default.
+        words: labels (bird and not dog), a description that ranks (a cat asleep), or none: all photos, the newest
+        first. Where labels find few, the nearest by description follow. limit: show at most N photos; None: all that
+        have a label, or up to 20 of the most similar. max_labeled, max_similar: the limit where labels or dates answer,
+        or where similarity ranks, if they differ. query_mode: read the words only as labels, or as one description.
+        like, unlike: photos that the results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the
+        labels' thresholds, 0..1. min_similarity: -1..1. sure_only: leave out photos that only come near. copies: list
+        each copy of a picture. under: a folder. since, until: a local date such as 2024, 2024-05 or 2024-05-31,
+        inclusive. file_dates: use the file's date where a photo has none. sort: best first, or newest first. model:
+        instead of the default.
         """
         from photosearch.search.find import find
 
         asked = _make_question(
-            words, limit, max_similar, query_mode, like, unlike, min_score, min_similarity, under, since, until,
-            file_dates, sort, model,
+            words, limit if max_labeled is None else max_labeled, limit if max_similar is None else max_similar,
+            query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, since, until, file_dates,
+            sort, model,
         )  # fmt: skip
         return find(self._session.db, asked, self._session.read_vector)
 
@@ -279,6 +284,8 @@ class Library:
         unlike: Sequence[str | Path] = (),
         min_score: float | None = None,
         min_similarity: float | None = None,
+        sure_only: bool = False,
+        copies: bool = False,
         under: str | Path | None = None,
         since: str | None = None,
         until: str | None = None,
@@ -289,8 +296,8 @@ class Library:
         from photosearch.search.find import count, find
 
         asked = _make_question(
-            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, under, since, until, file_dates,
-            "best", model,
+            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, since,
+            until, file_dates, "best", model,
         )  # fmt: skip
         counted = count(self._session.db, asked, up_to)
         return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
@@ -456,6 +463,8 @@ def _make_question(
     unlike: Sequence[str | Path],
     min_score: float | None,
     min_similarity: float | None,
+    sure_only: bool,
+    copies: bool,
     under: str | Path | None,
     since: str | None,
     until: str | None,
@@ -465,11 +474,9 @@ def _make_question(
 ) -> "Question":
     from photosearch.search.understand import Question
 
-    similar = max_similar if max_similar is not None else limit
-    question = Question(
-        words, limit, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
+    return Question(
+        words, limit, max_similar, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
         unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
-        under=None if under is None else os.fspath(under), since=since, until=until, file_dates=file_dates, sort=sort,
-        model=model,
+        sure_only=sure_only, copies=copies, under=None if under is None else os.fspath(under), since=since,
+        until=until, file_dates=file_dates, sort=sort, model=model,
     )  # fmt: skip
-    return question if similar is None else replace(question, max_similar=similar)

@@ -27,8 +27,6 @@ from photosearch.errors import InputError
 if TYPE_CHECKING:
     from photosearch import Answer, Library
 
-UNSURE_PHOTOS = 5  # shown where none is clearly similar, without --limit
-
 
 class Filters(TypedDict):
     """What `Library.find` and `Library.count` both take."""
@@ -38,6 +36,8 @@ class Filters(TypedDict):
     unlike: Sequence[str]
     min_score: float | None
     min_similarity: float | None
+    sure_only: bool
+    copies: bool
     under: str | None
     since: str | None
     until: str | None
@@ -50,7 +50,7 @@ def find_command(
     ctx: typer.Context,
     words: Annotated[
         list[str] | None,
-        label_argument(metavar="WORDS", help='bird; bird and not dog; a cat asleep; dog and "playing in the snow"'),
+        label_argument(metavar="WORDS", help='bird; bird -dog; dog or cat; a cat asleep on a sofa; "red panda"'),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Read WORDS as one description.")] = False,
     label: Annotated[bool, typer.Option("--label", help="Read WORDS as labels only.")] = False,
@@ -63,8 +63,10 @@ def find_command(
     ] = None,
     min_similarity: Annotated[
         float | None,
-        typer.Option(metavar="S", min=-1, max=1, help="Lowest similarity to show (default: chosen for your photos)."),
+        typer.Option(metavar="S", min=-1, max=1, help="Lowest similarity to show."),
     ] = None,
+    sure: Annotated[bool, typer.Option("--sure", help="Only photos that surely match.")] = False,
+    copies: Annotated[bool, typer.Option("--copies", help="List all copies of a picture one by one.")] = False,
     sort: Annotated[str, typer.Option(metavar="ORDER", help="best, or date (newest first).")] = "best",
     explain: Annotated[bool, typer.Option("--explain", help="Explain on stderr how WORDS were read.")] = False,
     min_score: Annotated[
@@ -77,7 +79,7 @@ def find_command(
             "-n",
             metavar="N",
             min=0,
-            help="Show at most N photos, 0 = all (default: 20 for a description, 100 for labels in a table).",
+            help="Show at most N photos, 0 = all (default: up to 20 for a description, 100 others in a table).",
         ),
     ] = None,
     under: Under = None,
@@ -110,29 +112,26 @@ def find_command(
     model: OneModel = None,
     db: Db = None,
 ) -> None:
-    """Find photos by label, description or example, best first."""
+    """Find photos by label, description or example, best first; without any, the newest first."""
     output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview)
     output.check()
     choose_one({"--text": text, "--label": label})
     if sort not in ("best", "date"):
         raise InputError(f"--sort {sort}: give best or date")
-    if not (words or like or unlike):
-        raise typer.BadParameter('say what to find; for example: bird, or "a cat asleep"', param_hint="WORDS")
     filters = Filters(
         query_mode="text" if text else "label" if label else None, like=like or (), unlike=unlike or (),
-        min_score=min_score, min_similarity=min_similarity, under=under, since=since, until=until,
-        file_dates=file_dates, model=model,
+        min_score=min_score, min_similarity=min_similarity, sure_only=sure, copies=copies,
+        under=under, since=since, until=until, file_dates=file_dates, model=model,
     )  # fmt: skip
     search = Search(" ".join(words or ()), filters, "date" if sort == "date" else "best", limit, output)
     with open_library(ctx, db) as library:
         answer = search.run(library)
-        if explain:
-            for line in answer.explanation:
-                note(line)
+        for line in (*(answer.explanation if explain else ()), *answer.hints):
+            note(line)
         if output.is_table:
             search.print_table(library, answer)
         elif not answer.photos:
-            note(describe_none(answer))
+            note(describe_none(filters))
         complete = output.write(library, answer)
     if not complete:
         raise typer.Exit(1)
@@ -153,37 +152,26 @@ class Search:
 
         default = TABLE_PHOTOS if self.output.is_table else PREVIEW_PHOTOS if self.output.preview else None
         limit, max_similar = choose_limits(self.limit, default)
-        return library.find(self.query, limit=limit, max_similar=max_similar, sort=self.order, **self.filters)
+        return library.find(self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **self.filters)
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
-        if not answer.similar:
-            self._print_unsure(library)
-            return
         print_photos(library, answer)
         if not answer.photos:
-            note(describe_none(answer))
-        elif answer.ranked_by == "similarity":
+            note(describe_none(self.filters))
+        elif not answer.sure:
+            return
+        elif answer.ranked_by == "similarity" or any(photo.by == "similarity" for photo in answer):
             more = "; --limit 0 shows all" if answer.more and self.limit is None else ""
-            note(f"{format_count(len(answer.photos), 'closest match', 'closest matches')}{more}")
+            note(f"{format_count(len(answer.photos), 'photo')}{more}")
         else:
             from photosearch import MAX_COUNTED
 
             total = len(answer.photos)
             if answer.more and self.limit is None:
                 total = library.count(self.query, up_to=MAX_COUNTED + 1, **self.filters)
-            models = describe_models(answer, library.models.default)
-            note(describe_found(len(answer.photos), total, models, "newest" if self.order == "date" else "best"))
-
-    def _print_unsure(self, library: "Library") -> None:
-        """The closest photos where none is clearly similar."""
-        from photosearch import choose_limits
-
-        filters = self.filters.copy()
-        filters["min_similarity"] = -1
-        max_similar = UNSURE_PHOTOS if self.limit is None else choose_limits(self.limit, None)[1]
-        answer = library.find(self.query, max_similar=max_similar, sort=self.order, **filters)
-        note("Not sure about these:" if answer.photos else describe_none(answer))
-        print_photos(library, answer)
+            models = "" if answer.ranked_by == "date" else describe_models(answer, library.models.default)
+            is_newest = "date" in (answer.ranked_by, self.order)
+            note(describe_found(len(answer.photos), total, models, "newest" if is_newest else "best"))
 
 
 def describe_found(shown: int, total: int, models: str, first: str = "best") -> str:
@@ -206,7 +194,15 @@ def describe_models(answer: "Answer", default: str | None) -> str:
     return f" ({', '.join(names)})"
 
 
-def describe_none(answer: "Answer") -> str:
-    if not answer.similar:
-        return f"No photo is clearly similar to {answer.question!r}; --min-similarity -1 shows the closest."
-    return f"No photos found{describe_models(answer, None)}."
+def describe_none(filters: Filters) -> str:
+    """What to do where filters leave nothing."""
+    if filters["query_mode"] == "label":
+        return "Nothing found; without --label the nearest photos follow."
+    given = [name for name, value in (
+        ("--min-score", filters["min_score"]), ("--min-similarity", filters["min_similarity"]),
+        ("--sure", filters["sure_only"] or None), ("--under", filters["under"]), ("--since", filters["since"]),
+        ("--until", filters["until"]),
+    ) if value is not None]  # fmt: skip
+    if given:
+        return f"Nothing found; leave out {' or '.join(given)}."
+    return "Nothing found; ask for something else, or index photos: photosearch index FOLDER"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from photosearch.cli.root import choose_one
 from photosearch.errors import InputError
 
 if TYPE_CHECKING:
-    from photosearch import AlbumResult, Answer, Library
+    from photosearch import AlbumResult, Answer, Library, Match
 
 MAX_NAMED = 20  # photos left out of an album that are named one by one
 
@@ -76,31 +77,44 @@ class Output:
 
 
 def print_photos(library: "Library", answer: "Answer") -> None:
+    """The sure ones, then the others below a line that says so."""
     missing = library.find_missing([photo.path for photo in answer.photos])
-    rows = [(f"{photo.score:.3f}", photo.path, photo.taken.replace("T", " "), photo.taken_from,
-             missing.get(photo.path, "")) for photo in answer.photos]  # fmt: skip
-    print_table(("score" if answer.ranked_by == "label" else "similarity", "path", "taken", "date from", ""), rows)
+    for sure in (True, False):
+        photos = [photo for photo in answer.photos if photo.sure == sure]
+        if photos and not sure:
+            note("Not sure about these:")
+        rows = [("" if p.score is None else f"{p.score:.3f}", p.path, p.taken.replace("T", " "), p.taken_from,
+                 ", ".join(_describe_row(p, missing))) for p in photos]  # fmt: skip
+        kinds = dict.fromkeys(
+            "score" if photo.by == "label" else "similarity" for photo in photos if photo.by != "date"
+        )
+        print_table((" or ".join(kinds), "path", "taken", "date from", ""), rows)
 
 
-def _name_columns(answer: "Answer") -> tuple[str, str]:
-    return ("label", "score") if answer.ranked_by == "label" else ("description", "similarity")
+def _describe_row(photo: "Match", missing: Mapping[str, str]) -> list[str]:
+    copies = format_count(photo.copies, "copy", "copies") if photo.copies else ""
+    return [*filter(None, [copies and f"+{copies}", missing.get(photo.path)])]
 
 
 def _print_json(library: "Library", answer: "Answer") -> None:
-    query, score = _name_columns(answer)
     missing = library.find_missing([photo.path for photo in answer.photos])
-    rows = [
-        {"path": photo.path, query: answer.question, score: photo.score, "taken": photo.taken,
-         "taken_from": photo.taken_from, "model": " and ".join(answer.models), "exists": photo.path not in missing}
-        for photo in answer.photos
+    photos = [
+        {"path": p.path, "by": p.by, **({} if p.score is None else {"score" if p.by == "label" else p.by: p.score}),
+         "sure": p.sure, "copies": p.copies, "taken": p.taken, "taken_from": p.taken_from,
+         "exists": p.path not in missing}
+        for p in answer.photos
     ]  # fmt: skip
-    typer.echo(json.dumps(rows, indent=1))
+    answered = {
+        "question": answer.question, "sure": answer.sure, "ranked_by": answer.ranked_by, "labels": answer.labels,
+        "models": answer.models, "more": answer.more, "hints": answer.hints, "photos": photos,
+    }  # fmt: skip
+    typer.echo(json.dumps(answered, indent=1))
 
 
 def _print_csv(answer: "Answer") -> None:
-    rows = [(photo.path, answer.question, photo.score, photo.taken, photo.taken_from, " and ".join(answer.models))
-            for photo in answer.photos]  # fmt: skip
-    print_csv([("path", *_name_columns(answer), "taken", "taken_from", "model"), *rows])
+    rows = [(p.path, answer.question, p.by, p.score, p.sure, p.taken, p.taken_from, " and ".join(answer.models))
+            for p in answer.photos]  # fmt: skip
+    print_csv([("path", "question", "by", "score", "sure", "taken", "taken_from", "model"), *rows])
 
 
 def _print_album(folder: str, done: str, album: "AlbumResult") -> bool:

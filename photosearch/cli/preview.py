@@ -51,5 +51,10 @@ def draw_photos(library: "Library", found: "Sequence[Match]") -> None:
         pictures = [next(thumbnails) for _ in row]
         table.add_row(*(Text(p) if isinstance(p, str) else Image(io.BytesIO(p), width=WIDTH - GAP, height="auto")
                         for p in pictures))  # fmt: skip
-        table.add_row(*(Text(f"{f.score:.3f}  {f.taken.replace('T', ' ')}\n{quote(f.path, HARMFUL)}") for f in row))
+        table.add_row(*(Text(f"{_describe(f)}\n{quote(f.path, HARMFUL)}") for f in row))
         console.print(table)
+
+
+def _describe(photo: "Match") -> str:
+    score = "" if photo.score is None else f"{photo.score:.3f}  "
+    return f"{score}{photo.taken.replace('T', ' ')}"

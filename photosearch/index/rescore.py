@@ -38,7 +38,7 @@ def rescore_user_labels(db: Database, open_search: OpenSearch) -> None:
     default = read_default_model(db)
     if default is not None and find_space(db, default) is not None:
         with contextlib.suppress(ModelError), open_search(default) as search:  # without a text model: images alone
-            search.measure_descriptions()
+            search.embed_everyday()
     update_label_counts(db)
 
 

@@ -12,7 +12,8 @@ All plans give the same rows, which a property test checks:
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from photosearch import query
 from photosearch.library.database import Database, Row, SqlValue, join
@@ -36,14 +37,21 @@ _DATES = f"""
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime; both are
-    "" where no date is known."""
+    """A photo that was found. score: of the label, 0..1, or the similarity, -1..1; None where dates alone rank.
+
+    taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime; both are
+    "" where no date is known. by: what found it. sure: whether it shows what was asked, as far as can be told. copies:
+    further photos of the same picture that are not listed.
+    """
 
     path: str
-    score: float
+    score: float | None
     taken: str
     taken_from: str
     image_id: int
+    by: Literal["label", "similarity", "date"] = "label"
+    sure: bool = True
+    copies: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +369,54 @@ def _make_matches(rows: Iterable[Row]) -> list[Match]:
         Match(join(root, folder, name), score, taken or at or "", source or ("file" if at else ""), image_id)
         for root, folder, name, score, taken, source, at, image_id in rows
     ]
+
+
+def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Match]:
+    """The photos of the filter, the newest first; undated ones by their files' dates. limit: None: all.
+
+    Without a filter, the newest of each kind of date are read, sorted by its index, and then put together: the files'
+    dates have none.
+    """
+    from_photos = "photos p JOIN images i ON i.id = p.image_id"
+    sources = [(from_photos, "1", f"coalesce(i.taken, p.name_date, {_FILE_DATE})")]
+    if not only.where:
+        sources = [
+            ("images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL", "i.taken"),
+            (from_photos, "p.name_date IS NOT NULL AND i.taken IS NULL", "p.name_date"),
+            (from_photos, "p.name_date IS NULL AND i.taken IS NULL", "p.mtime_ns"),
+        ]
+    found: list[Match] = []
+    for source, dated, order in sources:
+        where = [dated, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])]
+        sql = f"""
+            SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id
+            FROM {source} JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+            WHERE {" AND ".join(where)} ORDER BY {order} DESC, p.id LIMIT ?
+        """
+        rows = db.rows(sql, [*only.values, -1 if limit is None else limit])
+        found += [replace(match, by="date") for match in _make_matches(rows)]
+    return sorted(found, key=lambda match: match.taken, reverse=True)[:limit]
+
+
+def count_photos(db: Database, limit: int, only: PhotoFilter) -> int:
+    """The number of readable photos of the filter, counted up to `limit`."""
+    where = " AND ".join(["p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])])
+    return int(db.one(f"SELECT count(*) FROM (SELECT 1 FROM photos p WHERE {where} LIMIT ?)", [*only.values, limit])[0])
+
+
+def list_best(db: Database, label: Label, limit: int) -> list[int]:
+    """The images with the highest scores for a label, the highest first."""
+    sql = "SELECT image_id FROM scores WHERE label_id = ? ORDER BY score DESC, image_id LIMIT ?"
+    return [image_id for (image_id,) in db.rows(sql, [label.id, limit])]
+
+
+def read_label_scores(db: Database, label: Label, image_ids: Sequence[int]) -> dict[int, float]:
+    """Image -> its score for a label, where it has one."""
+    sql = """
+        SELECT s.image_id, s.score FROM json_each(?) c
+        JOIN scores s ON s.label_id = ? AND s.image_id = c.value
+    """
+    return dict(db.rows(sql, [json.dumps(list(image_ids)), label.id]))
 
 
 def filter_photos(

@@ -333,6 +333,12 @@ def list_readable(db: Database, folder: str | None = None) -> Iterator[tuple[str
     return ((join(root, folder, name), image_id) for root, folder, name, image_id in rows)
 
 
+def read_fingerprints(db: Database, image_ids: Sequence[int]) -> dict[int, int]:
+    """Image -> its fingerprint as 64 bits, where it is known."""
+    sql = "SELECT i.id, i.fingerprint FROM json_each(?) c JOIN images i ON i.id = c.value WHERE i.fingerprint NOT NULL"
+    return {i: bits & (1 << 64) - 1 for i, bits in db.rows(sql, [json.dumps(list(image_ids))])}
+
+
 def find_paths(db: Database, image_ids: Sequence[int]) -> dict[int, str]:
     """image id -> the path of its first photo on the disk, for those that have one."""
     rows = db.rows(

@@ -1,47 +1,59 @@
-"""Questions -> ranked photos. Labels and dates filter, descriptions and pictures rank; understand.py reads them."""
+"""Questions -> ranked photos; understand.py reads the words.
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+Labels answer with the photos that score their thresholds. Where these are few, the nearest by description follow.
+Descriptions and pictures rank, and the labels that a description names rank with it. Dates alone list photos, the
+newest first.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, overload
 
-from photosearch.errors import QueryError
+from photosearch.errors import ModelError
 from photosearch.library import matching
 from photosearch.library.database import Database
 from photosearch.library.matching import Match, PhotoFilter
+from photosearch.library.photos import read_fingerprints
+from photosearch.library.records import Label
 from photosearch.library.vectors import find_space
 from photosearch.query import Is
+from photosearch.search.fold import fold_copies
 from photosearch.search.labels import list_labels
+from photosearch.search.limits import DEFAULT_SIMILAR
 from photosearch.search.scope import check_folder, choose_model
 from photosearch.search.understand import ParsedQuestion, Question, understand
 
 if TYPE_CHECKING:
-    from photosearch.search.similar import Floats, SimilaritySearch, Term
-    from photosearch.search.similarity_cutoff import SimilarityCutoff
+    from photosearch.search.similar import Floats, LabelScores, Term
 
     ReadPicture = Callable[[str, str], Floats]
 
-FETCH_FACTOR = 4  # neighbours fetched at first for each photo wanted, since some of their photos may be gone
+CANDIDATES = 500  # images that are ranked at least, since what is not wanted and labels change their order
+FETCH_FACTOR = 4  # images fetched at first for each photo wanted, since some of their photos may be gone
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The photos that a question finds: iterable, with a length, indexed from the best on.
 
-    question: as it was understood. models: the names of those that answered. more: whether the limit left some out.
-    ranked_by: 'label', scores of 0..1, or 'similarity', of -1..1. similar: False where the best similarity does not
-    pass the cut-off; then there are no photos. explanation: how the question was read, line by line. labels: the names
-    of those that were asked for, in order.
+    question: as it was understood. models: the names of those that answered. photos: the sure ones first, then the
+    nearest others. more: whether the limit left some out. ranked_by: 'label', 'similarity', or 'date', the newest
+    first. sure: whether any photo is. explanation: how the question was read, line by line. labels: the names of those
+    that were asked for, in order. hints: notes for the user, a line each: what was corrected, what to do next.
     """
 
     question: str
     models: tuple[str, ...]
     photos: tuple[Match, ...]
     more: bool
-    ranked_by: Literal["label", "similarity"] = "label"
-    similar: bool = True
+    ranked_by: Literal["label", "similarity", "date"] = "label"
     explanation: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+    @property
+    def sure(self) -> bool:
+        return any(photo.sure for photo in self.photos)
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self.photos)
@@ -63,18 +75,43 @@ def find(db: Database, question: Question, read_picture: "ReadPicture") -> Answe
     read_picture: (a picture's file, a model's name) -> its vector, for a picture that the library does not hold.
     """
     parsed, only = _prepare(db, question)
-    if parsed.ranks_by_similarity:
-        return _find_similar(db, parsed, only, read_picture)
-    return _find_labeled(db, parsed, only)
+    words, ranked_by = parsed.words, parsed.ranked_by
+    photos: list[Match] = []
+    more, models, hints = False, list[str](), list(words.hints)
+    if ranked_by == "label":
+        photos, more = _find_labeled(db, parsed, only)
+        models = list(dict.fromkeys(label.model for label in words.labels.values()))
+    elif ranked_by == "date":
+        photos, more = _find_dated(db, question, only)
+    wanted = DEFAULT_SIMILAR if question.max_similar is None else question.max_similar
+    explanation = list(_explain(parsed))
+    if ranked_by == "similarity" or (words.descriptions and len(photos) < wanted):
+        try:
+            nearest = _find_similar(db, parsed, only, photos, read_picture)
+        except ModelError:
+            if ranked_by == "similarity":
+                raise
+            nearest = None  # without a text model, labels answer alone
+        if nearest is not None:
+            if ranked_by == "label" and not photos and nearest.photos:
+                hints.append(f"No photo reaches the threshold of {_name_question(parsed)}; these come nearest.")
+            models = models or [nearest.model]
+            photos, more, explanation = photos + nearest.photos, nearest.more, [*explanation, *nearest.explanation]
+    shown = _sort(photos, question.sort)
+    return Answer(
+        _name_question(parsed), tuple(models), tuple(sorted(shown, key=lambda photo: not photo.sure)), more, ranked_by,
+        tuple(explanation), _list_label_names(parsed), tuple(hints),
+    )  # fmt: skip
 
 
 def count(db: Database, question: Question, most: int) -> int | None:
-    """The number of photos for the labels, counted up to `most`; None where similarity ranks. Raises as find."""
+    """The number of photos for labels or dates, counted up to `most`; None where similarity ranks. Raises as find."""
     parsed, only = _prepare(db, question)
-    if parsed.ranks_by_similarity:
-        return None
     words = parsed.words
-    assert words.query is not None
+    if parsed.ranked_by == "similarity":
+        return None
+    if words.query is None:
+        return matching.count_photos(db, most, only)
     return matching.count_matches(db, words.query, words.labels, most, question.min_score, only)
 
 
@@ -86,80 +123,131 @@ def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFil
     return parsed, matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
 
 
-def _find_labeled(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> Answer:
+def _find_labeled(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> tuple[list[Match], bool]:
     question, words = parsed.question, parsed.words
     assert words.query is not None
-    limit = None if question.sort == "date" or question.limit is None else question.limit + 1
-    found = matching.find_matches(
-        db, words.query, words.labels, min_score=question.min_score, limit=limit, only=only
-    )  # fmt: skip
-    ordered = _sort(found, question.sort)
-    return Answer(
-        next(iter(words.labels.values())).name if isinstance(words.query, Is) else question.words,
-        tuple(dict.fromkeys(label.model for label in words.labels.values())),
-        tuple(ordered[: question.limit]),
-        question.limit is not None and len(ordered) > question.limit,
-        explanation=_explain(parsed),
-        labels=_list_label_names(parsed),
-    )
+
+    def read(limit: int | None) -> list[Match]:
+        assert words.query is not None
+        return matching.find_matches(
+            db, words.query, words.labels, min_score=question.min_score, limit=limit, only=only
+        )  # fmt: skip
+
+    return _read_pictures(db, question, None if question.sort == "date" else question.limit, read)
 
 
-def _find_similar(db: Database, parsed: ParsedQuestion, only: PhotoFilter, read_picture: "ReadPicture") -> Answer:
+def _find_dated(db: Database, question: Question, only: PhotoFilter) -> tuple[list[Match], bool]:
+    return _read_pictures(db, question, question.limit, lambda limit: matching.find_newest(db, limit, only))
+
+
+def _read_pictures(
+    db: Database, question: Question, limit: int | None, read: Callable[[int | None], list[Match]]
+) -> tuple[list[Match], bool]:
+    """-> (up to question.limit photos, whether there are more). read: gives so many photos, None: all.
+
+    Copies of a picture are one, so that more photos may have to be read.
+    """
+    fetched = None if limit is None else limit + 1
+    while True:
+        found = read(fetched)
+        photos = _sort(_fold(db, question, found), question.sort)
+        if fetched is None or limit is None or len(photos) > limit or len(found) < fetched:
+            most = len(photos) if question.limit is None else question.limit
+            return photos[:most], len(photos) > most
+        fetched *= FETCH_FACTOR
+
+
+def _fold(db: Database, question: Question, photos: Sequence[Match]) -> list[Match]:
+    if question.copies:
+        return list(photos)
+    return fold_copies(photos, lambda image_ids: read_fingerprints(db, image_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class _Nearest:
+    """What similarity found. model: whose vectors were compared."""
+
+    photos: list[Match]
+    more: bool
+    model: str
+    explanation: tuple[str, ...]
+
+
+def _find_similar(
+    db: Database, parsed: ParsedQuestion, only: PhotoFilter, before: Sequence[Match], read_picture: "ReadPicture"
+) -> _Nearest:
+    """The nearest photos, up to question.max_similar. before: photos that were found by labels, and count."""
     from photosearch.search.similar import open_similarity_search  # numpy, which a label does without
 
-    question, words, terms = parsed.question, parsed.words, _list_terms(parsed)
+    question, words = parsed.question, parsed.words
     with open_similarity_search(db, question.model, read_picture) as search:
-        unit = search.combine(terms, filtered=words.query is not None)
+        unit = search.combine(_list_terms(parsed), filtered=words.among is not None)
         among = None
-        if words.query is not None or only.where:
-            among = matching.find_images(db, words.query, words.labels, question.min_score, only)
-        texts_only = not (question.like or question.unlike)
-        cutoff = search.measure_cutoff(unit) if texts_only else None
-        found = _find_nearest(db, search, unit, question, among, only)
-    # The best photo that may be shown decides: the best of all may lie in another folder, or be gone.
-    similar = question.min_similarity is not None or cutoff is None or not found or cutoff.passes(found[0].score)
-    return Answer(
-        " ".join([question.words, *(f"like {p}" for p in question.like), *(f"unlike {p}" for p in question.unlike)])
-        .strip(),
-        (search.model,),
-        tuple(_sort(found[: question.max_similar], question.sort) if similar else ()),
-        similar and len(found) > question.max_similar,
-        "similarity",
-        similar,
-        _explain(parsed, cutoff, found[0].score if among is not None and found else None),
-        _list_label_names(parsed),
-    )  # fmt: skip
+        if words.among is not None or only.where:
+            among = matching.find_images(db, words.among, words.labels, question.min_score, only)
+        limit = (DEFAULT_SIMILAR if question.max_similar is None else question.max_similar) - len(before)
+        wanted = any(d.wanted for d in words.descriptions)
+        others = [d.text for d in words.descriptions if not d.wanted] if wanted else []
+        unwanted = list(search.embed_texts(others)) if others else []
+        fetched = max(CANDIDATES, FETCH_FACTOR * (limit + len(before) + 1))
+        known = {photo.image_id for photo in before}
+        while True:
+            labels = [_read_label(db, label, fetched) for label in words.boosts]
+            ranked = search.rank(unit, limit=fetched, among=among, unwanted=unwanted, labels=labels,
+                                 judge=bool(words.descriptions))  # fmt: skip
+            evidence = {r.image_id: r.evidence for r in ranked if r.image_id not in known}
+            least = -2.0 if question.min_similarity is None else question.min_similarity
+            near = [(r.image_id, round(r.similarity, 6)) for r in ranked
+                    if r.image_id not in known and r.similarity >= least]  # fmt: skip
+            found = _fold(db, question, matching.to_matches(db, near, only))
+            if len(found) > limit or len(ranked) < fetched:
+                break
+            fetched *= FETCH_FACTOR
+        shown = _judge(parsed, found, evidence, limit)
+        model = search.model
+    return _Nearest(shown, len(found) > len(shown), model, _explain_evidence(found, evidence))
+
+
+def _read_label(db: Database, label: Label, limit: int) -> "LabelScores":
+    from photosearch.search.similar import LabelScores
+
+    best = matching.list_best(db, label, limit)
+    return LabelScores(best, label.threshold, lambda image_ids: matching.read_label_scores(db, label, image_ids))
+
+
+def _judge(parsed: ParsedQuestion, found: Sequence[Match], evidence: Mapping[int, float], limit: int) -> list[Match]:
+    """Those to show of the photos in their order, each sure or not; what is like a picture is sure."""
+    from photosearch.search.similarity_cutoff import SURE, find_end
+
+    question = parsed.question
+    judged = [
+        replace(f, by="similarity", sure=parsed.has_pictures or evidence[f.image_id] >= SURE) for f in found[:limit]
+    ]
+    if question.max_similar is None and question.min_similarity is None and not parsed.has_pictures:
+        judged = judged[: find_end([evidence[photo.image_id] for photo in judged])]
+    return [photo for photo in judged if photo.sure or not question.sure_only]
 
 
 def _list_terms(parsed: ParsedQuestion) -> "list[Term]":
+    """What adds up to one vector: the description, pictures; what is not wanted only where nothing else is said."""
     from photosearch.search.similar import Term, read_weight
 
     question, descriptions = parsed.question, parsed.words.descriptions
-    if parsed.words.query is not None and not question.like and not any(d.wanted for d in descriptions):
-        raise QueryError("labels filter and don't rank: say too what the photos should show or be like, not only what "
-                         "they should not")  # fmt: skip
-    terms = [Term(1.0 if d.wanted else -1.0, text=d.text) for d in descriptions]
+    terms = [Term(1.0, text=d.text) for d in descriptions if d.wanted]
+    if not terms:
+        terms = [Term(-1.0, text=d.text) for d in descriptions]
     for sign, pictures in ((1.0, question.like), (-1.0, question.unlike)):
         for weight, path in map(read_weight, pictures):
             terms.append(Term(sign * weight, picture=path))
     return terms
 
 
-def _find_nearest(
-    db: Database, search: "SimilaritySearch", unit: "Floats", question: Question, among: list[int] | None,
-    only: PhotoFilter,
-) -> list[Match]:  # fmt: skip
-    """The photos of the nearest images, up to the limit plus one. among: image ids."""
-    limit = question.max_similar
-    least = -math.inf if question.min_similarity is None else question.min_similarity
-    fetched = FETCH_FACTOR * (limit + 1)
-    while True:
-        nearest = search.map.nearest(unit, limit=fetched, among=among) if among is None or among else []
-        near = [(image_id, round(similarity, 6)) for image_id, similarity in nearest if similarity >= least]
-        found = matching.to_matches(db, near, only)
-        if len(found) > limit or len(near) < fetched:
-            return found[: limit + 1]
-        fetched *= FETCH_FACTOR
+def _name_question(parsed: ParsedQuestion) -> str:
+    question, words = parsed.question, parsed.words
+    if isinstance(words.query, Is):
+        return next(iter(words.labels.values())).name
+    pictures = [*(f"like {path}" for path in question.like), *(f"unlike {path}" for path in question.unlike)]
+    return " ".join([question.words, *pictures]).strip()
 
 
 def _sort(found: Sequence[Match], order: str) -> list[Match]:
@@ -170,31 +258,30 @@ def _list_label_names(parsed: ParsedQuestion) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label.name for label in parsed.words.labels.values()))
 
 
-def _explain(
-    parsed: ParsedQuestion, cutoff: "SimilarityCutoff | None" = None, best_shown: float | None = None
-) -> tuple[str, ...]:
-    """How a question was read, line by line. best_shown: the best similarity of what filters let through."""
-    lines = [*_explain_labels(parsed)]
-    lines += [f"{d.text!r}: a description, {'which ranks' if d.wanted else 'to be unlike'}"
-              for d in parsed.words.descriptions]  # fmt: skip
-    for kind, paths in (("like", parsed.question.like), ("unlike", parsed.question.unlike)):
-        lines += [f"{path}: a picture to be {kind}" for path in paths]
-    lines += [] if cutoff is None else _explain_cutoff(cutoff)
-    lines += [] if best_shown is None else [f"of those that may be shown: the best {best_shown:.3f}"]
-    return tuple(lines)
-
-
-def _explain_labels(parsed: ParsedQuestion) -> Iterator[str]:
-    for word, label in parsed.words.labels.items():
-        least = label.threshold if parsed.question.min_score is None else parsed.question.min_score
+def _explain(parsed: ParsedQuestion) -> Iterator[str]:
+    """How a question was read, line by line."""
+    words, question = parsed.words, parsed.question
+    for word, label in words.labels.items():
+        least = label.threshold if question.min_score is None else question.min_score
         synonym = "" if word == label.name else f" ({word})"
         yield f"{label.name}{synonym}: a label of {label.model}, which holds from a score of {least:.3f} on"
+    for label in words.boosts:
+        if label not in words.labels.values():
+            yield f"{label.name}: a label of {label.model}, which raises the rank of photos that have it"
+    for d in words.descriptions:
+        yield f"{d.text!r}: a description, {'which ranks' if d.wanted else 'to be unlike'}"
+    for kind, paths in (("like", question.like), ("unlike", question.unlike)):
+        for path in paths:
+            yield f"{path}: a picture to be {kind}"
 
 
-def _explain_cutoff(cutoff: "SimilarityCutoff") -> Iterator[str]:
-    if len(cutoff.photos):
-        yield f"similarities here: the best {cutoff.best:.3f}, the middle {cutoff.median:.3f}"
-    if cutoff.value is not None:
-        n = len(cutoff.descriptions)
-        yield (f"similar enough: above {cutoff.value:.3f}, what a quarter of {n:,} everyday descriptions do not "
-               f"exceed here; the best exceeds {100 * cutoff.share_below_best:.0f} % of theirs")  # fmt: skip
+def _explain_evidence(found: Sequence[Match], evidence: Mapping[int, float]) -> tuple[str, ...]:
+    from photosearch.search.similarity_cutoff import SURE
+
+    if not found:
+        return ()
+    best = found[0]
+    return (
+        f"the nearest has a similarity of {best.score:.3f}, {evidence[best.image_id]:.1f} standard deviations above "
+        f"everyday descriptions; sure from {SURE:.1f} on",
+    )

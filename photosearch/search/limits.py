@@ -13,11 +13,11 @@ MAX_PAGE = 250_000  # photos of a label in a page: a browser's page can't be lon
 MAX_PAGE_SIMILAR = 1000  # the same, where similarity ranks
 
 
-def choose_limits(limit: int | None, default: int | None) -> tuple[int | None, int]:
-    """-> (the most photos of a label, None: all; the most similar photos).
+def choose_limits(limit: int | None, default: int | None) -> tuple[int | None, int | None]:
+    """-> (the most photos of a label, None: all; the most similar photos, None: 20, or less where the list ends).
 
     limit: as the user gave it, 0: all. default: of a label, where the user gave none; None: all.
     """
     if limit is None:
-        return default, DEFAULT_SIMILAR
+        return default, None
     return limit or None, limit or ALL_SIMILAR

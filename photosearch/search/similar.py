@@ -1,14 +1,16 @@
-"""Ranking by similarity: descriptions and pictures -> one vector -> the nearest photos, and the cut-off.
+"""Ranking by similarity: descriptions and pictures -> one vector -> the nearest photos, and how sure each is.
 
 Terms add up: a question's vector is the weighted sum of its terms' vectors, each of unit length, so a photo's
-similarity is the same sum of its similarities to each term. What photos should be unlike has a negative weight.
+similarity is the same sum of its similarities to each term. A picture that photos should be unlike has a negative
+weight. A text that they should not show lowers their rank by its evidence instead: subtracting its vector also takes
+away what it shares with the text that is wanted. A label that the text names raises it.
 """
 
+import base64
 import contextlib
 import functools
-import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,6 @@ from photosearch.library.photos import find_image_at
 from photosearch.library.records import VectorSpace
 from photosearch.library.runs import read_value, write_value
 from photosearch.library.vectors import (
-    count_vectors,
     find_space,
     read_stamp,
     read_vectors,
@@ -30,13 +31,17 @@ from photosearch.library.vectors import (
 from photosearch.models.catalog import text_model_for
 from photosearch.models.text import TextModel
 from photosearch.search.scope import choose_model
-from photosearch.search.similarity_cutoff import SimilarityCutoff
+from photosearch.search.similarity_cutoff import SURE, measure_evidence
 from photosearch.search.vectors import VectorMap, open_or_build
 
 DESCRIPTIONS = Path(__file__).parent / "descriptions.txt"
-MIN_DESCRIPTIONS, MAX_DESCRIPTIONS = 20, 200  # measured for the cut-off; embedding 200 takes a second
-MAX_PRODUCTS = 200_000_000  # of a description's and a photo's vector, to measure them; MIN_DESCRIPTIONS are always
-MAX_GROWTH = 1.1  # the descriptions are measured again once the photos have grown or shrunk by this factor
+EVERYDAY = 100  # descriptions; embedding them takes half a second
+CHUNK = 10_000  # photos compared with them at a time
+NEAREST = 10  # photos that give a description's threshold
+# `python -m train cutoff` chose these on Flickr8k's development part, in standard deviations of everyday similarities.
+LABEL_WEIGHT = 2.0  # of a label that the description names and the photo surely has
+LABEL_REACH = 4.0  # logits on both sides of its threshold, between which a label's weight rises from 0 to 1
+FREE = 0.5  # evidence of what is not wanted, above which a photo falls
 
 Floats = npt.NDArray[np.float32]
 ReadPicture = Callable[[str, str], Floats]  # (a picture's file, a model's name) -> its vector
@@ -49,6 +54,34 @@ class Term:
     weight: float
     text: str | None = None
     picture: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores:
+    """What is known of a label. best: the images with the highest scores. threshold: from which score on it applies.
+    read: image ids -> the score of each that has one."""
+
+    best: Sequence[int]
+    threshold: float
+    read: Callable[[Sequence[int]], Mapping[int, float]]
+
+    def weigh(self, ids: Sequence[int]) -> Floats:
+        """How surely each image has the label, 0..1; 0.5 at the threshold."""
+        known = self.read(ids)
+        scores = np.array([known.get(i, 0.0) for i in ids])
+        above = _logit(scores) - _logit(np.array(self.threshold))
+        weights: Floats = np.clip(above / (2 * LABEL_REACH) + 0.5, 0, 1)
+        return weights
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An image that was found. evidence: see similarity_cutoff.py. rank: what orders it, the highest first."""
+
+    image_id: int
+    similarity: float
+    evidence: float
+    rank: float
 
 
 def open_vector_map(db: Database, space: VectorSpace) -> VectorMap:
@@ -85,6 +118,7 @@ class SimilaritySearch:
         self.db, self.model, self.space = db, model, space
         self._read_picture = read_picture
         self._text: TextModel | None = None
+        self._everyday: Floats | None = None
         self.map = open_vector_map(db, space)
 
     def __enter__(self) -> "SimilaritySearch":
@@ -96,9 +130,9 @@ class SimilaritySearch:
     def combine(self, terms: Sequence[Term], *, filtered: bool = False) -> Floats:
         """One vector for all terms, [D], of unit length. Raises QueryError, InputError, ModelError.
 
-        filtered: labels filter already, so that terms with a negative weight are enough.
+        filtered: pictures with a negative weight are enough.
         """
-        if not filtered and not any(term.weight > 0 for term in terms):
+        if not filtered and all(term.weight < 0 and term.picture is not None for term in terms):
             raise QueryError("say what photos should show or be like, not only what they should not")
         total = np.zeros(self.space.dimensions, np.float32)
         for term in terms:
@@ -109,11 +143,59 @@ class SimilaritySearch:
         unit: Floats = total / length
         return unit
 
-    def measure_cutoff(self, unit: Floats) -> SimilarityCutoff:
-        """What the similarities to this vector mean among this library's photos."""
-        photos = np.sort(self.map.similarities(unit)) if len(self.map) else np.zeros(0, np.float32)
-        best = self.map.nearest(unit, limit=1)[0][1] if len(self.map) else -1.0  # exact, like the descriptions' best
-        return SimilarityCutoff(best, photos, self.measure_descriptions())
+    def rank(
+        self, unit: Floats, *, limit: int, among: Sequence[int] | None = None,
+        unwanted: Sequence[Floats] = (), labels: Sequence[LabelScores] = (), judge: bool = True,
+    ) -> list[Ranked]:  # fmt: skip
+        """The images nearest to a vector, best first, and what labels bring in beside them.
+
+        among: image ids. unwanted: vectors that lower a photo's rank by what their similarity has in excess. labels:
+        what is known of labels that the description names. judge: whether to measure the evidence, which needs a text
+        model; 0 without.
+        """
+        if not len(self.map) or (among is not None and not among):
+            return []
+        nearest = self.map.nearest(unit, limit=limit, among=among)
+        if not judge:
+            return [Ranked(image_id, similarity, 0.0, similarity) for image_id, similarity in nearest]
+        allowed = None if among is None else set(among)
+        ids = dict.fromkeys(image_id for image_id, _ in nearest)
+        for label in labels:
+            ids.update((i, None) for i in label.best if allowed is None or i in allowed)
+        found: list[Ranked] = []
+        every = np.array(list(ids), np.int64)
+        for first in range(0, len(every), CHUNK):
+            found += self._rank_some(every[first : first + CHUNK], unit, unwanted, labels)
+        return sorted(found, key=lambda r: (-r.rank, r.image_id))
+
+    def _rank_some(
+        self, ids: npt.NDArray[np.int64], unit: Floats, unwanted: Sequence[Floats], labels: Sequence[LabelScores]
+    ) -> Iterator[Ranked]:
+        ids, vectors = self.map.vectors_of(ids)
+        if not len(ids):
+            return
+        everyday = self.embed_everyday() @ vectors.T
+        similarities = self.map.similarity(ids, unit)
+        evidence, spread = measure_evidence(similarities, everyday)
+        rank, scale = similarities.astype(np.float64), float(spread.mean())
+        for label in labels:
+            rank += scale * LABEL_WEIGHT * label.weigh(ids.tolist())
+        for other in unwanted:
+            excess = np.maximum(0, measure_evidence(vectors @ other, everyday)[0] - FREE)
+            rank -= scale * excess
+            evidence = evidence - excess
+        for row in zip(ids.tolist(), similarities.tolist(), evidence.tolist(), rank.tolist(), strict=True):
+            yield Ranked(*row)
+
+    def estimate_threshold(self, unit: Floats) -> float:
+        """The similarity from which on a photo surely is like a vector, as far as one number can say it: the median of
+        that of the nearest photos. 1 without photos."""
+        ids, vectors = self.map.vectors_of(np.array([i for i, _ in self.map.nearest(unit, limit=NEAREST)], np.int64))
+        if not len(ids):
+            return 1.0
+        everyday = self.embed_everyday() @ vectors.T
+        _, spread = measure_evidence(np.zeros(len(ids)), everyday)
+        return float(np.median(everyday.mean(0) + SURE * spread))
 
     def _vector(self, term: Term) -> Floats:
         if term.text is not None:
@@ -132,32 +214,34 @@ class SimilaritySearch:
         embedded: Floats = self._text.embed(texts)
         return embedded
 
-    def measure_descriptions(self) -> Floats:
-        """The best similarity here of each of many everyday descriptions, rising; stored until the photos change."""
-        if not len(self.map):
-            return np.zeros(0, np.float32)
-        key = f"descriptions {self.space.digest}"
-        if (stored := self._recall(key)) is not None:
-            return stored
-        texts = DESCRIPTIONS.read_text(encoding="utf-8").splitlines()
-        n = max(MIN_DESCRIPTIONS, min(MAX_DESCRIPTIONS, MAX_PRODUCTS // len(self.map)))
-        texts = texts[:: -(-len(texts) // n)]
-        nearest = self.map.nearest_many(self.embed_texts(texts), limit=1)
-        best = sorted(round(float(found[0][1]), 6) for found in nearest)
-        if os.access(self.db.path, os.W_OK):
-            with contextlib.suppress(StoreError):  # a full or read-only disk: measured again next time
-                write_value(self.db, key, json.dumps({"stamp": self.map.stamp, "best": best}))
-        return np.array(best, np.float32)
+    def embed_everyday(self) -> Floats:
+        """The vectors of many everyday descriptions, [M, D]; stored in the library, since embedding them takes time."""
+        if self._everyday is None:
+            key = f"everyday {self.space.digest}"
+            stored = _decode(read_value(self.db, key), self.space.dimensions)
+            if stored is None:
+                texts = DESCRIPTIONS.read_text(encoding="utf-8").splitlines()
+                stored = self.embed_texts(texts[:: len(texts) // EVERYDAY]).astype(np.float16)
+                if os.access(self.db.path, os.W_OK):
+                    with contextlib.suppress(StoreError):  # a full or read-only disk: embedded again next time
+                        write_value(self.db, key, base64.b64encode(stored.tobytes()).decode())
+            self._everyday = stored.astype(np.float32)
+        return self._everyday
 
-    def _recall(self, key: str) -> Floats | None:
-        """The stored measurement, if nearly all photos are still those that it was made with."""
-        try:
-            stored = json.loads(read_value(self.db, key) or "null")
-            then, still, _ = count_vectors(self.db, self.space, stored["stamp"])
-            best = np.array(stored["best"], np.float32)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
-        return best if then <= MAX_GROWTH * still and len(self.map) <= MAX_GROWTH * then and best.ndim == 1 else None
+
+def _decode(text: str | None, dimensions: int) -> npt.NDArray[np.float16] | None:
+    """The stored vectors, if they are whole."""
+    try:
+        vectors = np.frombuffer(base64.b64decode(text or "", validate=True), np.float16).reshape(-1, dimensions)
+    except ValueError:
+        return None
+    return vectors if len(vectors) and np.isfinite(vectors).all() else None
+
+
+def _logit(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    inside = np.clip(scores, 1e-6, 1 - 1e-6)
+    found: npt.NDArray[np.float64] = np.log(inside / (1 - inside))
+    return found
 
 
 @functools.lru_cache(maxsize=1)

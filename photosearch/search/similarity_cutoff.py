@@ -1,66 +1,44 @@
-"""From which similarity on a photo counts as similar enough: a number like 0.31 says nothing by itself.
+"""Which photos surely show what a question describes, and where the list of the others ends.
 
-Each model has its own range, and a library always has a nearest photo: the more photos, the nearer. So a question's
-best similarity is compared with the best that each of many everyday descriptions (descriptions.txt) reaches over the
-same photos. Many of them do describe what a library shows, so the cut-off lies low among them, at QUANTILE. On 400 of
-Flickr8k's development pictures it refuses 5 % of their own captions, and 65 % of 20 questions about what none of them
-shows; at 0.5 it would be 20 % and 85 % (`python -m train cutoff --data DIR`). How far a question's best
-stands out of its own library, in standard deviations above the mean, separates less: 26 % and 45 % at this quantile.
+A similarity like 0.31 says nothing by itself: each model has its own range, and some photos are near to any text. So it
+is compared with those of many everyday descriptions (descriptions.txt) to the same photo. The evidence of a photo is by
+how many standard deviations the question exceeds their mean. That needs no other photo, so it means the same in a
+library of one and of a million, and for every model. `python -m train cutoff --data DIR` compares it with other rules
+and chose SURE and END on Flickr8k's development pictures.
 
-Pure: arrays in, numbers out. similar.py measures the descriptions.
+Pure: arrays in, numbers out. similar.py embeds the descriptions.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-QUANTILE = 0.25  # share of the descriptions whose best similarity lies below the cut-off
+SURE = 4.0  # standard deviations, from which on a photo surely shows what is described
+END = 0.7  # share of the list's highest evidence, below which it ends
+UNSURE = 10  # photos shown where none is sure
+MIN_SPREAD = 1e-3  # of the everyday similarities: less is rounding
 
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class SimilarityCutoff:
-    """What a question's similarities mean in this library. best: the highest. photos: all photos' similarities, rising.
+def measure_evidence(similarities: npt.ArrayLike, everyday: Floats) -> tuple[Floats, Floats]:
+    """-> (by how many standard deviations each photo's similarity exceeds those of everyday descriptions, the standard
+    deviations), both [N].
 
-    descriptions: the best similarity of each everyday description, rising; too few of them give no cut-off.
+    similarities: of a question, [N], or of several, [Q, N]. everyday: of the descriptions to the photos, [M, N].
     """
-
-    best: float
-    photos: Floats
-    descriptions: Floats
-
-    @property
-    def value(self) -> float | None:
-        """The similarity that a photo must exceed; None where there are too few descriptions to say."""
-        return estimate_cutoff(self.descriptions)
-
-    @property
-    def median(self) -> float:
-        """The middle one of the photos' similarities; NaN without photos."""
-        return float(self.photos[len(self.photos) // 2]) if len(self.photos) else float("nan")
-
-    @property
-    def share_below_best(self) -> float:
-        """The share of the descriptions, 0..1, whose best this question's best exceeds; equal ones count half."""
-        known, best = self.descriptions, np.float32(self.best)  # in one precision, or a value would not equal itself
-        below = known.searchsorted(best, "left") + known.searchsorted(best, "right")
-        return float(below) / (2 * len(known)) if len(known) else 0.0
-
-    def passes(self, similarity: float) -> bool:
-        """Whether a photo this similar is similar enough; True where there is no cut-off."""
-        return self.value is None or bool(np.float32(similarity) > self.value)
+    spread = np.maximum(everyday.std(0), np.float32(MIN_SPREAD))
+    evidence: Floats = (np.asarray(similarities, np.float32) - everyday.mean(0)) / spread
+    return evidence, spread
 
 
-def estimate_cutoff(descriptions: npt.ArrayLike, quantile: float = QUANTILE) -> float | None:
-    """The similarity that the best photo of a question must exceed, to be similar enough.
+def find_end(evidence: Sequence[float]) -> int:
+    """How many photos of a list to show. evidence: of each, in the list's order.
 
-    descriptions: as in SimilarityCutoff. The cut-off is one of them, the ceil(quantile (n + 1))-th from below: of
-    further descriptions like these, a share of at most 1 - quantile exceeds it. None where there are too few to say.
+    Where one is sure: all up to the last whose evidence is END of the highest. Else: UNSURE.
     """
-    if not 0 < quantile < 1:
-        raise ValueError(f"a quantile lies between 0 and 1: {quantile}")
-    known = np.asarray(descriptions, np.float32)
-    place = int(np.ceil(round(quantile * (len(known) + 1), 9)))
-    return float(known[place - 1]) if place <= len(known) else None
+    highest = max(evidence, default=0.0)
+    if highest < SURE:
+        return min(len(evidence), UNSURE)
+    return max(i + 1 for i, value in enumerate(evidence) if value >= END * highest)

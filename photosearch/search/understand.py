@@ -1,23 +1,25 @@
 """How a question is read: words -> labels, descriptions, pictures and dates, in one pure step.
 
-Labels filter, descriptions and pictures rank. A known label is a label, and everything else is a description where the
-model has vectors. Quotes, brackets and `not` are operators; without them, words that are not all labels are one
-description: "a man and a dog on a beach". `query_mode` overrules all this.
+Words that are all labels, joined by and, or, not, are answered by their scores, and what follows by similarity. All
+other words are one description where the model has vectors: "a man and a dog on a beach". The labels that it names rank
+as well. What is not wanted (not, no, without, -) lowers a photo's rank, and excludes it where it is a label. `no
+parking sign` and `a dog not on a lead` are sentences. `query_mode` overrules all this.
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
 from photosearch import query
 from photosearch.errors import InputError, QueryError
 from photosearch.library.records import Label
-from photosearch.search.label_names import match_label, resolve_label
+from photosearch.query import Query
+from photosearch.search.label_names import ARTICLES, match_label, resolve_label
 from photosearch.search.labels import index_labels
-from photosearch.search.limits import DEFAULT_SIMILAR
 
+MAX_SCANNED_WORDS, MAX_LABEL_WORDS = 40, 4  # of a sentence, to find labels in it; of a label there
 DATE_FORMATS = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
@@ -25,22 +27,25 @@ DATE_FORMATS = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"
 class Question:
     """What is asked. words: bird and not dog; a cat asleep; dog and "playing in the snow".
 
-    limit: the most photos where labels answer, None: all; max_similar: where similarity ranks. query_mode: 'label' or
-    'text' read the words as labels only, or as one description. like, unlike: files of pictures, with a weight where
-    one is given: 2:a.jpg. min_score: replaces the labels' thresholds, 0..1. min_similarity: replaces the cut-off,
-    -1..1. under: a folder. since, until: local dates such as 2024, 2024-05, 2024-05-31, inclusive. file_dates: undated
-    photos take their files' dates. sort: 'best' first, or by 'date', the newest first. model: a name or file; None: the
-    default.
+    limit: the most photos where labels or dates answer, None: all. max_similar: where similarity ranks, None: 20, or
+    less where the list ends before. query_mode: 'label' or 'text' read the words as labels only, or as one description.
+    like, unlike: files of pictures, with a weight where one is given: 2:a.jpg. min_score: replaces the labels'
+    thresholds, 0..1. min_similarity: -1..1. sure_only: no photos that only come near. copies: list each copy of a
+    picture. under: a folder. since, until: local dates such as 2024, 2024-05, 2024-05-31, inclusive. file_dates:
+    undated photos take their files' dates. sort: 'best' first, or by 'date', the newest first. model: a name or file;
+    None: the default.
     """
 
     words: str = ""
     limit: int | None = None
-    max_similar: int = DEFAULT_SIMILAR
+    max_similar: int | None = None
     query_mode: Literal["label", "text"] | None = None
     like: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
     min_score: float | None = None
     min_similarity: float | None = None
+    sure_only: bool = False
+    copies: bool = False
     under: str | None = None
     since: str | None = None
     until: str | None = None
@@ -59,11 +64,17 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class ParsedWords:
-    """query: what the labels must fulfil, None without any. labels: each name in it -> the label that it means."""
+    """query: labels that answer by themselves, None where words describe or there are none. among: what the labels of
+    every photo must fulfil. labels: each name between operators -> the label that it means. descriptions: what ranks,
+    after the query's own photos. boosts: labels that the descriptions name, which rank too. hints: notes for the user.
+    """
 
-    query: query.Query | None
-    labels: Mapping[str, Label]
-    descriptions: tuple[Description, ...]
+    query: Query | None = None
+    among: Query | None = None
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    descriptions: tuple[Description, ...] = ()
+    boosts: tuple[Label, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +87,15 @@ class ParsedQuestion:
     until: str | None
 
     @property
-    def ranks_by_similarity(self) -> bool:
-        """Whether similarity orders the answer, and not a score."""
-        return bool(self.words.descriptions or self.question.like or self.question.unlike)
+    def has_pictures(self) -> bool:
+        return bool(self.question.like or self.question.unlike)
+
+    @property
+    def ranked_by(self) -> Literal["label", "similarity", "date"]:
+        """What orders the answer, or its first photos."""
+        if self.words.query is not None:
+            return "label"
+        return "similarity" if self.words.descriptions or self.has_pictures else "date"
 
 
 def understand(question: Question, labels: Sequence[Label], *, model: str | None, has_vectors: bool) -> ParsedQuestion:
@@ -91,7 +108,7 @@ def understand(question: Question, labels: Sequence[Label], *, model: str | None
     parsed = ParsedQuestion(question, _parse_words(question, index_labels(labels), model, has_vectors), since, until)
     if question.min_score is not None and not parsed.words.labels:
         raise QueryError("a minimum score applies to labels, and this question names none; give a minimum similarity")
-    if question.min_similarity is not None and not parsed.ranks_by_similarity:
+    if question.min_similarity is not None and not (parsed.words.descriptions or parsed.has_pictures):
         raise QueryError("a minimum similarity applies to descriptions and pictures; for a label, give a minimum score")
     return parsed
 
@@ -107,32 +124,52 @@ def parse_date(text: str | None) -> str | None:
 
 
 def _parse_words(question: Question, known: Mapping[str, Label], model: str | None, has_vectors: bool) -> ParsedWords:
-    whole = " ".join(question.words.split())
-    if not whole and not (question.like or question.unlike):
-        raise QueryError("say what to find; for example: bird and not dog")
+    words, hints = _trim(question.words)
+    whole = " ".join(words.split())
     if not whole:
-        return ParsedWords(None, {}, ())
+        if question.words.strip():
+            raise QueryError("say what to find; for example: bird and not dog")
+        return ParsedWords()
     if question.query_mode == "text":
-        return ParsedWords(None, {}, (Description(whole.strip("\"'")),))
-    may_describe = has_vectors and question.query_mode is None
-    tree = _parse_tree(question.words, whole, known, may_describe)
-    meant = {} if tree is None else {name: match_label(name, known) for name in query.list_labels(tree)}
-    unknown = [name for name, label in meant.items() if label is None]
-    if unknown and not may_describe:
-        _refuse_unknown(unknown[0], known, model)
-    if tree is None or (unknown and len(meant) > 1 and not _has_operators(question.words)):
-        return ParsedWords(None, {}, (Description(whole),))
-    return _split(tree, {name: known[label] for name, label in meant.items() if label is not None})
+        return ParsedWords(descriptions=(Description(" ".join(question.words.split()).strip("\"'")),))
+    if (label := match_label(whole, known)) is not None:  # its name may hold anything
+        tree: query.Query | None = query.Is(whole)
+        meant: dict[str, str | None] = {whole: label}
+    else:
+        tree = _parse_tree(words, may_describe=has_vectors and question.query_mode is None)
+        meant = {} if tree is None else {name: match_label(name, known) for name in query.list_labels(tree)}
+    if question.query_mode == "label" or not has_vectors:
+        if tree is not None and None not in meant.values():
+            return ParsedWords(tree, None, {name: known[label] for name, label in meant.items() if label}, hints=hints)
+        if question.query_mode is None and (found := find_labels(whole, known)):
+            hints += (f"{model} knows labels only; read as: {' and '.join(found)}",)
+            tree = _join([query.Is(name) for name in found])
+            return ParsedWords(tree, None, {name: known[name] for name in found}, hints=hints)
+        _refuse_unknown(next(name for name, label in meant.items() if label is None), known, model)
+    return replace(_describe(question, words, tree, meant, known), hints=hints)
 
 
-def _parse_tree(words: str, whole: str, known: Mapping[str, Label], may_describe: bool) -> query.Query | None:
-    """The words as a tree; None for a sentence that is none: it ends in "and", or has an apostrophe at a word's end."""
-    if whole in known:  # a label's name may hold anything
-        return query.Is(whole)
+def _trim(words: str) -> tuple[str, tuple[str, ...]]:
+    """-> (the words without operators at their beginning and end that join nothing, what to tell of it)."""
+    tokens = query.tokenize(words)
+    last = len(tokens)
+    while last and tokens[last - 1].keyword:
+        last -= 1
+    first = next((i for i, token in enumerate(tokens[:last]) if token.keyword not in ("and", "or")), last)
+    dropped = [token.text for token in (*tokens[:first], *tokens[last:])]
+    if not tokens[first:last] or not dropped:
+        return (words if tokens[first:last] else ""), ()
+    end = tokens[last].start if last < len(tokens) else len(words)
+    hints = [f"{text!r} joins nothing there, so it was ignored" for text in dict.fromkeys(dropped) if text.isalpha()]
+    return words[tokens[first].start : end], tuple(hints)
+
+
+def _parse_tree(words: str, *, may_describe: bool) -> query.Query | None:
+    """The words as a tree; None for a sentence that is none: it has an apostrophe at a word's end, or "and and"."""
     try:
         return query.parse(words)
     except QueryError:
-        if not may_describe or len(whole) > query.MAX_LENGTH or _has_brackets(words):
+        if not may_describe or len(words) > query.MAX_LENGTH or _has_brackets(words):
             raise
         return None
 
@@ -143,34 +180,101 @@ def _has_brackets(words: str) -> bool:
     return any(t.kind in ("bracket", "double") or (t.kind == "unclosed" and words[t.start] == '"') for t in tokens)
 
 
-def _has_operators(words: str) -> bool:
-    """Whether the user has said how the words belong together; `and` and `or` alone stand in any sentence."""
-    return any(t.kind in ("bracket", "double", "single") or t.keyword == "not" for t in query.tokenize(words))
-
-
 def _refuse_unknown(name: str, known: Mapping[str, Label], model: str | None) -> None:
     if not known and model is not None:
         raise QueryError(f"no label {name!r}: {model} knows no labels, only descriptions")
     resolve_label(name, known)
 
 
-def _split(tree: query.Query, labels: Mapping[str, Label]) -> ParsedWords:
-    """Part the labels of a tree from its descriptions, which `and` alone may join. Raises QueryError."""
-    filters: list[query.Query] = []
-    descriptions: list[Description] = []
-    for part in tree.parts if isinstance(tree, query.And) else (tree,):
+def _describe(
+    question: Question, words: str, tree: query.Query | None, meant: Mapping[str, str | None],
+    known: Mapping[str, Label],
+) -> ParsedWords:  # fmt: skip
+    """Words where descriptions are possible: labels alone answer, and all else ranks, less what is not wanted."""
+    labels = {name: known[label] for name, label in meant.items() if label is not None}
+    parts = tree.parts if isinstance(tree, query.And) else () if tree is None else (tree,)
+    unwanted = [part for part in parts if isinstance(part, query.Not)]
+    if tree is None or any(_stands_in_sentence(part, words, labels) for part in unwanted):
+        whole = " ".join(words.split())
+        return ParsedWords(descriptions=(Description(whole),), boosts=_list_boosts(whole, known))
+    has_pictures, is_labels = bool(question.like or question.unlike), len(labels) == len(meant)
+    if is_labels and (has_pictures or question.min_score is not None):  # who gives these takes labels as a filter
+        return ParsedWords(None if has_pictures else tree, tree if has_pictures else None, labels)
+    strict = has_pictures or question.min_score is not None
+    filters = [part for part in (parts if strict else unwanted) if labels.keys() >= set(query.list_labels(part))]
+    ranking = [part for part in parts if part not in unwanted and part not in filters]
+    as_typed = ranking == list(parts) and not _has_quotes(words)
+    text = " ".join(words.split()) if as_typed else _write(ranking, labels)
+    descriptions = [Description(text)] if text else []
+    if text or not is_labels:
+        descriptions += [Description(_write([part.part], labels), wanted=False) for part in unwanted]
+    if not (is_labels or unwanted or _has_quotes(words)):
+        labels = {}  # `and` joins no labels there: it stands in a sentence
+    return ParsedWords(
+        tree if is_labels else None,
+        _join(filters),
+        labels,
+        tuple(descriptions),
+        () if strict else _list_boosts(text, known),
+    )
+
+
+def _stands_in_sentence(part: query.Not, words: str, labels: Mapping[str, Label]) -> bool:
+    """Whether `no` or `not` is a word like any other there: a dog not on a lead, no parking sign."""
+    names = query.list_labels(part)
+    tokens = query.tokenize(words)
+    if labels.keys() >= set(names) or _has_quotes(words) or any(t.text.lower() in ("-", "without") for t in tokens):
+        return False
+    return any(len(_drop_articles(name)) > 1 for name in names)
+
+
+def _has_quotes(words: str) -> bool:
+    return any(t.kind in ("bracket", "double", "single") for t in query.tokenize(words))
+
+
+def _drop_articles(text: str) -> list[str]:
+    return [word for word in text.split() if word.casefold() not in ARTICLES]
+
+
+def _join(parts: Sequence[query.Query]) -> query.Query | None:
+    return None if not parts else parts[0] if len(parts) == 1 else query.And(tuple(parts))
+
+
+def _write(parts: Sequence[query.Query], labels: Mapping[str, Label]) -> str:
+    """Parts of a tree as a description: dog, "on a beach" -> dog on a beach; two labels: dog and beach."""
+    text, before = "", False
+    for part in parts:
         match part:
-            case query.Is(name) if name not in labels:
-                descriptions.append(Description(name))
-            case query.Not(query.Is(name)) if name not in labels:
-                descriptions.append(Description(name, wanted=False))
-            case _ if unknown := [name for name in query.list_labels(part) if name not in labels]:
-                raise QueryError(
-                    f"{unknown[0]!r} is no label, so it describes, and a description ranks: it can stand alone, or be "
-                    "joined to the rest by `and`"
-                )
-            case _:
-                filters.append(part)
-    joined = None if not filters else filters[0] if len(filters) == 1 else query.And(tuple(filters))
-    used = {} if joined is None else {name: labels[name] for name in query.list_labels(joined)}
-    return ParsedWords(joined, used, tuple(descriptions))
+            case query.Is(name):
+                written, is_label = name, name in labels
+            case query.Not():
+                continue
+            case query.And(inner):
+                written, is_label = _write(inner, labels), False
+            case query.Or(inner):
+                written, is_label = " or ".join(filter(None, (_write([p], labels) for p in inner))), False
+        text = f"{text}{' and ' if before and is_label else ' '}{written}" if text else written
+        before = is_label
+    return text
+
+
+def _list_boosts(text: str, known: Mapping[str, Label]) -> tuple[Label, ...]:
+    return tuple(known[name] for name in find_labels(text, known))
+
+
+def find_labels(text: str, known: Iterable[str]) -> list[str]:
+    """The labels that a sentence names, each once, the longest of those that overlap: a dog on a beach: dog, beach."""
+    names = dict.fromkeys(known)
+    words = [t.text for t in query.tokenize(text) if t.kind == "word"][:MAX_SCANNED_WORDS]
+    found: list[str] = []
+    at = 0
+    while at < len(words):
+        taken = 1
+        for n in range(min(MAX_LABEL_WORDS, len(words) - at), 0, -1):
+            label = None if words[at].casefold() in ARTICLES else match_label(" ".join(words[at : at + n]), names)
+            if label is not None:
+                found.append(label)
+                taken = n
+                break
+        at += taken
+    return list(dict.fromkeys(found))

@@ -5,7 +5,6 @@ It belongs to the model `yours`. A score is (similarity + 1) / 2, which ranks an
 theirs at the end of each index run.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -23,7 +22,6 @@ from photosearch.library.records import USER_MODEL, Label
 from photosearch.library.scores import put_user_scores
 from photosearch.search.label_names import check_label_name, fold_name
 from photosearch.search.similar import Floats, SimilaritySearch, Term
-from photosearch.search.similarity_cutoff import SimilarityCutoff
 
 
 def add_label(db: Database, search: SimilaritySearch, name: str, text: str) -> Label:
@@ -36,18 +34,11 @@ def add_label(db: Database, search: SimilaritySearch, name: str, text: str) -> L
     if taken is not None:
         raise InputError(f"{taken.name} is a label of {taken.model} already; give another name")
     unit = search.combine([Term(1.0, text=text)])
-    threshold = _choose_threshold(search.measure_cutoff(unit))
+    threshold = to_score(search.estimate_threshold(unit))
     with db.transaction():
         label = put_described_label(db, search.space, name, text, threshold)
         _put_scores(db, search, label, unit)
     return label
-
-
-def _choose_threshold(cutoff: SimilarityCutoff) -> float:
-    """The cut-off as a score: just above it, for a label holds at its threshold; the best score without a cut-off."""
-    if cutoff.value is None:
-        return to_score(cutoff.best)
-    return min(1.0, math.nextafter(to_score(cutoff.value), 2.0))
 
 
 def remove_label(db: Database, name: str) -> None:

@@ -139,6 +139,13 @@ class VectorMap:
         found[known] = self._exact(unit, rows)
         return found
 
+    def vectors_of(self, ids: Ids) -> tuple[Ids, Floats]:
+        """-> (those of the ids that have a vector, in order; their vectors [n, D], each of unit length)."""
+        rows, known = self._places(ids)
+        if not len(rows):
+            return ids[known], np.empty((0, self.dimensions), np.float32)
+        return ids[known], self._unit(self._vectors[rows // BLOCK, rows % BLOCK])
+
     def similarities(self, query: npt.ArrayLike) -> Floats:
         """The cosines with every vector [N], in the order of `ids`, within 0.01: to rank, use `nearest`."""
         (unit,) = self._unit(np.asarray(query)[None])

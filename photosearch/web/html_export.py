@@ -30,7 +30,7 @@ class ExportedPhoto:
     URL, "" where the photo can't be opened; then error says why."""
 
     path: str
-    score: float
+    score: float | None
     taken: str = ""
     taken_from: str = ""
     thumbnail: str = ""
@@ -110,7 +110,7 @@ def export_report(library: Library, report: LabelReport, path: str | Path, *, fo
 
 
 def _make_photo(
-    thumbnail: bytes | str, path: str, score: float, taken: str = "", taken_from: str = ""
+    thumbnail: bytes | str, path: str, score: float | None, taken: str = "", taken_from: str = ""
 ) -> ExportedPhoto:
     if isinstance(thumbnail, str):
         return ExportedPhoto(path, score, taken, taken_from, error=thumbnail)

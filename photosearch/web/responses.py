@@ -48,7 +48,7 @@ class PhotoRow:
     image_id: int
     name: str
     path: str
-    score: float
+    score: float | None
     taken: str
     taken_from: str
     present: bool | None
@@ -63,7 +63,7 @@ class Found:
 
     result: str
     question: str
-    ranked_by: Literal["label", "similarity"]
+    ranked_by: Literal["label", "similarity", "date"]
     models: Sequence[str]
     is_user_label: bool
     labels: Sequence[str]
@@ -237,14 +237,14 @@ def make_found(
 ) -> Found:
     return Found(
         result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
-        label, answer.similar, answer.explanation, total, photos,
+        label, answer.sure or bool(answer.photos), answer.explanation, total, photos,
     )  # fmt: skip
 
 
 def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
+    score = None if match.score is None else round(match.score, 4)
     return PhotoRow(
-        match.image_id, os.path.basename(match.path), match.path, round(match.score, 4), match.taken, match.taken_from,
-        present,
+        match.image_id, os.path.basename(match.path), match.path, score, match.taken, match.taken_from, present,
     )  # fmt: skip
 
 

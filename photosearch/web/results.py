@@ -41,7 +41,7 @@ class Search:
         return library.find(
             self.words, limit=limit, max_similar=max_similar, query_mode=self.query_mode, like=self.like,
             unlike=self.unlike, min_score=self.min_score, min_similarity=self.min_similarity, under=self.under,
-            since=self.since, until=self.until, file_dates=self.file_dates, sort=self.sort,
+            since=self.since, until=self.until, file_dates=self.file_dates, sort=self.sort, copies=True,
         )  # fmt: skip
 
 

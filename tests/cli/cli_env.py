@@ -55,7 +55,7 @@ def counts(result: Result) -> dict[str, object]:
 def names(result: Result) -> list[str]:
     """The photos in a find's JSON, best first."""
     assert result.exit_code == 0, result.output
-    return [os.path.basename(row["path"]) for row in json.loads(result.stdout)]
+    return [os.path.basename(row["path"]) for row in json.loads(result.stdout)["photos"]]
 
 
 def notes(result: Result) -> list[str]:

@@ -14,7 +14,8 @@ from toy import photo, toy_card, write_toy
 import photosearch as package
 from photosearch.cli.find import describe_found
 
-KEYS = ["path", "label", "score", "taken", "taken_from", "model"]
+COLUMNS = ["path", "question", "by", "score", "sure", "taken", "taken_from", "model"]
+KEYS = ["path", "by", "score", "sure", "copies", "taken", "taken_from", "exists"]
 
 
 def test_find_prints_best_first(cli_env: CliEnv) -> None:
@@ -41,13 +42,17 @@ def test_find_json_keys(cli_env: CliEnv) -> None:
     cli_env.index()
     os.utime(cli_env.photos / "red.jpg", (0, 0))
     result = cli_env.run("find", "RED", "and", "not", "blue", "--json")
-    (row,) = json.loads(result.stdout)
-    assert list(row) == [*KEYS, "exists"]
-    assert row["label"] == "RED and not blue"
+    answer = json.loads(result.stdout)
+    (row,) = answer.pop("photos")
+    assert answer == {
+        "question": "RED and not blue", "sure": True, "ranked_by": "label", "labels": ["red", "blue"],
+        "models": ["toy"], "more": False, "hints": [],
+    }  # fmt: skip
+    assert list(row) == KEYS
     assert row["path"] == str(cli_env.photos / "red.jpg")
-    assert (row["taken_from"], row["model"], row["exists"]) == ("file", "toy", True)
+    assert (row["taken_from"], row["by"], row["sure"], row["copies"], row["exists"]) == ("file", "label", True, 0, True)
     assert result.stderr == ""
-    assert json.loads(cli_env.run("find", "RED", "--json").stdout)[0]["label"] == "red"
+    assert json.loads(cli_env.run("find", "RED", "--json").stdout)["question"] == "red"
 
 
 @pytest.mark.option("find --csv", "find --null")
@@ -55,8 +60,8 @@ def test_find_csv_and_paths(cli_env: CliEnv) -> None:
     odd = photo(cli_env.photos / 'a,b "c"\nd.png', "red")
     cli_env.index()
     rows = list(csv.reader(io.StringIO(cli_env.run("find", "red", "--csv", "--min-score", "1").stdout)))
-    assert rows[0] == KEYS
-    assert {(row[0], row[5]) for row in rows[1:]} == {
+    assert rows[0] == COLUMNS
+    assert {(row[0], row[7]) for row in rows[1:]} == {
         (str(odd), "toy"), (str(cli_env.photos / "2019" / "white.png"), "toy"),
     }  # fmt: skip
     null = cli_env.run("find", "red", "-0").stdout_bytes
@@ -109,10 +114,21 @@ def test_find_filters_by_date_folder_score_and_limit(cli_env: CliEnv) -> None:
     assert found("--limit", "0") == ["blue.webp", "white.png", "red.jpg"]
 
 
+@pytest.mark.option("find --copies")
+def test_find_lists_a_picture_once_with_its_copies(cli_env: CliEnv) -> None:
+    (cli_env.photos / "red again.jpg").write_bytes((cli_env.photos / "red.jpg").read_bytes())
+    cli_env.index()
+    rows = json.loads(cli_env.run("find", "red", "--json").stdout)["photos"]
+    assert [(os.path.basename(row["path"]), row["copies"]) for row in rows] == [("white.png", 0), ("red again.jpg", 1)]
+    assert cli_env.run("find", "red").stdout.splitlines()[1].endswith("\t+1 copy")
+    rows = json.loads(cli_env.run("find", "red", "--json", "--copies").stdout)["photos"]
+    assert [row["copies"] for row in rows] == [0, 0, 0]
+
+
 def test_find_reads_date_in_name(cli_env: CliEnv) -> None:
     photo(cli_env.photos / "IMG_20240531_101112.png", "red")
     cli_env.index()
-    rows = json.loads(cli_env.run("find", "red", "--since", "2024-05-31", "--json").stdout)
+    rows = json.loads(cli_env.run("find", "red", "--since", "2024-05-31", "--json").stdout)["photos"]
     assert [(row["taken"], row["taken_from"]) for row in rows] == [("2024-05-31T10:11:12", "name")]
 
 
@@ -137,10 +153,12 @@ def test_describe_found_groups_thousands() -> None:
 def test_find_nothing_is_no_error(cli_env: CliEnv) -> None:
     cli_env.index()
     result = cli_env.run("find", "green and not red", "--json")
-    assert (result.exit_code, result.stdout) == (0, "[]\n")
-    assert notes(result) == ["No photos found (model toy)."]
+    answer = json.loads(result.stdout)
+    assert (result.exit_code, answer["photos"], answer["sure"]) == (0, [], False)
+    assert len(notes(result)) == 1
+    assert "--min-score or --since" in notes(cli_env.run("find", "red", "--since", "2099", "--min-score", "1"))[0]
     result = cli_env.run("find", "green and not red", "--csv")
-    assert (result.exit_code, result.stdout) == (0, ",".join(KEYS) + "\n")
+    assert (result.exit_code, result.stdout) == (0, ",".join(COLUMNS) + "\n")
     result = cli_env.run("find", "green and not red")
     assert (result.stdout, len(notes(result))) == ("", 1)
 
@@ -164,7 +182,7 @@ def test_find_model_replaces_default(cli_env: CliEnv) -> None:
     assert names(cli_env.run("find", "red", "--json")) == ["white.png", "red.jpg"]
     result = cli_env.run("find", "red", "--json", "--model", "other")
     assert names(result) == ["white.png"]
-    assert json.loads(result.stdout)[0]["model"] == "other"
+    assert json.loads(result.stdout)["models"] == ["other"]
     assert names(cli_env.run("find", "red", "--json", "--model", cli_env.other)) == ["white.png"]
     assert notes(cli_env.run("find", "red", "--model", "other")) == ["1 photo (model other)"]
 
@@ -189,7 +207,7 @@ def test_model_without_photos_is_error_that_lists_models(cli_env: CliEnv, comman
     ("arguments", "named"),
     [
         (("find", "rad"), ["'rad'", "red"]),
-        (("find", "red and"), ["label"]),
+        (("find", "(red"), ["bracket"]),
         (("find", "red", "--since", "soon"), ["'soon'", "2024-05-31"]),
         (("find", "red", "--json", "--csv"), ["--json", "--csv"]),
         (("find", "red", "--paths", "-0"), ["--paths", "-0"]),

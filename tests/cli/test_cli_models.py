@@ -106,7 +106,7 @@ def test_models_add_index_find_remove(folder, layout: Callable[[Path], Path]):
     for word in ("green", "blue"):
         found = run("find", word, "--json", "--min-similarity", "-1")
         assert names(found)[0] == f"{word}.png"
-        assert json.loads(found.stdout)[0]["model"] == "clip"
+        assert json.loads(found.stdout)["models"] == ["clip"]
     assert "clip" in fail(run("find", "--label", "green"))
     assert "clip" in fail(run("models", "add", folder / "clip"))
     assert "--yes" in fail(run("models", "remove", "clip"))

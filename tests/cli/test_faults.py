@@ -74,7 +74,7 @@ def test_find_marks_missing_and_away_photos(indexed: IndexedEnv) -> None:
         [str(indexed.photos / "red.png"), "missing"],
         [str(indexed.photos / "sub" / "rot.png"), ""],
     ]
-    assert [row["exists"] for row in json.loads(indexed.run("find", "red", "--json").stdout)] == [False, True]
+    assert [row["exists"] for row in json.loads(indexed.run("find", "red", "--json").stdout)["photos"]] == [False, True]
     shutil.rmtree(indexed.photos)
     indexed.photos.mkdir()
     assert [line.split("\t")[4] for line in indexed.run("find", "red").stdout.splitlines()] == ["away"] * 2

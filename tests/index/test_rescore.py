@@ -40,9 +40,9 @@ def test_rescore_scores_new_photos_for_a_described_label(seen: Seen) -> None:
     rescore(seen)
     seen.photo("night.png", (1, 1, 1))
     seen.index()
-    assert "night.png" not in seen.find("night")
+    assert "night.png" not in seen.find("night", query_mode="label")
     rescore(seen)
-    assert "night.png" in seen.find("night")
+    assert "night.png" in seen.find("night", query_mode="label")
 
 
 def test_rescore_scores_new_photos_for_a_learned_label(seen: Seen) -> None:
@@ -56,9 +56,9 @@ def test_rescore_scores_new_photos_for_a_learned_label(seen: Seen) -> None:
     seen.asks.labels.learn("dim")
     seen.photo("late.png", (2, 1, 2))
     seen.index()
-    assert "late.png" not in seen.find("dim")
+    assert "late.png" not in seen.find("dim", query_mode="label")
     rescore(seen)
-    assert "late.png" in seen.find("dim")
+    assert "late.png" in seen.find("dim", query_mode="label")
 
 
 def test_rescore_opens_no_labels_again_where_nothing_changed(seen: Seen) -> None:

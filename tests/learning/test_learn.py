@@ -42,7 +42,7 @@ def test_learn_new_label_finds_unmarked_photos(seen):
     assert (learned.kept, learned.label.name, learned.label.model, learned.label.threshold) == (
         "learned", "my night", "yours", 0.5,
     )  # fmt: skip
-    found = seen.find("my night")
+    found = seen.find("my night", query_mode="label")
     assert kinds(found) == {"dark"}
     assert len(found) > 10
     told = learned.to_json()
@@ -62,15 +62,15 @@ def test_index_scores_new_photos_by_learned_labels(seen):
     seen.asks.labels.learn("my night")
     seen.photo("dusk.png", (15, 25, 20))
     seen.photo("snow.png", (240, 245, 250))
-    assert "dusk.png" not in seen.find("my night")
+    assert "dusk.png" not in seen.find("my night", query_mode="label")
     list(seen.asks.index(seen.folder, models=["toy"], workers=1, provider="cpu"))
-    assert "dusk.png" in seen.find("my night")
-    assert "snow.png" in seen.find("not my night")
+    assert "dusk.png" in seen.find("my night", query_mode="label")
+    assert "snow.png" in seen.find("not my night", query_mode="label")
 
 
 def test_learn_corrects_a_models_label_and_replaces_it(seen):
     """The toy calls white photos red, as red as the red ones."""
-    assert kinds(seen.find("red")) == {"red", "white"}
+    assert kinds(seen.find("red", query_mode="label")) == {"red", "white"}
     mark(seen, "red", "red", "white")
     learned = seen.asks.labels.learn("red")
     assert learned.kept == "learned"
@@ -89,20 +89,20 @@ def test_learn_keeps_a_better_label_and_says_why(seen):
     seen.asks.labels.add("night", "black")
     seen.asks.labels.set_threshold(seen.asks.labels.get("night"), 0.6)
     mark(seen, "night", "dark", "red white")
-    before = seen.find("night")
+    before = seen.find("night", query_mode="label")
     learned = seen.asks.labels.learn("night")
     assert (learned.kept, learned.label.saved, learned.to_json()["kept"]) == ("before", True, "before")
     assert "of the label before, by yours" in learned.report.why
     assert classifiers.list_classifiers(seen.under.db) == []
-    assert seen.find("night") == before
+    assert seen.find("night", query_mode="label") == before
 
 
 def test_undo_learning_restores_the_label_before(seen):
     mark(seen, "red", "red", "white")
-    rows, found = seen.under.rows(), seen.find("red")
+    rows, found = seen.under.rows(), seen.find("red", query_mode="label")
     seen.asks.labels.learn("red")
     assert seen.asks.labels.undo_learning("RED").model == "toy"
-    assert seen.find("red") == found
+    assert seen.find("red", query_mode="label") == found
     assert {name: rows[name] for name in ("labels", "scores", "marks")} == {
         name: seen.under.rows()[name] for name in ("labels", "scores", "marks")
     }
@@ -126,7 +126,7 @@ def test_undo_learning_restores_a_description(seen):
     assert seen.asks.labels.learn("mine").kept == "learned"
     assert (seen.asks.labels.get("mine").threshold, seen.asks.labels.get("mine").saved) == (0.5, False)
     seen.asks._session.rescore()  # what an index run does at its end
-    assert kinds(seen.find("mine")) == {"dark"}
+    assert kinds(seen.find("mine", query_mode="label")) == {"dark"}
     assert seen.asks.labels.undo_learning("mine").threshold == 0.4
     assert [(f.path, f.score) for f in seen.ask("mine", min_score=0)] == before
 
@@ -142,7 +142,7 @@ def test_learn_again_keeps_the_better_and_undo_goes_step_by_step(seen):
     assert [(f.path, f.score) for f in seen.ask("my night", min_score=0)] == first
     mark(seen, "my night", "red", "dark", 12)  # the meaning has changed
     assert seen.asks.labels.learn("my night").kept == "learned"
-    assert kinds(seen.find("my night", limit=10)) == {"red"}
+    assert kinds(seen.find("my night", limit=10, query_mode="label")) == {"red"}
     assert seen.asks.labels.undo_learning("my night").model == "yours"
     assert [(f.path, round(f.score, 6)) for f in seen.ask("my night", min_score=0)] == [
         (path, round(score, 6)) for path, score in first
@@ -182,7 +182,7 @@ def test_learn_uses_sampled_marks_alone_where_enough(seen):
     assert learned.report.of_the_library
     assert "that `sample` drew from the library" in learned.report.rests_on
     assert learned.kept == "learned"
-    assert kinds(seen.find("red")) == {"red"}, "drawn marks choose the threshold, too"
+    assert kinds(seen.find("red", query_mode="label")) == {"red"}, "drawn marks choose the threshold, too"
     report = seen.asks.report("red").to_json()
     assert report["library"]["sheets"] == [drawn.id]
     assert report["library"]["precision"] > 0.9
@@ -216,7 +216,7 @@ def test_update_learns_again_for_a_new_model_file(seen, tmp_path):
     seen.asks._session.rescore()
     (head,) = classifiers.list_classifiers(seen.under.db)
     assert head.digest == Counting(newer, provider="cpu", threads=1).digest
-    assert kinds(seen.find("my night")) == {"dark"}
+    assert kinds(seen.find("my night", query_mode="label")) == {"dark"}
 
 
 def test_remove_label_removes_a_learned_label(seen):

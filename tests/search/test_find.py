@@ -39,16 +39,19 @@ def few(seen):
 
 
 @pytest.fixture(scope="module")
-def _kept(tmp_path_factory):
-    with open_filled(tmp_path_factory.mktemp("kept"), FIVE) as seen:
+def kept(tmp_path_factory):
+    """The same five, for tests that only ask."""
+    folder = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch, open_filled(folder, FIVE) as seen:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        seen.ask("black")  # the text model stays open
         yield seen
 
 
 @pytest.fixture
-def kept_few(_kept, monkeypatch):
-    """The same five, for tests that only ask."""
-    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(_kept.folder.parent))
-    return _kept
+def kept_few(kept, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(kept.folder.parent))
+    return kept
 
 
 # ---- how words are read
@@ -57,30 +60,46 @@ def kept_few(_kept, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "labels", "texts"),
     [
-        ("red", ["red"], []),
-        ("RED", ["red"], []),
-        ("a red", ["red"], []),
-        ('"red"', ["red"], []),
-        ("red and not blue", ["red", "blue"], []),
+        ("red", ["red"], [("red", True)]),
+        ("RED", ["red"], [("RED", True)]),
+        ("a red?", ["red"], [("a red?", True)]),
+        ('"red"', ["red"], [("red", True)]),
+        ("red and not blue", ["red", "blue"], [("red", True), ("blue", False)]),
+        ("red -blue", ["red", "blue"], [("red", True), ("blue", False)]),
+        ("red no blue", ["red", "blue"], [("red", True), ("blue", False)]),
+        ("red & green", ["red", "green"], [("red & green", True)]),
+        ("red, green", ["red", "green"], [("red, green", True)]),
+        ("red | green", ["red", "green"], [("red | green", True)]),
+        ("not red", ["red"], []),
+        ("no parking sign", [], [("no parking sign", True)]),
+        ("no people", [], [("people", False)]),
+        ("dark thing without a wet thing", [], [("dark thing", True), ("a wet thing", False)]),
+        ("dark -wet thing", [], [("dark thing", True), ("wet", False)]),
+        ("black-and-white dog", [], [("black-and-white dog", True)]),
+        ("rock & roll", [], [("rock & roll", True)]),
+        ("a t-shirt", [], [("a t-shirt", True)]),
+        ('"dark thing" or red', ["red"], [("dark thing or red", True)]),
+        ('not ("dark thing" and red)', ["red"], [("dark thing red", False)]),
+        ('red and not "dark thing"', ["red"], [("red", True), ("dark thing", False)]),
         ("dark thing", [], [("dark thing", True)]),
         ("a red dark thing", [], [("a red dark thing", True)]),
-        ('red and "dark thing"', ["red"], [("dark thing", True)]),
-        ('"dark thing" and red and not green', ["red", "green"], [("dark thing", True)]),
-        ('"dark thing" and not red', ["red"], [("dark thing", True)]),
-        ("dark thing and not red", ["red"], [("dark thing", True)]),
+        ('red and "dark thing"', ["red"], [("red dark thing", True)]),
+        ('"dark thing" and red and not green', ["red", "green"], [("dark thing red", True), ("green", False)]),
+        ('"dark thing" and not red', ["red"], [("dark thing", True), ("red", False)]),
+        ("dark thing and not red", ["red"], [("dark thing", True), ("red", False)]),
         ('"dark thing" and not "wet thing"', [], [("dark thing", True), ("wet thing", False)]),
-        ('(red or blue) and "dark thing"', ["red", "blue"], [("dark thing", True)]),
+        ('(red or blue) and "dark thing"', ["red", "blue"], [("red or blue dark thing", True)]),
         ("a man and a red dog", [], [("a man and a red dog", True)]),
         ("red and a dog on a beach", [], [("red and a dog on a beach", True)]),
         ("cats or dark things", [], [("cats or dark things", True)]),
         ("the dog's bowl", [], [("the dog's bowl", True)]),
         ("it's a dog's life", [], [("it's a dog's life", True)]),
         ("a dog not on a lead", [], [("a dog not on a lead", True)]),
-        ("all that I am and", [], [("all that I am and", True)]),
+        ("all that I am and", [], [("all that I am", True)]),
         ("the dog's bowl and a cat", [], [("the dog's bowl and a cat", True)]),
-        ("a dog NOT blue", [], [("a dog NOT blue", True)]),
+        ("a dog NOT blue", ["blue"], [("a dog", True), ("blue", False)]),
         ("dark and NOT wet", [], [("dark", True), ("wet", False)]),
-        ("'dark thing' and wet", [], [("dark thing", True), ("wet", True)]),
+        ("'dark thing' and wet", [], [("dark thing wet", True)]),
         ("  dark \n thing ", [], [("dark thing", True)]),
         ("鳥 と 犬", [], [("鳥 と 犬", True)]),
     ],
@@ -88,20 +107,15 @@ def kept_few(_kept, monkeypatch):
 def test_understand_reads_known_labels_and_else_descriptions(kept_few, words, labels, texts):
     known = list_labels(kept_few.under.db)
     read = understand(Question(words), known, model="toy", has_vectors=True).words
-    assert [label.name for label in read.labels.values()] == labels
+    assert list(dict.fromkeys(label.name for label in read.labels.values())) == labels
     assert [(description.text, description.wanted) for description in read.descriptions] == texts
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "say what to find"),
-        (" \n ", "say what to find"),
-        ('"dark thing" or red', "'dark thing' is no label, so it describes, and a description ranks"),
-        ('not ("dark thing" and red)', "'dark thing' is no label"),
-        ('not "dark thing"', "not only what they should not"),
-        ('not "dark thing" and not "wet thing"', "not only what they should not"),
-        ('red and not "dark thing"', "labels filter and don't rank"),
+        ("and or not", "say what to find"),
+        (" | & ", "say what to find"),
         ("(dark thing", "a bracket is opened and not closed"),
         ('dark "thing', "a quote is opened and not closed"),
         ('""', "a label should stand where '' does"),
@@ -197,23 +211,66 @@ def test_find_scores_are_cosines(few):
     assert found["red.png"] == pytest.approx(0, abs=1e-3)
 
 
-def test_find_gives_no_photos_below_the_cutoff(few):
+def test_find_gives_the_nearest_where_none_is_sure(few):
     noise = few.ask("zebra")
-    assert (noise.similar, noise.photos, noise.more) == (False, (), False)
-    assert len(few.ask("zebra", min_similarity=-1)) == 5
-    assert few.ask("black").similar
+    assert (noise.sure, len(noise), noise.more, {photo.sure for photo in noise}) == (False, 5, False, {False})
+    assert few.ask("zebra", sure_only=True).photos == ()
+    assert few.ask("black").sure
+    assert all(photo.sure for photo in few.ask("black", sure_only=True))
 
 
-def test_cutoff_applies_to_the_best_photo_that_filters_allow(few):
+def test_photos_are_judged_one_by_one_whatever_else_lies_there(few):
     """The black photo is somewhere else, so its likeness says nothing of this folder."""
     few.photo("sub/green.png", (0, 255, 1))
     few.index()
     there = few.ask("black", under=few.folder / "sub")
-    assert (there.similar, there.photos) == (False, ())
-    (few.folder / "black.png").unlink()
-    (few.folder / "wine.png").unlink()
+    assert (there.sure, few.names(there)) == (False, ["sub/green.png"])
+
+
+def test_label_goes_on_with_the_nearest_by_description(few):
+    answer = few.ask("red")
+    assert few.names(answer)[:2] == ["red.png", "wine.png"]
+    assert {photo.by for photo in answer[:2]} == {"label"}
+    assert {(photo.by, photo.image_id in {p.image_id for p in answer[:2]}) for photo in answer[2:]} == {
+        ("similarity", False)
+    }  # fmt: skip
+    assert few.find("red", sure_only=True)[:2] == ["red.png", "wine.png"]
+    assert [few.find("red", limit=n) for n in (1, 2)] == [["red.png"], ["red.png", "wine.png"]]
+    assert few.find("red", query_mode="label") == few.find("red", min_score=0.5) == ["red.png", "wine.png"]
+    assert few.find("not red", limit=20) == few.find("not red", query_mode="label")
+    few.asks.labels.set_threshold(few.asks.labels.get("red"), 0.99)
+    (few.folder / "red.png").unlink()
     few.index()
-    assert not few.ask("black").similar
+    answer = few.ask("red")
+    assert (few.names(answer)[0], answer[0].by) == ("wine.png", "similarity")
+    assert answer.hints == ("No photo reaches the threshold of red; these come nearest.",)
+
+
+def test_label_in_a_description_raises_the_photos_that_have_it(few):
+    """Black and wine are as near to `black`; the label decides."""
+    assert few.find("black", limit=2) == ["black.png", "wine.png"]
+    assert few.find("red on black", limit=1) == few.find('red and "on black"', limit=1)
+    assert few.find('"black" and red', limit=5)[0] == "wine.png"
+    assert len(few.find('"black" and red', limit=5)) == 5, "a photo below the threshold is not lost"
+
+
+def test_unwanted_labels_exclude_and_unwanted_descriptions_lower(few):
+    assert "wine.png" not in few.find("black -red", limit=5)
+    assert sorted(few.find("black -green", limit=9)) == ["black.png", "blue.png", "red.png", "wine.png"]
+    both = few.find("black red", query_mode="text", limit=5)
+    assert both[0] == "wine.png"
+    assert few.ask("no zebras").photos, "the least like one"
+
+
+def test_unwanted_text_lowers_what_shows_it_and_nothing_else(few):
+    with few.asks._session.open_search() as search:
+        red, black = search.embed_texts(["red", "black"])
+        before, after = (
+            {r.image_id: r.rank for r in search.rank(red, limit=5, unwanted=unwanted)} for unwanted in ([], [black])
+        )
+    of = {os.path.basename(photo.path): photo.image_id for photo in few.ask("red", limit=5)}
+    assert {name for name, i in of.items() if after[i] < before[i] - 1e-6} >= {"black.png", "wine.png"}
+    assert after[of["green.png"]] == before[of["green.png"]]
 
 
 def test_find_applies_limit_and_min_similarity(few):
@@ -256,7 +313,7 @@ def test_find_refuses_a_minimum_of_the_other_kind(few):
     with pytest.raises(QueryError, match="a minimum score applies to labels"):
         few.ask("dark thing", min_score=0.5)
     with pytest.raises(QueryError, match="a minimum similarity applies to descriptions"):
-        few.ask("red", min_similarity=0.5)
+        few.ask("red", min_similarity=0.5, query_mode="label")
 
 
 def test_find_sorts_by_date_newest_first(seen):
@@ -279,16 +336,16 @@ def test_find_sorts_by_date_newest_first(seen):
     assert seen.find("not red", limit=2, sort="date") == ["20220101_000000.png", "20210101_000000.png"]
 
 
-def test_answer_explanation_lists_labels_descriptions_and_cutoff(few):
+def test_answer_explanation_lists_labels_descriptions_and_evidence(few):
     lines = few.ask('"black" and not RED').explanation
     assert lines[0] == "red (RED): a label of toy, which holds from a score of 0.500 on"
-    assert lines[1] == "'black': a description, which ranks"
-    assert lines[2].startswith("similarities here: the best 1.000, the middle 0.")
-    assert "everyday descriptions do not exceed here; the best exceeds " in lines[3]
+    assert lines[1:3] == ("'black': a description, which ranks", "'RED': a description, to be unlike")
+    assert lines[3].startswith("the nearest has a similarity of 1.000, ")
     assert few.ask("red", min_score=0.25).explanation == ("red: a label of toy, which holds from a score of 0.250 on",)
     red = str(few.folder / "red.png")
     assert f"2:{red}: a picture to be like" in few.ask(like=[f"2:{red}"]).explanation
     assert "'green lamp': a description, to be unlike" in few.ask('"black" and not "green lamp"').explanation
+    assert "raises the rank" in few.ask("a red lamp").explanation[0]
 
 
 # ---- filters never make it wrong
@@ -340,22 +397,23 @@ def hold(label: str, unit) -> bool:
 @settings(max_examples=60, deadline=None)
 @given(
     text=st.lists(st.sampled_from(sorted(WORD)), min_size=2, max_size=4).map(" ".join),
-    label=st.sampled_from([None, "red", "not red", "blue", "not green"]),
+    label=st.sampled_from([None, "red", "blue"]),
     under=st.sampled_from([None, "0", "1", "3"]),
     year=st.sampled_from([None, "2020", "2021", "2020-03"]),
     limit=st.sampled_from([1, 3, 20, 100]),
     least=st.sampled_from([-1.0, 0.0, 0.6]),
 )
 def test_find_agrees_with_all_vectors_under_any_filter(many, text, label, under, year, limit, least):
-    words = f'"{text}"' + (f" and {label}" if label else "")
-    answer = many.ask(words, under=under and many.folder / under, since=year, until=year, limit=limit,
-                      min_similarity=least)  # fmt: skip
+    words = f'"{text}" and {label}' if label else text
+    answer = many.ask(words, query_mode=None if label else "text", under=under and many.folder / under,
+                      since=year, until=year, limit=limit, min_similarity=least, copies=True,
+                      min_score=0.5 if label else None)  # fmt: skip
     wanted = np.sum([WORD[word] for word in text.split()], axis=0)
     unit = wanted / np.linalg.norm(wanted)
     inside = str(many.folder / under) + "/" if under else ""
     expected = {}
     for path, taken, vector in read_all(many):
-        if label and hold(label.split()[-1], vector) == label.startswith("not"):
+        if label and not hold(label, vector):
             continue
         if path.startswith(inside) and (year is None or taken.startswith(year)) and vector @ unit >= least - 1e-4:
             expected[path] = float(vector @ unit)
@@ -367,6 +425,28 @@ def test_find_agrees_with_all_vectors_under_any_filter(many, text, label, under,
     assert min(limit, len(best) - edge) <= len(found) <= limit
     assert [f.score for f in answer] == pytest.approx(best[: len(found)], abs=1e-3)
     assert all(found[path] == pytest.approx(expected[path], abs=1e-3) for path in found)
+
+
+def test_find_without_words_lists_the_newest_first(seen):
+    for name in ("20200101_000000", "20220101_000000", "20210101_000000"):
+        seen.photo(f"{name}.png", RED)
+    seen.photo("sub/undated.png", GREEN)
+    os.utime(seen.folder / "sub/undated.png", (1, 1))
+    seen.index()
+    answer = seen.ask(copies=True)
+    assert seen.names(answer) == [
+        "20220101_000000.png", "20210101_000000.png", "20200101_000000.png", "sub/undated.png",
+    ]  # fmt: skip
+    assert (answer.ranked_by, answer.more, {(p.by, p.score, p.sure) for p in answer}) == (
+        "date", False, {("date", None, True)},
+    )  # fmt: skip
+    assert [(photo.copies, os.path.basename(photo.path)) for photo in seen.ask()] == [
+        (2, "20220101_000000.png"), (0, "undated.png"),
+    ]  # fmt: skip
+    assert seen.ask(limit=1).more
+    assert seen.find(since="2021", until="2021", copies=True) == ["20210101_000000.png"]
+    assert seen.find(under=seen.folder / "sub") == ["sub/undated.png"]
+    assert seen.asks.count("", up_to=3) == 3
 
 
 # ---- pictures as questions
@@ -489,43 +569,21 @@ def test_map_of_a_deleted_library_is_not_reused(few):
         assert few.find("black", limit=1) == ["z.png"]
 
 
-def test_descriptions_are_measured_again_for_other_photos(few):
-    def least():
-        with few.asks._session.open_search() as search:
-            return search.measure_cutoff(np.array([0, 0, 0, 1], np.float32)).value
-
-    before = least()
-    assert before == pytest.approx(0, abs=1e-3)  # what a word that nobody knows reaches, of photos without red
-    for path in few.folder.iterdir():
-        path.unlink()
-    few.asks.forget(None)
-    few.under.db.accept_change()  # as if it was opened again
-    for i in range(5):  # as many, others
-        few.photo(f"{i}.png", (200, 200, 100 + i))
-    few.index()
-    assert least() < -0.5
-
-
-def test_descriptions_stay_measured_until_a_tenth_of_the_photos_is_new(few, monkeypatch):
+def test_everyday_descriptions_are_embedded_once(few, monkeypatch):
     few.find("black")
     read = []
     before = similar.TextModel.embed
     monkeypatch.setattr(similar.TextModel, "embed", lambda self, texts: read.append(len(texts)) or before(self, texts))
     few.find("black")
     assert max(read) <= 2  # the question, and the tower's own trial
-    few.photo("more.png", (9, 9, 9))
-    few.index()
-    few.find("black")
-    assert max(read) == similar.MAX_DESCRIPTIONS
 
 
-@pytest.mark.parametrize(
-    "kept", ["", "null", "[]", "{", '{"stamp": "x", "best": []}', '{"stamp": "5 5", "best": "no"}']
-)
-def test_descriptions_are_measured_again_after_a_broken_record(few, kept):
+@pytest.mark.parametrize("kept", ["", "null", "AAAA", "\N{SNOWMAN}", "fH4AAAAAAAA="])
+def test_everyday_descriptions_are_embedded_again_after_a_broken_record(few, kept):
     few.find("black")
     with closing(sqlite3.connect(few.under.db.path)) as db, db:
-        assert db.execute("UPDATE properties SET value = ? WHERE name LIKE 'descriptions %'", [kept]).rowcount == 1
+        assert db.execute("UPDATE properties SET value = ? WHERE name LIKE 'everyday %'", [kept]).rowcount == 1
+    assert few.ask("black").sure
     assert few.find("black", limit=1) == ["black.png"]
 
 
@@ -580,8 +638,10 @@ def test_find_refuses_similarity_without_vectors(tmp_path, monkeypatch):
                 seen.ask(**options)
         with pytest.raises(QueryError, match="no label 'black'; the nearest are"):
             seen.ask("black")
-        with pytest.raises(QueryError, match="the query ends where a label should stand"):
-            seen.ask("red and")
+        answer = seen.ask("red and")
+        assert (seen.names(answer), answer.hints) == (["red.png"], ("'and' joins nothing there, so it was ignored",))
+        answer = seen.ask("a red thing on a wall")
+        assert (seen.names(answer), answer.hints) == (["red.png"], ("toy knows labels only; read as: red",))
 
 
 def test_find_refuses_a_label_of_a_model_without_labels(tmp_path, monkeypatch):
@@ -600,10 +660,67 @@ def test_find_closes_the_map_when_a_question_fails(few, monkeypatch):
     closed = []
     monkeypatch.setattr(similar.VectorMap, "close", lambda self: closed.append(self))
     with pytest.raises(QueryError):
-        few.ask('not "dark thing"')
+        few.ask(unlike=[few.folder / "red.png"])
     assert len(closed) == 1
 
 
 def test_find_opens_no_map_for_a_label(few, monkeypatch):
     monkeypatch.setattr(similar, "open_vector_map", lambda *_: pytest.fail("a label needs no map"))
-    assert few.find("red") == ["red.png", "wine.png"]
+    assert few.find("red", limit=2) == few.find("red", query_mode="label") == ["red.png", "wine.png"]
+
+
+# ---- any question gets an answer, or a line
+
+
+PIECES = (
+    "red", "green", "Blue", "dark thing", "zebra", "and", "or", "not", "no", "without", "-", "-red", "&", "|", ",", "?",
+    "!", ".", "(", ")", '"', "'", "the", "a", "on", "🐕", "犬", "\0", "x" * 200, "t-shirt", "red,blue", "red|blue",
+)  # fmt: skip
+
+
+def ask_or_refuse(seen, words, **options):
+    """The answer, None where one line refuses the question."""
+    said, answer = "", None
+    try:
+        answer = seen.ask(words, **options)
+    except PhotosearchError as error:
+        said = str(error)
+    assert "\n" not in said
+    return answer
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    words=st.one_of(
+        st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join),
+        st.lists(st.sampled_from(PIECES), max_size=6).map("".join), st.text(max_size=40),
+    ),
+    query_mode=st.sampled_from([None, None, "label", "text"]), sure_only=st.booleans(), copies=st.booleans(),
+)  # fmt: skip
+def test_any_words_get_an_answer_or_one_line(many, words, query_mode, sure_only, copies):
+    answer = ask_or_refuse(many, words, query_mode=query_mode, sure_only=sure_only, copies=copies)
+    if answer is None:
+        return
+    assert [photo.sure for photo in answer] == sorted((photo.sure for photo in answer), reverse=True)
+    assert len({photo.path for photo in answer}) == len(answer)
+    assert answer.sure == any(photo.sure for photo in answer)
+    assert not sure_only or all(photo.sure for photo in answer)
+    if query_mode is None and answer.ranked_by == "similarity" and not sure_only:
+        assert answer.photos, "the nearest are always shown"
+
+
+@pytest.mark.parametrize("words", ["red", "black", "red and black", "no red", "", "a red thing", "red -black"])
+@pytest.mark.parametrize("photos", [0, 1, 2])
+def test_tiny_libraries_answer_everything(seen, words, photos):
+    (seen.folder / "empty").mkdir()
+    for name in ("red.png", "black.png")[:photos]:
+        seen.photo(name, FIVE[name.removesuffix(".png")])
+    seen.index()
+    assert len(seen.ask(words)) <= photos
+    if photos and words in ("red", "black", ""):
+        assert seen.ask(words).photos
+
+
+@pytest.mark.parametrize("words", [" and ".join(["red"] * 500), "not " * 500 + "red", "- " * 500, ", " * 500 + "red"])
+def test_hundreds_of_operators_get_an_answer_or_one_line(kept_few, words):
+    ask_or_refuse(kept_few, words)

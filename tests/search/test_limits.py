@@ -2,13 +2,13 @@
 
 import pytest
 
-from photosearch.search.limits import ALL_SIMILAR, DEFAULT_SIMILAR, choose_limits
+from photosearch.search.limits import ALL_SIMILAR, choose_limits
 
 
 @pytest.mark.parametrize(
     ("limit", "default", "expected"),
     [
-        (None, 100, (100, DEFAULT_SIMILAR)), (None, None, (None, DEFAULT_SIMILAR)), (7, 100, (7, 7)),
+        (None, 100, (100, None)), (None, None, (None, None)), (7, 100, (7, 7)),
         (0, 100, (None, ALL_SIMILAR)),
     ],
 )  # fmt: skip

@@ -1,6 +1,5 @@
 """Labels made from descriptions: stored, sampled, judged, reported, and updated with the photos."""
 
-import math
 import sqlite3
 from contextlib import closing
 
@@ -38,11 +37,11 @@ def test_add_label_makes_a_description_a_filter(seen):
     label = seen.asks.labels.add("  my   night ", " black ")
     assert (label.name, label.model, label.saved) == ("my night", "yours", False)
     assert label in seen.asks.labels.list()
-    answer = seen.ask("My Night")
+    answer = seen.ask("My Night", query_mode="label")
     assert (answer.ranked_by, answer.models, seen.names(answer)) == ("label", ("yours",), ["black.png", "wine.png"])
     assert scores(seen, "my night") == {"black.png": 1.0, "wine.png": 0.85, "red.png": 0.5, "green.png": 0.5,
                                         "blue.png": 0.5}  # fmt: skip
-    assert seen.find('"my night" and not red') == ["black.png"]
+    assert seen.find('"my night" and not red', query_mode="label") == ["black.png"]
     assert seen.find("my night and red", min_score=0.4) == ["wine.png", "red.png"]
     assert seen.asks.labels.describe("my night").to_json() | {"threshold": 0} == {
         "label": "my night", "model": "yours", "threshold": 0, "saved": False, "rests_on": None, "text": "black",
@@ -62,10 +61,11 @@ def test_index_does_not_rescore_descriptions_without_new_photos(seen):
     assert scores(seen, "my night")["black.png"] == scores(seen, "my night")["dark.png"] == 1.0
 
 
-def test_add_label_takes_the_cutoff_as_threshold(seen):
-    with seen.asks._session.open_search() as search:
-        least = search.measure_cutoff(search.embed_texts(["black"])[0]).value
-    assert seen.asks.labels.add("night", "black").threshold == math.nextafter(to_score(least), 1)
+def test_add_label_takes_as_threshold_where_photos_are_surely_like_it(seen):
+    label = seen.asks.labels.add("night", "black")
+    sure = [photo for photo in seen.ask("black", query_mode="text", limit=2) if photo.sure]
+    assert len(sure) == 2
+    assert to_score(0) < label.threshold < min(to_score(photo.score) for photo in sure)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_described_label_is_sampled_judged_and_reported(seen):
     assert (report["tp"], report["fp"], report["fn"], report["model"]) == (1, 1, 0, "yours")
     better = seen.asks.report("night", at_precision=1.0)
     seen.asks.labels.set_threshold(better.label, better.threshold)
-    assert seen.find("night") == ["black.png"]
+    assert seen.find("night", query_mode="label") == ["black.png"]
 
 
 def test_update_scores_new_photos_and_keeps_the_threshold(seen):
@@ -114,7 +114,7 @@ def test_update_scores_new_photos_and_keeps_the_threshold(seen):
     seen.photo("lamp.png", (250, 250, 0))
     seen.index()
     refresh(seen)
-    assert seen.find("night") == ["black.png", "dusk.png"]
+    assert seen.find("night", query_mode="label") == ["black.png", "dusk.png"]
     assert len(scores(seen, "night")) == 7
     (kept,) = [found for found in seen.asks.labels.list() if found.name == "night"]
     assert (kept.threshold, kept.saved, kept.id) == (0.9, True, label.id)
@@ -127,7 +127,7 @@ def test_index_scores_new_photos_by_descriptions(seen):
     seen.asks.labels.add("night", "black")
     seen.photo("dusk.png", (0, 0, 30))
     list(seen.asks.index(seen.folder, models=["toy"], workers=1, provider="cpu"))
-    assert seen.find("night") == ["black.png", "dusk.png", "wine.png"]
+    assert seen.find("night", query_mode="label") == ["black.png", "dusk.png", "wine.png"]
 
 
 def test_new_photo_is_unknown_until_it_is_scored(seen):
@@ -223,9 +223,9 @@ def test_add_label_works_while_photos_come_and_go(seen):
         seen.photo("dusk.png", (0, 0, 30))
         seen.index()
         user_labels.add_label(seen.under.db, search, "night", "black")
-    assert seen.find("night") == ["black.png", "wine.png"]
+    assert seen.find("night", query_mode="label") == ["black.png", "wine.png"]
     refresh(seen)
-    assert seen.find("night") == ["black.png", "dusk.png", "wine.png"]
+    assert seen.find("night", query_mode="label") == ["black.png", "dusk.png", "wine.png"]
 
 
 def test_add_label_refuses_a_model_without_vectors(tmp_path, monkeypatch):
