@@ -23,6 +23,7 @@ from photosearch.errors import QueryError
 MAX_LENGTH = 2_000  # characters
 MAX_DEPTH = 40  # nested brackets
 MAX_LABELS = 50  # counting repetitions; SQLite joins at most 64 tables, and its max() takes at most 127 numbers
+MINUS = "\u2212"  # the sign itself, where a hyphen would be taken for an option
 KEYWORDS = {
     "and": "and", "&": "and", "&&": "and", ",": "and", ";": "and", "or": "or", "|": "or", "||": "or", "not": "not",
     "no": "not", "without": "not", "-": "not",
@@ -30,7 +31,7 @@ KEYWORDS = {
 _TOKEN = re.compile(
     r"""
     (?P<double>"[^"]*") | (?P<single>'[^']*') | (?P<bracket>[()]) | (?P<unclosed>["'].*)
-    | (?P<sign>(?<![^\s(])-(?=[\w"'(]) | (?<!\S)&&?(?!\S) | \|\|? | [,;](?!\d))
+    | (?P<sign>(?<![^\s(])[-\u2212](?=[\w"'(]) | (?<!\S)&&?(?!\S) | \|\|? | [,;](?!\d))
     | (?P<ending>[?!]+(?=[\s),;|]|$) | \.+(?=\s*$))
     | (?P<word>(?:(?![?!]+(?:[\s),;|]|$)|[,;](?!\d)|\.+\s*$)[^\s()"'|]|(?<=\w)'(?=\w))+)
     """,
@@ -148,7 +149,7 @@ def tokenize(text: str) -> list[Token]:
 
 
 def _to_token(found: re.Match[str]) -> Token:
-    kind, text = found.lastgroup, found[0]
+    kind, text = found.lastgroup, found[0].replace(MINUS, "-") if found.lastgroup == "sign" else found[0]
     if kind == "sign" or (kind == "word" and text.isalpha() and text.lower() in KEYWORDS):
         kind = "keyword"
     elif kind in ("double", "single"):

@@ -24,6 +24,9 @@ ORDER = (  # of the commands in the help: as a user comes to need them
 )  # fmt: skip
 
 
+MINUS = "\u2212"  # the sign itself, which a question reads like the hyphen of an option
+
+
 class _Group(TyperGroup):
     """Turns our errors into one line and an exit code. A bug stays a traceback."""
 
@@ -44,6 +47,11 @@ class _Group(TyperGroup):
 
 class _Command(TyperCommand):
     """Shows arguments by their names (DIR...) in its help, without their types in Python."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(argument.metavar == "WORDS" for argument in _arguments(self)):
+            args = [re.sub(r"^-(?=[^\W\d_]{2,}$)", MINUS, text) for text in args]  # find dog -beach: no options
+        return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", *(_name(p) if p.required else f"[{_name(p)}]" for p in _arguments(self))]

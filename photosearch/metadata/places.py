@@ -132,7 +132,8 @@ class Places:
         return self._name(int(near[large][reach[large].argmin()]))
 
     def _name(self, i: int) -> str:
-        return self._names[int(self._ends[i - 1]) + 1 if i else 0 : int(self._ends[i])].decode()
+        name: bytes = self._names[int(self._ends[i - 1]) + 1 if i else 0 : int(self._ends[i])]
+        return name.decode()
 
     def _make(self, i: int, wider: str = "") -> Place:
         code, country = self._countries[int(self._country[i])]

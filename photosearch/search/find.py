@@ -18,6 +18,7 @@ from photosearch.library.records import Label
 from photosearch.library.vectors import find_space
 from photosearch.query import Is
 from photosearch.search.fold import fold_copies
+from photosearch.search.hints import check_words
 from photosearch.search.labels import list_labels
 from photosearch.search.limits import DEFAULT_SIMILAR
 from photosearch.search.scope import check_folder, choose_model
@@ -118,7 +119,13 @@ def count(db: Database, question: Question, most: int) -> int | None:
 def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFilter]:
     model = choose_model(db, question.model)
     has_vectors = model is not None and find_space(db, model) is not None
-    parsed = understand(question, list_labels(db, question.model), model=model, has_vectors=has_vectors)
+    labels = list_labels(db, question.model)
+    hints: tuple[str, ...] = ()
+    if question.query_mode is None and question.words:
+        checked = check_words(db, question.words, labels, model)
+        question, hints = replace(question, words=checked.words), checked.hints
+    parsed = understand(question, labels, model=model, has_vectors=has_vectors)
+    parsed = replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
     under = None if question.under is None else check_folder(db, question.under)
     return parsed, matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
 

@@ -3,19 +3,21 @@
 Words that are all labels, joined by and, or, not, are answered by their scores, and what follows by similarity. All
 other words are one description where the model has vectors: "a man and a dog on a beach". The labels that it names rank
 as well. What is not wanted (not, no, without, -) lowers a photo's rank, and excludes it where it is a label. `no
-parking sign` and `a dog not on a lead` are sentences. `query_mode` overrules all this.
+parking sign` and `a dog not on a lead` are sentences. What says when a photo was taken becomes dates: "a dog last
+summer". `query_mode` overrules all this.
 """
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from photosearch import query
 from photosearch.errors import InputError, QueryError
 from photosearch.library.records import Label
 from photosearch.query import Query
+from photosearch.search.date_phrases import DateSpan, find_date_phrases
 from photosearch.search.label_names import ARTICLES, match_label, resolve_label
 from photosearch.search.labels import index_labels
 
@@ -98,14 +100,23 @@ class ParsedQuestion:
         return "similarity" if self.words.descriptions or self.has_pictures else "date"
 
 
-def understand(question: Question, labels: Sequence[Label], *, model: str | None, has_vectors: bool) -> ParsedQuestion:
+def understand(
+    question: Question, labels: Sequence[Label], *, model: str | None, has_vectors: bool, today: date | None = None
+) -> ParsedQuestion:
     """Read a question. Raises QueryError, InputError.
 
     labels: those that can be asked for, the first of a name counts. model: the name of the model that answers, None
-    where nothing is indexed. has_vectors: whether it can rank by descriptions.
+    where nothing is indexed. has_vectors: whether it can rank by descriptions. today: what "last summer" counts from.
     """
+    known = index_labels(labels)
     since, until = parse_date(question.since), parse_date(question.until)
-    parsed = ParsedQuestion(question, _parse_words(question, index_labels(labels), model, has_vectors), since, until)
+    question, span, hints = _read_dates(question, known, today or date.today())
+    if span.since is not None:
+        since = max(filter(None, (since, span.since.isoformat())))
+    if span.until is not None:
+        until = min(filter(None, (until, (span.until - timedelta(1)).isoformat())))
+    words = _parse_words(question, known, model, has_vectors)
+    parsed = ParsedQuestion(question, replace(words, hints=hints + words.hints), since, until)
     if question.min_score is not None and not parsed.words.labels:
         raise QueryError("a minimum score applies to labels, and this question names none; give a minimum similarity")
     if question.min_similarity is not None and not (parsed.words.descriptions or parsed.has_pictures):
@@ -121,6 +132,38 @@ def parse_date(text: str | None) -> str | None:
         with contextlib.suppress(ValueError):
             return datetime.strptime(text.replace(" ", "T"), form).strftime(form)
     raise InputError(f"{text!r} is not a date; write it as 2024, 2024-05 or 2024-05-31")
+
+
+def _read_dates(question: Question, known: Iterable[str], today: date) -> tuple[Question, DateSpan, tuple[str, ...]]:
+    """-> (the question without the words that say when, the days that they mean, what to tell of it)."""
+    words = question.words
+    if question.query_mode is not None or match_label(" ".join(words.split()), known) is not None:
+        return question, DateSpan(), ()
+    span, hints = DateSpan(), list[str]()
+    for phrase in reversed(find_date_phrases(_blank_quotes(words), today)):
+        hints.insert(0, f"Read {words[phrase.start : phrase.end]!r} as {_name_days(phrase.span)}; quotes keep words.")
+        words = f"{words[: phrase.start].rstrip().rstrip(',')} {words[phrase.end :].lstrip(' ,')}"
+        span = span.intersect(phrase.span)
+    return replace(question, words=words.strip()), span, tuple(hints)
+
+
+def _blank_quotes(words: str) -> str:
+    """The same text with spaces in place of all in quotes, since only they are sure to be no date."""
+    blanked = words
+    for token in query.tokenize(words):
+        if token.kind in ("double", "single", "unclosed"):
+            end = words.find(words[token.start], token.start + 1)
+            end = len(words) if end < 0 else end + 1
+            blanked = blanked[: token.start] + " " * (end - token.start) + blanked[end:]
+    return blanked
+
+
+def _name_days(span: DateSpan) -> str:
+    """since: from that day on; until: that day is no longer in it."""
+    since, until = span.since, span.until and span.until - timedelta(1)
+    if since is None or until is None:
+        return f"from {since} on" if since else f"until {until}"
+    return f"{since}" if since == until else f"{since} to {until}"
 
 
 def _parse_words(question: Question, known: Mapping[str, Label], model: str | None, has_vectors: bool) -> ParsedWords:

@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +182,47 @@ def test_understand_is_pure_and_reads_dates():
         understand(Question("dark", until="2024-13"), [], model="m", has_vectors=True)
     with pytest.raises(QueryError, match="no label 'dark': nothing is indexed yet"):
         understand(Question("dark"), [], model=None, has_vectors=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "rest", "since", "until", "said"),
+    [
+        ("dark, last summer", "dark", "2026-06-01", "2026-08-31", "'last summer' as 2026-06-01 to 2026-08-31"),
+        ("red, in 2019", "red", "2019-01-01", "2019-12-31", "'in 2019' as 2019-01-01 to 2019-12-31"),
+        ("since 2020 until 2021", "", "2020-01-01", "2021-12-31", "'since 2020' as from 2020-01-01 on"),
+        ("red yesterday", "red", "2026-11-29", "2026-11-29", "'yesterday' as 2026-11-29"),
+        ('red and "last summer"', 'red and "last summer"', None, None, None),
+        ("it's last summer 'in 2019'", "it's 'in 2019'", "2026-06-01", "2026-08-31", "'last summer'"),
+        ("dark thing", "dark thing", None, None, None),
+    ],
+)  # fmt: skip
+def test_understand_reads_dates_in_words(words, rest, since, until, said):
+    today = date(2026, 11, 30)
+    parsed = understand(Question(words), [], model="m", has_vectors=True, today=today)
+    assert (parsed.question.words, parsed.since, parsed.until) == (rest, since, until)
+    assert (said in parsed.words.hints[0]) if said else not parsed.words.hints
+    one_text = understand(Question(words, query_mode="text"), [], model="m", has_vectors=True, today=today)
+    assert (one_text.question.words, one_text.since) == (words, None)
+
+
+def test_find_by_words_and_dates_in_words(seen):
+    for name in ("20200101_000000", "20220101_000000", "20210101_000000"):
+        seen.photo(f"{name}.png", RED)
+    seen.index()
+    answer = seen.ask("red from 2020 to 2021", copies=True)
+    assert seen.names(answer)[:2] == ["20200101_000000.png", "20210101_000000.png"]
+    assert {os.path.basename(photo.path) for photo in answer} <= {"20200101_000000.png", "20210101_000000.png"}
+    assert "Read 'from 2020 to 2021' as 2020-01-01 to 2021-12-31" in answer.hints[0]
+    assert seen.find("in 2022") == ["20220101_000000.png"]
+    assert seen.find("red in 2019") == []
+    assert seen.asks.count("in 2020 ", up_to=5) == 1
+
+
+def test_find_gives_advice_on_words(seen):
+    seen.photo("red.png", RED)
+    seen.index()
+    assert seen.ask("beech").hints == ("Did you mean beach for 'beech'?",)
+    assert seen.ask("'beech'").hints == seen.ask("beech", query_mode="text").hints == ()
 
 
 # ---- what is found

@@ -32,7 +32,7 @@ def counts(seen, **options):
 
 def test_counts_are_what_find_gives(seen):
     assert counts(seen) == {"red": 3, "green": 1, "blue": 0}
-    assert counts(seen) == {name: len(seen.find(name)) for name in counts(seen)}
+    assert counts(seen) == {name: len(seen.find(name, query_mode="label", copies=True)) for name in counts(seen)}
     assert [row.label.name for row in seen.asks.labels.list_counts()] == ["red", "green", "blue"]
 
 
@@ -49,9 +49,9 @@ def test_counts_follow_photos_that_come_and_go(seen):
 
 def test_counts_follow_thresholds_and_own_labels(seen):
     seen.asks.labels.set_threshold(seen.asks.labels.get("red"), 0.99)
-    assert counts(seen, exact=False)["red"] == len(seen.find("red")) == 2
+    assert counts(seen, exact=False)["red"] == len(seen.find("red", query_mode="label", copies=True)) == 2
     seen.asks.labels.add("night", "black")
-    assert counts(seen, exact=False)["night"] == len(seen.find("night"))
+    assert counts(seen, exact=False)["night"] == len(seen.find("night", query_mode="label", copies=True))
 
 
 def test_counts_follow_learning_again(seen):
@@ -63,12 +63,12 @@ def test_counts_follow_learning_again(seen):
     seen.asks.marks.add(dark, positive=["my night"], new=True)
     seen.asks.marks.add(light, negative=["my night"])
     learned = seen.asks.labels.learn("my night").label
-    assert counts(seen, exact=False)["my night"] == len(seen.find("my night")) > 0
+    assert counts(seen, exact=False)["my night"] == len(seen.find("my night", query_mode="label", copies=True)) > 0
     with seen.under.db.transaction():  # as learning again does: another classifier, the same threshold, other scores
         first, *row = seen.under.db.one("SELECT * FROM classifiers")
         seen.under.db.write(f"INSERT INTO classifiers VALUES ({', '.join('?' * (len(row) + 1))})", [first + 1, *row])
         seen.under.db.write("UPDATE scores SET score = 0 WHERE label_id = ?", [learned.id])
-    assert counts(seen, exact=False)["my night"] == len(seen.find("my night")) == 0
+    assert counts(seen, exact=False)["my night"] == len(seen.find("my night", query_mode="label", copies=True)) == 0
 
 
 @pytest.mark.parametrize(
