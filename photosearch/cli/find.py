@@ -131,7 +131,7 @@ def find_command(
         if output.is_table:
             search.print_table(library, answer)
         elif not answer.photos:
-            note(describe_none(filters))
+            note(describe_none(answer, filters))
         complete = output.write(library, answer)
     if not complete:
         raise typer.Exit(1)
@@ -157,7 +157,7 @@ class Search:
     def print_table(self, library: "Library", answer: "Answer") -> None:
         print_photos(library, answer)
         if not answer.photos:
-            note(describe_none(self.filters))
+            note(describe_none(answer, self.filters))
         elif not answer.sure:
             return
         elif answer.ranked_by == "similarity" or any(photo.by == "similarity" for photo in answer):
@@ -194,7 +194,7 @@ def describe_models(answer: "Answer", default: str | None) -> str:
     return f" ({', '.join(names)})"
 
 
-def describe_none(filters: Filters) -> str:
+def describe_none(answer: "Answer", filters: Filters) -> str:
     """What to do where filters leave nothing."""
     if filters["query_mode"] == "label":
         return "Nothing found; without --label the nearest photos follow."
@@ -205,4 +205,6 @@ def describe_none(filters: Filters) -> str:
     ) if value is not None]  # fmt: skip
     if given:
         return f"Nothing found; leave out {' or '.join(given)}."
+    if answer.since or answer.until:
+        return "Nothing found at that time; ask without it."
     return "Nothing found; ask for something else, or index photos: photosearch index FOLDER"

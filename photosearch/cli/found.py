@@ -106,7 +106,8 @@ def _print_json(library: "Library", answer: "Answer") -> None:
     ]  # fmt: skip
     answered = {
         "question": answer.question, "sure": answer.sure, "ranked_by": answer.ranked_by, "labels": answer.labels,
-        "models": answer.models, "more": answer.more, "hints": answer.hints, "photos": photos,
+        "models": answer.models, "since": answer.since, "until": answer.until, "more": answer.more,
+        "hints": answer.hints, "photos": photos,
     }  # fmt: skip
     typer.echo(json.dumps(answered, indent=1))
 

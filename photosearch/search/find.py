@@ -40,7 +40,8 @@ class Answer:
     question: as it was understood. models: the names of those that answered. photos: the sure ones first, then the
     nearest others. more: whether the limit left some out. ranked_by: 'label', 'similarity', or 'date', the newest
     first. sure: whether any photo is. explanation: how the question was read, line by line. labels: the names of those
-    that were asked for, in order. hints: notes for the user, a line each: what was corrected, what to do next.
+    that were asked for, in order. hints: notes for the user, a line each: what was corrected, what to do next. since,
+    until: the local dates that were asked for, in words too, inclusive.
     """
 
     question: str
@@ -51,6 +52,8 @@ class Answer:
     explanation: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    since: str | None = None
+    until: str | None = None
 
     @property
     def sure(self) -> bool:
@@ -101,7 +104,7 @@ def find(db: Database, question: Question, read_picture: "ReadPicture") -> Answe
     shown = _sort(photos, question.sort)
     return Answer(
         _name_question(parsed), tuple(models), tuple(sorted(shown, key=lambda photo: not photo.sure)), more, ranked_by,
-        tuple(explanation), _list_label_names(parsed), tuple(hints),
+        tuple(explanation), _list_label_names(parsed), tuple(hints), parsed.since, parsed.until,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_find_json_keys(cli_env: CliEnv) -> None:
     (row,) = answer.pop("photos")
     assert answer == {
         "question": "RED and not blue", "sure": True, "ranked_by": "label", "labels": ["red", "blue"],
-        "models": ["toy"], "more": False, "hints": [],
+        "models": ["toy"], "since": None, "until": None, "more": False, "hints": [],
     }  # fmt: skip
     assert list(row) == KEYS
     assert row["path"] == str(cli_env.photos / "red.jpg")

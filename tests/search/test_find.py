@@ -213,6 +213,7 @@ def test_find_by_words_and_dates_in_words(seen):
     assert seen.names(answer)[:2] == ["20200101_000000.png", "20210101_000000.png"]
     assert {os.path.basename(photo.path) for photo in answer} <= {"20200101_000000.png", "20210101_000000.png"}
     assert "Read 'from 2020 to 2021' as 2020-01-01 to 2021-12-31" in answer.hints[0]
+    assert (answer.since, answer.until) == ("2020-01-01", "2021-12-31")
     assert seen.find("in 2022") == ["20220101_000000.png"]
     assert seen.find("red in 2019") == []
     assert seen.asks.count("in 2020 ", up_to=5) == 1
