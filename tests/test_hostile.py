@@ -298,7 +298,7 @@ LIES = {
     "a hash that is a number": b'{"hash": 7}',
 }
 PIXELS = 8 * 8 * 3  # bytes that OPTIONS' one need wants
-SAID = {"width": 8, "height": 8, "taken": None, "taken_from": None, "fingerprint": 0}
+SAID = {"width": 8, "height": 8, "taken": None, "taken_from": None, "fingerprint": 0, "damage": None}
 AFTER = {
     "text for a side": {**SAID, "width": "8"},
     "no sides": {},
@@ -311,6 +311,7 @@ AFTER = {
     "a place and no date": {**SAID, "taken_from": "DateTime"},
     "a fingerprint of 65 bits": {**SAID, "fingerprint": 2**64},
     "text for a fingerprint": {**SAID, "fingerprint": "0"},
+    "a number for damage": {**SAID, "damage": 7},
     "too few pixels": SAID,
 }
 
@@ -356,7 +357,7 @@ def test_decoder_without_parent_ends_itself(tmp_path):
         bufsize=0,
     )
     with child:
-        for said in (json.dumps({"path": a_photo(tmp_path).path}).encode(), b"[0]"):
+        for said in (json.dumps({"path": a_photo(tmp_path).path, "beside": []}).encode(), b"[0]"):
             child.stdin.write(len(said).to_bytes(8, "little") + said)
         assert child.wait(20) == -signal.SIGALRM
 
