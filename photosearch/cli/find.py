@@ -112,7 +112,10 @@ def find_command(
     model: OneModel = None,
     db: Db = None,
 ) -> None:
-    """Find photos by label, description or example, best first; without any, the newest first."""
+    """Find photos, best first; without words, all, newest first.
+
+    WORDS are labels or a description: bird; bird and not dog; a dog on a beach; "dog last summer".
+    """
     output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview)
     output.check()
     choose_one({"--text": text, "--label": label})

@@ -21,20 +21,20 @@ def complete_query(
     names, synonyms, rank: as in complete_name.
     """
     before, typed = _split(text)
+    if not typed.strip():
+        return []
     return [before + _quote(name) for name in complete_name(typed, names, synonyms, rank)[:MAX_COMPLETIONS]]
 
 
 def complete_name(
     typed: str, names: Iterable[str], synonyms: Mapping[str, str] | None = None, rank: Rank | None = None
 ) -> list[str]:
-    """The names that a typed beginning may become, best first; none for no text.
+    """The names that a typed beginning may become, best first; all for no text.
 
     Names that begin like it come first, then names with a later word that does, then names with such a synonym.
     synonyms: other words for names -> the name. rank: of a name, the lowest first; without it, in the order given.
     """
     prefix = " ".join(typed.casefold().split())
-    if not prefix:
-        return []
     meant = {label for word, label in (synonyms or {}).items() if word.startswith(prefix)}
     found = []
     for place, name in enumerate(dict.fromkeys(names)):

@@ -34,7 +34,7 @@ def test_help_names_arguments(cli_env: CliEnv) -> None:
     assert usage("judge") == "LABEL [NUMBERS...]"
     assert usage("marks", "import") == "FILE.csv"
     assert usage("threshold", "set") == "LABEL [VALUE]"
-    assert usage("labels", "add") == "NAME [DESCRIPTION]"
+    assert usage("labels", "add") == "LABEL [DESCRIPTION]"
     assert "\nArguments:\n  DIR  " in cli_env.run("index", "-h").stdout
 
 
@@ -60,7 +60,6 @@ def test_group_without_command_prints_help(cli_env: CliEnv, group: str) -> None:
     "arguments",
     [
         ("find", "--colour", "red"),
-        ("find",),
         ("judge",),
         ("mark", "--is", "red"),
         ("marks", "import"),
@@ -99,7 +98,7 @@ def test_shell_completes_labels_models_and_commands(cli_env: CliEnv) -> None:
     assert complete(cli_env, "labels", "--model", "si") == ["sight"]
     cli_env.index()
     assert complete(cli_env, "labels", "show", "re") == complete(cli_env, "find", "not", "re") == ["red"]
-    assert complete(cli_env, "mark", "a.jpg", "--is", "") == ["red", "green", "blue"]
+    assert complete(cli_env, "mark", "a.jpg", "--is", "") == ["red", "blue", "green"]
     assert complete(cli_env, "mar") == ["mark", "marks"]
     cli_env.library.write_bytes(b"damaged")
     assert complete(cli_env, "labels", "show", "re") == []

@@ -89,8 +89,9 @@ def test_describe_skipped_names_extra_that_reads_files() -> None:
 
 def test_index_of_one_photo_uses_singular(cli_env: CliEnv) -> None:
     photo(cli_env.folder / "one" / "a.png", "red")
-    (line,) = notes(cli_env.run("index", cli_env.folder / "one", "--model", cli_env.model))
+    line, advice = notes(cli_env.run("index", cli_env.folder / "one", "--model", cli_env.model))
     assert line.startswith("1 photo: 1 new; ")
+    assert advice.startswith("Try: photosearch find red")
     assert notes(cli_env.run("find", "red")) == ["1 photo"]
 
 
@@ -175,14 +176,14 @@ def test_index_with_tiles_then_other_model_then_new_default(cli_env: CliEnv) -> 
     assert "photosearch models default other" in hint
     result = cli_env.run("find", "red", "--json")
     assert names(result) == ["white.png", "red.jpg"]
-    assert {row["model"] for row in json.loads(result.stdout)} == {"toy"}
+    assert json.loads(result.stdout)["models"] == ["toy"]
     (line,) = notes(cli_env.run("models", "default", "other"))
     assert "2 of 3 images" in line
     assert "photosearch index" in line
     assert names(cli_env.run("find", "red", "--json")) == ["white.png"]
     assert counts(cli_env.run("index", "--json")) == {**COUNTS, "rescored": 1, "unchanged": 2}
     result = cli_env.run("find", "red", "--json")
-    assert [row["model"] for row in json.loads(result.stdout)] == ["other"] * 2
+    assert json.loads(result.stdout)["models"] == ["other"]
     (line,) = notes(cli_env.run("models", "default", "toy"))
     assert "3 of 3 images" in line
     assert "photosearch index" not in line

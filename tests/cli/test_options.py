@@ -75,7 +75,7 @@ def test_damaged_photo_is_searchable_and_named(cli_env: CliEnv) -> None:
         rows = {os.path.basename(r["path"]): r["reason"] for r in json.loads(cli_env.run("errors", "--json").stdout)}
         assert rows.keys() == {"cut.jpg", "copy.jpg"}
         assert all(reason.startswith("damaged: 9") for reason in rows.values())
-        assert {"cut.jpg", "copy.jpg"} <= set(names(cli_env.run("find", "red", "--json")))
+        assert {"cut.jpg", "copy.jpg"} <= set(names(cli_env.run("find", "red", "--json", "--copies")))
         assert cli_env.run("index", cli_env.photos, "--model", cli_env.other).exit_code == 0, "another model reads it"
 
 

@@ -248,7 +248,7 @@ def test_preview_tells_what_learning_would_find_and_stores_nothing(seen):
     learned = seen.asks.labels.learn("my night")
     assert preview.report == learned.report
     assert (preview.found, preview.found_before, preview.removed) == (learned.report.found, None, ())
-    unmarked = [f for f in seen.ask("my night") if int(f.path[-6:-4]) >= 6]
+    unmarked = [f for f in seen.ask("my night", query_mode="label") if int(f.path[-6:-4]) >= 6]
     assert [photo.path for photo in preview.added] == [f.path for f in unmarked]
     assert [round(photo.score, 4) for photo in preview.added] == [round(f.score, 4) for f in unmarked]
     assert len(seen.asks.labels.preview_learning("my night", limit=1).added) <= 1
