@@ -135,7 +135,7 @@ def find_command(
             search.print_table(library, answer)
         elif not answer.photos:
             note(describe_none(answer, filters))
-        complete = output.write(library, answer)
+        complete = output.write(library, answer, unsure=limit is not None or min_similarity is not None)
     if not complete:
         raise typer.Exit(1)
 

@@ -51,8 +51,11 @@ class Output:
         if self.preview:
             check_terminal()
 
-    def write(self, library: "Library", answer: "Answer") -> bool:
-        """All but the table -> whether every photo could be copied or linked."""
+    def write(self, library: "Library", answer: "Answer", *, unsure: bool) -> bool:
+        """All but the table -> whether every photo could be copied or linked.
+
+        unsure: whether paths and albums hold what is not sure beside what is.
+        """
         if self.preview:
             draw_photos(library, answer.photos)
         if self.html is not None:
@@ -63,9 +66,14 @@ class Output:
             _print_json(library, answer)
         if self.as_csv:
             _print_csv(answer)
-        if self.paths or self.null:
-            print_paths([photo.path for photo in answer.photos], null=self.null)
-        return self._make_albums(library, [photo.path for photo in answer.photos])
+        if self.paths or self.null or self.copy_to is not None or self.link_to is not None:
+            chosen = [photo.path for photo in answer if photo.sure or unsure] or [photo.path for photo in answer]
+            if left_out := len(answer) - len(chosen):
+                note(f"{format_count(left_out, 'photo')} left out, not sure; -n N takes them too")
+            if self.paths or self.null:
+                print_paths(chosen, null=self.null)
+            return self._make_albums(library, chosen)
+        return True
 
     def _make_albums(self, library: "Library", paths: list[str]) -> bool:
         complete = True

@@ -84,6 +84,19 @@ def test_find_description_json_and_csv(seen):
     assert (everything.stderr, len(everything.stdout.splitlines())) == ("", 5)
 
 
+@pytest.mark.option("find --limit", "find --paths", "find --copy-to")
+def test_paths_and_albums_take_the_sure_ones_unless_a_number_is_given(seen, tmp_path):
+    rows = json.loads(run("find", "red", "--json").stdout)["photos"]
+    sure = [row["path"] for row in rows if row["sure"]]
+    assert 0 < len(sure) < len(rows)
+    result = run("find", "red", "--paths")
+    assert result.stdout.splitlines() == sure
+    assert notes(result) == [f"{len(rows) - len(sure)} photos left out, not sure; -n N takes them too"]
+    assert len(run("find", "red", "--paths", "-n", "0").stdout.splitlines()) >= len(rows)
+    assert run("find", "red", "--copy-to", tmp_path / "album").exit_code == 0
+    assert {path.name for path in (tmp_path / "album").iterdir()} == {os.path.basename(path) for path in sure}
+
+
 def test_find_description_with_and_without_quotes(seen):
     assert names(run("find", "black", "and", "not", "red", "--json"))[:1] == ["20200101_black"]
     assert names(run("find", '"black" and red', "--json", "-n", "2"))[0] == "wine"
