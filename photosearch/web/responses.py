@@ -360,8 +360,9 @@ def make_figures(report: "LabelReport") -> dict[str, object]:
 
 def make_learning_preview(preview: "LearnPreview") -> LearningPreview:
     report = preview.report
-    old = report.before and report.before.metrics
-    before = None if old is None else Shares(old.precision, old.recall)
+    before = None
+    if report.before is not None:
+        before = Shares(report.before.metrics.precision, report.before.metrics.recall)
     return LearningPreview(
         report.label, report.kept == "learned", report.why, preview.found, preview.found_before,
         Shares(report.metrics.precision, report.metrics.recall), before,
