@@ -81,11 +81,15 @@ def export_found(
     thumbnails = library.read_thumbnails(found)
     photos = _fit(
         (
-            replace(
-                _make_photo(thumbnail, photo.path, photo.score, photo.taken.replace("T", " "), photo.taken_from),
+            _make_photo(
+                thumbnail,
+                photo.path,
+                photo.score,
+                photo.taken.replace("T", " "),
+                photo.taken_from,
                 sure=photo.sure,
                 copies=photo.copies,
-            )
+            )  # fmt: skip
             for photo, thumbnail in zip(found, thumbnails, strict=True)
         ),
         max_bytes,
@@ -123,12 +127,13 @@ def export_report(library: Library, report: LabelReport, path: str | Path, *, fo
 
 
 def _make_photo(
-    thumbnail: bytes | str, path: str, score: float | None, taken: str = "", taken_from: str = ""
-) -> ExportedPhoto:
+    thumbnail: bytes | str, path: str, score: float | None, taken: str = "", taken_from: str = "", *,
+    sure: bool = True, copies: int = 0,
+) -> ExportedPhoto:  # fmt: skip
+    photo = ExportedPhoto(path, score, taken, taken_from, sure=sure, copies=copies)
     if isinstance(thumbnail, str):
-        return ExportedPhoto(path, score, taken, taken_from, error=thumbnail)
-    url = f"data:image/jpeg;base64,{b64encode(thumbnail).decode()}"
-    return ExportedPhoto(path, score, taken, taken_from, thumbnail=url)
+        return replace(photo, error=thumbnail)
+    return replace(photo, thumbnail=f"data:image/jpeg;base64,{b64encode(thumbnail).decode()}")
 
 
 def _fit(photos: Iterator[ExportedPhoto], max_bytes: int) -> list[ExportedPhoto]:
