@@ -392,7 +392,8 @@ ODD = (
     "[]", "%7B%7D", "a&first=0&first=x", "%F0%9F%90%A6", "%E2%80%AE", "((((", "%22", "%0a",
 )  # fmt: skip
 FIELDS = {
-    "mark": {"image_id": 1, "label": "red", "present": True, "new": False}, "undo": {"step": 1}, "sample": {"label": "red", "n": 10},
+    "mark": {"image_id": 1, "label": "red", "present": True, "new": False}, "undo": {"step": 1},
+    "sample": {"label": "red", "n": 10},
     "threshold": {"label": "red", "threshold": 0.5}, "learn": {"label": "red"}, "unlearn": {"label": "red"},
     "album": {"result": "x", "name": "x", "how": "copy", "indices": None},
 }  # fmt: skip
@@ -425,7 +426,8 @@ def test_json_of_wrong_types_gets_a_line(cli_env: CliEnv, client: HttpClient, ac
     "find?words=red&since={}", "find?words=red&label={}", "find?words=red&sort={}", "results?result={}",
     "results?result=RESULT&first={}", "results?result=RESULT&n={}", "results?result=RESULT&label={}", "total?result={}",
     "complete?words={}", "details?image_id={}", "details?image_id=1&label={}", "queue?label={}",
-    "queue?label=red&kind={}", "readiness?label={}", "preview?label={}", "report?label={}", "report?label=red&threshold={}", "duplicates?first={}",
+    "queue?label=red&kind={}", "readiness?label={}", "preview?label={}",
+    "report?label={}", "report?label=red&threshold={}", "duplicates?first={}",
     "duplicates?list={}", "unreadable?x={}", "status?x={}", "labels?x={}", "folders?x={}",
 ])  # fmt: skip
 def test_parameters_of_wrong_types_get_a_line(client: HttpClient, target: str) -> None:
