@@ -87,7 +87,8 @@ def undo_marks(db: Database, step: int | None = None) -> list[UndoneMark]:
 
 def mark_image(db: Database, image_id: int, name: str, present: bool | None, *, new: bool = False) -> MarkedImage:
     """Mark an image, None: delete its mark. new: create a label that doesn't exist. Raises InputError, QueryError."""
-    label = _resolve_or_create(name, list_known_names(db), new)
+    names = list_known_names(db)
+    label = _resolve_or_create(name, names, new) if new else resolve_label(name, names)
     known = images.read_details(db, image_id)
     if known is None:
         raise InputError(f"no photo in the library shows picture {image_id}; it was forgotten, or has been removed")

@@ -89,7 +89,7 @@ def export_found(
                 photo.taken_from,
                 sure=photo.sure,
                 copies=photo.copies,
-            )  # fmt: skip
+            )
             for photo, thumbnail in zip(found, thumbnails, strict=True)
         ),
         max_bytes,

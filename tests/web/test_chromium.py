@@ -414,6 +414,29 @@ def test_label_of_ones_own_is_marked_learned_and_undone(open_leaves: Any, leaves
         assert (library.labels.list_unlearned(), library.marks.list()) == ([], [])
 
 
+def test_judged_label_is_learned_on_its_page(open_leaves: Any, leaves: Path) -> None:
+    photos = leaves.with_name("photos")
+    with Library(leaves) as library:
+        library.marks.add([photos / f"leaf{i:02}.png" for i in range(5)], positive=["green"])
+        library.marks.add([photos / f"sky{i:02}.png" for i in range(4)], negative=["green"])
+        page = open_leaves().open("/judge?label=green", "#shares tr")
+        expect(page.locator("#learning-state")).to_have_text("“green”: 5 marked yes, 4 no. To learn it: 1 more no.")
+        page.keyboard.press("n")
+        page.get_by_role("button", name="Learn “green” from 10 marks").click()
+        expect(page.locator("#learning-lines")).to_contain_text(
+            "photos; now 11." if _is_better(library) else "stays as it is"
+        )
+        page.click("#learning-discard")
+        page.keyboard.press("u")
+        expect(page.locator("#learning-learn")).to_be_hidden()
+        library.marks.undo()
+        library.marks.undo()
+
+
+def _is_better(library: Library) -> bool:
+    return library.labels.preview_learning("green").report.kept == "learned"
+
+
 @pytest.mark.parametrize(("device", "scheme"), VARIANTS)
 def test_every_answer_is_accessible(open_leaves: Any, leaves: Path, tmp_path: Path, device: str, scheme: str) -> None:
     tab = open_leaves(color_scheme=scheme, **DEVICES[device])
