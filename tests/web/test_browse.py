@@ -133,8 +133,17 @@ def test_results_beyond_the_first_search_are_complete(tmp_path: Path) -> None:
 def test_complete_suggests_labels(client: HttpClient) -> None:
     assert client.get_json("complete?words=re") == [{"text": "red", "photos": 4}]
     assert client.get_json("complete?words=red+and+not+b") == [{"text": "red and not blue", "photos": 5}]
-    labels = [(label["name"], label["photos"], label["is_new"]) for label in client.get_json("labels")]
-    assert labels == [("blue", 5, False), ("red", 4, False), ("green", 3, False)], "those of the default model count"
+
+
+def test_labels_have_the_counts_of_the_model_that_answers(cli_env: CliEnv, client: HttpClient) -> None:
+    with Library(cli_env.library) as library:
+        others = library.labels.get("red", "other")
+        library.labels.set_threshold(others, 0.999)
+        labels = [(label["name"], label["photos"], label["is_new"]) for label in client.get_json("labels")]
+        completed = client.get_json("complete?words=re")
+        library.labels.set_threshold(others, None)
+    assert completed == [{"text": "red", "photos": 4}]
+    assert labels == [("blue", 5, False), ("red", 4, False), ("green", 3, False)]
 
 
 # ---- one photo
