@@ -89,7 +89,7 @@ class Found:
     """The first photos of an answer. result: an id. label: the one to mark. total: None where it is not known yet.
 
     is_user_label: whether the user's own labels found them, and no model's. sure: whether any photo is. more: whether
-    less similar photos follow, for who asks.
+    less similar photos follow, for who asks. since, until: as in Answer.
     """
 
     result: str
@@ -102,6 +102,8 @@ class Found:
     sure: bool
     more: bool
     hints: Sequence[Advice]
+    since: str | None
+    until: str | None
     explanation: Sequence[str]
     total: Total | None
     photos: Sequence[PhotoRow]
@@ -317,7 +319,8 @@ def make_found(
 ) -> Found:
     return Found(
         result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
-        label, answer.sure, more, list(map(_make_advice, answer.hints)), answer.explanation, total, photos,
+        label, answer.sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until,
+        answer.explanation, total, photos,
     )  # fmt: skip
 
 

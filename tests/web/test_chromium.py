@@ -308,7 +308,7 @@ def test_dates_alone_and_filters_that_leave_nothing(open_tab: Any) -> None:
     page.fill("[name=since]", "2020-05-02")
     page.fill("[name=until]", "2020-05-03")
     page.locator("[name=until]").blur()
-    expect(page.locator("#summary")).to_have_text("2 photos, newest first")
+    expect(page.locator("#summary")).to_have_text("2 photos, from 2020-05-02, until 2020-05-03, newest first")
     assert page.locator(".tile .line span").all_inner_texts() == ["2020-05-03", "2020-05-02"]
     assert "since=2020-05-02&until=2020-05-03" in page.url
     page.fill("[name=until]", "2020-05-01")

@@ -18,11 +18,17 @@ export function groupLabels(labels) {
 
 // The line above the results of /api/find. isFiltered: whether dates, a folder or the like leave photos out. isAsked:
 // whether there are words, or photos to be like.
-export function summarize({ranked_by: rankedBy, is_user_label: isUserLabel, photos, total}, {isFiltered, isAsked}) {
-  if (total === null) return `More than ${formatCount(photos.length, "photo")}`;
-  const {total: n, n_sure: nSure} = total, user = isUserLabel ? " (your label)" : "";
+export function summarize({since, until, ...result}, state) {
+  const days = since && since === until ? `, of ${since}` : `${since ? `, from ${since}` : ""}${until ? `, until ${until}` : ""}`;
+  return summarizeFound(result, state, days);
+}
+
+function summarizeFound({ranked_by: rankedBy, is_user_label: isUserLabel, photos, total}, {isFiltered, isAsked}, days) {
+  if (total === null) return `More than ${formatCount(photos.length, "photo")}${days}`;
+  const {total: n, n_sure: nSure} = total, user = `${isUserLabel ? " (your label)" : ""}${days}`;
+  if (!n && days && !isFiltered) return "Nothing found at that time; ask without it.";
   if (!n) return isFiltered ? "Nothing found with these filters." : isAsked ? "Nothing found." : "No photos yet: photosearch index FOLDER";
-  if (!nSure) return `No sure match; the nearest ${formatCount(n, "photo")}`;
+  if (!nSure) return `No sure match; the nearest ${formatCount(n, "photo")}${days}`;
   const sure = rankedBy === "similarity" ? formatCount(nSure, "closest match", "closest matches") : formatCount(nSure, "photo");
   if (nSure < n) return `${sure}${user}, and ${(n - nSure).toLocaleString("en")} not sure`;
   return `${sure}${user}${rankedBy === "date" ? ", newest first" : ""}`;

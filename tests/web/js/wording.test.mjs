@@ -22,6 +22,15 @@ for (const [result, text] of [
   test(`the summary says: ${text}`, () => assert.equal(summarize(result, {isFiltered: false, isAsked: true}), text));
 }
 
+test("the summary says which days were asked for", () => {
+  const state = {isFiltered: false, isAsked: true}, say = (since, until, n = 3) => summarize({...found("label", n, n), since, until}, state);
+  assert.equal(say(null, null), "3 photos");
+  assert.equal(say("2024-05-01", "2024-05-31"), "3 photos, from 2024-05-01, until 2024-05-31");
+  assert.equal(say("2024-05-01", "2024-05-01"), "3 photos, of 2024-05-01");
+  assert.equal(say(null, "2024"), "3 photos, until 2024");
+  assert.equal(say("2024", null, 0), "Nothing found at that time; ask without it.");
+});
+
 test("nothing found names the next step", () => {
   assert.equal(summarize(found("label", 0, 0), {isFiltered: true, isAsked: true}), "Nothing found with these filters.");
   assert.match(summarize(found("date", 0, 0), {isFiltered: false, isAsked: false}), /photosearch index FOLDER/);
