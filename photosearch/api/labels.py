@@ -51,6 +51,13 @@ class Labels:
         db = self._session.db
         return complete_name(text, list_known_names(db), read_synonyms(), rank_labels(db, self.list()))
 
+    def list_unlearned(self) -> "Sequence[str]":
+        """The labels that photos are marked with, and that `find` does not know yet."""
+        from photosearch.library.marks import list_marked_labels
+
+        known = {label.name for label in self.list()}
+        return [name for name in list_marked_labels(self._session.db) if name not in known]
+
     def get(self, name: str, model: str | None = None) -> "Label":
         """Find a label by name or synonym. Raises QueryError, which lists the nearest labels; InputError."""
         from photosearch.search.labels import find_label

@@ -75,14 +75,14 @@ class Marks:
         write_rows(self.list(label, under=under), text)
         return text.getvalue()
 
-    def set_image(self, image_id: int, label: str, present: bool | None) -> "MarkedImage":
+    def set_image(self, image_id: int, label: str, present: bool | None, *, new: bool = False) -> "MarkedImage":
         """Mark an image as `find` names it, None: remove the mark -> (the label meant, its mark before, undo step).
 
-        Raises InputError, QueryError.
+        new: create a label that does not exist. Raises InputError, QueryError.
         """
         from photosearch.judging.marking import mark_image
 
-        return mark_image(self._session.db, image_id, label, present)
+        return mark_image(self._session.db, image_id, label, present, new=new)
 
     def read_images(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """The marks of a label on images: image id -> whether it shows it; unmarked ones are left out."""

@@ -35,9 +35,9 @@ class JudgeResult:
 
 
 class MarkedImage(NamedTuple):
-    """An image that was marked. before: its mark before. step: what undoes this mark, and no later one."""
+    """An image that was marked. label: the one meant. before: its mark before. step: undoes this mark, no later one."""
 
-    label: Label
+    label: str
     before: bool | None
     step: int
 
@@ -85,17 +85,18 @@ def undo_marks(db: Database, step: int | None = None) -> list[UndoneMark]:
     return [UndoneMark(paths.get(image_id), label, present, image_id) for label, image_id, present in rows]
 
 
-def mark_image(db: Database, image_id: int, name: str, present: bool | None) -> MarkedImage:
-    """Mark an image, None: delete its mark. Raises InputError, QueryError."""
-    label = find_label(db, name)
+def mark_image(db: Database, image_id: int, name: str, present: bool | None, *, new: bool = False) -> MarkedImage:
+    """Mark an image, None: delete its mark. new: create a label that doesn't exist. Raises InputError, QueryError."""
+    names = list_known_names(db)
+    label = _resolve_or_create(name, names, new) if new else resolve_label(name, names)
     known = images.read_details(db, image_id)
     if known is None:
         raise InputError(f"no photo in the library shows picture {image_id}; it was forgotten, or has been removed")
     if present is None:
-        _, step = marks.delete_marks(db, [(label.name, image_id)])
+        _, step = marks.delete_marks(db, [(label, image_id)])
     else:
-        step = marks.put_marks(db, [(label.name, image_id, present)])
-    return MarkedImage(label, known.marks.get(label.name), step)
+        step = marks.put_marks(db, [(label, image_id, present)])
+    return MarkedImage(label, known.marks.get(label), step)
 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:

@@ -40,8 +40,9 @@ class Answer:
     question: as it was understood. models: the names of those that answered. photos: the sure ones first, then the
     nearest others. more: whether the limit left some out. ranked_by: 'label', 'similarity', or 'date', the newest
     first. sure: whether any photo is. explanation: how the question was read, line by line. labels: the names of those
-    that were asked for, in order. hints: notes for the user, a line each: what was corrected, what to do next. since,
-    until: the local dates that were asked for, in words too, inclusive.
+    that were asked for, in order. hints: notes for the user, a line each: what was corrected, what to do next
+    (a Hint where that is a question or a label). since, until: the local dates that were asked for, in words too,
+    inclusive.
     """
 
     question: str

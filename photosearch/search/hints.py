@@ -1,5 +1,6 @@
 """Advice on a question, a line each: slips of the keyboard, other languages, labels still to be learned."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,18 @@ from photosearch.search.lexicon import read_lexicon
 from photosearch.search.marked_labels import check_readiness, describe_first_step
 
 OWN_WORDS = ("my", "our")  # before what only a label of one's own can mean
+
+
+class Hint(str):
+    """A line for the user. words: the question that it suggests. label: one of the user's own, still to be learned."""
+
+    words: str
+    label: str
+
+    def __new__(cls, line: str, *, words: str = "", label: str = "") -> "Hint":
+        hint = super().__new__(cls, line)
+        hint.words, hint.label = words, label
+        return hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +54,16 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
         hints.append(f"Read {change.typed!r} as {change.meant}; in quotes it stays as it is.")
     if correction.suggestions:
         meant = ", ".join(f"{s.meant} for {s.typed!r}" for s in correction.suggestions)
-        hints.append(f"Did you mean {meant}?")
+        hints.append(Hint(f"Did you mean {meant}?", words=_take(correction)))
     return CheckedWords(correction.text, tuple(hints))
+
+
+def _take(correction: spelling.Correction) -> str:
+    """The question with its suggestions taken."""
+    words = correction.text
+    for change in correction.suggestions:
+        words = re.sub(rf"(?<!\w){re.escape(change.typed)}(?!\w)", change.meant, words, count=1)
+    return words
 
 
 def _count_words(db: Database, labels: Sequence[Label], own: Sequence[str]) -> Mapping[str, int]:
@@ -62,14 +83,14 @@ def _advise_on_own_labels(
     db: Database, words: str, names: Mapping[str, None], own: Sequence[str], model: str | None
 ) -> list[str]:
     """The next step of each label that the question names and `find` does not know yet."""
-    hints = []
+    hints: list[str] = []
     for text in _list_phrases(words):
         if match_label(text, names) is not None:
             continue
         if (marked := match_label(text, own)) is not None:
-            hints.append(check_readiness(db, marked, model).next_step)
+            hints.append(Hint(check_readiness(db, marked, model).next_step, label=marked))
         elif fold_name(text).partition(" ")[0] in OWN_WORDS and " " in text:
-            hints.append(describe_first_step(text))
+            hints.append(Hint(describe_first_step(text), label=text))
     return list(dict.fromkeys(hints))
 
 

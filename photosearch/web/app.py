@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from photosearch import LARGE_THUMBNAIL, SMALL_THUMBNAIL, Library, Unreadable
 from photosearch.errors import InputError, PhotosearchError
-from photosearch.web import judge_routes, search_routes
+from photosearch.web import judge_routes, learning_routes, search_routes
 from photosearch.web.parameters import parse_integer, read_body, read_record
 from photosearch.web.rendering import render
 from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_duplicates
@@ -51,7 +51,8 @@ def make_app(state: ServerState) -> Starlette:
         "find": search_routes.find, "results": search_routes.read_result, "total": search_routes.count_result,
         "complete": search_routes.complete_words, "labels": search_routes.list_labels,
         "folders": search_routes.list_folders, "details": search_routes.read_details,
-        "queue": judge_routes.list_queue, "report": judge_routes.read_report, "duplicates": list_duplicates,
+        "queue": judge_routes.list_queue, "report": judge_routes.read_report,
+        "readiness": learning_routes.read_readiness, "preview": learning_routes.preview, "duplicates": list_duplicates,
         "unreadable": list_unreadable, "status": read_status,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
@@ -59,6 +60,8 @@ def make_app(state: ServerState) -> Starlette:
         "undo": (judge_routes.UndoRequest, judge_routes.undo),
         "sample": (judge_routes.SampleRequest, judge_routes.draw_sample),
         "threshold": (judge_routes.ThresholdRequest, judge_routes.save_threshold),
+        "learn": (learning_routes.LearnRequest, learning_routes.learn),
+        "unlearn": (learning_routes.LearnRequest, learning_routes.undo_learning),
         "album": (search_routes.AlbumRequest, search_routes.make_album),
     }
     return Starlette(

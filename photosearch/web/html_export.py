@@ -8,7 +8,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +27,7 @@ Point = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class ExportedPhoto:
     """A photo on a page. path: or its address. taken: local time and the field it is from, or "". thumbnail: a data
-    URL, "" where the photo can't be opened; then error says why."""
+    URL, "" where the photo can't be opened; then error says why. sure, copies: as in Match."""
 
     path: str
     score: float | None
@@ -35,6 +35,8 @@ class ExportedPhoto:
     taken_from: str = ""
     thumbnail: str = ""
     error: str = ""
+    sure: bool = True
+    copies: int = 0
 
     @property
     def name(self) -> str:
@@ -79,14 +81,29 @@ def export_found(
     thumbnails = library.read_thumbnails(found)
     photos = _fit(
         (
-            _make_photo(thumbnail, photo.path, photo.score, photo.taken.replace("T", " "), photo.taken_from)
+            _make_photo(
+                thumbnail,
+                photo.path,
+                photo.score,
+                photo.taken.replace("T", " "),
+                photo.taken_from,
+                sure=photo.sure,
+                copies=photo.copies,
+            )
             for photo, thumbnail in zip(found, thumbnails, strict=True)
         ),
         max_bytes,
     )
     left_out = len(found) - len(photos)
     size_bytes = _write(
-        path, force, "found.html", question=answer.question, models=answer.models, photos=photos, left_out=left_out
+        path,
+        force,
+        "found.html",
+        question=answer.question or "All photos",
+        models=answer.models,
+        photos=photos,
+        hints=answer.hints,
+        left_out=left_out,
     )
     return HtmlExport(len(photos), left_out, size_bytes)
 
@@ -110,12 +127,13 @@ def export_report(library: Library, report: LabelReport, path: str | Path, *, fo
 
 
 def _make_photo(
-    thumbnail: bytes | str, path: str, score: float | None, taken: str = "", taken_from: str = ""
-) -> ExportedPhoto:
+    thumbnail: bytes | str, path: str, score: float | None, taken: str = "", taken_from: str = "", *,
+    sure: bool = True, copies: int = 0,
+) -> ExportedPhoto:  # fmt: skip
+    photo = ExportedPhoto(path, score, taken, taken_from, sure=sure, copies=copies)
     if isinstance(thumbnail, str):
-        return ExportedPhoto(path, score, taken, taken_from, error=thumbnail)
-    url = f"data:image/jpeg;base64,{b64encode(thumbnail).decode()}"
-    return ExportedPhoto(path, score, taken, taken_from, thumbnail=url)
+        return replace(photo, error=thumbnail)
+    return replace(photo, thumbnail=f"data:image/jpeg;base64,{b64encode(thumbnail).decode()}")
 
 
 def _fit(photos: Iterator[ExportedPhoto], max_bytes: int) -> list[ExportedPhoto]:

@@ -32,11 +32,12 @@ SAMPLE_PHOTOS = 60  # drawn at once, by default
 
 @dataclass(frozen=True, slots=True)
 class MarkRequest:
-    """present: whether the image shows the label; None removes the mark."""
+    """present: whether the image shows the label; None removes the mark. new: whether the label may be a new one."""
 
     image_id: int
     label: str
     present: bool | None
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,8 @@ def read_report(_: ServerState, library: Library, query: QueryParams) -> Report:
 
 
 def mark(_: ServerState, library: Library, request: MarkRequest) -> Marks:
-    done = library.marks.set_image(request.image_id, request.label, request.present)
-    return Marks([Mark(request.image_id, done.label.name, request.present)], done.step)
+    done = library.marks.set_image(request.image_id, request.label, request.present, new=request.new)
+    return Marks([Mark(request.image_id, done.label, request.present)], done.step)
 
 
 def undo(_: ServerState, library: Library, request: UndoRequest) -> Marks:

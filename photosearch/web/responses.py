@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Literal
 
 from starlette.responses import Response
 
-from photosearch import USER_MODEL
+from photosearch import USER_MODEL, Hint
 
 if TYPE_CHECKING:  # at run time they would bring in rooms that the server does without
-    from photosearch import Answer, DuplicateGroup, ImageDetails, LabelReport, Match, ReviewQueue, UndoneMark
+    from photosearch import (
+        Answer,
+        DuplicateGroup,
+        ImageDetails,
+        LabelReport,
+        LearnPreview,
+        Match,
+        ReviewQueue,
+        UndoneMark,
+    )
 
 MAX_SCORES = 24  # of an image
 
@@ -43,7 +52,8 @@ def _to_object(record: object) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class PhotoRow:
-    """A photo in the grid. present: its mark for the label that is being marked, None without one."""
+    """A photo in the grid. by, sure, copies: as in Match. present: its mark for the label that is being marked, None
+    without one."""
 
     image_id: int
     name: str
@@ -51,14 +61,35 @@ class PhotoRow:
     score: float | None
     taken: str
     taken_from: str
+    by: Literal["label", "similarity", "date"]
+    sure: bool
+    copies: int
     present: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A line for the user. words: the question that it suggests, if any. label: one that is to be learned first."""
+
+    text: str
+    words: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """total: the photos of a result. n_sure: how many of them are sure; they come first."""
+
+    total: int
+    n_sure: int
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """The first photos of an answer. result: an id. label: the one to mark. total: None where it is not known yet.
 
-    is_user_label: whether the user's own labels found them, and no model's.
+    is_user_label: whether the user's own labels found them, and no model's. sure: whether any photo is. more: whether
+    less similar photos follow, for who asks. since, until: as in Answer.
     """
 
     result: str
@@ -68,9 +99,13 @@ class Found:
     is_user_label: bool
     labels: Sequence[str]
     label: str | None
-    similar: bool
+    sure: bool
+    more: bool
+    hints: Sequence[Advice]
+    since: str | None
+    until: str | None
     explanation: Sequence[str]
-    total: int | None
+    total: Total | None
     photos: Sequence[PhotoRow]
 
 
@@ -83,8 +118,20 @@ class Photos:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    total: int
+class Completion:
+    """text: a whole question. photos: that have the label at its end."""
+
+    text: str
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """photos: that have the label. is_new: whether photos are marked with it, and `find` does not know it yet."""
+
+    name: str
+    photos: int
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +247,41 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """Of a label on the marks, cross-validated; None where nobody can say."""
+
+    precision: float | None
+    recall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LearningPreview:
+    """What learning a label would change. better: whether it would replace the label before, if there is one.
+
+    why: in words. found, found_before, added, removed: as in LearnPreview. shares, shares_before: on the same marks.
+    """
+
+    label: str
+    better: bool
+    why: str
+    found: int
+    found_before: int | None
+    shares: Shares
+    shares_before: Shares | None
+    added: Sequence[PhotoRow]
+    removed: Sequence[PhotoRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """learned: whether the label was learned just now. exists: whether `find` knows it."""
+
+    label: str
+    learned: bool
+    exists: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DuplicatePhoto:
     """kind: the photo to keep, or how it is like that one."""
 
@@ -233,18 +315,24 @@ class UnreadablePhoto:
 
 
 def make_found(
-    result_id: str, answer: "Answer", label: str | None, total: int | None, photos: Sequence[PhotoRow]
+    result_id: str, answer: "Answer", label: str | None, total: Total | None, photos: Sequence[PhotoRow], *, more: bool
 ) -> Found:
     return Found(
         result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
-        label, answer.sure or bool(answer.photos), answer.explanation, total, photos,
+        label, answer.sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until,
+        answer.explanation, total, photos,
     )  # fmt: skip
+
+
+def _make_advice(hint: str) -> Advice:
+    return Advice(hint, hint.words, hint.label) if isinstance(hint, Hint) else Advice(hint, "", "")
 
 
 def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
     score = None if match.score is None else round(match.score, 4)
     return PhotoRow(
-        match.image_id, os.path.basename(match.path), match.path, score, match.taken, match.taken_from, present,
+        match.image_id, os.path.basename(match.path), match.path, score, match.taken, match.taken_from, match.by,
+        match.sure, match.copies, present,
     )  # fmt: skip
 
 
@@ -271,6 +359,19 @@ def make_queue(queue: "ReviewQueue") -> Queue:
 def make_figures(report: "LabelReport") -> dict[str, object]:
     """A report's figures without its list of mistakes."""
     return {key: value for key, value in report.to_json().items() if key != "mistakes"}
+
+
+def make_learning_preview(preview: "LearnPreview") -> LearningPreview:
+    report = preview.report
+    before = None
+    if report.before is not None:
+        before = Shares(report.before.metrics.precision, report.before.metrics.recall)
+    return LearningPreview(
+        report.label, report.kept == "learned", report.why, preview.found, preview.found_before,
+        Shares(report.metrics.precision, report.metrics.recall), before,
+        [make_photo_row(photo, None) for photo in preview.added],
+        [make_photo_row(photo, None) for photo in preview.removed],
+    )  # fmt: skip
 
 
 def make_marks(undone: "Sequence[UndoneMark]") -> Marks:

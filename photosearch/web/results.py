@@ -1,6 +1,7 @@
 """Search results and other lists that are stored while somebody scrolls through them, and fetched in parts.
 
-A search runs twice: for the first screens at once, and for everything when the page asks for the total.
+Where labels or dates answer, a search runs twice: for the first screens at once, and for everything when the page asks
+for the total. What similarity ranks ends after some photos, until the page asks for more.
 """
 
 import secrets
@@ -22,26 +23,32 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a search form says, as Library.find takes it. like, unlike: paths of photos."""
+    """What a search form says, as Library.find takes it. like, unlike: paths of photos.
+
+    all_similar: go on behind the end of what similarity ranks.
+    """
 
     words: str
     query_mode: Literal["label", "text"] | None
     like: tuple[str, ...]
     unlike: tuple[str, ...]
     min_score: float | None
-    min_similarity: float | None
+    sure_only: bool
+    copies: bool
     under: str | None
     since: str | None
     until: str | None
     file_dates: bool
     sort: Literal["best", "date"]
+    all_similar: bool
 
-    def run(self, library: Library, limit: int, max_similar: int) -> "Answer":
-        """Raises QueryError, InputError, ModelError."""
+    def run(self, library: Library, limit: int) -> "Answer":
+        """limit: where labels or dates answer. Raises QueryError, InputError, ModelError."""
         return library.find(
-            self.words, limit=limit, max_similar=max_similar, query_mode=self.query_mode, like=self.like,
-            unlike=self.unlike, min_score=self.min_score, min_similarity=self.min_similarity, under=self.under,
-            since=self.since, until=self.until, file_dates=self.file_dates, sort=self.sort, copies=True,
+            self.words, max_labeled=limit, max_similar=MAX_PAGE_SIMILAR if self.all_similar else None,
+            query_mode=self.query_mode, like=self.like, unlike=self.unlike, min_score=self.min_score,
+            sure_only=self.sure_only, copies=self.copies, under=self.under, since=self.since, until=self.until,
+            file_dates=self.file_dates, sort=self.sort,
         )  # fmt: skip
 
 
@@ -59,14 +66,18 @@ class Result:
         """Find all photos. Waits if another thread is doing so."""
         with self.lock:
             if not self.is_complete:
-                self.photos, self.is_complete = self.search.run(library, MAX_PAGE, MAX_PAGE_SIMILAR).photos, True
+                self.photos, self.is_complete = self.search.run(library, MAX_PAGE).photos, True
         return self
+
+    def count_sure(self) -> int:
+        return sum(photo.sure for photo in self.photos)
 
 
 def start_search(library: Library, search: Search) -> Result:
     """Run a search for its first photos."""
-    answer = search.run(library, FIRST_PAGE, FIRST_PAGE)
-    return Result(search, answer, answer.photos, not answer.more)
+    answer = search.run(library, FIRST_PAGE)
+    # A list that goes on is as long as the limit; what similarity ranks ends before, or at a limit of its own.
+    return Result(search, answer, answer.photos, not (answer.more and len(answer.photos) == FIRST_PAGE))
 
 
 class Recent(Generic[Value]):

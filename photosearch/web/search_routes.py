@@ -13,9 +13,11 @@ from photosearch.errors import InputError
 from photosearch.web.parameters import check_album_name, check_indices, parse_integer, parse_number
 from photosearch.web.responses import (
     Album,
+    Completion,
     Details,
     Folder,
     Found,
+    LabelRow,
     PhotoRow,
     Photos,
     Total,
@@ -44,8 +46,10 @@ def find(state: ServerState, library: Library, query: QueryParams) -> Found:
     result = start_search(library, _parse_search(library, query))
     result_id = state.results.add(result)
     label = query.get("label") or next(iter(result.answer.labels), None)
-    total = len(result.photos) if result.is_complete else None
-    return make_found(result_id, result.answer, label, total, _list_photos(library, result, 0, MAX_PART, label))
+    total = Total(len(result.photos), result.count_sure()) if result.is_complete else None
+    search, answer = result.search, result.answer
+    more = total is not None and answer.more and not (search.all_similar or search.sure_only)
+    return make_found(result_id, answer, label, total, _list_photos(library, result, 0, MAX_PART, label), more=more)
 
 
 def read_result(state: ServerState, library: Library, query: QueryParams) -> Photos:
@@ -58,16 +62,30 @@ def read_result(state: ServerState, library: Library, query: QueryParams) -> Pho
 
 
 def count_result(state: ServerState, library: Library, query: QueryParams) -> Total:
-    return Total(len(_get_result(state, query.get("result", "")).complete(library).photos))
+    result = _get_result(state, query.get("result", "")).complete(library)
+    return Total(len(result.photos), result.count_sure())
 
 
-def complete_words(_: ServerState, library: Library, query: QueryParams) -> list[str]:
-    return library.complete(query.get("words", ""))
+def complete_words(_: ServerState, library: Library, query: QueryParams) -> list[Completion]:
+    photos = _count_photos(library)
+    # The label that completes a question is the longest one at its end.
+    return [
+        Completion(text, photos[max((name for name in photos if text.rstrip('"').endswith(name)), key=len)])
+        for text in library.complete(query.get("words", ""))
+    ]
 
 
-def list_labels(_: ServerState, library: Library, query: QueryParams) -> list[str]:
-    """Names, those of the default model first."""
-    return list(dict.fromkeys(label.name for label in library.labels.list()))
+def list_labels(_: ServerState, library: Library, query: QueryParams) -> list[LabelRow]:
+    """Those that are only marked, then everyday names, then all others; those with the most photos first."""
+    marked = [LabelRow(name, 0, is_new=True) for name in library.labels.list_unlearned()]
+    return marked + [LabelRow(name, n, is_new=False) for name, n in _count_photos(library).items()]
+
+
+def _count_photos(library: Library) -> dict[str, int]:
+    """Label -> how many photos have it; of several models' labels with one name, the one that `find` takes."""
+    first = {label.name: label.id for label in reversed(library.labels.list())}
+    counts = library.labels.list_counts(exact=False)
+    return {row.label.name: row.photos for row in counts if first[row.label.name] == row.label.id}
 
 
 def list_folders(_: ServerState, library: Library, query: QueryParams) -> list[Folder]:
@@ -100,12 +118,14 @@ def _parse_search(library: Library, query: QueryParams) -> Search:
         like=_find_paths(library, query.getlist("like")),
         unlike=_find_paths(library, query.getlist("unlike")),
         min_score=parse_number(query["min_score"]) if query.get("min_score") else None,
-        min_similarity=parse_number(query["min_similarity"]) if query.get("min_similarity") else None,
+        sure_only="sure_only" in query,
+        copies="copies" in query,
         under=_find_folder(library, under) if under else None,
         since=query.get("since") or None,
         until=query.get("until") or None,
         file_dates="file_dates" in query,
         sort="date" if query.get("sort") == "date" else "best",
+        all_similar="all_similar" in query,
     )
 
 

@@ -90,7 +90,7 @@ def test_mark_image_returns_the_mark_before(library):
         return library.marks.read_images("bird", [1, 2, 3, 4, 99])
 
     label, before, step = library.marks.set_image(1, "BIRD", True)
-    assert (label.name, before, said()) == ("bird", None, {1: True})
+    assert (label, before, said()) == ("bird", None, {1: True})
     assert library.marks.set_image(1, "bird", False)[1] is True
     assert library.marks.set_image(1, "bird", True)[1] is False
     assert library.marks.set_image(1, "bird", None)[1] is True
@@ -99,6 +99,15 @@ def test_mark_image_returns_the_mark_before(library):
         library.marks.undo(step)
     with pytest.raises(InputError, match="no photo in the library shows picture 99"):
         library.marks.set_image(99, "bird", True)
+
+
+def test_mark_image_creates_a_label_only_if_told(library):
+    with pytest.raises(QueryError, match="no label 'my dog'"):
+        library.marks.set_image(1, "my dog", True)
+    assert library.marks.set_image(1, " my  dog ", True, new=True).label == "my dog"
+    assert library.marks.set_image(2, "My Dog", False).label == "my dog", "it is known from then on"
+    assert library.labels.list_unlearned() == ["my dog"]
+    assert library.marks.read_images("my dog", [1, 2]) == {1: True, 2: False}
 
 
 def test_undo_restores_marks_of_images_newest_first_and_counts_the_steps_left(library):

@@ -29,7 +29,10 @@ def test_check_words_says_what_it_corrected(seen):
 
 
 def test_check_words_asks(seen):
-    assert check(seen, "beech").hints == ("Did you mean beach for 'beech'?",)
+    (hint,) = check(seen, "beech").hints
+    assert (hint, hint.words, hint.label) == ("Did you mean beach for 'beech'?", "beach", "")
+    (hint,) = check(seen, "beeches, a beech and a Dgo").hints
+    assert hint.words == "beeches, a beach and a dog", "whole words alone are replaced, all suggested ones"
 
 
 def test_check_words_names_the_model_for_other_languages(seen):
@@ -48,6 +51,7 @@ def test_models_named_for_languages_are_offered():
 
 def test_check_words_names_the_next_step_of_own_labels(seen):
     (first,) = check(seen, "my dog", None).hints
+    assert (first.words, first.label) == ("", "my dog")
     assert [
         p for p in ("photosearch mark PHOTO... --is 'my dog' --new", "photosearch learn 'my dog'") if p not in first
     ] == []
@@ -55,6 +59,7 @@ def test_check_words_names_the_next_step_of_own_labels(seen):
     for words in ("mila", "MILAS", 'red and "Mila"'):
         (hint,) = check(seen, words, None).hints
         assert hint.startswith("Mila: 1 marked yes and 0 no; 5 each")
+        assert hint.label == "Mila"
     seen.asks.marks.undo()
     assert check(seen, "my").hints == ()
 

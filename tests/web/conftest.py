@@ -1,12 +1,15 @@
 """One library of toy photos and one server for all tests of a file, since starting one takes a second."""
 
 import functools
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cli_env import CliEnv, make_cli_env
 from http_client import HttpClient, run_server
 from library import KEPT, kept_decoders
+from PIL import Image
 from toy import photo, sight_card, write_toy, write_toy_text
 
 from photosearch import Library
@@ -35,6 +38,24 @@ def cli_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliEnv]:
         with Library(cli_env.library) as library:
             library.models.set_default("toy")
         yield cli_env
+
+
+@pytest.fixture(scope="module")
+def leaves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A library of twelve greens and twelve blues, and a copy of the darkest green."""
+    folder = tmp_path_factory.mktemp("leaves")
+    write_toy(folder / "toy.onnx", sight_card())
+    write_toy_text(folder / "toy-text.onnx")
+    (folder / "photos").mkdir()
+    for i in range(12):
+        for name, colour in (("leaf", (20, 120 + 10 * i, 20)), ("sky", (20, 20, 120 + 10 * i))):
+            Image.new("RGB", (60 + i, 40), colour).save(folder / "photos" / f"{name}{i:02}.png")
+    shutil.copy(folder / "photos" / "leaf00.png", folder / "photos" / "leaf00 copy.png")
+    with pytest.MonkeyPatch.context() as patch, kept_decoders(), Library(folder / "library.db") as library:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        patch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
+        list(library.index(folder / "photos", models=[str(folder / "toy.onnx")]))
+        yield library.path
 
 
 @pytest.fixture(scope="module")

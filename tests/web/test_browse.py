@@ -20,7 +20,7 @@ from toy import photo
 from benchmarks.library import build
 from photosearch import Library
 
-ALL = "find?words=red+or+not+red"
+ALL = "find?words=red+or+not+red&copies=1"
 
 
 def names(photos: list[dict[str, object]]) -> list[object]:
@@ -54,15 +54,15 @@ def test_find_gives_what_the_command_prints(cli_env: CliEnv, client: HttpClient)
     assert [photo["score"] for photo in found["photos"]] == [round(row["score"], 4) for row in printed["photos"]]
     assert (found["ranked_by"], found["models"], found["is_user_label"]) == ("label", ["toy"], False)
     assert (found["question"], found["labels"], found["label"]) == ("red and not blue", ["red", "blue"], "red")
-    assert found["total"] == len(printed["photos"])
+    assert found["total"] == {"total": len(printed["photos"]), "n_sure": len(printed["photos"])}
     assert "a label of toy, which holds from a score of 0.500 on" in found["explanation"][0]
 
 
 def test_find_ranks_by_similarity_without_a_label(client: HttpClient) -> None:
-    found = client.get_json("find?words=black&min_similarity=-1")
+    found = client.get_json("find?words=black")
     assert (found["ranked_by"], found["label"]) == ("similarity", None)
     assert found["photos"][0]["name"] == "IMG_20200504_120000.png"
-    assert client.get_json("find?words=red&query_mode=text&min_similarity=-1")["ranked_by"] == "similarity"
+    assert client.get_json("find?words=red&query_mode=text")["ranked_by"] == "similarity"
 
 
 def test_find_like_takes_image_ids_and_no_paths(client: HttpClient) -> None:
@@ -115,25 +115,35 @@ def test_results_are_fetched_in_parts(client: HttpClient) -> None:
     starts = range(0, len(photos) + 2, 2)
     parts = [client.get_json(f"results?result={result}&first={first}&n=2")["photos"] for first in starts]
     assert [photo for part in parts for photo in part] == photos
-    assert client.get_json(f"total?result={result}") == {"total": len(photos)}
+    assert client.get_json(f"total?result={result}") == {"total": len(photos), "n_sure": len(photos)}
     assert client.get_error("results?result=nothing") == "these results have expired; search again"
 
 
 def test_results_beyond_the_first_search_are_complete(tmp_path: Path) -> None:
     with run_server(build(tmp_path / "many.db", 300)) as client:
-        found = client.get_json("find?words=bird+or+not+bird")
+        found = client.get_json("find?words=bird+or+not+bird&copies=1")
         assert (len(found["photos"]), found["total"]) == (120, None)
         part = client.get_json(f"results?result={found['result']}&first=100&n=100")["photos"]
         assert len(part) == 100
         assert part[:20] == found["photos"][100:]
-        assert client.get_json(f"total?result={found['result']}") == {"total": 300}
+        assert client.get_json(f"total?result={found['result']}") == {"total": 300, "n_sure": 300}
         assert len(client.get_json(f"results?result={found['result']}&first=250&n=100")["photos"]) == 50
 
 
 def test_complete_suggests_labels(client: HttpClient) -> None:
-    assert client.get_json("complete?words=re") == ["red"]
-    assert client.get_json("complete?words=red+and+not+b") == ["red and not blue"]
-    assert client.get_json("labels") == ["red", "green", "blue"]
+    assert client.get_json("complete?words=re") == [{"text": "red", "photos": 4}]
+    assert client.get_json("complete?words=red+and+not+b") == [{"text": "red and not blue", "photos": 5}]
+
+
+def test_labels_have_the_counts_of_the_model_that_answers(cli_env: CliEnv, client: HttpClient) -> None:
+    with Library(cli_env.library) as library:
+        others = library.labels.get("red", "other")
+        library.labels.set_threshold(others, 0.999)
+        labels = [(label["name"], label["photos"], label["is_new"]) for label in client.get_json("labels")]
+        completed = client.get_json("complete?words=re")
+        library.labels.set_threshold(others, None)
+    assert completed == [{"text": "red", "photos": 4}]
+    assert labels == [("blue", 5, False), ("red", 4, False), ("green", 3, False)]
 
 
 # ---- one photo
@@ -257,7 +267,7 @@ def test_report_shows_a_threshold_before_it_is_saved(cli_env: CliEnv, client: Ht
     assert {key: value for key, value in printed.items() if key != "mistakes"} == figures
     saved = client.post_json("threshold", label="red", threshold=0.999)
     assert saved == own | {"threshold": 0.999, "saved": True}
-    found = client.get_json("find?words=red&query_mode=label")["photos"]
+    found = client.get_json("find?words=red&query_mode=label&copies=1")["photos"]
     assert sorted(names(found)) == ["IMG_20200501_120000.png", "copy.png", "white.png"]
     assert client.post_json("threshold", label="red", threshold=None) == own
 
@@ -294,7 +304,7 @@ def test_album_has_the_chosen_photos_or_all(cli_env: CliEnv, client: HttpClient)
     result, n = found["result"], len(found["photos"])
     album = client.post_json("album", result=result, indices=[0], name="one & only", how="copy")
     folder = cli_env.folder / "albums" / "one & only"
-    assert album == {"folder": str(folder), "created": 1, "existing": 0, "missing": 0, "remote": 0}
+    assert album == {"folder": str(folder), "created": 1, "existing": 0, "missing": 0}
     assert os.listdir(folder) == [found["photos"][0]["name"]]
     linked = client.post_json("album", result=result, indices=None, name="all", how="link")
     assert linked["created"] == n
@@ -391,8 +401,9 @@ ODD = (
     "[]", "%7B%7D", "a&first=0&first=x", "%F0%9F%90%A6", "%E2%80%AE", "((((", "%22", "%0a",
 )  # fmt: skip
 FIELDS = {
-    "mark": {"image_id": 1, "label": "red", "present": True}, "undo": {"step": 1}, "sample": {"label": "red", "n": 10},
-    "threshold": {"label": "red", "threshold": 0.5},
+    "mark": {"image_id": 1, "label": "red", "present": True, "new": False}, "undo": {"step": 1},
+    "sample": {"label": "red", "n": 10},
+    "threshold": {"label": "red", "threshold": 0.5}, "learn": {"label": "red"}, "unlearn": {"label": "red"},
     "album": {"result": "x", "name": "x", "how": "copy", "indices": None},
 }  # fmt: skip
 
@@ -424,7 +435,8 @@ def test_json_of_wrong_types_gets_a_line(cli_env: CliEnv, client: HttpClient, ac
     "find?words=red&since={}", "find?words=red&label={}", "find?words=red&sort={}", "results?result={}",
     "results?result=RESULT&first={}", "results?result=RESULT&n={}", "results?result=RESULT&label={}", "total?result={}",
     "complete?words={}", "details?image_id={}", "details?image_id=1&label={}", "queue?label={}",
-    "queue?label=red&kind={}", "report?label={}", "report?label=red&threshold={}", "duplicates?first={}",
+    "queue?label=red&kind={}", "readiness?label={}", "preview?label={}",
+    "report?label={}", "report?label=red&threshold={}", "duplicates?first={}",
     "duplicates?list={}", "unreadable?x={}", "status?x={}", "labels?x={}", "folders?x={}",
 ])  # fmt: skip
 def test_parameters_of_wrong_types_get_a_line(client: HttpClient, target: str) -> None:

@@ -5,9 +5,11 @@ PHOTOSEARCH_SCREENSHOTS: a folder for screenshots of all pages.
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +53,10 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def logged_in(chromium: Any, cli_env: CliEnv) -> Iterator[tuple[str, Any]]:
+@contextmanager
+def log_in(chromium: Any, library: Path, *arguments: object) -> Iterator[tuple[str, Any]]:
     """(the server's origin, a browser's storage state after it opened the printed address)."""
-    with run_server(cli_env.library, "--albums", cli_env.folder / "albums", log_in=False) as client:
+    with run_server(library, *arguments, log_in=False) as client:
         context = chromium.new_context()
         page = context.new_page()
         page.goto(client.address)
@@ -63,6 +65,18 @@ def logged_in(chromium: Any, cli_env: CliEnv) -> Iterator[tuple[str, Any]]:
         state = context.storage_state()
         context.close()
         yield f"http://127.0.0.1:{client.port}", state
+
+
+@pytest.fixture(scope="module")
+def logged_in(chromium: Any, cli_env: CliEnv) -> Iterator[tuple[str, Any]]:
+    with log_in(chromium, cli_env.library, "--albums", cli_env.folder / "albums") as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def leaves_logged_in(chromium: Any, leaves: Path) -> Iterator[tuple[str, Any]]:
+    with log_in(chromium, leaves) as session:
+        yield session
 
 
 class Tab:
@@ -87,10 +101,10 @@ class Tab:
         return int(self.page.locator(selector).count())
 
 
-@pytest.fixture
-def open_tab(chromium: Any, logged_in: tuple[str, Any]) -> Iterator[Callable[..., Tab]]:
+@contextmanager
+def open_tabs(chromium: Any, session: tuple[str, Any]) -> Iterator[Callable[..., Tab]]:
     """open_tab(**options of a browser context) -> a logged-in tab. Fails if a tab had errors or left the server."""
-    origin, state = logged_in
+    origin, state = session
     opened = []
 
     def open_one(**options: Any) -> Tab:
@@ -104,6 +118,18 @@ def open_tab(chromium: Any, logged_in: tuple[str, Any]) -> Iterator[Callable[...
         context.close()
         assert tab.errors == []
         assert tab.requested <= {origin}
+
+
+@pytest.fixture
+def open_tab(chromium: Any, logged_in: tuple[str, Any]) -> Iterator[Callable[..., Tab]]:
+    with open_tabs(chromium, logged_in) as open_one:
+        yield open_one
+
+
+@pytest.fixture
+def open_leaves(chromium: Any, leaves_logged_in: tuple[str, Any]) -> Iterator[Callable[..., Tab]]:
+    with open_tabs(chromium, leaves_logged_in) as open_one:
+        yield open_one
 
 
 def check(page: Any, name: str, device: str, scheme: str, folder: Path) -> None:
@@ -150,7 +176,7 @@ def test_marks_by_click_and_key_change_the_report_and_are_undone(
     open_tab: Any, cli_env: CliEnv, tmp_path: Path
 ) -> None:
     tab = open_tab()
-    page = tab.open("/?words=red", ".tile .yes")
+    page = tab.open("/?words=red&query_mode=label&copies=1", ".tile .yes")
     expect(page.locator("#summary")).to_have_text("4 photos")
     page.click(".tile:nth-child(1) .yes")
     page.wait_for_selector(".tile:nth-child(1) .yes[aria-pressed=true]")
@@ -239,7 +265,7 @@ def test_failed_part_of_the_grid_is_fetched_again(chromium: Any, tmp_path: Path)
         page.goto(client.address)
         page.click("button[type=submit]")
         page.wait_for_url(f"http://127.0.0.1:{client.port}/")
-        page.goto(f"http://127.0.0.1:{client.port}/?words=bird+or+not+bird")
+        page.goto(f"http://127.0.0.1:{client.port}/?words=bird+or+not+bird&copies=1")
         expect(page.locator("#summary")).to_have_text("500 photos", timeout=20_000)
         page.evaluate("scrollTo(0, document.body.scrollHeight)")
         page.wait_for_selector('.tile[aria-posinset="500"] .line', timeout=20_000)
@@ -251,7 +277,7 @@ def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -
     page = open_tab().open("/", "#words:focus")
     page.keyboard.type("red and not b", delay=20)
     page.wait_for_selector("#suggestions li")
-    assert page.locator("#suggestions li").all_inner_texts() == ["red and not blue"]
+    assert page.locator("#suggestions li").all_inner_texts() == ["red and not blue\n5 photos"]
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowDown")
     expect(page.locator("#suggestions [aria-selected=true]")).to_have_count(0)
@@ -275,13 +301,170 @@ def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -
     expect(page.locator("#words")).to_have_value("red and not blue")
 
 
-def test_description_without_close_matches_offers_the_closest(open_tab: Any, tmp_path: Path) -> None:
-    page = open_tab().open("/?words=red&query_mode=text", "#summary button, .tile")
-    if page.locator("#summary button").count():
-        expect(page.locator("#summary")).to_contain_text("No close matches.")
-        page.click("#summary button")
-    page.wait_for_selector(".tile img")
-    expect(page.locator("#summary")).to_contain_text("closest match")
+def test_dates_alone_and_filters_that_leave_nothing(open_tab: Any) -> None:
+    page = open_tab().open("/", ".tile img")
+    expect(page.locator("#summary")).to_have_text("8 photos, newest first")
+    page.click("#filters summary")
+    page.fill("[name=since]", "2020-05-02")
+    page.fill("[name=until]", "2020-05-03")
+    page.locator("[name=until]").blur()
+    expect(page.locator("#summary")).to_have_text("2 photos, from 2020-05-02, until 2020-05-03, newest first")
+    assert page.locator(".tile .line span").all_inner_texts() == ["2020-05-03", "2020-05-02"]
+    assert "since=2020-05-02&until=2020-05-03" in page.url
+    page.fill("[name=until]", "2020-05-01")
+    page.locator("[name=until]").blur()
+    expect(page.locator("#summary")).to_contain_text("Nothing found with these filters.")
+    page.click("#summary button")
+    expect(page.locator("#summary")).to_have_text("8 photos, newest first")
+    assert page.url.endswith("/")
+
+
+def test_list_goes_on_below_a_heading_where_it_is_not_sure(open_leaves: Any) -> None:
+    page = open_leaves().open("/?words=a+blue+zebra", ".tile img")
+    expect(page.locator("#summary")).to_have_text("12 closest matches")
+    assert page.get_by_role("heading", name="Not sure about these").count() == 0
+    page.click("#more")
+    expect(page.locator("#summary")).to_have_text("12 closest matches, and 12 not sure")
+    expect(page.locator("#more")).to_be_hidden()
+    expect(page.get_by_role("heading", name="Not sure about these")).to_be_visible()
+    unsure = page.get_by_role("list", name="Not sure about these")
+    assert [page.get_by_role("list", name="Photos found").get_by_role("listitem").count(),
+            unsure.get_by_role("listitem").count()] == [12, 12]  # fmt: skip
+    first = unsure.locator('[aria-posinset="1"] .photo')
+    expect(first).to_be_focused()
+    assert "similarity" in str(first.get_attribute("aria-label"))
+    heading, above = (
+        page.locator("#unsure").bounding_box(),
+        page.locator('.tile[aria-posinset="12"]').first.bounding_box(),
+    )
+    assert above["y"] + above["height"] <= heading["y"] + 1
+    assert heading["y"] + heading["height"] <= first.bounding_box()["y"] + 1
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.closest('[role=list]').ariaLabel") == "Photos found"
+
+
+def test_photo_that_has_copies_lists_them(open_leaves: Any) -> None:
+    page = open_leaves().open("/?words=green", ".tile img")
+    expect(page.locator("#summary")).to_have_text("12 photos")
+    badge = page.locator(".tile .copies")
+    assert badge.all_inner_texts() == ["+1 copy"]
+    badge.click()
+    expect(page.locator("#summary")).to_have_text("13 photos")
+    expect(page.locator(".tile .copies")).to_have_count(0)
+    assert "leaf00" in page.evaluate("document.activeElement.ariaLabel")
+    assert page.is_checked("[name=copies]")
+    page.uncheck("[name=copies]")
+    expect(page.locator("#summary")).to_have_text("12 photos")
+    page.locator(".tile .photo").last.focus()
+    page.keyboard.press("End")
+    page.keyboard.press("c")
+    expect(page.locator("#summary")).to_have_text("13 photos")
+
+
+def test_did_you_mean_asks_the_new_question(open_leaves: Any) -> None:
+    page = open_leaves().open("/?words=a+beech", ".tile img")
+    expect(page.locator("#hints li")).to_contain_text("Did you mean beach for 'beech'?")
+    page.get_by_role("button", name="Search for “a beach”").click()
+    expect(page.locator("#hints li")).to_have_count(0)
+    expect(page.locator("#words")).to_have_value("a beach")
+    assert page.url.endswith("?words=a+beach")
+
+
+def test_menus_show_labels_with_their_photos(open_leaves: Any) -> None:
+    page = open_leaves().open("/", ".tile img")
+    page.wait_for_selector("#label option[value=green]", state="attached")
+    groups = page.locator("#label optgroup").evaluate_all(
+        "all => all.map((each) => [each.label, ...[...each.children].map((option) => option.text)])"
+    )
+    assert groups == [["In your photos", "blue (11)", "green (11)"], ["Other labels", "red"]]
+
+
+def test_label_of_ones_own_is_marked_learned_and_undone(open_leaves: Any, leaves: Path) -> None:
+    page = open_leaves().open("/?words=my+leaf", ".tile img")
+    page.get_by_role("button", name="Mark photos for “my leaf”").click()
+    expect(page.locator("#label")).to_have_value("my leaf")
+    expect(page.locator("#learning-state")).to_have_text(
+        "“my leaf”: 0 marked yes, 0 no. To learn it: 5 more yes and 5 more no."
+    )
+    for words, button in (("green", ".yes"), ("blue", ".no")):
+        page.fill("#words", words)
+        page.keyboard.press("Enter")
+        expect(page.locator("#summary")).to_have_text("12 photos")
+        expect(page.locator("#label")).to_have_value("my leaf")
+        for i in range(5):
+            page.locator(f".tile {button}").nth(i).click()
+        expect(page.locator(f".tile {button}[aria-pressed=true]")).to_have_count(5)
+    page.get_by_role("button", name="Learn “my leaf” from 10 marks").click()
+    expect(page.locator("#learning-added img").first).to_be_visible()
+    (found,) = re.findall(r"It would find (\d+) photos\.", page.locator("#learning-lines").inner_text())
+    page.get_by_role("button", name="Discard").click()
+    with Library(leaves) as library:
+        assert "my leaf" not in [label.name for label in library.labels.list()]
+    page.click("#learning-learn")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.locator("#summary")).to_contain_text(f"{found} photos (your label)")
+    expect(page.locator("#learning-state")).to_have_text("“my leaf” was learned from your marks.")
+    expect(page.locator("#label option:checked")).to_have_text(f"my leaf ({found})")
+    page.get_by_role("button", name="Undo learning").click()
+    expect(page.get_by_role("button", name="Learn “my leaf” from 10 marks")).to_be_visible()
+    for _ in range(10):
+        page.keyboard.press("u")
+    expect(page.locator("#undo")).to_be_disabled()
+    with Library(leaves) as library:
+        assert (library.labels.list_unlearned(), library.marks.list()) == ([], [])
+
+
+def test_judged_label_is_learned_on_its_page(open_leaves: Any, leaves: Path) -> None:
+    photos = leaves.with_name("photos")
+    with Library(leaves) as library:
+        library.marks.add([photos / f"leaf{i:02}.png" for i in range(5)], positive=["green"])
+        library.marks.add([photos / f"sky{i:02}.png" for i in range(4)], negative=["green"])
+        page = open_leaves().open("/judge?label=green", "#shares tr")
+        expect(page.locator("#learning-state")).to_have_text("“green”: 5 marked yes, 4 no. To learn it: 1 more no.")
+        page.keyboard.press("n")
+        page.get_by_role("button", name="Learn “green” from 10 marks").click()
+        expect(page.locator("#learning-lines")).to_contain_text(
+            "photos; now 11." if _is_better(library) else "stays as it is"
+        )
+        page.click("#learning-discard")
+        page.keyboard.press("u")
+        expect(page.locator("#learning-learn")).to_be_hidden()
+        library.marks.undo()
+        library.marks.undo()
+
+
+def _is_better(library: Library) -> bool:
+    return library.labels.preview_learning("green").report.kept == "learned"
+
+
+@pytest.mark.parametrize(("device", "scheme"), VARIANTS)
+def test_every_answer_is_accessible(open_leaves: Any, leaves: Path, tmp_path: Path, device: str, scheme: str) -> None:
+    tab = open_leaves(color_scheme=scheme, **DEVICES[device])
+    check(tab.open("/", ".tile img"), "open", device, scheme, tmp_path)
+    check(tab.open("/?words=a+beech", "#hints button"), "unsure", device, scheme, tmp_path)
+    page = tab.open("/?words=a+blue+zebra", ".tile img")
+    page.click("#more")
+    page.wait_for_selector("#unsure:visible")
+    check(page, "more", device, scheme, tmp_path)
+    page = tab.open("/?words=g", ".tile img")
+    page.fill("#words", "gr")
+    page.wait_for_selector("#suggestions li")
+    check(page, "completion", device, scheme, tmp_path)
+    with Library(leaves) as library:
+        photos = leaves.with_name("photos")
+        library.marks.add([photos / f"leaf{i:02}.png" for i in range(5)], positive=["leafy"], new=True)
+        check(tab.open("/?words=leafy", "#hints button"), "teach", device, scheme, tmp_path)
+        library.marks.add([photos / f"sky{i:02}.png" for i in range(5)], negative=["leafy"])
+    try:
+        page = tab.open("/?words=leafy", "#hints button")
+        page.click("#hints button")
+        page.click("#learning-learn")
+        page.wait_for_selector("#learning-dialog img")
+        check(page, "preview", device, scheme, tmp_path)
+    finally:
+        with Library(leaves) as library:
+            library.marks.undo()
+            library.marks.undo()
 
 
 def test_names_with_markup_are_shown_as_text(open_tab: Any, cli_env: CliEnv) -> None:
@@ -315,7 +498,7 @@ def test_names_with_direction_controls_are_shown_as_text_and_whole(open_tab: Any
         tab = open_tab()
         page = tab.open("/?words=blue+\u202eand+red", "#summary:not(:empty)")
         assert page.title() == "blue \\u202eand red · photosearch"
-        page = tab.open("/?words=blue", ".tile img")
+        page = tab.open("/?words=blue&copies=1", ".tile img")
         names = page.locator(".tile .photo").evaluate_all("all => all.map((each) => each.ariaLabel.split(',')[0])")
         assert names.count(shown) == 2
         page.locator(".tile .photo").nth(names.index(shown)).click()
@@ -362,7 +545,7 @@ def test_ten_thousand_photos_take_a_screenful_of_elements(chromium: Any, tmp_pat
         page.goto(client.address)
         page.click("button[type=submit]")
         page.wait_for_url(f"http://127.0.0.1:{client.port}/")
-        page.goto(f"http://127.0.0.1:{client.port}/?words=bird+or+not+bird")
+        page.goto(f"http://127.0.0.1:{client.port}/?words=bird+or+not+bird&copies=1")
         expect(page.locator("#summary")).to_have_text("10,000 photos", timeout=20_000)
         for share in (0.3, 0.6, 1):
             page.evaluate("share => scrollTo(0, share * document.body.scrollHeight)", share)

@@ -163,3 +163,20 @@ def test_preview_draws_on_a_terminal_only(cli_env: CliEnv, here: Path) -> None:
     assert re.search(r"\x1b\[38;2;0;0;25\d;48;2;0;0;25\dm▀", text), "a blue photo, in half-blocks"
     assert "1.000" in text
     assert "Traceback" not in text
+
+
+def test_export_parts_the_photos_that_are_not_sure(leaves: Path, here: Path) -> None:
+    with Library(leaves) as library:
+        export_found(library, library.find("a blue beech", max_similar=100), here / "both.html")
+        export_found(library, library.find("zebra"), here / "unsure.html")
+        export_found(library, library.find(), here / "all.html")
+    both, unsure, everything = ((here / f"{name}.html").read_text() for name in ("both", "unsure", "all"))
+    before, heading, after = both.partition("<h2>Not sure about these</h2>")
+    assert (before.count("<figure>"), after.count("<figure>")) == (12, 12)
+    assert "<p>Did you mean beach for &#39;beech&#39;?</p>" in before
+    assert unsure.index(heading) < unsure.index("<figure>")
+    assert heading not in everything
+    assert "<h1>All photos</h1>" in everything
+    assert "model:" not in everything
+    assert len(re.findall(r"<figcaption>20\d\d-", everything)) == 24, "a date alone, where nothing else ranks"
+    assert len(re.findall(r" \+1 copy<br>", everything)) == 1

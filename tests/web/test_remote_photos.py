@@ -65,12 +65,12 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
 def find_paths(remote: Remote) -> list[str]:
     names = ("2024/a%20b%23.png", "IMG_20200501_120000.png", "large.png", "red.png")
     paths = [f"{remote.root}/{name}" for name in names]
-    assert sorted(remote.env.run("find", "red", "--paths").stdout.splitlines()) == paths
+    assert sorted(remote.env.run("find", "red", "--copies", "--paths").stdout.splitlines()) == paths
     return paths
 
 
 def test_find_gives_addresses_and_no_date_that_nobody_knows(remote: Remote) -> None:
-    rows = json.loads(remote.run("find", "red", "--json")[1])
+    rows = json.loads(remote.run("find", "red", "--copies", "--json")[1])["photos"]
     assert sorted(row["path"] for row in rows) == find_paths(remote)
     dates = {row["path"].rpartition("/")[2]: (row["taken"], row["taken_from"]) for row in rows}
     assert dates.pop("IMG_20200501_120000.png") == ("2020-05-01T12:00:00", "name")
@@ -82,7 +82,7 @@ def test_find_gives_addresses_and_no_date_that_nobody_knows(remote: Remote) -> N
 
 
 def test_page_shows_and_links_addresses(remote: Remote, tmp_path: Path) -> None:
-    assert remote.run("find", "red", "--html", tmp_path / "o.html")[0] == 0
+    assert remote.run("find", "red", "--copies", "--html", tmp_path / "o.html")[0] == 0
     text = (tmp_path / "o.html").read_text()
     assert sorted(re.findall('<a href="([^"]*)"', text)) == sorted(re.findall("<bdi>(.*?)</bdi>", text))
     assert sorted(re.findall("<bdi>(.*?)</bdi>", text)) == find_paths(remote)
@@ -103,9 +103,9 @@ def test_page_links_what_a_browser_opens(path: str, url: str) -> None:
 
 def test_photos_at_addresses_are_copied_and_cannot_be_linked(remote: Remote, tmp_path: Path) -> None:
     copies, links = tmp_path / "copies", tmp_path / "links"
-    assert remote.run("find", "red", "--copy-to", copies) == (0, "", f"{copies}: 4 copied\n")
+    assert remote.run("find", "red", "--copies", "--copy-to", copies) == (0, "", f"{copies}: 4 copied\n")
     assert len(list(copies.iterdir())) == 4
-    status, _, message = remote.run("find", "red", "--link-to", links)
+    status, _, message = remote.run("find", "red", "--copies", "--link-to", links)
     assert (status, message.splitlines()[-1]) == (1, f"{links}: 0 linked, 4 left out")
     assert list(links.iterdir()) == []
 
@@ -161,7 +161,7 @@ def test_other_commands_end_well(remote: Remote, arguments: list[str]) -> None:
 
 def test_browse_shows_addresses(remote: Remote) -> None:
     with run_server(remote.env.library, "--albums", remote.env.folder / "albums") as client:
-        found = client.get_json("find?words=red")
+        found = client.get_json("find?words=red&copies=1")
         assert sorted(row["path"] for row in found["photos"]) == find_paths(remote)
         (row,) = [row for row in found["photos"] if row["name"] == "large.png"]
         assert (row["taken"], row["taken_from"]) == ("", "")
@@ -179,7 +179,7 @@ def test_undated_file_has_no_date(remote: Remote) -> None:
         assert {mtime for _, mtime in before} == {0}
         db.write("UPDATE photos SET mtime_ns = 1000000000000000000")
     try:
-        rows = json.loads(remote.env.run("find", "red", "--json").stdout)
+        rows = json.loads(remote.env.run("find", "red", "--json").stdout)["photos"]
         assert {row["taken"][:4] for row in rows} == {"2001", "2020"}
         assert {row["taken_from"] for row in rows} == {"file", "name"}
     finally:

@@ -1,5 +1,8 @@
 // Shared by all pages: requests to the server, messages, elements. Text is inserted as text, never as HTML.
 import {readAnswer} from "./answers.mjs";
+import {formatCount, groupLabels} from "./wording.mjs";
+
+export {formatCount, formatPercent} from "./wording.mjs";
 
 export const byId = (id) => document.getElementById(id);
 
@@ -60,9 +63,7 @@ export function make(tag, values = {}, ...children) {
 }
 
 export const thumbnailUrl = (imageId, large = false) => `/thumbnails/${imageId}${large ? "?size=large" : ""}`;
-export const formatCount = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 export const formatBytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-export const formatPercent = (share) => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
 export const formatInterval = (ends) => (ends ? `${(100 * ends[0]).toFixed(1)} to ${(100 * ends[1]).toFixed(1)} %` : "–");
 // Whether a key should not run a shortcut.
 export const isTyping = (event) => event.ctrlKey || event.metaKey || event.altKey
@@ -75,11 +76,19 @@ export function makeThumbnail(imageId, alt = "") {
   return image;
 }
 
-// The names of all labels; they are offered in the details of a photo too.
+// The labels, as /api/labels lists them; they are offered in the details of a photo too.
 export async function loadLabels() {
-  const names = await ask("labels");
-  byId("all-labels").replaceChildren(...names.map((name) => make("option", {value: name})));
-  return names;
+  const labels = await ask("labels");
+  byId("all-labels").replaceChildren(...labels.map(({name}) => make("option", {value: name})));
+  return labels;
+}
+
+// Offer labels in a menu, those with photos here first. first: options before them.
+export function fillMenu(menu, labels, ...first) {
+  const shown = menu.value;
+  menu.replaceChildren(...first, ...groupLabels(labels).map(({title, rows}) => make("optgroup", {label: title},
+    ...rows.map(({name, photos}) => make("option", {value: name}, photos ? `${name} (${photos.toLocaleString("en")})` : name)))));
+  menu.value = shown;
 }
 
 // Show the state of the library, again and again.

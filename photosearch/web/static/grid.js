@@ -1,14 +1,19 @@
 // A virtual grid: as high as all its rows, with elements for the visible ones only, so that 100,000 photos take no more
 // memory than 100.
 import {make, makeThumbnail} from "./api.js";
+import {Layout} from "./layout.mjs";
 import {Parts} from "./parts.mjs";
+import {describeRank, formatCount} from "./wording.mjs";
 
-const PART_SIZE = 100, MAX_PARTS = 24, EXTRA_ROWS = 2, CAPTION_HEIGHT = 42, SCROLL_END_MS = 70, RETRY_MS = 2000;
+const PART_SIZE = 100, MAX_PARTS = 24, EXTRA_ROWS = 2, CAPTION_HEIGHT = 42, HEADING_HEIGHT = 48, NARROW = 640,
+  NARROW_CAPTION = 7, SCROLL_END_MS = 70, RETRY_MS = 2000;
 
 export class Grid {
-  // fetch(first, n) -> rows. open(index), toggle(row, present), like(imageId): what a click does. label() -> to mark.
-  constructor(root, {fetch, open, toggle, like, label}) {
-    Object.assign(this, {root, open, toggle, like, label, total: 0, current: 0});
+  // fetch(first, n) -> rows. open(index), toggle(row, present), like(imageId), listCopies(row): what a click does.
+  // label() -> to mark. root: holds a list of the sure photos, a heading, a list of the others.
+  constructor(root, {fetch, open, toggle, like, listCopies, label}) {
+    Object.assign(this, {root, open, toggle, like, listCopies, label, total: 0, split: 0, current: 0});
+    [this.sure, this.heading, this.unsure] = root.children;
     this.tiles = new Map();
     this.parts = new Parts(fetch, {size: PART_SIZE, most: MAX_PARTS, failed: (error) => {
       if (error.status !== 400) setTimeout(() => this.draw(), RETRY_MS);
@@ -19,34 +24,47 @@ export class Grid {
     root.addEventListener("keydown", (event) => this.handleKey(event));
   }
 
-  show(rows, total) {
+  // split: how many of all photos are sure.
+  show(rows, total, split) {
     for (const tile of this.tiles.values()) tile.remove();
     this.tiles.clear();
     this.parts.reset(rows, total);
     this.current = 0;
-    this.grow(total);
+    this.grow(total, split);
   }
 
-  grow(total) {
-    this.total = total;
+  grow(total, split) {
+    Object.assign(this, {total, split: Math.min(split, total)});
+    this.sure.hidden = !this.split;
+    this.heading.hidden = this.unsure.hidden = this.split === total;
+    for (const [index, tile] of this.tiles) this.number(tile, index);
     this.layOut();
   }
 
   layOut() {
     const width = this.root.clientWidth;
-    this.columns = Math.max(2, Math.floor(width / (width < 640 ? 120 : 190)));
+    this.columns = Math.max(2, Math.floor(width / (width < NARROW ? 120 : 190)));
     this.size = width / this.columns;
     this.rowHeight = Math.round(this.size) + CAPTION_HEIGHT;
-    this.root.style.height = `${Math.ceil(this.total / this.columns) * this.rowHeight}px`;
+    this.layout = new Layout({total: this.total, split: this.split, columns: this.columns, rowHeight: this.rowHeight,
+      headingHeight: HEADING_HEIGHT});
+    this.root.style.height = `${this.layout.height}px`;
+    this.heading.style.transform = `translateY(${this.layout.headingTop}px)`;
     for (const [index, tile] of this.tiles) this.place(tile, index);
     this.draw();
   }
 
   place(tile, index) {
-    const row = Math.floor(index / this.columns), column = index % this.columns;
+    const {column, top} = this.layout.place(index);
     tile.style.width = `${this.size}px`;
     tile.style.height = `${this.rowHeight}px`;
-    tile.style.transform = `translate(${column * this.size}px, ${row * this.rowHeight}px)`;
+    tile.style.transform = `translate(${column * this.size}px, ${top}px)`;
+  }
+
+  number(tile, index) {
+    const isSure = index < this.split;
+    tile.setAttribute("aria-setsize", isSure ? this.split : this.total - this.split);
+    tile.setAttribute("aria-posinset", 1 + (isSure ? index : index - this.split));
   }
 
   handleScroll() {
@@ -57,9 +75,8 @@ export class Grid {
   }
 
   draw() {
-    const top = -this.root.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / this.rowHeight) - EXTRA_ROWS) * this.columns;
-    const end = Math.min(this.total, (Math.ceil((top + innerHeight) / this.rowHeight) + EXTRA_ROWS) * this.columns);
+    const top = -this.root.getBoundingClientRect().top, extra = EXTRA_ROWS * this.rowHeight;
+    const [first, end] = this.layout.range(top - extra, top + innerHeight + extra);
     for (const [index, tile] of this.tiles) {
       if ((index < first || index >= end) && index !== this.current) {
         tile.remove();
@@ -76,10 +93,11 @@ export class Grid {
   add(index) {
     const photo = make("button", {type: "button", className: "photo", tabIndex: index === this.current ? 0 : -1,
       onclick: () => { this.select(index); this.open(index); }});
-    const tile = make("div", {className: "tile", role: "listitem", "aria-setsize": this.total, "aria-posinset": index + 1}, photo);
+    const tile = make("div", {className: "tile", role: "listitem"}, photo);
+    this.number(tile, index);
     this.place(tile, index);
     this.tiles.set(index, tile);
-    this.root.append(tile);
+    (index < this.split ? this.sure : this.unsure).append(tile);
   }
 
   async fill(index) {
@@ -89,8 +107,14 @@ export class Grid {
       if (!row || tile.row !== undefined) return;
       tile.row = row;
       const toggle = (present) => this.toggle(tile.row, present);
+      const {short, long} = describeRank(row), caption = this.root.clientWidth < NARROW ? short.slice(0, NARROW_CAPTION) : short;
+      if (row.copies) {
+        tile.append(make("button", {type: "button", className: "copies", tabIndex: -1, title: "List all copies",
+          "aria-label": `List the ${formatCount(row.copies, "copy", "copies")} of ${row.name}`,
+          onclick: () => this.listCopies(row)}, `+${formatCount(row.copies, "copy", "copies")}`));
+      }
       tile.append(make("div", {className: "line"},
-        make("span", {title: row.path}, row.score.toFixed(3)),
+        make("span", {title: `${long}\n${row.path}`}, caption),
         make("button", {type: "button", className: "like", tabIndex: -1, title: "More like this", "aria-label": `More like ${row.name}`,
           onclick: () => this.like(row.image_id)}, "≈"),
         make("button", {type: "button", className: "yes", tabIndex: -1, onclick: () => toggle(true)}, "✓"),
@@ -105,9 +129,9 @@ export class Grid {
 
   // The names of a tile's buttons, and which mark is pressed.
   describe(tile) {
-    const {name, score, taken, present} = tile.row, label = this.label() || "a label";
+    const {name, by, taken, present} = tile.row, label = this.label() || "a label";
     const marked = present === null ? "" : `, marked as ${present ? "" : "not "}${label}`;
-    tile.firstChild.setAttribute("aria-label", [name, score.toFixed(3), taken.replace("T", " ")].filter(Boolean).join(", ") + marked);
+    tile.firstChild.setAttribute("aria-label", [name, describeRank(tile.row).long, by === "date" ? "" : taken.replace("T", " ")].filter(Boolean).join(", ") + marked);
     for (const [className, value] of [["yes", true], ["no", false]]) {
       const button = tile.querySelector(`.${className}`);
       button.title = `Mark as ${value ? "" : "not "}${label}`;
@@ -146,9 +170,10 @@ export class Grid {
   }
 
   handleKey(event) {
-    const page = this.columns * Math.max(1, Math.floor(innerHeight / this.rowHeight) - 1);
-    const steps = {ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns, PageDown: page, PageUp: -page};
-    if (event.key in steps) this.focus(Math.min(this.total - 1, Math.max(0, this.current + steps[event.key])));
+    const page = Math.max(1, Math.floor(innerHeight / this.rowHeight) - 1), rows = {ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page};
+    if (event.key === "ArrowRight") this.focus(this.current + 1);
+    else if (event.key === "ArrowLeft") this.focus(this.current - 1);
+    else if (event.key in rows) this.focus(this.layout.move(this.current, rows[event.key]));
     else if (event.key === "Home") this.focus(0);
     else if (event.key === "End") this.focus(this.total - 1);
     else return;

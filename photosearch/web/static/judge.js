@@ -1,8 +1,9 @@
 // The judge page: one photo after another, does it show the label? Beside it, the report that follows from the answers.
-import {ask, attempt, byId, change, formatCount, formatInterval, formatPercent, isTyping, loadLabels, make, showMessage,
-  thumbnailUrl} from "./api.js";
+import {ask, attempt, byId, change, formatCount, fillMenu, formatInterval, formatPercent, isTyping, loadLabels, make,
+  showMessage, thumbnailUrl} from "./api.js";
 import {Latest} from "./answers.mjs";
 import {Details} from "./details.js";
+import {Learning} from "./learning.js";
 import {mark, onMarks, undo} from "./marks.js";
 
 const label = byId("label"), kind = byId("kind"), slider = byId("threshold");
@@ -10,6 +11,7 @@ let response = null; // of the queue
 let items = []; // photos to judge
 let skipped = new Set(); // image ids
 
+const learning = new Learning({label: () => label.value, changed: () => Promise.all([loadQueue(), loadReport()])});
 const details = new Details(), latestQueue = new Latest(), latestReport = new Latest();
 
 // ---- the queue
@@ -149,15 +151,16 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action();
 });
-label.addEventListener("change", () => { skipped = new Set(); loadQueue(); loadReport(); });
+label.addEventListener("change", () => { skipped = new Set(); loadQueue(); loadReport(); learning.update(); });
 kind.addEventListener("change", () => { skipped = new Set(); loadQueue(); });
 
 attempt(async () => {
-  const names = await loadLabels(), query = new URLSearchParams(location.search);
-  label.replaceChildren(...names.map((name) => make("option", {value: name}, name)));
+  const labels = (await loadLabels()).filter(({is_new: isNew}) => !isNew), query = new URLSearchParams(location.search);
+  fillMenu(label, labels);
+  const names = labels.map(({name}) => name);
   if (!names.length) { byId("question").textContent = "Nothing is indexed yet"; return; }
   const wanted = query.get("label") ?? (names.includes("bird") ? "bird" : names[0]);
   label.value = names.includes(wanted) ? wanted : names[0];
   if (["near", "disagree", "sample"].includes(query.get("kind"))) kind.value = query.get("kind");
-  await Promise.all([loadQueue(), loadReport()]);
+  await Promise.all([loadQueue(), loadReport(), learning.update()]);
 });

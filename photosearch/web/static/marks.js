@@ -9,12 +9,16 @@ let queue = Promise.resolve(); // requests one after the other: the last click c
 // listener(marks): what this page changed, as [{image_id, label, present}]; present is null for no mark.
 export const onMarks = (listener) => listeners.push(listener);
 
+const newLabels = new Set(); // that the user chose to make
+
+export const allowNew = (label) => newLabels.add(label);
+
 export function mark(imageId, label, present) {
   const key = `${imageId} ${label}`;
   clicks.ask(key, present);
   return enqueue(async () => {
     try {
-      const {marks, step} = await change("mark", {image_id: imageId, label, present});
+      const {marks, step} = await change("mark", {image_id: imageId, label, present, new: newLabels.has(label)});
       steps.add(step);
       return marks;
     } finally {

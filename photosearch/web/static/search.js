@@ -1,15 +1,21 @@
 // The search page: the search is in the address, its results are in the grid.
-import {ask, attempt, byId, change, formatCount, isTyping, loadLabels, make, makeThumbnail, showMessage} from "./api.js";
+import {ask, attempt, byId, change, fillMenu, formatCount, isTyping, loadLabels, make, makeThumbnail, showMessage} from "./api.js";
 import {Latest, neutralize} from "./answers.mjs";
 import {Details} from "./details.js";
 import {Grid} from "./grid.js";
-import {mark, onMarks, toggle, undo} from "./marks.js";
+import {Learning} from "./learning.js";
+import {allowNew, mark, onMarks, toggle, undo} from "./marks.js";
+import {Suggestions} from "./suggestions.js";
+import {describeAdvice, describeRank, summarize} from "./wording.mjs";
 
-const form = byId("search"), words = byId("words"), suggestions = byId("suggestions"), label = byId("label");
-const FIELDS = ["words", "since", "until", "under", "query_mode", "sort", "min_score"];
+const form = byId("search"), words = byId("words"), label = byId("label");
+const FIELDS = ["words", "since", "until", "under", "query_mode", "sort", "min_score"], CHECKS = ["file_dates", "sure_only", "copies"];
+const FILTERS = ["since", "until", "under", "query_mode", "min_score", "sure_only"]; // may leave photos out
 let results = null; // of the last search, as /api/find gives them
 let examples = []; // photos to be like (sign 1) or unlike (sign -1)
-const latestSearch = new Latest(), latestInput = new Latest();
+let labels = []; // as /api/labels gives them
+let taught = ""; // the label that is to be learned, and stays the one to mark from search to search
+const latestSearch = new Latest(), suggestions = new Suggestions(words, byId("suggestions"));
 
 const grid = new Grid(byId("grid"), {
   fetch: async (first, n) => {
@@ -23,7 +29,7 @@ const grid = new Grid(byId("grid"), {
   },
   open: (index) => open(index),
   toggle: (row, present) => { if (hasLabel()) toggle(row.image_id, label.value, row.present, present); },
-  like: (imageId) => searchLike(imageId, 1), label: () => label.value,
+  like: (imageId) => searchLike(imageId, 1), listCopies: (row) => listCopies(row), label: () => label.value,
 });
 
 const details = new Details({
@@ -31,17 +37,25 @@ const details = new Details({
   like: (imageId, sign) => searchLike(imageId, sign),
 });
 
+const learning = new Learning({
+  label: () => label.value, isTaught: () => Boolean(taught),
+  changed: async (name, exists) => {
+    taught = exists ? "" : name;
+    words.value = name;
+    await Promise.all([showLabels(), submit()]);
+  },
+});
+
 async function open(index) {
   const row = await grid.getRow(index);
   if (!row) return;
-  const labels = [...new Set([label.value, ...results.labels])].filter(Boolean);
-  details.show(row.image_id, {labels, explanation: explain(row), row});
+  const named = [...new Set([label.value, ...results.labels])].filter(Boolean);
+  details.show(row.image_id, {labels: named, explanation: explain(row), row});
 }
 
 function explain(row) {
-  const score = row.score.toFixed(3), models = `(model: ${results.models.join(" and ")})`;
-  return results.ranked_by === "label" ? `${results.question}: score ${score} ${models}`
-    : `Similarity ${score} to ${results.question ? `“${results.question}”` : "your photos"} ${models}`;
+  if (row.by === "date") return "";
+  return `${results.question || "like your photos"}: ${describeRank(row).long} (model: ${results.models.join(" and ")})`;
 }
 
 function hasLabel() {
@@ -66,12 +80,26 @@ function searchLike(imageId, sign) {
   submit();
 }
 
+async function listCopies({image_id: imageId}) {
+  form.elements.copies.checked = byId("filters").open = true;
+  await submit();
+  grid.focus(results?.photos.findIndex((each) => each.image_id === imageId) ?? -1);
+}
+
+// Mark photos for a label, so that it can be learned.
+function teach(name) {
+  taught = name;
+  allowNew(name);
+  if (![...label.options].some(({value}) => value === name)) label.append(make("option", {value: name}, name));
+  return search();
+}
+
 // ---- the search, in the address and in the form
 
 function readForm() {
   const data = new FormData(form);
   const search = Object.fromEntries(FIELDS.map((name) => [name, (data.get(name) ?? "").trim()]).filter(([, value]) => value));
-  if (data.get("file_dates")) search.file_dates = "1";
+  for (const name of CHECKS) if (data.get(name)) search[name] = "1";
   const withSign = (sign) => examples.filter((each) => each.sign === sign).map((each) => each.imageId);
   return {...search, like: withSign(1), unlike: withSign(-1)};
 }
@@ -85,7 +113,7 @@ function toAddress(search) {
 function fillForm() {
   const query = new URLSearchParams(location.search);
   for (const name of FIELDS) form.elements[name].value = query.get(name) ?? "";
-  form.elements.file_dates.checked = query.has("file_dates");
+  for (const name of CHECKS) form.elements[name].checked = query.has(name);
   const read = (name, sign) => query.getAll(name).map((id) => ({imageId: Number(id), sign}));
   examples = [...read("like", 1), ...read("unlike", -1)];
   byId("filters").open = [...query.keys()].some((key) => !["words", "like", "unlike"].includes(key));
@@ -94,7 +122,7 @@ function fillForm() {
 function submit() {
   const address = toAddress(readForm());
   if (address !== location.search) history.pushState(null, "", address);
-  search();
+  return search();
 }
 
 function showExamples() {
@@ -106,109 +134,73 @@ function showExamples() {
 
 // ---- the results
 
-async function search(more = {}) {
-  closeSuggestions();
+// more: parameters besides the form's. isContinued: the list goes on, so that the page stays where it is.
+async function search(more = {}, isContinued = false) {
+  suggestions.close();
   showExamples();
   const request = readForm(), isLatest = latestSearch.begin();
   document.title = `${neutralize(request.words || "Search")} · photosearch`;
-  if (!request.words && !examples.length) { show(null); return; }
   try {
-    const response = await ask("find", {...request, ...more});
+    const response = await ask("find", {...request, label: taught, ...more});
     if (!isLatest()) return;
-    show(response);
+    show(response, isContinued);
     if (response.total === null) {
-      const {total} = await ask("total", {result: response.result});
-      if (isLatest()) { response.total = total; summarize(); grid.grow(total); }
+      const total = await ask("total", {result: response.result});
+      if (isLatest()) { response.total = total; summarizeResults(); grid.grow(total.total, total.n_sure); }
     }
   } catch (error) {
     if (isLatest()) { show(null); byId("summary").textContent = error.message; }
   }
 }
 
-function show(response) {
+function show(response, isContinued = false) {
   results = response;
-  const explanation = response?.explanation ?? [];
-  byId("tools").hidden = !response?.photos.length;
+  const {explanation = [], photos = [], hints = [], total} = response ?? {};
+  byId("tools").hidden = !photos.length;
   byId("explanation").hidden = !explanation.length;
+  byId("more").hidden = !response?.more;
   if (response) label.value = response.label ?? "";
   byId("explanation").querySelector("ul").replaceChildren(...explanation.map((line) => make("li", {}, line)));
-  scrollTo(0, 0);
-  grid.show(response?.photos ?? [], response ? response.total ?? response.photos.length : 0);
-  summarize();
+  byId("hints").replaceChildren(...hints.filter((hint) => !hint.label || hint.label !== taught).map(makeHint));
+  if (!isContinued) scrollTo(0, 0);
+  grid.show(photos, total?.total ?? photos.length, total?.n_sure ?? photos.length);
+  learning.update();
+  summarizeResults();
 }
 
-function summarize() {
+function makeHint(hint) {
+  const {text, button} = describeAdvice(hint);
+  const act = () => { if (hint.label) teach(hint.label); else { words.value = hint.words; submit(); } };
+  return make("li", {}, text, ...(button ? [make("button", {type: "button", onclick: act}, button)] : []));
+}
+
+function summarizeResults() {
+  const search = readForm(), isFiltered = FILTERS.some((name) => search[name]);
   const summary = byId("summary");
-  if (!results) { summary.textContent = ""; return; }
-  const {total, photos, models} = results, n = total ?? photos.length;
-  if (!results.similar) {
-    summary.replaceChildren("No close matches. ",
-      make("button", {type: "button", onclick: () => search({min_similarity: -1})}, "Show the closest photos"));
-  } else if (!n) summary.textContent = `No photos found (model: ${models.join(" and ")})`;
-  else if (total === null) summary.textContent = `More than ${formatCount(n, "photo")}`;
-  else if (results.ranked_by === "similarity") summary.textContent = n === 1 ? "Closest match" : `${n.toLocaleString("en")} closest matches`;
-  else summary.textContent = formatCount(n, "photo") + (results.is_user_label ? " (your label)" : "");
+  summary.textContent = results ? summarize(results, {isFiltered, isAsked: Boolean(search.words || examples.length)}) : "";
+  if (isFiltered && results?.total?.total === 0) summary.append(" ", make("button", {type: "button", onclick: clearFilters}, "Clear filters"));
 }
 
-// ---- labels that complete what is being typed
-
-let suggested = -1; // the index of the selected suggestion
-function closeSuggestions() {
-  suggestions.hidden = true;
-  suggested = -1;
-  words.setAttribute("aria-expanded", "false");
-  words.removeAttribute("aria-activedescendant");
+async function showMore() {
+  const shown = grid.total;
+  await search({all_similar: "1"}, true);
+  grid.focus(shown); // the button is gone
 }
 
-function suggest(index) {
-  const options = [...suggestions.children];
-  suggested = index < -1 ? options.length - 1 : index >= options.length ? -1 : index;
-  options.forEach((option, i) => option.setAttribute("aria-selected", i === suggested));
-  if (suggested < 0) words.removeAttribute("aria-activedescendant");
-  else { words.setAttribute("aria-activedescendant", options[suggested].id); options[suggested].scrollIntoView({block: "nearest"}); }
-}
-
-function accept(text) {
-  words.value = text;
-  closeSuggestions();
-  words.focus();
-}
-
-let submitted = null;
-words.addEventListener("input", async () => {
-  const text = words.value, isLatest = latestInput.begin();
-  const completions = text.trim() ? await ask("complete", {words: text}).catch(() => []) : [];
-  if (!isLatest() || document.activeElement !== words || submitted === text) return;
-  closeSuggestions();
-  suggestions.replaceChildren(...completions.filter((each) => each !== text).map((each, i) => make("li", {
-    id: `suggestion-${i}`, role: "option", "aria-selected": false, onmousedown: (event) => { event.preventDefault(); accept(each); },
-  }, each)));
-  suggestions.hidden = !suggestions.children.length;
-  words.setAttribute("aria-expanded", String(!suggestions.hidden));
-});
-words.addEventListener("keydown", (event) => {
-  if (suggestions.hidden) return;
-  if (event.key === "ArrowDown") suggest(suggested + 1);
-  else if (event.key === "ArrowUp") suggest(suggested < 0 ? -2 : suggested - 1);
-  else if (event.key === "Escape") closeSuggestions();
-  else if (event.key === "Enter" && suggested >= 0) accept(suggestions.children[suggested].textContent);
-  else return;
-  event.preventDefault();
-});
-words.addEventListener("blur", closeSuggestions);
+byId("more").addEventListener("click", showMore);
 
 // ---- albums
 
 byId("album").addEventListener("click", () => {
-  byId("album-count").textContent = `${formatCount(results.total ?? results.photos.length, "photo")} found`;
-  byId("album-name").value = (results.question || "like this").replace(/[/\\:*?"<>|]/g, " ").slice(0, 60);
+  byId("album-count").textContent = `${formatCount(results.total?.total ?? results.photos.length, "photo")} found`;
+  byId("album-name").value = (results.question || (examples.length ? "like this" : "photos")).replace(/[/\\:*?"<>|]/g, " ").slice(0, 60);
   byId("album-dialog").showModal();
 });
 byId("album-cancel").addEventListener("click", () => byId("album-dialog").close());
 byId("album-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const how = new FormData(event.target).get("how"), n = Number(byId("album-first").value); // 0 if empty: all
-  const indices = n ? [...Array(Math.min(n, results.total ?? n)).keys()] : null;
+  const indices = n ? [...Array(Math.min(n, results.total?.total ?? n)).keys()] : null;
   const album = await attempt(() => change("album", {result: results.result, indices, name: byId("album-name").value, how}));
   if (!album) return;
   byId("album-dialog").close();
@@ -224,6 +216,7 @@ document.addEventListener("keydown", (event) => {
   const actions = {
     "/": () => { words.focus(); words.select(); }, u: undo,
     y: () => markPhoto(grid.current, true), n: () => markPhoto(grid.current, false),
+    c: async () => { const row = await grid.getRow(grid.current); if (row?.copies) listCopies(row); },
     l: async () => { const row = await grid.getRow(grid.current); if (row) searchLike(row.image_id, 1); },
   };
   const action = actions[event.key.toLowerCase()];
@@ -231,24 +224,37 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action();
 });
-form.addEventListener("submit", (event) => { event.preventDefault(); submitted = words.value; latestInput.begin(); submit(); });
-byId("filters").addEventListener("change", () => { if (words.value.trim() || examples.length) submit(); });
-byId("clear").addEventListener("click", () => {
+form.addEventListener("submit", (event) => { event.preventDefault(); suggestions.submit(); submit(); });
+byId("filters").addEventListener("change", submit);
+byId("clear").addEventListener("click", clearFilters);
+
+function clearFilters() {
   for (const name of FIELDS) if (name !== "words") form.elements[name].value = "";
-  form.elements.file_dates.checked = false;
+  for (const name of CHECKS) form.elements[name].checked = false;
   submit();
+}
+
+label.addEventListener("change", () => {
+  const {value} = label;
+  taught = "";
+  if (labels.some(({name, is_new: isNew}) => isNew && name === value)) teach(value);
+  else search({label: value});
 });
-label.addEventListener("change", () => { if (results) search({label: label.value}); });
 addEventListener("popstate", () => { fillForm(); search(); });
+
+async function showLabels() {
+  labels = await loadLabels();
+  fillMenu(label, labels, make("option", {value: ""}, "choose a label"));
+  if (taught && label.value !== taught) label.append(make("option", {value: taught}, taught));
+  label.value = results?.label ?? "";
+}
 
 attempt(async () => {
   const hasFolder = new URLSearchParams(location.search).has("under"); // its option must exist before the search
   fillForm();
   const searching = hasFolder ? null : search();
   if (!location.search) words.focus();
-  const [names, folders] = await Promise.all([loadLabels(), ask("folders")]);
-  label.replaceChildren(make("option", {value: ""}, "choose a label"), ...names.map((name) => make("option", {value: name}, name)));
-  label.value = results?.label ?? "";
+  const [folders] = await Promise.all([ask("folders"), showLabels()]);
   form.elements.under.append(...folders.map((folder) => make("option", {value: folder.id}, folder.path)));
   if (hasFolder) fillForm();
   await (hasFolder ? search() : searching);
