@@ -28,7 +28,7 @@ from photosearch.search.similar import open_vector_map
 
 MAX_PICTURES = 1000  # kept in memory: 66 MB
 CAMERA = "DateTimeOriginal"  # the date that a camera writes
-# How programs and people name what they made of a photo: a-edited.jpg, IMG_E1234.JPG, a (1).jpg, a copy.jpg, Copy of a.jpg
+# How programs and people name what they made of a photo: a-edited.jpg, IMG_E1234.JPG, a (1).jpg, Copy of a.jpg
 EDITED = re.compile(
     r"(^|[-_ .(])(edit|edited|bearbeitet|modifi\w*|editad\w*|effects|copy|copie|copia|kopie|retouch\w*|cropped|final)\b"
     r"|\(\d+\)$|^img_e\d",
