@@ -1,5 +1,6 @@
 """What tests share: the folder of the real data sets; a user whom permissions bind. Without torch, the tool alone."""
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
 OF_TRAINING = ["train/*", "test_docs.py", "test_benchmarks.py"]
@@ -21,6 +23,9 @@ def pytest_report_header() -> str | None:
 
 settings.register_profile("whatever the machine does beside", deadline=None)
 settings.load_profile("whatever the machine does beside")
+
+# CliRunner builds all commands anew for each call, which takes as long as a short command: once is enough.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
