@@ -4,6 +4,10 @@ import functools
 import importlib
 import importlib.util
 import os
+
+# Before NumPy and torch are imported, by a child process too. Tests fill the cores already; threads of small sums spin.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import shutil
 import tempfile
 from collections.abc import Iterator
