@@ -54,7 +54,7 @@ texts: $(VENV)/installed-for-tests
 	PHOTOSEARCH_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/cli/test_texts.py
 
 hostile: $(VENV)/installed-for-tests
-	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 $(BIN)/python -m pytest -s --timeout 7200 \
+	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 PHOTOSEARCH_MARKERS=20 $(BIN)/python -m pytest -s --timeout 7200 \
 		tests/test_hostile.py tests/test_kills.py tests/library/test_migrations.py tests/test_two_at_once.py
 
 mutants: $(VENV)/installed-for-tests

@@ -27,7 +27,7 @@ from photosearch.library.user_copy import copy_path
 from photosearch.models.session import Model
 
 pytestmark = pytest.mark.hostile
-MARKERS = 20
+MARKERS = int(os.environ.get("PHOTOSEARCH_MARKERS", "8"))  # processes that mark at once
 PHOTOSEARCH = [sys.executable, "-c", "from photosearch.cli.app import main; main()"]
 BATCH = 4
 
@@ -104,7 +104,7 @@ def test_killed_index_releases_lock(folder: Path) -> None:
         assert read_counts(db).photos == 100
 
 
-def test_twenty_that_mark_at_once_lose_nothing(folder: Path) -> None:
+def test_many_that_mark_at_once_lose_nothing(folder: Path) -> None:
     make_library(folder)
     begun = time.monotonic()
     each = [
@@ -113,12 +113,12 @@ def test_twenty_that_mark_at_once_lose_nothing(folder: Path) -> None:
     ]
     said = [ended(one) for one in each]
     seconds = time.monotonic() - begun
-    assert said == [(0, "", "5 photos marked\n")] * MARKERS
+    assert said == [(0, "", f"{len(range(n, 100, MARKERS))} photos marked\n") for n in range(MARKERS)]
     with Database(folder / "s.db") as db:
         assert [t.path for t in marks.list_marks(db, "red")] == [
             str(folder / "photos" / f"{i:03}.png") for i in range(100)
         ]
-    print(f"\n{MARKERS} processes marked 5 photos each at once in {seconds:.1f} s: 100 of 100 marks kept")
+    print(f"\n{MARKERS} processes marked 100 photos at once in {seconds:.1f} s: 100 of 100 marks kept")
 
 
 MARKER = """
@@ -132,7 +132,7 @@ with Database(sys.argv[1]) as db:
 """
 
 
-def test_five_hundred_short_writes_from_twenty_processes_all_arrive(folder: Path) -> None:
+def test_short_writes_from_many_processes_all_arrive(folder: Path) -> None:
     make_library(folder)
     begun = time.monotonic()
     each = [subprocess.Popen([sys.executable, "-c", MARKER, str(folder / "s.db"), str(n)]) for n in range(MARKERS)]
