@@ -76,7 +76,7 @@ def told(tmp_path_factory):
     long = "x" * 3_000_000
     hostile = {
         "good": write(SHARD, RESULTS),
-        "texts": repeated(300, reason=long),
+        "texts": repeated(150, reason=long),
         "hashes": repeated(30, hash=long.encode()),
         "labels": repeated(30, prediction_0={"scores": [(long, 0.5)], "vector": None}),
         "vectors": repeated(30, prediction_1={"scores": [], "vector": bytes(3_000_000)}),
