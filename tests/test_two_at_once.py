@@ -15,12 +15,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from library import kept_decoders
 from test_hostile import index_all
 from toy import photo, write_toy
 
 from photosearch.errors import StoreError
 from photosearch.library import marks
-from photosearch.library.database import Database
+from photosearch.library.database import WAIT_SECONDS, Database
 from photosearch.library.lock import lock_library
 from photosearch.library.photos import find_image_at, read_counts
 from photosearch.library.user_copy import copy_path
@@ -30,6 +31,12 @@ pytestmark = pytest.mark.hostile
 MARKERS = int(os.environ.get("PHOTOSEARCH_MARKERS", "8"))  # processes that mark at once
 PHOTOSEARCH = [sys.executable, "-c", "from photosearch.cli.app import main; main()"]
 BATCH = 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _decoders():
+    with kept_decoders():
+        yield
 
 
 @pytest.fixture
@@ -172,10 +179,11 @@ def test_finding_and_marking_go_on_during_an_index_and_see_whole_batches(folder:
 
 def test_commands_work_during_index(folder: Path) -> None:
     make_library(folder)
-    first = folder / "photos" / "000.png"
+    first, begun = folder / "photos" / "000.png", time.monotonic()
     with Database(folder / "s.db") as db, lock_library(db):
-        with db.transaction():  # in the middle of a batch
+        with db.transaction():  # in the middle of a batch: who reads does not wait
             said = [ended(start(*c)) for c in (("find", "red", "--paths"), ("status",), ("errors",), ("labels",))]
+            assert time.monotonic() - begun < WAIT_SECONDS
         said += [ended(start("mark", first, "--is", "red")), ended(start("marks", "export"))]
     assert [code for code, *_ in said] == [0] * 6
     assert len(said[0][1].splitlines()) == 100
