@@ -20,6 +20,7 @@ from pathlib import Path
 
 import corpus
 import pytest
+from library import KEPT
 from toy import photo, write_toy
 
 from photosearch.index.events import Event, FilesSkipped, ListFailed, New, ReadFailed, Unchanged
@@ -76,7 +77,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def index_all(db: Database, folder: Path, model: Model, **options: object) -> Iterator[Event]:
-    return index(db, [str(folder)], lambda name: model, options=RunOptions(**options))
+    return index(db, [str(folder)], lambda name: model, options=RunOptions(**options), decoders=KEPT[-1])
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, ...]]:

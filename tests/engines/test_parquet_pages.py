@@ -103,7 +103,7 @@ def test_other_writers_are_refused():
 
 
 def test_no_flipped_bit_of_footer_ends_the_process():
-    """pyarrow's accessors of a contradicting footer abort: each is refused, or read as something. A bit of each byte."""
+    """pyarrow's accessors of a contradicting footer abort: each is refused, or read as something."""
     data = to_file()
     footer = int.from_bytes(data[-8:-4], "little")
     for at in range(len(data) - 8 - footer, len(data) - 4):
