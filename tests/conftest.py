@@ -9,6 +9,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if "data" in item.fixturenames:
             item.add_marker(pytest.mark.data)
+
+
+def pytest_sessionfinish() -> None:
+    if "library" in sys.modules:
+        sys.modules["library"].close_decoders()
 
 
 @pytest.fixture(scope="session")
