@@ -31,6 +31,7 @@ def list_commands(env: CliEnv) -> list[list[str]]:
     return [[str(env.photos) if word == "PHOTOS" else word for word in command] for command in COMMANDS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plain", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"TERM": ""}, {"TERM": "dumb", "FORCE_COLOR": "1"}], ids=str
 )
@@ -49,6 +50,7 @@ def test_terminal_with_styles_gets_them(env: CliEnv) -> None:
     assert "\x1b[?25l" in indexed, "a bar, without the cursor"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(0, 0), (80, 0), (1, 1)])
 def test_terminal_of_any_size_gets_results(env: CliEnv, size: tuple[int, int]) -> None:
     environment = {"COLUMNS": "0", "LINES": "0"} if size == (0, 0) else {}

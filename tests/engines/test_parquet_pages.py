@@ -102,6 +102,7 @@ def test_other_writers_are_refused():
         check(data.replace(b"parquet-cpp-arrow version", b"parquet-mr version 1.2.8 "))
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_of_footer_ends_the_process():
     """pyarrow's accessors of a contradicting footer abort: each is refused, or read as something."""
     data = to_file()

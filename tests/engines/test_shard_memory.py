@@ -15,7 +15,10 @@ from test_shards import MODEL, RESULTS, SHARD, change_metadata, to_file  # noqa:
 from photosearch.engines.shards import MAX_VALUES, write  # noqa: E402
 
 MAX_MB = 300  # over what importing pyarrow and reading a good shard take
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc"),
+]
 READ = r"""
 import re, sys, time
 from pathlib import Path

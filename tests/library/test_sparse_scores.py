@@ -100,6 +100,7 @@ def vector(number: float) -> bytes:
     return np.array([number, 0, 0, 1], np.float16).tobytes()
 
 
+@pytest.mark.slow
 @looking(30, phases=[Phase.generate], report_multiple_bugs=False)  # making a failure smaller takes minutes
 @given(
     st.lists(shown, min_size=IMAGES, max_size=IMAGES), st.sampled_from([0.0, 0.25]),
