@@ -18,6 +18,7 @@ PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
 CHANGES ?= 120
 BIN = $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile  # Python compiles what it imports, which is a part
 BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile  # a file's tests stay together: they share what they set up
 
 .PHONY: run quick test coverage lint docs texts clean hostile fuzz audit mutants
@@ -54,7 +55,7 @@ texts: $(VENV)/installed-for-tests
 	PHOTOSEARCH_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/cli/test_texts.py
 
 hostile: $(VENV)/installed-for-tests
-	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 $(BIN)/python -m pytest -s --timeout 7200 \
+	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 PHOTOSEARCH_MARKERS=20 $(BIN)/python -m pytest -s --timeout 7200 \
 		tests/test_hostile.py tests/test_kills.py tests/library/test_migrations.py tests/test_two_at_once.py
 
 mutants: $(VENV)/installed-for-tests
@@ -62,23 +63,26 @@ mutants: $(VENV)/installed-for-tests
 	$(BIN)/python tests/mutants/mutants.py --changes $(CHANGES)
 
 fuzz: $(VENV)/installed-for-tests
-	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(INSTALL) --editable '.[fuzz]'
 	for target in query csv card photo shard row graph sidecar takeout; do \
 		$(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$$(($(MINUTES) * 60)) || exit 1; done
 
 audit: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet 'pip-audit>=2.9,<3'
+	$(INSTALL) 'pip-audit>=2.9,<3'
 	$(BIN)/pip-audit --skip-editable
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/made:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("photosearch needs Python 3.11 or newer: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/installed-for-tests: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+$(VENV)/installed: $(VENV)/made pyproject.toml
+	$(INSTALL) --editable .
 	touch $@
+
+$(VENV)/installed-for-tests: $(VENV)/made pyproject.toml
+	$(INSTALL) --editable '.[$(EXTRAS)]'
+	touch $(VENV)/installed $@
 
 clean:
 	rm -rf .venv* .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -139,7 +139,7 @@ def measure_server(db: Path, repeats: int) -> Figures:
 
 def measure_question(client: Client, library: Library, words: str, repeats: int) -> Figures:
     """ms: until the first photos are there. total_ms: until it is known how many there are."""
-    target = f"/api/find?words={words.replace(' ', '+')}"
+    target = f"/api/find?words={words.replace(' ', '+')}&query_mode=label&copies=1"
 
     def count() -> int:
         result = json.loads(client.get(target))["result"]
@@ -148,7 +148,7 @@ def measure_question(client: Client, library: Library, words: str, repeats: int)
     found, times = count(), []
     for _ in range(repeats):
         over_http = median_ms(lambda: client.get(target))
-        times.append((over_http, median_ms(lambda: library.find(words, limit=PAGE))))
+        times.append((over_http, median_ms(lambda: library.find(words, query_mode="label", copies=True, limit=PAGE))))
     ms, python_ms = map(statistics.median, zip(*times, strict=True))
     return {"question": words, "found": found, "ms": ms, "python_ms": python_ms, "total_ms": median_ms(count)}
 

@@ -1,14 +1,21 @@
 """What tests share: the folder of the real data sets; a user whom permissions bind. Without torch, the tool alone."""
 
+import functools
 import importlib
 import importlib.util
 import os
+
+# Before NumPy and torch are imported, by a child process too. Tests fill the cores already; threads of small sums spin.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
 OF_TRAINING = ["train/*", "test_docs.py", "test_benchmarks.py"]
@@ -22,6 +29,9 @@ def pytest_report_header() -> str | None:
 settings.register_profile("whatever the machine does beside", deadline=None)
 settings.load_profile("whatever the machine does beside")
 
+# CliRunner builds all commands anew for each call, which takes as long as a short command: once is enough.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
+
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
@@ -29,6 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if "data" in item.fixturenames:
             item.add_marker(pytest.mark.data)
+
+
+def pytest_sessionfinish() -> None:
+    if "library" in sys.modules:
+        sys.modules["library"].close_decoders()
 
 
 @pytest.fixture(scope="session")

@@ -63,27 +63,39 @@ class Counting(Model):
         return n
 
 
+class Kept(DecoderPool):
+    """Decoders that a run doesn't close."""
+
+    def close(self) -> None:
+        pass
+
+
+MOST = 4  # kinds of decoders that are kept
+_kept: dict[DecodeOptions, Kept] = {}  # the one that was used last comes last
+
+
+def keep_decoders(n: int, options: DecodeOptions) -> DecoderPool:
+    """Two, whatever n is: those of an earlier run with the same options, in any file."""
+    _kept[options] = _kept.pop(options, None) or Kept(2, options)
+    if len(_kept) > MOST:
+        DecoderPool.close(_kept.pop(next(iter(_kept))))
+    return _kept[options]
+
+
+def close_decoders() -> None:
+    """At the end of all tests."""
+    while _kept:
+        DecoderPool.close(_kept.popitem()[1])
+
+
 @contextmanager
 def kept_decoders() -> Iterator[None]:
     """Within, decoders outlive the run they were started for, and serve all later ones with the same options."""
-    kept: dict[tuple[int, DecodeOptions], DecoderPool] = {}
-
-    class Kept(DecoderPool):
-        def close(self) -> None:
-            pass
-
-    def decoders(n: int, options: DecodeOptions) -> DecoderPool:
-        if (n, options) not in kept:  # not setdefault: it would start a thread each time, and never end it
-            kept[n, options] = Kept(n, options)
-        return kept[n, options]
-
-    KEPT.append(decoders)
+    KEPT.append(keep_decoders)
     try:
         yield
     finally:
         KEPT.pop()
-        for one in kept.values():
-            DecoderPool.close(one)
 
 
 class InThisProcess:

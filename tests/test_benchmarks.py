@@ -370,8 +370,8 @@ def test_coverage_summarises_libraries_by_way():
 @pytest.mark.slow
 def test_spread_stores_every_row_though_actors_die(tmp_path):
     pytest.importorskip("pyarrow")
-    figures = spread.measure_spread(tmp_path, rows=20_000, merged=600)
-    assert figures["driver"]["photos"] == 20_000
+    figures = spread.measure_spread(tmp_path, rows=6_000, merged=600)
+    assert figures["driver"]["photos"] == 6_000
     assert figures["merge"]["again_core_ms"] < figures["merge"]["core_ms"]
     pipeline_part = {"default": "toy", "ways": [{"way": "photosearch toy", "core_ms": 40.0}]}
     text = "\n".join(page._spread(figures, {"pipeline": pipeline_part}))

@@ -19,6 +19,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from library import kept_decoders
 from test_hostile import BOUND, index_all
 from toy import photo, toy_card, write_toy
 from typer.testing import CliRunner, Result
@@ -29,6 +30,7 @@ from photosearch.index import events
 from photosearch.library import database, marks, schema
 from photosearch.library.database import Database
 from photosearch.library.labels import read_labels, save_threshold
+from photosearch.library.lock import lock_library
 from photosearch.library.photos import find_image_at, read_counts
 from photosearch.library.runs import read_last_run
 from photosearch.models.session import Model
@@ -38,6 +40,7 @@ KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "9"))
 PHOTOS = 60
 # When things happened is another time in each run; a file's own dates are the file's, and stay.
 TIMES = {"reason_at", "absent_since", "marked_at", "logged_at", "drawn_at"}
+OWN = {("properties", "id"), ("properties", "label counts")}  # drawn for each library; counted by commands alone
 INDEX = """
 import sys
 from photosearch.index.plan import RunOptions
@@ -66,6 +69,12 @@ print("done", flush=True)
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _decoders():
+    with kept_decoders():
+        yield
+
+
 def rows(db: Path) -> list[tuple[object, ...]]:
     """All that a library holds, each row behind its table's name."""
     with closing(sqlite3.connect(db)) as conn:
@@ -74,8 +83,7 @@ def rows(db: Path) -> list[tuple[object, ...]]:
             columns = [name for _, name, *_ in conn.execute(f"PRAGMA table_info({table})") if name not in TIMES]
             if table != "runs" and not table.startswith(("sqlite_", schema.MIGRATIONS_TABLE)):
                 found += [(table, *row) for row in conn.execute(f"SELECT {', '.join(columns)} FROM {table}")]
-        drawn = {("properties", "id"), ("properties", "label counts")}  # for each library; from rows of others
-        return sorted((row for row in found if row[:2] not in drawn), key=repr)
+        return sorted((row for row in found if row[:2] not in OWN), key=repr)
 
 
 def check_whole(db: Path) -> None:
@@ -121,6 +129,12 @@ def change_photos(folder: Path) -> None:
     photo(folder / "1" / "new.png", "black")
 
 
+def index_here(folder: Path, library: Path, model: Path) -> None:
+    """Index in this process, with decoders that are there already."""
+    with Database(library, create=True) as db, lock_library(db):
+        list(index_all(db, folder, Model(model, threads=1), batch_size=4, workers=2))
+
+
 def start(program: str, *arguments: object) -> subprocess.Popen[bytes]:
     """Start, and wait until it is about to begin."""
     started = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE)
@@ -152,7 +166,7 @@ def test_index_after_kill_completes_with_equal_rows(what: str, tmp_path: Path) -
     model = write_toy(tmp_path / "toy.onnx")
     make_photos(folder)
     if what != "a first index":
-        finish(INDEX, folder, start_db, model)
+        index_here(folder, start_db, model)
         change_photos(folder)
         shutil.copy(start_db, plain_db)
     if what == "an index by a newer model":
@@ -172,7 +186,7 @@ def test_index_after_kill_completes_with_equal_rows(what: str, tmp_path: Path) -
         kills += 1
         if db.exists():
             check_whole(db)
-        finish(INDEX, folder, db, model)
+        index_here(folder, db, model)
         check_whole(db)
         assert rows(db) == expected
     print(f"\n{what}: {kills} kills within {seconds:.2f} s, {kills} recoveries, {len(expected)} rows equal each time")
@@ -182,7 +196,7 @@ def test_index_after_kill_completes_with_equal_rows(what: str, tmp_path: Path) -
 def test_killed_import_keeps_all_rows_or_none(tmp_path: Path) -> None:
     folder, db = tmp_path / "photos", tmp_path / "s.db"
     make_photos(folder)
-    finish(INDEX, folder, db, write_toy(tmp_path / "toy.onnx"))
+    index_here(folder, db, write_toy(tmp_path / "toy.onnx"))
     paths = [f"{p},{label},1\n" for p in sorted(folder.rglob("0*.png")) for label in ("red", "green", "blue")]
     (tmp_path / "truth.csv").write_text("path,label,present\n" + "".join(paths))
     rng, kills, nothing, seconds = random.Random(1), 0, 0, 0.1
@@ -231,8 +245,8 @@ def test_index_reports_full_disk_and_resumes(tmp_path: Path) -> None:
     print("\n" + "\n".join(told))
     assert all(line.startswith(f"photosearch: {db}: the disk is full or fails (") for line in told)
     assert all(line.endswith("make room, then run the same command again: nothing is lost") for line in told)
-    assert command(*list_of, db=db).returncode == 0
-    command(*list_of, db=tmp_path / "plain.db")
+    for library in (db, tmp_path / "plain.db"):
+        index_here(folder, library, model)
     assert rows(db) == rows(tmp_path / "plain.db")
 
 
@@ -256,7 +270,7 @@ def test_real_full_disk_loses_nothing(tmp_path: Path) -> None:
     full, ended, *_ = done.stderr.splitlines()
     assert (ended, done.returncode) == ("ended 1", 0), done.stderr
     assert "the disk is full or fails (database or disk is full)" in full
-    finish(INDEX, folder, tmp_path / "plain.db", model)
+    index_here(folder, tmp_path / "plain.db", model)
     assert rows(tmp_path / "s.db") == rows(tmp_path / "plain.db")
 
 

@@ -148,7 +148,7 @@ def test_score_of_negation_is_one_minus_score(q, given_scores):
 
 
 @pytest.mark.slow
-@looking(60)
+@looking(40)
 @given(
     st.lists(images, max_size=14),
     st.fixed_dictionaries(dict.fromkeys(NAMES, scores)),
@@ -434,4 +434,4 @@ def reasons(library: Library) -> dict[str, str]:
 @pytest.mark.slow
 def test_library_equals_fresh_index_after_any_changes():
     with kept_decoders():
-        run_state_machine_as_test(LivingFolder, settings=looking(60, stateful_step_count=30))
+        run_state_machine_as_test(LivingFolder, settings=looking(30, stateful_step_count=30))

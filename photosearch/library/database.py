@@ -100,14 +100,14 @@ class Database:
         return DamagedError(f"{self.path}: {DAMAGED}")
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, wait: bool = True) -> Iterator[None]:
         """All writes inside, or none. Holds SQLite's only write lock, so keep it short.
 
-        Raises StoreError where the file at the path is no longer the open one.
+        wait: for another program that holds it. Raises StoreError where that takes too long, and where the file at the
+        path is no longer the open one.
         """
         with self._translated():
-            # IMMEDIATE: a transaction that reads first fails at its first write if another program wrote meanwhile.
-            self._conn.execute("BEGIN IMMEDIATE")
+            self._begin(wait)
             self._copy_due = False
             try:
                 self.check_unchanged()
@@ -121,6 +121,16 @@ class Database:
                 raise StoreError(f"{self.path}: {REPLACED}")  # so damaged that `rebuild` could not lock it
         if self._copy_due:
             self._copy.update()
+
+    def _begin(self, wait: bool) -> None:
+        (timeout,) = self._conn.execute("PRAGMA busy_timeout").fetchone()
+        if not wait:
+            self._conn.execute("PRAGMA busy_timeout = 0")
+        try:
+            # IMMEDIATE: a transaction that reads first fails at its first write if another program wrote meanwhile.
+            self._conn.execute("BEGIN IMMEDIATE")
+        finally:
+            self._conn.execute(f"PRAGMA busy_timeout = {timeout}")
 
     def flush_copy(self) -> None:
         """Write the user's copy now if it is due."""

@@ -120,5 +120,6 @@ def _read_stored(db: Database) -> tuple[object, Mapping[str, list[float]]]:
 
 def _store(db: Database, stamp: object, counts: Mapping[str, list[float]]) -> None:
     if os.access(db.path, os.W_OK):
-        with contextlib.suppress(StoreError):  # a full or read-only disk, or a run: counted again next time
+        # A full or read-only disk, or a run that writes just now: counted again next time.
+        with contextlib.suppress(StoreError), db.transaction(wait=False):
             write_value(db, KEY, json.dumps({"stamp": stamp, "counts": counts}))

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,10 @@ def fail(result: Result) -> str:
 
 def run_on_terminal(*arguments: object, size: tuple[int, int] = (80, 25), **environment: str) -> str:
     """What a command writes to a terminal that answers no query. size: columns and rows, 0 where it is unknown."""
+    return _read_terminal(list_words(arguments), size, environment)
+
+
+def _read_terminal(program: list[str], size: tuple[int, int], environment: dict[str, str]) -> str:
     import pty
     import termios
 
@@ -81,7 +86,7 @@ def run_on_terminal(*arguments: object, size: tuple[int, int] = (80, 25), **envi
     termios.tcsetwinsize(master, size[::-1])
     inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     env = {**inherited, "TERM": "xterm-256color", "COLORTERM": "truecolor", **environment}
-    run = photosearch(*arguments, stdin=terminal, stdout=terminal, stderr=terminal, env=env)
+    run = subprocess.Popen(program, stdin=terminal, stdout=terminal, stderr=terminal, env=env)
     os.close(terminal)
     output = b""
     with contextlib.suppress(OSError):  # Linux's end of file
@@ -92,9 +97,42 @@ def run_on_terminal(*arguments: object, size: tuple[int, int] = (80, 25), **envi
     return output.decode()
 
 
+EACH = """
+import json, sys
+from photosearch.cli.app import app
+for words in json.loads(sys.argv[1]):
+    try:
+        app(words, prog_name="photosearch")
+    except SystemExit:
+        print(end="\\x1c", flush=True)
+"""
+
+
+def run_each(
+    commands: Sequence[Sequence[str]], size: tuple[int, int] | None = (80, 25), **environment: str
+) -> list[str]:
+    """What each of some commands writes, run in one process. size: as of run_on_terminal; None for a pipe."""
+    program = [sys.executable, "-P", "-c", EACH, json.dumps(commands)]
+    if size is None:
+        done = subprocess.run(
+            program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
+        )
+        text = done.stdout
+    else:
+        text = _read_terminal(program, size, environment)
+    *texts, rest = text.split("\x1c")
+    assert (len(texts), rest) == (len(commands), ""), text
+    return texts
+
+
 def photosearch(*arguments: object, **options: object) -> subprocess.Popen[str]:
     """The command in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-c", "from photosearch.cli.app import main; main()", *map(str, arguments)],
+        list_words(arguments),
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},  # type: ignore[call-overload]
     )  # fmt: skip
+
+
+def list_words(arguments: Sequence[object]) -> list[str]:
+    """What starts the command in a process of its own."""
+    return [sys.executable, "-P", "-c", "from photosearch.cli.app import main; main()", *map(str, arguments)]

@@ -102,13 +102,13 @@ def test_other_writers_are_refused():
         check(data.replace(b"parquet-cpp-arrow version", b"parquet-mr version 1.2.8 "))
 
 
-def test_no_flipped_bit_of_footer_or_headers_ends_the_process():
+@pytest.mark.slow
+def test_no_flipped_bit_of_footer_ends_the_process():
     """pyarrow's accessors of a contradicting footer abort: each is refused, or read as something."""
     data = to_file()
     footer = int.from_bytes(data[-8:-4], "little")
     for at in range(len(data) - 8 - footer, len(data) - 4):
-        for bit in (1, 16, 128):
-            changed = bytearray(data)
-            changed[at] ^= bit
-            with contextlib.suppress(ValueError):
-                check(bytes(changed))
+        changed = bytearray(data)
+        changed[at] ^= 1 << at % 8
+        with contextlib.suppress(ValueError):
+            check(bytes(changed))

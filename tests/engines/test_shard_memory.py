@@ -15,7 +15,10 @@ from test_shards import MODEL, RESULTS, SHARD, change_metadata, to_file  # noqa:
 from photosearch.engines.shards import MAX_VALUES, write  # noqa: E402
 
 MAX_MB = 300  # over what importing pyarrow and reading a good shard take
-pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc"),
+]
 READ = r"""
 import re, sys, time
 from pathlib import Path
@@ -76,7 +79,7 @@ def told(tmp_path_factory):
     long = "x" * 3_000_000
     hostile = {
         "good": write(SHARD, RESULTS),
-        "texts": repeated(300, reason=long),
+        "texts": repeated(150, reason=long),
         "hashes": repeated(30, hash=long.encode()),
         "labels": repeated(30, prediction_0={"scores": [(long, 0.5)], "vector": None}),
         "vectors": repeated(30, prediction_1={"scores": [], "vector": bytes(3_000_000)}),

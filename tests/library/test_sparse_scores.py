@@ -100,7 +100,8 @@ def vector(number: float) -> bytes:
     return np.array([number, 0, 0, 1], np.float16).tobytes()
 
 
-@looking(80, phases=[Phase.generate], report_multiple_bugs=False)  # making a failure smaller takes minutes
+@pytest.mark.slow
+@looking(30, phases=[Phase.generate], report_multiple_bugs=False)  # making a failure smaller takes minutes
 @given(
     st.lists(shown, min_size=IMAGES, max_size=IMAGES), st.sampled_from([0.0, 0.25]),
     st.lists(prediction | activation, max_size=40), st.lists(prediction | activation, max_size=8), marked,

@@ -198,7 +198,7 @@ def test_fits_have_own_seeds_and_averaged_weights() -> None:
 def test_photo_recipe_finds_unseen_birds(sets: Path, tmp_path: Path) -> None:
     few = scenes.Amounts(bare=4, pasted_birds=8, pasted_others=8)
     settings = photo.PhotoSettings(
-        size=64, cut=16, epochs=8, batch_size=8, average=0.5, learning_rate=1e-3, small=4, whole_frames=4, amounts=few
+        size=64, cut=16, epochs=6, batch_size=16, average=0.5, learning_rate=2e-3, small=4, whole_frames=4, amounts=few
     )
     tasks: list[str] = []
     to = tmp_path / "photo.onnx"
