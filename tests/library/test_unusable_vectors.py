@@ -62,7 +62,7 @@ def put_bad(seen, name, vector):
 def test_searches_pass_over_unusable_vectors(poisoned):
     assert poisoned.find("red", query_mode="text", min_similarity=-1)[0] == "red.png"
     assert not {"wine.png", "green.png"} & set(
-        poisoned.find("red", query_mode="text", min_similarity=-1, limit=9, copies=True)
+        poisoned.find("red", query_mode="text", min_similarity=-1, limit=99, copies=True)
     )
     assert poisoned.asks.find_duplicates()
     assert poisoned.find(like=[poisoned.folder / "wine.png"], min_similarity=-1)[0] == "red.png", (
