@@ -104,6 +104,10 @@ def find_command(
     ] = None,
     force: Force = False,
     open_: Annotated[bool, typer.Option("--open", help="Show such a page in the browser.")] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Columns of the table: taken,place,camera,lens,title,caption,keywords,..."),
+    ] = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Draw thumbnails in the terminal (default: 12 photos).")
     ] = False,
@@ -111,7 +115,7 @@ def find_command(
     db: Db = None,
 ) -> None:
     """Find photos by label, description or example, best first."""
-    output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview)
+    output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview, columns)
     output.check()
     choose_one({"--text": text, "--label": label})
     if sort not in ("best", "date"):
@@ -159,7 +163,7 @@ class Search:
         if not answer.similar:
             self._print_unsure(library)
             return
-        print_photos(library, answer)
+        print_photos(library, answer, self.output.column_names)
         if not answer.photos:
             note(describe_none(answer))
         elif answer.ranked_by == "similarity":
@@ -183,7 +187,7 @@ class Search:
         max_similar = UNSURE_PHOTOS if self.limit is None else choose_limits(self.limit, None)[1]
         answer = library.find(self.query, max_similar=max_similar, sort=self.order, **filters)
         note("Not sure about these:" if answer.photos else describe_none(answer))
-        print_photos(library, answer)
+        print_photos(library, answer, self.output.column_names)
 
 
 def describe_found(shown: int, total: int, models: str, first: str = "best") -> str:

@@ -187,13 +187,11 @@ class Database:
     def _apply_word_changes(self) -> None:
         """Bring the full-text index in step with what the transaction changed."""
         columns = "folder, name, title, caption, keyword, person, place"
-        changes = self._conn.execute(f"SELECT gone, doc, {columns} FROM word_changes ORDER BY id").fetchall()
-        for gone, *values in changes:
-            self._conn.execute(
-                f"INSERT INTO words(words, rowid, {columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ["delete" if gone else None, *values],
+        if self._conn.execute("SELECT 1 FROM word_changes LIMIT 1").fetchone():
+            self._conn.execute(  # in SQL alone: a path need not be UTF-8
+                f"INSERT INTO words(words, rowid, {columns}) "
+                f"SELECT iif(gone, 'delete', NULL), doc, {columns} FROM word_changes ORDER BY id"
             )
-        if changes:
             self._conn.execute("DELETE FROM word_changes")
 
     def _identify_file(self) -> str:

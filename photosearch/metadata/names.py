@@ -11,7 +11,7 @@ COUNTERS = frozenset(
 MAX_CHARACTERS = 300
 
 _TOKEN = re.compile(r"[^\W_]+")
-_NUMBERED = re.compile(r"[a-z]{0,5}\d{3,}[a-z]{0,5}|[0-9a-f]*\d[0-9a-f]*|\d+(?:[a-z]\d*)*", re.IGNORECASE)  # P1010001, a UUID
+_NUMBERED = re.compile(r"[a-z]{0,5}\d{3,}[a-z]{0,5}|[0-9a-f]*\d[0-9a-f]*", re.IGNORECASE)  # P1010001, a UUID's part
 
 
 def words_in_name(name: str) -> str | None:

@@ -132,7 +132,8 @@ class Places:
         return self._name(int(near[large][reach[large].argmin()]))
 
     def _name(self, i: int) -> str:
-        return self._names[int(self._ends[i - 1]) + 1 if i else 0 : int(self._ends[i])].decode()
+        name: bytes = self._names[int(self._ends[i - 1]) + 1 if i else 0 : int(self._ends[i])]
+        return name.decode()
 
     def _make(self, i: int, wider: str = "") -> Place:
         code, country = self._countries[int(self._country[i])]
@@ -145,6 +146,16 @@ class Places:
 def open_places(table: Path = TABLE) -> Places:
     """The table that comes with the tool."""
     return Places(table)
+
+
+def locate_photo(latitude: float, longitude: float) -> Place | None:
+    """The town of a position in degrees, from the tool's table; looked up once for all positions within 11 m."""
+    return _locate(round(latitude, 4), round(longitude, 4))
+
+
+@functools.lru_cache(maxsize=100_000)
+def _locate(latitude: float, longitude: float) -> Place | None:
+    return open_places().locate(latitude, longitude)
 
 
 def measure_km(
