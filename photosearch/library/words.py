@@ -25,6 +25,7 @@ _PHOTOS = {
 
 def split_words(text: str) -> list[str]:
     """A user's words, each once; what is in double quotes is one phrase."""
+    text = "".join(c if c.isprintable() else " " for c in text)  # a NUL would end it for SQLite
     found = (" ".join((phrase or word).replace('"', " ").split()) for phrase, word in _WORD.findall(text))
     return list(dict.fromkeys(word for word in found if any(map(str.isalnum, word))))[:MAX_WORDS]
 

