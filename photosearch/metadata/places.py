@@ -9,7 +9,6 @@ import functools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,8 +180,3 @@ def _fold(text: str) -> str:
 
 def _read_lines(text: npt.NDArray[np.uint8]) -> list[str]:
     return text.tobytes().decode().split("\n")
-
-
-def join_lines(lines: Iterable[str]) -> npt.NDArray[np.uint8]:
-    """Lines as the table stores them: UTF-8 bytes, joined by line feeds."""
-    return np.frombuffer("\n".join(lines).encode(), np.uint8)
