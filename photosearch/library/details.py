@@ -166,19 +166,15 @@ class DetailCounts:
 
 
 def count_details(db: Database) -> DetailCounts:
-    position, text = db.one(
-        """
-        SELECT count(d.latitude), coalesce(sum(d.title IS NOT NULL OR d.caption IS NOT NULL), 0)
-        FROM details d JOIN photos p ON p.id = d.photo_id WHERE p.absent IS NULL
-        """
+    """From indexes alone where no photo is absent."""
+    (absent,) = db.one("SELECT coalesce(sum(removed + excluded), 0) FROM folders")
+    present = "AND photo_id IN (SELECT id FROM photos WHERE absent IS NULL)" if absent else ""
+    sources = (
+        "count(*) FROM details WHERE latitude IS NOT NULL",
+        "count(DISTINCT photo_id) FROM photo_terms WHERE term_id IN (SELECT id FROM terms WHERE kind = 'person')",
+        "count(*) FROM details WHERE (title IS NOT NULL OR caption IS NOT NULL)",
     )
-    (people,) = db.one(
-        """
-        SELECT count(DISTINCT t.photo_id) FROM terms n JOIN photo_terms t ON t.term_id = n.id
-        JOIN photos p ON p.id = t.photo_id WHERE n.kind = 'person' AND p.absent IS NULL
-        """
-    )
-    return DetailCounts(position, people, text)
+    return DetailCounts(*(int(db.one(f"SELECT {source} {present}")[0]) for source in sources))
 
 
 def _find_place(found: PhotoMetadata) -> Place | None:

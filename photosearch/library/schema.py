@@ -424,6 +424,7 @@ CREATE TABLE photo_terms (
 CREATE INDEX photo_terms_photo ON photo_terms(photo_id);
 CREATE INDEX details_place ON details(place_id) WHERE place_id IS NOT NULL;
 CREATE INDEX details_camera ON details(camera_id) WHERE camera_id IS NOT NULL;
+CREATE INDEX details_text ON details(photo_id) WHERE title IS NOT NULL OR caption IS NOT NULL;
 CREATE INDEX details_position ON details(latitude, longitude) WHERE latitude IS NOT NULL;
 CREATE VIRTUAL TABLE words USING fts5(
     folder, name, title, caption, keyword, person, place,
