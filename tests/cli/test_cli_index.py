@@ -25,7 +25,7 @@ def test_index_counts_photos_and_names_model(cli_env: CliEnv) -> None:
     assert isinstance(summary.pop("seconds"), float)
     assert summary == {
         **COUNTS, "new": 3, "rescored_reasons": {}, "skipped_files": {}, "provider": "cpu", "models": ["toy"],
-        "not_scored": 0, "skipped_rows": 0, "stopped": False,
+        "not_scored": 0, "skipped_rows": 0, "metadata_read": 0, "stopped": False,
     }  # fmt: skip
     (line,) = notes(result)
     assert line.startswith("3 photos: 3 new; ")

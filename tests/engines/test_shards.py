@@ -17,6 +17,8 @@ from photosearch.engines.shards import ModelRef, Shard, read, read_header, write
 from photosearch.engines.store import FolderStore  # noqa: E402
 from photosearch.errors import InputError  # noqa: E402
 from photosearch.index.infer import PhotoResult, Prediction, Scorer  # noqa: E402
+from photosearch.metadata.dates import Taken  # noqa: E402
+from photosearch.metadata.record import PhotoMetadata, Position  # noqa: E402
 from photosearch.photos import decode  # noqa: E402
 from photosearch.photos.walk import Photo  # noqa: E402
 
@@ -49,6 +51,46 @@ def test_shard_file_round_trips_results_exactly():
     assert (kept.root, kept.models, kept.results) == ("/photos", SHARD.models, RESULTS)
     assert read_header(io.BytesIO(write(SHARD, RESULTS)), "here").rows == 3
     assert write(SHARD, RESULTS) == write(SHARD, RESULTS)
+
+
+FOUND = PhotoMetadata(
+    ("cake", "Müller"), ("food|cake",), 4.0, "Jantar", "two\nlines", ("Anna",),
+    (Taken("2024-01-02T03:04:05", "sidecar", "+02:00"),), Position(41.15, -8.61, 12.5), "Porto", None,
+    "Portugal", "Canon",
+)  # fmt: skip
+
+
+def test_shard_file_carries_what_files_say():
+    known = replace(RESULTS[2], metadata=FOUND)
+    results = (replace(RESULTS[0], metadata=FOUND), RESULTS[1], known)
+    assert read(io.BytesIO(write(SHARD, results)), "here").results == results
+    long = replace(RESULTS[0], metadata=replace(FOUND, caption="é" * 10_000))
+    assert read(io.BytesIO(write(SHARD, (long, *RESULTS[1:]))), "here").results == RESULTS
+    assert replace(SHARD, metadata=False).name != SHARD.name
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '{"dates": 7}', '{"people": 7}', '{"x": 1}', "[" * 4000, '{"width": -1}']
+)
+def test_read_refuses_metadata_that_nobody_writes(text):
+    assert "row 1: invalid metadata" in refusal(changed(metadata=text))
+
+
+def test_read_bounds_metadata():
+    assert "metadata: 9,000 bytes, and 8,192 is the most" in refusal(changed(metadata="x" * 9_000))
+    named = (
+        read(io.BytesIO(changed(metadata='{"title": "a\\u001b[2Jb", "keywords": ["k", "K", 7]}')), "here")
+        .results[0]
+        .metadata
+    )
+    assert (named.title, named.keywords) == ("a[2Jb", ("k",))
+
+
+def test_read_takes_shards_of_the_format_before():
+    table = parquet.read_table(io.BytesIO(write(SHARD, RESULTS))).drop_columns(["metadata"])
+    head = {**json.loads(table.schema.metadata[shards.METADATA_KEY]), "format": 2}
+    data = to_file(table.replace_schema_metadata({shards.METADATA_KEY: json.dumps(head)}))
+    assert read(io.BytesIO(data), "here").results == RESULTS
 
 
 @pytest.mark.parametrize(
@@ -127,7 +169,7 @@ def test_read_refuses_another_programs_parquet_file():
 
 
 def test_read_names_another_format_or_decoder():
-    assert refusal(change_metadata(format=1)).startswith("x.parquet: format 1, and this photosearch reads 2")
+    assert refusal(change_metadata(format=1)).startswith("x.parquet: format 1, and this photosearch reads 3")
     assert refusal(change_metadata(decoder=decode.VERSION + 1)).startswith(f"x.parquet: decoder {decode.VERSION + 1},")
 
 
