@@ -84,7 +84,7 @@ def test_status_counts_unusable_vectors_and_index_makes_them_again(poisoned, mon
     assert not told
     assert poisoned.under.model.scored() == 2, "the poisoned ones, each once"
     assert poisoned.asks.status().unusable_vectors == 0
-    assert wanted <= set(poisoned.find("red", query_mode="text", min_similarity=-1, limit=9))
+    assert wanted <= set(poisoned.find("red", query_mode="text", min_similarity=-1, limit=99, copies=True))
     assert poisoned.under.index(decoders=Untouched).keys() == {"Unchanged"}
     said = CliRunner().invoke(app, ["status", "--db", str(db.path), "--json"], catch_exceptions=False).stdout
     assert json.loads(said)["unusable_vectors"] == 0
