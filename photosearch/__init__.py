@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from photosearch.judging.review_queue import ReviewQueue
     from photosearch.keywords import ExportResult
     from photosearch.learning.learn import LearnPreview
+    from photosearch.library.details import FileDetails
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import USER_MODEL, Label
@@ -80,7 +81,8 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
     "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event",
-    "ExportResult", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
+    "ExportResult", "FileDetails", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails",
+    "LabelReport",
     "LearnPreview", "Library", "Match", "ReportFigures", "ReviewKind",
     "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
@@ -95,9 +97,10 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "PREVIEW_PHOTOS": "search.limits", "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "TABLE_PHOTOS": "search.limits",
     "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
-    "FolderReport": "index.folder_settings", "Hint": "search.hints", "ImageDetails": "library.images",
-    "Label": "library.records", "LabelCount": "search.label_counts", "LabelDetails": "search.labels",
-    "LabelReport": "judging.report", "LearnPreview": "learning.learn", "Library": "api.library",
+    "FileDetails": "library.details", "FolderReport": "index.folder_settings", "Hint": "search.hints",
+    "ImageDetails": "library.images", "Label": "library.records", "LabelCount": "search.label_counts",
+    "LabelDetails": "search.labels", "LabelReport": "judging.report", "LearnPreview": "learning.learn",
+    "Library": "api.library",
     "Match": "library.matching",
     "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
     "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",

@@ -26,6 +26,7 @@ from photosearch.library.database import Database
 from photosearch.library.folders import FolderSettings
 from photosearch.library.labels import read_labels
 from photosearch.library.records import Label
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.models.card import Card
 from photosearch.models.session import Model, Outputs
 from photosearch.photos import decode
@@ -99,6 +100,9 @@ class InThisProcess:
         needs = [self._options.view_specs[i] for i in asked]
         return OpenResult(photo, content_hash, decode.decode(data, needs) if needs else None, asked)
 
+    def read_metadata(self, path: str, beside: Sequence[str] = ()) -> PhotoMetadata:
+        return decode.read_metadata(path)
+
     def close(self) -> None:
         pass
 
@@ -111,6 +115,9 @@ class Untouched:
 
     def open(self, photo: Photo, wanted: SelectViews) -> OpenResult:
         raise AssertionError(f"{photo.path} was opened")
+
+    def read_metadata(self, path: str, beside: Sequence[str] = ()) -> PhotoMetadata:
+        raise AssertionError(f"{path} was opened")
 
     def close(self) -> None:
         pass

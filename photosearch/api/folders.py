@@ -38,6 +38,7 @@ class Folders:
         exclude: Sequence[str] | None = None,
         include: Sequence[str] | None = None,
         follow_symlinks: bool | None = None,
+        metadata: bool | None = None,
         reset: bool = False,
     ) -> str:
         """Change how a folder is indexed from the next run on -> its settings, in words. Raises InputError.
@@ -49,7 +50,7 @@ class Folders:
 
         settings = FolderSettings(
             None if models is None else tuple(models), tiles, None if exclude is None else tuple(exclude),
-            None if include is None else tuple(include), follow_symlinks,
+            None if include is None else tuple(include), follow_symlinks, metadata,
         )  # fmt: skip
         return set_folder(
             self._session.db, os.fspath(folder), settings, lambda name: self._session.load(name).card, reset=reset

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from photosearch.judging.metrics import LabeledScore
     from photosearch.judging.report import LabelReport, LabelsReport
     from photosearch.judging.retrieval import RetrievalReport
+    from photosearch.library.details import FileDetails
     from photosearch.library.forget import ForgetCounts
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
@@ -102,6 +103,7 @@ class Library:
         exclude: Sequence[str] = (),
         include: Sequence[str] = (),
         follow_symlinks: bool | None = None,
+        metadata: bool | None = None,
         provider: str = "auto",
         batch_size: int | None = None,
         workers: int | None = None,
@@ -115,7 +117,8 @@ class Library:
         """Index the photos in folders (default: all known folders). Yields each event once it is committed.
 
         The folders remember models (names or files), tiles (also score N overlapping parts of each photo), exclude and
-        include (gitignore patterns) and follow_symlinks. workers: photos decoded at once. force: score everything
+        include (gitignore patterns), follow_symlinks and metadata (store what files say: place, camera, title, caption,
+        keywords, people; default: yes). workers: photos decoded at once. force: score everything
         again. retry: open unreadable photos again. prune: remove photos even if most of a folder is missing. stop:
         polled; once true, the run ends with what it has. engine: where models run, None: on this machine; see
         `open_ray`. One run at a time: a second says who holds the library. Raises InputError, ModelError, StoreError.
@@ -127,7 +130,7 @@ class Library:
         from photosearch.library.lock import lock_library
 
         settings = FolderSettings(
-            tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None, follow_symlinks
+            tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None, follow_symlinks, metadata
         )
         options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
         session = self._session
@@ -345,6 +348,28 @@ class Library:
         from photosearch.library.images import read_details
 
         return read_details(self._session.db, image_id)
+
+    def describe(self, photos: "Sequence[Match]") -> "list[FileDetails | None]":
+        """What the file of each of these photos says: place, camera, title, keywords, people; None where it is unread.
+
+        Of photos that `find` gave.
+        """
+        from photosearch.library.details import read_file_details
+
+        found = read_file_details(self._session.db, [photo.photo_id for photo in photos])
+        return [found.get(photo.photo_id) for photo in photos]
+
+    def find_words(self, words: str, *, prefix: bool = False, limit: int | None = None) -> list[str]:
+        """The paths of the photos in whose folders, name, title, caption, keywords, people and place all words are.
+
+        Those with most matches first. Letter case and accents do not count; "in quotes" is a phrase. prefix: longer
+        words that begin with these match too.
+        """
+        from photosearch.library.photos import find_photo_paths
+        from photosearch.library.words import find_by_words
+
+        found = find_by_words(self._session.db, words, prefix=prefix, limit=limit)
+        return find_photo_paths(self._session.db, [photo_id for photo_id, _ in found])
 
     def find_files(self, image_id: int) -> tuple[bytes, list[str]] | None:
         """(hash of an image's bytes, paths of the photos that show it); None where no photo in the library does."""

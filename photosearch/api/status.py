@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from photosearch.library.database import Database
+from photosearch.library.details import DetailCounts, count_details
 from photosearch.library.folders import count_photos, is_present, list_roots
 from photosearch.library.models import list_models, read_default_model
 from photosearch.library.photos import read_counts
@@ -26,6 +27,7 @@ class Status:
     """A library in numbers. size_bytes: of its file. default_model: None where nothing was indexed yet.
 
     unusable_vectors: those that have no direction; searches pass over them, and the next index makes them again.
+    details: photos on the disk with a position, people, a title or caption.
     """
 
     path: str
@@ -36,6 +38,7 @@ class Status:
     models: tuple[StoredModel, ...]
     last_run: Run | None
     unusable_vectors: int
+    details: DetailCounts
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -43,7 +46,7 @@ class Status:
             "folders": [asdict(folder) for folder in self.folders], **self.counts.to_json(),
             "default_model": self.default_model, "models": [model.to_json() for model in self.models],
             "last_run": None if self.last_run is None else self.last_run.to_json(),
-            "unusable_vectors": self.unusable_vectors,
+            "unusable_vectors": self.unusable_vectors, "photos_with": asdict(self.details),
         }  # fmt: skip
 
 
@@ -68,7 +71,7 @@ def read_status(path: Path, db: Database) -> Status:
     )
     return Status(
         str(path), path.stat().st_size, folders, read_counts(db), read_default_model(db), tuple(list_models(db)),
-        read_last_run(db), len(find_unusable(db)),
+        read_last_run(db), len(find_unusable(db)), count_details(db),
     )  # fmt: skip
 
 

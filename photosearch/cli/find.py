@@ -106,6 +106,10 @@ def find_command(
     ] = None,
     force: Force = False,
     open_: Annotated[bool, typer.Option("--open", help="Show such a page in the browser.")] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Columns of the table: taken,place,camera,lens,title,caption,keywords,..."),
+    ] = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Draw thumbnails in the terminal (default: 12 photos).")
     ] = False,
@@ -116,7 +120,7 @@ def find_command(
 
     WORDS are labels or a description: bird; bird and not dog; a dog on a beach; "dog last summer".
     """
-    output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview)
+    output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview, columns)
     output.check()
     choose_one({"--text": text, "--label": label})
     if sort not in ("best", "date"):
@@ -158,7 +162,7 @@ class Search:
         return library.find(self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **self.filters)
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
-        print_photos(library, answer)
+        print_photos(library, answer, self.output.column_names)
         if not answer.photos:
             note(describe_none(answer, self.filters))
         elif not answer.sure:

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,20 @@ from photosearch.cli.root import choose_one
 from photosearch.errors import InputError
 
 if TYPE_CHECKING:
-    from photosearch import AlbumResult, Answer, Library, Match
+    from photosearch import AlbumResult, Answer, FileDetails, Library, Match
 
+COLUMNS: Mapping[str, Callable[["Match", "FileDetails"], str | None]] = {  # of the table, on request
+    "taken": lambda photo, details: photo.taken.replace("T", " "),
+    "place": lambda photo, details: details.where,
+    "camera": lambda photo, details: details.camera,
+    "lens": lambda photo, details: details.lens,
+    "title": lambda photo, details: details.title,
+    "caption": lambda photo, details: _shorten(details.caption),
+    "keywords": lambda photo, details: _shorten(", ".join(details.keywords)),
+    "people": lambda photo, details: _shorten(", ".join(details.people)),
+    "rating": lambda photo, details: None if details.rating is None else f"{details.rating:g}",
+}
+MAX_CELL = 60  # characters of a caption or a list in the table
 MAX_NAMED = 20  # photos left out of an album that are named one by one
 
 
@@ -34,11 +46,16 @@ class Output:
     force: bool
     open_page: bool
     preview: bool
+    columns: str | None = None
 
     @property
     def is_table(self) -> bool:
         files = self.copy_to or self.link_to or self.html or self.open_page
         return not (self.paths or self.null or self.as_json or self.as_csv or files or self.preview)
+
+    @property
+    def column_names(self) -> list[str]:
+        return [name.strip().lower() for name in (self.columns or "").split(",") if name.strip()]
 
     def check(self) -> None:
         """Raises InputError where two options contradict, or there is no terminal to draw on."""
@@ -46,6 +63,11 @@ class Output:
 
         choose_one({"--paths": self.paths, "-0": self.null, "--json": self.as_json, "--csv": self.as_csv,
                     "--html -": self.html == outputs.STDOUT})  # fmt: skip
+        unknown = [name for name in self.column_names if name not in COLUMNS]
+        if unknown:
+            raise InputError(f"--columns {','.join(unknown)}: no such column; there are {', '.join(COLUMNS)}")
+        if self.columns is not None and not self.is_table:
+            raise InputError("--columns: only for the table; --csv and --json have them all")
         if self.html is not None:
             outputs.check_output(self.html, outputs.HTML, force=self.force)
         if self.preview:
@@ -65,7 +87,7 @@ class Output:
         if self.as_json:
             _print_json(library, answer)
         if self.as_csv:
-            _print_csv(answer)
+            _print_csv(library, answer)
         if self.paths or self.null or self.copy_to is not None or self.link_to is not None:
             chosen = [photo.path for photo in answer if photo.sure or unsure] or [photo.path for photo in answer]
             if left_out := len(answer) - len(chosen):
@@ -84,19 +106,41 @@ class Output:
         return complete
 
 
-def print_photos(library: "Library", answer: "Answer") -> None:
-    """The sure ones, then the others below a line that says so."""
+def print_photos(library: "Library", answer: "Answer", columns: Sequence[str] = ()) -> None:
+    """The sure ones, then the others below a line that says so. columns: of COLUMNS, instead of the date."""
+    from photosearch import FileDetails
+
     missing = library.find_missing([photo.path for photo in answer.photos])
+    described = library.describe(answer.photos) if columns else [None] * len(answer.photos)
     for sure in (True, False):
-        photos = [photo for photo in answer.photos if photo.sure == sure]
+        photos = [(p, d) for p, d in zip(answer.photos, described, strict=True) if p.sure == sure]
         if photos and not sure:
             note("Not sure about these:")
-        rows = [("" if p.score is None else f"{p.score:.3f}", p.path, p.taken.replace("T", " "), p.taken_from,
-                 ", ".join(_describe_row(p, missing))) for p in photos]  # fmt: skip
-        kinds = dict.fromkeys(
-            "score" if photo.by == "label" else "similarity" for photo in photos if photo.by != "date"
-        )
-        print_table((" or ".join(kinds), "path", "taken", "date from", ""), rows)
+        rows = []
+        for p, details in photos:
+            cells = [COLUMNS[name](p, details or FileDetails()) or "" for name in columns]
+            cells = cells or [p.taken.replace("T", " "), p.taken_from]
+            score = "" if p.score is None else f"{p.score:.3f}"
+            rows.append((score, p.path, *cells, ", ".join(_describe_row(p, missing))))
+        kinds = dict.fromkeys("score" if p.by == "label" else "similarity" for p, _ in photos if p.by != "date")
+        print_table((" or ".join(kinds), "path", *(columns or ("taken", "date from")), ""), rows)
+
+
+def _shorten(text: str | None) -> str | None:
+    text = text and " ".join(text.split())
+    return text if text is None or len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
+
+
+def _to_facts(details: "FileDetails | None") -> dict[str, object]:
+    """What is known of a file, for programs: the same keys always; None, or an empty list, where nothing is known."""
+    from photosearch import FileDetails
+
+    known = details or FileDetails()
+    return {
+        "place": known.where, "latitude": known.latitude, "longitude": known.longitude, "camera": known.camera,
+        "lens": known.lens, "title": known.title, "caption": known.caption, "keywords": list(known.keywords),
+        "people": list(known.people), "rating": known.rating,
+    }  # fmt: skip
 
 
 def _describe_row(photo: "Match", missing: Mapping[str, str]) -> list[str]:
@@ -109,8 +153,9 @@ def _print_json(library: "Library", answer: "Answer") -> None:
     photos = [
         {"path": p.path, "by": p.by, **({} if p.score is None else {"score" if p.by == "label" else p.by: p.score}),
          "sure": p.sure, "copies": p.copies, "taken": p.taken, "taken_from": p.taken_from,
-         "exists": p.path not in missing}
-        for p in answer.photos
+         "exists": p.path not in missing,
+         **{key: value for key, value in _to_facts(details).items() if value not in (None, [])}}
+        for p, details in zip(answer.photos, library.describe(answer.photos), strict=True)
     ]  # fmt: skip
     answered = {
         "question": answer.question, "sure": answer.sure, "ranked_by": answer.ranked_by, "labels": answer.labels,
@@ -120,10 +165,13 @@ def _print_json(library: "Library", answer: "Answer") -> None:
     typer.echo(json.dumps(answered, indent=1))
 
 
-def _print_csv(answer: "Answer") -> None:
-    rows = [(p.path, answer.question, p.by, p.score, p.sure, p.taken, p.taken_from, " and ".join(answer.models))
-            for p in answer.photos]  # fmt: skip
-    print_csv([("path", "question", "by", "score", "sure", "taken", "taken_from", "model"), *rows])
+def _print_csv(library: "Library", answer: "Answer") -> None:
+    rows, models = [], " and ".join(answer.models)
+    for p, details in zip(answer.photos, library.describe(answer.photos), strict=True):
+        facts = ("; ".join(fact) if isinstance(fact, list) else fact for fact in _to_facts(details).values())
+        rows.append((p.path, answer.question, p.by, p.score, p.sure, p.taken, p.taken_from, models, *facts))
+    names = ("path", "question", "by", "score", "sure", "taken", "taken_from", "model")
+    print_csv([(*names, *_to_facts(None)), *rows])
 
 
 def _print_album(folder: str, done: str, album: "AlbumResult") -> bool:

@@ -46,6 +46,10 @@ FollowSymlinks = Annotated[
     bool | None,
     typer.Option("--follow-symlinks/--no-follow-symlinks", help="Follow symbolic links to folders (default: no)."),
 ]
+Metadata = Annotated[
+    bool | None,
+    typer.Option("--metadata/--no-metadata", help="Store places, cameras, captions and people (default: yes)."),
+]
 Provider = Annotated[
     str, typer.Option(metavar="NAME", help="Where the model runs: auto, cuda, coreml, directml, cpu, ...")
 ]
@@ -72,6 +76,7 @@ def index_command(
     exclude: Exclude = None,
     include: Include = None,
     follow_symlinks: FollowSymlinks = None,
+    metadata: Metadata = None,
     max_megapixels: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Refuse photos with more megapixels (default: 300).")
     ] = None,
@@ -100,7 +105,7 @@ def index_command(
 ) -> None:
     """Index the photos in folders.
 
-    Folders remember --model, --tiles, --exclude, --include and --follow-symlinks for later runs.
+    Folders remember --model, --tiles, --exclude, --include, --follow-symlinks and --metadata for later runs.
     """
     ray_only = bool(address or shards or shard_size or cpus_per_actor or gpus_per_actor)
     _check_arguments(folders or [], engine, ray_only)
@@ -113,7 +118,8 @@ def index_command(
         default, start = library.models.default, time.perf_counter()
         events = library.index(
             *(folders or ()), models=model or (), tiles=tiles, exclude=exclude or (), include=include or (),
-            follow_symlinks=follow_symlinks, provider=provider, batch_size=batch_size, workers=workers,
+            follow_symlinks=follow_symlinks, metadata=metadata, provider=provider, batch_size=batch_size,
+            workers=workers,
             max_pixels=max_megapixels and max_megapixels * MEGAPIXEL, force=force, retry=retry, prune=prune,
             stop=stop.is_set,
             engine=None if engine == "local" else library.open_ray(

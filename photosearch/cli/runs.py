@@ -81,6 +81,9 @@ def print_summary(run: "RunSummary", seconds: float, source: str, total: int | N
     if total is not None:
         photos = f"{run.present:,} of {format_count(total, 'photo')}"
     note(f"{photos}: {', '.join(counts)}; {seconds:.1f} s{_describe_speed(run.scored, seconds, source)}")
+    if run.metadata_read:
+        speed = run.metadata_read / max(seconds, 1e-9)
+        note(f"Metadata read of {format_count(run.metadata_read, 'unchanged photo')}, {speed:,.0f} a second")
     if run.unreadable:
         note("To see why photos are unreadable: photosearch errors")
     if run.skipped_files:

@@ -42,6 +42,9 @@ def _describe_library(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "folder", f"{folder['path']}: {format_count(folder['photos'], 'photo')}{away}"
     counts = [f"{status[kind]:,} {kind}" for kind in ("unreadable", "removed", "excluded") if status[kind]]
     yield "photos", ", ".join([f"{status['photos']:,}", *counts])
+    if any(status["photos_with"].values()):
+        names = {"position": "a position", "people": "people", "text": "a title or caption"}
+        yield "photos with", ", ".join(f"{names[key]}: {n:,}" for key, n in status["photos_with"].items())
     if bad := status["unusable_vectors"]:
         yield "unusable vectors", f"{bad:,}: not found by description; photosearch index scores these photos again"
     yield "your marks", f"{status['marks']:,}" if status["marks"] else "none yet"

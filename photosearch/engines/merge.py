@@ -261,5 +261,5 @@ def adopt_result(
     predictions = {key: prediction for key, prediction in result.predictions.items() if key in wanted}
     scored.update((content_hash, key) for key in predictions)
     if not wanted and result.reason is None:  # a local run would not have decoded it
-        return PhotoResult(photo, content_hash)
+        return PhotoResult(photo, content_hash, metadata=result.metadata)
     return replace(result, photo=photo, predictions=predictions)

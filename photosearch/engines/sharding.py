@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from photosearch.engines.shards import ModelRef, Shard, find_max_photos
-from photosearch.index.events import Event
+from photosearch.index.events import Event, Unchanged
 from photosearch.index.infer import MAX_PENDING
 from photosearch.index.run import Work
 from photosearch.index.scan import BookkeepingUpdate, PendingPhoto
@@ -34,7 +34,7 @@ def split_into_shards(
 ) -> Iterator[ShardTask | Sequence[BookkeepingUpdate] | Event]:
     """Shards of a quarter to four times as many photos; updates in batches, events as they come.
 
-    A shard has one root, and all its photos want the same scorers. photos_per_shard: fewer where their scores and
+    A shard has one root, and of all its photos the same is wanted. photos_per_shard: fewer where their scores and
     vectors would make a shard larger than its readers take.
     """
     photos_per_shard = max(1, min(photos_per_shard, find_max_photos(work.scorers) // 4))
@@ -50,9 +50,11 @@ def split_into_shards(
                 updates = []
         elif not isinstance(item, PendingPhoto):
             yield item
+        elif item.metadata == "only":  # too little work to send away: the next index here does it
+            yield Unchanged(item.photo.path)
         else:
             its_root = next(root for root in roots if is_below(item.photo.path, root))
-            if pending and (item.scorers != pending[-1].scorers or its_root != root):
+            if pending and (_to_kind(item) != _to_kind(pending[-1]) or its_root != root):
                 yield _make_task(root, pending, work)
                 pending = []
             root = its_root
@@ -67,6 +69,11 @@ def split_into_shards(
         yield _make_task(root, pending, work)
 
 
+def _to_kind(pending: PendingPhoto) -> tuple[object, ...]:
+    """What is wanted of a photo."""
+    return pending.scorers, pending.metadata
+
+
 def _is_last(pending: PendingPhoto, root: str, photos_per_shard: int) -> bool:
     """Whether a shard ends after this photo: one in `photos_per_shard` does, the same ones wherever the root is."""
     return crc32(os.fsencode(pending.photo.path[len(root) :])) % photos_per_shard == 0
@@ -76,6 +83,6 @@ def _make_task(root: str, pending: Sequence[PendingPhoto], work: Work) -> ShardT
     models = tuple(ModelRef.of(scorer) for scorer in work.scorers if scorer.key in pending[0].scorers)
     shard = Shard(
         root, models, tuple(one.photo for one in pending), tuple(map(work.find_known_hash, pending)),
-        work.options.max_pixels or decode.MAX_PIXELS,
+        work.options.max_pixels or decode.MAX_PIXELS, pending[0].metadata == "all",
     )  # fmt: skip
     return ShardTask(shard, tuple(pending))

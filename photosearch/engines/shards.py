@@ -28,12 +28,14 @@ from photosearch.errors import InputError, first_line
 from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction, Scorer
 from photosearch.library.vectors import measure_lengths
 from photosearch.metadata import dates
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.models.card import MAX_DIMENSIONS
 from photosearch.photos import decode
 from photosearch.photos.decode import DAMAGED
 from photosearch.photos.walk import MAX_INTEGER, Photo
 
-FORMAT = 2  # raised when an older reader would misread a new file
+FORMAT = 3  # raised when an older reader would misread a new file, or refuse it without saying why
+FORMATS = (2, 3)  # that are read; the former lack the metadata
 METADATA_KEY = b"photosearch"
 SUFFIX = ".parquet"
 MAX_BYTES = 2**26  # of a file, and of all its pages once unpacked
@@ -43,7 +45,9 @@ MAX_MODELS = 32
 BATCH_ROWS, BATCH_ENTRIES = 64, 2**16  # converted to Python's objects at a time: photos, and scores of one model
 PATH_BYTES = 2**14  # of a path, and of a root
 TEXT_BYTES = 2**12  # of any other text
-LENGTHS = {"path": PATH_BYTES, "hash": 32, "vector": 2 * MAX_DIMENSIONS}  # in bytes, at most
+METADATA_BYTES = 2**13  # of one photo's, as JSON; longer is left out, and the next index where the photos are reads it
+# In bytes, at most:
+LENGTHS = {"path": PATH_BYTES, "hash": 32, "vector": 2 * MAX_DIMENSIONS, "metadata": METADATA_BYTES}
 MAX_LENGTH_ERROR = 1e-3  # of a unit vector in float16, whose numbers are rounded by up to 1 / 2,048
 _ROOT = re.compile(r"(?:/|[a-z][a-z0-9+.-]*://(?=[^/]))(.*)", re.DOTALL)
 NEEDS = "reading and writing shards needs pyarrow: pip install 'photosearch[ray]'"
@@ -91,7 +95,7 @@ class Shard:
     """Photos to score together, by the same models. root: an absolute folder, or an address, above them all.
 
     known_hashes: for each photo the hash of a content that these models have scored already, or None. While the file
-    has that content, it is not decoded.
+    has that content, it is not decoded. metadata: whether what files say is kept besides their dates.
     """
 
     root: str
@@ -99,13 +103,14 @@ class Shard:
     photos: tuple[Photo, ...]
     known_hashes: tuple[bytes | None, ...]
     max_pixels: int = decode.MAX_PIXELS
+    metadata: bool = True
 
     @property
     def name(self) -> str:
         """The file's name: 32 hexadecimal digits of BLAKE2 over all that the rows can depend on."""
         digest = hashlib.blake2b(digest_size=16)
         models = [model.to_json() for model in self.models]
-        head = [FORMAT, decode.VERSION, self.max_pixels, models, os.fsencode(self.root).hex()]
+        head = [FORMAT, decode.VERSION, self.max_pixels, models, os.fsencode(self.root).hex(), self.metadata]
         digest.update(json.dumps(head).encode())
         for photo, known_hash in zip(self.photos, self.known_hashes, strict=True):
             path = _to_relative(photo.path, self.root)
@@ -116,7 +121,7 @@ class Shard:
     def split(self) -> "Iterator[Shard]":
         """One shard for each of its photos."""
         for photo, known_hash in zip(self.photos, self.known_hashes, strict=True):
-            yield Shard(self.root, self.models, (photo,), (known_hash,), self.max_pixels)
+            yield Shard(self.root, self.models, (photo,), (known_hash,), self.max_pixels, self.metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +166,31 @@ def _to_row(shard: Shard, result: PhotoResult) -> dict[str, object]:
         "path": _to_relative(photo.path, shard.root), "size_bytes": photo.size_bytes, "mtime_ns": photo.mtime_ns,
         "hash": result.content_hash, "width": result.width, "height": result.height, "taken": result.taken,
         "taken_from": result.taken_from, "fingerprint": result.fingerprint, "reason": result.reason,
-        "transient": result.transient,
+        "transient": result.transient, "metadata": _write_metadata(result.metadata),
     }  # fmt: skip
     for i, model in enumerate(shard.models):
         found = result.predictions.get(model.scorer)
         values = None if found is None else {"scores": list(found.scores.items()), "vector": found.vector}
         row[f"prediction_{i}"] = values
     return row
+
+
+def _write_metadata(found: PhotoMetadata | None) -> str | None:
+    """As JSON, what it does not say left out."""
+    if found is None:
+        return None
+    text = json.dumps({key: value for key, value in found.to_json().items() if value}, ensure_ascii=False)
+    return text if len(text.encode()) <= METADATA_BYTES else None
+
+
+def _read_metadata(text: str | None) -> PhotoMetadata | None:
+    """Raises ValueError."""
+    if text is None:
+        return None
+    try:
+        return PhotoMetadata.from_json(PhotoMetadata().to_json() | json.loads(text)).shorten()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ValueError("invalid metadata") from None
 
 
 def _to_relative(path: str, root: str) -> bytes:
@@ -201,7 +224,7 @@ def read_header(file: BinaryIO, name: str) -> ShardHeader:
 def find_max_photos(scorers: Sequence[LoadedScorer]) -> int:
     """The most photos that a shard with these scorers may hold, however long their paths and many their scores are."""
     cards = [scorer.model.card for scorer in scorers]
-    n_values = 12 + sum(2 * len(card.labels) + 1 for card in cards)
+    n_values = 13 + sum(2 * len(card.labels) + 1 for card in cards)
     n_bytes = PATH_BYTES // 4 + sum(2 * card.dimensions + 16 * len(card.labels) for card in cards)
     return max(1, min(MAX_ROWS, MAX_VALUES // n_values, MAX_BYTES // n_bytes))
 
@@ -212,12 +235,15 @@ def _open(file: BinaryIO, name: str) -> tuple[Any, str, tuple[ModelRef, ...]]:
     metadata = footer.metadata.get(METADATA_KEY)
     if metadata is None:
         raise InputError(f"{name}: a Parquet file, but no shard of photosearch; leave it out")
-    root, models = _parse_metadata(json.loads(metadata), name)
+    values = json.loads(metadata)
+    root, models = _parse_metadata(values, name)
     if sum(footer.rows) > MAX_ROWS:
         raise ValueError(f"more than {MAX_ROWS:,} rows")
     check_pages(file, footer, max_bytes=MAX_BYTES, max_values=MAX_VALUES)
     opened = parquet.ParquetFile(file, read_dictionary=footer.text_paths, pre_buffer=False)
     read_as = _make_schema(len(models), lambda kind: pa.dictionary(pa.int32(), kind))
+    if values["format"] == 2:
+        read_as = read_as.remove(read_as.get_field_index("metadata"))
     if not opened.schema_arrow.remove_metadata().equals(read_as):
         raise ValueError("unexpected columns")
     return opened, root, models
@@ -273,7 +299,7 @@ def _as_input_errors(name: str) -> Iterator[None]:
 def _parse_metadata(values: Mapping[str, Any], name: str) -> tuple[str, tuple[ModelRef, ...]]:
     """-> (root, models). Raises InputError for another format or decoder, else ValueError, KeyError, TypeError."""
     number, decoder = values["format"], values["decoder"]
-    if number != FORMAT:
+    if number not in FORMATS:
         raise InputError(
             f"{name}: format {number!r}, and this photosearch reads {FORMAT}; use the same version everywhere"
         )
@@ -314,10 +340,11 @@ def _to_result(
         raise ValueError("invalid hash")
     found = {model.scorer: row[f"prediction_{i}"] for i, model in enumerate(models)}
     predictions = {scorer: _to_prediction(value, vectors) for scorer, value in found.items() if value is not None}
+    metadata = _read_metadata(row.get("metadata"))
     if width is None:
         if predictions:
             raise ValueError("scores of a photo that was not decoded")
-        return PhotoResult(photo, content_hash)
+        return PhotoResult(photo, content_hash, metadata=metadata)
     taken, taken_from = row["taken"], row["taken_from"]
     if not (width > 0 and height is not None and height > 0 and fingerprint is not None):
         raise ValueError("invalid width or height")
@@ -325,7 +352,9 @@ def _to_result(
         raise ValueError("taken_from without a date")
     if taken is not None and ((date := dates.read_date(taken, taken_from)) is None or date.local != taken):
         raise ValueError("no real date")
-    return PhotoResult(photo, content_hash, width, height, taken, taken_from, fingerprint, predictions, damage)
+    return PhotoResult(
+        photo, content_hash, width, height, taken, taken_from, fingerprint, predictions, damage, metadata=metadata
+    )
 
 
 def _clean(reason: str) -> str:
@@ -379,7 +408,7 @@ def _make_schema(n: int, stored_as: Callable[[Any], Any] = lambda kind: kind) ->
         pa.field("path", binary, nullable=False), pa.field("size_bytes", pa.int64(), nullable=False),
         pa.field("mtime_ns", pa.int64(), nullable=False), ("hash", binary), ("width", pa.int32()),
         ("height", pa.int32()), ("taken", text), ("taken_from", text), ("fingerprint", pa.uint64()),
-        ("reason", text), pa.field("transient", pa.bool_(), nullable=False),
+        ("reason", text), pa.field("transient", pa.bool_(), nullable=False), ("metadata", text),
     ]  # fmt: skip
     return pa.schema([*columns, *((f"prediction_{i}", prediction) for i in range(n))])
 

@@ -15,6 +15,7 @@ from photosearch.engines.shards import FORMAT, ModelRef, Shard, write
 from photosearch.engines.store import open_store
 from photosearch.errors import InputError, ModelError
 from photosearch.index.infer import LoadedScorer, PhotoOpener, Scorer, infer
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.models.catalog import resolve
 from photosearch.models.session import Model
 from photosearch.photos import decode
@@ -84,7 +85,8 @@ class Worker:
         try:
             batches = infer(
                 shard.photos, scorers, wanted=find_wanted, workers=self._config.threads,
-                batch_size=self._config.batch_size, max_pixels=shard.max_pixels, decoders=self._share_pool,
+                batch_size=self._config.batch_size, max_pixels=shard.max_pixels,
+                metadata=lambda photo: "all" if shard.metadata else "dates", decoders=self._share_pool,
             )  # fmt: skip
             results = [result for batch in batches if isinstance(batch, list) for result in batch]
             self._store.put(shard.name, write(shard, results))
@@ -113,6 +115,9 @@ class _SharedDecoders:
 
     def open(self, photo: Photo, wanted: Callable[[bytes], Sequence[int]]) -> OpenResult:
         return self.pool.open(photo, wanted)
+
+    def read_metadata(self, path: str, beside: Sequence[str] = ()) -> PhotoMetadata:
+        return self.pool.read_metadata(path, beside)
 
     def close(self) -> None:
         pass

@@ -8,6 +8,7 @@ from photosearch.index.events import (
     Changed,
     Event,
     Excluded,
+    MetadataRead,
     Moved,
     New,
     ReadFailed,
@@ -20,6 +21,7 @@ from photosearch.index.events import (
 from photosearch.index.infer import PhotoResult, Scorer
 from photosearch.index.scan import BookkeepingUpdate, FolderScan, PendingPhoto, is_missing, to_record
 from photosearch.library.database import Database, is_below
+from photosearch.library.details import delete_details, put_dates, put_details
 from photosearch.library.folders import find_scope, is_away, is_link, list_folders, read_settings
 from photosearch.library.photos import (
     find_damage,
@@ -36,6 +38,8 @@ from photosearch.library.photos import (
     update_file,
 )
 from photosearch.library.scores import activate, find_inactive, find_scored, put_prediction
+from photosearch.metadata.dates import SIDECAR_SOURCES, choose_date
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.photos import remote
 from photosearch.photos.decode import DAMAGED
 
@@ -79,6 +83,8 @@ class Committer:
             for item in batch:
                 if isinstance(item, BookkeepingUpdate):
                     events.append(self._update(item))
+                elif item[0].metadata == "only":
+                    events += self._put_metadata_only(*item)
                 elif item[1].reason is not None and not item[1].decoded:
                     events += self._put_unreadable(*item)
                 else:
@@ -103,6 +109,10 @@ class Committer:
                 scan.missing.append((pending.known.photo_id, photo.path))
             return []
         name, reason = os.path.basename(photo.path), result.reason or ""
+        if pending.known is not None and (pending.known.size_bytes, pending.known.mtime_ns) != (
+            photo.size_bytes, photo.mtime_ns
+        ):  # fmt: skip
+            delete_details(self.db, [pending.known.photo_id])
         put_unreadable(self.db, pending.folder_id, name, to_record(photo), reason, result.transient)
         return [ReadFailed(photo.path, reason)]
 
@@ -126,10 +136,15 @@ class Committer:
         assert image_id is not None, "a photo is only left undecoded if its hash is known"
         file = to_record(photo)
         if moved is not None:
-            move_photo(self.db, moved[0], pending.folder_id, name, file)
-            self.resolved.add(moved[0])
+            photo_id = moved[0]
+            move_photo(self.db, photo_id, pending.folder_id, name, file)
+            self.resolved.add(photo_id)
         else:
-            put_photo(self.db, pending.folder_id, name, file, image_id)
+            photo_id = put_photo(self.db, pending.folder_id, name, file, image_id)
+        if result.metadata is not None:
+            self._put_metadata(photo_id, pending, result.metadata)
+        elif not same and moved is None:
+            delete_details(self.db, [photo_id])
         damage = result.reason if result.decoded else find_damage(self.db, image_id, DAMAGED)
         if damage is not None:
             put_damage(self.db, pending.folder_id, name, damage)
@@ -145,6 +160,25 @@ class Committer:
         if result.predictions and pending.reason:
             return Rescored(photo.path, pending.reason)
         return Unchanged(photo.path)
+
+    def _put_metadata_only(self, pending: PendingPhoto, result: PhotoResult) -> list[Event]:
+        """Of a known photo. Where its file can't be read for it and never will, it says nothing."""
+        path, known = pending.photo.path, pending.known
+        assert known is not None
+        found = PhotoMetadata() if result.metadata is None and not result.transient else result.metadata
+        if found is None or (result.reason is None and result.metadata is None):
+            return [Unchanged(path)]
+        self._put_metadata(known.photo_id, pending, found)
+        return [Unchanged(path), MetadataRead(path)]
+
+    def _put_metadata(self, photo_id: int, pending: PendingPhoto, found: PhotoMetadata) -> None:
+        name = os.path.basename(pending.photo.path)
+        own = choose_date((date for date in found.dates if date.source not in SIDECAR_SOURCES), name)
+        put_dates(self.db, photo_id, own, choose_date(found.dates, name), to_record(pending.photo).name_date)
+        if pending.metadata == "dates":
+            delete_details(self.db, [photo_id])
+        else:
+            put_details(self.db, photo_id, found, pending.sidecars)
 
     def _put_predictions(self, image_id: int, pending: PendingPhoto, result: PhotoResult) -> None:
         content_hash = result.content_hash or b""

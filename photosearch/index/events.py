@@ -32,6 +32,13 @@ class Unchanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MetadataRead:
+    """Of an unchanged photo, for the first time or since its side-car changed; its pixels were not."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     path: str
     before: str
@@ -138,7 +145,7 @@ class NotScored:
 
 
 Event = (
-    New | Changed | Rescored | Unchanged | Moved | Returned | ReadFailed | Excluded | Removed
+    New | Changed | Rescored | Unchanged | MetadataRead | Moved | Returned | ReadFailed | Excluded | Removed
     | FilesSkipped | ListFailed | RootMoved | RemovalRefused | SettingsSaved | PatternUnused
     | ShardRowSkipped | WorkerDied | NotScored
 )  # fmt: skip

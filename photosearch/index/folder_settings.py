@@ -71,6 +71,7 @@ def merge_settings(own: FolderSettings, before: FolderSettings, new: FolderSetti
     return FolderSettings(
         models, own.tiles if new.tiles is None else new.tiles, exclude, include,
         own.follow_symlinks if new.follow_symlinks is None else new.follow_symlinks,
+        own.metadata if new.metadata is None else new.metadata,
     )  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def describe_settings(settings: FolderSettings) -> Mapping[str, str]:
         "excluded": ", ".join(settings.exclude or ()) or "nothing extra",
         "included": ", ".join(settings.include or ()) or "nothing extra",
         "links": "followed" if settings.follow_symlinks else "not followed",
+        "metadata": "not stored" if settings.metadata is False else "stored",
     }
 
 

@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.models.card import check_tiles
 from photosearch.models.session import Model
 from photosearch.photos import decode
@@ -26,6 +27,9 @@ BATCH_SIZE = {"cpu": 16, "cuda": 64, "tensorrt": 64}  # photos, by provider; the
 MAX_PENDING = 500  # photos that wait for a batch to fill
 
 Other = TypeVar("Other")
+
+# What is read of a photo besides its pixels: its dates, all its metadata, or its metadata and no pixels.
+MetadataMode = Literal["dates", "all", "only"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class PhotoResult:
 
     width, height, taken, taken_from, fingerprint: as in decode.DecodedPhoto; None where it was not decoded. reason: why
     it could not be read, or how it is damaged, else None; transient: the next run may be able to. content_hash: None
-    where the file could not be read at all.
+    where the file could not be read at all, or only its metadata was. metadata: of its file and side-cars, or None.
     """
 
     photo: Photo
@@ -85,6 +89,7 @@ class PhotoResult:
     predictions: Mapping[Scorer, Prediction] = field(default_factory=dict)
     reason: str | None = None
     transient: bool = False
+    metadata: PhotoMetadata | None = None
 
     @property
     def decoded(self) -> bool:
@@ -99,16 +104,19 @@ class PhotoOpener(Protocol):
 
     def open(self, photo: Photo, wanted: Callable[[bytes], Sequence[int]]) -> OpenResult: ...
 
+    def read_metadata(self, path: str, beside: Sequence[str] = ()) -> PhotoMetadata: ...
+
     def close(self) -> None: ...
 
 
 @dataclass(slots=True)
 class _OpenedPhoto:
-    """wanted: the scorers that were wanted when the photo was opened."""
+    """wanted: the scorers that were wanted when the photo was opened. result: None where only metadata was read."""
 
     photo: Photo
     wanted: frozenset[Scorer]
-    result: OpenResult | Unreadable
+    result: OpenResult | Unreadable | None
+    metadata: PhotoMetadata | None = None
 
 
 def infer(
@@ -119,6 +127,7 @@ def infer(
     workers: int | None = None,
     batch_size: int | None = None,
     max_pixels: int | None = None,
+    metadata: Callable[[Photo], MetadataMode] = lambda photo: "all",
     stop: Callable[[], bool] = lambda: False,
     decoders: Callable[[int, DecodeOptions], PhotoOpener] = DecoderPool,
 ) -> Iterator[list[PhotoResult] | Other]:
@@ -126,8 +135,8 @@ def infer(
 
     A batch holds `batch_size` decoded photos, with those between them that needed no decoding.
     wanted: (photo, hash of its bytes) -> the scorers that must score it; None: all. Called from several threads, and
-    once more before the photo is scored. stop: once true, the photos of the current batch are finished and the others
-    dropped. Raises ModelError.
+    once more before the photo is scored. metadata: what is read of a photo besides its pixels. stop: once true, the
+    photos of the current batch are finished and the others dropped. Raises ModelError.
     """
     workers = workers or os.cpu_count() or 1
     batch_size = choose_batch_size(scorers, batch_size)
@@ -146,11 +155,14 @@ def infer(
             chosen = frozenset(find_wanted(photo, content_hash))
             return sorted({view_of[scorer] for scorer in chosen})
 
+        mode = metadata(photo)
         try:
+            if mode == "only":
+                return _OpenedPhoto(photo, chosen, None, pool.read_metadata(photo.path, photo.beside))
             result = pool.open(photo, find_views)
         except Unreadable as error:
             return _OpenedPhoto(photo, frozenset(), error)
-        return _OpenedPhoto(photo, chosen, result)
+        return _OpenedPhoto(photo, chosen, result, _take_metadata(pool, result, mode))
 
     try:
         batch: list[_OpenedPhoto] = []
@@ -170,6 +182,19 @@ def infer(
         threads.shutdown(wait=False, cancel_futures=True)
         pool.close()
         threads.shutdown()
+
+
+def _take_metadata(pool: PhotoOpener, result: OpenResult, mode: MetadataMode) -> PhotoMetadata | None:
+    """What decoding has read; of a photo that was not decoded, its file is read for it."""
+    if result.decoded is not None:
+        found = result.decoded.metadata
+        return found if mode == "all" else PhotoMetadata(dates=found.dates)
+    if mode == "dates":
+        return None
+    try:
+        return pool.read_metadata(result.photo.path, result.photo.beside)
+    except Unreadable:  # its content is known, so this is no reason to call it unreadable
+        return None
 
 
 def choose_batch_size(scorers: Sequence[LoadedScorer], batch_size: int | None) -> int:
@@ -225,7 +250,7 @@ def _predict(
     return [_to_result(opened, found) for opened, found in zip(batch, predictions, strict=True)]
 
 
-def _get_views(result: OpenResult | Unreadable, view: int) -> decode.Pixels:
+def _get_views(result: OpenResult | Unreadable | None, view: int) -> decode.Pixels:
     assert isinstance(result, OpenResult)
     assert result.decoded is not None
     return result.decoded.views[result.view_indexes.index(view)]
@@ -246,10 +271,12 @@ def _to_result(opened: _OpenedPhoto, predictions: Mapping[Scorer, Prediction]) -
     result = opened.result
     if isinstance(result, Unreadable):
         return PhotoResult(opened.photo, reason=result.reason, transient=result.transient)
+    if result is None:
+        return PhotoResult(opened.photo, metadata=opened.metadata)
     if result.decoded is None:
-        return PhotoResult(opened.photo, result.content_hash)
+        return PhotoResult(opened.photo, result.content_hash, metadata=opened.metadata)
     o = result.decoded
     return PhotoResult(
         opened.photo, result.content_hash, o.width, o.height, o.taken, o.taken_from, o.fingerprint, predictions,
-        o.damage,
+        o.damage, metadata=opened.metadata,
     )  # fmt: skip

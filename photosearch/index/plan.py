@@ -62,12 +62,16 @@ class PlannedScorer:
 
 @dataclass(frozen=True, slots=True)
 class PlannedFolder:
-    """One scan. apart: folders below that are scanned on their own, since they have settings of their own."""
+    """One scan. apart: folders below that are scanned on their own, since they have settings of their own.
+
+    metadata: whether what files say is stored.
+    """
 
     path: str
     scorers: tuple[Scorer, ...]
     options: WalkOptions
     apart: tuple[str, ...]
+    metadata: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +201,8 @@ def _plan_folder(layout: Layout, path: str, paths: Sequence[str], scorers: Seque
     """One scan. paths: of all scans."""
     keys = tuple(dict.fromkeys(scorer.key for scorer in scorers))
     apart = tuple(other for other in paths if is_below(other, path))
-    return PlannedFolder(path, keys, to_walk_options(layout.read_settings(path)), apart)
+    settings = layout.read_settings(path)
+    return PlannedFolder(path, keys, to_walk_options(settings), apart, settings.metadata is not False)
 
 
 def _plan_scorer(db: Database, loaded: LoadedScorer) -> PlannedScorer:

@@ -22,6 +22,7 @@ from photosearch.index.roots import AddRoot, RootChange, write_change
 from photosearch.index.scan import BookkeepingUpdate, FolderScan, PendingPhoto, ScanOptions, scan_folder
 from photosearch.index.summary import RunSummary
 from photosearch.library.database import Database
+from photosearch.library.details import delete_unused
 from photosearch.library.folders import (
     FolderSettings,
     count_photos,
@@ -110,6 +111,7 @@ def execute(db: Database, plan: RunPlan, engine: Engine, stop: Callable[[], bool
     if not stop():
         yield from _list_unused(committer.scans, plan.patterns)
     summary.stopped = stop()
+    delete_unused(db)
     check_vectors(db)
     end_run(db, run_id, summary.to_json())
 
@@ -174,7 +176,9 @@ def _make_scans(db: Database, plan: RunPlan, stored: Mapping[Scorer, StoredScore
         assert scope is not None
         ids = {scorer: stored[scorer].id for scorer in folder.scorers}
         known, exclusions = count_photos(db, scope).photos, Exclusions(folder.options, scope.root)
-        scans.append(FolderScan(scope, ids, reasons, folder.options, folder.apart, known, exclusions))
+        scan = FolderScan(scope, ids, reasons, folder.options, folder.apart, known, exclusions)
+        scan.metadata = folder.metadata
+        scans.append(scan)
     return scans
 
 
@@ -221,7 +225,7 @@ class LocalEngine:
             take_photos(), work.scorers,
             wanted=lambda photo, content_hash: work.find_wanted(pending[photo.path], content_hash),
             workers=work.options.workers, batch_size=work.options.batch_size, max_pixels=work.options.max_pixels,
-            stop=work.stop, decoders=self.decoders,
+            metadata=lambda photo: pending[photo.path].metadata, stop=work.stop, decoders=self.decoders,
         )  # fmt: skip
         for item in batches:
             if isinstance(item, list):

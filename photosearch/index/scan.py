@@ -4,13 +4,16 @@ A file is unchanged if its size, its dates and its inode are what they were. Whe
 last change of status differs, it is read and hashed; the same content is not scored again.
 """
 
+import contextlib
 import os
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from photosearch.index.events import Event, FilesSkipped, ListFailed, ReadFailed, Unchanged
-from photosearch.index.infer import Scorer
+from photosearch.index.infer import MetadataMode, Scorer
 from photosearch.library.database import Database, is_below
+from photosearch.library.details import delete_details
 from photosearch.library.folders import Scope, list_roots, put_folder
 from photosearch.library.photos import FileRecord, StoredPhoto, read_folder
 from photosearch.metadata.dates import date_in_name
@@ -23,7 +26,8 @@ from photosearch.photos.walk import Exclusions, Photo, WalkOptions, walk
 class PendingPhoto:
     """A photo that must be opened. known: what the library knows of the file. scorers: that must have scored it.
 
-    reason: of the Rescored event, if the content turns out to be unchanged and is scored all the same.
+    reason: of the Rescored event, if the content turns out to be unchanged and is scored all the same. metadata: what
+    is read besides pixels; "only" of a known photo that needs nothing else. sidecars: their stamp before it is read.
     """
 
     photo: Photo
@@ -31,6 +35,8 @@ class PendingPhoto:
     known: StoredPhoto | None
     scorers: tuple[Scorer, ...]
     reason: str
+    metadata: MetadataMode = "all"
+    sidecars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ class FolderScan:
 
     scorer_ids: the scorers that the folder asks for, with their ids in the library. reasons: why each of them scores a
     photo that is known already. apart: folders below that are scanned on their own. known_before: the photos that the
-    library knew here when the run began. unusable: images and scorers whose vector must be made again.
+    library knew here when the run began. unusable: images and scorers whose vector must be made again. metadata:
+    whether the folder stores what its files say.
     """
 
     scope: Scope
@@ -68,6 +75,7 @@ class FolderScan:
     missing: list[tuple[int, str]] = field(default_factory=list)  # (photo id, path): not in its folder, which was read
     visited: set[int] = field(default_factory=set)  # ids of the folders that were listed
     unlisted: list[str] = field(default_factory=list)  # folders that could not be listed, or not completely
+    metadata: bool = True
     scorers: tuple[Scorer, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +114,8 @@ def scan_folder(
             continue
         folder_id = put_folder(db, scan.scope, folder.path)
         scan.visited.add(folder_id)
+        if not scan.metadata:
+            delete_details(db, [photo.photo_id for photo in known.values() if photo.sidecars is not None])
         for photo in folder.photos:
             if stop():
                 return
@@ -118,27 +128,53 @@ def compare_photo(
     photo: Photo, folder_id: int, known: StoredPhoto | None, scan: FolderScan, options: ScanOptions
 ) -> PendingPhoto | BookkeepingUpdate | Event:
     """What to do about one photo, by what the library knows of its file."""
+    sidecars = stamp_sidecars(photo)
+
+    def open_photo(reason: str = "") -> PendingPhoto:
+        mode: MetadataMode = "all" if scan.metadata else "dates"
+        return PendingPhoto(photo, folder_id, known, scan.scorers, reason, mode, sidecars)
+
     if known is None or (known.size_bytes, known.mtime_ns) != (photo.size_bytes, photo.mtime_ns):
-        return PendingPhoto(photo, folder_id, known, scan.scorers, "")
+        return open_photo()
     if options.force:
-        return PendingPhoto(photo, folder_id, known, scan.scorers, "forced")
+        return open_photo("forced")
     differs = (known.ctime_ns and known.ctime_ns != photo.ctime_ns) or (known.inode and known.inode != photo.inode)
     if known.reason is not None and not known.reason.startswith(DAMAGED):
         if options.retry or known.transient or known.absent or differs:
-            return PendingPhoto(photo, folder_id, known, scan.scorers, "")
+            return open_photo()
         return ReadFailed(photo.path, known.reason, remembered=True)
     unscored = [scorer for scorer, scorer_id in scan.scorer_ids.items() if scorer_id not in known.scored_by]
     if any((known.image_id, scorer_id) in scan.unusable for scorer_id in scan.scorer_ids.values()):
-        return PendingPhoto(photo, folder_id, known, scan.scorers, "its vector was unusable")
+        return open_photo("its vector was unusable")
     if unscored:
-        return PendingPhoto(photo, folder_id, known, scan.scorers, scan.reasons[unscored[0]])
+        return open_photo(scan.reasons[unscored[0]])
     if differs:
-        return PendingPhoto(photo, folder_id, known, scan.scorers, "")
+        return open_photo()
     inactive = tuple(scorer for scorer, scorer_id in scan.scorer_ids.items() if not known.scored_by[scorer_id])
     touched = (known.ctime_ns, known.inode) != (photo.ctime_ns, photo.inode)
+    unread = scan.metadata and known.sidecars != sidecars
     if known.absent or inactive or touched:
+        if unread:
+            return open_photo()
         return BookkeepingUpdate(photo, known, touched, known.absent is not None, inactive)
+    if unread:
+        return PendingPhoto(photo, folder_id, known, (), "", "only", sidecars)
     return Unchanged(photo.path)
+
+
+def stamp_sidecars(photo: Photo) -> int:
+    """A number that changes with a photo's side-cars: their names, sizes and dates; 0 without any, else positive."""
+    if not photo.beside:
+        return 0
+    folder, found = os.path.dirname(photo.path), list[object]()
+    for name in photo.beside:
+        with contextlib.suppress(OSError):
+            if remote.is_address(photo.path):  # its own dates are not asked for: that would be a request for each
+                found.append(name)
+            else:
+                status = os.stat(os.path.join(folder, name))
+                found.append((name, status.st_size, status.st_mtime_ns))
+    return 1 + zlib.crc32(repr(found).encode(errors="surrogatepass"))
 
 
 def to_record(photo: Photo) -> FileRecord:

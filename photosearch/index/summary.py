@@ -25,7 +25,7 @@ class RunSummary:
 
     not_scored: photos that an engine gave up on. skipped_rows: of shards. rescored_reasons: reason -> photos.
     skipped_files: extension in lower case -> files that are no readable photos. unlisted: folders that could not be
-    listed. stopped: the run ended early, with nothing removed.
+    listed. metadata_read: unchanged photos whose metadata was read. stopped: the run ended early, with nothing removed.
     """
 
     new: int = 0
@@ -39,6 +39,7 @@ class RunSummary:
     removed: int = 0
     not_scored: int = 0
     skipped_rows: int = 0
+    metadata_read: int = 0
     rescored_reasons: Counter[str] = field(default_factory=Counter)
     skipped_files: Counter[str] = field(default_factory=Counter)
     unlisted: set[str] = field(default_factory=set)
@@ -67,12 +68,14 @@ class RunSummary:
                 self.unlisted.add(path)
             case events.NotScored(_, photos):
                 self.not_scored += photos
+            case events.MetadataRead():
+                self.metadata_read += 1
             case events.ShardRowSkipped():
                 self.skipped_rows += 1
 
     def to_json(self) -> dict[str, object]:
         """As `index --json` prints it, and as the library keeps it. Folders are not named."""
-        names = (*FIELDS.values(), "not_scored", "skipped_rows", "stopped")
+        names = (*FIELDS.values(), "not_scored", "skipped_rows", "metadata_read", "stopped")
         counts = {name: getattr(self, name) for name in names}
         return {
             **counts, "rescored_reasons": dict(self.rescored_reasons), "skipped_files": dict(self.skipped_files),

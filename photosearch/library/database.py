@@ -112,6 +112,7 @@ class Database:
             try:
                 self.check_unchanged()
                 yield
+                self._apply_word_changes()
                 self._conn.execute("COMMIT")
             except BaseException:
                 if self._conn.in_transaction:
@@ -169,6 +170,7 @@ class Database:
     def vacuum(self) -> None:
         """Rewrite the file without what was deleted, and empty its log, so that neither keeps a trace."""
         self.check_unchanged()
+        self.write("INSERT INTO words(words) VALUES ('optimize')")  # else its index keeps deleted words
         self.rows("VACUUM")
         (busy, *_), *_ = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
         if busy:
@@ -181,6 +183,16 @@ class Database:
         with self._translated() if self._conn.in_transaction else self.transaction():
             self._copy_due |= find_written_table(sql) in COPIED_TABLES
             yield
+
+    def _apply_word_changes(self) -> None:
+        """Bring the full-text index in step with what the transaction changed."""
+        columns = "folder, name, title, caption, keyword, person, place"
+        if self._conn.execute("SELECT 1 FROM word_changes LIMIT 1").fetchone():
+            self._conn.execute(  # in SQL alone: a path need not be UTF-8
+                f"INSERT INTO words(words, rowid, {columns}) "
+                f"SELECT iif(gone, 'delete', NULL), doc, {columns} FROM word_changes ORDER BY id"
+            )
+            self._conn.execute("DELETE FROM word_changes")
 
     def _identify_file(self) -> str:
         try:
@@ -376,6 +388,8 @@ def _advise(error: sqlite3.Error | UnicodeDecodeError) -> str:
         return f"the disk is full or fails ({text}); make room, then run the same command again: nothing is lost"
     if "readonly" in text or "unable to open" in text:
         return f"can't be written ({text}); check its permissions, or choose a place with --db"
+    if "fts5" in text:
+        return "this Python's SQLite lacks full-text search (FTS5); use another Python"
     if "FOREIGN KEY" in text:
         return "another program deleted what this one was about to change; nothing was written; run it again"
     return text

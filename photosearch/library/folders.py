@@ -28,7 +28,7 @@ class FolderSettings:
     """How a folder is indexed. None: as the folder above it, or else the default.
 
     models: by name or file; None among them is the tool's default model. tiles: None is what each model's card says.
-    exclude, include: patterns as in gitignore files.
+    exclude, include: patterns as in gitignore files. metadata: store what files say besides their dates (default: yes).
     """
 
     models: tuple[str | None, ...] | None = None
@@ -36,6 +36,7 @@ class FolderSettings:
     exclude: tuple[str, ...] | None = None
     include: tuple[str, ...] | None = None
     follow_symlinks: bool | None = None
+    metadata: bool | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Without the settings that are None."""
@@ -66,7 +67,7 @@ class FolderSettings:
 def _is_setting(name: str, value: object) -> bool:
     if name == "tiles":
         return isinstance(value, int) and not isinstance(value, bool)
-    if name == "follow_symlinks":
+    if name in ("follow_symlinks", "metadata"):
         return isinstance(value, bool)
     return isinstance(value, list) and all(isinstance(v, str) or (v is None and name == "models") for v in value)
 

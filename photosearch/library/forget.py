@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from photosearch.library import database
 from photosearch.library.database import Database, SqlValue, is_below, to_sql
+from photosearch.library.details import delete_details, delete_unused
 from photosearch.library.folders import find_scope, list_roots, list_settings, match_folder
 from photosearch.library.user_copy import delete_copies
 
@@ -23,7 +24,7 @@ IMAGE_TABLES = (
 )
 OTHER_TABLES = (
     "samples", "undo_log", "classifiers", "model_labels", "labels", "runs", "models", "photos", "images",
-    "folder_settings", "folders", "roots", "properties",
+    "folder_settings", "folders", "roots", "properties", "details", "photo_terms", "places", "cameras", "terms",
 )  # fmt: skip
 
 
@@ -65,6 +66,7 @@ def forget_photos(db: Database, paths: Sequence[str]) -> int:
     with db.unchecked(), db.transaction():
         photo_ids = _find_all_photo_ids(db, paths)
         image_ids = _find_only_images(db, photo_ids)
+        delete_details(db, photo_ids)
         db.write_many("DELETE FROM photos WHERE id = ?", [(photo_id,) for photo_id in photo_ids])
         db.write_many("DELETE FROM images WHERE id = ?", [(image_id,) for image_id in image_ids])
         _delete_orphans(db)
@@ -94,6 +96,7 @@ def _delete_orphans(db: Database) -> None:
     db.write("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
     db.write("DELETE FROM undo_log WHERE label_id IS NULL AND id NOT IN (SELECT undo_id FROM undo_marks)")
     db.write("DELETE FROM folders WHERE id NOT IN (SELECT folder_id FROM photos)")
+    delete_unused(db)
 
 
 def forget_all(db: Database) -> int:

@@ -1,18 +1,20 @@
 """Everything that is known about one image: its files, its scores, and the user's marks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from photosearch.library.database import Database, join
+from photosearch.library.details import FileDetails, read_file_details
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A photo in the library, with this image as its content."""
+    """A photo in the library, with this image as its content. details: None where its metadata was not read."""
 
     path: str
     size_bytes: int
     mtime_ns: int
+    details: FileDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +55,31 @@ def read_details(db: Database, image_id: int) -> ImageDetails | None:
     files = _list_files(db, image_id)
     if row is None or not files:
         return None
+    details = read_file_details(db, list(files))
+    described = tuple(replace(file, details=details.get(photo_id)) for photo_id, file in files.items())
     content_hash, width, height, taken, taken_from = row
     scores, marks = _list_scores(db, image_id), _read_marks(db, image_id)
-    return ImageDetails(image_id, content_hash, width, height, taken, taken_from, files, scores, marks)
+    return ImageDetails(image_id, content_hash, width, height, taken, taken_from, described, scores, marks)
 
 
 def find_image_files(db: Database, image_id: int) -> tuple[bytes, list[str]] | None:
     """(content hash, paths), or None where no photo in the library shows the image."""
     row = db.row("SELECT hash FROM images WHERE id = ?", [image_id])
     files = _list_files(db, image_id)
-    return None if row is None or not files else (row[0], [file.path for file in files])
+    return None if row is None or not files else (row[0], [file.path for file in files.values()])
 
 
-def _list_files(db: Database, image_id: int) -> tuple[ImageFile, ...]:
+def _list_files(db: Database, image_id: int) -> dict[int, ImageFile]:
+    """By photo id, in the order in which they were found."""
     rows = db.rows(
         """
-        SELECT r.path, f.path, p.name, p.size_bytes, p.mtime_ns FROM photos p
+        SELECT p.id, r.path, f.path, p.name, p.size_bytes, p.mtime_ns FROM photos p
         JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
         WHERE p.image_id = ? AND p.absent IS NULL ORDER BY p.id
         """,
         [image_id],
     )
-    return tuple(ImageFile(join(r, f, n), size, mtime) for r, f, n, size, mtime in rows)
+    return {photo_id: ImageFile(join(r, f, n), size, mtime) for photo_id, r, f, n, size, mtime in rows}
 
 
 def _list_scores(db: Database, image_id: int) -> tuple[LabelScore, ...]:

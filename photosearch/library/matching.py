@@ -12,7 +12,7 @@ All plans give the same rows, which a property test checks:
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from photosearch import query
@@ -30,8 +30,9 @@ _FILE_DATE = (
     "iif(p.mtime_ns > 0, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), NULL)"
 )
 _DATES = f"""
-    coalesce(i.taken, p.name_date), iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL)),
-    iif(coalesce(i.taken, p.name_date) IS NULL, {_FILE_DATE}, NULL)
+    coalesce(p.taken, i.taken, p.name_date),
+    coalesce(p.taken_from, iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL))),
+    iif(coalesce(p.taken, i.taken, p.name_date) IS NULL, {_FILE_DATE}, NULL)
 """
 
 
@@ -41,7 +42,7 @@ class Match:
 
     taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime; both are
     "" where no date is known. by: what found it. sure: whether it shows what was asked, as far as can be told. copies:
-    further photos of the same picture that are not listed.
+    further photos of the same picture that are not listed. photo_id: of the file, where it is known.
     """
 
     path: str
@@ -52,6 +53,7 @@ class Match:
     by: Literal["label", "similarity", "date"] = "label"
     sure: bool = True
     copies: int = 0
+    photo_id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class MatchQuery:
         self.scorers = {name: find_scorers(db, label) for name, label in labels.items()}
 
     def rows(self, limit: int | None) -> list[Row]:
-        """(root, folder, name, score, taken, taken from, file's mtime as a date, image id), best first."""
+        """(root, folder, name, score, taken, taken from, file's mtime as a date, image id, photo id), best first."""
         if self.only.photos is not None and self.only.photos <= MAX_SCANNED:
             return self._read_some(limit)
         if isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
@@ -204,7 +206,7 @@ class MatchQuery:
     ) -> list[Row]:
         conditions = [*where, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
         sql = f"""
-            SELECT r.path, f.path, p.name, {score} AS score, {_DATES}, p.image_id
+            SELECT r.path, f.path, p.name, {score} AS score, {_DATES}, p.image_id, p.id
             FROM {source} JOIN images i ON i.id = p.image_id
             JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
             WHERE {" AND ".join(conditions)} ORDER BY {order} LIMIT ?
@@ -354,7 +356,7 @@ def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFil
     where = " AND ".join(["p.absent IS NULL", *filter(None, [only.where])])
     rows = db.rows(
         f"""
-        SELECT r.path, f.path, p.name, c.value ->> 1 AS score, {_DATES}, p.image_id
+        SELECT r.path, f.path, p.name, c.value ->> 1 AS score, {_DATES}, p.image_id, p.id
         FROM json_each(?) c CROSS JOIN photos p ON p.image_id = c.value ->> 0
         JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
         WHERE {where} ORDER BY c.key, p.id
@@ -366,8 +368,8 @@ def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFil
 
 def _make_matches(rows: Iterable[Row]) -> list[Match]:
     return [
-        Match(join(root, folder, name), score, taken or at or "", source or ("file" if at else ""), image_id)
-        for root, folder, name, score, taken, source, at, image_id in rows
+        Match(join(root, folder, name), score, taken or at or "", source or ("file" if at else ""), image_id, photo_id)
+        for root, folder, name, score, taken, source, at, image_id, photo_id in rows
     ]
 
 
@@ -438,18 +440,20 @@ def filter_photos(
     if since is not None or until is not None:
         bounds = [since or "", (until or "") + "~"]  # ~ sorts after any more exact date
         between = """
-            SELECT d.id FROM images i JOIN photos d ON d.image_id = i.id WHERE i.taken BETWEEN ? AND ?
-            UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ?
+            SELECT d.id FROM photos d WHERE d.taken BETWEEN ? AND ?
+            UNION ALL SELECT d.id FROM images i JOIN photos d ON d.image_id = i.id
+            WHERE i.taken BETWEEN ? AND ? AND d.taken IS NULL
+            UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ? AND d.taken IS NULL
         """
-        date = "coalesce((SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date"
+        date = "coalesce(p.taken, (SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date"
         if file_dates:
             where.append(f"{date}, {_FILE_DATE}) BETWEEN ? AND ?")
             values += bounds
         elif (
-            count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 2)[0])
+            count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 3)[0])
         ) <= MAX_SCANNED:
             where.append(f"p.id IN ({between})")
-            values += bounds * 2
+            values += bounds * 3
             photos.append(count)
         else:
             where.append(f"{date}, NULL) BETWEEN ? AND ?")

@@ -23,6 +23,7 @@ from photosearch.library.folders import (
     match_folder,
 )
 from photosearch.library.records import Counts
+from photosearch.metadata.names import words_in_name
 from photosearch.photos.remote import absolute_path, is_address, real_path
 
 MAX_FOLDERS = 10_000  # that a PhotoFinder remembers
@@ -33,7 +34,8 @@ _PRESENT = "FROM photos p JOIN folders f ON f.id = p.folder_id JOIN roots r ON r
 class StoredPhoto:
     """A photo as it is stored. reason: why it is unreadable, or None. transient: whether a retry may succeed.
 
-    absent: 'removed', 'excluded' or None. scored_by: model id -> whether its scores are the active ones.
+    absent: 'removed', 'excluded' or None. scored_by: model id -> whether its scores are the active ones. sidecars: the
+    stamp of its side-cars when its metadata was read; None: it was not.
     """
 
     photo_id: int
@@ -46,6 +48,7 @@ class StoredPhoto:
     transient: bool
     absent: str | None
     scored_by: Mapping[int, bool]
+    sidecars: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +97,19 @@ def read_folder(db: Database, scope: Scope, folder: str, model_ids: Sequence[int
     )
     rows = db.rows(
         f"""
-        SELECT p.name, p.id, p.image_id, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.reason, p.transient, p.absent
-               {columns}
-        FROM folders f JOIN photos p ON p.folder_id = f.id WHERE f.root_id = ? AND f.path = ?
+        SELECT p.name, p.id, p.image_id, p.size_bytes, p.mtime_ns, p.ctime_ns, p.inode, p.reason, p.transient, p.absent,
+               d.sidecars {columns}
+        FROM folders f JOIN photos p ON p.folder_id = f.id LEFT JOIN details d ON d.photo_id = p.id
+        WHERE f.root_id = ? AND f.path = ?
         """,
         [scope.root_id, to_sql(to_relative(folder, scope.root))],
     )
     return {
         to_path(name): StoredPhoto(
             photo_id, image_id, size, mtime, ctime, inode, reason, bool(transient), absent,
-            {model_id: bool(a) for model_id, a in zip(model_ids, active, strict=True) if a is not None},
+            {model_id: bool(a) for model_id, a in zip(model_ids, active, strict=True) if a is not None}, sidecars,
         )
-        for name, photo_id, image_id, size, mtime, ctime, inode, reason, transient, absent, *active in rows
+        for name, photo_id, image_id, size, mtime, ctime, inode, reason, transient, absent, sidecars, *active in rows
     }  # fmt: skip
 
 
@@ -159,19 +163,22 @@ def list_places(db: Database, image_id: int, limit: int) -> list[tuple[int, str,
     return [(photo_id, to_path(r), join(r, f, n)) for photo_id, r, f, n in rows]
 
 
-def put_photo(db: Database, folder_id: int, name: str, file: FileRecord, image_id: int) -> None:
-    """Store a readable photo, or update it."""
-    db.write(
+def put_photo(db: Database, folder_id: int, name: str, file: FileRecord, image_id: int) -> int:
+    """Store a readable photo, or update it -> its id."""
+    row = db.one(
         """
-        INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, ctime_ns, device, inode, image_id, name_date)
-        SELECT ?, ?, ?, ?, ?, ?, ?, i.id, iif(i.taken IS NULL, ?, NULL) FROM images i WHERE i.id = ?
+        INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, ctime_ns, device, inode, image_id, name_date,
+            name_words)
+        SELECT ?, ?, ?, ?, ?, ?, ?, i.id, iif(i.taken IS NULL, ?, NULL), ? FROM images i WHERE i.id = ?
         ON CONFLICT(folder_id, name) DO UPDATE SET size_bytes = excluded.size_bytes, mtime_ns = excluded.mtime_ns,
             ctime_ns = excluded.ctime_ns, device = excluded.device, inode = excluded.inode,
-            image_id = excluded.image_id, name_date = excluded.name_date,
+            image_id = excluded.image_id, name_date = excluded.name_date, name_words = excluded.name_words,
             reason = NULL, reason_at = NULL, transient = 0, absent = NULL, absent_since = NULL
+        RETURNING id
         """,
-        [folder_id, to_sql(name), *file.values(), file.name_date, image_id],
+        [folder_id, to_sql(name), *file.values(), file.name_date, words_in_name(name), image_id],
     )
+    return int(row[0])
 
 
 def put_unreadable(db: Database, folder_id: int, name: str, file: FileRecord, reason: str, transient: bool) -> None:
@@ -214,11 +221,11 @@ def move_photo(db: Database, photo_id: int, folder_id: int, name: str, file: Fil
     db.write(
         """
         UPDATE photos SET folder_id = ?, name = ?, size_bytes = ?, mtime_ns = ?, ctime_ns = ?, device = ?, inode = ?,
-            name_date = iif((SELECT taken FROM images WHERE id = image_id) IS NULL, ?, NULL),
+            name_date = iif((SELECT taken FROM images WHERE id = image_id) IS NULL, ?, NULL), name_words = ?,
             reason = NULL, reason_at = NULL, transient = 0, absent = NULL, absent_since = NULL
         WHERE id = ?
         """,
-        [folder_id, to_sql(name), *file.values(), file.name_date, photo_id],
+        [folder_id, to_sql(name), *file.values(), file.name_date, words_in_name(name), photo_id],
     )
 
 

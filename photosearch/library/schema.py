@@ -3,6 +3,7 @@
     roots ─< folders ─< photos >─ images ─< scores >─ labels ─< classifiers ─< training_marks
     images ─< scored, vectors, inactive_scores >─ models ─< model_labels >─ labels
     images ─< marks, undo_marks >─ undo_log     images ─< sample_photos >─ samples     folder_settings, runs, properties
+    photos ─ details >─ places, cameras     photos ─< photo_terms >─ terms     words: a full-text index over all of them
 
 A photo is a file; an image is its content, identified by its hash. Scores, vectors and marks belong to the image, so a
 photo that is moved or copied keeps them. A row of `models` is a scorer: one model file with a number of tiles.
@@ -12,14 +13,22 @@ others in `inactive_scores`. `model_labels` lists which labels a scorer gives. A
 the one in use; earlier rows are kept for undo. A row of `undo_log` is one user action, with the values before it:
 marks (in `undo_marks`), or a label's saved threshold. Triggers keep the counters in `folders` and `counts`, so that
 nothing has to count a million rows.
+
+`details` is what a photo's file and side-cars say, by photo, since copies have side-cars of their own; a photo without
+a row was not read yet. `photos.taken` is set only where a file's date differs from its image's. `words` keeps no text
+of its own: each folder, place and term is in it once, however many photos have it. Its rowid is that row's id * 8 + its
+kind, one of WORD_KINDS. Triggers queue what changes in `word_changes`, and Database applies that before each commit.
 """
 
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-VERSION = 4  # of the schema: the number of the last migration
+from photosearch.metadata.names import words_in_name
+
+VERSION = 5  # of the schema: the number of the last migration
 MIGRATIONS_TABLE = "_sqlite_migrations"
 
 SCHEMA_1 = """
@@ -342,6 +351,104 @@ CREATE TRIGGER scored_deleted AFTER DELETE ON scored BEGIN
 END;
 """
 
+# The kind of a row in `words` -> the table that it is of.
+WORD_KINDS = {0: "photos", 1: "details", 2: "folders", 3: "roots", 4: "places", 5: "terms"}
+_LAST_NAME = "substr({0}, length(rtrim(rtrim({0}, '/'), replace({0}, '/', ''))) + 1)"  # of a path, in SQL
+
+
+def _queue_words(table: str, kind: int, key: str, texts: Mapping[str, str]) -> str:
+    """The triggers that queue what changes in a table for `words`. texts: column of `words` -> SQL, {0} for the row.
+
+    They don't write to `words` themselves: in an untrusted schema SQLite refuses a trigger that uses a virtual table.
+    """
+    names = ", ".join(texts)
+    old, new = ([text.format(row) for text in texts.values()] for row in ("old", "new"))
+    had, has = (f"coalesce({', '.join([*values, 'NULL'])}) IS NOT NULL" for values in (old, new))
+    removal, addition = (
+        f"INSERT INTO word_changes(doc, gone, {names}) SELECT {row}.{key} * 8 + {kind}, {gone}, {', '.join(values)} "
+        f"WHERE {condition};"
+        for row, gone, values, condition in (("old", 1, old, had), ("new", 0, new, has))
+    )
+    differs = " OR ".join(f"{before} IS NOT {after}" for before, after in zip(old, new, strict=True))
+    return f"""
+CREATE TRIGGER {table}_words_inserted AFTER INSERT ON {table} WHEN {has} BEGIN
+    {addition}
+END;
+CREATE TRIGGER {table}_words_deleted AFTER DELETE ON {table} WHEN {had} BEGIN
+    {removal}
+END;
+CREATE TRIGGER {table}_words_updated AFTER UPDATE ON {table} WHEN {differs} BEGIN
+    {removal}
+    {addition}
+END;
+"""
+
+
+MIGRATION_5 = """
+ALTER TABLE photos ADD COLUMN taken TEXT;
+ALTER TABLE photos ADD COLUMN taken_from TEXT;
+ALTER TABLE photos ADD COLUMN name_words TEXT;
+CREATE INDEX photos_taken ON photos(taken) WHERE taken IS NOT NULL;
+CREATE TABLE places (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL, division TEXT NOT NULL, country_code TEXT NOT NULL, country TEXT NOT NULL,
+    wider TEXT NOT NULL,  -- the city around it; each is '' where it is unknown
+    UNIQUE (name, division, country_code, country, wider)
+) STRICT;
+CREATE TABLE cameras (
+    id INTEGER PRIMARY KEY,
+    make TEXT NOT NULL, model TEXT NOT NULL, lens TEXT NOT NULL,  -- '' where it is unknown
+    UNIQUE (model, make, lens)
+) STRICT;
+CREATE TABLE terms (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('keyword', 'path', 'person')),  -- path: of keywords, animal|bird
+    name TEXT NOT NULL,
+    UNIQUE (kind, name)
+) STRICT;
+CREATE TABLE details (
+    photo_id INTEGER PRIMARY KEY REFERENCES photos(id) ON DELETE CASCADE,
+    sidecars INTEGER NOT NULL,  -- which they were, and as of when; 0: none
+    latitude INTEGER, longitude INTEGER,  -- in millionths of a degree
+    place_id INTEGER REFERENCES places(id),
+    camera_id INTEGER REFERENCES cameras(id),
+    rating REAL,  -- 1 to 5, -1 for rejected
+    title TEXT, caption TEXT,
+    location TEXT  -- a place as it is written there: city, state, country
+) STRICT;
+CREATE TABLE photo_terms (
+    term_id INTEGER NOT NULL REFERENCES terms(id) ON DELETE CASCADE,
+    photo_id INTEGER NOT NULL REFERENCES photos(id) ON DELETE CASCADE,
+    PRIMARY KEY (term_id, photo_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX photo_terms_photo ON photo_terms(photo_id);
+CREATE INDEX details_place ON details(place_id) WHERE place_id IS NOT NULL;
+CREATE INDEX details_camera ON details(camera_id) WHERE camera_id IS NOT NULL;
+CREATE INDEX details_position ON details(latitude, longitude) WHERE latitude IS NOT NULL;
+CREATE VIRTUAL TABLE words USING fts5(
+    folder, name, title, caption, keyword, person, place,
+    content='', columnsize=0, prefix='2 3', tokenize='unicode61 remove_diacritics 2'
+);
+CREATE TABLE word_changes (  -- of the open transaction: applied to `words` before it ends
+    id INTEGER PRIMARY KEY,
+    doc INTEGER NOT NULL, gone INTEGER NOT NULL CHECK (gone IN (0, 1)),
+    folder TEXT, name TEXT, title TEXT, caption TEXT, keyword TEXT, person TEXT, place TEXT
+) STRICT;
+""" + "".join([
+    _queue_words("photos", 0, "id", {"name": "{0}.name_words"}),
+    _queue_words("details", 1, "photo_id", {
+        "title": "{0}.title", "caption": "{0}.caption", "place": "{0}.location",
+    }),
+    _queue_words("folders", 2, "id", {"folder": "CAST({0}.path AS TEXT)"}),
+    _queue_words("roots", 3, "id", {"folder": _LAST_NAME.replace("{0}", "CAST({0}.path AS TEXT)")}),
+    _queue_words("places", 4, "id", {
+        "place": "{0}.name || char(10) || {0}.division || char(10) || {0}.country || char(10) || {0}.wider",
+    }),
+    _queue_words("terms", 5, "id", {
+        "keyword": "iif({0}.kind <> 'person', {0}.name, NULL)", "person": "iif({0}.kind = 'person', {0}.name, NULL)",
+    }),
+])  # fmt: skip
+
 
 def migrate(conn: sqlite3.Connection) -> None:
     """Apply the missing migrations, inside the transaction that the caller has opened, foreign keys off."""
@@ -376,6 +483,11 @@ def declare() -> Any:
     def _rename_to_standard_terms(db: Database) -> None:
         _run(db.conn, MIGRATION_4)
 
+    @migrations(name="5")
+    def _add_details(db: Database) -> None:
+        _run(db.conn, MIGRATION_5)
+        _index_known_words(db.conn)
+
     return migrations
 
 
@@ -392,6 +504,16 @@ def _split_statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _index_known_words(conn: sqlite3.Connection) -> None:
+    """Queue the words of known photos and folders."""
+    rows = conn.execute("SELECT id, name FROM photos").fetchall()
+    named = ((words_in_name(os.fsdecode(name)), photo_id) for photo_id, name in rows)
+    conn.executemany("UPDATE photos SET name_words = ? WHERE id = ?", (pair for pair in named if pair[0] is not None))
+    for table, kind in (("folders", 2), ("roots", 3)):
+        text = "CAST(path AS TEXT)" if table == "folders" else _LAST_NAME.format("CAST(path AS TEXT)")
+        conn.execute(f"INSERT INTO word_changes(doc, gone, folder) SELECT id * 8 + {kind}, 0, {text} FROM {table}")
 
 
 def _find_last_model_of_schema_1(conn: sqlite3.Connection) -> str | None:

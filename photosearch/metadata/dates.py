@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 # Of equal rank in this order. What says when the picture was made comes before what says when the file was.
 SOURCES = ("sidecar", "DateTimeOriginal", "xmp", "iptc", "takeout", "DateTimeDigitized", "DateTime", "gps")
+SIDECAR_SOURCES = ("sidecar", "takeout")  # of files beside the photo
 UTC_SOURCES = ("takeout", "gps")  # they hold no local time
 MAX_OFFSET = timedelta(hours=15)  # of a local time from UTC, with a clock that is an hour wrong
 MIN_YEAR = 1826  # of the first photograph

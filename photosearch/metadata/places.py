@@ -9,7 +9,6 @@ import functools
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,6 +147,16 @@ def open_places(table: Path = TABLE) -> Places:
     return Places(table)
 
 
+def locate_photo(latitude: float, longitude: float) -> Place | None:
+    """The town of a position in degrees, from the tool's table; looked up once for all positions within 11 m."""
+    return _locate(round(latitude, 4), round(longitude, 4))
+
+
+@functools.lru_cache(maxsize=100_000)
+def _locate(latitude: float, longitude: float) -> Place | None:
+    return open_places().locate(latitude, longitude)
+
+
 def measure_km(
     latitude: float, longitude: float, latitudes: npt.NDArray[np.float64], longitudes: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
@@ -171,8 +180,3 @@ def _fold(text: str) -> str:
 
 def _read_lines(text: npt.NDArray[np.uint8]) -> list[str]:
     return text.tobytes().decode().split("\n")
-
-
-def join_lines(lines: Iterable[str]) -> npt.NDArray[np.uint8]:
-    """Lines as the table stores them: UTF-8 bytes, joined by line feeds."""
-    return np.frombuffer("\n".join(lines).encode(), np.uint8)

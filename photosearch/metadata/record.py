@@ -8,7 +8,8 @@ Google Takeout's JSON, Picasa's file. Dates have an order of their own: see date
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import accumulate
 from typing import Any
 
 from photosearch.metadata.dates import SOURCES, Taken
@@ -17,6 +18,7 @@ MAX_NAMES = 10_000  # keywords or people of a photo
 MAX_NAME_CHARACTERS = 1_000  # of one of them, and of other short texts
 MAX_TEXT_CHARACTERS = 10_000  # of a caption
 MAX_DATES = 50
+MAX_STORED_NAMES, MAX_STORED_CHARACTERS = 1_000, 50_000  # of each list in a library: of hostile files, not of people's
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -57,6 +59,10 @@ class PhotoMetadata:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def shorten(self) -> "PhotoMetadata":
+        """Of each list of names no more than a library stores of one photo."""
+        return replace(self, keywords=_cut(self.keywords), paths=_cut(self.paths), people=_cut(self.people))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "PhotoMetadata":
@@ -112,6 +118,13 @@ def clean_names(names: Iterable[object]) -> tuple[str, ...]:
             if len(found) == MAX_NAMES:
                 break
     return tuple(found.values())
+
+
+def _cut(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) <= MAX_STORED_NAMES and sum(map(len, names)) <= MAX_STORED_CHARACTERS:
+        return names
+    ends = accumulate(map(len, names[:MAX_STORED_NAMES]))
+    return tuple(name for name, end in zip(names, ends, strict=False) if end <= MAX_STORED_CHARACTERS)
 
 
 def split_paths(entries: Iterable[str], separator: str) -> list[str]:

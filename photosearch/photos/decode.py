@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import IO, Literal
 
 import numpy as np
@@ -90,7 +90,7 @@ class DecodedPhoto:
     views: one array [1 + tiles, size, size, 3] uint8 RGB per ViewSpec, in order: the whole photo, then its tiles.
     width, height: of the upright photo in the file, in pixels. taken: when it was taken, local time, as
     YYYY-MM-DDTHH:MM:SS, and taken_from: its source (dates.SOURCES); both None if unknown. fingerprint: see there.
-    damage: DAMAGED and how much of it is there, None: all.
+    damage: DAMAGED and how much of it is there, None: all. metadata: what the file and its side-cars say.
     """
 
     views: tuple[Pixels, ...]
@@ -100,6 +100,7 @@ class DecodedPhoto:
     taken_from: str | None
     fingerprint: int
     damage: str | None = None
+    metadata: PhotoMetadata = field(default_factory=PhotoMetadata)
 
 
 class Unreadable(Exception):
@@ -123,33 +124,41 @@ class TooLarge(Unreadable):
         self.memory_bytes = memory_bytes
 
 
-def read_metadata(path: str) -> PhotoMetadata:
+def read_metadata(path: str, beside: Sequence[tuple[str, bytes]] = ()) -> PhotoMetadata:
     """What a photo's file says of it; no pixel is decoded, and most formats are not read to the end. Raises Unreadable.
 
-    width, height: upright, of a raw file None.
+    beside: (name, bytes) of its side-cars, whose facts count too. width, height: upright, of a raw file None.
     """
+    if remote.is_address(path):
+        return read_sidecars(beside, _read_open_metadata(io.BytesIO(read(path))))
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
         with open(fd, "rb") as file:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise Unreadable("not a regular file")
-            if formats.is_raw(file.read(RAW_HEAD_BYTES)):
-                return _read_raw_metadata(file)
-            with formats.open_file(file) as image:
-                # Pillow decodes a PNG to look for EXIF behind its pixels.
-                exif = Image.Exif() if image.format == "PNG" and "exif" not in image.info else blocks.get_exif(image)
-                width, height = image.size
-                if _read_transpose(exif) in SWAPS_SIDES:
-                    width, height = height, width
-                return replace(blocks.read_metadata(exif, image.info), width=width, height=height)
-    except Unreadable:
-        raise
-    except MemoryError:
-        raise Unreadable("not enough memory to open it") from None
+            return read_sidecars(beside, _read_open_metadata(file))
     except OSError as error:
         raise Unreadable(
             error.strerror.lower() if error.strerror else _reason(error), transient=bool(error.strerror)
         ) from None
+
+
+def _read_open_metadata(file: IO[bytes]) -> PhotoMetadata:
+    """Raises Unreadable, and OSError where the file can't be read."""
+    try:
+        if formats.is_raw(file.read(RAW_HEAD_BYTES)):
+            return _read_raw_metadata(file)
+        with formats.open_file(file) as image:
+            # Pillow decodes a PNG to look for EXIF behind its pixels.
+            exif = Image.Exif() if image.format == "PNG" and "exif" not in image.info else blocks.get_exif(image)
+            width, height = image.size
+            if _read_transpose(exif) in SWAPS_SIDES:
+                width, height = height, width
+            return replace(blocks.read_metadata(exif, image.info), width=width, height=height)
+    except (Unreadable, OSError):
+        raise
+    except MemoryError:
+        raise Unreadable("not enough memory to open it") from None
     except Exception as error:
         raise Unreadable(_reason(error)) from None
 
@@ -261,7 +270,8 @@ def _decode(
         found = blocks.read_metadata(exif, image.info)
         if raw and not found.dates:
             found = blocks.read_metadata(formats.read_raw_exif(data), {})
-        taken = choose_date(read_sidecars(beside, found).dates, name)
+        found = read_sidecars(beside, found).shorten()
+        taken = choose_date(found.dates, name)
         if isinstance(image, JpegImageFile):
             image.decodermaxblock = len(data)  # one block; Pillow's default of 64 KiB takes 3 % longer
         image.load()
@@ -281,7 +291,8 @@ def _decode(
         squashed = [view[0] for view, spec in zip(views, view_specs, strict=True) if spec.fit == "squash"]
         small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * SIZE]
         date, source = (taken.local, taken.source) if taken else (None, None)
-        return DecodedPhoto(views, width, height, date, source, fingerprint(small[0] if small else upright))
+        return DecodedPhoto(views, width, height, date, source, fingerprint(small[0] if small else upright),
+                            metadata=found)  # fmt: skip
 
 
 def _check_memory(image: Image.Image, size: tuple[int, int], max_bytes: int) -> None:

@@ -12,7 +12,7 @@ its parent.
     An empty list is not answered: the photo is not wanted. If a photo takes more memory than the child's share, the
     child answers {"bytes": ...} and waits until the parent sends "go on", when no other large photo is being decoded.
 
-    parent: {"path": ..., "metadata": true}     child: {"metadata": ...}, or {"reason": ...}
+    parent: {"path": ..., "beside": [...], "metadata": true}    child: {"metadata": ...}, or {"reason": ...}
 """
 
 import contextlib
@@ -135,11 +135,14 @@ class DecoderPool:
         finally:
             self._idle.put(decoder)
 
-    def read_metadata(self, path: str) -> PhotoMetadata:
-        """What a photo's own file says of it, without its pixels. Raises Unreadable."""
+    def read_metadata(self, path: str, beside: Sequence[str] = ()) -> PhotoMetadata:
+        """What a photo's own file says of it, without its pixels. Raises Unreadable.
+
+        beside: names of side-cars in its folder, whose facts count too.
+        """
         decoder = self._idle.get()
         try:
-            return decoder.read_metadata(path)
+            return decoder.read_metadata(path, beside)
         finally:
             self._idle.put(decoder)
 
@@ -181,8 +184,8 @@ class _Decoder:
     def open(self, photo: Photo, select_views: SelectViews) -> OpenResult:
         return self._talk_twice(lambda child: self._open(child, photo, select_views))
 
-    def read_metadata(self, path: str) -> PhotoMetadata:
-        return self._talk_twice(lambda child: self._read_metadata(child, path))
+    def read_metadata(self, path: str, beside: Sequence[str]) -> PhotoMetadata:
+        return self._talk_twice(lambda child: self._read_metadata(child, path, beside))
 
     def _talk_twice(self, talk: Callable[[subprocess.Popen[bytes]], _T]) -> _T:
         if self._child is not None:
@@ -209,8 +212,8 @@ class _Decoder:
             return OpenResult(photo, content_hash, None)
         return OpenResult(photo, content_hash, self._receive_photo(child, view_specs), indexes)
 
-    def _read_metadata(self, child: subprocess.Popen[bytes], path: str) -> PhotoMetadata:
-        _send(child.stdin, json.dumps({"path": path, "metadata": True}).encode())
+    def _read_metadata(self, child: subprocess.Popen[bytes], path: str, beside: Sequence[str]) -> PhotoMetadata:
+        _send(child.stdin, json.dumps({"path": path, "beside": beside, "metadata": True}).encode())
         self._set_deadline()
         return PhotoMetadata.from_json(_receive_answer(child.stdout)["metadata"])
 
@@ -321,7 +324,8 @@ def _check_photo(answer: _Answer, pixels: Sequence[bytes], view_specs: Sequence[
         raise ValueError("invalid damage")
     shapes = [(1 + spec.tiles, spec.size, spec.size, 3) for spec in view_specs]
     views = tuple(np.frombuffer(p, np.uint8).reshape(shape) for p, shape in zip(pixels, shapes, strict=True))
-    return DecodedPhoto(views, width, height, taken, taken_from, fingerprint, damage)
+    metadata = PhotoMetadata.from_json(answer["metadata"]).shorten()
+    return DecodedPhoto(views, width, height, taken, taken_from, fingerprint, damage, metadata)
 
 
 def serve(
@@ -339,7 +343,8 @@ def serve(
         try:
             _set_alarm(2 * timeout_seconds)
             if "metadata" in request:
-                _send(answers, json.dumps({"metadata": decode.read_metadata(path).to_json()}).encode())
+                found = decode.read_metadata(path, list(_read_beside(path, request["beside"])))
+                _send(answers, json.dumps({"metadata": found.to_json()}).encode())
                 continue
             data = decode.read(path)
             _send(answers, json.dumps({"hash": decode.content_hash(data).hex()}).encode())
@@ -365,7 +370,7 @@ def serve(
             _send(answers, json.dumps({"reason": error.reason, "transient": error.transient}).encode())
             continue
         keys = ("width", "height", "taken", "taken_from", "fingerprint", "damage")
-        answer = {key: getattr(photo, key) for key in keys}
+        answer = {key: getattr(photo, key) for key in keys} | {"metadata": photo.metadata.to_json()}
         _send(answers, json.dumps(answer).encode())
         for view in photo.views:
             _send(answers, view.data)

@@ -150,13 +150,17 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """mtime_ns: None where it is unknown. unavailable: 'missing', 'away' with its drive, or None."""
+    """mtime_ns: None where it is unknown. unavailable: 'missing', 'away' with its drive, or None.
+
+    details: what the file says, by the names of FileDetails; None where it was not read.
+    """
 
     name: str
     path: str
     size_bytes: int
     mtime_ns: int | None
     unavailable: str | None
+    details: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +348,10 @@ def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Ma
         details.image_id, details.width, details.height, details.taken, details.taken_from,
         [Score(s.label, s.model, s.score, s.threshold) for s in scores], dict(details.marks),
         [
-            File(os.path.basename(f.path), f.path, f.size_bytes, f.mtime_ns or None, unavailable.get(f.path))
+            File(
+                os.path.basename(f.path), f.path, f.size_bytes, f.mtime_ns or None, unavailable.get(f.path),
+                None if f.details is None else f.details.to_json(),
+            )
             for f in details.files
         ],
     )  # fmt: skip

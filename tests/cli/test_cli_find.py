@@ -14,7 +14,10 @@ from toy import photo, toy_card, write_toy
 import photosearch as package
 from photosearch.cli.find import describe_found
 
-COLUMNS = ["path", "question", "by", "score", "sure", "taken", "taken_from", "model"]
+COLUMNS = [
+    "path", "question", "by", "score", "sure", "taken", "taken_from", "model", "place", "latitude", "longitude",
+    "camera", "lens", "title", "caption", "keywords", "people", "rating",
+]  # fmt: skip
 KEYS = ["path", "by", "score", "sure", "copies", "taken", "taken_from", "exists"]
 
 

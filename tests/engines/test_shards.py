@@ -127,7 +127,7 @@ def test_read_refuses_another_programs_parquet_file():
 
 
 def test_read_names_another_format_or_decoder():
-    assert refusal(change_metadata(format=1)).startswith("x.parquet: format 1, and this photosearch reads 2")
+    assert refusal(change_metadata(format=1)).startswith("x.parquet: format 1, and this photosearch reads 3")
     assert refusal(change_metadata(decoder=decode.VERSION + 1)).startswith(f"x.parquet: decoder {decode.VERSION + 1},")
 
 

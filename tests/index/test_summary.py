@@ -24,7 +24,7 @@ def test_summary_counts_each_photo_once_by_what_became_of_it() -> None:
     assert (summary.present, summary.scored) == (10, 6)
     assert summary.to_json() == {
         "new": 2, "changed": 1, "rescored": 3, "unchanged": 1, "moved": 1, "returned": 1, "unreadable": 1,
-        "excluded": 1, "removed": 1, "not_scored": 0, "skipped_rows": 0, "stopped": False,
+        "excluded": 1, "removed": 1, "not_scored": 0, "skipped_rows": 0, "metadata_read": 0, "stopped": False,
         "rescored_reasons": {"forced": 2, "other tiles": 1}, "skipped_files": {},
     }  # fmt: skip
 

@@ -40,6 +40,9 @@ KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "5"))
 STRANGE = "/photos/2019/not\udcff utf8/3.jpg"
 
 
+LISTED = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'words'"  # which keeps no rows, but an index
+
+
 def keep(version: int, tmp_path: Path) -> Path:
     path = Path(shutil.copy(SCHEMAS / f"schema-{version}.db", tmp_path / "library.db"))
     path.chmod(0o600)
@@ -55,7 +58,7 @@ def rows(path: Path) -> list[str]:
     """All rows of a library, as text."""
     with closing(sqlite3.connect(path)) as conn:
         conn.text_factory = bytes
-        names = [name.decode() for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        names = [name.decode() for (name,) in conn.execute(LISTED)]
         found = [f"{table} {row}" for table in sorted(names) for row in conn.execute(f"SELECT * FROM {table}")]
         return [
             row for row in found if not row.startswith(("library (b'id'", "properties (b'id'"))
@@ -174,9 +177,7 @@ def read_tables(path: Path) -> dict[str, list[dict[str, object]]]:
     found = {}
     with closing(sqlite3.connect(path)) as conn:
         conn.row_factory = sqlite3.Row
-        for (table,) in conn.execute(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sqlite%'"
-        ):
+        for (table,) in conn.execute(f"{LISTED} AND name NOT LIKE '%sqlite%'"):
             name = RENAMED_TABLES.get(table, table)
             columns = RENAMED_COLUMNS.get(name, {})
             rows = [

