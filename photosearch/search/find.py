@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Literal, overload
 from photosearch.errors import ModelError
 from photosearch.library import matching
 from photosearch.library.database import Database
+from photosearch.library.filtering import filter_by_details
 from photosearch.library.matching import Match, PhotoFilter
 from photosearch.library.photos import read_fingerprints
 from photosearch.library.records import Label
 from photosearch.library.vectors import find_space
 from photosearch.query import Is
+from photosearch.search.filters import NO_FILTERS, read_typed_filters
 from photosearch.search.fold import fold_copies
 from photosearch.search.hints import check_words
+from photosearch.search.label_names import match_label
 from photosearch.search.labels import list_labels
 from photosearch.search.limits import DEFAULT_SIMILAR
 from photosearch.search.scope import check_folder, choose_model
-from photosearch.search.understand import ParsedQuestion, Question, understand
+from photosearch.search.understand import ParsedQuestion, Question, read_day, understand
 
 if TYPE_CHECKING:
     from photosearch.search.similar import Floats, LabelScores, Term
@@ -125,13 +128,18 @@ def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFil
     has_vectors = model is not None and find_space(db, model) is not None
     labels = list_labels(db, question.model)
     hints: tuple[str, ...] = ()
+    filters, today = NO_FILTERS, read_day(question.today)
+    if question.query_mode is None and match_label(question.words, [label.name for label in labels]) is None:
+        filters, rest = read_typed_filters(question.words, today)
+        question = replace(question, words=rest)
     if question.query_mode is None and question.words:
         checked = check_words(db, question.words, labels, model)
         question, hints = replace(question, words=checked.words), checked.hints
-    parsed = understand(question, labels, model=model, has_vectors=has_vectors)
+    parsed = understand(question, labels, model=model, has_vectors=has_vectors, today=today, filters=filters)
     parsed = replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
     under = None if question.under is None else check_folder(db, question.under)
-    return parsed, matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
+    only = matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
+    return parsed, filter_by_details(db, filters.parts, only)
 
 
 def _find_labeled(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> tuple[list[Match], bool]:
@@ -258,7 +266,7 @@ def _name_question(parsed: ParsedQuestion) -> str:
     if isinstance(words.query, Is):
         return next(iter(words.labels.values())).name
     pictures = [*(f"like {path}" for path in question.like), *(f"unlike {path}" for path in question.unlike)]
-    return " ".join([question.words, *pictures]).strip()
+    return " ".join([question.words, *map(str, parsed.filters.parts), *pictures]).strip()
 
 
 def _sort(found: Sequence[Match], order: str) -> list[Match]:
@@ -281,6 +289,8 @@ def _explain(parsed: ParsedQuestion) -> Iterator[str]:
             yield f"{label.name}: a label of {label.model}, which raises the rank of photos that have it"
     for d in words.descriptions:
         yield f"{d.text!r}: a description, {'which ranks' if d.wanted else 'to be unlike'}"
+    for part in parsed.filters.parts:
+        yield f"{part}: a filter, which leaves only photos that it holds for"
     for kind, paths in (("like", question.like), ("unlike", question.unlike)):
         for path in paths:
             yield f"{path}: a picture to be {kind}"

@@ -18,6 +18,7 @@ from photosearch.errors import InputError, QueryError
 from photosearch.library.records import Label
 from photosearch.query import Query
 from photosearch.search.date_phrases import DateSpan, find_date_phrases
+from photosearch.search.filters import NO_FILTERS, Filters
 from photosearch.search.label_names import ARTICLES, match_label, resolve_label
 from photosearch.search.labels import index_labels
 
@@ -35,7 +36,7 @@ class Question:
     thresholds, 0..1. min_similarity: -1..1. sure_only: no photos that only come near. copies: list each copy of a
     picture. under: a folder. since, until: local dates such as 2024, 2024-05, 2024-05-31, inclusive. file_dates:
     undated photos take their files' dates. sort: 'best' first, or by 'date', the newest first. model: a name or file;
-    None: the default.
+    None: the default. today: the day that "last summer" counts from, None: today.
     """
 
     words: str = ""
@@ -54,6 +55,7 @@ class Question:
     file_dates: bool = False
     sort: Literal["best", "date"] = "best"
     model: str | None = None
+    today: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ class ParsedQuestion:
     words: ParsedWords
     since: str | None
     until: str | None
+    filters: Filters = NO_FILTERS
 
     @property
     def has_pictures(self) -> bool:
@@ -101,22 +104,25 @@ class ParsedQuestion:
 
 
 def understand(
-    question: Question, labels: Sequence[Label], *, model: str | None, has_vectors: bool, today: date | None = None
-) -> ParsedQuestion:
+    question: Question, labels: Sequence[Label], *, model: str | None, has_vectors: bool, today: date | None = None,
+    filters: Filters = NO_FILTERS,
+) -> ParsedQuestion:  # fmt: skip
     """Read a question. Raises QueryError, InputError.
 
     labels: those that can be asked for, the first of a name counts. model: the name of the model that answers, None
     where nothing is indexed. has_vectors: whether it can rank by descriptions. today: what "last summer" counts from.
+    filters: what was read of the question before.
     """
     known = index_labels(labels)
     since, until = parse_date(question.since), parse_date(question.until)
     question, span, hints = _read_dates(question, known, today or date.today())
-    if span.since is not None:
-        since = max(filter(None, (since, span.since.isoformat())))
-    if span.until is not None:
-        until = min(filter(None, (until, (span.until - timedelta(1)).isoformat())))
+    first = span.since.isoformat() if span.since else None
+    last = (span.until - timedelta(1)).isoformat() if span.until else None
+    since = max((day for day in (since, first, filters.since) if day), default=None)
+    until = min((day for day in (until, last, filters.until) if day), key=lambda day: f"{day}~", default=None)
     words = _parse_words(question, known, model, has_vectors)
-    parsed = ParsedQuestion(question, replace(words, hints=hints + words.hints), since, until)
+    words = replace(words, hints=filters.hints + hints + words.hints)
+    parsed = ParsedQuestion(question, words, since, until, filters)
     if question.min_score is not None and not parsed.words.labels:
         raise QueryError("a minimum score applies to labels, and this question names none; give a minimum similarity")
     if question.min_similarity is not None and not (parsed.words.descriptions or parsed.has_pictures):
@@ -132,6 +138,14 @@ def parse_date(text: str | None) -> str | None:
         with contextlib.suppress(ValueError):
             return datetime.strptime(text.replace(" ", "T"), form).strftime(form)
     raise InputError(f"{text!r} is not a date; write it as 2024, 2024-05 or 2024-05-31")
+
+
+def read_day(text: str | None) -> date:
+    """2026-11-30 -> that day; None: today. Raises InputError."""
+    try:
+        return date.today() if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text!r} is not a day; write it as 2024-05-31") from None
 
 
 def _read_dates(question: Question, known: Iterable[str], today: date) -> tuple[Question, DateSpan, tuple[str, ...]]:
