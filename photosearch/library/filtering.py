@@ -4,6 +4,7 @@ A filter of a text holds where the text is in the value of a photo, letter case 
 or a folder's name, whole words of a keyword or a name of a person, the whole name of a place.
 """
 
+import functools
 import json
 import math
 import re
@@ -59,6 +60,42 @@ class Filter:
         return f"{'' if self.wanted else '-'}{self.kind}:{quote}{self.value}{quote}"
 
 
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """What photos of a library are told apart by, each name folded. places: towns, cities, divisions and countries."""
+
+    places: frozenset[str] = frozenset()
+    cameras: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+
+    def find_place(self, name: str) -> str | None:
+        """A folded name as places have it, None where no photo is there."""
+        return name if name in self.places else None
+
+    def has_camera(self, words: str) -> bool:
+        """Whether a camera's make and model have these words."""
+        return any(has_words(camera, words) for camera in self.cameras)
+
+    def has_person(self, words: str) -> bool:
+        """Whether a person's name is this, or a single word of it."""
+        if words in self.people:
+            return True
+        return " " not in words and any(words in name.split() for name in self.people)
+
+
+def read_known_names(db: Database) -> KnownNames:
+    """The names of the places, cameras and people of a library's photos."""
+    places = (name for names in db.rows("SELECT name, wider, division, country FROM places") for name in names if name)
+    cameras = db.rows("SELECT DISTINCT make || ' ' || model FROM cameras")
+    people = db.rows("SELECT name FROM terms WHERE kind = 'person'")
+    return KnownNames(
+        frozenset(map(fold_text, places)),
+        tuple(fold_text(name) for (name,) in cameras),
+        tuple(fold_text(name) for (name,) in people),
+    )
+
+
+@functools.lru_cache(maxsize=50_000)
 def fold_text(text: str) -> str:
     """A text as it is compared: lower case, no accents, one space between words."""
     plain = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))

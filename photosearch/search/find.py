@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Literal, overload
 from photosearch.errors import ModelError
 from photosearch.library import matching
 from photosearch.library.database import Database
-from photosearch.library.filtering import filter_by_details
+from photosearch.library.filtering import filter_by_details, read_known_names
 from photosearch.library.matching import Match, PhotoFilter
 from photosearch.library.photos import read_fingerprints
 from photosearch.library.records import Label
 from photosearch.library.vectors import find_space
 from photosearch.query import Is
-from photosearch.search.filters import NO_FILTERS, read_typed_filters
+from photosearch.search.filters import NO_FILTERS
 from photosearch.search.fold import fold_copies
 from photosearch.search.hints import check_words
 from photosearch.search.label_names import match_label
 from photosearch.search.labels import list_labels
 from photosearch.search.limits import DEFAULT_SIMILAR
+from photosearch.search.plain_filters import read_filters
 from photosearch.search.scope import check_folder, choose_model
 from photosearch.search.understand import ParsedQuestion, Question, read_day, understand
 
@@ -130,7 +131,7 @@ def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFil
     hints: tuple[str, ...] = ()
     filters, today = NO_FILTERS, read_day(question.today)
     if question.query_mode is None and match_label(question.words, [label.name for label in labels]) is None:
-        filters, rest = read_typed_filters(question.words, today)
+        filters, rest = read_filters(question.words, read_known_names(db), today)
         question = replace(question, words=rest)
     if question.query_mode is None and question.words:
         checked = check_words(db, question.words, labels, model)

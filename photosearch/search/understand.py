@@ -21,6 +21,7 @@ from photosearch.search.date_phrases import DateSpan, find_date_phrases
 from photosearch.search.filters import NO_FILTERS, Filters
 from photosearch.search.label_names import ARTICLES, match_label, resolve_label
 from photosearch.search.labels import index_labels
+from photosearch.search.plain_filters import blank_quotes
 
 MAX_SCANNED_WORDS, MAX_LABEL_WORDS = 40, 4  # of a sentence, to find labels in it; of a label there
 DATE_FORMATS = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
@@ -154,22 +155,11 @@ def _read_dates(question: Question, known: Iterable[str], today: date) -> tuple[
     if question.query_mode is not None or match_label(" ".join(words.split()), known) is not None:
         return question, DateSpan(), ()
     span, hints = DateSpan(), list[str]()
-    for phrase in reversed(find_date_phrases(_blank_quotes(words), today)):
+    for phrase in reversed(find_date_phrases(blank_quotes(words), today)):
         hints.insert(0, f"Read {words[phrase.start : phrase.end]!r} as {_name_days(phrase.span)}; quotes keep words.")
         words = f"{words[: phrase.start].rstrip().rstrip(',')} {words[phrase.end :].lstrip(' ,')}"
         span = span.intersect(phrase.span)
     return replace(question, words=words.strip()), span, tuple(hints)
-
-
-def _blank_quotes(words: str) -> str:
-    """The same text with spaces in place of all in quotes, since only they are sure to be no date."""
-    blanked = words
-    for token in query.tokenize(words):
-        if token.kind in ("double", "single", "unclosed"):
-            end = words.find(words[token.start], token.start + 1)
-            end = len(words) if end < 0 else end + 1
-            blanked = blanked[: token.start] + " " * (end - token.start) + blanked[end:]
-    return blanked
 
 
 def _name_days(span: DateSpan) -> str:
