@@ -307,6 +307,28 @@ class Library:
         counted = count(self._session.db, asked, up_to)
         return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
 
+    def explain(
+        self,
+        words: str,
+        *,
+        query_mode: Literal["label", "text"] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        model: str | None = None,
+        today: str | None = None,
+    ) -> dict[str, object]:
+        """How `find` reads words, without a search: what is None was not asked for. Raises as `find`.
+
+        Its keys: description, labels, not_labels, since, until (ISO dates, until no longer in it), places, near (name,
+        latitude, longitude, km), text, people, camera, folder, keywords, is, rating (min, max); where they are asked
+        for, lens, and unwanted: the filters that must not hold.
+        """
+        from photosearch.search.find import explain
+        from photosearch.search.understand import Question
+
+        asked = Question(words, query_mode=query_mode, since=since, until=until, model=model, today=today)
+        return explain(self._session.db, asked)
+
     def complete(self, text: str) -> list[str]:
         """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
         from photosearch.search.complete import complete_query

@@ -83,6 +83,9 @@ class KnownNames:
         return " " not in words and any(words in name.split() for name in self.people)
 
 
+NO_NAMES = KnownNames()
+
+
 def read_known_names(db: Database) -> KnownNames:
     """The names of the places, cameras and people of a library's photos."""
     places = (name for names in db.rows("SELECT name, wider, division, country FROM places") for name in names if name)

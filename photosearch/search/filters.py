@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from photosearch.errors import QueryError
-from photosearch.library.filtering import IS, Circle, Filter, Kind
+from photosearch.library.filtering import IS, NO_NAMES, Circle, Filter, Kind, KnownNames, fold_text
 from photosearch.query import MAX_LENGTH
 from photosearch.search.date_phrases import FIRST_YEAR, find_date_phrases
 
@@ -76,10 +76,10 @@ class Filters:
 NO_FILTERS = Filters()
 
 
-def read_typed_filters(words: str, today: date) -> tuple[Filters, str]:
+def read_typed_filters(words: str, today: date, known: KnownNames = NO_NAMES) -> tuple[Filters, str]:
     """-> (the filters that words hold, the other words). Raises QueryError, which says what a filter accepts.
 
-    today: what taken:"last summer" counts from.
+    today: what taken:"last summer" counts from. known: names that need no quotes, which a shell eats: in:Cape Town.
     """
     if ":" not in words or len(words) > MAX_LENGTH:
         return Filters(), words
@@ -100,10 +100,21 @@ def read_typed_filters(words: str, today: date) -> tuple[Filters, str]:
         value = found["double"] or found["single"] or (found["bare"] or "").rstrip(",;!?")
         if len(parts) == MAX_FILTERS:
             raise QueryError(f"more than {MAX_FILTERS} filters; ask for less at once")
+        if value and found["bare"] == value:
+            value += _find_rest_of_name(name, value, after, known)
         parts.append(replace(make_filter(name, value, today), wanted=not found["not"]))
         pieces.append(words[end : found.start()])
-        end = found.end() - (len(found["bare"] or "") - len((found["bare"] or "").rstrip(",;!?")))
+        end = found.start("bare") + len(value) if found["bare"] else found.end()
     return (Filters().add(*parts), join_pieces([*pieces, words[end:]])) if parts else (Filters(), words)
+
+
+def _find_rest_of_name(name: str, value: str, after: str, known: KnownNames) -> str:
+    """The words after a value that belong to it: ' Town' of in:Cape Town, where the library has that place."""
+    names = {"in": known.places, "near": known.places, "person": known.people}.get(name, ())
+    following = re.match(r"(?:[ ][^\s()\"':,;]+){1,3}", after)
+    words = following[0].split(" ")[1:] if following and names else []
+    texts = (" ".join(["", *words[:n]]) for n in range(len(words), 0, -1))
+    return next((text for text in texts if fold_text(value + text) in names), "")
 
 
 def join_pieces(pieces: Iterable[str]) -> str:
@@ -124,7 +135,8 @@ def make_filter(name: str, value: str, today: date) -> Filter:
     if not any(map(str.isalnum, value)):
         raise QueryError(f"{name}: a value must follow at once, such as {_EXAMPLES[name]}; in quotes it stays words")
     kind: Kind = next((kind for kind in KINDS if kind == name), "taken")
-    return _READERS.get(name, lambda value, _: Filter(kind, value))(value, today)
+    reader = _READERS.get(name)
+    return Filter(kind, value) if reader is None else reader(value, today)
 
 
 def _refuse(name: str, value: str, accepted: str) -> QueryError:

@@ -25,6 +25,7 @@ from photosearch.search.label_names import match_label
 from photosearch.search.labels import list_labels
 from photosearch.search.limits import DEFAULT_SIMILAR
 from photosearch.search.plain_filters import read_filters
+from photosearch.search.reading import describe_reading
 from photosearch.search.scope import check_folder, choose_model
 from photosearch.search.understand import ParsedQuestion, Question, read_day, understand
 
@@ -106,6 +107,8 @@ def find(db: Database, question: Question, read_picture: "ReadPicture") -> Answe
                 hints.append(f"No photo reaches the threshold of {_name_question(parsed)}; these come nearest.")
             models = models or [nearest.model]
             photos, more, explanation = photos + nearest.photos, nearest.more, [*explanation, *nearest.explanation]
+    if not photos and (unmet := _name_unmet(db, parsed, only)):
+        hints.append(unmet)
     shown = _sort(photos, question.sort)
     return Answer(
         _name_question(parsed), tuple(models), tuple(sorted(shown, key=lambda photo: not photo.sure)), more, ranked_by,
@@ -124,7 +127,20 @@ def count(db: Database, question: Question, most: int) -> int | None:
     return matching.count_matches(db, words.query, words.labels, most, question.min_score, only)
 
 
+def explain(db: Database, question: Question) -> dict[str, object]:
+    """How a question is read, without an answer: see describe_reading. Raises QueryError, InputError."""
+    return describe_reading(_read_question(db, question))
+
+
 def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFilter]:
+    """-> (the question as it was understood, which photos may answer it)."""
+    parsed = _read_question(db, question)
+    under = None if question.under is None else check_folder(db, question.under)
+    only = matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
+    return parsed, filter_by_details(db, parsed.filters.parts, only)
+
+
+def _read_question(db: Database, question: Question) -> ParsedQuestion:
     model = choose_model(db, question.model)
     has_vectors = model is not None and find_space(db, model) is not None
     labels = list_labels(db, question.model)
@@ -137,10 +153,7 @@ def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFil
         checked = check_words(db, question.words, labels, model)
         question, hints = replace(question, words=checked.words), checked.hints
     parsed = understand(question, labels, model=model, has_vectors=has_vectors, today=today, filters=filters)
-    parsed = replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
-    under = None if question.under is None else check_folder(db, question.under)
-    only = matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
-    return parsed, filter_by_details(db, filters.parts, only)
+    return replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
 
 
 def _find_labeled(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> tuple[list[Match], bool]:
@@ -268,6 +281,18 @@ def _name_question(parsed: ParsedQuestion) -> str:
         return next(iter(words.labels.values())).name
     pictures = [*(f"like {path}" for path in question.like), *(f"unlike {path}" for path in question.unlike)]
     return " ".join([question.words, *map(str, parsed.filters.parts), *pictures]).strip()
+
+
+def _name_unmet(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> str | None:
+    """The filter that no photo meets, or all of them where no photo meets them together."""
+    parts = parsed.filters.parts
+    if not parts or only.photos:
+        return None
+    for part in parts:
+        if not filter_by_details(db, [part], matching.NO_FILTER).photos:
+            return f"No photo here is {part}."
+    dates = [f"since {parsed.since}"] * bool(parsed.since) + [f"until {parsed.until}"] * bool(parsed.until)
+    return f"No photo here is all of: {', '.join([*map(str, parts), *dates])}."
 
 
 def _sort(found: Sequence[Match], order: str) -> list[Match]:

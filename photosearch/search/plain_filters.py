@@ -5,8 +5,9 @@
     Anna on the beach   photos of Anna Müller   without Ben  its people
     a sign saying "gate 14"   screenshot of a map            text, and kinds of photos
 
-Conservative: what may be anything else stays. Words after it must not go on with it ("in Nice clothes"), and a name that
-is an everyday word (Nice, Orange, Will) needs a capital and a preposition. Sentences with `or` or brackets are left.
+Conservative: what may be anything else stays. Words after it must not go on with it ("in Nice clothes"), and a name
+that is an everyday word (Nice, Orange, Will) needs a capital and a preposition. Sentences with `or` or
+brackets are left.
 
 Pure: text, and the names that a library knows, in; filters out.
 """
@@ -46,7 +47,7 @@ class _Phrase:
 
 def read_filters(words: str, known: KnownNames, today: date) -> tuple[Filters, str]:
     """-> (the filters of a question, typed and in plain words, the other words). Raises QueryError."""
-    typed, rest = read_typed_filters(words, today)
+    typed, rest = read_typed_filters(words, today, known)
     plain, rest = read_plain_filters(rest, known)
     return replace(typed.add(*plain.parts), hints=plain.hints), rest
 

@@ -8,6 +8,7 @@ summer". `query_mode` overrules all this.
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -24,6 +25,10 @@ from photosearch.search.labels import index_labels
 from photosearch.search.plain_filters import blank_quotes
 
 MAX_SCANNED_WORDS, MAX_LABEL_WORDS = 40, 4  # of a sentence, to find labels in it; of a label there
+ONLY_PHOTOS = re.compile(
+    r"\s*(?:(?:all|my|our|the|some|any)\s+)*(?:photo(?:graph)?|picture|image|pic|shot)s?(?:\s+(?:of|taken|from|with|that))*\s*",
+    re.IGNORECASE,
+)  # and nothing that they show
 DATE_FORMATS = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
@@ -117,6 +122,8 @@ def understand(
     known = index_labels(labels)
     since, until = parse_date(question.since), parse_date(question.until)
     question, span, hints = _read_dates(question, known, today or date.today())
+    if (hints or filters != NO_FILTERS) and ONLY_PHOTOS.fullmatch(question.words):
+        question = replace(question, words="")  # photos of Anna: what is left says nothing
     first = span.since.isoformat() if span.since else None
     last = (span.until - timedelta(1)).isoformat() if span.until else None
     since = max((day for day in (since, first, filters.since) if day), default=None)

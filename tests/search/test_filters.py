@@ -8,10 +8,12 @@ from PIL import Image
 
 from photosearch.errors import QueryError
 from photosearch.library.details import put_dates, put_details
+from photosearch.library.filtering import KnownNames
 from photosearch.library.photos import find_image_at
 from photosearch.metadata.dates import Taken
 from photosearch.metadata.record import PhotoMetadata, Position
-from photosearch.search.filters import read_typed_filters
+from photosearch.search.filters import NO_FILTERS, read_typed_filters
+from photosearch.search.plain_filters import read_filters
 
 TODAY = date(2026, 11, 30)
 PHOTOS = {  # name -> (colour, size, what its file says, when)
@@ -209,3 +211,121 @@ HOSTILE = [
 @pytest.mark.parametrize("words", HOSTILE)
 def test_hostile_filters_are_answered_or_refused_in_one_line(travels, words):
     refuse_or_find(travels, words)
+
+
+SENTENCES = [  # words -> what is asked for, of the keys of `explain`; all others are None
+    ("dog in Portugal", {"description": "dog", "places": ["Portugal"]}),
+    ("dog in portugal last summer",
+     {"description": "dog", "places": ["portugal"], "since": "2026-06-01", "until": "2026-09-01"}),
+    ("a dog near Porto", {"description": "a dog", "near": "Porto"}),
+    ("a boat at Porto in 2019",
+     {"description": "a boat", "places": ["Porto"], "since": "2019-01-01", "until": "2020-01-01"}),
+    ("a church in Rome at night", {"description": "a church at night", "places": ["Rome"]}),
+    ("in Rome, a dog", {"description": "a dog", "places": ["Rome"]}),
+    ("In Cape Town", {"places": ["Cape Town"]}),
+    ("penguins in cape town", {"description": "penguins", "places": ["cape town"]}),
+    ("a beach in Nice", {"description": "a beach", "places": ["Nice"]}),
+    ("a man in Nice clothes", {"description": "a man in Nice clothes"}),
+    ("a girl in nice", {"description": "a girl in nice"}),
+    ("nice dog", {"description": "nice dog"}),
+    ("Turkey sandwich", {"description": "Turkey sandwich"}),
+    ("a market in Turkey", {"description": "a market", "places": ["Turkey"]}),
+    ("a turkey in a field", {"description": "a turkey in a field"}),
+    ("a man in turkey costume", {"description": "a man in turkey costume"}),
+    ("Portugal", {"description": "Portugal"}),
+    ("a Portugal shirt", {"description": "a Portugal shirt"}),
+    ("a dog in Japan", {"description": "a dog in Japan"}),
+    ("a dog in the park", {"description": "a dog in the park"}),
+    ("a dog not in Portugal", {"description": "a dog", "unwanted": ["in:Portugal"]}),
+    ("in Portugal and Italy", {"description": "in Portugal and Italy"}),
+    ("dog in Portugal or Italy", {"description": "dog in Portugal or Italy"}),
+    ('"in Portugal"', {"description": "in Portugal"}),
+    ("sunset with the iPhone", {"description": "sunset", "camera": "iPhone"}),
+    ("sunset taken with the iPhone 12 in Italy", {"description": "sunset", "camera": "iPhone 12", "places": ["Italy"]}),
+    ("portraits taken with my Canon", {"description": "portraits", "camera": "Canon"}),
+    ("a bird with the Canon EOS 5D camera", {"description": "a bird", "camera": "Canon EOS 5D"}),
+    ("a woman with the apple", {"description": "a woman with the apple"}),
+    ("a man with the Canon bag", {"description": "a man with the Canon bag"}),
+    ("a boy with the camera", {"description": "a boy with the camera"}),
+    ("a boy with the Nikon", {"description": "a boy with the Nikon"}),
+    ("Anna on the beach", {"description": "on the beach", "people": ["Anna"]}),
+    ("photos of Anna Müller", {"people": ["Anna Müller"]}),
+    ("pictures of anna muller in 2019",
+     {"people": ["anna muller"], "since": "2019-01-01", "until": "2020-01-01"}),
+    ("Anna and Ben at the sea", {"description": "at the sea", "people": ["Anna", "Ben"]}),
+    ("a dog with Anna", {"description": "a dog", "people": ["Anna"]}),
+    ("a dog without Ben", {"description": "a dog", "unwanted": ["person:Ben"]}),
+    ("a dog -Anna", {"description": "a dog", "unwanted": ["person:Anna"]}),
+    ("Anna's birthday cake", {"description": "Anna's birthday cake"}),
+    ("an ode to joy", {"description": "an ode to joy"}),
+    ('a sign saying "gate 14"', {"description": "a sign", "text": "gate 14"}),
+    ('a shirt that says "hello" in Rome', {"description": "a shirt", "text": "hello", "places": ["Rome"]}),
+    ("a man saying hello", {"description": "a man saying hello"}),
+    ("screenshot of a map", {"description": "a map", "is": ["screenshot"]}),
+    ("panorama of Porto", {"description": "Porto", "is": ["panorama"]}),
+    ("a man taking a screenshot of a map", {"description": "a man taking a screenshot of a map"}),
+    ("in:Portugal dog", {"description": "dog", "places": ["Portugal"]}),
+    ('dog and in:"Cape Town"', {"description": "dog", "places": ["Cape Town"]}),
+    ("in:Cape Town dog", {"description": "dog", "places": ["Cape Town"]}),  # a shell ate the quotes
+    ("dog, person:Anna Müller, cat", {"description": "dog, cat", "people": ["Anna Müller"]}),
+    ("dog -in:Portugal", {"description": "dog", "unwanted": ["in:Portugal"]}),
+    ("near:Porto~5km boats", {"description": "boats", "near": "Porto~5km"}),
+    ("taken:2019..2021", {"since": "2019-01-01", "until": "2022-01-01"}),
+    ("on:2019-05-03 cake", {"description": "cake", "since": "2019-05-03", "until": "2019-05-04"}),
+    ("camera:iphone keyword:food", {"camera": "iphone", "keywords": ["food"]}),
+    ('person:"Anna Müller" rating:>=4', {"people": ["Anna Müller"], "rating": {"min": 4, "max": 5}}),
+    ("folder:Rome is:portrait", {"folder": "Rome", "is": ["portrait"]}),
+    ('text:"gate 14" rating:3..5', {"text": "gate 14", "rating": {"min": 3, "max": 5}}),
+    ("foo:bar dog", {"description": "foo:bar dog"}),
+    ("red and not blue in Portugal", {"labels": ["red"], "not_labels": ["blue"], "places": ["Portugal"]}),
+    ("red in:Italy is:gps lens:50mm", {"labels": ["red"], "places": ["Italy"], "is": ["gps"], "lens": "50mm"}),
+    ("a dog in Portugal christmas 2020 is:gps",
+     {"description": "a dog", "places": ["Portugal"], "since": "2020-12-24", "until": "2020-12-27", "is": ["gps"]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "asked"), SENTENCES)
+def test_sentence_is_read(travels, words, asked):
+    read = travels.asks.explain(words, today=TODAY.isoformat())
+    if read["near"]:
+        read["near"] = read["near"]["name"]
+    assert {key: value for key, value in read.items() if value is not None} == asked
+
+
+def test_query_mode_reads_no_filters(travels):
+    words = "Anna in:Portugal in Rome"
+    assert travels.asks.explain(words, query_mode="text")["description"] == words
+    with pytest.raises(QueryError, match="no label"):
+        travels.ask(words, query_mode="label")
+
+
+def test_reading_is_told(travels):
+    told = travels.ask("a dog in Portugal with the iPhone without Anna").hints
+    assert [hint.partition(";")[0] for hint in told[:3]] == [
+        "Read 'in Portugal' as a place",
+        "Read 'with the iPhone' as a camera",
+        "Read 'without Anna' as a person",
+    ]
+    assert travels.ask("in:Portugal in:Italy").hints[-1] == "No photo here is all of: in:Portugal, in:Italy."
+    assert travels.ask("in:Portugal in:Atlantis").hints[-1] == "No photo here is in:Atlantis."
+    assert "in:Portugal: a filter" in "\n".join(travels.ask("in:Portugal").explanation)
+
+
+def test_count_follows_filters(travels):
+    assert travels.asks.count("in:Portugal", up_to=10) == 2
+    assert travels.asks.count("red in:Portugal", up_to=10) == 1
+
+
+def test_plain_descriptions_stay_though_the_library_has_the_places(data):
+    """Flickr8k's 5,000 test captions hold no filter, but for nine that quote what a sign or a shirt says."""
+    names = data("Flickr8k") / "Flickr8k" / "Flickr8k_text"
+    wanted = set((names / "Flickr_8k.testImages.txt").read_text().split())
+    lines = (line.split("\t") for line in (names / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines())
+    captions = [caption for photo, caption in lines if photo.partition("#")[0] in wanted]
+    known = KnownNames(frozenset(["portugal", "rome", "turkey", "nice"]))
+    assert len(captions) == 5000
+    read = [(caption, read_filters(caption, known, TODAY)[0]) for caption in captions]
+    changed = [(caption, filters) for caption, filters in read if filters != NO_FILTERS]
+    assert [caption for caption, filters in changed if not filters.list_values("text")] == []
+    assert len(changed) == 9
+    assert all(' says "' in caption or ' saying "' in caption for caption, _ in changed)
