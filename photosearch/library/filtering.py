@@ -62,25 +62,24 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """What photos of a library are told apart by, each name folded. places: towns, cities, divisions and countries."""
+    """What photos of a library are told apart by, folded. places: towns, cities, divisions and countries.
+
+    cameras: the words of makes and models, all in one text. people: whole names; parts: their single words.
+    """
 
     places: frozenset[str] = frozenset()
-    cameras: tuple[str, ...] = ()
-    people: tuple[str, ...] = ()
-
-    def find_place(self, name: str) -> str | None:
-        """A folded name as places have it, None where no photo is there."""
-        return name if name in self.places else None
+    cameras: str = ""
+    people: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
 
     def has_camera(self, words: str) -> bool:
         """Whether a camera's make and model have these words."""
-        return any(has_words(camera, words) for camera in self.cameras)
+        text = _split(words)
+        return bool(text) and f" {text} " in self.cameras
 
     def has_person(self, words: str) -> bool:
         """Whether a person's name is this, or a single word of it."""
-        if words in self.people:
-            return True
-        return " " not in words and any(words in name.split() for name in self.people)
+        return words in self.people or words in self.parts
 
 
 NO_NAMES = KnownNames()
@@ -91,10 +90,12 @@ def read_known_names(db: Database) -> KnownNames:
     places = (name for names in db.rows("SELECT name, wider, division, country FROM places") for name in names if name)
     cameras = db.rows("SELECT DISTINCT make || ' ' || model FROM cameras")
     people = db.rows("SELECT name FROM terms WHERE kind = 'person'")
+    names = frozenset(fold_text(name) for (name,) in people)
     return KnownNames(
         frozenset(map(fold_text, places)),
-        tuple(fold_text(name) for (name,) in cameras),
-        tuple(fold_text(name) for (name,) in people),
+        "|".join(f" {_split(name)} " for (name,) in cameras),
+        names,
+        frozenset(part for name in names for part in name.split()),
     )
 
 

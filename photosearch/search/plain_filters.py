@@ -30,6 +30,7 @@ _JOINTS = {
     *"and but not no without with near by to for since before after until between last this past early late mid taken "
     "shot yesterday today christmas easter halloween where when while who which that is are was were".split(),
 }  # fmt: skip
+_PICTURES = ("photo", "photograph", "picture", "image", "pic", "shot", "portrait", "selfie")
 _NEGATIONS = ("not", "no", "without")
 _WORD = re.compile(r"[^\s,;]+")
 _SAID = re.compile(r'\b(?:(?:that|which)\s+)?(?:saying|says)\s*:?\s+"(?P<text>[^"]*\w[^"]*)"', re.IGNORECASE)
@@ -69,7 +70,7 @@ def read_plain_filters(words: str, known: KnownNames) -> tuple[Filters, str]:
     if not phrases:
         return Filters(), words
     filters = Filters().add(*(phrase.filter for phrase in phrases))
-    return replace(filters, hints=tuple(hints)), join_pieces([*pieces, words[end:]])
+    return replace(filters, hints=tuple(dict.fromkeys(hints))), join_pieces([*pieces, words[end:]])
 
 
 def blank_quotes(words: str) -> str:
@@ -119,10 +120,9 @@ class _Reader:
             return None
         first = i + 1 + (self._word(i + 1) == "the")
         for end, name in self._list_names(first):
-            place = self.known.find_place(name)
-            if place is None or not self._is_name(first, end) or not self._ends(end):
+            if name not in self.known.places or not self._is_name(first, end) or not self._ends(end):
                 continue
-            if self._word(end) == "and" and any(self.known.find_place(n) for _, n in self._list_names(end + 1)):
+            if self._word(end) == "and" and any(n in self.known.places for _, n in self._list_names(end + 1)):
                 return None  # in Portugal and Spain: no photo is in both
             shown = self._show(first, end)
             town = find_town(shown) if preposition == "near" else None
@@ -146,20 +146,25 @@ class _Reader:
         """Anna Müller, with Anna; without Will, whose name is a word."""
         led = self._word(i) in ("with", "of", "and")
         first = i + led
+        if self._word(first - 1) == "of" and self._word(first - 2).removesuffix("s") not in _PICTURES:
+            return None  # Star of David
         negated = self.shown[first : first + 1] != [] and self.shown[first][:1] in ("-", "\u2212")
         for end, name in self._list_names(first):
-            if not self.known.has_person(name):
-                continue
-            if end == first + 1:
-                lexicon, word = read_lexicon(), self._word(first)
-                is_capital = self._is_capital(first)
-                is_led = led or (first > 0 and self._word(first - 1) in _NEGATIONS) or negated
-                if (lexicon.knows(word) and not is_capital) or (
-                    lexicon.count(word) and not (is_led and self._ends(end))
-                ):
-                    continue
-            return end, Filter("person", self._show(first, end).lstrip("-\u2212"), wanted=not negated)
+            if self.known.has_person(name) and (end > first + 1 or self._is_first_name(first, negated)):
+                return end, Filter("person", self._show(first, end).lstrip("-\u2212"), wanted=not negated)
         return None
+
+    def _is_first_name(self, i: int, negated: bool) -> bool:
+        """Whether a word that a person here is called is meant as a name."""
+        before, lexicon = self._word(i - 1), read_lexicon()
+        if lexicon.count(self._word(i)):
+            is_led = before in ("with", "of", "and", *_NEGATIONS) or negated
+            return is_led and self._is_capital(i) and self._ends(i + 1)
+        return (
+            self._is_capital(i)
+            or not lexicon.knows(self._word(i))
+            or (before in ("with", "without") and self._ends(i + 1))
+        )
 
     def _list_names(self, first: int) -> list[tuple[int, str]]:
         """(the index after it, folded words) of what may be a name there, the longest first; a comma ends it."""
