@@ -255,6 +255,7 @@ class Library:
         file_dates: bool = False,
         sort: Literal["best", "date"] = "best",
         model: str | None = None,
+        today: str | None = None,
     ) -> "Answer":
         """Find photos, best first. Iterate over the answer. Raises QueryError, InputError, ModelError.
 
@@ -266,14 +267,14 @@ class Library:
         labels' thresholds, 0..1. min_similarity: -1..1. sure_only: leave out photos that only come near. copies: list
         each copy of a picture. under: a folder. since, until: a local date such as 2024, 2024-05 or 2024-05-31,
         inclusive. file_dates: use the file's date where a photo has none. sort: best first, or newest first. model:
-        instead of the default.
+        instead of the default. today: the day that "last summer" counts from.
         """
         from photosearch.search.find import find
 
         asked = _make_question(
             words, limit if max_labeled is None else max_labeled, limit if max_similar is None else max_similar,
             query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, since, until, file_dates,
-            sort, model,
+            sort, model, today,
         )  # fmt: skip
         return find(self._session.db, asked, self._session.read_vector)
 
@@ -294,16 +295,39 @@ class Library:
         until: str | None = None,
         file_dates: bool = False,
         model: str | None = None,
+        today: str | None = None,
     ) -> int:
         """Count the photos that `find` would give without a limit, stopping at `up_to`. Raises as `find`."""
         from photosearch.search.find import count, find
 
         asked = _make_question(
             words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, since,
-            until, file_dates, "best", model,
+            until, file_dates, "best", model, today,
         )  # fmt: skip
         counted = count(self._session.db, asked, up_to)
         return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
+
+    def explain(
+        self,
+        words: str,
+        *,
+        query_mode: Literal["label", "text"] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        model: str | None = None,
+        today: str | None = None,
+    ) -> dict[str, object]:
+        """How `find` reads words, without a search: what is None was not asked for. Raises as `find`.
+
+        Its keys: description, labels, not_labels, since, until (ISO dates, until no longer in it), places, near (name,
+        latitude, longitude, km), text, people, camera, folder, keywords, is, rating (min, max); where they are asked
+        for, lens, and unwanted: the filters that must not hold.
+        """
+        from photosearch.search.find import explain
+        from photosearch.search.understand import Question
+
+        asked = Question(words, query_mode=query_mode, since=since, until=until, model=model, today=today)
+        return explain(self._session.db, asked)
 
     def complete(self, text: str) -> list[str]:
         """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
@@ -496,6 +520,7 @@ def _make_question(
     file_dates: bool,
     sort: Literal["best", "date"],
     model: str | None,
+    today: str | None,
 ) -> "Question":
     from photosearch.search.understand import Question
 
@@ -503,5 +528,5 @@ def _make_question(
         words, limit, max_similar, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
         unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
         sure_only=sure_only, copies=copies, under=None if under is None else os.fspath(under), since=since,
-        until=until, file_dates=file_dates, sort=sort, model=model,
+        until=until, file_dates=file_dates, sort=sort, model=model, today=today,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """`find`: photos by label, description or example, as a table, paths, JSON, CSV, an album or a page."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
@@ -43,6 +44,7 @@ class Filters(TypedDict):
     until: str | None
     file_dates: bool
     model: str | None
+    today: str | None
 
 
 @app.command("find")
@@ -68,7 +70,9 @@ def find_command(
     sure: Annotated[bool, typer.Option("--sure", help="Only photos that surely match.")] = False,
     copies: Annotated[bool, typer.Option("--copies", help="List all copies of a picture one by one.")] = False,
     sort: Annotated[str, typer.Option(metavar="ORDER", help="best, or date (newest first).")] = "best",
-    explain: Annotated[bool, typer.Option("--explain", help="Explain on stderr how WORDS were read.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Explain on stderr how WORDS were read; with --json, print that alone.")
+    ] = False,
     min_score: Annotated[
         float | None, typer.Option(metavar="P", min=0, max=1, help="Lowest score to show (default: label's threshold).")
     ] = None,
@@ -90,6 +94,9 @@ def find_command(
     file_dates: Annotated[
         bool, typer.Option("--file-dates", help="For --since and --until, date undated photos by their files.")
     ] = False,
+    today: Annotated[
+        str | None, typer.Option(metavar="DATE", help='The day that "last summer" counts from (default: today).')
+    ] = None,
     paths: Paths = False,
     null: Null = False,
     as_json: AsJson = False,
@@ -128,10 +135,16 @@ def find_command(
     filters = Filters(
         query_mode="text" if text else "label" if label else None, like=like or (), unlike=unlike or (),
         min_score=min_score, min_similarity=min_similarity, sure_only=sure, copies=copies,
-        under=under, since=since, until=until, file_dates=file_dates, model=model,
+        under=under, since=since, until=until, file_dates=file_dates, model=model, today=today,
     )  # fmt: skip
     search = Search(" ".join(words or ()), filters, "date" if sort == "date" else "best", limit, output)
     with open_library(ctx, db) as library:
+        if explain and as_json:
+            reading = library.explain(
+                search.query, query_mode=filters["query_mode"], since=since, until=until, model=model, today=today
+            )
+            typer.echo(json.dumps(reading, indent=1))
+            return
         answer = search.run(library)
         for line in (*(answer.explanation if explain else ()), *answer.hints):
             note(line)

@@ -29,6 +29,7 @@ MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score
 _FILE_DATE = (
     "iif(p.mtime_ns > 0, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), NULL)"
 )
+LOCAL_DATE = "coalesce(p.taken, (SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date)"  # of photos `p`
 _DATES = f"""
     coalesce(p.taken, i.taken, p.name_date),
     coalesce(p.taken_from, iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL))),
@@ -368,9 +369,12 @@ def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFil
 
 def _make_matches(rows: Iterable[Row]) -> list[Match]:
     return [
-        Match(join(root, folder, name), score, taken or at or "", source or ("file" if at else ""), image_id, photo_id)
+        Match(
+            join(root, folder, name), score, taken or at or "", source or ("file" if at else ""), image_id,
+            photo_id=photo_id,
+        )
         for root, folder, name, score, taken, source, at, image_id, photo_id in rows
-    ]
+    ]  # fmt: skip
 
 
 def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Match]:
@@ -391,7 +395,7 @@ def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Matc
     for source, dated, order in sources:
         where = [dated, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])]
         sql = f"""
-            SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id
+            SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id, p.id
             FROM {source} JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
             WHERE {" AND ".join(where)} ORDER BY {order} DESC, p.id LIMIT ?
         """
@@ -445,9 +449,8 @@ def filter_photos(
             WHERE i.taken BETWEEN ? AND ? AND d.taken IS NULL
             UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ? AND d.taken IS NULL
         """
-        date = "coalesce(p.taken, (SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date"
         if file_dates:
-            where.append(f"{date}, {_FILE_DATE}) BETWEEN ? AND ?")
+            where.append(f"coalesce({LOCAL_DATE}, {_FILE_DATE}) BETWEEN ? AND ?")
             values += bounds
         elif (
             count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 3)[0])
@@ -456,7 +459,7 @@ def filter_photos(
             values += bounds * 3
             photos.append(count)
         else:
-            where.append(f"{date}, NULL) BETWEEN ? AND ?")
+            where.append(f"{LOCAL_DATE} BETWEEN ? AND ?")
             values += bounds
             photos.append(count)
     return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None))

@@ -6,6 +6,7 @@ described in schema.py: https://www.sqlite.org/fts5.html
 
 import json
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,32 @@ def split_words(text: str) -> list[str]:
 def quote_word(word: str, *, prefix: bool = False) -> str:
     """A word or phrase without double quotes, as FTS5 takes it. prefix: longer words that begin with it match too."""
     return f'"{word}"{"*" if prefix else ""}'
+
+
+def match_words(
+    text: str, *, columns: Sequence[str] = (), tables: Sequence[str] = (), prefix: bool = False
+) -> tuple[str, list[SqlValue]]:
+    """SQL, and its values, for (photo_id, matches) of the photos that have every word. No word: no photo.
+
+    columns: of `words`, where the words may be; tables: what they may be said of; empty: all.
+    """
+    words = split_words(text)
+    if not words:
+        return "SELECT NULL AS photo_id, 0 AS matches WHERE 0", []
+    where = f"{{{' '.join(columns)}}} : " if columns else ""
+    hits = " UNION ALL ".join(f"SELECT {n}, rowid FROM words WHERE words MATCH ?" for n in range(len(words)))
+    found = " UNION ALL ".join(
+        f"{_PHOTOS[table]} WHERE h.doc & 7 = {kind}"
+        for kind, table in WORD_KINDS.items()
+        if not tables or table in tables
+    )
+    sql = f"""
+        WITH hits(word, doc) AS MATERIALIZED ({hits})
+        SELECT m.photo_id AS photo_id, count(*) AS matches
+        FROM (SELECT 0 AS word, 0 AS photo_id WHERE 0 UNION ALL {found}) m
+        GROUP BY m.photo_id HAVING count(DISTINCT m.word) = {len(words)}
+    """
+    return sql, [where + quote_word(word, prefix=prefix) for word in words]
 
 
 def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int | None = None) -> list[tuple[int, int]]:

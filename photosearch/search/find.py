@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Literal, overload
 from photosearch.errors import ModelError
 from photosearch.library import matching
 from photosearch.library.database import Database
+from photosearch.library.filtering import filter_by_details, read_known_names
 from photosearch.library.matching import Match, PhotoFilter
 from photosearch.library.photos import read_fingerprints
 from photosearch.library.records import Label
 from photosearch.library.vectors import find_space
 from photosearch.query import Is
+from photosearch.search.filters import NO_FILTERS
 from photosearch.search.fold import fold_copies
 from photosearch.search.hints import check_words
+from photosearch.search.label_names import match_label
 from photosearch.search.labels import list_labels
 from photosearch.search.limits import DEFAULT_SIMILAR
+from photosearch.search.plain_filters import read_filters
+from photosearch.search.reading import describe_reading
 from photosearch.search.scope import check_folder, choose_model
-from photosearch.search.understand import ParsedQuestion, Question, understand
+from photosearch.search.understand import ParsedQuestion, Question, read_day, understand
 
 if TYPE_CHECKING:
     from photosearch.search.similar import Floats, LabelScores, Term
@@ -102,6 +107,8 @@ def find(db: Database, question: Question, read_picture: "ReadPicture") -> Answe
                 hints.append(f"No photo reaches the threshold of {_name_question(parsed)}; these come nearest.")
             models = models or [nearest.model]
             photos, more, explanation = photos + nearest.photos, nearest.more, [*explanation, *nearest.explanation]
+    if not photos and (unmet := _name_unmet(db, parsed, only)):
+        hints.append(unmet)
     shown = _sort(photos, question.sort)
     return Answer(
         _name_question(parsed), tuple(models), tuple(sorted(shown, key=lambda photo: not photo.sure)), more, ranked_by,
@@ -120,18 +127,33 @@ def count(db: Database, question: Question, most: int) -> int | None:
     return matching.count_matches(db, words.query, words.labels, most, question.min_score, only)
 
 
+def explain(db: Database, question: Question) -> dict[str, object]:
+    """How a question is read, without an answer: see describe_reading. Raises QueryError, InputError."""
+    return describe_reading(_read_question(db, question))
+
+
 def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFilter]:
+    """-> (the question as it was understood, which photos may answer it)."""
+    parsed = _read_question(db, question)
+    under = None if question.under is None else check_folder(db, question.under)
+    only = matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
+    return parsed, filter_by_details(db, parsed.filters.parts, only)
+
+
+def _read_question(db: Database, question: Question) -> ParsedQuestion:
     model = choose_model(db, question.model)
     has_vectors = model is not None and find_space(db, model) is not None
     labels = list_labels(db, question.model)
     hints: tuple[str, ...] = ()
+    filters, today = NO_FILTERS, read_day(question.today)
+    if question.query_mode is None and match_label(question.words, [label.name for label in labels]) is None:
+        filters, rest = read_filters(question.words, read_known_names(db), today)
+        question = replace(question, words=rest)
     if question.query_mode is None and question.words:
         checked = check_words(db, question.words, labels, model)
         question, hints = replace(question, words=checked.words), checked.hints
-    parsed = understand(question, labels, model=model, has_vectors=has_vectors)
-    parsed = replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
-    under = None if question.under is None else check_folder(db, question.under)
-    return parsed, matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
+    parsed = understand(question, labels, model=model, has_vectors=has_vectors, today=today, filters=filters)
+    return replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
 
 
 def _find_labeled(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> tuple[list[Match], bool]:
@@ -258,7 +280,19 @@ def _name_question(parsed: ParsedQuestion) -> str:
     if isinstance(words.query, Is):
         return next(iter(words.labels.values())).name
     pictures = [*(f"like {path}" for path in question.like), *(f"unlike {path}" for path in question.unlike)]
-    return " ".join([question.words, *pictures]).strip()
+    return " ".join([question.words, *map(str, parsed.filters.parts), *pictures]).strip()
+
+
+def _name_unmet(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> str | None:
+    """The filter that no photo meets, or all of them where no photo meets them together."""
+    parts = parsed.filters.parts
+    if not parts or only.photos:
+        return None
+    for part in parts:
+        if not filter_by_details(db, [part], matching.NO_FILTER).photos:
+            return f"No photo here is {part}."
+    dates = [f"since {parsed.since}"] * bool(parsed.since) + [f"until {parsed.until}"] * bool(parsed.until)
+    return f"No photo here is all of: {', '.join([*map(str, parts), *dates])}."
 
 
 def _sort(found: Sequence[Match], order: str) -> list[Match]:
@@ -281,6 +315,8 @@ def _explain(parsed: ParsedQuestion) -> Iterator[str]:
             yield f"{label.name}: a label of {label.model}, which raises the rank of photos that have it"
     for d in words.descriptions:
         yield f"{d.text!r}: a description, {'which ranks' if d.wanted else 'to be unlike'}"
+    for part in parsed.filters.parts:
+        yield f"{part}: a filter, which leaves only photos that it holds for"
     for kind, paths in (("like", question.like), ("unlike", question.unlike)):
         for path in paths:
             yield f"{path}: a picture to be {kind}"

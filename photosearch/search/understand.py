@@ -8,6 +8,7 @@ summer". `query_mode` overrules all this.
 """
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -18,10 +19,16 @@ from photosearch.errors import InputError, QueryError
 from photosearch.library.records import Label
 from photosearch.query import Query
 from photosearch.search.date_phrases import DateSpan, find_date_phrases
+from photosearch.search.filters import NO_FILTERS, Filters
 from photosearch.search.label_names import ARTICLES, match_label, resolve_label
 from photosearch.search.labels import index_labels
+from photosearch.search.plain_filters import blank_quotes
 
 MAX_SCANNED_WORDS, MAX_LABEL_WORDS = 40, 4  # of a sentence, to find labels in it; of a label there
+ONLY_PHOTOS = re.compile(
+    r"\s*(?:(?:all|my|our|the|some|any)\s+)*(?:photo(?:graph)?|picture|image|pic|shot)s?(?:\s+(?:of|taken|from|with|that))*\s*",
+    re.IGNORECASE,
+)  # and nothing that they show
 DATE_FORMATS = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
@@ -35,7 +42,7 @@ class Question:
     thresholds, 0..1. min_similarity: -1..1. sure_only: no photos that only come near. copies: list each copy of a
     picture. under: a folder. since, until: local dates such as 2024, 2024-05, 2024-05-31, inclusive. file_dates:
     undated photos take their files' dates. sort: 'best' first, or by 'date', the newest first. model: a name or file;
-    None: the default.
+    None: the default. today: the day that "last summer" counts from, None: today.
     """
 
     words: str = ""
@@ -54,6 +61,7 @@ class Question:
     file_dates: bool = False
     sort: Literal["best", "date"] = "best"
     model: str | None = None
+    today: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class ParsedQuestion:
     words: ParsedWords
     since: str | None
     until: str | None
+    filters: Filters = NO_FILTERS
 
     @property
     def has_pictures(self) -> bool:
@@ -101,22 +110,27 @@ class ParsedQuestion:
 
 
 def understand(
-    question: Question, labels: Sequence[Label], *, model: str | None, has_vectors: bool, today: date | None = None
-) -> ParsedQuestion:
+    question: Question, labels: Sequence[Label], *, model: str | None, has_vectors: bool, today: date | None = None,
+    filters: Filters = NO_FILTERS,
+) -> ParsedQuestion:  # fmt: skip
     """Read a question. Raises QueryError, InputError.
 
     labels: those that can be asked for, the first of a name counts. model: the name of the model that answers, None
     where nothing is indexed. has_vectors: whether it can rank by descriptions. today: what "last summer" counts from.
+    filters: what was read of the question before.
     """
     known = index_labels(labels)
     since, until = parse_date(question.since), parse_date(question.until)
     question, span, hints = _read_dates(question, known, today or date.today())
-    if span.since is not None:
-        since = max(filter(None, (since, span.since.isoformat())))
-    if span.until is not None:
-        until = min(filter(None, (until, (span.until - timedelta(1)).isoformat())))
+    if (hints or filters != NO_FILTERS) and ONLY_PHOTOS.fullmatch(question.words):
+        question = replace(question, words="")  # photos of Anna: what is left says nothing
+    first = span.since.isoformat() if span.since else None
+    last = (span.until - timedelta(1)).isoformat() if span.until else None
+    since = max((day for day in (since, first, filters.since) if day), default=None)
+    until = min((day for day in (until, last, filters.until) if day), key=lambda day: f"{day}~", default=None)
     words = _parse_words(question, known, model, has_vectors)
-    parsed = ParsedQuestion(question, replace(words, hints=hints + words.hints), since, until)
+    words = replace(words, hints=filters.hints + hints + words.hints)
+    parsed = ParsedQuestion(question, words, since, until, filters)
     if question.min_score is not None and not parsed.words.labels:
         raise QueryError("a minimum score applies to labels, and this question names none; give a minimum similarity")
     if question.min_similarity is not None and not (parsed.words.descriptions or parsed.has_pictures):
@@ -134,28 +148,25 @@ def parse_date(text: str | None) -> str | None:
     raise InputError(f"{text!r} is not a date; write it as 2024, 2024-05 or 2024-05-31")
 
 
+def read_day(text: str | None) -> date:
+    """2026-11-30 -> that day; None: today. Raises InputError."""
+    try:
+        return date.today() if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"{text!r} is not a day; write it as 2024-05-31") from None
+
+
 def _read_dates(question: Question, known: Iterable[str], today: date) -> tuple[Question, DateSpan, tuple[str, ...]]:
     """-> (the question without the words that say when, the days that they mean, what to tell of it)."""
     words = question.words
     if question.query_mode is not None or match_label(" ".join(words.split()), known) is not None:
         return question, DateSpan(), ()
     span, hints = DateSpan(), list[str]()
-    for phrase in reversed(find_date_phrases(_blank_quotes(words), today)):
+    for phrase in reversed(find_date_phrases(blank_quotes(words), today)):
         hints.insert(0, f"Read {words[phrase.start : phrase.end]!r} as {_name_days(phrase.span)}; quotes keep words.")
         words = f"{words[: phrase.start].rstrip().rstrip(',')} {words[phrase.end :].lstrip(' ,')}"
         span = span.intersect(phrase.span)
     return replace(question, words=words.strip()), span, tuple(hints)
-
-
-def _blank_quotes(words: str) -> str:
-    """The same text with spaces in place of all in quotes, since only they are sure to be no date."""
-    blanked = words
-    for token in query.tokenize(words):
-        if token.kind in ("double", "single", "unclosed"):
-            end = words.find(words[token.start], token.start + 1)
-            end = len(words) if end < 0 else end + 1
-            blanked = blanked[: token.start] + " " * (end - token.start) + blanked[end:]
-    return blanked
 
 
 def _name_days(span: DateSpan) -> str:
