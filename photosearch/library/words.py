@@ -7,12 +7,14 @@ described in schema.py: https://www.sqlite.org/fts5.html
 import json
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from photosearch.library.database import Database
+from photosearch.library.database import Database, SqlValue
 from photosearch.library.schema import WORD_KINDS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 MAX_WORDS = 32  # of a question; more are not asked for
 CHUNK = 1_000  # photos that are looked up at a time
@@ -72,6 +74,8 @@ def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int |
 
     A match is a word in a folder, a name, a text, a place or a keyword. No word: no photo.
     """
+    import numpy as np  # which a question by label does without
+
     ids, matches = np.empty(0, np.int64), np.empty(0, np.int64)
     for n, word in enumerate(split_words(text)):
         more, times = np.unique(_find_photos(db, quote_word(word, prefix=prefix)), return_counts=True)
@@ -97,8 +101,10 @@ def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int |
     return found
 
 
-def _find_photos(db: Database, word: str) -> npt.NDArray[np.int64]:
+def _find_photos(db: Database, word: str) -> "npt.NDArray[np.int64]":
     """The ids of the photos with a word, once for each match, in no order."""
+    import numpy as np
+
     photos = " UNION ALL ".join(f"{_PHOTOS[table]} WHERE h.doc & 7 = {kind}" for kind, table in WORD_KINDS.items())
     sql = f"WITH hits(doc) AS MATERIALIZED (SELECT rowid FROM words WHERE words MATCH ?) {photos}"
     rows = db.rows(sql, [word])
