@@ -4,30 +4,23 @@ Each word may be in another of these. A user's word is always a quoted string fo
 described in schema.py: https://www.sqlite.org/fts5.html
 """
 
-import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from photosearch.library.database import Database, SqlValue
 from photosearch.library.schema import WORD_KINDS
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 MAX_WORDS = 32  # of a question; more are not asked for
-CHUNK = 1_000  # photos that are looked up at a time
 _WORD = re.compile(r'"([^"]*)"|(\S+)')
 # How to come from a hit `h`, a row of `words`, to photos, by the table that it is of.
 _PHOTOS = {
-    "photos": "SELECT h.doc >> 3 AS photo_id FROM hits h",
-    "details": "SELECT h.doc >> 3 FROM hits h",
-    "folders": "SELECT p.id FROM hits h CROSS JOIN photos p ON p.folder_id = h.doc >> 3",
-    "roots": "SELECT p.id FROM hits h CROSS JOIN folders f ON f.root_id = h.doc >> 3 "
+    "photos": "SELECT h.word, h.doc >> 3 AS photo_id FROM hits h",
+    "details": "SELECT h.word, h.doc >> 3 FROM hits h",
+    "folders": "SELECT h.word, p.id FROM hits h CROSS JOIN photos p ON p.folder_id = h.doc >> 3",
+    "roots": "SELECT h.word, p.id FROM hits h CROSS JOIN folders f ON f.root_id = h.doc >> 3 "
              "CROSS JOIN photos p ON p.folder_id = f.id",
-    "places": "SELECT d.photo_id FROM hits h CROSS JOIN details d ON d.place_id = h.doc >> 3",
-    "terms": "SELECT t.photo_id FROM hits h CROSS JOIN photo_terms t ON t.term_id = h.doc >> 3",
+    "places": "SELECT h.word, d.photo_id FROM hits h CROSS JOIN details d ON d.place_id = h.doc >> 3",
+    "terms": "SELECT h.word, t.photo_id FROM hits h CROSS JOIN photo_terms t ON t.term_id = h.doc >> 3",
 }  # fmt: skip
 
 
@@ -74,38 +67,12 @@ def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int |
 
     A match is a word in a folder, a name, a text, a place or a keyword. No word: no photo.
     """
-    import numpy as np  # which a question by label does without
-
-    ids, matches = np.empty(0, np.int64), np.empty(0, np.int64)
-    for n, word in enumerate(split_words(text)):
-        more, times = np.unique(_find_photos(db, quote_word(word, prefix=prefix)), return_counts=True)
-        if n == 0:
-            ids, matches = more, times
-        else:
-            ids, here, there = np.intersect1d(ids, more, assume_unique=True, return_indices=True)
-            matches = matches[here] + times[there]
-    order = np.lexsort((ids, -matches))
-    found: list[tuple[int, int]] = []
-    for first in range(0, len(order), CHUNK):
-        counted = {int(ids[i]): int(matches[i]) for i in order[first : first + CHUNK]}
-        present = db.rows(
-            """
-            SELECT p.id FROM json_each(?) j CROSS JOIN photos p ON p.id = j.value
-            WHERE p.absent IS NULL AND p.image_id IS NOT NULL ORDER BY j.key
-            """,
-            [json.dumps(list(counted))],
-        )
-        found += ((photo_id, counted[photo_id]) for (photo_id,) in present)
-        if limit is not None and len(found) >= limit:
-            return found[:limit]
-    return found
-
-
-def _find_photos(db: Database, word: str) -> "npt.NDArray[np.int64]":
-    """The ids of the photos with a word, once for each match, in no order."""
-    import numpy as np
-
-    photos = " UNION ALL ".join(f"{_PHOTOS[table]} WHERE h.doc & 7 = {kind}" for kind, table in WORD_KINDS.items())
-    sql = f"WITH hits(doc) AS MATERIALIZED (SELECT rowid FROM words WHERE words MATCH ?) {photos}"
-    rows = db.rows(sql, [word])
-    return np.fromiter((photo_id for (photo_id,) in rows), np.int64, len(rows))
+    sql, values = match_words(text, prefix=prefix)
+    rows = db.rows(
+        f"""
+        SELECT m.photo_id, m.matches FROM ({sql}) m JOIN photos p ON p.id = m.photo_id
+        WHERE p.absent IS NULL AND p.image_id IS NOT NULL ORDER BY 2 DESC, 1 LIMIT ?
+        """,
+        [*values, -1 if limit is None else limit],
+    )
+    return [(photo_id, matches) for photo_id, matches in rows]
