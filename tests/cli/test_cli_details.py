@@ -55,7 +55,7 @@ def test_find_csv_and_json_have_what_is_known(described: CliEnv) -> None:
         "Porto, Portugal", "Canon EOS 5D", "cake; party", "Anna", "4.0", "Jantar",
     )  # fmt: skip
     assert (round(float(row["latitude"]), 4), round(float(row["longitude"]), 4)) == (41.1496, -8.611)
-    (known,) = json.loads(find_red(described, "--json"))
+    (known,) = json.loads(find_red(described, "--json"))["photos"]
     assert (known["place"], known["keywords"]) == ("Porto, Portugal", ["cake", "party"])
     assert "caption" not in known
 

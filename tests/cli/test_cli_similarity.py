@@ -77,7 +77,7 @@ def test_find_description_json_and_csv(seen):
         "copies": 0, "taken": row["taken"], "taken_from": row["taken_from"], "exists": True,
     }  # fmt: skip
     head, first, *_ = csv.reader(io.StringIO(run("find", "black", "--csv").stdout))
-    assert head == ["path", "question", "by", "score", "sure", "taken", "taken_from", "model"]
+    assert head[:8] == ["path", "question", "by", "score", "sure", "taken", "taken_from", "model"]
     assert first[:5] == [row["path"], "black", "similarity", "1.0", "True"]
     everything = run("find", "black", "--paths", "--min-similarity", "-1")
     assert everything.stdout.splitlines()[0] == row["path"]
