@@ -277,10 +277,9 @@ def _list_terms(parsed: ParsedQuestion) -> "list[Term]":
 
 def _name_question(parsed: ParsedQuestion) -> str:
     question, words = parsed.question, parsed.words
-    if isinstance(words.query, Is):
-        return next(iter(words.labels.values())).name
+    name = next(iter(words.labels.values())).name if isinstance(words.query, Is) else question.words
     pictures = [*(f"like {path}" for path in question.like), *(f"unlike {path}" for path in question.unlike)]
-    return " ".join([question.words, *map(str, parsed.filters.parts), *pictures]).strip()
+    return " ".join([name, *map(str, parsed.filters.parts), *pictures]).strip()
 
 
 def _name_unmet(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> str | None:

@@ -2,15 +2,19 @@
 
 from datetime import date
 
+import numpy as np
 import pytest
 from embedding_library import BLUE, GREEN, RED, WHITE, WINE, open_seen
 from PIL import Image
 
 from photosearch.errors import QueryError
-from photosearch.library.details import put_dates, put_details
-from photosearch.library.filtering import KnownNames
+from photosearch.library.database import Database
+from photosearch.library.details import DEGREE, put_dates, put_details
+from photosearch.library.filtering import Circle, Filter, KnownNames, filter_by_details
+from photosearch.library.matching import NO_FILTER
 from photosearch.library.photos import find_image_at
 from photosearch.metadata.dates import Taken
+from photosearch.metadata.places import measure_km
 from photosearch.metadata.record import PhotoMetadata, Position
 from photosearch.search.filters import NO_FILTERS, read_typed_filters
 from photosearch.search.plain_filters import read_filters
@@ -159,6 +163,7 @@ def test_other_words_stay(words, rest):
         ('in:"Cape Town', "opened and not closed"),
         ("text:!!!", "text:"),
         ("dog or in:Portugal", "outside brackets"),
+        (" ".join(f"rating:{i % 5}.{i}" for i in range(51)), "more than 50 filters"),
         ("(dog in:Portugal) cat", "outside brackets"),
     ],
 )
@@ -313,6 +318,7 @@ def test_reading_is_told(travels):
     ]
     assert travels.ask("in:Portugal in:Italy").hints[-1] == "No photo here is all of: in:Portugal, in:Italy."
     assert travels.ask("in:Portugal in:Atlantis").hints[-1] == "No photo here is in:Atlantis."
+    assert travels.ask("a red and in:Portugal").question == "red in:Portugal"
     assert "in:Portugal: a filter" in "\n".join(travels.ask("in:Portugal").explanation)
 
 
@@ -334,3 +340,32 @@ def test_plain_descriptions_stay_though_the_library_has_the_places(data):
     assert [caption for caption, filters in changed if not filters.list_values("text")] == []
     assert len(changed) == 9
     assert all(' says "' in caption or ' saying "' in caption for caption, _ in changed)
+
+
+@pytest.mark.parametrize(("latitude", "longitude"), [(0, 0), (41.15, -8.61), (-34, 18.4), (60, 179.9), (-70, -179.95)])
+@pytest.mark.parametrize("km", [1, 25, 500])
+def test_near_agrees_with_distances_on_the_sphere(tmp_path, latitude, longitude, km):
+    """Except within half a percent of the circle; across the date line as well."""
+    random = np.random.default_rng(1)
+    spread = 2 * km / 111 * random.uniform(-1, 1, (2, 300))
+    north = latitude + spread[0]
+    east = (longitude + spread[1] / np.cos(np.radians(latitude)) + 180) % 360 - 180
+    with Database(tmp_path / "library.db", create=True) as db, db.transaction():
+        db.write("INSERT INTO roots(id, path) VALUES (1, '/photos')")
+        db.write("INSERT INTO folders(id, root_id, path) VALUES (1, 1, '')")
+        db.write("INSERT INTO images(id, hash, width, height) VALUES (1, x'00', 1, 1)")
+        for i, (y, x) in enumerate(zip(north, east, strict=True)):
+            db.write(
+                "INSERT INTO photos(id, folder_id, name, size_bytes, mtime_ns, image_id) VALUES (?, 1, ?, 1, 1, 1)",
+                [i, f"{i}.jpg"],
+            )
+            db.write(
+                "INSERT INTO details(photo_id, sidecars, latitude, longitude) VALUES (?, 0, ?, ?)",
+                [i, round(y * DEGREE), round(x * DEGREE)],
+            )
+        only = filter_by_details(db, [Filter("near", "x", circle=Circle(latitude, longitude, km))], NO_FILTER)
+        inside = {i for (i,) in db.rows(f"SELECT p.id FROM photos p WHERE {only.where}", only.values)}
+    distances = measure_km(latitude, longitude, north, east)
+    assert len(inside) == only.photos
+    assert set(np.flatnonzero(distances < 0.995 * km)) <= inside <= set(np.flatnonzero(distances < 1.005 * km))
+    assert 0 < len(inside) < 300
