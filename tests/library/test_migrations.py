@@ -370,9 +370,7 @@ def test_migrate_failing_leaves_the_library_unchanged(
 def wait_until_blocked(n: int) -> None:
     """Wait until n threads wait for the write lock, in `BEGIN IMMEDIATE`."""
     until = time.monotonic() + 60
-    while (
-        sum(frame.f_code is Database.transaction.__wrapped__.__code__ for frame in sys._current_frames().values()) < n
-    ):
+    while sum(frame.f_code is Database._begin.__code__ for frame in sys._current_frames().values()) < n:
         assert time.monotonic() < until
         time.sleep(0.001)
 
