@@ -28,6 +28,7 @@ from photosearch.index.plan import RunOptions
 from photosearch.index.run import index
 from photosearch.library.database import Database
 from photosearch.library.photos import list_unreadable, read_counts
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.models.session import Model
 from photosearch.photos import decode, walk
 from photosearch.photos.decode import Unreadable, ViewSpec
@@ -299,7 +300,8 @@ LIES = {
     "a hash that is a number": b'{"hash": 7}',
 }
 PIXELS = 8 * 8 * 3  # bytes that OPTIONS' one need wants
-SAID = {"width": 8, "height": 8, "taken": None, "taken_from": None, "fingerprint": 0, "damage": None}
+SAID = {"width": 8, "height": 8, "taken": None, "taken_from": None, "fingerprint": 0, "damage": None,
+        "metadata": PhotoMetadata().to_json()}  # fmt: skip
 AFTER = {
     "text for a side": {**SAID, "width": "8"},
     "no sides": {},
@@ -313,6 +315,7 @@ AFTER = {
     "a fingerprint of 65 bits": {**SAID, "fingerprint": 2**64},
     "text for a fingerprint": {**SAID, "fingerprint": "0"},
     "a number for damage": {**SAID, "damage": 7},
+    "no metadata": {**SAID, "metadata": {}},
     "too few pixels": SAID,
 }
 

@@ -69,7 +69,8 @@ def many_scores(n: int) -> bytes:
     scores = pa.MapArray.from_arrays(pa.array([0, n], pa.int32()), keys, pa.array(np.zeros(n, np.float32)))
     column = pa.StructArray.from_arrays([scores.cast(kind.field(0).type), pa.array([None], pa.binary())],
                                         fields=[kind.field(0), kind.field(1)])  # fmt: skip
-    return to_file(table.set_column(11, table.schema.field("prediction_0"), column))
+    place = table.schema.get_field_index("prediction_0")
+    return to_file(table.set_column(place, table.schema.field("prediction_0"), column))
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ def test_slips_change_a_word_by_one_edit():
 
 def test_captions_stay_as_they_are_written(data):
     """Most of what is changed in them is a slip: `python -m train spelling` names each."""
-    photos = flickr8k.photographs(data("Flickr8k"), "validation")[:200]
+    photos = flickr8k.photographs(data("Flickr8k"), "test")[:200]
     captions = [caption for photo in photos for caption in photo.captions]
     changed = [caption for caption in captions if correct(caption, read_lexicon()).changes]
     assert len(changed) < 0.02 * len(captions)

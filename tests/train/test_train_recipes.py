@@ -16,7 +16,16 @@ from train.tool import list_models, read_card
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(p for p in (ROOT / "train" / "recipes").glob("*.py") if p.stem != "__init__")
 COMMANDS = typer.main.get_command(app).commands
-WRITTEN = {"to", "head", "cache", "run", "plot", "sheets", "json"}  # options that name outputs, or results of others
+WRITTEN = {
+    "to",
+    "head",
+    "library",
+    "cache",
+    "run",
+    "plot",
+    "sheets",
+    "json",
+}  # options that name outputs, or results of others
 
 
 def read_docstring(path: Path) -> str:
