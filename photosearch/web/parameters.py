@@ -1,8 +1,6 @@
 """Values from the browser, checked: numbers, JSON, album names. All functions raise InputError."""
 
 import json
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from types import NoneType
@@ -10,16 +8,12 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from starlette.requests import Request
 
+from photosearch import outputs
 from photosearch.errors import InputError
 
 MAX_BODY_BYTES = 1 << 20  # the indices of 100,000 chosen photos
 MAX_TEXT = 2000  # characters of a value in JSON
 MAX_INTEGER = 2**63  # the first integer that SQLite can't store
-MAX_NAME_BYTES = 200
-FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
-RESERVED_NAME = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\..*)?", re.IGNORECASE
-)  # on Windows
 
 Body = Mapping[str, object]
 Record = TypeVar("Record")
@@ -138,17 +132,10 @@ def check_threshold(value: float | None) -> float | None:
 def check_album_name(text: str) -> str:
     """The name of one folder that is valid on every system."""
     name = text.strip()
-    if (
-        not name.isprintable()
-        or not 0 < len(os.fsencode(name)) <= MAX_NAME_BYTES
-        or name[0] == "."
-        or name[-1] == "."
-        or set(name) & set(FORBIDDEN_IN_NAMES)
-        or RESERVED_NAME.fullmatch(name)
-    ):
+    if not outputs.is_portable_name(name):
         raise InputError(
-            f"choose another album name: at most {MAX_NAME_BYTES} bytes, none of {' '.join(FORBIDDEN_IN_NAMES)}, "
-            "no dot at the start or end, no name of a device such as CON"
+            f"choose another album name: at most {outputs.MAX_NAME_BYTES} bytes, "
+            f"none of {' '.join(outputs.FORBIDDEN)}, no dot at the start or end, no name of a device such as CON"
         )
     return name
 
