@@ -42,6 +42,9 @@ class CheckedWords:
 def check_words(db: Database, words: str, labels: Sequence[Label], model: str | None) -> CheckedWords:
     """Correct the words of a question, and say what may help. Never fails. model: the name of the one that answers."""
     names = dict.fromkeys(label.name for label in labels)
+    phrases = _list_phrases(words)
+    if phrases and all(text in names or hierarchy.read_synonyms().get(text) in names for text in phrases):
+        return CheckedWords(words)  # labels as they are spelled: nothing to advise, and no lexicon to read
     own = [name for name in marks.list_marked_labels(db) if name not in names]
     hints = _advise_on_own_labels(db, words, names, own, model)
     english_only = model is None or reads_english_only(model)
