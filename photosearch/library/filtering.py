@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from photosearch.library.database import Database, Row, SqlValue, to_path
@@ -61,6 +61,40 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class AllOf:
+    """Filters that must all hold: (taken:2019 and camera:Canon)."""
+
+    parts: tuple["FilterTree", ...]
+
+    def __str__(self) -> str:
+        return f"({' and '.join(map(str, self.parts))})"
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Filters of which one must hold: (in:Portugal or in:Spain)."""
+
+    parts: tuple["FilterTree", ...]
+
+    def __str__(self) -> str:
+        return f"({' or '.join(map(str, self.parts))})"
+
+
+FilterTree = Filter | AllOf | AnyOf
+
+
+def negate(tree: FilterTree) -> FilterTree:
+    """What holds where a tree does not: -(a or b) is -a and -b."""
+    match tree:
+        case Filter():
+            return replace(tree, wanted=not tree.wanted)
+        case AllOf(parts):
+            return AnyOf(tuple(map(negate, parts)))
+        case AnyOf(parts):
+            return AllOf(tuple(map(negate, parts)))
+
+
+@dataclass(frozen=True, slots=True)
 class KnownNames:
     """What photos of a library are told apart by, folded. places: towns, cities, divisions and countries.
 
@@ -106,20 +140,30 @@ def fold_text(text: str) -> str:
     return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
 
 
-def filter_by_details(db: Database, filters: Sequence[Filter], only: PhotoFilter) -> PhotoFilter:
+def filter_by_details(db: Database, filters: Sequence[FilterTree], only: PhotoFilter) -> PhotoFilter:
     """The photos of `only` that meet all filters."""
     if not filters:
         return only
     where, values = [only.where] if only.where else [], list(only.values)
     for each in filters:
-        condition, more = _make_condition(db, each)
-        where.append(condition if each.wanted else f"NOT ({condition})")
+        condition, more = _join_conditions(db, each)
+        where.append(condition)
         values += more
     photos = only.photos
     if photos is None or photos > MAX_SCANNED:
         sql = f"SELECT 1 FROM photos p WHERE {' AND '.join(where)} LIMIT {MAX_SCANNED + 1}"
         photos = int(db.one(f"SELECT count(*) FROM ({sql})", values)[0])
     return PhotoFilter(" AND ".join(where), tuple(values), photos)
+
+
+def _join_conditions(db: Database, tree: FilterTree) -> tuple[str, list[SqlValue]]:
+    """-> (a condition on photos `p`, its values)."""
+    if isinstance(tree, Filter):
+        condition, values = _make_condition(db, tree)
+        return (condition if tree.wanted else f"NOT ({condition})"), values
+    each = [_join_conditions(db, part) for part in tree.parts]
+    joint = " AND " if isinstance(tree, AllOf) else " OR "
+    return f"({joint.join(condition for condition, _ in each)})", [value for _, more in each for value in more]
 
 
 def _make_condition(db: Database, each: Filter) -> tuple[str, list[SqlValue]]:

@@ -1,21 +1,15 @@
-"""Filters in a question: in:Portugal -camera:iphone rating:>=4 -> what photos must be, and the words that are left.
-
-A filter holds for the whole question, so `and`, `not`, `-` and spaces join it, and `or` and brackets do not. Quotes
-keep spaces in a value, and keep words that look like a filter: "in:Portugal". Other names before a colon are words.
-"""
+"""One filter, or several, of a question: name and value -> what photos must be. filter_grammar.py joins them."""
 
 import calendar
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from photosearch.errors import QueryError
-from photosearch.library.filtering import IS, NO_NAMES, Circle, Filter, Kind, KnownNames, fold_text
-from photosearch.query import MAX_LENGTH
+from photosearch.library.filtering import IS, AllOf, Circle, Filter, FilterTree, Kind
 from photosearch.search.date_phrases import FIRST_YEAR, find_date_phrases
 
-MAX_FILTERS = 50
 DEFAULT_KM, MAX_KM = 25.0, 500.0
 KINDS: tuple[Kind, ...] = (
     "in",
@@ -30,16 +24,6 @@ KINDS: tuple[Kind, ...] = (
     "text",
     "is",
 )
-NAMES = "|".join([*KINDS, "on"])
-_FILTER = re.compile(
-    rf"""
-    (?P<quoted>"[^"]*" | (?<!\w)'[^']*'(?!\w) | [()])
-    | (?<![^\s(,;])(?P<not>(?:(?:not|no|without)\s+)|[-\u2212])?
-      (?P<name>{NAMES}):(?:"(?P<double>[^"]*)" | '(?P<single>[^']*)' | (?P<open>["']) | (?P<bare>[^\s()"]*))
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_OR_BEFORE, _OR_AFTER = re.compile(r"(?:^|\s)(?:or|\|\|?)\s*$", re.I), re.compile(r"\s*(?:or\b|\|)", re.I)
 _JOINT_BEFORE = re.compile(r"(?:(?:and\b(?!\s+not\b)|&&?|[,;])\s*)+", re.I)
 _JOINT_AFTER = re.compile(r"(?:\s*[,;&]|(?:^|\s+)and)+$", re.I)
 _NUMBER = r"-?\d+(?:\.\d+)?"
@@ -47,74 +31,56 @@ _NUMBER = r"-?\d+(?:\.\d+)?"
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The filters of a question. hints: what to tell of those that were read in plain words.
+    """The filters of a question, which hold together. hints: what to tell of those that were read in plain words.
 
     since, until: ISO dates, inclusive, of the filters of dates, which the others leave out; None: open.
     """
 
-    parts: tuple[Filter, ...] = ()
+    parts: tuple[FilterTree, ...] = ()
     since: str | None = None
     until: str | None = None
     hints: tuple[str, ...] = ()
 
-    def add(self, *parts: Filter) -> "Filters":
+    def __str__(self) -> str:
+        """As it can be typed: (in:Portugal or in:Spain) -person:Anna taken:2019-01-01..2019-12-31."""
+        dates = [f"taken:{self.since or ''}..{self.until or ''}"] if self.since or self.until else []
+        return " ".join([*map(str, self.parts), *dates])
+
+    @property
+    def has_trees(self) -> bool:
+        """Whether any are joined by `or`."""
+        return not all(isinstance(part, Filter) for part in self.parts)
+
+    def add(self, *parts: FilterTree) -> "Filters":
         """These filters as well."""
         since, until, others = self.since, self.until, list(self.parts)
-        for part in parts:
-            if part.kind == "taken" and part.wanted:
+        for part in _flatten(parts):
+            if isinstance(part, Filter) and part.kind == "taken" and part.wanted:
                 since = max(filter(None, (since, part.days[0])), default=None)
                 until = min(filter(None, (until, part.days[1])), default=None)
             elif part not in others:
                 others.append(part)
         return replace(self, parts=tuple(others), since=since, until=until)
 
+    def list_single(self, kind: Kind | None = None, *, wanted: bool = True) -> list[Filter]:
+        """Those of a kind, None: all, that hold, or must not hold, for every photo."""
+        single = [part for part in self.parts if isinstance(part, Filter)]
+        return [part for part in single if part.wanted == wanted and kind in (None, part.kind)]
+
     def list_values(self, kind: Kind) -> list[str]:
         """The values that are wanted, as they were typed."""
-        return [part.value for part in self.parts if part.kind == kind and part.wanted]
+        return [part.value for part in self.list_single(kind)]
+
+
+def _flatten(parts: Iterable[FilterTree]) -> Iterator[FilterTree]:
+    for part in parts:
+        if isinstance(part, AllOf):
+            yield from _flatten(part.parts)
+        else:
+            yield part
 
 
 NO_FILTERS = Filters()
-
-
-def read_typed_filters(words: str, today: date, known: KnownNames = NO_NAMES) -> tuple[Filters, str]:
-    """-> (the filters that words hold, the other words). Raises QueryError, which says what a filter accepts.
-
-    today: what taken:"last summer" counts from. known: names that need no quotes, which a shell eats: in:Cape Town.
-    """
-    if ":" not in words or len(words) > MAX_LENGTH:
-        return Filters(), words
-    parts, pieces, end, depth = list[Filter](), list[str](), 0, 0
-    for found in _FILTER.finditer(words):
-        if found["quoted"]:
-            depth += {"(": 1, ")": -1}.get(found["quoted"], 0)
-            continue
-        before, after = words[: found.start()], words[found.end() :]
-        name = found["name"].lower()
-        if found["open"]:
-            raise QueryError(f"{name}: a quote is opened and not closed")
-        if depth > 0 or _OR_BEFORE.search(before) or _OR_AFTER.match(after):
-            shown = words[found.start("name") : found.end()]
-            raise QueryError(
-                f"{shown}: a filter is for the whole question: join it by and, not by or, outside brackets"
-            )
-        value = found["double"] or found["single"] or (found["bare"] or "").rstrip(",;!?")
-        if len(parts) == MAX_FILTERS:
-            raise QueryError(f"more than {MAX_FILTERS} filters; ask for less at once")
-        if value and found["bare"] == value:
-            value += _find_rest_of_name(name, value, after, known)
-        parts.append(replace(make_filter(name, value, today), wanted=not found["not"]))
-        pieces.append(words[end : found.start()])
-        end = found.start("bare") + len(value) if found["bare"] else found.end()
-    return (Filters().add(*parts), join_pieces([*pieces, words[end:]])) if parts else (Filters(), words)
-
-
-def _find_rest_of_name(name: str, value: str, after: str, known: KnownNames) -> str:
-    """The words after a value that belong to it: ' Town' of in:Cape Town, where the library has that place."""
-    names = {"in": known.places, "near": known.places, "person": known.people}.get(name, ())
-    following = re.match(r"(?:[ ][^\s()\"':,;]+){1,3}", after)
-    words = following[0].split(" ")[1:] if following and names else []
-    texts = (" ".join(["", *words[:n]]) for n in range(len(words), 0, -1))
-    return next((text for text in texts if fold_text(value + text) in names), "")
 
 
 def join_pieces(pieces: Iterable[str]) -> str:

@@ -17,7 +17,8 @@ def describe_reading(parsed: ParsedQuestion) -> dict[str, object]:
     description: the words that rank. labels, not_labels: those that must, and must not, hold. since, until: ISO dates,
     until no longer in it. places, people, keywords, is: lists. near: name, latitude, longitude in degrees, km. text,
     camera, folder: texts, several joined by spaces. rating: min and max. lens, and unwanted, the filters that must not
-    hold, are there only where they are asked for.
+    hold, are there only where they are asked for. So is filters, all of them as they can be typed: where `or` joins
+    some, which are under no other key.
     """
     words, filters = parsed.words, parsed.filters
     yes, no = list[str](), list[str]()
@@ -27,13 +28,13 @@ def describe_reading(parsed: ParsedQuestion) -> dict[str, object]:
     names = {word: label.name for word, label in words.labels.items()}
     described = [d.text for d in words.descriptions if d.wanted and words.query is None]
     no += [d.text for d in words.descriptions if not d.wanted]
-    circles = [(part.value, part.circle) for part in filters.parts if part.kind == "near" and part.wanted]
-    stars = [part.stars for part in filters.parts if part.kind == "rating" and part.wanted]
+    circles = [(part.value, part.circle) for part in filters.list_single("near")]
+    stars = [part.stars for part in filters.list_single("rating")]
     lists = {key: filters.list_values(kind) or None for key, kind in LISTS.items()}
     texts = {key: " ".join(filters.list_values(kind)) or None for key, kind in TEXTS.items()}
     nearest = [{"name": name, **asdict(circle)} for name, circle in circles if circle is not None]
     lens = filters.list_values("lens")
-    unwanted = [str(part).removeprefix("-") for part in filters.parts if not part.wanted]
+    unwanted = [str(part).removeprefix("-") for part in filters.list_single(wanted=False)]
     return {
         "description": " ".join(described) or None,
         "labels": list(dict.fromkeys(names.get(name, name) for name in yes)) or None,
@@ -51,6 +52,7 @@ def describe_reading(parsed: ParsedQuestion) -> dict[str, object]:
         "rating": {"min": max(low for low, _ in stars), "max": min(high for _, high in stars)} if stars else None,
         **({"lens": " ".join(lens)} if lens else {}),
         **({"unwanted": unwanted} if unwanted else {}),
+        **({"filters": str(filters)} if filters.has_trees else {}),
     }
 
 

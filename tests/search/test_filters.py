@@ -10,13 +10,23 @@ from PIL import Image
 from photosearch.errors import QueryError
 from photosearch.library.database import Database
 from photosearch.library.details import DEGREE, put_dates, put_details
-from photosearch.library.filtering import Circle, Filter, KnownNames, filter_by_details
+from photosearch.library.filtering import (
+    AllOf,
+    AnyOf,
+    Circle,
+    Filter,
+    FilterTree,
+    KnownNames,
+    filter_by_details,
+    negate,
+)
 from photosearch.library.matching import NO_FILTER
 from photosearch.library.photos import find_image_at
 from photosearch.metadata.dates import Taken
 from photosearch.metadata.places import measure_km
 from photosearch.metadata.record import PhotoMetadata, Position
-from photosearch.search.filters import NO_FILTERS, read_typed_filters
+from photosearch.search.filter_grammar import read_typed_filters
+from photosearch.search.filters import NO_FILTERS
 from photosearch.search.plain_filters import read_filters
 
 TODAY = date(2026, 11, 30)
@@ -121,6 +131,21 @@ def find(travels, words: str) -> str:
         ("red and in:Portugal", "green wine"),  # wine is red, and the nearest follow
         ("-red in:Portugal", "green"),
         ("red in:Italy -camera:iphone", "red"),
+        ("in:Italy or in:Porto", "green red wine"),
+        ("in:Italy | person:ben", "red wine"),
+        ("(camera:Canon or camera:Apple) taken:2019..2020 -person:ben", "red"),
+        ("camera:Canon or camera:Apple taken:2019", "red"),  # side by side: both hold
+        ("camera:Canon or camera:Apple and taken:2021", "green red"),  # and binds before or
+        ("in:Italy or (in:Portugal -is:panorama)", "red wine"),
+        ("in:Italy or not is:gps", "blue nowhere red"),
+        ("-(in:Portugal or in:Italy)", "Screenshot 1 blue nowhere"),
+        ("-(in:Portugal and rating:3)", "Screenshot 1 blue green nowhere red"),
+        ("not (in:Italy or not in:Portugal)", "green wine"),
+        ("taken:2019 or on:2020-05-03", "red wine"),
+        ("in:Italy or in:Atlantis", "red"),
+        ("((in:Italy))", "red"),
+        ("in:Italy, taken:2019", "red"),
+        ("red (in:Italy or in:Portugal) -(is:panorama or rating:5)", "wine"),
     ],
 )
 def test_typed_filter_leaves_the_photos_that_it_holds_for(travels, words, found):
@@ -143,6 +168,14 @@ def test_typed_filter_leaves_the_photos_that_it_holds_for(travels, words, found)
         ('"in:Portugal" dog', '"in:Portugal" dog'),
         ("a sign:in:Portugal", "a sign:in:Portugal"),
         ("the dog's in:Portugal ball", "the dog's ball"),
+        ("in:Portugal or in:Spain dog", "dog"),
+        ("dog (in:Portugal or in:Spain) cat", "dog cat"),
+        ("dog and (in:Portugal or in:Spain) and cat", "dog and cat"),
+        ("(dog or cat) in:Portugal", "(dog or cat)"),
+        ("dog or cat in:Portugal", "dog or cat"),
+        ("dog or cat, in:Portugal or in:Spain", "dog or cat"),
+        ('"dog" or "in:Spain" in:Portugal', '"dog" or "in:Spain"'),
+        ("a sign (in red) -in:Portugal", "a sign (in red)"),
     ],
 )
 def test_other_words_stay(words, rest):
@@ -162,9 +195,14 @@ def test_other_words_stay(words, rest):
         ("in: Portugal", "in:Portugal"),
         ('in:"Cape Town', "opened and not closed"),
         ("text:!!!", "text:"),
-        ("dog or in:Portugal", "outside brackets"),
+        ("dog or in:Portugal", "in:Portugal: `or` joins filters with filters only"),
+        ("in:Portugal or dog", "in:Portugal: `or` joins filters with filters only"),
+        ("(in:Portugal or in:Spain) or (dog)", "in:Spain: `or` joins filters with filters only"),
+        ("(in:Portugal or in:Spain", "a bracket is opened and not closed"),
+        ("(and in:Portugal)", "'and' joins no filters there"),
+        ("(" * 41 + "in:Portugal" + ")" * 41, "brackets nest deeper than 40"),
         (" ".join(f"rating:{i % 5}.{i}" for i in range(51)), "more than 50 filters"),
-        ("(dog in:Portugal) cat", "outside brackets"),
+        ("(dog in:Portugal) cat", "in:Portugal: in brackets stand only filters, or only words"),
     ],
 )
 def test_malformed_filter_gets_one_line_that_says_what_is_accepted(travels, words, said):
@@ -369,3 +407,52 @@ def test_near_agrees_with_distances_on_the_sphere(tmp_path, latitude, longitude,
     assert len(inside) == only.photos
     assert set(np.flatnonzero(distances < 0.995 * km)) <= inside <= set(np.flatnonzero(distances < 1.005 * km))
     assert 0 < len(inside) < 300
+
+
+LEAVES = [
+    Filter("in", "Porto"),
+    Filter("person", "Anna Müller"),
+    Filter("is", "gps"),
+    Filter("keyword", "cake", wanted=False),
+]
+
+
+def draw_tree(random: np.random.Generator, depth: int) -> FilterTree:
+    if not depth or random.random() < 0.3:
+        return LEAVES[random.integers(len(LEAVES))]
+    parts = tuple(draw_tree(random, depth - 1) for _ in range(random.integers(1, 4)))
+    tree = AllOf(parts) if random.random() < 0.5 else AnyOf(parts)
+    return negate(tree) if random.random() < 0.3 else tree
+
+
+def holds(tree: FilterTree, true: frozenset[str]) -> bool:
+    """What a tree means, in plain Python."""
+    match tree:
+        case Filter(kind):
+            return (kind in true) == tree.wanted
+        case AllOf(parts):
+            return all(holds(part, true) for part in parts)
+        case AnyOf(parts):
+            return any(holds(part, true) for part in parts)
+
+
+def test_a_tree_that_is_written_and_read_means_the_same():
+    """So `filters` of --explain --json can be asked as it is."""
+    random = np.random.default_rng(1)
+    worlds = [frozenset(kinds) for kinds in ((), ("in",), ("in", "person"), ("is", "keyword"), ("person", "keyword"))]
+    for _ in range(300):
+        tree = draw_tree(random, 4)
+        read, rest = read_typed_filters(f"{tree} dog", TODAY)
+        assert rest == "dog"
+        for true in worlds:
+            assert all(holds(part, true) for part in read.parts) == holds(tree, true), str(tree)
+
+
+def test_or_is_told_as_one_sentence(travels):
+    read = travels.asks.explain("red (in:Portugal or in:Italy) -person:Anna taken:2020")
+    assert read["filters"] == "(in:Portugal or in:Italy) -person:Anna taken:2020-01-01..2020-12-31"
+    assert (read["labels"], read["places"], read["unwanted"], read["since"]) == (
+        ["red"], None, ["person:Anna"], "2020-01-01",
+    )  # fmt: skip
+    assert "filters" not in travels.asks.explain("in:Portugal and in:Italy")
+    assert travels.ask("in:Atlantis or in:Utopia").hints[-1] == "No photo here is (in:Atlantis or in:Utopia)."
