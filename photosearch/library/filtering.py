@@ -21,13 +21,21 @@ from photosearch.photos.walk import RAW_EXTENSIONS
 Kind = Literal["in", "near", "taken", "camera", "lens", "keyword", "person", "rating", "folder", "text", "is"]
 KM_PER_DEGREE = 111.195  # of latitude
 TEXT_COLUMNS = ("title", "caption", "keyword", "person", "name")
-SCREENSHOT_NAMES = ("screenshot", "screen shot", "screen_shot", "bildschirmfoto", "capture d", "captura de pantalla")
+_VIDEOS = ("mp4", "mov", "avi", "mkv", "m4v", "webm", "3gp")
+NAMES = {  # kind -> patterns of file names in lower case, as LIKE has them
+    "raw": tuple(f"%{ending}" for ending in RAW_EXTENSIONS),
+    "screenshot": ("screenshot%", "screen shot%", "screen_shot%", "bildschirmfoto%", "capture d%",
+                   "captura de pantalla%"),
+    # of VLC, mpv, Samsung and Google Photos, and a video's name with more behind it
+    "video-still": ("vlcsnap%", "mpv-shot%", "videocapture%", "video_capture%", "video still%", "video-still%",
+                    "videostill%", "%-exported-%", "%_exported_%", *(f"%.{name}{end}%" for name in _VIDEOS for end in "_.-")),
+}  # fmt: skip
 PANORAMA = 2  # times as wide as high
 _SHAPES = {
     "portrait": "i.height > i.width", "landscape": "i.width > i.height", "square": "i.width = i.height",
     "panorama": f"i.width >= {PANORAMA} * i.height",
 }  # fmt: skip
-IS = (*_SHAPES, "raw", "screenshot", "gps")
+IS = (*_SHAPES, *NAMES, "gps")
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "ı": "i", "-": " ", "’": "'"})
 
 
@@ -98,13 +106,27 @@ def negate(tree: FilterTree) -> FilterTree:
 class KnownNames:
     """What photos of a library are told apart by, folded. places: towns, cities, divisions and countries.
 
-    cameras: the words of makes and models, all in one text. people: whole names; parts: their single words.
+    towns: towns and cities with their countries' codes. cameras: the words of makes and models, all in one text.
+    people: whole names; parts: their single words.
     """
 
     places: frozenset[str] = frozenset()
+    towns: frozenset[tuple[str, str]] = frozenset()
     cameras: str = ""
     people: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
+
+    def has_place(self, name: str) -> bool:
+        """Whether photos are at a place of this other name: UK, Lisboa."""
+        if not self.places:
+            return False
+        from photosearch.metadata.places import open_places  # numpy and the table
+
+        places = open_places()
+        country = places.find_country(name)
+        if country is not None and fold_text(country) in self.places:
+            return True
+        return any((fold_text(town.name), town.country_code) in self.towns for town in places.find(name))
 
     def has_camera(self, words: str) -> bool:
         """Whether a camera's make and model have these words."""
@@ -121,12 +143,13 @@ NO_NAMES = KnownNames()
 
 def read_known_names(db: Database) -> KnownNames:
     """The names of the places, cameras and people of a library's photos."""
-    places = (name for names in db.rows("SELECT name, wider, division, country FROM places") for name in names if name)
+    places = db.rows("SELECT name, wider, division, country, country_code FROM places")
     cameras = db.rows("SELECT DISTINCT make || ' ' || model FROM cameras")
     people = db.rows("SELECT name FROM terms WHERE kind = 'person'")
     names = frozenset(fold_text(name) for (name,) in people)
     return KnownNames(
-        frozenset(map(fold_text, places)),
+        frozenset(fold_text(name) for *names, _ in places for name in names if name),
+        frozenset((fold_text(town), code) for *names, code in places for town in names[:2] if town),
         "|".join(f" {_split(name)} " for (name,) in cameras),
         names,
         frozenset(part for name in names for part in name.split()),
@@ -285,6 +308,5 @@ def _be(value: str) -> tuple[str, list[SqlValue]]:
         return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[value]})", []
     if value == "gps":
         return "p.id IN (SELECT photo_id FROM details WHERE latitude IS NOT NULL)", []
-    name = "lower(CAST(p.name AS TEXT))"
-    patterns = [f"%{end}" for end in RAW_EXTENSIONS] if value == "raw" else [f"{each}%" for each in SCREENSHOT_NAMES]
-    return f"({' OR '.join([f'{name} LIKE ?'] * len(patterns))})", list(patterns)
+    patterns = NAMES[value]
+    return f"({' OR '.join(['lower(CAST(p.name AS TEXT)) LIKE ?'] * len(patterns))})", list(patterns)

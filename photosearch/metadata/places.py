@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from photosearch.metadata.countries import OTHER_COUNTRY_NAMES
+
 TABLE = Path(__file__).with_name("places.npz")
 MAX_DISTANCE_KM = 60.0  # from the nearest town; farther away a position has no place: at sea, in a desert
 WIDER_POPULATION = 100_000  # of a city that names the region around it
@@ -22,13 +24,6 @@ RADIUS_KM = 0.007  # of a town, times the square root of its population ...
 MIN_RADIUS_KM = 0.3  # ... and at least
 LINE_FEED = 10
 KM_PER_DEGREE = 111.195  # of latitude, on a sphere
-UNITED_KINGDOM = ("england", "scotland", "wales", "northern ireland", "great britain", "britain", "uk")
-OTHER_COUNTRY_NAMES = {
-    "usa": "united states", "us": "united states", "america": "united states", "holland": "netherlands",
-    "czech republic": "czechia", "burma": "myanmar", "emirates": "united arab emirates",
-    "uae": "united arab emirates",
-    **dict.fromkeys(UNITED_KINGDOM, "united kingdom"),
-}  # fmt: skip
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "-": " ", "’": "'"}
 )
@@ -89,25 +84,31 @@ class Places:
             return []
         towns = {self._folded.count(b"\n", 0, m.start() + 1) - 1
                  for m in re.finditer(rb"\n(?=%s\n)" % re.escape(folded.encode()), self._folded)}  # fmt: skip
-        for line in self._other_names:
-            town, *names = line.split("\t")
-            if any(fold_name(other) == folded for other in names if other[0] == name.strip()[:1].upper()):
-                towns.add(int(town))
+        others = re.finditer(rb"\t%s(?=[\t\n])" % re.escape(folded.encode()), self._folded_others)
+        towns |= {int(self._other_names[self._folded_others.count(b"\n", 0, m.start())].partition("\t")[0])
+                  for m in others}  # fmt: skip
         return [self._make(i) for i in sorted(towns, key=lambda i: -int(self._population[i]))]
 
     def find_country(self, name: str) -> str | None:
         """A country's name, code or other name -> the name that places have; None where it is none."""
-        folded = fold_name(name).removeprefix("the ")
-        folded = OTHER_COUNTRY_NAMES.get(folded, folded)
-        for _, country in self._countries:
-            if fold_name(country).removeprefix("the ") == folded:
-                return country
-        return None
+        folded = fold_name(name)
+        known = OTHER_COUNTRY_NAMES.get(folded) or OTHER_COUNTRY_NAMES.get(folded.removeprefix("the "))
+        return known or self._country_names.get(folded.removeprefix("the "))
+
+    @functools.cached_property
+    def _country_names(self) -> dict[str, str]:
+        """Folded, without an article -> as places have it."""
+        return {fold_name(country).removeprefix("the "): country for _, country in self._countries}
 
     @functools.cached_property
     def _folded(self) -> bytes:
         """All names as they are compared, in order, each between line feeds."""
         return b"\n" + _fold(self._names.decode()).encode() + b"\n"
+
+    @functools.cached_property
+    def _folded_others(self) -> bytes:
+        """The towns' other names as they are compared: a line each, with tabs between."""
+        return _fold("\n".join(self._other_names)).encode() + b"\n"
 
     def _list_near(self, latitude: float, longitude: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """The towns within MAX_DISTANCE_KM, and their distances."""

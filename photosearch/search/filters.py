@@ -210,7 +210,8 @@ def _shift(day: str | None, days: int) -> str | None:
 
 
 def _read_is(value: str, today: date) -> Filter:
-    kind = value.lower().rstrip("s") if value.lower().rstrip("s") in IS else value.lower()
+    kind = value.lower().replace(" ", "-")
+    kind = kind.rstrip("s") if kind.rstrip("s") in IS else kind
     if kind not in IS:
         raise _refuse("is", value, f"give one of {', '.join(IS)}")
     return Filter("is", kind)

@@ -1,9 +1,10 @@
 """Filters in plain words: "the dog in Portugal with the iPhone" -> in:Portugal, camera:iPhone, and "the dog".
 
-    in Portugal   at Porto   near Rome   not in Spain        places that this library has photos of
+    in Portugal   at Porto   near Rome   from Spain   not in the UK   places that this library has photos of
     with the iPhone   taken with the Canon EOS 5D            its cameras
     Anna on the beach   photos of Anna Müller   without Ben  its people
-    a sign saying "gate 14"   screenshot of a map            text, and kinds of photos
+    a sign saying "gate 14"   screenshot of a map   portrait of   text, and kinds of photos
+    photos of   pictures of                                  nothing, since all are
 
 Conservative: what may be anything else stays. Words after it must not go on with it ("in Nice clothes"), and a name
 that is an everyday word (Nice, Orange, Will) needs a capital and a preposition. Sentences with `or` or
@@ -20,7 +21,7 @@ from photosearch import query
 from photosearch.library.filtering import Filter, Kind, KnownNames, fold_text
 from photosearch.search.date_phrases import DECADES, MONTHS, NUMBERS, PREPOSITIONS, SEASONS, WEEKDAYS
 from photosearch.search.filter_grammar import read_typed_filters
-from photosearch.search.filters import Filters, find_town, join_pieces
+from photosearch.search.filters import NO_FILTERS, Filters, find_town, join_pieces
 from photosearch.search.lexicon import read_lexicon
 
 MAX_NAME_WORDS = 5
@@ -35,7 +36,13 @@ _PICTURES = ("photo", "photograph", "picture", "image", "pic", "shot", "portrait
 _NEGATIONS = ("not", "no", "without")
 _WORD = re.compile(r"[^\s,;]+")
 _SAID = re.compile(r'\b(?:(?:that|which)\s+)?(?:saying|says)\s*:?\s+"(?P<text>[^"]*\w[^"]*)"', re.IGNORECASE)
-_KIND = re.compile(r"^\s*(?:(?:a|an|the|my)\s+)?(?P<kind>screenshot|panorama)s?\s+of\s+(?=\S)", re.IGNORECASE)
+_KIND = re.compile(r"^\s*(?:(?:a|an|the|my)\s+)?(?P<kind>screenshot|panorama|portrait|video[ -]still)s?\s+of\s+(?=\S)",
+                   re.IGNORECASE)  # fmt: skip
+_PICTURES_OF = re.compile(
+    r"^\s*(?:(?:show me|find|all|my|our|the|some|any)\s+)*(?:photo(?:graph)?|picture|image|pic|shot)s\s+"
+    r"(?:of\s+(?=\S)|(?P<rest>(?:from|in|on|at|with|by|near|taken|shot)\s))",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,16 @@ def read_filters(words: str, known: KnownNames, today: date) -> tuple[Filters, s
     """-> (the filters of a question, typed and in plain words, the other words). Raises QueryError."""
     typed, rest = read_typed_filters(words, today, known)
     plain, rest = read_plain_filters(rest, known)
-    return replace(typed.add(*plain.parts), hints=plain.hints), rest
+    found = replace(typed.add(*plain.parts), hints=plain.hints)
+    return found, _drop_pictures_of(rest, is_filtered=found != NO_FILTERS)
+
+
+def _drop_pictures_of(words: str, *, is_filtered: bool) -> str:
+    """photos of a dog -> a dog. is_filtered: of photos of Anna on a beach, photos on a beach are left -> on a beach."""
+    found = _PICTURES_OF.match(words)
+    if found is None or (found["rest"] and not is_filtered):
+        return words
+    return words[found.start("rest") if found["rest"] else found.end() :]
 
 
 def read_plain_filters(words: str, known: KnownNames) -> tuple[Filters, str]:
@@ -61,7 +77,7 @@ def read_plain_filters(words: str, known: KnownNames) -> tuple[Filters, str]:
         return Filters(), words
     phrases = [_Phrase(m.start(), m.end(), Filter("text", " ".join(m["text"].split()))) for m in _SAID.finditer(words)]
     if (found := _KIND.match(words)) is not None:
-        phrases.append(_Phrase(0, found.end(), Filter("is", found["kind"].lower())))
+        phrases.append(_Phrase(0, found.end(), Filter("is", found["kind"].lower().replace(" ", "-"))))
     phrases += _Reader(blank_quotes(words), known).read()
     pieces, hints, end = list[str](), list[str](), 0
     for phrase in sorted(phrases, key=lambda phrase: phrase.start):
@@ -115,21 +131,31 @@ class _Reader:
         return last.end() - (len(last[0]) - len(last[0].rstrip(".!?:")))
 
     def _read_place(self, i: int) -> tuple[int, Filter] | None:
-        """in Portugal, near Cape Town, at the Netherlands."""
+        """in Portugal, near Cape Town, from the Netherlands, in Lisboa."""
         preposition = self._word(i)
-        if preposition not in ("in", "at", "near"):
+        if preposition not in ("in", "at", "near", "from"):
             return None
         first = i + 1 + (self._word(i + 1) == "the")
-        for end, name in self._list_names(first):
-            if name not in self.known.places or not self._is_name(first, end) or not self._ends(end):
+        for end, _ in self._list_names(first):
+            if not self._is_name(first, end) or not self._ends(end) or not self._is_place(first, end):
                 continue
-            if self._word(end) == "and" and any(n in self.known.places for _, n in self._list_names(end + 1)):
+            if self._word(end) == "and" and any(self._is_place(end + 1, to) for to, _ in self._list_names(end + 1)):
                 return None  # in Portugal and Spain: no photo is in both
+            if preposition == "from" and self._word(end) == "to":
+                return None  # a train from Rome to Naples
             shown = self._show(first, end)
             town = find_town(shown) if preposition == "near" else None
             kind: Kind = "near" if town is not None else "in"
             return end, Filter(kind, shown, circle=town)
         return None
+
+    def _is_place(self, first: int, end: int) -> bool:
+        """Whether photos are at a place of this name; another name than theirs needs capitals, or be no English."""
+        name = " ".join(self.words[first:end])
+        if name in self.known.places:
+            return True
+        is_foreign = all(self._is_capital(i) or not read_lexicon().knows(self._word(i)) for i in range(first, end))
+        return is_foreign and self.known.has_place(name)
 
     def _read_camera(self, i: int) -> tuple[int, Filter] | None:
         """with the iPhone, taken with the Canon EOS 5D camera."""

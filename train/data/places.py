@@ -19,8 +19,8 @@ from photosearch.errors import InputError
 from photosearch.metadata.places import fold_name
 from train.atomic import replacing
 
-OTHER_NAMES_FROM = 100_000  # inhabitants
-MAX_OTHER_NAMES = 12
+OTHER_NAMES_FROM = 50_000  # inhabitants
+MAX_OTHER_NAMES = 100  # they stand in alphabetical order, so the local one may be the last: Wien
 SOURCES = ("cities500.json", "countries.json", "us_states.json")
 
 
