@@ -27,6 +27,7 @@ COLUMNS: Mapping[str, Callable[["Match", "FileDetails"], str | None]] = {  # of 
     "keywords": lambda photo, details: _shorten(", ".join(details.keywords)),
     "people": lambda photo, details: _shorten(", ".join(details.people)),
     "rating": lambda photo, details: None if details.rating is None else f"{details.rating:g}",
+    "why": lambda photo, details: "; ".join(photo.why),
 }
 MAX_CELL = 60  # characters of a caption or a list in the table
 MAX_NAMED = 20  # photos left out of an album that are named one by one
@@ -153,7 +154,7 @@ def _print_json(library: "Library", answer: "Answer") -> None:
     photos = [
         {"path": p.path, "by": p.by, **({} if p.score is None else {"score" if p.by == "label" else p.by: p.score}),
          "sure": p.sure, "copies": p.copies, "taken": p.taken, "taken_from": p.taken_from,
-         "exists": p.path not in missing,
+         "exists": p.path not in missing, "why": list(p.why),
          **{key: value for key, value in _to_facts(details).items() if value not in (None, [])}}
         for p, details in zip(answer.photos, library.describe(answer.photos), strict=True)
     ]  # fmt: skip

@@ -23,6 +23,7 @@ from photosearch.library.records import Label
 
 DEPTHS = (1_000, 20_000)  # images read from each label's list, one after the other, before all images are read
 MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
+MAX_UNDATED = 50_000  # images without a date, up to which their photos are looked up one by one
 MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
 
 # An mtime of 0 is unknown: some storages, and many archives, keep none.
@@ -43,7 +44,8 @@ class Match:
 
     taken: local time, YYYY-MM-DDTHH:MM:SS. taken_from: the metadata field, 'name', or 'file' for the mtime; both are
     "" where no date is known. by: what found it. sure: whether it shows what was asked, as far as can be told. copies:
-    further photos of the same picture that are not listed. photo_id: of the file, where it is known.
+    further photos of the same picture that are not listed. photo_id: of the file, where it is known. why: the reasons,
+    such as `caption: the dog`, `label dog 0.93`, `similarity 0.48`.
     """
 
     path: str
@@ -55,6 +57,7 @@ class Match:
     sure: bool = True
     copies: int = 0
     photo_id: int = field(default=0, compare=False)
+    why: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,28 +383,44 @@ def _make_matches(rows: Iterable[Row]) -> list[Match]:
 def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Match]:
     """The photos of the filter, the newest first; undated ones by their files' dates. limit: None: all.
 
-    Without a filter, the newest of each kind of date are read, sorted by its index, and then put together: the files'
-    dates have none.
+    Without a filter, the newest of each kind of date are read, sorted by its index, and then put together. The files'
+    dates have no index: where few images are undated, only those are compared.
     """
-    from_photos = "photos p JOIN images i ON i.id = p.image_id"
-    sources = [(from_photos, "1", f"coalesce(i.taken, p.name_date, {_FILE_DATE})")]
+    photos = "photos p JOIN images i ON i.id = p.image_id"
+    sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {_FILE_DATE})")]
     if not only.where:
         sources = [
-            ("images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL", "i.taken"),
-            (from_photos, "p.name_date IS NOT NULL AND i.taken IS NULL", "p.name_date"),
-            (from_photos, "p.name_date IS NULL AND i.taken IS NULL", "p.mtime_ns"),
+            (photos, "p.taken IS NOT NULL", "p.taken"),
+            ("images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL AND p.taken IS NULL", "i.taken"),
+            (photos, "p.name_date IS NOT NULL AND i.taken IS NULL AND p.taken IS NULL", "p.name_date"),
         ]
-    found: list[Match] = []
-    for source, dated, order in sources:
-        where = [dated, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])]
-        sql = f"""
-            SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id, p.id
-            FROM {source} JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
-            WHERE {" AND ".join(where)} ORDER BY {order} DESC, p.id LIMIT ?
-        """
-        rows = db.rows(sql, [*only.values, -1 if limit is None else limit])
-        found += [replace(match, by="date") for match in _make_matches(rows)]
+        if n_undated := _count_undated_images(db):
+            undated = "p.taken IS NULL AND p.name_date IS NULL AND i.taken IS NULL"
+            few = " AND p.image_id IN (SELECT id FROM images WHERE taken IS NULL)" if n_undated <= MAX_UNDATED else ""
+            sources.append((photos, undated + few, "p.mtime_ns"))
+    found = [match for source in sources for match in _read_newest(db, *source, limit, only)]
     return sorted(found, key=lambda match: match.taken, reverse=True)[:limit]
+
+
+def _count_undated_images(db: Database) -> int:
+    """From the index of dates, which lists those that have one."""
+    sql = """
+        SELECT (SELECT n FROM counts WHERE name = 'images') - (SELECT count(*) FROM images WHERE taken IS NOT NULL)
+    """
+    return int(db.one(sql)[0])
+
+
+def _read_newest(
+    db: Database, source: str, dated: str, order: str, limit: int | None, only: PhotoFilter
+) -> list[Match]:
+    where = [dated, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])]
+    sql = f"""
+        SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id, p.id
+        FROM {source} JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+        WHERE {" AND ".join(where)} ORDER BY {order} DESC, p.id LIMIT ?
+    """
+    rows = db.rows(sql, [*only.values, -1 if limit is None else limit])
+    return [replace(match, by="date") for match in _make_matches(rows)]
 
 
 def count_photos(db: Database, limit: int, only: PhotoFilter) -> int:

@@ -358,6 +358,14 @@ def find_paths(db: Database, image_ids: Sequence[int]) -> dict[int, str]:
     return {image_id: join(root, folder, name) for image_id, root, folder, name in rows}
 
 
+def list_photo_ids(db: Database, image_ids: Sequence[int]) -> dict[int, int]:
+    """photo id -> image id, of the photos on the disk that show these images."""
+    sql = """
+        SELECT p.id, p.image_id FROM json_each(?) j CROSS JOIN photos p ON p.image_id = j.value WHERE p.absent IS NULL
+    """
+    return dict(db.rows(sql, [json.dumps(list(image_ids))]))
+
+
 def _find_equivalent(db: Database, path: str) -> int | None:
     """The image of the photo whose path differs from this one only in how accents are encoded (NFC, NFD)."""
     if path.isascii():

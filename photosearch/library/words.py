@@ -4,10 +4,11 @@ Each word may be in another of these. A user's word is always a quoted string fo
 described in schema.py: https://www.sqlite.org/fts5.html
 """
 
+import json
 import re
 from collections.abc import Sequence
 
-from photosearch.library.database import Database, SqlValue
+from photosearch.library.database import Database, SqlValue, to_path
 from photosearch.library.schema import WORD_KINDS
 
 MAX_WORDS = 32  # of a question; more are not asked for
@@ -21,6 +22,26 @@ _PHOTOS = {
              "CROSS JOIN photos p ON p.folder_id = f.id",
     "places": "SELECT h.word, d.photo_id FROM hits h CROSS JOIN details d ON d.place_id = h.doc >> 3",
     "terms": "SELECT h.word, t.photo_id FROM hits h CROSS JOIN photo_terms t ON t.term_id = h.doc >> 3",
+}  # fmt: skip
+
+
+# How to read what `words` holds of photos, by the table that it is of: photo ids -> (photo id, column, text).
+_TEXTS = {
+    "photos": "SELECT p.id, 'name', p.name_words FROM json_each(?1) j CROSS JOIN photos p ON p.id = j.value",
+    "details": " UNION ALL ".join(
+        f"SELECT d.photo_id, '{column}', d.{source} FROM json_each(?1) j CROSS JOIN details d ON d.photo_id = j.value "
+        f"WHERE d.{source} IS NOT NULL"
+        for column, source in (("title", "title"), ("caption", "caption"), ("place", "location"))
+    ),
+    "folders": "SELECT p.id, 'folder', f.path FROM json_each(?1) j CROSS JOIN photos p ON p.id = j.value "
+               "JOIN folders f ON f.id = p.folder_id",
+    "roots": "SELECT p.id, 'root', r.path FROM json_each(?1) j CROSS JOIN photos p ON p.id = j.value "
+             "JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id",
+    "places": "SELECT d.photo_id, 'place', w.name || char(10) || w.wider || char(10) || w.division || char(10) || "
+              "w.country FROM json_each(?1) j CROSS JOIN details d ON d.photo_id = j.value "
+              "JOIN places w ON w.id = d.place_id",
+    "terms": "SELECT t.photo_id, iif(n.kind = 'person', 'person', 'keyword'), n.name "
+             "FROM json_each(?1) j CROSS JOIN photo_terms t ON t.photo_id = j.value JOIN terms n ON n.id = t.term_id",
 }  # fmt: skip
 
 
@@ -53,11 +74,12 @@ def match_words(
         for kind, table in WORD_KINDS.items()
         if not tables or table in tables
     )
+    every = " AND ".join(f"max(m.word = {n})" for n in range(len(words)))  # count(DISTINCT) takes twice as long
     sql = f"""
         WITH hits(word, doc) AS MATERIALIZED ({hits})
         SELECT m.photo_id AS photo_id, count(*) AS matches
         FROM (SELECT 0 AS word, 0 AS photo_id WHERE 0 UNION ALL {found}) m
-        GROUP BY m.photo_id HAVING count(DISTINCT m.word) = {len(words)}
+        GROUP BY m.photo_id {f"HAVING {every}" if len(words) > 1 else ""}
     """
     return sql, [where + quote_word(word, prefix=prefix) for word in words]
 
@@ -76,3 +98,32 @@ def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int |
         [*values, -1 if limit is None else limit],
     )
     return [(photo_id, matches) for photo_id, matches in rows]
+
+
+def find_images_by_word(db: Database, forms: Sequence[str], limit: int) -> tuple[dict[int, None], bool]:
+    """-> (up to `limit` images of photos on the disk that have a form of a word, whether those are all)."""
+    found = " UNION ALL ".join(f"{_PHOTOS[table]} WHERE h.doc & 7 = {kind}" for kind, table in WORD_KINDS.items())
+    rows = db.rows(
+        f"""
+        WITH hits(word, doc) AS MATERIALIZED (SELECT 0, rowid FROM words WHERE words MATCH ? LIMIT ?)
+        SELECT p.image_id FROM (SELECT 0 AS word, 0 AS photo_id WHERE 0 UNION ALL {found}) m
+        CROSS JOIN photos p ON p.id = m.photo_id WHERE p.absent IS NULL AND p.image_id IS NOT NULL LIMIT ?
+        """,
+        [" OR ".join(map(quote_word, forms)), limit + 1, limit + 1],
+    )
+    return dict.fromkeys(image_id for (image_id,) in rows[:limit]), len(rows) <= limit
+
+
+def read_texts(db: Database, photo_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
+    """photo id -> what `words` holds of it, as (column, text): each folder of its path, its name, its keywords, ..."""
+    texts: dict[int, list[tuple[str, str]]] = {photo_id: [] for photo_id in photo_ids}
+    ids = json.dumps(list(texts))
+    for sql in _TEXTS.values():
+        for photo_id, column, text in db.rows(sql, [ids]):
+            if column in ("folder", "root"):
+                names = [name for name in re.split(r"[/\\]", to_path(text)) if name]
+                texts[photo_id] += [("folder", name) for name in (names if column == "folder" else names[-1:])]
+            elif text:
+                names = dict.fromkeys(name for name in text.split("\n") if name) if column == "place" else [text]
+                texts[photo_id].append((column, ", ".join(names)))
+    return texts

@@ -20,6 +20,7 @@ from photosearch.library.vectors import find_space
 from photosearch.query import Is
 from photosearch.search.filters import NO_FILTERS
 from photosearch.search.fold import fold_copies
+from photosearch.search.full_text import SpokenWords, fuse_words, look_up_words
 from photosearch.search.hints import check_words
 from photosearch.search.label_names import match_label
 from photosearch.search.labels import list_labels
@@ -28,6 +29,7 @@ from photosearch.search.plain_filters import read_filters
 from photosearch.search.reading import describe_reading
 from photosearch.search.scope import check_folder, choose_model
 from photosearch.search.understand import ParsedQuestion, Question, read_day, understand
+from photosearch.search.why import explain_photos
 
 if TYPE_CHECKING:
     from photosearch.search.similar import Floats, LabelScores, Term
@@ -109,9 +111,9 @@ def find(db: Database, question: Question, read_picture: "ReadPicture") -> Answe
             photos, more, explanation = photos + nearest.photos, nearest.more, [*explanation, *nearest.explanation]
     if not photos and (unmet := _name_unmet(db, parsed, only)):
         hints.append(unmet)
-    shown = _sort(photos, question.sort)
+    shown = sorted(_sort(photos, question.sort), key=lambda photo: not photo.sure)
     return Answer(
-        _name_question(parsed), tuple(models), tuple(sorted(shown, key=lambda photo: not photo.sure)), more, ranked_by,
+        _name_question(parsed), tuple(models), tuple(explain_photos(db, parsed, shown)), more, ranked_by,
         tuple(explanation), _list_label_names(parsed), tuple(hints), parsed.since, parsed.until,
     )  # fmt: skip
 
@@ -224,10 +226,15 @@ def _find_similar(
         unwanted = list(search.embed_texts(others)) if others else []
         fetched = max(CANDIDATES, FETCH_FACTOR * (limit + len(before) + 1))
         known = {photo.image_id for photo in before}
+        spoken, also = _look_up(db, parsed, len(search.map), among), list[int]()
+        if spoken is not None:
+            also = search.choose_candidates(unit, {i: spoken.weigh(i) for i in spoken.found}, CANDIDATES)
         while True:
             labels = [_read_label(db, label, fetched) for label in words.boosts]
-            ranked = search.rank(unit, limit=fetched, among=among, unwanted=unwanted, labels=labels,
+            ranked = search.rank(unit, limit=fetched, among=among, unwanted=unwanted, labels=labels, also=also,
                                  judge=bool(words.descriptions))  # fmt: skip
+            if spoken is not None:
+                ranked = fuse_words(db, spoken, ranked)
             evidence = {r.image_id: r.evidence for r in ranked if r.image_id not in known}
             least = -2.0 if question.min_similarity is None else question.min_similarity
             near = [(r.image_id, round(r.similarity, 6)) for r in ranked
@@ -239,6 +246,12 @@ def _find_similar(
         shown = _judge(parsed, found, evidence, limit)
         model = search.model
     return _Nearest(shown, len(found) > len(shown), model, _explain_evidence(found, evidence))
+
+
+def _look_up(db: Database, parsed: ParsedQuestion, n_images: int, among: Sequence[int] | None) -> SpokenWords | None:
+    """The description's words in what files say; None where none is there."""
+    text = " ".join(d.text for d in parsed.words.descriptions if d.wanted and not parsed.has_pictures)
+    return look_up_words(db, text, n_images, among) if text else None
 
 
 def _read_label(db: Database, label: Label, limit: int) -> "LabelScores":

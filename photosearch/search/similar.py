@@ -145,13 +145,14 @@ class SimilaritySearch:
 
     def rank(
         self, unit: Floats, *, limit: int, among: Sequence[int] | None = None,
-        unwanted: Sequence[Floats] = (), labels: Sequence[LabelScores] = (), judge: bool = True,
+        unwanted: Sequence[Floats] = (), labels: Sequence[LabelScores] = (), also: Sequence[int] = (),
+        judge: bool = True,
     ) -> list[Ranked]:  # fmt: skip
         """The images nearest to a vector, best first, and what labels bring in beside them.
 
-        among: image ids. unwanted: vectors that lower a photo's rank by what their similarity has in excess. labels:
-        what is known of labels that the description names. judge: whether to measure the evidence, which needs a text
-        model; 0 without.
+        among: image ids. also: images to rank beside the nearest. unwanted: vectors that lower a photo's rank by what
+        their similarity has in excess. labels: what is known of labels that the description names. judge: whether to
+        measure the evidence, which needs a text model; 0 without.
         """
         if not len(self.map) or (among is not None and not among):
             return []
@@ -160,8 +161,8 @@ class SimilaritySearch:
             return [Ranked(image_id, similarity, 0.0, similarity) for image_id, similarity in nearest]
         allowed = None if among is None else set(among)
         ids = dict.fromkeys(image_id for image_id, _ in nearest)
-        for label in labels:
-            ids.update((i, None) for i in label.best if allowed is None or i in allowed)
+        for more in (also, *(label.best for label in labels)):
+            ids.update((i, None) for i in more if allowed is None or i in allowed)
         found: list[Ranked] = []
         every = np.array(list(ids), np.int64)
         for first in range(0, len(every), CHUNK):
@@ -186,6 +187,15 @@ class SimilaritySearch:
             evidence = evidence - excess
         for row in zip(ids.tolist(), similarities.tolist(), evidence.tolist(), rank.tolist(), strict=True):
             yield Ranked(*row)
+
+    def choose_candidates(self, unit: Floats, weights: Mapping[int, float], limit: int) -> list[int]:
+        """Of images with a weight the heaviest, up to `limit`; of equal ones those nearest to a vector."""
+        if len(weights) <= limit:
+            return list(weights)
+        least = sorted(weights.values(), reverse=True)[limit - 1]
+        chosen = [i for i, weight in weights.items() if weight > least]
+        equal = [i for i, weight in weights.items() if weight == least]
+        return chosen + [i for i, _ in self.map.nearest(unit, limit=limit - len(chosen), among=equal)]
 
     def estimate_threshold(self, unit: Floats) -> float:
         """The similarity from which on a photo surely is like a vector, as far as one number can say it: the median of

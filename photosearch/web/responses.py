@@ -52,8 +52,8 @@ def _to_object(record: object) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class PhotoRow:
-    """A photo in the grid. by, sure, copies: as in Match. present: its mark for the label that is being marked, None
-    without one."""
+    """A photo in the grid. by, sure, copies, why: as in Match. present: its mark for the label that is being marked,
+    None without one."""
 
     image_id: int
     name: str
@@ -65,6 +65,7 @@ class PhotoRow:
     sure: bool
     copies: int
     present: bool | None
+    why: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +337,7 @@ def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
     score = None if match.score is None else round(match.score, 4)
     return PhotoRow(
         match.image_id, os.path.basename(match.path), match.path, score, match.taken, match.taken_from, match.by,
-        match.sure, match.copies, present,
+        match.sure, match.copies, present, list(match.why),
     )  # fmt: skip
 
 

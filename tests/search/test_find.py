@@ -35,8 +35,15 @@ def seen(tmp_path, monkeypatch):
 
 @pytest.fixture
 def few(seen):
-    """Five photos of one colour each."""
-    return fill(seen, FIVE)
+    """Five photos of one colour each, whose names say nothing."""
+    return forget_names(fill(seen, FIVE))
+
+
+def forget_names(seen):
+    """Take the words of file names out of the full-text index, so that likeness alone ranks."""
+    with seen.under.db.transaction():
+        seen.under.db.write("UPDATE photos SET name_words = NULL")
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,7 @@ def kept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept")
     with pytest.MonkeyPatch.context() as patch, open_filled(folder, FIVE) as seen:
         patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        seen.ask("black")  # the text model stays open
+        forget_names(seen).ask("black")  # the text model stays open
         yield seen
 
 
