@@ -210,6 +210,16 @@ def _library(p: Part) -> Iterator[str]:
     yield _table(("command", "ms"), [[f"`{c['command']}`", f"{c['ms']:.0f}"] for c in p["commands"]])
 
 
+def _sentences(p: Part) -> Iterator[str]:
+    yield (
+        "Photos with a place, a camera, three keywords and a caption each, made up, in a program that is running; "
+        f"medians of {p['repeats']}. `word0` is in a large share of them, `word1000` in few.\n"
+    )
+    yield _tabulate(p["questions"], {
+        "question": "question", "photos": "photos:,.0f", "found": "found:,.0f", "ms": "ms:.0f", "core-ms": "core_ms:.0f",
+    })  # fmt: skip
+
+
 def _vectors(p: Part) -> Iterator[str]:
     yield (
         f"{p['dimensions']} numbers a vector, made up, around a thousand centres; the {p['limit']} nearest. "
@@ -472,6 +482,7 @@ SECTIONS: dict[str, Callable[[Part], Iterable[str]]] = {
     "kinds": _kinds,
     "scaling": _scaling,
     "library": _library,
+    "sentences": _sentences,
     "browse": _browse,
     "vectors": _vectors,
     "networks": _networks,

@@ -69,6 +69,8 @@ PARTS = {
                     ("work", "data"), 6),
     "library": Part("How long does a question to a large library take?", "library.measure_library", ("work",), 8,
                     ("model",)),
+    "sentences": Part("How long does a sentence take, of places, dates and words?", "sentences.measure_sentences",
+                      ("work",), 15, ("model",)),
     "browse": Part("How soon does the page in the browser show photos?", "browse.measure_browse", ("work",), 5,
                    ("model",)),
     "vectors": Part("Which search for the nearest vectors is fast and exact?", "vectors.measure_vectors", ("work",), 15,

@@ -25,6 +25,7 @@ from benchmarks import (
     photos,
     pipeline,
     results,
+    sentences,
     spread,
     teaching,
     ways,
@@ -41,7 +42,7 @@ from tests.toy import toy_card, write_toy
 from train.data import caltech101
 
 INDEPENDENT = {  # of what else than today's schema or default model a part's figures are; every other part is of both
-    "library": ["model"], "browse": ["model"], "networks": ["schema"], "oversampling": ["schema"],
+    "library": ["model"], "sentences": ["model"], "browse": ["model"], "networks": ["schema"], "oversampling": ["schema"],
     "duplicates": ["schema"], "learn": ["schema"], "vectors": ["model", "schema"], "coverage": ["model", "schema"],
     "teaching": ["model", "schema"], "gpu-networks": ["model", "schema"],
 }  # fmt: skip
@@ -262,6 +263,13 @@ def test_library_questions_and_description_have_answers(tmp_path):
     assert all(row["found"] > 0 for row in figures["questions"])
     assert figures["bytes_per_photo"]["vectors"] > 768
     assert '| `photosearch find "a red car on a beach"` | ' in render("library", figures)
+
+
+@pytest.mark.slow
+def test_sentences_find_photos_by_place_date_and_words(tmp_path):
+    figures = sentences.measure_sentences(tmp_path, n=2000, n_vectors=300, repeats=1)
+    assert [row["found"] > 0 for row in figures["questions"]] == [True] * len(figures["questions"])
+    assert '| find "dog in portugal last summer" | 2,000 | ' in render("sentences", figures)
 
 
 @pytest.mark.slow
