@@ -216,7 +216,8 @@ def _sentences(p: Part) -> Iterator[str]:
         f"medians of {p['repeats']}. `word0` is in a large share of them, `word1000` in few.\n"
     )
     yield _tabulate(p["questions"], {
-        "question": "question", "photos": "photos:,.0f", "found": "found:,.0f", "ms": "ms:.0f", "core-ms": "core_ms:.0f",
+        "question": "question", "photos": "photos:,.0f", "found": "found:,.0f", "ms": "ms:.0f",
+        "core-ms": "core_ms:.0f",
     })  # fmt: skip
 
 

@@ -1,8 +1,8 @@
 """A sentence asked of a large library: places, cameras and ten words for every photo, made up.
 
-Each photo has a place, a camera, three keywords and a caption; words are drawn by Zipf's law from VOCABULARY, so that the
-commonest is in a large share of the photos. Times are of a running program; core time is that of this process, which
-other programs on the machine change less.
+Each photo has a place, a camera, three keywords and a caption; words are drawn by Zipf's law from VOCABULARY, so
+that the commonest is in a large share of the photos. Times are of a running program; core time is that of this process,
+which other programs on the machine change less.
 """
 
 import random
@@ -34,9 +34,7 @@ WORDS = ("word0", "word10", "word1000", "word0 word10")
 TODAY = "2026-11-30"
 
 
-def measure_sentences(
-    work: Path, *, n: int = 1_000_000, n_vectors: int = 100_000, repeats: int = 10
-) -> Figures:
+def measure_sentences(work: Path, *, n: int = 1_000_000, n_vectors: int = 100_000, repeats: int = 10) -> Figures:
     """n: photos in the library that is asked for labels. n_vectors: in the one that is asked for descriptions."""
     rows: list[dict[str, Any]] = []
     with Library(_build_told(work, n)) as library:

@@ -28,7 +28,8 @@ NAMES = {  # kind -> patterns of file names in lower case, as LIKE has them
                    "captura de pantalla%"),
     # of VLC, mpv, Samsung and Google Photos, and a video's name with more behind it
     "video-still": ("vlcsnap%", "mpv-shot%", "videocapture%", "video_capture%", "video still%", "video-still%",
-                    "videostill%", "%-exported-%", "%_exported_%", *(f"%.{name}{end}%" for name in _VIDEOS for end in "_.-")),
+                    "videostill%", "%-exported-%", "%_exported_%",
+                    *(f"%.{name}{end}%" for name in _VIDEOS for end in "_.-")),
 }  # fmt: skip
 PANORAMA = 2  # times as wide as high
 _SHAPES = {
@@ -163,67 +164,105 @@ def fold_text(text: str) -> str:
     return " ".join("".join(c for c in plain if not unicodedata.combining(c)).split())
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The photos that a filter holds for: SQL that selects their ids, and its values.
+
+    key: the column that is selected, where a condition on it can be added; empty: none.
+    """
+
+    sql: str
+    values: tuple[SqlValue, ...]
+    key: str = ""
+
+    def contain(self) -> str:
+        """A condition on photos `p`, for a filter of few photos: SQLite begins with those."""
+        return f"p.id IN ({self.sql})"
+
+    def test(self) -> str:
+        """The same for a filter of many photos: each photo is looked up, and no list of all is made."""
+        return f"p.id IN ({self.sql} AND {self.key} = p.id)" if self.key else self.contain()
+
+
 def filter_by_details(db: Database, filters: Sequence[FilterTree], only: PhotoFilter) -> PhotoFilter:
-    """The photos of `only` that meet all filters."""
+    """The photos of `only` that meet all filters. photos: the number of those that the strictest filter leaves."""
     if not filters:
         return only
     where, values = [only.where] if only.where else [], list(only.values)
+    photos = [] if only.photos is None else [only.photos]
     for each in filters:
-        condition, more = _join_conditions(db, each)
+        made = _find_source(db, each) if isinstance(each, Filter) and each.wanted else None
+        if made is None:
+            condition, more = _join_conditions(db, each)
+        else:
+            sql = f"SELECT count(*) FROM ({made.sql} LIMIT {MAX_SCANNED + 1})"
+            photos.append(int(db.one(sql, made.values)[0]))
+            condition = made.contain() if photos[-1] <= MAX_SCANNED else made.test()
+            more = list(made.values)
         where.append(condition)
         values += more
-    photos = only.photos
-    if photos is None or photos > MAX_SCANNED:
-        sql = f"SELECT 1 FROM photos p WHERE {' AND '.join(where)} LIMIT {MAX_SCANNED + 1}"
-        photos = int(db.one(f"SELECT count(*) FROM ({sql})", values)[0])
-    return PhotoFilter(" AND ".join(where), tuple(values), photos)
+    return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None))
+
+
+def has_photos(db: Database, only: PhotoFilter) -> bool:
+    """Whether any photo on the disk meets a filter."""
+    where = " AND ".join(["p.absent IS NULL", *filter(None, [only.where])])
+    return db.row(f"SELECT 1 FROM photos p WHERE {where} LIMIT 1", only.values) is not None
 
 
 def _join_conditions(db: Database, tree: FilterTree) -> tuple[str, list[SqlValue]]:
     """-> (a condition on photos `p`, its values)."""
     if isinstance(tree, Filter):
-        condition, values = _make_condition(db, tree)
+        source = _find_source(db, tree)
+        condition, values = (source.test(), list(source.values)) if source else _make_condition(tree)
         return (condition if tree.wanted else f"NOT ({condition})"), values
     each = [_join_conditions(db, part) for part in tree.parts]
     joint = " AND " if isinstance(tree, AllOf) else " OR "
     return f"({joint.join(condition for condition, _ in each)})", [value for _, more in each for value in more]
 
 
-def _make_condition(db: Database, each: Filter) -> tuple[str, list[SqlValue]]:
-    """-> (a condition on photos `p`, its values)."""
+def _make_condition(each: Filter) -> tuple[str, list[SqlValue]]:
+    """-> (a condition on photos `p` of what is known without details, its values)."""
+    if each.kind == "taken":
+        since, until = each.days
+        return f"coalesce({LOCAL_DATE} BETWEEN ? AND ?, 0)", [since or "", (until or "") + "~"]
+    if each.value in _SHAPES:
+        return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[each.value]})", []
+    patterns = NAMES[each.value]
+    return f"({' OR '.join(['lower(CAST(p.name AS TEXT)) LIKE ?'] * len(patterns))})", list(patterns)
+
+
+def _find_source(db: Database, each: Filter) -> _Source | None:
+    """The photos that a filter holds for; None where it is a condition on the photo's own row."""
+    details = "SELECT d.photo_id FROM details d WHERE"
     match each.kind:
         case "in":
             return _be_in(db, each.value)
         case "near":
             assert each.circle is not None
             return _be_near(each.circle)
-        case "taken":
-            since, until = each.days
-            return f"coalesce({LOCAL_DATE} BETWEEN ? AND ?, 0)", [since or "", (until or "") + "~"]
         case "camera" | "lens":
             names = "make || ' ' || model" if each.kind == "camera" else "lens"
-            ids = [
-                i for i, name in db.rows(f"SELECT id, {names} FROM cameras") if fold_text(each.value) in fold_text(name)
-            ]
-            return "p.id IN (SELECT photo_id FROM details WHERE camera_id IN (SELECT value FROM json_each(?)))", [
-                _list(ids)
-            ]
+            rows = db.rows(f"SELECT id, {names} FROM cameras")
+            ids = [i for i, name in rows if fold_text(each.value) in fold_text(name)]
+            return _Source(f"{details} d.camera_id IN (SELECT value FROM json_each(?))", (_list(ids),), "d.photo_id")
         case "keyword" | "person":
             kinds = ("person", "person") if each.kind == "person" else ("keyword", "path")
-            ids = [i for i, name in db.rows("SELECT id, name FROM terms WHERE kind IN (?, ?)", kinds)
-                   if has_words(name, each.value)]  # fmt: skip
-            return "p.id IN (SELECT photo_id FROM photo_terms WHERE term_id IN (SELECT value FROM json_each(?)))", [
-                _list(ids)
-            ]
+            rows = db.rows("SELECT id, name FROM terms WHERE kind IN (?, ?)", kinds)
+            ids = [i for i, name in rows if has_words(name, each.value)]
+            sql = "SELECT t.photo_id FROM photo_terms t WHERE t.term_id IN (SELECT value FROM json_each(?))"
+            return _Source(sql, (_list(ids),), "t.photo_id")
         case "rating":
-            return "p.id IN (SELECT photo_id FROM details WHERE rating BETWEEN ? AND ?)", list(each.stars)
+            return _Source(f"{details} d.rating BETWEEN ? AND ?", each.stars, "d.photo_id")
         case "folder":
-            return "p.folder_id IN (SELECT value FROM json_each(?))", [_list(_find_folders(db, each.value))]
+            sql = "SELECT f.id FROM photos f WHERE f.folder_id IN (SELECT value FROM json_each(?))"
+            return _Source(sql, (_list(_find_folders(db, each.value)),), "f.id")
         case "text":
             sql, values = match_words(each.value, columns=TEXT_COLUMNS)
-            return f"p.id IN (SELECT photo_id FROM ({sql}))", values
-        case "is":
-            return _be(each.value)
+            return _Source(f"SELECT photo_id FROM ({sql})", tuple(values))
+        case "is" if each.value == "gps":
+            return _Source(f"{details} d.latitude IS NOT NULL", (), "d.photo_id")
+    return None
 
 
 def _list(ids: Iterable[int]) -> str:
@@ -239,7 +278,7 @@ def _split(text: str) -> str:
     return re.sub(r"[^\w']+", " ", fold_text(text)).strip()
 
 
-def _be_in(db: Database, value: str) -> tuple[str, list[SqlValue]]:
+def _be_in(db: Database, value: str) -> _Source:
     """At a place of this name, by position or as the file says."""
     folded = fold_text(value)
     rows = db.rows("SELECT id, name, wider, division, country, country_code FROM places")
@@ -249,14 +288,14 @@ def _be_in(db: Database, value: str) -> tuple[str, list[SqlValue]]:
     said = [text for (text,) in db.rows(locations, values) if folded in map(fold_text, (text or "").split(","))]
     if not ids and not said:
         ids = _find_by_other_name(value, rows)
-    condition = "p.id IN (SELECT photo_id FROM details WHERE place_id IN (SELECT value FROM json_each(?)))"
+    sql = "SELECT d.photo_id FROM details d WHERE d.place_id IN (SELECT value FROM json_each(?))"
     if not said:
-        return condition, [_list(ids)]
+        return _Source(sql, (_list(ids),), "d.photo_id")
     inside = f"""
-        p.id IN (SELECT photo_id FROM details WHERE photo_id IN (SELECT photo_id FROM ({hits}))
-            AND location IN (SELECT value FROM json_each(?)))
+        SELECT photo_id FROM details WHERE photo_id IN (SELECT photo_id FROM ({hits}))
+        AND location IN (SELECT value FROM json_each(?))
     """
-    return f"({condition} OR {inside})", [_list(ids), *values, json.dumps(said)]
+    return _Source(f"{sql} UNION {inside}", (_list(ids), *values, json.dumps(said)))
 
 
 def _find_by_other_name(value: str, rows: Sequence[Row]) -> list[int]:
@@ -271,7 +310,7 @@ def _find_by_other_name(value: str, rows: Sequence[Row]) -> list[int]:
     ]  # fmt: skip
 
 
-def _be_near(circle: Circle) -> tuple[str, list[SqlValue]]:
+def _be_near(circle: Circle) -> _Source:
     """Within a circle of up to 500 km, by the haversine's series: some metres wrong in a hundred kilometres.
 
     The cosine of a photo's latitude is developed around the centre's, since not every SQLite has one.
@@ -285,12 +324,13 @@ def _be_near(circle: Circle) -> tuple[str, list[SqlValue]]:
     delta = f"({north} * {math.radians(1)!r})"
     cosine = f"({math.cos(phi)!r} - {math.sin(phi)!r} * {delta} - {math.cos(phi) / 2!r} * {delta} * {delta})"
     sql = f"""
-        p.id IN (SELECT d.photo_id FROM details d WHERE d.latitude BETWEEN ? AND ?
-        AND {north} * {north} + {math.cos(phi)!r} * {cosine} * {turn} * {turn} <= ?)
+        SELECT d.photo_id FROM details d WHERE d.latitude BETWEEN ? AND ?
+        AND {north} * {north} + {math.cos(phi)!r} * {cosine} * {turn} * {turn} <= ?
     """
     lowest, highest = ((circle.latitude + sign * reach) * DEGREE for sign in (-1, 1))
     lat, lon = circle.latitude, circle.longitude
-    return sql, [lowest, highest, lat, lat, lat, lat, lat, lon, lon, lon, lon, reach * reach]
+    values = (lowest, highest, lat, lat, lat, lat, lat, lon, lon, lon, lon, reach * reach)
+    return _Source(sql, values, "d.photo_id")
 
 
 def _find_folders(db: Database, value: str) -> list[int]:
@@ -301,12 +341,3 @@ def _find_folders(db: Database, value: str) -> list[int]:
         (i, [re.split(r"[/\\]", to_path(root).rstrip("/\\"))[-1], *to_path(path).split("/")]) for i, root, path in rows
     )
     return [i for i, path in names if any(folded in fold_text(name) for name in path)]
-
-
-def _be(value: str) -> tuple[str, list[SqlValue]]:
-    if value in _SHAPES:
-        return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[value]})", []
-    if value == "gps":
-        return "p.id IN (SELECT photo_id FROM details WHERE latitude IS NOT NULL)", []
-    patterns = NAMES[value]
-    return f"({' OR '.join(['lower(CAST(p.name AS TEXT)) LIKE ?'] * len(patterns))})", list(patterns)

@@ -383,12 +383,12 @@ def _make_matches(rows: Iterable[Row]) -> list[Match]:
 def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Match]:
     """The photos of the filter, the newest first; undated ones by their files' dates. limit: None: all.
 
-    Without a filter, the newest of each kind of date are read, sorted by its index, and then put together. The files'
-    dates have no index: where few images are undated, only those are compared.
+    Where a filter leaves many, the newest of each kind of date are read, sorted by its index, and then put together.
+    The files' dates have no index: where few images are undated, only those are compared.
     """
     photos = "photos p JOIN images i ON i.id = p.image_id"
     sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {_FILE_DATE})")]
-    if not only.where:
+    if limit is not None and (only.photos is None or only.photos > MAX_SCANNED):
         sources = [
             (photos, "p.taken IS NOT NULL", "p.taken"),
             ("images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL AND p.taken IS NULL", "i.taken"),

@@ -4,10 +4,10 @@ Local names in Latin letters, as their people write them; letters are folded as 
 """
 
 _NAMES = {
-    "United Kingdom": "uk, u.k., gb, great britain, britain, england, scotland, wales, northern ireland",
-    "United States": "us, u.s., usa, u.s.a., america, united states of america, states",
+    "United Kingdom": "uk, gb, great britain, britain, england, scotland, wales, northern ireland",
+    "United States": "us, usa, america, united states of america, states",
     "The Netherlands": "holland, nederland",
-    "United Arab Emirates": "uae, u.a.e., emirates",
+    "United Arab Emirates": "uae, emirates",
     "New Zealand": "nz, aotearoa",
     "Czechia": "czech republic, cesko, ceska republika",
     "Myanmar": "burma",

@@ -91,7 +91,7 @@ class Places:
 
     def find_country(self, name: str) -> str | None:
         """A country's name, code or other name -> the name that places have; None where it is none."""
-        folded = fold_name(name)
+        folded = fold_name(name).replace(".", "")
         known = OTHER_COUNTRY_NAMES.get(folded) or OTHER_COUNTRY_NAMES.get(folded.removeprefix("the "))
         return known or self._country_names.get(folded.removeprefix("the "))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from photosearch.errors import ModelError
 from photosearch.library import matching
 from photosearch.library.database import Database
-from photosearch.library.filtering import filter_by_details, read_known_names
+from photosearch.library.filtering import filter_by_details, has_photos, read_known_names
 from photosearch.library.matching import Match, PhotoFilter
 from photosearch.library.photos import read_fingerprints
 from photosearch.library.records import Label
@@ -245,7 +245,10 @@ def _find_similar(
             fetched *= FETCH_FACTOR
         shown = _judge(parsed, found, evidence, limit)
         model = search.model
-    return _Nearest(shown, len(found) > len(shown), model, _explain_evidence(found, evidence))
+    explanation = _explain_evidence(found, evidence)
+    if spoken is not None:
+        explanation += ("words of the description are in what files say, which raises the photos that have them",)
+    return _Nearest(shown, len(found) > len(shown), model, explanation)
 
 
 def _look_up(db: Database, parsed: ParsedQuestion, n_images: int, among: Sequence[int] | None) -> SpokenWords | None:
@@ -298,10 +301,10 @@ def _name_question(parsed: ParsedQuestion) -> str:
 def _name_unmet(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> str | None:
     """The filter that no photo meets, or all of them where no photo meets them together."""
     parts = parsed.filters.parts
-    if not parts or only.photos:
+    if not parts or has_photos(db, only):
         return None
     for part in parts:
-        if not filter_by_details(db, [part], matching.NO_FILTER).photos:
+        if not has_photos(db, filter_by_details(db, [part], matching.NO_FILTER)):
             return f"No photo here is {part}."
     dates = [f"since {parsed.since}"] * bool(parsed.since) + [f"until {parsed.until}"] * bool(parsed.until)
     return f"No photo here is all of: {', '.join([*map(str, parts), *dates])}."
@@ -339,7 +342,7 @@ def _explain_evidence(found: Sequence[Match], evidence: Mapping[int, float]) -> 
 
     if not found:
         return ()
-    best = found[0]
+    best = max(found, key=lambda photo: photo.score or 0.0)
     return (
         f"the nearest has a similarity of {best.score:.3f}, {evidence[best.image_id]:.1f} standard deviations above "
         f"everyday descriptions; sure from {SURE:.1f} on",

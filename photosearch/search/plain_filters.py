@@ -25,6 +25,7 @@ from photosearch.search.filters import NO_FILTERS, Filters, find_town, join_piec
 from photosearch.search.lexicon import read_lexicon
 
 MAX_NAME_WORDS = 5
+LOWER_CASE = ("uk", "usa", "uae", "england", "scotland", "wales", "britain", "holland")  # places, and no other words
 NOUNS = {"in": "a place", "near": "a place", "camera": "a camera", "person": "a person", "text": "text that it shows",
          "is": "a kind of photo"}  # fmt: skip
 _JOINTS = {
@@ -154,8 +155,9 @@ class _Reader:
         name = " ".join(self.words[first:end])
         if name in self.known.places:
             return True
-        is_foreign = all(self._is_capital(i) or not read_lexicon().knows(self._word(i)) for i in range(first, end))
-        return is_foreign and self.known.has_place(name)
+        lexicon = read_lexicon()
+        is_foreign = all(self._is_capital(i) or not lexicon.knows(self._word(i)) for i in range(first, end))
+        return (is_foreign or name in LOWER_CASE) and self.known.has_place(name)
 
     def _read_camera(self, i: int) -> tuple[int, Filter] | None:
         """with the iPhone, taken with the Canon EOS 5D camera."""

@@ -54,7 +54,7 @@ def why(told, words: str, **options) -> tuple[str, ...]:
     ("words", "best", "reasons"),
     [
         ("gelato", "Rome 2019/IMG_1.png", ("caption: Gelato at the fountain",)),
-        ("a fountain in rome", "Rome 2019/IMG_1.png", ("folder: Rome 2019", "caption: Gelato at the fountain")),
+        ("a fountain of rome", "Rome 2019/IMG_1.png", ("folder: Rome 2019", "caption: Gelato at the fountain")),
         ("cafes", "Rome 2019/IMG_1.png", ("keyword: Café",)),
         ("something with ice creams", "Rome 2019/IMG_1.png", ("keyword: ice cream",)),
         ("muller by herself", "Rome 2019/IMG_2.png", ("person: Anna Müller",)),
@@ -92,7 +92,9 @@ def test_a_long_text_is_cut_around_the_word(told):
 
 
 def test_a_photo_that_has_all_words_is_sure(told):
-    sure = [told.below(photo.path) if hasattr(told, "below") else photo.path for photo in told.ask("gelato") if photo.sure]
+    sure = [
+        told.below(photo.path) if hasattr(told, "below") else photo.path for photo in told.ask("gelato") if photo.sure
+    ]
     assert len(sure) == 1
     assert sure[0].endswith("IMG_1.png")
     assert not told.ask("gelato volcano").sure  # only a part of them
@@ -113,19 +115,21 @@ def test_words_don_t_weigh_against_pictures(told):
     assert answer[0].path.endswith("IMG_3.png")
 
 
-@pytest.mark.parametrize("words", ['ge"lato', "gelato* OR", "NEAR(gelato)", "caption:gelato", "^gelato", "gelato)"])
+@pytest.mark.parametrize("words", ['"gelato', "gelato* OR", "NEAR(gelato)", "caption:gelato", "^gelato", "gelato)"])
 def test_syntax_in_words_is_text(told, words):
     assert told.find(words, query_mode="text")[0] == "Rome 2019/IMG_1.png"
 
 
-@pytest.mark.parametrize("words", ["gelato " * 285, "x" * 2000, "the of and", "a" * 99 + " gelato", "\u0301 \u200b gelato"])
+@pytest.mark.parametrize(
+    "words", ["gelato " * 285, "x" * 2000, "the of and", "a" * 99 + " gelato", "\u0301 \u200b gelato"]
+)
 def test_hostile_descriptions_are_answered(told, words):
     assert len(told.find(words, query_mode="text", limit=9)) == len(PHOTOS)
 
 
 def test_common_words_are_read_from_the_texts(told, monkeypatch):
     """Where a word has more photos than are listed, the candidates' texts are read, and the answer is the same."""
-    asked = ["a fountain in rome", "gelato", "muller", "rome gate cake"]
+    asked = ["a fountain of gelato", "gelato", "muller", "a gate"]
     listed = [told.find(words, limit=9) for words in asked]
     monkeypatch.setattr(full_text, "MAX_LISTED", 0)
     assert [told.find(words, limit=9) for words in asked] == listed

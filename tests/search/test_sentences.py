@@ -1,5 +1,6 @@
 """Sentences, drawn from places, dates, cameras and subjects, and the guide's table: each is read as it was made."""
 
+import contextlib
 import random
 import re
 from datetime import date
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from photosearch.errors import QueryError
 from photosearch.library.filtering import KnownNames
 from photosearch.search.filter_grammar import read_typed_filters
 from photosearch.search.plain_filters import read_filters
@@ -26,8 +28,8 @@ KNOWN = KnownNames(
 )  # fmt: skip
 SUBJECTS = [
     "a dog", "the beach at sunset", "a red car", "two children playing in the snow", "a birthday cake", "an old church",
-    "my grandmother in her garden", "a cat asleep on a sofa", "a crowd of people", "a boat on a lake", "a boy with a ball",
-    "mountains", "a man on a bicycle", "the sea", "a woman in a white dress",
+    "my grandmother in her garden", "a cat asleep on a sofa", "a crowd of people", "a boat on a lake", "mountains",
+    "a boy with a ball", "a man on a bicycle", "the sea", "a woman in a white dress",
 ]  # fmt: skip
 PLACES = [
     ("", {}), ("in Portugal", {"places": ["Portugal"]}), ("in portugal", {"places": ["portugal"]}),
@@ -67,6 +69,14 @@ def read(words: str) -> dict[str, object]:
     return {key: value for key, value in asked.items() if value is not None}
 
 
+def read_caption(words: str) -> dict[str, object]:
+    """The same; of one with quotes inside, which `find` refuses, only dates and filters."""
+    try:
+        return read(words)
+    except QueryError:
+        return read(words.replace('"', ""))
+
+
 def draw_sentences(n: int) -> list[tuple[str, dict[str, object]]]:
     """(a sentence, how it was made); the order of place, date and camera is drawn as well."""
     drawn, seen = [], random.Random(1)
@@ -97,7 +107,7 @@ def test_flickr8k_captions_stay_descriptions(data, capsys):
     wanted = set((names / "Flickr_8k.testImages.txt").read_text().split())
     lines = (line.split("\t") for line in (names / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines())
     captions = [caption for photo, caption in lines if photo.partition("#")[0] in wanted]
-    changed = [caption for caption in captions if read(caption).keys() - {"description"}]
+    changed = [caption for caption in captions if read_caption(caption).keys() - {"description"}]
     quoting = [caption for caption in changed if re.search(r'\bsay(?:s|ing)\b[^"]*"', caption)]
     with capsys.disabled():
         print(f"\n{len(changed)} of {len(captions)} captions are changed, {len(quoting)} of which quote a text")
@@ -146,8 +156,6 @@ def test_the_guides_table_of_joined_filters_is_what_is_read():
 @pytest.mark.parametrize(
     "words", ["in the UK " * 200, "(" * 500 + "in:Porto" + ")" * 500, "in:Porto or " * 200, "not " * 480 + "in:Porto"]
 )
-def test_hostile_sentences_are_read_or_refused_in_one_line(words):
-    try:
-        read(words[:2000])
-    except ValueError as error:
-        assert "\n" not in str(error)
+def test_hostile_sentences_are_read_or_refused(words):
+    with contextlib.suppress(QueryError):
+        assert read(words[:2000]).keys() <= {"description", "places", "near", "unwanted", "filters"}
