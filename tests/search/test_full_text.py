@@ -54,7 +54,7 @@ def why(told, words: str, **options) -> tuple[str, ...]:
     ("words", "best", "reasons"),
     [
         ("gelato", "Rome 2019/IMG_1.png", ("caption: Gelato at the fountain",)),
-        ("a fountain of rome", "Rome 2019/IMG_1.png", ("folder: Rome 2019", "caption: Gelato at the fountain")),
+        ("a fountain of rome", "Rome 2019/IMG_1.png", ("caption: Gelato at the fountain", "folder: Rome 2019")),
         ("cafes", "Rome 2019/IMG_1.png", ("keyword: Café",)),
         ("something with ice creams", "Rome 2019/IMG_1.png", ("keyword: ice cream",)),
         ("muller by herself", "Rome 2019/IMG_2.png", ("person: Anna Müller",)),
