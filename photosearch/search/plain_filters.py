@@ -129,6 +129,8 @@ class _Reader:
 
     def _end(self, end: int) -> int:
         last = self.matches[end - 1]
+        if "." in self.shown[end - 1]:
+            return last.end()  # the U.S.
         return last.end() - (len(last[0]) - len(last[0].rstrip(".!?:")))
 
     def _read_place(self, i: int) -> tuple[int, Filter] | None:

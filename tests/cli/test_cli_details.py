@@ -20,7 +20,7 @@ SIDECAR = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.
 <dc:subject><rdf:Bag><rdf:li>cake</rdf:li><rdf:li>party</rdf:li></rdf:Bag></dc:subject>
 <Iptc4xmpExt:PersonInImage><rdf:Bag><rdf:li>Anna</rdf:li></rdf:Bag></Iptc4xmpExt:PersonInImage>
 </rdf:Description></rdf:RDF></x:xmpmeta>"""
-ALL = "taken,place,camera,lens,title,caption,keywords,people,rating"
+ALL = "taken,place,camera,lens,title,caption,keywords,people,rating,why"
 
 
 @pytest.fixture
@@ -43,7 +43,8 @@ def test_find_columns_shows_what_is_asked_for(described: CliEnv) -> None:
     assert line.split("\t") == [
         "0.996", path, "Porto, Portugal", "Canon EOS 5D", "Jantar", "cake, party", "Anna", "4", "",
     ]  # fmt: skip
-    assert len(find_red(described, "--columns", ALL.upper()).splitlines()[0].split("\t")) == 12
+    assert len(find_red(described, "--columns", ALL.upper()).splitlines()[0].split("\t")) == 13
+    assert find_red(described, "--columns", "why").splitlines()[0].split("\t")[2:] == ["label red 1.00", ""]
     assert "no such column; there are taken, place" in fail(described.run("find", "red", "--columns", "place,size"))
     assert "only for the table" in fail(described.run("find", "red", "--columns", "place", "--csv"))
 

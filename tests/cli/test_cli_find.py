@@ -18,7 +18,7 @@ COLUMNS = [
     "path", "question", "by", "score", "sure", "taken", "taken_from", "model", "place", "latitude", "longitude",
     "camera", "lens", "title", "caption", "keywords", "people", "rating",
 ]  # fmt: skip
-KEYS = ["path", "by", "score", "sure", "copies", "taken", "taken_from", "exists"]
+KEYS = ["path", "by", "score", "sure", "copies", "taken", "taken_from", "exists", "why"]
 
 
 def test_find_prints_best_first(cli_env: CliEnv) -> None:
@@ -54,6 +54,7 @@ def test_find_json_keys(cli_env: CliEnv) -> None:
     assert list(row) == KEYS
     assert row["path"] == str(cli_env.photos / "red.jpg")
     assert (row["taken_from"], row["by"], row["sure"], row["copies"], row["exists"]) == ("file", "label", True, 0, True)
+    assert row["why"] == [f"label red {row['score']:.2f}"]
     assert result.stderr == ""
     assert json.loads(cli_env.run("find", "RED", "--json").stdout)["question"] == "red"
 
