@@ -78,6 +78,13 @@ def fill(seen: Seen, colours: Mapping[str, tuple[int, int, int]]) -> Seen:
     return seen
 
 
+def forget_names(seen: Seen) -> Seen:
+    """Take the words of file names out of the full-text index, so that likeness alone ranks."""
+    with seen.under.db.transaction():
+        seen.under.db.write("UPDATE photos SET name_words = NULL")
+    return seen
+
+
 @contextmanager
 def open_filled(folder: Path, colours: Mapping[str, tuple[int, int, int]]) -> Iterator[Seen]:
     """The same in a library of its own, for all tests of a file that only ask."""

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from cli_env import fail, notes
-from embedding_library import BLACK, BLUE, GREEN, RED, WINE, fill, open_filled, open_seen
+from embedding_library import BLACK, BLUE, GREEN, RED, WINE, fill, forget_names, open_filled, open_seen
 from library import Counting
 from PIL import Image
 from toy import toy_card, write_toy
@@ -34,7 +34,7 @@ def names(result: Result) -> list[str]:
 def kept(tmp_path_factory):
     """A library that no test changes."""
     with open_filled(tmp_path_factory.mktemp("kept"), COLOURS) as seen:
-        yield seen
+        yield forget_names(seen)
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ def test_find_description_json_and_csv(seen):
     assert row == {
         "path": str(seen.folder / "20200101_black.png"), "by": "similarity", "similarity": 1.0, "sure": True,
         "copies": 0, "taken": row["taken"], "taken_from": row["taken_from"], "exists": True,
+        "why": ["similarity 1.00"],
     }  # fmt: skip
     head, first, *_ = csv.reader(io.StringIO(run("find", "black", "--csv").stdout))
     assert head[:8] == ["path", "question", "by", "score", "sure", "taken", "taken_from", "model"]

@@ -1,6 +1,7 @@
 """Against exiftool: it writes tags in every format, and both read the same."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ from photosearch.metadata.dates import choose_date
 from photosearch.metadata.record import PhotoMetadata
 from photosearch.metadata.sidecars import read_sidecars
 from photosearch.photos import decode
+from photosearch.photos.decode import Unreadable
 
 pytestmark = pytest.mark.skipif(shutil.which("exiftool") is None, reason="no exiftool here")
 
@@ -122,3 +124,40 @@ def test_read_metadata_reads_raw_containers(tmp_path):
         "Am Lübecker See",
         ("robin", "Vögel"),
     )
+
+
+CAMERAS_OWN = ("digital camera", "digital still camera", "dcf 1.0")  # captions that say nothing, and are left out
+
+
+def fold(text: object) -> str | None:
+    return " ".join(str(text).split()).casefold() or None if text is not None else None
+
+
+def test_photos_of_others_agree(data):
+    """Make, rating, keywords and caption of each readable photo; PHOTOSEARCH_SUITES adds a folder of them."""
+    folders = [
+        str(data("exif-orientation") / "exif-orientation"),
+        *filter(None, [os.environ.get("PHOTOSEARCH_SUITES")]),
+    ]
+    command = ["exiftool", "-q", "-json", "-n", "-G0", "-struct", "-r", *folders]
+    photos = json.loads(subprocess.run(command, capture_output=True, check=False).stdout)
+    compared = 0
+    for his in photos:
+        try:
+            ours = read(Path(his["SourceFile"]))
+        except Unreadable:
+            continue
+        compared += 1
+        where = his["SourceFile"]
+        assert fold(ours.make) == fold(his.get("XMP:Make", his.get("EXIF:Make"))), where
+        assert ours.rating == (his.get("XMP:Rating", his.get("EXIF:Rating")) or None), where
+        tagged = {fold(word) for tag in ("XMP:Subject", "IPTC:Keywords") for word in listed(his.get(tag))}
+        assert set(map(fold, ours.keywords)) == tagged | set(
+            map(fold, filter(None, his.get("EXIF:XPKeywords", "").split(";")))
+        ), where
+        caption = fold(
+            his.get("XMP:Description") or his.get("IPTC:Caption-Abstract") or his.get("EXIF:ImageDescription")
+        )
+        if caption is not None and not caption.endswith(CAMERAS_OWN):
+            assert fold(ours.caption) == caption, where
+    assert compared >= 18

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from embedding_library import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, fill, open_filled, open_seen
+from embedding_library import BLACK, BLUE, GREEN, RED, WHITE, WINE, card, fill, forget_names, open_filled, open_seen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from library import Counting
@@ -37,13 +37,6 @@ def seen(tmp_path, monkeypatch):
 def few(seen):
     """Five photos of one colour each, whose names say nothing."""
     return forget_names(fill(seen, FIVE))
-
-
-def forget_names(seen):
-    """Take the words of file names out of the full-text index, so that likeness alone ranks."""
-    with seen.under.db.transaction():
-        seen.under.db.write("UPDATE photos SET name_words = NULL")
-    return seen
 
 
 @pytest.fixture(scope="module")
