@@ -90,6 +90,21 @@ def find_offer(name: str) -> Offer:
     return OFFERS[name]
 
 
+def measure_offer(name: str, *, endpoint: str | None = None) -> int:
+    """Bytes that `pull_model` would fetch, as the hub gives them; it sends no file. Raises ModelError.
+
+    Weights beside an encoder are counted by their names: `X.onnx_data` and `X.onnx.data` belong to `X.onnx`.
+    """
+    offer = find_offer(name)
+    hub = _import_hub()
+    with _translate_errors(offer, "asking for"):
+        info = hub.HfApi(endpoint=endpoint, token=False).model_info(offer.repository, files_metadata=True)
+        sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
+    wanted = {*offer.files, *offer.optional_files}
+    wanted |= {f"{file}{end}" for file in offer.files if file.endswith(".onnx") for end in ("_data", ".data")}
+    return sum(size for file, size in sizes.items() if file in wanted)
+
+
 def pull_model(name: str, *, to: Path | None = None, endpoint: str | None = None) -> AddedModel:
     """Fetch a model by its name in OFFERS, and add it. Raises ModelError; then nothing was added.
 

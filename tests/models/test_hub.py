@@ -23,7 +23,7 @@ from two_towers import ROWS, put, reads, sees, transformers_js
 
 from photosearch.errors import ModelError
 from photosearch.models.catalog import list_added, read_card, resolve, text_model_for
-from photosearch.models.hub import OFFERS, find_offer, pull_model
+from photosearch.models.hub import OFFERS, find_offer, measure_offer, pull_model
 from photosearch.models.layouts import CLIP_VOCABULARY
 from photosearch.models.session import Model
 from photosearch.models.text import TextModel
@@ -326,3 +326,20 @@ def test_pull_contacts_only_hub_of_environment(hub, tmp_path):
     assert {line for line in told[1:] if "127.0.0.1" not in line} == set()
     assert any(line.startswith("connected") for line in told[1:])
     assert list(home.rglob("*")) == [], "nothing is left in the home folder"
+
+
+def test_measure_offer_counts_what_a_pull_fetches(hub, shelf):
+    hub.files["onnx/vision_model_fp16.onnx"] = b"x" * 1000  # other files of the repository
+    hub.files["README.md"] = b"# Models"
+    wanted = [name for name in hub.files if name in (*OFFERS[NAME].files, *OFFERS[NAME].optional_files)]
+    assert measure_offer(NAME, endpoint=hub.address) == sum(len(hub.files[name]) for name in wanted) > 0
+    assert hub.asked == ["/api/models/Xenova/clip-vit-base-patch32"], "and no file"
+    assert not shelf.exists()
+    hub.files["onnx/text_model.onnx_data"] = b"x" * 500
+    before = sum(len(hub.files[name]) for name in wanted)
+    assert measure_offer(NAME, endpoint=hub.address) == before + 500
+
+
+def test_measure_offer_reports_unreachable_hub_in_one_line(hub):
+    with pytest.raises(ModelError, match="clip-b32: asking for Xenova/clip-vit-base-patch32 failed"):
+        measure_offer(NAME, endpoint="http://127.0.0.1:1")
