@@ -84,6 +84,13 @@ def measure_model_offer(name: str) -> int:
     return hub.measure_offer(name)
 
 
+def count_pulled_bytes(name: str) -> int:
+    """Bytes that are here of a download which goes on, or broke off; 0 where there is none. Raises ModelError."""
+    from photosearch.models import hub
+
+    return hub.count_pulled_bytes(name)
+
+
 def pull_model(name: str) -> "AddedModel":
     """Download a model from its hub and add it. Raises ModelError."""
     from photosearch.models import hub

@@ -105,6 +105,20 @@ def measure_offer(name: str, *, endpoint: str | None = None) -> int:
     return sum(size for file, size in sizes.items() if file in wanted)
 
 
+def count_pulled_bytes(name: str, *, to: Path | None = None) -> int:
+    """Bytes of a download that goes on, or broke off, in another process; 0 where there is none. Raises ModelError."""
+    folder, total = _pulling_folder(to or catalog.models_folder(), find_offer(name).name), 0
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):  # renamed meanwhile
+                total += os.stat(os.path.join(parent, file)).st_size
+    return total
+
+
+def _pulling_folder(to: Path, name: str) -> Path:
+    return to / f".pulling-{name}"
+
+
 def pull_model(name: str, *, to: Path | None = None, endpoint: str | None = None) -> AddedModel:
     """Fetch a model by its name in OFFERS, and add it. Raises ModelError; then nothing was added.
 
@@ -115,7 +129,7 @@ def pull_model(name: str, *, to: Path | None = None, endpoint: str | None = None
         raise ModelError(f"there is a model {name} already; to replace it, `photosearch models remove {name}` first")
     hub = _import_hub()
     pulled = _read_pulled(to).get(name)
-    folder = to / f".pulling-{name}"
+    folder = _pulling_folder(to, name)
     with _translate_errors(offer, "asking for"):
         info = hub.HfApi(endpoint=endpoint, token=False).model_info(
             offer.repository, revision=pulled.revision if pulled else None, files_metadata=True

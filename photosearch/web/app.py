@@ -74,12 +74,15 @@ def make_app(state: ServerState) -> Starlette:
     plain_reads: dict[str, PlainRead] = {
         "status": index_routes.read_status, "run": index_routes.read_run,
         "directories": index_routes.complete_directory, "models": library_routes.read_models,
+        "pull": library_routes.read_pull,
     }  # fmt: skip
     plain_changes: dict[str, tuple[type, PlainChange]] = {
         "index": (index_routes.IndexRequest, index_routes.start_run),
         "stop": (index_routes.StopRequest, index_routes.stop_run),
         "offer-size": (library_routes.ModelRequest, library_routes.measure_offer),
-        "checks": (library_routes.DoctorRequest, library_routes.check_installation),
+        "start-pull": (library_routes.PullRequest, library_routes.start_pull),
+        "stop-pull": (library_routes.NoRequest, library_routes.stop_pull),
+        "checks": (library_routes.NoRequest, library_routes.check_installation),
     }
     return Starlette(
         routes=[

@@ -12,6 +12,7 @@ from photosearch import DEFAULT_MODEL, USER_MODEL, Library
 from photosearch.errors import InputError
 from photosearch.web.folder_ids import find_folder, hash_folder
 from photosearch.web.index_routes import check_model_names, clean_patterns
+from photosearch.web.model_pulls import PullState
 from photosearch.web.state import ServerState
 
 if TYPE_CHECKING:
@@ -49,8 +50,16 @@ class ModelRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class DoctorRequest:
-    pass
+class PullRequest:
+    """size_bytes: as /api/offer-size gave it, and the user has agreed to."""
+
+    name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoRequest:
+    """What needs no parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +248,19 @@ def measure_offer(_: ServerState, request: ModelRequest) -> OfferSize:
     return OfferSize(request.name, photosearch.measure_model_offer(request.name))
 
 
-def check_installation(_: ServerState, request: DoctorRequest) -> list[CheckRow]:
+def read_pull(state: ServerState, query: QueryParams) -> PullState:
+    return state.model_pulls.read()
+
+
+def start_pull(state: ServerState, request: PullRequest) -> PullState:
+    return state.model_pulls.start(request.name, request.size_bytes)
+
+
+def stop_pull(state: ServerState, request: NoRequest) -> PullState:
+    return state.model_pulls.stop()
+
+
+def check_installation(_: ServerState, request: NoRequest) -> list[CheckRow]:
     with CHECKING:
         return [
             CheckRow(check.name, check.works, check.detail, check.milliseconds)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from photosearch import Library
 from photosearch.errors import PhotosearchError, StoreError
 from photosearch.web.index_runs import IndexRuns
+from photosearch.web.model_pulls import ModelPulls
 from photosearch.web.results import Recent, Result
 
 if TYPE_CHECKING:
@@ -78,12 +79,13 @@ class LibraryPool:
 
 
 class ServerState:
-    """One server's state. Close it: an index run is stopped, too. The thumbnails are the caller's."""
+    """One server's state. Close it: index run and download are stopped. The thumbnails are the caller's."""
 
     def __init__(self, path: Path, thumbnails: "Thumbnails", albums: Path):
         """path: the library's. albums: the folder in which albums are made."""
         self.path, self.albums = path, albums
         self.libraries, self.thumbnails, self.index_runs = LibraryPool(path), thumbnails, IndexRuns(path)
+        self.model_pulls = ModelPulls()
         self.forget_lists()
 
     def forget_lists(self) -> None:
@@ -92,5 +94,6 @@ class ServerState:
         self.duplicates: Recent[list[DuplicateGroup]] = Recent()
 
     def close(self) -> None:
+        self.model_pulls.close()
         self.index_runs.close()
         self.libraries.close()

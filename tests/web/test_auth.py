@@ -36,7 +36,7 @@ TARGETS = (
 )  # fmt: skip
 CHANGES = (
     "mark", "undo", "sample", "threshold", "learn", "unlearn", "album", "index", "stop", "settings", "forget",
-    "default-model", "offer-size", "checks",
+    "default-model", "offer-size", "start-pull", "stop-pull", "checks",
 )  # fmt: skip
 
 

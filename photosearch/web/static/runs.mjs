@@ -65,6 +65,13 @@ export function announce(before, now) {
   return now.stopping && !before?.stopping ? describeRun(now) : "";
 }
 
+// How far a download is, or how it ended. format: bytes -> text.
+export function describePull({name, running, bytes, size_bytes: size, error, remarks}, format) {
+  if (!name) return "";
+  if (running) return bytes < size ? `${name}: ${format(bytes)} of ${format(size)}` : `${name}: checking and adding it`;
+  return error ?? [`${name} is here. To use it, choose it in the settings of a folder, and index again.`, ...remarks].join(" ");
+}
+
 // Unreadable photos by reason, the most frequent reason first: [{reason, photos}].
 export function groupReasons(photos) {
   const groups = new Map();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import {test} from "node:test";
 import {
-  announce, describeEnd, describeNote, describeRun, describeSummary, estimateLeft, formatDuration, groupReasons, readChoice,
+  announce, describeEnd, describeNote, describePull, describeRun, describeSummary, estimateLeft, formatDuration, groupReasons, readChoice,
   readPatterns, writeChoice,
 } from "../../../photosearch/web/static/runs.mjs";
 
@@ -68,4 +68,13 @@ test("patterns that were not changed stay as they are", () => {
 test("a choice of three is null, true or false", () => {
   assert.deepEqual(["", "yes", "no"].map(readChoice), [null, true, false]);
   assert.deepEqual([null, undefined, true, false].map(writeChoice), ["", "", "yes", "no"]);
+});
+
+test("a download tells how far it is, and how it ended", () => {
+  const format = (n) => `${n} B`, pull = {name: "clip", running: true, bytes: 5, size_bytes: 10, error: null, remarks: []};
+  assert.equal(describePull({name: ""}, format), "");
+  assert.equal(describePull(pull, format), "clip: 5 B of 10 B");
+  assert.equal(describePull({...pull, bytes: 10}, format), "clip: checking and adding it");
+  assert.equal(describePull({...pull, running: false, error: "clip: failed"}, format), "clip: failed");
+  assert.match(describePull({...pull, running: false, remarks: ["It is slow."]}, format), /^clip is here\. .* It is slow\.$/);
 });
