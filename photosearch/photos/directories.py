@@ -38,7 +38,7 @@ def complete_directory(typed: str, limit: int) -> DirectoryCompletion:
         raise InputError("this is too long for a folder's path, or holds a NUL")
     path = os.path.expanduser(typed.strip())
     if not Path(path).is_absolute():
-        raise InputError(f"{typed[:80]}: type the whole path, from {os.path.abspath(os.sep)} or ~")
+        raise InputError(f"{typed[:80]!r}: type the whole path, from {os.path.abspath(os.sep)} or ~")
     folder, start = os.path.split(path)
     folder = os.path.normpath(folder)
     try:

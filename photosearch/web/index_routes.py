@@ -141,9 +141,9 @@ def _check_path(text: str) -> str:
     """A typed folder, absolute. Raises InputError where it is none, or is an address: that is another computer's."""
     path = os.path.expanduser(text.strip())
     if "://" in path:
-        raise InputError(f"{path[:200]}: an address is indexed by the command line: photosearch index ADDRESS")
+        raise InputError(f"{path[:80]!r}: an address is indexed by the command line: photosearch index ADDRESS")
     if not Path(path).is_absolute():
-        raise InputError(f"{text[:200]}: type the whole path, from {os.path.abspath(os.sep)} or ~")
+        raise InputError(f"{text[:80]!r}: type the whole path, from {os.path.abspath(os.sep)} or ~")
     path = os.path.normpath(path)
     photosearch.check_index([path])
     return path

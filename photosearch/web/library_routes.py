@@ -207,8 +207,10 @@ def forget(state: ServerState, library: Library, request: ForgetRequest) -> Forg
             f"{folder.path}: now {counts.photos:,} photos and {counts.marks:,} marks would go; nothing was removed; "
             "ask again"
         )
-    library.forget([folder.path])
-    state.forget_lists()
+    try:
+        library.forget([folder.path])
+    finally:  # it may have been done, and say that traces stay
+        state.forget_lists()
     return Forgotten(folder.path, counts.photos, counts.marks, counts.judged, ())
 
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import photosearch
 from photosearch.errors import InputError
@@ -86,7 +87,7 @@ class ModelPulls:
         with process.stdin, process.stdout:  # stdin stays open until the child has ended
             output = process.stdout.read()
             process.wait()
-        answer: dict[str, object] = {"error": STOPPED if self._was_stopped else ENDED_BADLY}
+        answer: dict[str, Any] = {"error": STOPPED if self._was_stopped else ENDED_BADLY}
         with contextlib.suppress(ValueError):
             answer = json.loads(output)
         with self._lock:

@@ -3,7 +3,7 @@ import {ask, attempt, byId, change, make} from "./api.js";
 import {announce, describeEnd, describeNote, describeRun} from "./runs.mjs";
 
 const part = (name) => byId(`run-${name}`);
-const RUNNING_MS = 1000, IDLE_MS = 6000;
+const RUNNING_MS = 1000, IDLE_MS = 6000, HIDDEN_MS = 30000;
 
 export class RunPanel {
   // changed(run): after each look at a run that goes on. ended(run): once, when it has ended.
@@ -35,11 +35,11 @@ export class RunPanel {
     } catch (error) {
       part("text").textContent = error.message;
     }
-    this.timer = setTimeout(() => this.poll(), this.run?.running ? RUNNING_MS : IDLE_MS);
+    this.timer = setTimeout(() => this.poll(), this.run?.running ? RUNNING_MS : document.hidden ? HIDDEN_MS : IDLE_MS);
   }
 
   show(run) {
-    const before = this.run, said = before && announce(before, run);
+    const before = this.run, hadFocus = document.activeElement === part("stop"), said = before && announce(before, run);
     this.run = run;
     byId("run").hidden = !run.number;
     part("text").textContent = run.running ? describeRun(run) : run.number ? describeEnd(run) : "";
@@ -52,7 +52,10 @@ export class RunPanel {
     if (before?.notes.length !== run.notes.length) part("notes").replaceChildren(...run.notes.map((note) => make("li", {}, describeNote(note))));
     if (said) part("said").textContent = said;
     if (run.running) this.changed(run);
-    if (before?.running && !run.running) this.ended(run);
+    if (before?.running && !run.running) {
+      if (hadFocus) part("title").focus(); // the button is gone
+      this.ended(run);
+    }
     if (!before?.running && run.running && before) { clearTimeout(this.timer); this.timer = setTimeout(() => this.poll(), RUNNING_MS); }
   }
 }
