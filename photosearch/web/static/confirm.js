@@ -5,12 +5,10 @@ const dialog = byId("confirm");
 let action = null; // runs at yes
 
 byId("confirm-no").addEventListener("click", () => dialog.close());
-byId("confirm-form").addEventListener("submit", async (event) => {
+byId("confirm-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  byId("confirm-yes").disabled = true;
-  await action();
-  byId("confirm-yes").disabled = false;
-  dialog.close();
+  dialog.close(); // first: a message in it would go with it
+  action();
 });
 
 // lines: of text, each a paragraph. yes: the button's text. act(): a promise.
