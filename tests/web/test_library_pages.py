@@ -1,6 +1,5 @@
 """The API that manages the library: the first run, folders, settings, forgetting, models. And what it refuses."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from cli_env import photosearch
 from http_client import HttpClient, run_server
 from toy import photo, sight_card, toy_card, write_toy, write_toy_text
 
+from photosearch import Library
 from photosearch.library.lock import lock_library
 
 SETTINGS: dict[str, object] = dict.fromkeys(
@@ -163,11 +163,11 @@ def test_forget_needs_the_counts_that_were_read(place: Path, client: HttpClient)
     photo(added / "dog.png", "black", size=(77, 40))
     client.post_json("index", path=str(added), models=["toy"])
     wait_for_end(client)
-    listed = client.get_json("find?words=black")["result"]
+    listed = client.get_json("find?copies=1")["result"]
     folder = read_folder(client, "added")["id"]
     counts = client.get_json(f"forgotten?folder={folder}")
     assert (counts["path"], counts["photos"], counts["marks"], counts["backups"]) == (str(added), 1, 0, [])
-    found = client.get_json("find?words=black")["photos"][0]
+    (found,) = client.get_json("newest?n=1")
     assert found["name"] == "dog.png"
     client.post_json("mark", image_id=found["image_id"], label="red", present=False)
     refused = client.post_error("forget", folder=folder, photos=1, marks=0)
@@ -209,11 +209,12 @@ def test_checks_are_those_of_doctor(client: HttpClient) -> None:
     assert all(check["works"] for check in checks)
 
 
-def test_library_that_is_deleted_is_not_begun_anew(place: Path, tmp_path: Path) -> None:
+def test_library_that_is_deleted_is_not_begun_anew(tmp_path: Path) -> None:
     """The tabs that are open name photos of the old one."""
     path = tmp_path / "library.db"
-    shutil.copy(place / "library.db", path)
+    Library(path).close()
     with run_server(path) as client:
+        assert client.send("GET", "/").status == 303
         path.unlink()
         assert client.send("GET", "/").status == 200, "not the first run"
         assert "library.db" in client.get_error("library")
