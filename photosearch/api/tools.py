@@ -130,9 +130,9 @@ def check_index(folders: Sequence[str | Path], models: Sequence[str] = ()) -> No
 
 def complete_directory(typed: str, limit: int = 50) -> "DirectoryCompletion":
     """Folders of this machine that begin as typed; nothing but their names is read. Raises InputError."""
-    from photosearch.photos.directories import complete_directory
+    from photosearch.photos import directories
 
-    return complete_directory(typed, limit)
+    return directories.complete_directory(typed, limit)
 
 
 def list_excluded_patterns() -> tuple[str, ...]:
