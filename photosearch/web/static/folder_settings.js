@@ -26,7 +26,7 @@ export class FolderSettings {
     byId("settings-models").replaceChildren(...makeModelChoices(
       [...models, ...others.map((name) => ({name, labels: 0, describes: false}))], chosen));
     const tiles = [...new Set([...models.flatMap((model) => model.tiles), own.tiles ?? 0])].sort((a, b) => a - b);
-    fields.tiles.replaceChildren(make("option", {value: ""}, "as the folder above, or the model's default"),
+    fields.tiles.replaceChildren(make("option", {value: ""}, "as above, or the model's default"),
       ...tiles.map((n) => make("option", {value: n}, n ? `${n} overlapping tiles` : "none")));
     fields.tiles.value = own.tiles ?? "";
     fields.links.value = writeChoice(own.follow_symlinks);
