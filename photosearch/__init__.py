@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from photosearch.album import AlbumResult
-    from photosearch.api.library import Library, default_path
+    from photosearch.api.library import Library, default_path, open_thumbnails
     from photosearch.api.reports import ReportFigures, measure_report
     from photosearch.api.tools import (
         add_model,
         check_index,
         check_installation,
         check_rebuild,
+        complete_directory,
+        count_pulled_bytes,
         describe_providers,
         find_extra,
         find_model_offer,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         list_included_models,
         list_model_offers,
         list_models,
+        measure_model_offer,
         plot_report,
         pull_model,
         read_model_card,
@@ -85,10 +88,12 @@ __all__ = [
     "LabelReport",
     "LearnPreview", "Library", "Match", "ReportFigures", "ReviewKind",
     "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
-    "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
+    "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits",
+    "complete_directory", "count_pulled_bytes", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
     "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
-    "measure_report", "plot_report", "pull_model", "read_model_card", "rebuild_library", "remove_model",
+    "measure_model_offer", "measure_report", "open_thumbnails",
+    "plot_report", "pull_model", "read_model_card", "rebuild_library", "remove_model",
 ]  # fmt: skip
 
 _MODULES = {  # name -> module, or module:name where it has another name there; all others: api.tools
@@ -106,6 +111,7 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",
     "UndoneMark": "judging.marking", "Unreadable": "photos.decode", "choose_limits": "search.limits",
     "default_path": "api.library", "format_csv": "judging.csv_rows", "measure_report": "api.reports",
+    "open_thumbnails": "api.library",
 }  # fmt: skip
 
 # From version 1.29 on, ONNX Runtime reports each session on Linux to its maker: it keeps a number for this machine

@@ -23,6 +23,12 @@ class Folders:
 
         return describe_folders(self._session.db)
 
+    def is_empty(self) -> bool:
+        """Whether no folder was indexed yet, or all were forgotten. No folder is looked at."""
+        from photosearch.library.folders import list_roots
+
+        return not list_roots(self._session.db)
+
     def list_paths(self, limit: int = 2000) -> Sequence[str]:
         """Folders with photos, and those above them, by path; past the limit the deepest levels are left out."""
         from photosearch.library.folders import list_folder_paths

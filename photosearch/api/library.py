@@ -41,6 +41,17 @@ def default_path() -> Path:
     return Path(named).expanduser() if named else default_library_path()
 
 
+def open_thumbnails(path: str | Path, *, max_bytes: int | None = None) -> "Thumbnails":
+    """The cache of thumbnails beside a library that need not be there yet: see `Library.open_thumbnails`."""
+    from photosearch.photos.thumbnails import MAX_BYTES, Thumbnails
+
+    return Thumbnails(_thumbnails_folder(Path(path)), max_bytes=MAX_BYTES if max_bytes is None else max_bytes)
+
+
+def _thumbnails_folder(path: Path) -> Path:
+    return path.with_name(f"{path.name}.thumbnails")
+
+
 class Library:
     """An index of photos: a context manager, for one thread. All errors it raises are PhotosearchErrors.
 
@@ -86,7 +97,7 @@ class Library:
     @property
     def thumbnails_folder(self) -> Path:
         """The folder of cached thumbnails, beside the library. It may be deleted."""
-        return self.path.with_name(f"{self.path.name}.thumbnails")
+        return _thumbnails_folder(self.path)
 
     @property
     def opened_page(self) -> Path:
@@ -406,9 +417,7 @@ class Library:
 
         max_bytes: of all files in it, None: 500 MB.
         """
-        from photosearch.photos.thumbnails import MAX_BYTES, Thumbnails
-
-        return Thumbnails(self.thumbnails_folder, max_bytes=MAX_BYTES if max_bytes is None else max_bytes)
+        return open_thumbnails(self.path, max_bytes=max_bytes)
 
     def read_thumbnails(self, photos: "Sequence[Match | LabeledScore]") -> Iterator[bytes | str]:
         """A JPEG for each photo in order, 320 pixels at most; a str, the reason, where it can't be opened.
@@ -487,6 +496,18 @@ class Library:
         from photosearch.library.runs import read_last_run
 
         return read_last_run(self._session.db)
+
+    def runs(self, limit: int = 20) -> "list[Run]":
+        """The last index runs, the newest first."""
+        from photosearch.library.runs import list_runs
+
+        return list_runs(self._session.db, limit)
+
+    def newest(self, limit: int = 24) -> list[tuple[int, str]]:
+        """(image id, path) of the readable photos that came into the library last, the newest first."""
+        from photosearch.library.photos import list_newest
+
+        return list_newest(self._session.db, limit)
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """(path, reason, since) of each photo that could not be read."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from photosearch.models.card import Card, TextCard
     from photosearch.models.hub import Offer
     from photosearch.models.two_tower import AddedModel
+    from photosearch.photos.directories import DirectoryCompletion
 
 
 def list_models() -> "list[tuple[Path, Card]]":
@@ -76,6 +77,20 @@ def find_model_offer(name: str) -> "Offer":
     return hub.find_offer(name)
 
 
+def measure_model_offer(name: str) -> int:
+    """Bytes that `pull_model` would fetch. Asks the hub, as nothing but `pull_model` does. Raises ModelError."""
+    from photosearch.models import hub
+
+    return hub.measure_offer(name)
+
+
+def count_pulled_bytes(name: str) -> int:
+    """Bytes that are here of a download which goes on, or broke off; 0 where there is none. Raises ModelError."""
+    from photosearch.models import hub
+
+    return hub.count_pulled_bytes(name)
+
+
 def pull_model(name: str) -> "AddedModel":
     """Download a model from its hub and add it. Raises ModelError."""
     from photosearch.models import hub
@@ -111,6 +126,13 @@ def check_index(folders: Sequence[str | Path], models: Sequence[str] = ()) -> No
         raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
     for name in models or (None,):
         read_model_card(name)
+
+
+def complete_directory(typed: str, limit: int = 50) -> "DirectoryCompletion":
+    """Folders of this machine that begin as typed; nothing but their names is read. Raises InputError."""
+    from photosearch.photos import directories
+
+    return directories.complete_directory(typed, limit)
 
 
 def list_excluded_patterns() -> tuple[str, ...]:

@@ -41,13 +41,14 @@ def browse_command(
 ) -> None:
     """Search, mark and judge photos in a browser.
 
-    The printed address works once, and only on this computer. Press Enter for another one, Ctrl-C to end.
+    The first time, the page asks for a folder of photos. The printed address works once, and only on this computer.
+    Press Enter for another one, Ctrl-C to end.
     """
     import webbrowser
 
     from photosearch.web.serve import serve, write_redirect
 
-    can_renew = sys.stdin is not None and sys.stdin.isatty()
+    path, can_renew = library_path(ctx, db), sys.stdin is not None and sys.stdin.isatty()
     with contextlib.ExitStack() as until_end:
 
         def ready(session: "Session") -> None:
@@ -55,13 +56,16 @@ def browse_command(
             typer.echo(address)
             more = "Enter for another one, " if can_renew else ""
             note(f"Open this address in a browser on this computer; it works once. Press {more}Ctrl-C to end.")
+            if not path.exists():
+                note(f"{path}: no library here yet; the page asks for a folder of photos")
             if not no_open:
                 webbrowser.open(until_end.enter_context(write_redirect(address)).as_uri())
             if can_renew:
                 _print_addresses_on_enter(session)
 
-        serve(library_path(ctx, db), port=port, public_port=public_port, albums=Path(os.path.abspath(albums)),
-              cache_bytes=cache_mb * MEGABYTE, can_renew=can_renew, ready=ready)  # fmt: skip
+        serve(path, port=port, public_port=public_port, albums=Path(os.path.abspath(albums)),
+              cache_bytes=cache_mb * MEGABYTE, can_renew=can_renew, ready=ready,
+              closing=lambda: note("Finishing the current batch; press Ctrl-C again to stop at once."))  # fmt: skip
     note("photosearch browse has ended")
 
 

@@ -147,7 +147,7 @@ def models_pull(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Download a larger model. No other command uses the network."""
+    """Download a larger model. No other command uses the network, but for the same button in `browse`."""
     from photosearch import find_model_offer, list_model_offers, pull_model
 
     if name is None:

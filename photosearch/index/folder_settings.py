@@ -28,12 +28,16 @@ from photosearch.photos.walk import WalkOptions
 
 @dataclass(frozen=True, slots=True)
 class FolderReport:
-    """A folder with settings, or a root. settings: those in effect. present: it can be seen now."""
+    """A folder with settings, or a root. settings: those in effect; own: without those of the folders above it.
+
+    present: it can be seen now.
+    """
 
     path: str
     counts: FolderCounts
     present: bool
     settings: FolderSettings
+    own: FolderSettings
 
     def to_json(self) -> dict[str, object]:
         counts = self.counts
@@ -105,7 +109,9 @@ def describe_folders(db: Database) -> list[FolderReport]:
     scopes = {scope.path: scope for scope in list_roots(db)}
     scopes |= {scope.path: scope for scope, _ in list_settings(db)}
     return [
-        FolderReport(path, count_photos(db, scope), is_present(scope), read_settings(db, scope))
+        FolderReport(
+            path, count_photos(db, scope), is_present(scope), read_settings(db, scope), read_own_settings(db, scope)
+        )
         for path, scope in sorted(scopes.items())
     ]
 

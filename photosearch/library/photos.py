@@ -415,6 +415,16 @@ def list_unreadable(db: Database) -> list[tuple[str, str, str]]:
     return [(join(r, f, n), reason, since) for r, f, n, reason, since in rows]
 
 
+def list_newest(db: Database, limit: int) -> list[tuple[int, str]]:
+    """(image id, path) of the readable photos on the disk that came into the library last, the newest first."""
+    rows = db.rows(
+        f"SELECT p.image_id, r.path, f.path, p.name {_PRESENT} AND p.reason IS NULL AND p.image_id IS NOT NULL "
+        "ORDER BY p.id DESC LIMIT ?",
+        [limit],
+    )
+    return [(image_id, join(r, f, n)) for image_id, r, f, n in rows]
+
+
 def read_counts(db: Database) -> Counts:
     """Read from counters, so its cost does not grow with the photos."""
     columns = ("photos", "unreadable", "removed", "excluded")

@@ -32,12 +32,22 @@ def end_run(db: Database, run_id: int, summary: Mapping[str, object]) -> None:
 
 def read_last_run(db: Database) -> Run | None:
     """The run that started last. Raises StoreError where its record is damaged."""
-    row = db.row(
-        "SELECT started_at, finished_at, host, pid, models, provider, summary FROM runs ORDER BY id DESC LIMIT 1"
+    return next(iter(list_runs(db, 1)), None)
+
+
+def list_runs(db: Database, limit: int) -> list[Run]:
+    """The runs that started last, the newest first. Raises StoreError where a record is damaged."""
+    rows = db.rows(
+        "SELECT started_at, finished_at, host, pid, models, provider, summary FROM runs ORDER BY id DESC LIMIT ?",
+        [limit],
     )
-    if row is None:
-        return None
-    started_at, finished_at, host, pid, models, provider, summary = row
+    return [_make_run(db, *row) for row in rows]
+
+
+def _make_run(
+    db: Database, started_at: str, finished_at: str | None, host: str, pid: int, models: str, provider: str,
+    summary: str | None,
+) -> Run:  # fmt: skip
     try:
         names, counts = tuple(json.loads(models)), json.loads(summary or "null")
     except (ValueError, TypeError):

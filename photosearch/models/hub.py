@@ -90,6 +90,35 @@ def find_offer(name: str) -> Offer:
     return OFFERS[name]
 
 
+def measure_offer(name: str, *, endpoint: str | None = None) -> int:
+    """Bytes that `pull_model` would fetch, as the hub gives them; it sends no file. Raises ModelError.
+
+    Weights beside an encoder are counted by their names: `X.onnx_data` and `X.onnx.data` belong to `X.onnx`.
+    """
+    offer = find_offer(name)
+    hub = _import_hub()
+    with _translate_errors(offer, "asking for"):
+        info = hub.HfApi(endpoint=endpoint, token=False).model_info(offer.repository, files_metadata=True)
+        sizes = {s.rfilename: s.size or 0 for s in info.siblings or []}
+    wanted = {*offer.files, *offer.optional_files}
+    wanted |= {f"{file}{end}" for file in offer.files if file.endswith(".onnx") for end in ("_data", ".data")}
+    return sum(size for file, size in sizes.items() if file in wanted)
+
+
+def count_pulled_bytes(name: str, *, to: Path | None = None) -> int:
+    """Bytes of a download that goes on, or broke off, in another process; 0 where there is none. Raises ModelError."""
+    folder, total = _pulling_folder(to or catalog.models_folder(), find_offer(name).name), 0
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            with contextlib.suppress(OSError):  # renamed meanwhile
+                total += os.stat(os.path.join(parent, file)).st_size
+    return total
+
+
+def _pulling_folder(to: Path, name: str) -> Path:
+    return to / f".pulling-{name}"
+
+
 def pull_model(name: str, *, to: Path | None = None, endpoint: str | None = None) -> AddedModel:
     """Fetch a model by its name in OFFERS, and add it. Raises ModelError; then nothing was added.
 
@@ -100,7 +129,7 @@ def pull_model(name: str, *, to: Path | None = None, endpoint: str | None = None
         raise ModelError(f"there is a model {name} already; to replace it, `photosearch models remove {name}` first")
     hub = _import_hub()
     pulled = _read_pulled(to).get(name)
-    folder = to / f".pulling-{name}"
+    folder = _pulling_folder(to, name)
     with _translate_errors(offer, "asking for"):
         info = hub.HfApi(endpoint=endpoint, token=False).model_info(
             offer.repository, revision=pulled.revision if pulled else None, files_metadata=True

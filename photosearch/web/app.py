@@ -1,26 +1,26 @@
 """The pages and their API: each route calls one function of Library and sends its result as JSON.
 
 The browser names a photo by its image's id, a folder by a hash of its path, and a photo of a result by its index: it
-never sends a path. Whatever changes something is a POST (auth.py). Requests run in threads with a connection each, so
-that an index run may write at the same time.
+sends no path, but for a folder to be added (index_routes.py). Whatever changes something is a POST (auth.py). Requests
+run in threads with a connection each, so that an index run may write at the same time.
 """
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from photosearch import LARGE_THUMBNAIL, SMALL_THUMBNAIL, Library, Unreadable
 from photosearch.errors import InputError, PhotosearchError
-from photosearch.web import judge_routes, learning_routes, search_routes
-from photosearch.web.parameters import parse_integer, read_body, read_record
+from photosearch.web import index_routes, judge_routes, learning_routes, library_routes, search_routes
+from photosearch.web.endpoints import Change, PlainChange, PlainRead, Read, make_plain_routes, make_routes
+from photosearch.web.parameters import parse_integer
 from photosearch.web.rendering import render
 from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_duplicates
 from photosearch.web.state import ServerState
@@ -28,21 +28,24 @@ from photosearch.web.state import ServerState
 MAX_GROUPS = 50  # of duplicates in one response
 MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
-Read = Callable[[ServerState, Library, QueryParams], object]
-Change = Callable[[ServerState, Library, Any], object]  # takes the record that the request's JSON becomes
-
 
 class Page(NamedTuple):
+    """is_listed: in the menu of all pages; others are reached from one of these."""
+
     template: str
     path: str
     title: str
+    is_listed: bool = True
 
 
+START_PATH = "/start"  # where an empty library leads
 PAGES = (
     Page("search.html", "/", "Search"),
     Page("judge.html", "/judge", "Judge"),
     Page("duplicates.html", "/duplicates", "Duplicates"),
-    Page("unreadable.html", "/unreadable", "Unreadable"),
+    Page("library.html", "/library", "Library"),
+    Page("unreadable.html", "/unreadable", "Unreadable", is_listed=False),
+    Page("start.html", START_PATH, "Start", is_listed=False),
 )
 
 
@@ -53,7 +56,8 @@ def make_app(state: ServerState) -> Starlette:
         "folders": search_routes.list_folders, "details": search_routes.read_details,
         "queue": judge_routes.list_queue, "report": judge_routes.read_report,
         "readiness": learning_routes.read_readiness, "preview": learning_routes.preview, "duplicates": list_duplicates,
-        "unreadable": list_unreadable, "status": read_status,
+        "unreadable": list_unreadable, "newest": index_routes.list_newest, "library": library_routes.read_library,
+        "forgotten": library_routes.count_forgotten,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),
@@ -63,14 +67,27 @@ def make_app(state: ServerState) -> Starlette:
         "learn": (learning_routes.LearnRequest, learning_routes.learn),
         "unlearn": (learning_routes.LearnRequest, learning_routes.undo_learning),
         "album": (search_routes.AlbumRequest, search_routes.make_album),
+        "settings": (library_routes.SettingsRequest, library_routes.save_settings),
+        "forget": (library_routes.ForgetRequest, library_routes.forget),
+        "default-model": (library_routes.ModelRequest, library_routes.set_default_model),
+    }
+    plain_reads: dict[str, PlainRead] = {
+        "status": index_routes.read_status, "run": index_routes.read_run,
+        "directories": index_routes.complete_directory, "models": library_routes.read_models,
+        "pull": library_routes.read_pull,
+    }  # fmt: skip
+    plain_changes: dict[str, tuple[type, PlainChange]] = {
+        "index": (index_routes.IndexRequest, index_routes.start_run),
+        "stop": (index_routes.StopRequest, index_routes.stop_run),
+        "offer-size": (library_routes.ModelRequest, library_routes.measure_offer),
+        "start-pull": (library_routes.PullRequest, library_routes.start_pull),
+        "stop-pull": (library_routes.NoRequest, library_routes.stop_pull),
+        "checks": (library_routes.NoRequest, library_routes.check_installation),
     }
     return Starlette(
         routes=[
-            *(Route(f"/api/{name}", _make_read(state, read), methods=["GET"]) for name, read in reads.items()),
-            *(
-                Route(f"/api/{name}", _make_change(state, *change), methods=["POST"])
-                for name, change in changes.items()
-            ),
+            *make_routes(state, reads, changes),
+            *make_plain_routes(state, plain_reads, plain_changes),
             *(Route(page.path, _make_page(state, page)) for page in PAGES),
             Route("/thumbnails/{image_id}", _make_thumbnails(state)),
             Route("/static/{name}", _make_static()),
@@ -86,28 +103,12 @@ def make_app(state: ServerState) -> Starlette:
 # ---- endpoints
 
 
-def _make_read(state: ServerState, read: Read) -> Callable[[Request], Response]:
-    def endpoint(request: Request) -> Response:
-        with state.libraries.lend() as library:
-            return Json(read(state, library, request.query_params))
-
-    return endpoint
-
-
-def _make_change(state: ServerState, kind: type, change: Change) -> Callable[[Request], Awaitable[Response]]:
-    def run(record: object) -> Response:
-        with state.libraries.lend() as library:
-            return Json(change(state, library, record))
-
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(run, read_record(kind, await read_body(request)))
-
-    return endpoint
-
-
 def _make_page(state: ServerState, page: Page) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
-        return HTMLResponse(render(page.template, pages=PAGES, current=page, albums=str(state.albums)))
+        if page.path == "/" and state.libraries.is_empty():
+            return RedirectResponse(START_PATH, 303)
+        values = {"albums": str(state.albums), "library": str(state.path)}
+        return HTMLResponse(render(page.template, pages=PAGES, current=page, **values))
 
     return endpoint
 
@@ -179,7 +180,3 @@ def list_duplicates(state: ServerState, library: Library, query: QueryParams) ->
 
 def list_unreadable(_: ServerState, library: Library, query: QueryParams) -> list[UnreadablePhoto]:
     return [UnreadablePhoto(*row) for row in library.unreadable()]
-
-
-def read_status(_: ServerState, library: Library, query: QueryParams) -> dict[str, object]:
-    return library.progress().to_json()

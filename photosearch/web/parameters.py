@@ -13,6 +13,7 @@ from photosearch.errors import InputError
 
 MAX_BODY_BYTES = 1 << 20  # the indices of 100,000 chosen photos
 MAX_TEXT = 2000  # characters of a value in JSON
+MAX_TEXTS = 200  # in a list
 MAX_INTEGER = 2**63  # the first integer that SQLite can't store
 
 Body = Mapping[str, object]
@@ -44,7 +45,8 @@ def read_record(kind: type[Record], body: Body) -> Record:
     """A JSON object as a dataclass, whose annotations say which types its fields may have.
 
     They are str (MAX_TEXT characters at most), int (0 to MAX_INTEGER - 1), float (any finite number), bool, None, a
-    Literal of texts, list[int], or a union of these. A field without a default must be given, and no other may.
+    Literal of texts, list[int], list[str] (MAX_TEXTS of them at most), or a union of these. A field without a default
+    must be given, and no other may.
     """
     types = get_type_hints(kind)
     if unknown := body.keys() - types.keys():
@@ -67,7 +69,9 @@ def _has_type(value: object, annotation: Any) -> bool:
     if get_origin(annotation) is Literal:
         return isinstance(value, str) and value in get_args(annotation)
     if get_origin(annotation) is list:
-        return isinstance(value, list) and all(_has_type(each, int) for each in value)
+        (kind,) = get_args(annotation)
+        is_short = kind is int or (isinstance(value, list) and len(value) <= MAX_TEXTS)
+        return is_short and isinstance(value, list) and all(_has_type(each, kind) for each in value)
     if isinstance(value, bool) or annotation is bool:  # a bool is an int, too
         return isinstance(value, bool) and annotation is bool
     if annotation is float:
@@ -88,7 +92,8 @@ def _describe_type(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(map(repr, get_args(annotation)))
     if get_origin(annotation) is list:
-        return "a list of whole numbers"
+        is_text = get_args(annotation) == (str,)
+        return f"a list of at most {MAX_TEXTS} texts, each short" if is_text else "a list of whole numbers"
     return {
         str: f"text of at most {MAX_TEXT:,} characters", int: "a whole number, 0 or more", float: "a number",
         bool: "true or false", NoneType: "null",

@@ -1,15 +1,14 @@
 """The API of the search page: results, folders, details of a photo, albums."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2s
 from typing import Literal
 
 from starlette.datastructures import QueryParams
 
 from photosearch import Library
 from photosearch.errors import InputError
+from photosearch.web.folder_ids import hash_folder
 from photosearch.web.parameters import check_album_name, check_indices, parse_integer, parse_number
 from photosearch.web.responses import (
     Album,
@@ -89,7 +88,7 @@ def _count_photos(library: Library) -> dict[str, int]:
 
 
 def list_folders(_: ServerState, library: Library, query: QueryParams) -> list[Folder]:
-    return [Folder(_hash_folder(path), path) for path in library.folders.list_paths()]
+    return [Folder(hash_folder(path), path) for path in library.folders.list_paths()]
 
 
 def read_details(_: ServerState, library: Library, query: QueryParams) -> Details:
@@ -155,10 +154,6 @@ def _find_paths(library: Library, image_ids: Sequence[str]) -> tuple[str, ...]:
 
 def _find_folder(library: Library, folder_id: str) -> str:
     for path in library.folders.list_paths():
-        if _hash_folder(path) == folder_id:
+        if hash_folder(path) == folder_id:
             return path
     raise InputError("this folder is no longer in the library; reload the page")
-
-
-def _hash_folder(path: str) -> str:
-    return blake2s(os.fsencode(path), digest_size=12).hexdigest()

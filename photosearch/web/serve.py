@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from photosearch import Library
+from photosearch import open_thumbnails
 from photosearch.errors import InputError
 from photosearch.web.app import make_app
 from photosearch.web.auth import AuthMiddleware, Session
@@ -31,15 +31,16 @@ def serve(
     cache_bytes: int | None = None,
     can_renew: bool = False,
     ready: Callable[[Session], None],
+    closing: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve a library until Ctrl-C, SIGTERM or the end of the terminal.
+    """Serve a library until Ctrl-C, SIGTERM or the end of the terminal. Where there is none yet, a page starts it.
 
     port: 0 picks a free one. public_port: which the browser uses, if another. albums: the folder in which albums are
     made. cache_bytes: of the thumbnails on disk. can_renew: whether `ready` offers more than one address. ready: called
-    once it listens. Raises InputError where it can't listen on the port, StoreError where there is no such library.
+    once it listens. closing: called where the end waits for the current batch of an index run. Raises InputError where
+    it can't listen on the port, StoreError where the library can't be opened.
     """
-    with Library(path, create=False) as library:
-        thumbnails = library.open_thumbnails(max_bytes=cache_bytes)
+    thumbnails = open_thumbnails(path, max_bytes=cache_bytes)
     with _interrupt_at_end(), thumbnails, _listen(port) as listener:
         thumbnails.start()
         session = Session(listener.getsockname()[1], public_port=public_port, can_renew=can_renew)
@@ -56,6 +57,8 @@ def serve(
                 ready(session)  # requests wait in the socket's queue until the server runs
                 server.run(sockets=[listener])
         finally:
+            if state.index_runs.read().running:
+                closing()
             state.close()
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosearch import Library
-from photosearch.errors import StoreError
+from photosearch.errors import PhotosearchError, StoreError
+from photosearch.web.index_runs import IndexRuns
+from photosearch.web.model_pulls import ModelPulls
 from photosearch.web.results import Recent, Result
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ MAX_CONNECTIONS = 4  # a browser sends six requests at once at most
 
 
 class LibraryPool:
-    """Connections to one library, each lent to one thread at a time.
+    """Connections to one library, each lent to one thread at a time. The library may come into being later.
 
     Once the library was rebuilt, replaced or emptied, none is lent: a page that is open in a browser names photos by
     ids that mean other photos by then.
@@ -26,8 +28,10 @@ class LibraryPool:
 
     def __init__(self, path: Path, max_connections: int = MAX_CONNECTIONS):
         self._path, self._free = path, threading.Semaphore(max_connections)
-        with Library(path, create=False) as library:
-            self._identity = library.identify()
+        self._lock, self._identity = threading.Lock(), ""
+        if path.exists():
+            with Library(path, create=False) as library:
+                self._identity = library.identify()
         self._idle: queue.SimpleQueue[Library] = queue.SimpleQueue()
 
     @contextlib.contextmanager
@@ -39,7 +43,7 @@ class LibraryPool:
             except queue.Empty:
                 library = Library(self._path, create=False)
             try:
-                if library.identify() != self._identity:
+                if library.identify() != self._get_identity(library):
                     raise StoreError(
                         f"{self._path}: was rebuilt, replaced or emptied meanwhile; nothing was written; end "
                         "`photosearch browse` and start it again"
@@ -48,6 +52,26 @@ class LibraryPool:
             finally:
                 self._idle.put(library)
 
+    def exists(self) -> bool:
+        """Whether there is a library, or was one since the server began: another one does not take its place."""
+        return bool(self._identity) or self._path.exists()
+
+    def is_empty(self) -> bool:
+        """Whether no folder was indexed yet. False where that can't be read: the page says why."""
+        if not self.exists():
+            return True
+        try:
+            with self.lend() as library:
+                return library.folders.is_empty()
+        except PhotosearchError:
+            return False
+
+    def _get_identity(self, library: Library) -> str:
+        """That of the library which the server began with, or of the first one that was here since."""
+        with self._lock:
+            self._identity = self._identity or library.identify()
+            return self._identity
+
     def close(self) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
@@ -55,13 +79,21 @@ class LibraryPool:
 
 
 class ServerState:
-    """One server's state. Close it; the thumbnails are the caller's."""
+    """One server's state. Close it: index run and download are stopped. The thumbnails are the caller's."""
 
     def __init__(self, path: Path, thumbnails: "Thumbnails", albums: Path):
         """path: the library's. albums: the folder in which albums are made."""
-        self.libraries, self.thumbnails, self.albums = LibraryPool(path), thumbnails, albums
+        self.path, self.albums = path, albums
+        self.libraries, self.thumbnails, self.index_runs = LibraryPool(path), thumbnails, IndexRuns(path)
+        self.model_pulls = ModelPulls()
+        self.forget_lists()
+
+    def forget_lists(self) -> None:
+        """Let all lists expire that browser tabs fetch in parts: they may hold photos that are no longer known."""
         self.results: Recent[Result] = Recent()
         self.duplicates: Recent[list[DuplicateGroup]] = Recent()
 
     def close(self) -> None:
+        self.model_pulls.close()
+        self.index_runs.close()
         self.libraries.close()

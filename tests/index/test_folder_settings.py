@@ -137,3 +137,12 @@ def test_set_folder_refuses_an_unknown_folder_and_lists_roots(library: Library) 
     for folder in ("..", "nowhere"):
         with pytest.raises(InputError, match=f"not in any indexed folder; indexed are {library.folder}"):
             put(library, folder, OPEN)
+
+
+def test_report_tells_a_folders_own_settings_from_those_above(library):
+    library.photo("below/a.png")
+    library.index(exclude=("*.gif",))
+    set_folder(library.db, str(library.path("below")), FolderSettings(tiles=0), lambda _: toy_card())
+    root, below = describe_folders(library.db)
+    assert root.own == root.settings == FolderSettings(exclude=("*.gif",))
+    assert (below.own, below.settings) == (FolderSettings(tiles=0), FolderSettings(tiles=0, exclude=("*.gif",)))

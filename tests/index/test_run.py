@@ -27,8 +27,8 @@ from photosearch.library.folders import list_roots, read_settings
 from photosearch.library.labels import read_labels
 from photosearch.library.lock import lock_library
 from photosearch.library.models import read_default_model
-from photosearch.library.photos import find_image_at, list_unreadable, read_counts
-from photosearch.library.runs import read_last_run
+from photosearch.library.photos import find_image_at, list_newest, list_unreadable, read_counts
+from photosearch.library.runs import list_runs, read_last_run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -936,6 +936,30 @@ def test_finished_run_stores_its_summary(library):
     counted = {name: n for name, n in last.summary.items() if n}
     assert counted == {"new": 3, "unreadable": 1}
     assert last.summary["stopped"] is False
+
+
+def test_list_runs_gives_the_last_ones_newest_first(library):
+    for n in (1, 2, 3):
+        write_photos(library, n)
+        library.index()
+    assert [run.summary["new"] for run in list_runs(library.db, 2)] == [1, 1]
+    assert [run.summary["unchanged"] for run in list_runs(library.db, 10)] == [2, 1, 0]
+    assert list_runs(library.db, 1) == [read_last_run(library.db)]
+
+
+def test_list_newest_gives_readable_photos_that_came_last(library):
+    write_photos(library, 3)
+    library.index()
+    library.photo("zz.png").write_bytes(b"no photo")
+    later = library.photo("a-later.png", "green")
+    library.index()
+    found = list_newest(library.db, 2)
+    assert next(path for _, path in found) == str(later)
+    assert len(found) == 2
+    later.unlink()
+    library.index()
+    assert str(later) not in [path for _, path in list_newest(library.db, 10)]
+    assert len(list_newest(library.db, 10)) == 3
 
 
 def test_only_one_run_at_a_time_holds_a_library(library):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,13 +22,14 @@ import pytest
 from toy import COLOURS
 from two_towers import ROWS, put, reads, sees, transformers_js
 
-from photosearch.errors import ModelError
+from photosearch.errors import InputError, ModelError
 from photosearch.models.catalog import list_added, read_card, resolve, text_model_for
-from photosearch.models.hub import OFFERS, find_offer, pull_model
+from photosearch.models.hub import OFFERS, count_pulled_bytes, find_offer, measure_offer, pull_model
 from photosearch.models.layouts import CLIP_VOCABULARY
 from photosearch.models.session import Model
 from photosearch.models.text import TextModel
 from photosearch.models.two_tower import remove_model
+from photosearch.web.model_pulls import STOPPED, ModelPulls, PullState
 
 pytest.importorskip("huggingface_hub")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of other people's packages
@@ -326,3 +328,46 @@ def test_pull_contacts_only_hub_of_environment(hub, tmp_path):
     assert {line for line in told[1:] if "127.0.0.1" not in line} == set()
     assert any(line.startswith("connected") for line in told[1:])
     assert list(home.rglob("*")) == [], "nothing is left in the home folder"
+
+
+def test_measure_offer_counts_what_a_pull_fetches(hub, shelf):
+    hub.files["onnx/vision_model_fp16.onnx"] = b"x" * 1000  # other files of the repository
+    hub.files["README.md"] = b"# Models"
+    wanted = [name for name in hub.files if name in (*OFFERS[NAME].files, *OFFERS[NAME].optional_files)]
+    assert measure_offer(NAME, endpoint=hub.address) == sum(len(hub.files[name]) for name in wanted) > 0
+    assert hub.asked == ["/api/models/Xenova/clip-vit-base-patch32"], "and no file"
+    assert not shelf.exists()
+    hub.files["onnx/text_model.onnx_data"] = b"x" * 500
+    before = sum(len(hub.files[name]) for name in wanted)
+    assert measure_offer(NAME, endpoint=hub.address) == before + 500
+
+
+def test_measure_offer_reports_unreachable_hub_in_one_line(hub):
+    with pytest.raises(ModelError, match="clip-b32: asking for Xenova/clip-vit-base-patch32 failed"):
+        measure_offer(NAME, endpoint="http://127.0.0.1:1")
+
+
+def test_page_downloads_only_what_was_agreed_to(hub, shelf, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    size_bytes = measure_offer(NAME, endpoint=hub.address)
+    with closing(ModelPulls()) as pulls:
+        monkeypatch.setattr("photosearch.measure_model_offer", lambda name: measure_offer(name, endpoint=hub.address))
+        with pytest.raises(InputError, match=r"clip-b32: takes .* bytes now; nothing was downloaded; ask again"):
+            pulls.start(NAME, size_bytes - 1)
+        assert not shelf.exists()
+        assert pulls.start(NAME, size_bytes).running
+        with pytest.raises(InputError, match="clip-b32 is being downloaded"):
+            pulls.start(NAME, size_bytes)
+        pulls.stop()
+        assert pulls.wait() == PullState(NAME, size_bytes=size_bytes, error=STOPPED)
+        pulls.start(NAME, size_bytes)
+        assert pulls.wait().error is None
+    assert NAME in list_added(shelf)
+    assert count_pulled_bytes(NAME) == 0, "nothing is left of the download"
+
+
+def test_count_pulled_bytes_of_a_broken_download(hub, shelf):
+    hub.lies["onnx/text_model.onnx"] = "0" * 64
+    with pytest.raises(ModelError, match="doesn't match"):
+        pull_model(NAME, endpoint=hub.address)
+    assert 0 < count_pulled_bytes(NAME) < measure_offer(NAME, endpoint=hub.address)

@@ -30,7 +30,14 @@ FOREIGN_ORIGINS = (
     "http://evil.example", "null", "http://127.0.0.1", "http://127.0.0.1:1", "https://127.0.0.1:{port}", None,
 )  # fmt: skip
 FORM = {"content_type": "application/x-www-form-urlencoded"}
-TARGETS = ("/", "/judge", "/duplicates", "/unreadable", "/static/search.js", "/api/find?words=red", "/thumbnails/1")
+TARGETS = (
+    "/", "/judge", "/duplicates", "/unreadable", "/static/search.js", "/api/find?words=red", "/thumbnails/1",
+    "/library", "/start", "/api/directories?typed=/", "/api/run",
+)  # fmt: skip
+CHANGES = (
+    "mark", "undo", "sample", "threshold", "learn", "unlearn", "album", "index", "stop", "settings", "forget",
+    "default-model", "offer-size", "start-pull", "stop-pull", "checks",
+)  # fmt: skip
 
 
 def is_denied(response: HttpResponse) -> bool:
@@ -173,6 +180,11 @@ def test_post_of_foreign_origin_is_denied(client: HttpClient, origin: str | None
     assert client.get_json("status") == before
 
 
+@pytest.mark.parametrize("name", CHANGES)
+def test_change_of_foreign_origin_is_denied(client: HttpClient, name: str) -> None:
+    assert is_denied(client.send("POST", f"/api/{name}", body=b"{}", origin="http://evil.example"))
+
+
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
 )
@@ -186,7 +198,7 @@ def test_thumbnail_is_denied_to_other_sites(client: HttpClient, site: str) -> No
     assert client.send("GET", "/thumbnails/1", sec_fetch_site="same-origin").status == 200
 
 
-@pytest.mark.parametrize("name", ["mark", "undo", "sample", "threshold", "learn", "unlearn", "album"])
+@pytest.mark.parametrize("name", CHANGES)
 def test_change_by_get_is_refused(client: HttpClient, name: str) -> None:
     assert client.send("GET", f"/api/{name}").status == 405
 
@@ -387,11 +399,3 @@ def test_sigint_ends_the_server_with_exit_code_zero(cli_env: CliEnv) -> None:
         assert client.send("GET", "/thumbnails/1").status == 200
     assert client.process.returncode == 0
     assert not os.path.exists(f"/proc/{client.process.pid}")
-
-
-def test_browse_creates_no_library(tmp_path: Path) -> None:
-    run = photosearch("browse", "--no-open", "--db", tmp_path / "s.db")
-    out, err = run.communicate(timeout=60)
-    assert (run.returncode, out) == (1, "")
-    assert err == f"photosearch: {tmp_path / 's.db'}: no library here yet; make one with `photosearch index FOLDER`\n"
-    assert list(tmp_path.iterdir()) == []

@@ -407,6 +407,10 @@ FIELDS = {
     "sample": {"label": "red", "n": 10},
     "threshold": {"label": "red", "threshold": 0.5}, "learn": {"label": "red"}, "unlearn": {"label": "red"},
     "album": {"result": "x", "name": "x", "how": "copy", "indices": None},
+    "settings": {"folder": "x", "models": None, "tiles": None, "exclude": ["*.gif"], "include": None,
+                 "follow_symlinks": None, "metadata": False},
+    "forget": {"folder": "x", "photos": 1, "marks": 0}, "default-model": {"name": "nobody"},
+    "offer-size": {"name": "nobody"}, "start-pull": {"name": "nobody", "size_bytes": 1}, "stop": {"at_once": False},
 }  # fmt: skip
 
 
@@ -440,6 +444,8 @@ def test_json_of_wrong_types_gets_a_line(cli_env: CliEnv, client: HttpClient, ac
     "queue?label=red&kind={}", "readiness?label={}", "preview?label={}",
     "report?label={}", "report?label=red&threshold={}", "duplicates?first={}",
     "duplicates?list={}", "unreadable?x={}", "status?x={}", "labels?x={}", "folders?x={}",
+    "directories?typed={}", "newest?n={}", "forgotten?folder={}", "library?x={}", "models?x={}", "run?x={}",
+    "pull?x={}",
 ])  # fmt: skip
 def test_parameters_of_wrong_types_get_a_line(client: HttpClient, target: str) -> None:
     target = target.replace("RESULT", client.get_json("find?words=red")["result"])

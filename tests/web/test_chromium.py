@@ -154,7 +154,7 @@ def test_every_page_is_accessible(open_tab: Any, tmp_path: Path, device: str, sc
     tab = open_tab(color_scheme=scheme, **DEVICES[device])
     pages = {
         "search": ("/?words=blue", ".tile img"), "judge": ("/judge?label=red", "#card img"),
-        "duplicates": ("/duplicates", ".member img"), "unreadable": ("/unreadable", "#rows tr"),
+        "duplicates": ("/duplicates", ".member img"), "unreadable": ("/unreadable", "#rows li"),
     }  # fmt: skip
     for name, (path, ready) in pages.items():
         check(tab.open(path, ready), name, device, scheme, tmp_path)
@@ -505,7 +505,7 @@ def test_names_with_direction_controls_are_shown_as_text_and_whole(open_tab: Any
         expect(page.locator("#details-name")).to_have_text(shown)
         assert page.locator("#details-image").get_attribute("alt") == shown
         texts = [page.content()]
-        for path, ready in (("/duplicates", ".member img"), ("/unreadable", "#rows tr")):
+        for path, ready in (("/duplicates", ".member img"), ("/unreadable", "#rows li")):
             texts.append(tab.open(path, ready).content())
         assert f"Details of {shown}" in texts[1]
         assert "no\\u202egpj.jpg" in texts[2]

@@ -1,19 +1,31 @@
-// Photos that could not be read, and why; some hundreds at a time.
+// Photos that could not be read, by reason; some hundreds at a time.
 import {ask, attempt, byId, formatCount, make} from "./api.js";
+import {RunPanel} from "./run_panel.js";
+import {groupReasons} from "./runs.mjs";
 
-let rest = [];
+const MAX_SHOWN = 200; // of a reason, at once
 
-function showMore() {
-  byId("rows").append(...rest.splice(0, 300).map((photo) => make("tr", {},
-    make("td", {}, make("bdi", {}, photo.path)), make("td", {}, photo.reason), make("td", {}, photo.since.slice(0, 10)))));
-  byId("more").hidden = !rest.length;
+function makeGroup({reason, photos}, isOpen) {
+  const rest = [...photos], list = make("ul"), more = make("button", {type: "button", onclick: showMore}, "Show more");
+  function showMore() {
+    list.append(...rest.splice(0, MAX_SHOWN).map(({path, since}) => make("li", {}, make("bdi", {}, path), ` (since ${since.slice(0, 10)})`)));
+    more.hidden = !rest.length;
+  }
+  showMore();
+  return make("details", {className: "reason", open: isOpen},
+    make("summary", {}, `${reason}: ${formatCount(photos.length, "photo")}`), list, more);
 }
 
-byId("more").addEventListener("click", showMore);
-attempt(async () => {
-  rest = await ask("unreadable");
-  byId("summary").textContent = rest.length
-    ? `${formatCount(rest.length, "photo")}. To try again: photosearch index --retry` : "All photos could be read.";
-  byId("table").hidden = !rest.length;
-  showMore();
-});
+async function reload() {
+  const photos = await attempt(() => ask("unreadable"));
+  if (!photos) { byId("summary").textContent = ""; return; }
+  const groups = groupReasons(photos);
+  byId("summary").textContent = photos.length
+    ? `${formatCount(photos.length, "photo")} could not be read. The files are unchanged.` : "All photos could be read.";
+  byId("retry").hidden = !photos.length;
+  byId("rows").replaceChildren(...groups.map((group) => makeGroup(group, groups.length < 4)));
+}
+
+const panel = new RunPanel({ended: reload});
+byId("retry").addEventListener("click", () => panel.start({retry: true}));
+reload();
