@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class Session:
     """An open library and the models that were loaded for it."""
 
-    def __init__(self, path: Path, *, create: bool):
+    def __init__(self, path: Path, *, create: bool, read_only: bool = False):
         """Raises StoreError."""
         self.path = path
-        self.db = Database(path, create=create)
+        self.db = Database(path, create=create, read_only=read_only)
         self._models: dict[str | None, Model] = {}
 
     def close(self) -> None:
