@@ -194,7 +194,8 @@ class Library:
             some: Sequence[str], changes: "Changes | None", leave: "Callable[[Photo], bool] | None"
         ) -> "Iterator[Event]":
             options = RunOptions(batch_size, workers, max_pixels, changes=changes, leave=leave)
-            return self._index(some, FolderSettings(), options, provider, stop)
+            yield from self._index(some, FolderSettings(), options, provider, stop)
+            self._session.unload()  # 200 MB, for the hours in which nothing happens
 
         options = WatchOptions(SETTLE_SECONDS if settle_seconds is None else settle_seconds, poll_seconds)
         yield from watch(db, list(dict.fromkeys(named)), run, options=options, stop=stop or _never)

@@ -27,6 +27,15 @@ class Session:
     def close(self) -> None:
         self.db.close()
 
+    def unload(self) -> None:
+        """Free the models' memory; each is loaded again when it is needed."""
+        from photosearch.models.memory import release_memory
+        from photosearch.search.similar import close_text_model
+
+        self._models.clear()
+        close_text_model()
+        release_memory()
+
     @property
     def default_model(self) -> str | None:
         """The name of the model that answers questions; None where nothing was indexed yet."""

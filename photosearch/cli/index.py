@@ -21,6 +21,8 @@ from photosearch.cli.root import (
     path_option,
 )
 from photosearch.cli.runs import end_if_stopped, follow, print_summary, stop_on_signal
+from photosearch.cli.service import print_service_file
+from photosearch.cli.watch import watch_folders
 from photosearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -54,6 +56,29 @@ Provider = Annotated[
     str, typer.Option(metavar="NAME", help="Where the model runs: auto, cuda, coreml, directml, cpu, ...")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Go on, and index what changes in the folders until Ctrl-C.")
+]
+Settle = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", min=0.1, max=3600, help="Watch: index a photo once it is unchanged for so long (default: 2)."
+    ),
+]
+Poll = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", min=1, max=86400,
+        help="Watch: look for changes so often (default: wait until the system reports them; on a network, 60).",
+    ),
+]  # fmt: skip
+PrintService = Annotated[
+    str | None,
+    typer.Option(
+        "--print-service", metavar="[systemd|launchd]",
+        help="Only print a service file that runs --watch while you are logged in.",
+    ),
+]  # fmt: skip
 
 
 @app.command("index")
@@ -85,6 +110,10 @@ def index_command(
     prune: Annotated[bool, typer.Option("--prune", help="Remove photos even if most of a folder is missing.")] = False,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each unreadable photo.")] = False,
+    watch: Watch = False,
+    settle: Settle = None,
+    poll: Poll = None,
+    print_service: PrintService = None,
     engine: Annotated[str, typer.Option(metavar="NAME", help="Where to run the models: local or ray.")] = "local",
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster (default: start Ray on this machine).")
@@ -109,6 +138,10 @@ def index_command(
     """
     ray_only = bool(address or shards or shard_size or cpus_per_actor or gpus_per_actor)
     _check_arguments(folders or [], engine, ray_only)
+    if print_service is not None:
+        print_service_file(print_service, library_path(ctx, db), folders or (), settle=settle, poll=poll)
+        return
+    _check_watch(engine, {"--settle": settle, "--poll": poll}, watch=watch)
     if not library_path(ctx, db).exists():  # a first run that can't begin leaves no empty library
         from photosearch import check_index
 
@@ -133,6 +166,16 @@ def index_command(
         run.stopped = stop.is_set()
         _print_run(library, run, time.perf_counter() - start, total, default, as_json=as_json, quiet=quiet)
         incomplete = _print_empty(library, folders or (), run)
+        if watch and not stop.is_set():
+            watch_folders(
+                library.watch(
+                    *(folders or ()), provider=provider, batch_size=batch_size, workers=workers,
+                    max_pixels=max_megapixels and max_megapixels * MEGAPIXEL, settle_seconds=settle, poll_seconds=poll,
+                    stop=stop.is_set,
+                ),
+                stop, as_json=as_json, quiet=quiet, verbose=verbose,
+            )  # fmt: skip
+            return
     end_if_stopped(stop)
     if incomplete or run.not_scored:
         raise typer.Exit(1)
@@ -146,6 +189,14 @@ def _check_arguments(folders: Sequence[str], engine: str, ray_only: bool) -> Non
     for folder in folders:
         if os.path.isfile(folder):
             raise InputError(f"{folder}: is a file; name its folder")
+
+
+def _check_watch(engine: str, options: dict[str, float | None], *, watch: bool) -> None:
+    if watch and engine != "local":
+        raise typer.BadParameter(f"can't be combined with --engine {engine}", param_hint="--watch")
+    for name, value in options.items():
+        if value is not None and not watch:
+            raise typer.BadParameter("only with --watch", param_hint=name)
 
 
 def _load_models(
