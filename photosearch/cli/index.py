@@ -56,9 +56,7 @@ Provider = Annotated[
     str, typer.Option(metavar="NAME", help="Where the model runs: auto, cuda, coreml, directml, cpu, ...")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-Watch = Annotated[
-    bool, typer.Option("--watch", help="Go on, and index what changes in the folders until Ctrl-C.")
-]
+Watch = Annotated[bool, typer.Option("--watch", help="Go on, and index what changes in the folders until Ctrl-C.")]
 Settle = Annotated[
     float | None,
     typer.Option(

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 ORDER = (  # of the commands in the help: as a user comes to need them
     "index", "folders", "find", "browse", "labels", "duplicates", "mark", "marks", "sample", "judge", "report",
-    "threshold", "learn", "undo", "keywords", "models", "merge", "mcp", "status", "errors", "forget", "rebuild", "doctor",
-    "man",
+    "threshold", "learn", "undo", "keywords", "models", "merge", "mcp", "status", "errors", "forget", "rebuild",
+    "doctor", "man",
 )  # fmt: skip
 
 

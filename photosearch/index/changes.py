@@ -55,7 +55,7 @@ class Reach:
     follow_symlinks: bool = False
 
     def has_folder(self, path: str) -> bool:
-        """Whether the walk lists a folder if it is there: it is below, not excluded, and no unfollowed link leads to it."""
+        """Whether the walk lists a folder if it is there: below, not excluded, and not behind an unfollowed link."""
         if path == self.top:
             return True
         if not is_below(path, self.top):

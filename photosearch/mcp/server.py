@@ -27,7 +27,9 @@ from photosearch import Library, __version__
 from photosearch.errors import PhotosearchError, StoreError
 from photosearch.mcp.tools import TOOLS, Part, call
 
-INSTRUCTIONS = "Searches the user's own photos on this computer. Nothing can be changed. Ask for pictures only if needed."
+INSTRUCTIONS = (
+    "Searches the user's own photos on this computer. Nothing can be changed. Ask for pictures only if needed."
+)
 
 
 def serve(path: Path) -> None:

@@ -106,8 +106,9 @@ def call(library: "Library", thumbnails: "Thumbnails", name: str, given: dict[st
 
 
 def _check_folder(library: "Library", folder: str | None) -> None:
-    if folder is not None and not library.folders.count_photos(folder):
-        raise InputError(f"{folder}: no folder of the library has photos there")
+    inside = folder is not None and os.path.isabs(folder) and "\0" not in folder
+    if folder is not None and not (inside and library.folders.count_photos(folder)):
+        raise InputError(f"{folder[:200]}: not a folder of the library")
 
 
 def _find_file(library: "Library", path: str) -> tuple[int, list[str], bytes]:

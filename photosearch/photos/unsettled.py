@@ -23,7 +23,7 @@ class _Seen:
 
 @dataclass(slots=True)
 class Unsettled:
-    """settle_seconds: for which the size and the date of a file must stay the same, and no program have it open to write.
+    """settle_seconds: for which a file's size and date must stay the same, and no program have it open to write.
 
     now: always time.monotonic().
     """

@@ -32,6 +32,11 @@ ROWS = """
     WHERE p.absent IS NULL ORDER BY 1, 2
 """
 
+FOUR_STARS = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>'
+)
+
 
 @dataclass
 class Watched:
@@ -55,7 +60,10 @@ class Watched:
     def wait_for(self, done: Callable[[], bool]) -> None:
         end = time.monotonic() + DEADLINE_SECONDS
         while not done():
-            assert time.monotonic() < end, (self.names(), [e for e in self.events if not isinstance(e, events.Unchanged)])
+            assert time.monotonic() < end, (
+                self.names(),
+                [e for e in self.events if not isinstance(e, events.Unchanged)],
+            )
             time.sleep(0.02)
 
     def wait_for_names(self, *names: str) -> None:
@@ -169,9 +177,7 @@ def test_watch_ignores_what_an_index_would_ignore(tmp_path: Path) -> None:
 def test_watch_reads_changed_sidecar(tmp_path: Path) -> None:
     picture = photo(tmp_path / "photos" / "a.png", "red")
     with watching(tmp_path) as watched:
-        xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">' \
-              '<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>'  # fmt: skip
-        picture.with_name("a.png.xmp").write_text(xmp)
+        picture.with_name("a.png.xmp").write_text(FOUR_STARS)
         watched.wait_for(lambda: bool(watched.seen(events.MetadataRead)))
         with Library(watched.library) as library:
             assert [photo.path for photo in library.find("rating:4")] == [str(picture)]
