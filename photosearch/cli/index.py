@@ -171,7 +171,7 @@ def index_command(
                     max_pixels=max_megapixels and max_megapixels * MEGAPIXEL, settle_seconds=settle, poll_seconds=poll,
                     stop=stop.is_set,
                 ),
-                stop, as_json=as_json, quiet=quiet, verbose=verbose,
+                stop, lambda: _name_source(*_read_source(library)), as_json=as_json, quiet=quiet, verbose=verbose,
             )  # fmt: skip
             return
     end_if_stopped(stop)
@@ -215,18 +215,27 @@ def _print_run(
     as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """default: the library's default model before the run."""
-    last = library.last_run()
-    models, provider = ([], None) if last is None else (list(last.models), last.provider)
+    models, provider = _read_source(library)
     if as_json:
         row = {**run.to_json(), "seconds": round(seconds, 3), "provider": provider, "models": models}
         typer.echo(json.dumps(row))
     if quiet:
         return
-    print_summary(run, seconds, f"{' and '.join(models)} on {provider}", total if run.stopped else None)
+    print_summary(run, seconds, _name_source(models, provider), total if run.stopped else None)
     if default is not None and models and default not in models:
         note(f"The default model is still {default}; to change it: photosearch models default {models[0]}")
     if default is None and not run.stopped and not as_json:
         _suggest_questions(library)
+
+
+def _read_source(library: "Library") -> tuple[list[str], str | None]:
+    """The models of the last run, and where they ran."""
+    last = library.last_run()
+    return ([], None) if last is None else (list(last.models), last.provider)
+
+
+def _name_source(models: Sequence[str], provider: str | None) -> str:
+    return f"{' and '.join(models)} on {provider}"
 
 
 def _suggest_questions(library: "Library") -> None:

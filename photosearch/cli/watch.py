@@ -1,7 +1,7 @@
 """`index --watch`: a line for each round of changes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from photosearch import Event, RunSummary
 
 
-def watch_folders(events: "Iterator[Event]", stop: Stop, *, as_json: bool, quiet: bool, verbose: bool) -> None:
-    """Print what happens until `stop` is set. as_json: a line for each round that changed something."""
+def watch_folders(
+    events: "Iterator[Event]", stop: Stop, name_source: Callable[[], str], *, as_json: bool, quiet: bool, verbose: bool
+) -> None:
+    """Print what happens until `stop` is set.
+
+    name_source: what scored in the last run, for people. as_json: a line for each round that changed something.
+    """
     from photosearch import RunSummary
     from photosearch import events as kinds
 
@@ -28,7 +33,7 @@ def watch_folders(events: "Iterator[Event]", stop: Stop, *, as_json: bool, quiet
             note(line)
         if isinstance(event, kinds.RoundEnded):
             if news:
-                _print_round(run, event.seconds, as_json=as_json, quiet=quiet)
+                _print_round(run, event.seconds, name_source(), as_json=as_json, quiet=quiet)
             run, news = RunSummary(), False
     if not quiet:
         note("Stopped watching; finished work is saved.")
@@ -43,9 +48,9 @@ def _is_news(event: "Event") -> bool:
     return isinstance(event, (*changes, kinds.MetadataRead))
 
 
-def _print_round(run: "RunSummary", seconds: float, *, as_json: bool, quiet: bool) -> None:
+def _print_round(run: "RunSummary", seconds: float, source: str, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3)}))
     if not quiet:
         run.skipped_files.clear()  # named after the first index
-        print_summary(run, seconds, "watching", None)
+        print_summary(run, seconds, source, None)

@@ -103,9 +103,11 @@ class Notices:
         for stream in list(self._streams):
             try:
                 found |= stream.take()
-            except RuntimeError:  # a name in it is not UTF-8
+            except (OSError, RuntimeError) as error:
+                stream.close()
                 self._streams.remove(stream)
-                self._poll([WatchStarted(f, stream.seconds or POLL_SECONDS, NOT_UTF8) for f in stream.folders])
+                reason = NOT_UTF8 if "decode" in str(error) else _describe(error)
+                self._poll([WatchStarted(f, stream.seconds or POLL_SECONDS, reason) for f in stream.folders])
                 found |= {Notice(Kind.ADDED, folder) for folder in stream.folders}
         return found
 
