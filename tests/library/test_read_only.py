@@ -17,10 +17,10 @@ LINE = "this program opened the library only to read it; nothing was written"
     [
         lambda library, folder: list(library.index(folder)),
         lambda library, folder: library.forget(None),
-        lambda library, folder: library.labels.add("sunset"),
+        lambda library, folder: library.marks.add(folder / "a.png", positive=["red"]),
         lambda library, folder: library.folders.set(folder, exclude=["*.gif"]),
     ],
-    ids=["index", "forget", "labels.add", "folders.set"],
+    ids=["index", "forget", "marks.add", "folders.set"],
 )
 def test_read_only_library_refuses_changes(tmp_path: Path, change: Callable[[Library, Path], object]) -> None:
     picture, path = photo(tmp_path / "photos" / "a.png", "red"), tmp_path / "library.db"

@@ -97,7 +97,7 @@ async def ask_all(library: Path, photos: Path) -> tuple[list[Any], dict[str, Any
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     folder = tmp_path_factory.mktemp("mcp")
     with open_filled(folder, {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE}) as seen:
-        seen.asks.marks.mark([str(seen.folder / "red.png")], is_label=["red"])
+        seen.asks.marks.add(seen.folder / "red.png", positive=["red"])
         library = seen.under.db.path
         Image.new("RGB", (9, 9), RED).save(seen.folder.parent / "outside.png")
         (seen.folder / "link.png").symlink_to(seen.folder.parent / "outside.png")
