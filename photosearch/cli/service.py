@@ -48,7 +48,7 @@ def print_service_file(
     environment = {name: os.environ[name] for name in ("PHOTOSEARCH_MODELS",) if os.environ.get(name)}
     for text in (*words, *environment.values()):
         if any(ord(c) < 32 or 0xDC80 <= ord(c) <= 0xDCFF for c in text):
-            raise InputError(f"{text}: a service file can't name it: it holds a control character or is not UTF-8")
+            raise InputError(f"{text!r}: a service file can't name it: it holds a control character or is not UTF-8")
     launchd = kind == "launchd" or (kind == "auto" and sys.platform == "darwin")
     typer.echo((format_launchd if launchd else format_systemd)(words, environment), nl=False)
     for line in LAUNCHD_HELP if launchd else SYSTEMD_HELP:

@@ -50,7 +50,7 @@ def serve(path: Path) -> None:
             try:
                 parts = await loop.run_in_executor(thread, ask, params.name, params.arguments or {})
             except PhotosearchError as error:
-                return CallToolResult(content=[TextContent(text=_escape(str(error)))], is_error=True)
+                return CallToolResult(content=[TextContent(text=_to_line(str(error)))], is_error=True)
             return CallToolResult(content=[_to_content(part) for part in parts])
 
         server = Server(
@@ -80,6 +80,11 @@ def _to_content(part: Part) -> TextContent | ImageContent:
     if isinstance(part, str):
         return TextContent(text=_escape(part))
     return ImageContent(data=base64.b64encode(part).decode(), mime_type="image/jpeg")
+
+
+def _to_line(text: str) -> str:
+    """A message that may name a path, without its line ends and other controls."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _escape(text: str) -> str:
