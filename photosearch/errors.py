@@ -3,7 +3,8 @@
     PhotosearchError
     ├── ModelError      a .onnx file, its card or its provider
     ├── StoreError      the library's database
-    │   └── DamagedError    it is damaged: `photosearch rebuild`
+    │   ├── DamagedError    it is damaged: `photosearch rebuild`
+    │   └── BusyError       another program is indexing into it
     ├── QueryError      the words after `find`
     └── InputError      anything else that was typed or passed in
 
@@ -27,6 +28,10 @@ class StoreError(PhotosearchError):
 
 
 class DamagedError(StoreError):
+    pass
+
+
+class BusyError(StoreError):
     pass
 
 

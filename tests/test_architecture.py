@@ -37,6 +37,9 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "markupsafe": {"web"},
     "starlette": {"web"},
     "uvicorn": {"web"},
+    "watchfiles": {"index/notices.py"},
+    "mcp": {"mcp/server.py"},
+    "pydantic": {"mcp"},
     "textual_image": {"cli/preview.py"},
     "webbrowser": {"cli"},
     "ray": {"engines/ray.py"},
@@ -57,12 +60,13 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
 # Each room knows those that stand left of it, and none to its right.
 ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "outputs.py", "search",
          "judging", "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py",
-         "web", "cli", "__main__.py"]  # fmt: skip
+         "web", "mcp", "cli", "__main__.py"]  # fmt: skip
 
 # A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
 THROUGH_THE_FACADE = {
     "web": {"photosearch.errors", "photosearch.outputs", "photosearch.web"},
-    "cli": {"photosearch.errors", "photosearch.outputs", "photosearch.cli", "photosearch.web"},
+    "mcp": {"photosearch.errors", "photosearch.mcp"},
+    "cli": {"photosearch.errors", "photosearch.outputs", "photosearch.cli", "photosearch.web", "photosearch.mcp"},
 }
 
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]

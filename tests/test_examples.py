@@ -25,6 +25,8 @@ ROOT = Path(__file__).parent.parent
 PYTHON, README, GUIDE = ROOT / "docs" / "python.md", ROOT / "README.md", ROOT / "docs" / "guide.md"
 NOT_RUN = {  # command -> why
     "photosearch browse": "serves a page until Ctrl-C",
+    "photosearch index --watch               # Ctrl-C ends it": "waits for changes until Ctrl-C",
+    "photosearch mcp": "answers another program on stdin",
     "photosearch models pull openclip-b32-256": "downloads a model",
 }
 PARTS = ("albums", "folders", "labels", "marks", "models", "samples")

@@ -17,17 +17,21 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from photosearch.api.status import Progress, Status
+    from photosearch.index.changes import Changes
     from photosearch.index.events import Event
+    from photosearch.index.plan import RunOptions
     from photosearch.index.run import Engine
     from photosearch.judging.metrics import LabeledScore
     from photosearch.judging.report import LabelReport, LabelsReport
     from photosearch.judging.retrieval import RetrievalReport
     from photosearch.library.details import FileDetails
+    from photosearch.library.folders import FolderSettings
     from photosearch.library.forget import ForgetCounts
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import Run
     from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.photos.walk import Photo
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer
     from photosearch.search.understand import Question
@@ -64,13 +68,13 @@ class Library:
     albums: folders of copies or links (photosearch.api.albums.Albums).
     """
 
-    def __init__(self, path: str | Path | None = None, *, create: bool = True):
+    def __init__(self, path: str | Path | None = None, *, create: bool = True, read_only: bool = False):
         """Open a library. path: its file, None for the user's own. Raises StoreError.
 
-        create: create the file if it is missing.
+        create: create the file if it is missing. read_only: every method that would change it raises StoreError.
         """
         self.path = Path(path) if path is not None else default_path()
-        self._session = Session(self.path, create=create)
+        self._session = Session(self.path, create=create and not read_only, read_only=read_only)
         self.folders = Folders(self._session)
         self.labels = Labels(self._session)
         self.marks = Marks(self._session)
@@ -136,24 +140,76 @@ class Library:
         """
         from photosearch.errors import InputError
         from photosearch.index.plan import RunOptions
-        from photosearch.index.run import index
         from photosearch.library.folders import FolderSettings, list_roots
-        from photosearch.library.lock import lock_library
 
         settings = FolderSettings(
             tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None, follow_symlinks, metadata
         )
         options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
+        named = [os.fspath(folder) for folder in folders] or [root.root for root in list_roots(self._session.db)]
+        if not named:
+            raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
+        yield from self._index(named, settings, options, provider, stop, engine)
+
+    def _index(
+        self,
+        folders: Sequence[str],
+        settings: "FolderSettings",
+        options: "RunOptions",
+        provider: str,
+        stop: Callable[[], bool] | None,
+        engine: "Engine | None" = None,
+    ) -> "Iterator[Event]":
+        from photosearch.index.run import index
+        from photosearch.library.lock import lock_library
+
         session = self._session
         with lock_library(session.db):
-            named = [os.fspath(folder) for folder in folders] or [root.root for root in list_roots(session.db)]
-            if not named:
-                raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
             yield from index(
-                session.db, named, lambda name: session.load(name, provider), settings=settings, options=options,
+                session.db, folders, lambda name: session.load(name, provider), settings=settings, options=options,
                 stop=stop or _never, engine=engine,
             )  # fmt: skip
             session.rescore()
+
+    def watch(
+        self,
+        *folders: str | Path,
+        provider: str = "auto",
+        batch_size: int | None = None,
+        workers: int | None = None,
+        max_pixels: int | None = None,
+        settle_seconds: float | None = None,
+        poll_seconds: float | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> "Iterator[Event]":
+        """Index folders (default: all known folders), and then what changes in them, until `stop` is true.
+
+        Yields what `index` yields; WatchStarted of each folder, FolderAway, and RoundEnded when all that was noticed is
+        indexed. The library is held only while something is indexed, and waited for where another program holds it. A
+        photo is indexed once it has not changed for settle_seconds (default: 2). poll_seconds: look for changes so
+        often; None: the system reports them, and folders on a network are looked at once a minute. batch_size, workers,
+        max_pixels, provider: as for `index`. Raises as `index`, except BusyError.
+        """
+        from photosearch.errors import InputError
+        from photosearch.index.plan import RunOptions
+        from photosearch.index.roots import find_place
+        from photosearch.index.watch import SETTLE_SECONDS, WatchOptions, watch
+        from photosearch.library.folders import FolderSettings, list_roots
+
+        db = self._session.db
+        named = [find_place(db, os.fspath(folder)) for folder in folders] or [root.root for root in list_roots(db)]
+        if not named:
+            raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
+
+        def run(
+            some: Sequence[str], changes: "Changes | None", leave: "Callable[[Photo], bool] | None"
+        ) -> "Iterator[Event]":
+            options = RunOptions(batch_size, workers, max_pixels, changes=changes, leave=leave)
+            yield from self._index(some, FolderSettings(), options, provider, stop)
+            self._session.unload()  # 200 MB, for the hours in which nothing happens
+
+        options = WatchOptions(SETTLE_SECONDS if settle_seconds is None else settle_seconds, poll_seconds)
+        yield from watch(db, list(dict.fromkeys(named)), run, options=options, stop=stop or _never)
 
     def open_ray(
         self,
@@ -383,6 +439,12 @@ class Library:
         from photosearch.library.images import read_details
 
         return read_details(self._session.db, image_id)
+
+    def find_image(self, path: str | Path) -> int | None:
+        """The image of the photo at a path; None where the library has no readable photo there."""
+        from photosearch.library.photos import find_image_at
+
+        return find_image_at(self._session.db, os.fspath(path))
 
     def describe(self, photos: "Sequence[Match]") -> "list[FileDetails | None]":
         """What the file of each of these photos says: place, camera, title, keywords, people; None where it is unread.

@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 class Session:
     """An open library and the models that were loaded for it."""
 
-    def __init__(self, path: Path, *, create: bool):
+    def __init__(self, path: Path, *, create: bool, read_only: bool = False):
         """Raises StoreError."""
         self.path = path
-        self.db = Database(path, create=create)
+        self.db = Database(path, create=create, read_only=read_only)
         self._models: dict[str | None, Model] = {}
 
     def close(self) -> None:
         self.db.close()
+
+    def unload(self) -> None:
+        """Free the models' memory; each is loaded again when it is needed."""
+        from photosearch.models.memory import release_memory
+        from photosearch.search.similar import close_text_model
+
+        self._models.clear()
+        close_text_model()
+        release_memory()
 
     @property
     def default_model(self) -> str | None:

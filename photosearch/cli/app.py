@@ -13,7 +13,9 @@ from photosearch.cli import (
     keywords,
     labels,
     learning,
+    man,
     marks,
+    mcp,
     merge,
     models,
     reports,
@@ -26,8 +28,8 @@ from photosearch.cli import (
 from photosearch.cli.root import app
 
 __all__ = [  # each module adds its commands to the app
-    "app", "browse", "duplicates", "find", "folders", "index", "keywords", "labels", "learning", "main", "marks",
-    "merge", "models", "reports", "samples", "status", "thresholds", "undo", "upkeep",
+    "app", "browse", "duplicates", "find", "folders", "index", "keywords", "labels", "learning", "main", "man",
+    "marks", "mcp", "merge", "models", "reports", "samples", "status", "thresholds", "undo", "upkeep",
 ]  # fmt: skip
 
 

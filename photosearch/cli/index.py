@@ -21,6 +21,8 @@ from photosearch.cli.root import (
     path_option,
 )
 from photosearch.cli.runs import end_if_stopped, follow, print_summary, stop_on_signal
+from photosearch.cli.service import print_service_file
+from photosearch.cli.watch import watch_folders
 from photosearch.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -54,6 +56,27 @@ Provider = Annotated[
     str, typer.Option(metavar="NAME", help="Where the model runs: auto, cuda, coreml, directml, cpu, ...")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Go on, and index what changes in the folders until Ctrl-C.")]
+Settle = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", min=0.1, max=3600, help="Watch: index a photo once it is unchanged for so long (default: 2)."
+    ),
+]
+Poll = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS", min=1, max=86400,
+        help="Watch: look for changes so often (default: wait until the system reports them; on a network, 60).",
+    ),
+]  # fmt: skip
+PrintService = Annotated[
+    str | None,
+    typer.Option(
+        "--print-service", metavar="[systemd|launchd]",
+        help="Only print a service file that runs --watch while you are logged in.",
+    ),
+]  # fmt: skip
 
 
 @app.command("index")
@@ -85,6 +108,10 @@ def index_command(
     prune: Annotated[bool, typer.Option("--prune", help="Remove photos even if most of a folder is missing.")] = False,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each unreadable photo.")] = False,
+    watch: Watch = False,
+    settle: Settle = None,
+    poll: Poll = None,
+    print_service: PrintService = None,
     engine: Annotated[str, typer.Option(metavar="NAME", help="Where to run the models: local or ray.")] = "local",
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster (default: start Ray on this machine).")
@@ -109,6 +136,10 @@ def index_command(
     """
     ray_only = bool(address or shards or shard_size or cpus_per_actor or gpus_per_actor)
     _check_arguments(folders or [], engine, ray_only)
+    if print_service is not None:
+        print_service_file(print_service, library_path(ctx, db), folders or (), settle=settle, poll=poll)
+        return
+    _check_watch(engine, {"--settle": settle, "--poll": poll}, watch=watch)
     if not library_path(ctx, db).exists():  # a first run that can't begin leaves no empty library
         from photosearch import check_index
 
@@ -133,6 +164,16 @@ def index_command(
         run.stopped = stop.is_set()
         _print_run(library, run, time.perf_counter() - start, total, default, as_json=as_json, quiet=quiet)
         incomplete = _print_empty(library, folders or (), run)
+        if watch and not stop.is_set():
+            watch_folders(
+                library.watch(
+                    *(folders or ()), provider=provider, batch_size=batch_size, workers=workers,
+                    max_pixels=max_megapixels and max_megapixels * MEGAPIXEL, settle_seconds=settle, poll_seconds=poll,
+                    stop=stop.is_set,
+                ),
+                stop, lambda: _name_source(*_read_source(library)), as_json=as_json, quiet=quiet, verbose=verbose,
+            )  # fmt: skip
+            return
     end_if_stopped(stop)
     if incomplete or run.not_scored:
         raise typer.Exit(1)
@@ -146,6 +187,14 @@ def _check_arguments(folders: Sequence[str], engine: str, ray_only: bool) -> Non
     for folder in folders:
         if os.path.isfile(folder):
             raise InputError(f"{folder}: is a file; name its folder")
+
+
+def _check_watch(engine: str, options: dict[str, float | None], *, watch: bool) -> None:
+    if watch and engine != "local":
+        raise typer.BadParameter(f"can't be combined with --engine {engine}", param_hint="--watch")
+    for name, value in options.items():
+        if value is not None and not watch:
+            raise typer.BadParameter("only with --watch", param_hint=name)
 
 
 def _load_models(
@@ -166,18 +215,27 @@ def _print_run(
     as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """default: the library's default model before the run."""
-    last = library.last_run()
-    models, provider = ([], None) if last is None else (list(last.models), last.provider)
+    models, provider = _read_source(library)
     if as_json:
         row = {**run.to_json(), "seconds": round(seconds, 3), "provider": provider, "models": models}
         typer.echo(json.dumps(row))
     if quiet:
         return
-    print_summary(run, seconds, f"{' and '.join(models)} on {provider}", total if run.stopped else None)
+    print_summary(run, seconds, _name_source(models, provider), total if run.stopped else None)
     if default is not None and models and default not in models:
         note(f"The default model is still {default}; to change it: photosearch models default {models[0]}")
     if default is None and not run.stopped and not as_json:
         _suggest_questions(library)
+
+
+def _read_source(library: "Library") -> tuple[list[str], str | None]:
+    """The models of the last run, and where they ran."""
+    last = library.last_run()
+    return ([], None) if last is None else (list(last.models), last.provider)
+
+
+def _name_source(models: Sequence[str], provider: str | None) -> str:
+    return f"{' and '.join(models)} on {provider}"
 
 
 def _suggest_questions(library: "Library") -> None:

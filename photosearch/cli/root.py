@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 ORDER = (  # of the commands in the help: as a user comes to need them
     "index", "folders", "find", "browse", "labels", "duplicates", "mark", "marks", "sample", "judge", "report",
-    "threshold", "learn", "undo", "keywords", "models", "merge", "status", "errors", "forget", "rebuild", "doctor",
+    "threshold", "learn", "undo", "keywords", "models", "merge", "mcp", "status", "errors", "forget", "rebuild",
+    "doctor", "man",
 )  # fmt: skip
 
 
@@ -51,6 +52,9 @@ class _Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if any(argument.metavar == "WORDS" for argument in _arguments(self)):
             args = [re.sub(r"^-(?=[^\W\d_]{2,}$)", MINUS, text) for text in args]  # find dog -beach: no options
+        for parameter in self.params:
+            if (parameter.metavar or "").startswith("["):
+                args = _complete_option(parameter.opts[0], parameter.metavar, args)
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -60,14 +64,23 @@ class _Command(TyperCommand):
         options = [p.get_help_record(ctx) for p in self.get_params(ctx) if p.param_type_name == "option"]
         for title, rows in (
             ("Arguments", [(p.metavar, p.help) for p in _arguments(self)]),
-            ("Options", [(names, _format_range(help)) for names, help in filter(None, options)]),
+            ("Options", [(names, format_range(help)) for names, help in filter(None, options)]),
         ):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
 
 
-def _format_range(help: str) -> str:
+def _complete_option(name: str, metavar: str, args: list[str]) -> list[str]:
+    """Give an option the value 'auto' where none of those in its metavar, [a|b], follows it."""
+    kinds, end = metavar.strip("[]").split("|"), args.index("--") if "--" in args else len(args)
+    return [
+        f"{text}=auto" if text == name and i < end and (i + 1 == end or args[i + 1] not in kinds) else text
+        for i, text in enumerate(args)
+    ]
+
+
+def format_range(help: str) -> str:
     """[1<=x<=256] -> [1 to 256], [x>=1] -> [1 or more]."""
     help = re.sub(r"([\d.]+)<=x<=([\d.]+)\]$", r"\1 to \2]", help)
     return re.sub(r"x>=([\d.]+)\]$", r"\1 or more]", help)

@@ -65,6 +65,16 @@ def describe_event(event: "Event", verbose: bool) -> str | None:
             return f"{reason}; trying {format_count(photos, 'photo')} again, the first is {path}"
         case events.NotScored(path, photos, reason):
             return f"{format_count(photos, 'photo')} not scored, the first is {path}: {reason}; run the command again"
+        case events.WatchStarted(path, None, ""):
+            return f"Watching {path}"
+        case events.WatchStarted(path, None, reason):
+            return f"{path}: can't be watched: {reason}; it is indexed again once an hour"
+        case events.WatchStarted(path, seconds, "--poll"):
+            return f"Watching {path}, every {seconds:g} s"
+        case events.WatchStarted(path, seconds, reason):
+            return f"Watching {path}, every {seconds:g} s: {reason}"
+        case events.FolderAway(path):
+            return f"{path}: empty or not connected; nothing changes until its photos are there"
         case events.RemovalRefused(path, missing, known):
             return (f"{path}: {missing:,} of {known:,} photos are missing, so none was removed from the library. Is a "
                     "drive not connected? If they are deleted: photosearch index --prune")  # fmt: skip
@@ -117,9 +127,10 @@ def describe_skipped(files: Counter[str]) -> str:
 
 
 class Stop(threading.Event):
-    """exit_code: 130 after Ctrl-C, 143 after SIGTERM, as shells have it."""
+    """exit_code: 130 after Ctrl-C, 143 after SIGTERM, as shells have it. idle: nothing is at work that must finish."""
 
     exit_code = 130
+    idle = False
 
 
 @contextlib.contextmanager
@@ -132,7 +143,8 @@ def stop_on_signal() -> Iterator[Stop]:
             raise KeyboardInterrupt
         stop.set()
         stop.exit_code = 128 + number
-        note("\nFinishing the current batch; press Ctrl-C again to stop at once.")
+        if not stop.idle:
+            note("\nFinishing the current batch; press Ctrl-C again to stop at once.")
 
     signals = [signal.SIGINT, signal.SIGTERM]
     before = [signal.signal(s, handle) for s in signals]

@@ -234,6 +234,7 @@ class Committer:
         missing = list(scan.missing)
         for folder_id, path in list_folders(self.db, scan.scope):
             elsewhere = any(path == top or is_below(path, top) for top in (*scan.unlisted, *scan.apart))
-            if folder_id not in scan.visited and not elsewhere:
+            unseen = folder_id not in scan.visited and (scan.changes is None or scan.changes.covers(path))
+            if unseen and not elsewhere:
                 missing += [(i, os.path.join(path, name)) for i, name in list_photos(self.db, folder_id)]
         return missing

@@ -144,8 +144,34 @@ class NotScored:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class WatchStarted:
+    """Changes in a folder are noticed from now on.
+
+    seconds: between two looks at a folder whose system reports no changes, None where it does. reason: why not.
+    """
+
+    path: str
+    seconds: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderAway:
+    """A watched folder that can't be seen, as on a drive that was unplugged. Nothing of it changes until it is back."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEnded:
+    """The changes that were noticed are indexed; nothing holds the library until the next ones. seconds: it took."""
+
+    seconds: float
+
+
 Event = (
     New | Changed | Rescored | Unchanged | MetadataRead | Moved | Returned | ReadFailed | Excluded | Removed
     | FilesSkipped | ListFailed | RootMoved | RemovalRefused | SettingsSaved | PatternUnused
-    | ShardRowSkipped | WorkerDied | NotScored
+    | ShardRowSkipped | WorkerDied | NotScored | WatchStarted | FolderAway | RoundEnded
 )  # fmt: skip

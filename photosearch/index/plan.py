@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from photosearch.errors import ModelError
+from photosearch.index.changes import Changes
 from photosearch.index.folder_settings import describe_change, merge_settings, to_walk_options
 from photosearch.index.infer import LoadedScorer, Scorer
 from photosearch.index.roots import Layout, RootChange, find_place, is_known, plan_root, read_layout
@@ -18,7 +19,7 @@ from photosearch.library.folders import FolderSettings
 from photosearch.library.models import list_models, read_default_model, read_model_path
 from photosearch.models.card import check_tiles
 from photosearch.models.session import Model
-from photosearch.photos.walk import WalkOptions
+from photosearch.photos.walk import Photo, WalkOptions
 
 NO_SETTINGS = FolderSettings()
 
@@ -31,7 +32,8 @@ class RunOptions:
 
     batch_size: photos scored at once. workers: photos opened at once. max_pixels: of a photo; larger ones are
     unreadable. force: open and score everything again. retry: open unreadable photos again. prune: remove missing
-    photos even if most of a folder is missing.
+    photos even if most of a folder is missing. changes: look at these folders alone. leave: whether a photo stays as it
+    is known, since it is still being written.
     """
 
     batch_size: int | None = None
@@ -40,6 +42,8 @@ class RunOptions:
     force: bool = False
     retry: bool = False
     prune: bool = False
+    changes: Changes | None = None
+    leave: Callable[[Photo], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

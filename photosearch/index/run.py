@@ -178,6 +178,7 @@ def _make_scans(db: Database, plan: RunPlan, stored: Mapping[Scorer, StoredScore
         known, exclusions = count_photos(db, scope).photos, Exclusions(folder.options, scope.root)
         scan = FolderScan(scope, ids, reasons, folder.options, folder.apart, known, exclusions)
         scan.metadata = folder.metadata
+        scan.changes = None if folder.options.follow_symlinks else plan.options.changes  # a link may lead anywhere
         scans.append(scan)
     return scans
 
@@ -194,7 +195,7 @@ def _run(committer: Committer, engine: Engine, work: Work) -> Iterator[Event]:
 
 
 def _scan(committer: Committer, work: Work) -> Iterator[PendingPhoto | BookkeepingUpdate | Event]:
-    options = ScanOptions(work.options.force, work.options.retry)
+    options = ScanOptions(work.options.force, work.options.retry, work.options.leave)
     for scan in work.scans:
         committer.scans.append(scan)
         yield from scan_folder(committer.db, scan, options, work.stop)

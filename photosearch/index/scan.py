@@ -7,9 +7,10 @@ last change of status differs, it is read and hashed; the same content is not sc
 import contextlib
 import os
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from photosearch.index.changes import Changes, Reach
 from photosearch.index.events import Event, FilesSkipped, ListFailed, ReadFailed, Unchanged
 from photosearch.index.infer import MetadataMode, Scorer
 from photosearch.library.database import Database, is_below
@@ -19,7 +20,7 @@ from photosearch.library.photos import FileRecord, StoredPhoto, read_folder
 from photosearch.metadata.dates import date_in_name
 from photosearch.photos import remote
 from photosearch.photos.decode import DAMAGED
-from photosearch.photos.walk import Exclusions, Photo, WalkOptions, walk
+from photosearch.photos.walk import Exclusions, Folder, Photo, WalkOptions, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class FolderScan:
     scorer_ids: the scorers that the folder asks for, with their ids in the library. reasons: why each of them scores a
     photo that is known already. apart: folders below that are scanned on their own. known_before: the photos that the
     library knew here when the run began. unusable: images and scorers whose vector must be made again. metadata:
-    whether the folder stores what its files say.
+    whether the folder stores what its files say. changes: the folders that are walked, None: all.
     """
 
     scope: Scope
@@ -76,6 +77,7 @@ class FolderScan:
     visited: set[int] = field(default_factory=set)  # ids of the folders that were listed
     unlisted: list[str] = field(default_factory=list)  # folders that could not be listed, or not completely
     metadata: bool = True
+    changes: Changes | None = None
     scorers: tuple[Scorer, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -84,10 +86,11 @@ class FolderScan:
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
-    """force: open and score everything again. retry: open unreadable photos again."""
+    """force: open and score everything again. retry: open unreadable photos again. leave: see RunOptions."""
 
     force: bool = False
     retry: bool = False
+    leave: Callable[[Photo], bool] | None = None
 
 
 def scan_folder(
@@ -95,9 +98,7 @@ def scan_folder(
 ) -> Iterator[PendingPhoto | BookkeepingUpdate | Event]:
     """Walk a folder; yield the photos to open, what to write of others, and events for those that need neither."""
     elsewhere = [root.root for root in list_roots(db) if root.root_id != scan.scope.root_id]
-    for folder in walk(
-        scan.scope.path, scan.options, root=scan.scope.root, exclusions=scan.exclusions, elsewhere=elsewhere
-    ):
+    for folder in _walk(scan, elsewhere):
         if stop():
             return
         if any(folder.path == apart or is_below(folder.path, apart) for apart in scan.apart):
@@ -119,9 +120,28 @@ def scan_folder(
         for photo in folder.photos:
             if stop():
                 return
-            yield compare_photo(photo, folder_id, known.pop(os.path.basename(photo.path), None), scan, options)
+            before = known.pop(os.path.basename(photo.path), None)
+            if options.leave is None or not options.leave(photo):
+                yield compare_photo(photo, folder_id, before, scan, options)
         if folder.reason is None:
             scan.missing += [(k.photo_id, os.path.join(folder.path, name)) for name, k in known.items() if not k.absent]
+
+
+def _walk(scan: FolderScan, elsewhere: Sequence[str]) -> Iterator[Folder]:
+    """The folders of a scan, or those of them that have changed."""
+    top, root = scan.scope.path, scan.scope.root
+
+    def walk_from(path: str) -> Iterator[Folder]:
+        return walk(path, scan.options, root=root, exclusions=scan.exclusions, elsewhere=elsewhere)
+
+    if scan.changes is None or scan.changes.covers_all_below(top):
+        yield from walk_from(top)
+        return
+    reach = Reach(top, root, scan.exclusions)
+    for path in filter(reach.has_folder, scan.changes.list_trees()):
+        yield from walk_from(path)
+    for path in filter(reach.has_folder, scan.changes.list_folders()):
+        yield next(walk_from(path))
 
 
 def compare_photo(

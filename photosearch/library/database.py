@@ -44,9 +44,12 @@ def now() -> str:
 class Database:
     """An open library. Owns the connections; a context manager. Only `read` may be called from other threads."""
 
-    def __init__(self, path: str | Path, *, create: bool = False):
-        """Open the library and bring its schema up to date. create: where there is none. Raises StoreError."""
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, create: bool = False, read_only: bool = False):
+        """Open the library and bring its schema up to date. create: where there is none. Raises StoreError.
+
+        read_only: SQLite refuses each write, and an older schema is refused rather than upgraded.
+        """
+        self.path, self.read_only = Path(path), read_only
         self._no_room: sqlite3.Error | None = None  # why it could only be opened to be read
         if sqlite3.sqlite_version_info < MIN_SQLITE:
             raise StoreError(f"this Python has SQLite {sqlite3.sqlite_version}, which is too old; use a newer Python")
@@ -227,11 +230,15 @@ class Database:
 
     def _open(self, *, immutable: bool) -> sqlite3.Connection:
         # isolation_level None: transactions are begun explicitly.
-        name = f"{self.path.absolute().as_uri()}?immutable=1" if immutable else str(self.path)
+        name = str(self.path)
+        if immutable or self.read_only:
+            name = f"{self.path.absolute().as_uri()}?{'immutable=1' if immutable else 'mode=ro'}"
         conn = sqlite3.connect(
             name, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=name != str(self.path)
         )
         try:
+            if self.read_only:
+                conn.execute("PRAGMA query_only = ON")  # even of what this connection attaches
             conn.execute("PRAGMA foreign_keys = ON")
             conn.execute("PRAGMA trusted_schema = OFF")
             # With WAL, a crash of the machine may lose the last transactions but never damages the database.
@@ -257,6 +264,8 @@ class Database:
             raise StoreError(f"{self.path}: written by a newer photosearch (schema {version}); upgrade photosearch")
         if version == schema.VERSION:
             return
+        if self.read_only:
+            raise StoreError(f"{self.path}: written by an older photosearch; upgrade it once with `photosearch status`")
         self.rows("PRAGMA journal_mode = WAL")
         with self.unchecked(), self.transaction():
             (version,) = self.one("PRAGMA user_version")  # another process may have migrated it meanwhile
@@ -290,6 +299,8 @@ class Database:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            if self.read_only and "readonly" in str(error):
+                raise StoreError(f"{self.path}: {READ_ONLY}") from error
             advice = _advise(self._no_room if self._no_room is not None and "readonly" in str(error) else error)
             if advice != DAMAGED:
                 raise StoreError(f"{self.path}: {advice}") from error
@@ -375,6 +386,7 @@ def is_below(path: str, folder: str) -> bool:
     return path.startswith(folder if folder.endswith(os.sep) else folder + os.sep)
 
 
+READ_ONLY = "this program opened the library only to read it; nothing was written"
 NOT_OURS = "another program's file, no library of photosearch; choose another --db"
 DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
 REPLACED = (

@@ -260,6 +260,11 @@ def _open_text_model(path: Path, mtime_ns: int) -> TextModel:
     return TextModel(path)
 
 
+def close_text_model() -> None:
+    """Free the memory of the text model that stayed open."""
+    _open_text_model.cache_clear()
+
+
 def read_weight(text: str) -> tuple[float, str]:
     """2:a.jpg -> (2.0, a.jpg); a.jpg -> (1.0, a.jpg). An existing file of the whole name is that file."""
     weight, colon, rest = text.partition(":")
