@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from photosearch import LARGE_THUMBNAIL, SMALL_THUMBNAIL, Library, Unreadable
 from photosearch.errors import InputError, PhotosearchError
-from photosearch.web import judge_routes, learning_routes, search_routes
+from photosearch.web import judge_routes, learning_routes, listing_routes, search_routes
 from photosearch.web.parameters import parse_integer, read_body, read_record
 from photosearch.web.rendering import render
 from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_duplicates
@@ -53,7 +53,10 @@ def make_app(state: ServerState) -> Starlette:
         "folders": search_routes.list_folders, "details": search_routes.read_details,
         "queue": judge_routes.list_queue, "report": judge_routes.read_report,
         "readiness": learning_routes.read_readiness, "preview": learning_routes.preview, "duplicates": list_duplicates,
-        "unreadable": list_unreadable, "status": read_status,
+        "unreadable": list_unreadable, "status": read_status, "days": listing_routes.list_days,
+        "facet": listing_routes.count_facet, "tree": listing_routes.list_tree,
+        "clusters": listing_routes.find_clusters, "neighbours": listing_routes.list_neighbours,
+        "edit": listing_routes.edit_words,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),

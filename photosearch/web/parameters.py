@@ -122,6 +122,24 @@ def parse_number(text: str) -> float:
     return value
 
 
+def parse_degrees(text: str, most: int) -> float:
+    """A latitude (most: 90) or longitude (180)."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{_shorten(text)!r} is not a number") from None
+    if not -most <= value <= most:
+        raise InputError(f"{_shorten(text)} is not between -{most} and {most}")
+    return value
+
+
+def check_words(text: str) -> str:
+    """A question, or a piece of it."""
+    if len(text) > MAX_TEXT:
+        raise InputError(f"a question has at most {MAX_TEXT:,} characters")
+    return text
+
+
 def check_threshold(value: float | None) -> float | None:
     """0 to 1, or None."""
     if value is not None and not 0 <= value <= 1:

@@ -17,6 +17,7 @@ from photosearch import USER_MODEL, Hint
 if TYPE_CHECKING:  # at run time they would bring in rooms that the server does without
     from photosearch import (
         Answer,
+        Chip,
         DuplicateGroup,
         ImageDetails,
         LabelReport,
@@ -53,9 +54,10 @@ def _to_object(record: object) -> dict[str, object]:
 @dataclass(frozen=True, slots=True)
 class PhotoRow:
     """A photo in the grid. by, sure, copies: as in Match. present: its mark for the label that is being marked, None
-    without one."""
+    without one. why: what found it, in words."""
 
     image_id: int
+    photo_id: int
     name: str
     path: str
     score: float | None
@@ -65,6 +67,7 @@ class PhotoRow:
     sure: bool
     copies: int
     present: bool | None
+    why: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,61 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
+class ChipRow:
+    """A piece of a question, as in Chip."""
+
+    kind: str
+    value: str
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRow:
+    """As in FacetCount."""
+
+    value: str
+    group: str
+    photos: int
+    is_least: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """photos: in the folder and below it. own: in the folder itself."""
+
+    id: str
+    path: str
+    photos: int
+    own: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """Photos near each other on the map, as in Cluster."""
+
+    photos: int
+    latitude: float
+    longitude: float
+    south: float
+    west: float
+    north: float
+    east: float
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A question."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The first photos of an answer. result: an id. label: the one to mark. total: None where it is not known yet.
 
     is_user_label: whether the user's own labels found them, and no model's. sure: whether any photo is. more: whether
-    less similar photos follow, for who asks. since, until: as in Answer.
+    less similar photos follow, for who asks. since, until: as in Answer. chips: what the words were understood as.
     """
 
     result: str
@@ -105,8 +158,9 @@ class Found:
     since: str | None
     until: str | None
     explanation: Sequence[str]
+    chips: Sequence[ChipRow]
     total: Total | None
-    photos: Sequence[PhotoRow]
+    photos: Sequence[PhotoRow | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +168,7 @@ class Photos:
     """A part of a result. first: the index of its first photo."""
 
     first: int
-    photos: Sequence[PhotoRow]
+    photos: Sequence[PhotoRow | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +373,19 @@ class UnreadablePhoto:
 
 
 def make_found(
-    result_id: str, answer: "Answer", label: str | None, total: Total | None, photos: Sequence[PhotoRow], *, more: bool
+    result_id: str,
+    answer: "Answer",
+    label: str | None,
+    total: Total | None,
+    photos: Sequence[PhotoRow | None],
+    chips: "Sequence[Chip]",
+    *,
+    more: bool,
 ) -> Found:
     return Found(
         result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
         label, answer.sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until,
-        answer.explanation, total, photos,
+        answer.explanation, [ChipRow(chip.kind, chip.value, chip.wanted) for chip in chips], total, photos,
     )  # fmt: skip
 
 
@@ -335,8 +396,8 @@ def _make_advice(hint: str) -> Advice:
 def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
     score = None if match.score is None else round(match.score, 4)
     return PhotoRow(
-        match.image_id, os.path.basename(match.path), match.path, score, match.taken, match.taken_from, match.by,
-        match.sure, match.copies, present,
+        match.image_id, match.photo_id, os.path.basename(match.path), match.path, score, match.taken,
+        match.taken_from, match.by, match.sure, match.copies, present, tuple(getattr(match, "why", ())),
     )  # fmt: skip
 
 

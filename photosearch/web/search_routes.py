@@ -4,13 +4,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2s
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from starlette.datastructures import QueryParams
 
 from photosearch import Library
 from photosearch.errors import InputError
-from photosearch.web.parameters import check_album_name, check_indices, parse_integer, parse_number
+from photosearch.web.parameters import check_album_name, check_indices, check_words, parse_integer, parse_number
 from photosearch.web.responses import (
     Album,
     Completion,
@@ -25,10 +25,14 @@ from photosearch.web.responses import (
     make_found,
     make_photo_row,
 )
-from photosearch.web.results import Result, Search, start_search
+from photosearch.web.results import Result, Search, Sort, start_search
 from photosearch.web.state import ServerState
 
+if TYPE_CHECKING:
+    from photosearch import Match
+
 MAX_PART = 500  # photos in one response
+SORTS: dict[str, Sort] = {"date": "newest", "oldest": "oldest", "name": "name", "size": "size"}  # as addresses have it
 NOT_IN_LIBRARY = "this photo is no longer in the library"
 
 
@@ -46,24 +50,25 @@ def find(state: ServerState, library: Library, query: QueryParams) -> Found:
     result = start_search(library, _parse_search(library, query))
     result_id = state.results.add(result)
     label = query.get("label") or next(iter(result.answer.labels), None)
-    total = Total(len(result.photos), result.count_sure()) if result.is_complete else None
+    total = Total(len(result), result.count_sure()) if result.is_complete else None
     search, answer = result.search, result.answer
     more = total is not None and answer.more and not (search.all_similar or search.sure_only)
-    return make_found(result_id, answer, label, total, _list_photos(library, result, 0, MAX_PART, label), more=more)
+    photos = _list_photos(library, result, 0, min(MAX_PART, len(result)), label)
+    chips = [] if search.query_mode else library.photos.chips(search.words)
+    return make_found(result_id, answer, label, total, photos, chips, more=more)
 
 
 def read_result(state: ServerState, library: Library, query: QueryParams) -> Photos:
     """Parameters: result, first, n, label."""
-    result, first = _get_result(state, query.get("result", "")), parse_integer(query.get("first", "0"))
+    result, first = get_result(state, query.get("result", "")), parse_integer(query.get("first", "0"))
     n = min(parse_integer(query.get("n", "100")), MAX_PART)
-    if first + n > len(result.photos):
-        result.complete(library)
     return Photos(first, _list_photos(library, result, first, n, query.get("label")))
 
 
 def count_result(state: ServerState, library: Library, query: QueryParams) -> Total:
-    result = _get_result(state, query.get("result", "")).complete(library)
-    return Total(len(result.photos), result.count_sure())
+    result = get_result(state, query.get("result", ""))
+    result.complete(library)
+    return Total(len(result), result.count_sure())
 
 
 def complete_words(_: ServerState, library: Library, query: QueryParams) -> list[Completion]:
@@ -89,7 +94,7 @@ def _count_photos(library: Library) -> dict[str, int]:
 
 
 def list_folders(_: ServerState, library: Library, query: QueryParams) -> list[Folder]:
-    return [Folder(_hash_folder(path), path) for path in library.folders.list_paths()]
+    return [Folder(hash_folder(path), path) for path in library.folders.list_paths()]
 
 
 def read_details(_: ServerState, library: Library, query: QueryParams) -> Details:
@@ -101,8 +106,7 @@ def read_details(_: ServerState, library: Library, query: QueryParams) -> Detail
 
 
 def make_album(state: ServerState, library: Library, request: AlbumRequest) -> Album:
-    photos = _get_result(state, request.result).complete(library).photos
-    paths = [photos[index].path for index in check_indices(request.indices, len(photos))]
+    paths = [photo.path for photo in read_selected(library, get_result(state, request.result), request.indices)]
     folder = state.albums / check_album_name(request.name)
     album = (library.albums.link if request.how == "link" else library.albums.copy)(folder, paths)
     return Album(str(folder), album.made, album.existing, len(album.missing))
@@ -113,7 +117,7 @@ def _parse_search(library: Library, query: QueryParams) -> Search:
     mode, under = query.get("query_mode"), query.get("under")
     query_mode: Literal["label", "text"] | None = "label" if mode == "label" else "text" if mode == "text" else None
     return Search(
-        words=query.get("words", ""),
+        words=check_words(query.get("words", "")),
         query_mode=query_mode,
         like=_find_paths(library, query.getlist("like")),
         unlike=_find_paths(library, query.getlist("unlike")),
@@ -124,22 +128,34 @@ def _parse_search(library: Library, query: QueryParams) -> Search:
         since=query.get("since") or None,
         until=query.get("until") or None,
         file_dates="file_dates" in query,
-        sort="date" if query.get("sort") == "date" else "best",
+        sort=SORTS.get(query.get("sort", ""), "best"),
         all_similar="all_similar" in query,
     )
 
 
-def _get_result(state: ServerState, result_id: str) -> Result:
+def get_result(state: ServerState, result_id: str) -> Result:
     result = state.results.get(result_id)
     if result is None:
         raise InputError("these results have expired; search again")
     return result
 
 
-def _list_photos(library: Library, result: Result, first: int, n: int, label: str | None) -> list[PhotoRow]:
-    photos = result.photos[first : first + n]
-    marks = library.marks.read_images(label, [photo.image_id for photo in photos]) if label else {}
-    return [make_photo_row(photo, marks.get(photo.image_id)) for photo in photos]
+def read_selected(library: Library, result: Result, indices: Sequence[int] | None) -> "list[Match]":
+    """The photos of a result with these indices, None: all. Raises InputError."""
+    result.complete(library)
+    chosen = check_indices(indices, len(result))
+    if not chosen:
+        return []
+    first = min(chosen)
+    photos = result.read(library, first, max(chosen) + 1 - first)
+    return [photo for index in chosen if (photo := photos[index - first]) is not None]
+
+
+def _list_photos(library: Library, result: Result, first: int, n: int, label: str | None) -> list[PhotoRow | None]:
+    """None for a photo that has left the library meanwhile."""
+    photos = result.read(library, first, n)
+    marks = library.marks.read_images(label, [photo.image_id for photo in photos if photo]) if label else {}
+    return [make_photo_row(photo, marks.get(photo.image_id)) if photo else None for photo in photos]
 
 
 def _find_paths(library: Library, image_ids: Sequence[str]) -> tuple[str, ...]:
@@ -155,10 +171,10 @@ def _find_paths(library: Library, image_ids: Sequence[str]) -> tuple[str, ...]:
 
 def _find_folder(library: Library, folder_id: str) -> str:
     for path in library.folders.list_paths():
-        if _hash_folder(path) == folder_id:
+        if hash_folder(path) == folder_id:
             return path
     raise InputError("this folder is no longer in the library; reload the page")
 
 
-def _hash_folder(path: str) -> str:
+def hash_folder(path: str) -> str:
     return blake2s(os.fsencode(path), digest_size=12).hexdigest()
