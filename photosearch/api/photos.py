@@ -120,6 +120,17 @@ class Photos:
         found = self.read(ids)
         return [found[each] for each in ids if each in found]
 
+    def read_original(self, image_id: int) -> tuple[bytes, str] | None:
+        """(bytes, media type) of a photo that shows an image; None where no photo in the library does.
+
+        Only of formats that browsers show: JPEG, PNG, WebP, GIF, AVIF. Raises Unreadable.
+        """
+        from photosearch.library.images import find_image_files
+        from photosearch.photos.original import read_original
+
+        found = find_image_files(self._session.db, image_id)
+        return None if found is None else read_original(found[1], found[0])
+
     def chips(self, words: str) -> "Sequence[Chip]":
         """What words were understood as, piece by piece. Raises QueryError, InputError."""
         from photosearch.search.listing import read_chips

@@ -1,7 +1,8 @@
 """Photos in an order, as ids alone: a million take some megabytes, and their rows are read some at a time.
 
-By date, the dates of files, of contents and of names come sorted from their indexes and are merged, so that the first
-photos are there before the others are read. Photos without any date come last, by the dates of their files.
+By date, the first photos come from the indexes of the dates of files, of contents and of names, merged, before the
+others are read; all of them are read in the order in which they are stored, and sorted. Photos of one date may stand in
+another order then. Photos without any date come last, by the dates of their files.
 """
 
 import json
@@ -37,14 +38,15 @@ def iterate_photos(
     if sort not in ("newest", "oldest"):
         yield from _swap(db, _select("''", "photos p", (), only, _BY[sort]), [*only.values, left])
         return
-    order = f"1 {'DESC' if sort == 'newest' else 'ASC'}, 2"
+    order = f"1 {'DESC' if sort == 'newest' else 'ASC'}"  # equal ones as their indexes have them: no sort is needed
     values: list[SqlValue] = list(only.values)
     if file_dates:
         date = f"coalesce({LOCAL_DATE}, {FILE_DATE}, '')"
-        yield from _swap(db, _select(date, "photos p", (), only, order), [*values, left])
+        yield from _swap(db, _select(date, "photos p", (), only, f"{order}, 2"), [*values, left])
         return
-    if only.photos is not None and only.photos <= MAX_SCANNED:
-        dated, arms = _select(LOCAL_DATE, "photos p", (f"{LOCAL_DATE} IS NOT NULL",), only, order), 1
+    if limit is None or (only.photos is not None and only.photos <= MAX_SCANNED):
+        date = "coalesce(p.taken, i.taken, p.name_date)"
+        dated, arms = _select(date, _WITH_IMAGES, (f"{date} IS NOT NULL",), only, f"{order}, 2"), 1
     else:
         selects = [_select(date, source, (where,), only) for date, source, where in _DATED]
         dated, arms = f"{' UNION ALL '.join(selects)} ORDER BY {order} LIMIT ?", len(selects)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from photosearch import LARGE_THUMBNAIL, SMALL_THUMBNAIL, Library, Unreadable
 from photosearch.errors import InputError, PhotosearchError
-from photosearch.web import judge_routes, learning_routes, listing_routes, search_routes
+from photosearch.web import judge_routes, learning_routes, listing_routes, search_routes, selection_routes
 from photosearch.web.parameters import parse_integer, read_body, read_record
 from photosearch.web.rendering import render
 from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_duplicates
@@ -60,6 +60,8 @@ def make_app(state: ServerState) -> Starlette:
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),
+        "mark_selected": (selection_routes.MarkSelectedRequest, selection_routes.mark_selected),
+        "paths": (selection_routes.SelectionRequest, selection_routes.list_paths),
         "undo": (judge_routes.UndoRequest, judge_routes.undo),
         "sample": (judge_routes.SampleRequest, judge_routes.draw_sample),
         "threshold": (judge_routes.ThresholdRequest, judge_routes.save_threshold),
@@ -76,6 +78,7 @@ def make_app(state: ServerState) -> Starlette:
             ),
             *(Route(page.path, _make_page(state, page)) for page in PAGES),
             Route("/thumbnails/{image_id}", _make_thumbnails(state)),
+            Route("/originals/{image_id}", _make_originals(state)),
             Route("/static/{name}", _make_static()),
         ],
         exception_handlers={
@@ -144,6 +147,24 @@ def _make_thumbnails(state: ServerState) -> Callable[[Request], Response]:
         content_hash, paths = found
         data = state.thumbnails.read(paths, content_hash, side)  # takes up to a second, so without a connection
         return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    return endpoint
+
+
+def _make_originals(state: ServerState) -> Callable[[Request], Response]:
+    def endpoint(request: Request) -> Response:
+        try:
+            image_id = parse_integer(request.path_params["image_id"])
+        except InputError as error:
+            return PlainTextResponse(str(error), 404)
+        with state.libraries.lend() as library:
+            found = library.photos.read_original(image_id)
+        if found is None:
+            return PlainTextResponse("This photo is no longer in the library.", 404)
+        data, media_type = found
+        # Whoever opens it alone gets an image that can do nothing.
+        headers = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        return Response(data, media_type=media_type, headers=headers)
 
     return endpoint
 

@@ -12,6 +12,7 @@ from photosearch import outputs
 from photosearch.errors import InputError
 
 MAX_BODY_BYTES = 1 << 20  # the indices of 100,000 chosen photos
+MAX_SELECTED = 100_000  # photos that one request is about
 MAX_TEXT = 2000  # characters of a value in JSON
 MAX_INTEGER = 2**63  # the first integer that SQLite can't store
 
@@ -109,6 +110,16 @@ def check_indices(indices: Sequence[int] | None, n: int) -> Sequence[int]:
     if not all(index < n for index in indices):
         raise InputError("no such photo in these results")
     return indices
+
+
+def check_ranges(ranges: Sequence[int], n: int) -> Sequence[int]:
+    """first, end, first, end, ... of n photos -> their indices, MAX_SELECTED at most."""
+    pairs = list(zip(ranges[::2], ranges[1::2], strict=False))
+    if len(ranges) % 2 or not all(first < end <= n for first, end in pairs):
+        raise InputError("no such photos in these results")
+    if sum(end - first for first, end in pairs) > MAX_SELECTED:
+        raise InputError(f"more than {MAX_SELECTED:,} photos are selected; select less at once")
+    return [index for first, end in pairs for index in range(first, end)]
 
 
 def parse_number(text: str) -> float:

@@ -214,6 +214,7 @@ class File:
     size_bytes: int
     mtime_ns: int | None
     unavailable: str | None
+    photo_id: int
     details: Mapping[str, object] | None = None
 
 
@@ -229,6 +230,7 @@ class Details:
     scores: Sequence[Score]
     marks: Mapping[str, bool]
     files: Sequence[File]
+    texts: Sequence[object] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,20 @@ class Marks:
 
     marks: Sequence[Mark]
     step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedMany:
+    """n: images that were marked in one go. step: what /api/undo takes to undo it, None where there were none."""
+
+    label: str
+    n: int
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    paths: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +427,7 @@ def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Ma
         [
             File(
                 os.path.basename(f.path), f.path, f.size_bytes, f.mtime_ns or None, unavailable.get(f.path),
+                f.photo_id,
                 None if f.details is None else f.details.to_json(),
             )
             for f in details.files

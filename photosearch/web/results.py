@@ -7,9 +7,10 @@ as ids, whose rows are read when they are seen.
 
 import secrets
 import threading
+from array import array
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from photosearch import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR, Library
@@ -130,7 +131,9 @@ class Listed:
         """List all photos. Waits if another thread is doing so."""
         with self.lock:
             if not self.listing.is_complete and (whole := self.search.list(library, None)) is not None:
-                self.listing = whole
+                # The first ones stay where they are: photos of one date may stand in another order now.
+                ids = dict.fromkeys((*self.listing.ids, *whole.ids))
+                self.listing = replace(whole, ids=array("q", ids))
 
     def read(self, library: Library, first: int, n: int) -> "Sequence[Match | None]":
         """None for a photo that has left the library meanwhile."""

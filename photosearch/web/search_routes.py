@@ -10,7 +10,14 @@ from starlette.datastructures import QueryParams
 
 from photosearch import Library
 from photosearch.errors import InputError
-from photosearch.web.parameters import check_album_name, check_indices, check_words, parse_integer, parse_number
+from photosearch.web.parameters import (
+    check_album_name,
+    check_indices,
+    check_ranges,
+    check_words,
+    parse_integer,
+    parse_number,
+)
 from photosearch.web.responses import (
     Album,
     Completion,
@@ -38,12 +45,13 @@ NOT_IN_LIBRARY = "this photo is no longer in the library"
 
 @dataclass(frozen=True, slots=True)
 class AlbumRequest:
-    """indices: of the result's photos, None for all."""
+    """indices: of the result's photos, None for all. ranges: the same as first, end, first, end, ..."""
 
     result: str
     name: str
     how: Literal["copy", "link"]
-    indices: list[int] | None
+    indices: list[int] | None = None
+    ranges: list[int] | None = None
 
 
 def find(state: ServerState, library: Library, query: QueryParams) -> Found:
@@ -106,7 +114,11 @@ def read_details(_: ServerState, library: Library, query: QueryParams) -> Detail
 
 
 def make_album(state: ServerState, library: Library, request: AlbumRequest) -> Album:
-    paths = [photo.path for photo in read_selected(library, get_result(state, request.result), request.indices)]
+    result = get_result(state, request.result)
+    if request.ranges is not None:
+        paths = [photo.path for photo in read_ranges(library, result, request.ranges)]
+    else:
+        paths = [photo.path for photo in read_selected(library, result, request.indices)]
     folder = state.albums / check_album_name(request.name)
     album = (library.albums.link if request.how == "link" else library.albums.copy)(folder, paths)
     return Album(str(folder), album.made, album.existing, len(album.missing))
@@ -149,6 +161,12 @@ def read_selected(library: Library, result: Result, indices: Sequence[int] | Non
     first = min(chosen)
     photos = result.read(library, first, max(chosen) + 1 - first)
     return [photo for index in chosen if (photo := photos[index - first]) is not None]
+
+
+def read_ranges(library: Library, result: Result, ranges: Sequence[int]) -> "list[Match]":
+    """The photos of a result in ranges: first, end, first, end, ... Raises InputError."""
+    result.complete(library)
+    return read_selected(library, result, check_ranges(ranges, len(result)))
 
 
 def _list_photos(library: Library, result: Result, first: int, n: int, label: str | None) -> list[PhotoRow | None]:
