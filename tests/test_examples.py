@@ -27,7 +27,7 @@ NOT_RUN = {  # command -> why
     "photosearch browse": "serves a page until Ctrl-C",
     "photosearch models pull openclip-b32-256": "downloads a model",
 }
-PARTS = ("albums", "folders", "labels", "marks", "models", "samples")
+PARTS = ("albums", "folders", "labels", "marks", "models", "photos", "samples")
 
 
 @pytest.fixture

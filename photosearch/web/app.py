@@ -26,7 +26,8 @@ from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_du
 from photosearch.web.state import ServerState
 
 MAX_GROUPS = 50  # of duplicates in one response
-MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
+               ".json": "application/json"}  # fmt: skip
 
 Read = Callable[[ServerState, Library, QueryParams], object]
 Change = Callable[[ServerState, Library, Any], object]  # takes the record that the request's JSON becomes
@@ -40,6 +41,7 @@ class Page(NamedTuple):
 
 PAGES = (
     Page("search.html", "/", "Search"),
+    Page("map.html", "/map", "Map"),
     Page("judge.html", "/judge", "Judge"),
     Page("duplicates.html", "/duplicates", "Duplicates"),
     Page("unreadable.html", "/unreadable", "Unreadable"),
@@ -51,6 +53,7 @@ def make_app(state: ServerState) -> Starlette:
         "find": search_routes.find, "results": search_routes.read_result, "total": search_routes.count_result,
         "complete": search_routes.complete_words, "labels": search_routes.list_labels,
         "folders": search_routes.list_folders, "details": search_routes.read_details,
+        "exposure": search_routes.read_exposure,
         "queue": judge_routes.list_queue, "report": judge_routes.read_report,
         "readiness": learning_routes.read_readiness, "preview": learning_routes.preview, "duplicates": list_duplicates,
         "unreadable": list_unreadable, "status": read_status, "days": listing_routes.list_days,

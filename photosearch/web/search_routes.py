@@ -113,6 +113,12 @@ def read_details(_: ServerState, library: Library, query: QueryParams) -> Detail
     return make_details(details, query.getlist("label"), library.find_missing(details.paths))
 
 
+def read_exposure(state: ServerState, library: Library, query: QueryParams) -> dict[str, float]:
+    """Parameter: image_id. Its file is opened, which may take a moment: the details are there before."""
+    files = library.find_files(parse_integer(query.get("image_id", "")))
+    return state.thumbnails.read_exposure(files[1]) if files else {}
+
+
 def make_album(state: ServerState, library: Library, request: AlbumRequest) -> Album:
     result = get_result(state, request.result)
     if request.ranges is not None:

@@ -45,12 +45,17 @@ export class Details {
     part("files-title").textContent = image.files.length > 1 ? `Files: ${image.files.length} copies` : "File";
     part("files").replaceChildren(...image.files.map((file) => make("li", {},
       make("bdi", {}, file.path), file.unavailable ? ` (${file.unavailable})` : "")));
-    part("facts").replaceChildren(...describePhoto(image, row).flatMap(({title, text, link}) => [make("dt", {}, title),
-      make("dd", {}, link ? make("a", {href: `/map?${mapsTo(link)}`}, text) : make("bdi", {}, text))]));
+    this.showFacts(row);
     if (!dialog.open) dialog.showModal();
     const photoId = row?.photo_id ?? image.files[0].photo_id;
+    ask("exposure", {image_id: imageId}).then((exposure) => { if (isLatest()) this.showFacts(row, exposure); }, () => {});
     this.showStrip("near", isLatest, photoId ? ask("neighbours", {photo_id: photoId}) : null, photoId);
     this.showStrip("similar", isLatest, this.like ? ask("find", {like: imageId}).then(({photos}) => photos.filter((each) => each.image_id !== imageId).slice(0, SIMILAR)) : null);
+  }
+
+  showFacts(row, exposure = {}) {
+    part("facts").replaceChildren(...describePhoto(this.image, row, exposure).flatMap(({title, text, link}) => [make("dt", {}, title),
+      make("dd", {}, link ? make("a", {href: `/map?${mapsTo(link)}`}, text) : make("bdi", {}, text))]));
   }
 
   // asked: a promise of rows; here: the photo id of this one.

@@ -3,7 +3,8 @@
 export const formatBytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
 // [{title, text, link}]; link: a position. image: as /api/details gives it. row: of the grid, or null.
-export function describePhoto(image, row = null) {
+// exposure: as /api/exposure gives it.
+export function describePhoto(image, row = null, exposure = {}) {
   const [first] = image.files, said = (row && image.files.find(({path}) => path === row.path)?.details) || first.details || {};
   const position = said.latitude === null || said.latitude === undefined ? null : {latitude: said.latitude, longitude: said.longitude};
   const lines = [
@@ -13,7 +14,7 @@ export function describePhoto(image, row = null) {
     ["Position", position && placeOf(said) ? formatPosition(position) : "", position],
     ["People", list(said.people)], ["Keywords", list(said.keywords)],
     ["Rating", said.rating === -1 ? "rejected" : said.rating ? `${"★".repeat(Math.round(said.rating))} (${said.rating})` : ""],
-    ["Camera", said.camera], ["Lens", said.lens], ["Exposure", formatExposure(said)],
+    ["Camera", said.camera], ["Lens", said.lens], ["Exposure", formatExposure(exposure)],
     ["Size", `${image.width} × ${image.height} pixels, ${formatBytes(first.size_bytes)}`],
     ["Folder", first.path.slice(0, -first.name.length).replace(/(?<=.)[/\\]$/, "")],
     ["Modified", first.mtime_ns === null ? "" : new Date(first.mtime_ns / 1e6).toLocaleString("sv")],
@@ -31,8 +32,8 @@ const formatPosition = ({latitude, longitude}) =>
 
 // 1/250 s, f/2.8, ISO 100, 50 mm; whatever of it is known.
 function formatExposure({exposure_seconds: seconds, aperture, iso, focal_length: length}) {
-  const time = !seconds ? "" : seconds < 0.3 ? `1/${Math.round(1 / seconds)} s` : `${seconds} s`;
-  return [time, aperture && `f/${aperture}`, iso && `ISO ${iso}`, length && `${length} mm`].filter(Boolean).join(", ");
+  const time = !seconds ? "" : seconds < 0.3 ? `1/${Math.round(1 / seconds)} s` : `${Number(seconds.toFixed(1))} s`;
+  return [time, aperture && `f/${Number(aperture.toFixed(1))}`, iso && `ISO ${iso}`, length && `${Number(length.toFixed(1))} mm`].filter(Boolean).join(", ");
 }
 
 // The date of the file where its side-car has another, of the content, else the one in its name.

@@ -1,7 +1,9 @@
 // A list that is higher than a browser's page can be: the page is shorter, small steps scroll as they are and long ones
-// in proportion. Once scrolling rests, the page moves to where it belongs, and what is seen stays.
+// in proportion. Once scrolling rests, the page moves to where it belongs, and what is seen stays. At both ends the page
+// is as long as the list, so that small steps reach them.
 
 const MOST = 8_000_000; // pixels: Firefox ends at some 17 million
+const END = 4; // windows at each end
 
 export class ScrollMap {
   constructor(most = MOST) {
@@ -34,8 +36,8 @@ export class ScrollMap {
 
   // Whether the page would end before the list does.
   get isUrgent() {
-    return this.isLonger && ((this.last < this.view && this.top > 2 * this.view)
-      || (this.last > this.shown - 2 * this.view && this.top < this.height - 3 * this.view));
+    const end = END * this.view, left = this.shown - this.view - this.last, leftOfList = this.height - this.view - this.top;
+    return this.isLonger && ((this.last < end / 2 && this.top > this.last + 1) || (left < end / 2 && leftOfList > left + 1));
   }
 
   // Where the page belongs, as it is scrolled to now; null where it is there.
@@ -54,15 +56,18 @@ export class ScrollMap {
     return this.last;
   }
 
-  get #ratio() { return (this.height - this.view) / (this.shown - this.view); }
+  // List to page, between the ends.
+  get #ratio() { return (this.height - this.view - 2 * END * this.view) / (this.shown - this.view - 2 * END * this.view); }
 
   #toList(last) {
-    const end = this.shown - this.view;
-    return last > end ? this.height - this.view + last - end : last * this.#ratio;
+    const end = END * this.view, left = this.shown - this.view - last;
+    if (last < end) return last;
+    return left < end ? this.height - this.view - left : end + (last - end) * this.#ratio;
   }
 
   #toPage(top) {
-    if (!this.isLonger || top <= 0) return top;
-    return Math.min(top / this.#ratio, this.shown - this.view);
+    const end = END * this.view, left = this.height - this.view - top;
+    if (!this.isLonger || top < end) return top;
+    return left < end ? this.shown - this.view - left : end + (top - end) / this.#ratio;
   }
 }
