@@ -59,7 +59,7 @@ def make_app(state: ServerState) -> Starlette:
         "unreadable": list_unreadable, "status": read_status, "days": listing_routes.list_days,
         "facet": listing_routes.count_facet, "tree": listing_routes.list_tree,
         "clusters": listing_routes.find_clusters, "neighbours": listing_routes.list_neighbours,
-        "edit": listing_routes.edit_words,
+        "edit": listing_routes.edit_words, "similar": listing_routes.find_similar,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),

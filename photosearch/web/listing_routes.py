@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from starlette.datastructures import QueryParams
 
 from photosearch import Chip, Library
-from photosearch.errors import InputError
+from photosearch.errors import InputError, ModelError
 from photosearch.web.parameters import check_words, parse_degrees, parse_integer
 from photosearch.web.responses import ClusterRow, FacetRow, FolderRow, PhotoRow, Words, make_photo_row
 from photosearch.web.results import Days, Result
-from photosearch.web.search_routes import get_result, hash_folder
+from photosearch.web.search_routes import NOT_IN_LIBRARY, get_result, hash_folder
 from photosearch.web.state import ServerState
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ FACETS = ("place", "camera", "person", "keyword", "rating", "is", "label")
 KINDS = ("label", "description", "taken", "in", "near", "camera", "lens", "keyword", "person", "rating", "folder",
          "text", "is")  # fmt: skip
 CELLS, MAX_CLUSTERS = 14, 300  # of the map: along its longer side, in one response
-NEIGHBOURS = 6  # before a photo, and after it
+NEIGHBOURS, SIMILAR = 6, 8  # before a photo, and after it; photos like one
 
 
 def list_days(state: ServerState, library: Library, query: QueryParams) -> Days:
@@ -64,6 +64,19 @@ def list_neighbours(_: ServerState, library: Library, query: QueryParams) -> lis
     """Parameter: photo_id. The photos taken before it, itself, and those after it."""
     found = library.photos.find_neighbours(parse_integer(query.get("photo_id", "")), NEIGHBOURS)
     return [make_photo_row(photo, None) for photo in found]
+
+
+def find_similar(_: ServerState, library: Library, query: QueryParams) -> list[PhotoRow]:
+    """Parameter: image_id. The most similar photos; none where the library has no vectors."""
+    image_id = parse_integer(query.get("image_id", ""))
+    files = library.find_files(image_id)
+    if files is None:
+        raise InputError(NOT_IN_LIBRARY)
+    try:
+        answer = library.find(like=[files[1][0]], max_similar=SIMILAR + 1)
+    except ModelError:
+        return []
+    return [make_photo_row(photo, None) for photo in answer if photo.image_id != image_id][:SIMILAR]
 
 
 def edit_words(_: ServerState, library: Library, query: QueryParams) -> Words:

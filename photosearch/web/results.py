@@ -49,7 +49,7 @@ class Search:
     @property
     def may_list(self) -> bool:
         """Whether nothing may rank, so that all photos of the filters are listed."""
-        return not (self.like or self.unlike or self.query_mode or self.min_score is not None)
+        return not (self.like or self.unlike or self.min_score is not None or (self.query_mode and self.words.strip()))
 
     def list(self, library: Library, limit: int | None) -> "Listing | None":
         """All photos of the filters, in order; None where something ranks. Raises QueryError, InputError."""

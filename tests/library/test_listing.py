@@ -32,21 +32,19 @@ MANY = PhotoFilter("p.size_bytes > 0", (), MAX_SCANNED + 1)  # all of them, as i
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory):
-    with Database(tmp_path_factory.mktemp("listing") / "library.db", create=True) as db, db.transaction():
+    with Database(tmp_path_factory.mktemp("listing") / "library.db", create=True) as db:
         root = add_root(db, "/photos")
-        for i, (name, (size, taken, of_file, named, said)) in enumerate(PHOTOS.items()):
-            image = put_image(db, bytes([i]) * 32, 40 + 20 * i, 60, taken, taken and "DateTimeOriginal", i)
-            folder = put_folder(db, root, f"/photos/{name}".rpartition("/")[0])
-            photo_id = put_photo(db, folder, name.rpartition("/")[2], FileRecord(size, 10**18 - i, 1, 1, i), image)
-            put_details(db, photo_id, said, 0)
-            dates = [text and Taken(text, "exif") for text in (taken, of_file)]
-            put_dates(db, photo_id, dates[0], dates[1] or dates[0], named)
-        folder = put_folder(db, root, "/photos/gone")
-        db.write(
-            "INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, reason) VALUES (?, 'x', 1, 1, 'no photo')",
-            [folder],
-        )
-        db.write("UPDATE folders SET photos = 0 WHERE id = ?", [folder])
+        with db.transaction():
+            for i, (name, (size, taken, of_file, named, said)) in enumerate(PHOTOS.items()):
+                image = put_image(db, bytes([i]) * 32, 40 + 20 * i, 60, taken, taken and "DateTimeOriginal", i)
+                folder = put_folder(db, root, f"/photos/{name}".rpartition("/")[0])
+                photo_id = put_photo(db, folder, name.rpartition("/")[2], FileRecord(size, 10**18 - i, 1, 1, i), image)
+                put_details(db, photo_id, said, 0)
+                own, of_file = (text and Taken(text, "exif") for text in (taken, of_file))
+                put_dates(db, photo_id, own, of_file or own, named)
+            folder = put_folder(db, root, "/photos/gone")
+            db.write("INSERT INTO photos(folder_id, name, size_bytes, mtime_ns, reason, absent) "
+                     "VALUES (?, 'x', 1, 1, 'no photo', 'removed')", [folder])  # fmt: skip
         yield db
 
 

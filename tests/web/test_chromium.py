@@ -161,7 +161,8 @@ def test_every_page_is_accessible(open_tab: Any, tmp_path: Path, device: str, sc
     tab = open_tab(color_scheme=scheme, **DEVICES[device])
     pages = {
         "search": ("/?words=blue", ".tile img"), "map": ("/map", "#scale:not(:empty)"),
-        "judge": ("/judge?label=red", "#card img"), "duplicates": ("/duplicates", ".member img"), "unreadable": ("/unreadable", "#rows tr"),
+        "judge": ("/judge?label=red", "#card img"), "duplicates": ("/duplicates", ".member img"),
+        "unreadable": ("/unreadable", "#rows tr"),
     }  # fmt: skip
     for name, (path, ready) in pages.items():
         check(tab.open(path, ready), name, device, scheme, tmp_path)

@@ -11,21 +11,21 @@ export function nameMonth(day) {
   return day ? `${MONTHS[month - 1] ?? month} ${Number(year)}` : NO_DATE;
 }
 
-// "Friday, 31 May 2019"; of several days of one month "3–9 May 2019".
+// "Friday, 31 May 2019"; of several days of one year "3–9 May 2019", "28 April – 9 May 2019".
 export function nameDays(first, last = first) {
   if (first.length < 10) return nameMonth(first);
-  const [year, month, day] = first.split("-").map(Number);
-  if (first !== last) return `${day}–${Number(last.slice(8))} ${nameMonth(first)}`;
-  return `${WEEKDAYS[new Date(Date.UTC(year, month - 1, day)).getUTCDay()]}, ${day} ${nameMonth(first)}`;
+  const [year, month, day] = first.split("-").map(Number), lastDay = Number(last.slice(8));
+  if (first === last) return `${WEEKDAYS[new Date(Date.UTC(year, month - 1, day)).getUTCDay()]}, ${day} ${nameMonth(first)}`;
+  return first.slice(0, 7) === last.slice(0, 7) ? `${day}–${lastDay} ${nameMonth(first)}` : `${day} ${MONTHS[month - 1]} – ${lastDay} ${nameMonth(last)}`;
 }
 
-// Sections of a grid: each day one, but neighbouring days of a month share a row if it has room for all of them.
+// Sections of a grid: each day one, but neighbouring days of a year share a row if it has room for all of them.
 // days: [[day, photos]] in the order of the grid.
 export function groupDays(days, columns) {
   const sections = [];
   for (const [day, n] of days) {
-    const group = sections.at(-1), isSameMonth = group && day.length === 10 && group.to.slice(0, 7) === day.slice(0, 7);
-    if (isSameMonth && group.n + n <= columns) { group.n += n; group.to = day; } else sections.push({n, from: day, to: day});
+    const group = sections.at(-1), isSameYear = group && day.length === 10 && group.to.slice(0, 4) === day.slice(0, 4);
+    if (isSameYear && group.n + n <= columns) { group.n += n; group.to = day; } else sections.push({n, from: day, to: day});
   }
   return sections.map(({n, from, to}) => ({n, title: from < to ? nameDays(from, to) : nameDays(to, from)}));
 }

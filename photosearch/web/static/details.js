@@ -5,7 +5,6 @@ import {describePhoto, mapsTo} from "./facts.mjs";
 import {mark, onMarks, toggle, undo} from "./marks.js";
 import {Zoom} from "./zoom.js";
 
-const SIMILAR = 8; // photos
 const part = (name) => byId(`details-${name}`);
 const dialog = byId("details"), latest = new Latest();
 
@@ -50,7 +49,7 @@ export class Details {
     const photoId = row?.photo_id ?? image.files[0].photo_id;
     ask("exposure", {image_id: imageId}).then((exposure) => { if (isLatest()) this.showFacts(row, exposure); }, () => {});
     this.showStrip("near", isLatest, photoId ? ask("neighbours", {photo_id: photoId}) : null, photoId);
-    this.showStrip("similar", isLatest, this.like ? ask("find", {like: imageId}).then(({photos}) => photos.filter((each) => each.image_id !== imageId).slice(0, SIMILAR)) : null);
+    this.showStrip("similar", isLatest, this.like ? ask("similar", {image_id: imageId}) : null);
   }
 
   showFacts(row, exposure = {}) {

@@ -8,7 +8,7 @@ import {Selection} from "./selection.mjs";
 import {describeRank, formatCount} from "./wording.mjs";
 
 const PART_SIZE = 100, MAX_PARTS = 24, EXTRA_ROWS = 2, CAPTION_HEIGHT = 42, HEADING_HEIGHT = 48, NARROW = 640,
-  NARROW_CAPTION = 7, SCROLL_END_MS = 70, RETRY_MS = 2000, HOLD_MS = 500;
+  NARROW_CAPTION = 7, SCROLL_END_MS = 70, RETRY_MS = 2000, HOLD_MS = 400;
 export const UNSURE = "Not sure about these";
 
 export class Grid {
@@ -148,7 +148,7 @@ export class Grid {
   add(index) {
     const photo = make("button", {type: "button", className: "photo", tabIndex: index === this.current ? 0 : -1,
       onclick: (event) => this.click(index, event)});
-    const check = make("button", {type: "button", className: "check", role: "checkbox", tabIndex: -1, "aria-checked": "false",
+    const check = make("button", {type: "button", className: "check", role: "checkbox", tabIndex: -1, "aria-checked": "false", "aria-label": "Select",
       onclick: (event) => { if (event.shiftKey) this.extend(index); else this.select(index); }});
     const tile = make("div", {className: "tile", role: "listitem"}, photo, check);
     tile.dataset.index = index;
@@ -304,6 +304,7 @@ export class Grid {
     const find = (target) => target?.closest?.(".tile")?.dataset.index;
     this.root.addEventListener("pointerdown", (event) => {
       const index = find(event.target);
+      this.held = false;
       if (index === undefined) return;
       if (event.pointerType === "touch") {
         timer = setTimeout(() => { this.held = true; this.select(Number(index)); }, HOLD_MS);

@@ -154,14 +154,14 @@ async function search(more = {}, isContinued = false) {
     const response = await ask("find", {...toRequest(state), label: taught, ...more});
     if (!isLatest()) return;
     show(response, isContinued);
-    const days = ask("days", {result: response.result});
-    if (response.total === null) {
-      const total = await ask("total", {result: response.result});
-      if (isLatest()) { response.total = total; summarizeResults(); grid.grow(total.total, total.n_sure, isByDay() ? await days : null); }
-    }
-    const counted = await days;
-    if (isLatest()) facets.show(response.result, counted, state.under);
-    if (isLatest()) scrubber.show(grid.days, grid.layout);
+    const isPart = response.total === null;
+    const [total, days] = await Promise.all([isPart ? ask("total", {result: response.result}) : response.total, ask("days", {result: response.result})]);
+    if (!isLatest()) return;
+    response.total = total;
+    summarizeResults();
+    if (isPart || isByDay()) grid.grow(total.total, total.n_sure, isByDay() ? days : null);
+    facets.show(response.result, days, state.under);
+    scrubber.show(grid.days, grid.layout);
   } catch (error) {
     if (isLatest()) { show(null); byId("summary").textContent = error.message; }
   }

@@ -3,6 +3,7 @@
 import {make, thumbnailUrl} from "./api.js";
 
 const MAX = 8; // times its own pixels
+const ENLARGED = 2; // a small photo, fitted
 const WHEEL = 1.0015, SHOWN = 1.1; // the share of the thumbnail's pixels beyond which the photo is fetched
 
 export class Zoom {
@@ -16,7 +17,9 @@ export class Zoom {
     root.addEventListener("pointermove", (event) => this.move(event));
     for (const name of ["pointerup", "pointercancel"]) root.addEventListener(name, (event) => this.pointers.delete(event.pointerId));
     new ResizeObserver(() => { if (this.width) { if (this.isFitted) this.fit(); else this.draw(); } }).observe(root);
-    image.addEventListener("error", () => { if (this.isOriginal) this.image.src = thumbnailUrl(this.imageId, true); });
+    image.addEventListener("error", () => {
+      if (this.image.src.includes("/originals/")) this.image.src = thumbnailUrl(this.imageId, true); // no browser reads it
+    });
   }
 
   show(imageId, {width, height}) {
@@ -35,7 +38,7 @@ export class Zoom {
     }));
   }
 
-  get fitted() { return Math.min(this.root.clientWidth / this.width, this.root.clientHeight / this.height, 1) || 1; }
+  get fitted() { return Math.min(this.root.clientWidth / this.width, this.root.clientHeight / this.height, ENLARGED) || 1; }
 
   // One pixel of the photo on one of the screen.
   get natural() { return 1 / (devicePixelRatio || 1); }

@@ -5,11 +5,10 @@ import {groupDays, listBars, listMonths, nameDays, nameMonth} from "../../../pho
 
 const DAYS = [["2020-05-31", 9], ["2020-05-30", 2], ["2020-05-28", 1], ["2020-05-27", 3], ["2020-04-30", 1], ["2018-01-01", 2], ["", 4]];
 
-test("neighbouring days of a month share a row that has room for them", () => {
+test("neighbouring days of a year share a row that has room for them", () => {
   assert.deepEqual(groupDays(DAYS, 4), [
-    {n: 9, title: "Sunday, 31 May 2020"}, {n: 3, title: "28–30 May 2020"}, {n: 3, title: "Wednesday, 27 May 2020"},
-    {n: 1, title: "Thursday, 30 April 2020"}, {n: 2, title: "Monday, 1 January 2018"}, {n: 4, title: "No date"}]);
-  assert.deepEqual(groupDays([...DAYS].reverse().slice(2, 5), 9).map(({title}) => title), ["Thursday, 30 April 2020", "27–28 May 2020"]);
+    {n: 9, title: "Sunday, 31 May 2020"}, {n: 3, title: "28–30 May 2020"}, {n: 4, title: "30 April – 27 May 2020"}, {n: 2, title: "Monday, 1 January 2018"}, {n: 4, title: "No date"}]);
+  assert.deepEqual(groupDays([...DAYS].reverse().slice(2, 5), 5).map(({title}) => title), ["30 April – 28 May 2020"]);
   assert.deepEqual(groupDays([["2020-05", 3], ["2020-04", 2]], 9).map(({title}) => title), ["May 2020", "April 2020"]);
 });
 
