@@ -11,24 +11,14 @@ from typing import Literal
 
 from photosearch import query
 from photosearch.errors import QueryError
+from photosearch.library.filtering import Filter
 from photosearch.search.filters import join_pieces
 from photosearch.search.understand import ParsedQuestion
 
 ChipKind = Literal[
-    "label",
-    "description",
-    "taken",
-    "in",
-    "near",
-    "camera",
-    "lens",
-    "keyword",
-    "person",
-    "rating",
-    "folder",
-    "text",
-    "is",
-]
+    "label", "description", "taken", "in", "near", "camera", "lens", "keyword", "person", "rating", "folder", "text",
+    "is", "any",
+]  # fmt: skip
 MAX_TOKENS, MAX_RUN = 40, 8  # of a sentence that is searched for a piece; of a piece
 _LEADING = frozenset(
     "in on at near from since before after until during with without the of taken by and my not".split()
@@ -40,8 +30,8 @@ Read = Callable[[str], ParsedQuestion]
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A piece of a question. value: as it was said; of taken: 2019-05-01..2019-05-31, with either end open. wanted:
-    False for what must not hold."""
+    """A piece of a question. value: as it was said; of taken: 2019-05-01..2019-05-31, with either end open; of any:
+    filters joined by or. wanted: False for what must not hold."""
 
     kind: ChipKind
     value: str
@@ -59,11 +49,15 @@ def list_chips(parsed: ParsedQuestion) -> tuple[Chip, ...]:
         chips += [Chip("description", each.text, each.wanted) for each in words.descriptions]
     else:
         chips += [Chip("description", each.text, False) for each in words.descriptions if not each.wanted]
-    chips += [Chip(part.kind, part.value, part.wanted) for part in parsed.filters.parts]
+    chips += map(_make_chip, parsed.filters.parts)
     if parsed.since or parsed.until:
         one_day = parsed.since == parsed.until
         chips.append(Chip("taken", parsed.since or "" if one_day else f"{parsed.since or ''}..{parsed.until or ''}"))
     return tuple(dict.fromkeys(chips))
+
+
+def _make_chip(part: object) -> Chip:
+    return Chip(part.kind, part.value, part.wanted) if isinstance(part, Filter) else Chip("any", str(part))
 
 
 def _list_labels(tree: query.Query, wanted: bool) -> Iterator[tuple[str, bool]]:
@@ -127,9 +121,7 @@ def _read_chips(words: str, read: Read) -> tuple[Chip, ...] | None:
 def _write(parsed: ParsedQuestion, chip: Chip) -> str:
     """The words that rank, and the filters as they are typed, without one piece."""
     ranking = chip.kind in ("label", "description")
-    parts: Sequence[str] = [
-        str(part) for part in parsed.filters.parts if Chip(part.kind, part.value, part.wanted) != chip
-    ]
+    parts = [str(part) for part in parsed.filters.parts if _make_chip(part) != chip]
     dates = [f"taken:{each.value}" for each in list_chips(parsed) if each.kind == "taken" and each != chip]
     return " ".join(filter(None, ["" if ranking else parsed.question.words, *parts, *dates]))
 

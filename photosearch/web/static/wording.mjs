@@ -47,7 +47,7 @@ function summarizeFound({ranked_by: rankedBy, is_user_label: isUserLabel, photos
 }
 
 const KINDS = {label: "", description: "", taken: "taken", in: "in", near: "near", camera: "camera", lens: "lens", keyword: "keyword",
-  person: "person", rating: "rating", folder: "folder", text: "text", is: "is"};
+  person: "person", rating: "rating", folder: "folder", text: "text", is: "is", any: ""};
 
 // A piece of a sentence as a chip: {kind, text, isUnwanted}.
 export function describeChip({kind, value, wanted}) {
@@ -60,7 +60,7 @@ function describeDays(value) {
   const [since, until = since] = value.split("..");
   if (!since || !until) return since ? `since ${since}` : `until ${until}`;
   const [year, month] = since.split("-"), isLast = new Date(Date.UTC(year, month, 0)).toISOString().slice(0, 10) === until;
-  if (since === `${year}-01-01` && until === `${year}-12-31`) return year;
+  if (since.endsWith("-01-01") && until.endsWith("-12-31")) return since.slice(0, 4) === until.slice(0, 4) ? year : `${year} to ${until.slice(0, 4)}`;
   if (since === `${year}-${month}-01` && isLast) return `${year}-${month}`;
   return since === until ? since : `${since} to ${until}`;
 }

@@ -81,9 +81,9 @@ test("a piece of a sentence is said as shortly as it can be", () => {
   const say = (kind, value, wanted = true) => { const {kind: named, text} = describeChip({kind, value, wanted}); return `${named} ${text}`.trim(); };
   assert.deepEqual([say("in", "Porto"), say("label", "dog", false), say("description", "a red car"), say("taken", "2019-05-03"),
     say("taken", "2019-01-01..2019-12-31"), say("taken", "2020-02-01..2020-02-29"), say("taken", "2019-03-01.."), say("taken", "..2019-03-01"),
-    say("taken", "2019-12-21..2020-03-19")],
+    say("taken", "2019-12-21..2020-03-19"), say("taken", "2018-01-01..2021-12-31"), say("any", "in:Rome or in:Porto")],
   ["in Porto", "not dog", "“a red car”", "taken 2019-05-03", "taken 2019", "taken 2020-02", "taken since 2019-03-01", "taken until 2019-03-01",
-    "taken 2019-12-21 to 2020-03-19"]);
+    "taken 2019-12-21 to 2020-03-19", "taken 2018 to 2021", "in:Rome or in:Porto"]);
 });
 
 test("towns stand below their country, and photos without a date of their own under no day", () => {
