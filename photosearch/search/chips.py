@@ -45,10 +45,9 @@ def list_chips(parsed: ParsedQuestion) -> tuple[Chip, ...]:
         if tree is not None:
             names = {word: label.name for word, label in words.labels.items()}
             chips += [Chip("label", names.get(name, name), wanted) for name, wanted in _list_labels(tree, True)]
-    if words.query is None:
-        chips += [Chip("description", each.text, each.wanted) for each in words.descriptions]
-    else:
-        chips += [Chip("description", each.text, False) for each in words.descriptions if not each.wanted]
+    for each in words.descriptions:
+        is_said = each.text in words.labels if not each.wanted else words.query is not None  # as labels
+        chips += [] if is_said else [Chip("description", each.text, each.wanted)]
     chips += map(_make_chip, parsed.filters.parts)
     if parsed.since or parsed.until:
         one_day = parsed.since == parsed.until

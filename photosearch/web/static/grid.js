@@ -58,7 +58,7 @@ export class Grid {
 
   layOut() {
     const width = this.root.clientWidth;
-    this.columns = this.wantedColumns || Math.max(2, Math.floor(width / (width < NARROW ? 120 : 190)));
+    this.columns = this.wantedColumns || Math.max(2, Math.floor(width / (width < NARROW ? 110 : 190)));
     this.size = width / this.columns;
     this.rowHeight = Math.round(this.size) + CAPTION_HEIGHT;
     this.root.classList.toggle("tiny", this.size < 110);

@@ -9,9 +9,14 @@ export class View {
     Object.assign(this, {grid, changed});
     byId("columns").addEventListener("input", () => { this.setColumns(Number(byId("columns").value)); this.save(); });
     byId("fit").addEventListener("click", () => this.toggleFit());
-    byId("filters").addEventListener("toggle", () => this.save());
-    const stored = read();
-    byId("filters").open = stored.filters ?? innerWidth >= WIDE;
+    const stored = read(), isWide = innerWidth >= WIDE;
+    this.filters = stored.filters; // whether they are shown, where the user chose otherwise than the width of the window
+    byId("filters").open = this.filters ?? isWide;
+    byId("filters").addEventListener("toggle", () => {
+      const {open} = byId("filters");
+      this.filters = open === isWide ? undefined : open;
+      this.save();
+    });
     this.setFit(stored.fit === true);
     if (stored.columns >= MIN && stored.columns <= MAX) this.setColumns(stored.columns);
     new ResizeObserver(() => { this.showColumns(); this.changed(); }).observe(byId("grid"));
@@ -53,7 +58,7 @@ export class View {
   }
 
   save() {
-    const values = {columns: this.grid.wantedColumns, fit: this.isFit, filters: byId("filters").open};
+    const values = {columns: this.grid.wantedColumns, fit: this.isFit, filters: this.filters};
     try { localStorage.setItem("view", JSON.stringify(values)); } catch { /* it is not kept then */ }
   }
 }
