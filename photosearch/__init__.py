@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from photosearch.keywords import ExportResult
     from photosearch.learning.learn import LearnPreview
     from photosearch.library.details import FileDetails
+    from photosearch.library.facets import Cluster, FolderCount
+    from photosearch.library.facets import Count as FacetCount
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
     from photosearch.library.records import USER_MODEL, Label
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
     from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
     from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.search.chips import Chip
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
     from photosearch.search.hints import Hint
@@ -78,15 +81,16 @@ if TYPE_CHECKING:
         TABLE_PHOTOS,
         choose_limits,
     )
+    from photosearch.search.listing import Listing
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
-    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event",
-    "ExportResult", "FileDetails", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails",
-    "LabelReport",
-    "LearnPreview", "Library", "Match", "ReportFigures", "ReviewKind",
+    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "Chip", "Cluster",
+    "DuplicateGroup", "Event", "ExportResult", "FacetCount", "FileDetails", "FolderCount", "FolderReport", "Hint",
+    "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
+    "LearnPreview", "Library", "Listing", "Match", "ReportFigures", "ReviewKind",
     "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits",
     "complete_directory", "count_pulled_bytes", "default_path",
@@ -101,6 +105,8 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "MAX_COUNTED": "search.limits", "MAX_PAGE": "search.limits", "MAX_PAGE_SIMILAR": "search.limits",
     "PREVIEW_PHOTOS": "search.limits", "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "TABLE_PHOTOS": "search.limits",
     "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
+    "Chip": "search.chips", "Cluster": "library.facets", "FacetCount": "library.facets:Count",
+    "FolderCount": "library.facets", "Listing": "search.listing",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
     "FileDetails": "library.details", "FolderReport": "index.folder_settings", "Hint": "search.hints",
     "ImageDetails": "library.images", "Label": "library.records", "LabelCount": "search.label_counts",

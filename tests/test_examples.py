@@ -29,7 +29,7 @@ NOT_RUN = {  # command -> why
     "photosearch mcp": "answers another program on stdin",
     "photosearch models pull openclip-b32-256": "downloads a model",
 }
-PARTS = ("albums", "folders", "labels", "marks", "models", "samples")
+PARTS = ("albums", "folders", "labels", "marks", "models", "photos", "samples")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from photosearch.api.folders import Folders
 from photosearch.api.labels import Labels
 from photosearch.api.marks import Marks
 from photosearch.api.models import Models
+from photosearch.api.photos import Photos
 from photosearch.api.samples import Samples
 from photosearch.api.session import Session
 
@@ -66,6 +67,7 @@ class Library:
     samples: photos drawn to judge a label by (photosearch.api.samples.Samples).
     models: those that indexed this library (photosearch.api.models.Models).
     albums: folders of copies or links (photosearch.api.albums.Albums).
+    photos: all photos in an order, and what they have in common (photosearch.api.photos.Photos).
     """
 
     def __init__(self, path: str | Path | None = None, *, create: bool = True, read_only: bool = False):
@@ -81,6 +83,7 @@ class Library:
         self.samples = Samples(self._session)
         self.models = Models(self._session)
         self.albums = Albums(self._session)
+        self.photos = Photos(self._session)
 
     def __enter__(self) -> Self:
         return self

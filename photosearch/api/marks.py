@@ -84,6 +84,15 @@ class Marks:
 
         return mark_image(self._session.db, image_id, label, present, new=new)
 
+    def set_images(self, image_ids: Sequence[int], label: str, present: bool, *, new: bool = False) -> tuple[str, int]:
+        """Mark images as `find` names them, in one step -> (the label meant, its undo step). new: as in `set_image`.
+
+        Raises InputError, QueryError.
+        """
+        from photosearch.judging.marking import mark_images
+
+        return mark_images(self._session.db, image_ids, label, present, new=new)
+
     def read_images(self, label: str, image_ids: Sequence[int]) -> dict[int, bool]:
         """The marks of a label on images: image id -> whether it shows it; unmarked ones are left out."""
         from photosearch.library.marks import read_marks

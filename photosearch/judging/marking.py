@@ -99,6 +99,15 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None, *, 
     return MarkedImage(label, known.marks.get(label), step)
 
 
+def mark_images(
+    db: Database, image_ids: Sequence[int], name: str, present: bool, *, new: bool = False
+) -> tuple[str, int]:
+    """Mark images in one step -> (the label meant, the step that undoes all of it). Raises InputError, QueryError."""
+    names = list_known_names(db)
+    label = _resolve_or_create(name, names, new) if new else resolve_label(name, names)
+    return label, marks.put_marks(db, [(label, image_id, present) for image_id in dict.fromkeys(image_ids)])
+
+
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:
     """Draw n photos to judge a label by. Raises InputError, QueryError."""
     label = find_label(db, name, model)

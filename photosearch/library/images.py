@@ -15,6 +15,7 @@ class ImageFile:
     size_bytes: int
     mtime_ns: int
     details: FileDetails | None = None
+    photo_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ def _list_files(db: Database, image_id: int) -> dict[int, ImageFile]:
         """,
         [image_id],
     )
-    return {photo_id: ImageFile(join(r, f, n), size, mtime) for photo_id, r, f, n, size, mtime in rows}
+    return {
+        photo_id: ImageFile(join(r, f, n), size, mtime, photo_id=photo_id) for photo_id, r, f, n, size, mtime in rows
+    }
 
 
 def _list_scores(db: Database, image_id: int) -> tuple[LabelScore, ...]:

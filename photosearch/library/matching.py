@@ -27,14 +27,14 @@ MAX_UNDATED = 50_000  # images without a date, up to which their photos are look
 MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
 
 # An mtime of 0 is unknown: some storages, and many archives, keep none.
-_FILE_DATE = (
+FILE_DATE = (
     "iif(p.mtime_ns > 0, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), NULL)"
 )
 LOCAL_DATE = "coalesce(p.taken, (SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date)"  # of photos `p`
 _DATES = f"""
     coalesce(p.taken, i.taken, p.name_date),
     coalesce(p.taken_from, iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL))),
-    iif(coalesce(p.taken, i.taken, p.name_date) IS NULL, {_FILE_DATE}, NULL)
+    iif(coalesce(p.taken, i.taken, p.name_date) IS NULL, {FILE_DATE}, NULL)
 """
 
 
@@ -380,6 +380,19 @@ def _make_matches(rows: Iterable[Row]) -> list[Match]:
     ]  # fmt: skip
 
 
+def read_matches(db: Database, photo_ids: Sequence[int]) -> dict[int, Match]:
+    """These photos by their ids; those that are no longer in the library are left out."""
+    rows = db.rows(
+        f"""
+        SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id, p.id
+        FROM json_each(?) c CROSS JOIN photos p ON p.id = c.value
+        JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
+        """,
+        [json.dumps(list(photo_ids))],
+    )
+    return {match.photo_id: replace(match, by="date") for match in _make_matches(rows)}
+
+
 def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Match]:
     """The photos of the filter, the newest first; undated ones by their files' dates. limit: None: all.
 
@@ -387,7 +400,7 @@ def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Matc
     The files' dates have no index: where few images are undated, only those are compared.
     """
     photos = "photos p JOIN images i ON i.id = p.image_id"
-    sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {_FILE_DATE})")]
+    sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {FILE_DATE})")]
     if limit is not None and (only.photos is None or only.photos > MAX_SCANNED):
         sources = [
             (photos, "p.taken IS NOT NULL", "p.taken"),
@@ -469,7 +482,7 @@ def filter_photos(
             UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ? AND d.taken IS NULL
         """
         if file_dates:
-            where.append(f"coalesce({LOCAL_DATE}, {_FILE_DATE}) BETWEEN ? AND ?")
+            where.append(f"coalesce({LOCAL_DATE}, {FILE_DATE}) BETWEEN ? AND ?")
             values += bounds
         elif (
             count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 3)[0])

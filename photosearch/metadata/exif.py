@@ -11,6 +11,7 @@ from photosearch.metadata.dates import Taken, read_date, read_zone
 from photosearch.metadata.record import (
     PhotoMetadata,
     Position,
+    clean_amount,
     clean_name,
     clean_names,
     clean_rating,
@@ -24,9 +25,11 @@ RATING, RATING_PERCENT = 0x4746, 0x4749
 XP_TITLE, XP_COMMENT, XP_KEYWORDS, XP_SUBJECT = 0x9C9B, 0x9C9C, 0x9C9E, 0x9C9F
 ORIGINAL, DIGITIZED, OFFSET, OFFSET_ORIGINAL, OFFSET_DIGITIZED = 0x9003, 0x9004, 0x9010, 0x9011, 0x9012
 USER_COMMENT, LENS_MODEL = 0x9286, 0xA434
+EXPOSURE_TIME, F_NUMBER, ISO, FOCAL_LENGTH = 0x829A, 0x829D, 0x8827, 0x920A
 # Of the first directory and of EXIF's own: programs mix them up.
 TAGS = (DESCRIPTION, MAKE, MODEL, DATE_TIME, RATING, RATING_PERCENT, XP_TITLE, XP_COMMENT, XP_KEYWORDS, XP_SUBJECT,
-        ORIGINAL, DIGITIZED, OFFSET, OFFSET_ORIGINAL, OFFSET_DIGITIZED, USER_COMMENT, LENS_MODEL)  # fmt: skip
+        ORIGINAL, DIGITIZED, OFFSET, OFFSET_ORIGINAL, OFFSET_DIGITIZED, USER_COMMENT, LENS_MODEL,
+        EXPOSURE_TIME, F_NUMBER, ISO, FOCAL_LENGTH)  # fmt: skip
 GPS_TAGS = (LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE, ALTITUDE_REF, ALTITUDE, GPS_TIME, GPS_DATE) = (
     1, 2, 3, 4, 5, 6, 7, 29,
 )  # fmt: skip
@@ -56,7 +59,9 @@ def read_exif(first: Tags, own: Tags, gps: Tags) -> PhotoMetadata:
         caption=caption or clean_text(_decode_xp(both.get(XP_COMMENT))) or clean_text(_decode_xp(both.get(XP_SUBJECT))),
         dates=tuple(_read_dates(first, own, gps)), position=_read_position(gps),
         make=clean_name(_fix(both.get(MAKE))), model=clean_name(_fix(both.get(MODEL))),
-        lens=_read_lens(both.get(LENS_MODEL)),
+        lens=_read_lens(both.get(LENS_MODEL)), exposure_seconds=_read_amount(both.get(EXPOSURE_TIME)),
+        aperture=_read_amount(both.get(F_NUMBER)), iso=_read_amount(both.get(ISO)),
+        focal_length=_read_amount(both.get(FOCAL_LENGTH)),
     )  # fmt: skip
 
 
@@ -108,6 +113,11 @@ def _numbers(value: object, n: int) -> list[float] | None:
         return None
     finite = bool(numbers) and all(math.isfinite(number) for number in numbers)
     return numbers + [0.0] * (n - len(numbers)) if finite else None
+
+
+def _read_amount(value: object) -> float | None:
+    numbers = _numbers(value, 1)
+    return None if numbers is None else clean_amount(numbers[0])
 
 
 def _letter(value: object) -> str:

@@ -20,6 +20,8 @@ MAX_TEXT_CHARACTERS = 10_000  # of a caption
 MAX_DATES = 50
 MAX_STORED_NAMES, MAX_STORED_CHARACTERS = 1_000, 50_000  # of each list in a library: of hostile files, not of people's
 
+EXPOSURE = ("exposure_seconds", "aperture", "iso", "focal_length")  # fields of a record
+
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -38,6 +40,7 @@ class PhotoMetadata:
 
     paths: keywords in a tree, animal|bird|robin. rating: 1 to 5, -1 for rejected, None for none. width, height: upright
     pixels. dates: all that were found; choose_date says which counts. Texts are None, not empty, where there are none.
+    aperture: the f-number. focal_length: in millimetres, of the lens itself.
     """
 
     keywords: tuple[str, ...] = ()
@@ -56,6 +59,10 @@ class PhotoMetadata:
     lens: str | None = None
     width: int | None = None
     height: int | None = None
+    exposure_seconds: float | None = None
+    aperture: float | None = None
+    iso: float | None = None
+    focal_length: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -75,6 +82,8 @@ class PhotoMetadata:
         for name in ("title", "caption", "city", "state", "country", "make", "model", "lens"):
             own[name] = clean_text(own[name])
         own["rating"] = None if own["rating"] is None else clean_rating(own["rating"])
+        for name in EXPOSURE:
+            own[name] = clean_amount(own[name])
         if not all(own[side] is None or (type(own[side]) is int and own[side] > 0) for side in ("width", "height")):
             raise ValueError("invalid width or height")
         return cls(**own)
@@ -145,6 +154,15 @@ def clean_rating(value: object) -> float | None:
     except ValueError:
         return None
     return rating if rating and -1 <= rating <= 5 else None
+
+
+def clean_amount(value: object) -> float | None:
+    """A number above 0 and below a million; None for anything else."""
+    try:
+        amount = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
+        return None
+    return amount if 0 < amount < 1e6 else None
 
 
 def rate_percent(value: object) -> float | None:

@@ -16,6 +16,7 @@ from typing import Self
 from PIL import Image
 
 from photosearch import atomic
+from photosearch.metadata.record import EXPOSURE
 from photosearch.photos.decode import DecodedPhoto, Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
@@ -67,6 +68,18 @@ class Thumbnails:
             with contextlib.suppress(OSError):
                 self._store(cached, data)
         return data
+
+    def read_exposure(self, paths: Iterable[str]) -> dict[str, float]:
+        """How a photo was exposed, as its file says now: exposure_seconds, aperture, iso, focal_length (mm).
+
+        What is not known is left out; so is all where no file can be read.
+        """
+        for path in paths:
+            with contextlib.suppress(Unreadable):
+                found = self._decoders.read_metadata(path)
+                values = {name: getattr(found, name) for name in EXPOSURE}
+                return {name: value for name, value in values.items() if value is not None}
+        return {}
 
     def _open(self, paths: Iterable[str], content_hash: bytes, side: int) -> DecodedPhoto:
         view_index, error = list(QUALITY).index(side), Unreadable("no longer in any indexed folder")

@@ -134,6 +134,25 @@ def explain(db: Database, question: Question) -> dict[str, object]:
     return describe_reading(_read_question(db, question))
 
 
+def read_question(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFilter, Answer]:
+    """-> (a question as it is understood, which photos may answer it, the answer without its photos).
+
+    Raises QueryError, InputError.
+    """
+    parsed, only = _prepare(db, question)
+    unmet = _name_unmet(db, parsed, only) if only.photos == 0 else None
+    answer = Answer(
+        _name_question(parsed), (), (), False, parsed.ranked_by, tuple(_explain(parsed)), _list_label_names(parsed),
+        (*parsed.words.hints, *([unmet] if unmet else [])), parsed.since, parsed.until,
+    )  # fmt: skip
+    return parsed, only, answer
+
+
+def parse_question(db: Database, question: Question) -> ParsedQuestion:
+    """A question as it is understood. Raises QueryError, InputError."""
+    return _read_question(db, question)
+
+
 def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFilter]:
     """-> (the question as it was understood, which photos may answer it)."""
     parsed = _read_question(db, question)

@@ -18,7 +18,15 @@ from starlette.routing import Route
 
 from photosearch import LARGE_THUMBNAIL, SMALL_THUMBNAIL, Library, Unreadable
 from photosearch.errors import InputError, PhotosearchError
-from photosearch.web import index_routes, judge_routes, learning_routes, library_routes, search_routes
+from photosearch.web import (
+    index_routes,
+    judge_routes,
+    learning_routes,
+    library_routes,
+    listing_routes,
+    search_routes,
+    selection_routes,
+)
 from photosearch.web.endpoints import Change, PlainChange, PlainRead, Read, make_plain_routes, make_routes
 from photosearch.web.parameters import parse_integer
 from photosearch.web.rendering import render
@@ -26,7 +34,8 @@ from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_du
 from photosearch.web.state import ServerState
 
 MAX_GROUPS = 50  # of duplicates in one response
-MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
+               ".json": "application/json"}  # fmt: skip
 
 
 class Page(NamedTuple):
@@ -41,6 +50,7 @@ class Page(NamedTuple):
 START_PATH = "/start"  # where an empty library leads
 PAGES = (
     Page("search.html", "/", "Search"),
+    Page("map.html", "/map", "Map"),
     Page("judge.html", "/judge", "Judge"),
     Page("duplicates.html", "/duplicates", "Duplicates"),
     Page("library.html", "/library", "Library"),
@@ -54,13 +64,19 @@ def make_app(state: ServerState) -> Starlette:
         "find": search_routes.find, "results": search_routes.read_result, "total": search_routes.count_result,
         "complete": search_routes.complete_words, "labels": search_routes.list_labels,
         "folders": search_routes.list_folders, "details": search_routes.read_details,
+        "exposure": search_routes.read_exposure,
         "queue": judge_routes.list_queue, "report": judge_routes.read_report,
         "readiness": learning_routes.read_readiness, "preview": learning_routes.preview, "duplicates": list_duplicates,
         "unreadable": list_unreadable, "newest": index_routes.list_newest, "library": library_routes.read_library,
-        "forgotten": library_routes.count_forgotten,
+        "forgotten": library_routes.count_forgotten, "days": listing_routes.list_days,
+        "facet": listing_routes.count_facet, "tree": listing_routes.list_tree,
+        "clusters": listing_routes.find_clusters, "neighbours": listing_routes.list_neighbours,
+        "edit": listing_routes.edit_words, "similar": listing_routes.find_similar,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),
+        "mark_selected": (selection_routes.MarkSelectedRequest, selection_routes.mark_selected),
+        "paths": (selection_routes.SelectionRequest, selection_routes.list_paths),
         "undo": (judge_routes.UndoRequest, judge_routes.undo),
         "sample": (judge_routes.SampleRequest, judge_routes.draw_sample),
         "threshold": (judge_routes.ThresholdRequest, judge_routes.save_threshold),
@@ -90,6 +106,7 @@ def make_app(state: ServerState) -> Starlette:
             *make_plain_routes(state, plain_reads, plain_changes),
             *(Route(page.path, _make_page(state, page)) for page in PAGES),
             Route("/thumbnails/{image_id}", _make_thumbnails(state)),
+            Route("/originals/{image_id}", _make_originals(state)),
             Route("/static/{name}", _make_static()),
         ],
         exception_handlers={
@@ -142,6 +159,24 @@ def _make_thumbnails(state: ServerState) -> Callable[[Request], Response]:
         content_hash, paths = found
         data = state.thumbnails.read(paths, content_hash, side)  # takes up to a second, so without a connection
         return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    return endpoint
+
+
+def _make_originals(state: ServerState) -> Callable[[Request], Response]:
+    def endpoint(request: Request) -> Response:
+        try:
+            image_id = parse_integer(request.path_params["image_id"])
+        except InputError as error:
+            return PlainTextResponse(str(error), 404)
+        with state.libraries.lend() as library:
+            found = library.photos.read_original(image_id)
+        if found is None:
+            return PlainTextResponse("This photo is no longer in the library.", 404)
+        data, media_type = found
+        # Whoever opens it alone gets an image that can do nothing.
+        headers = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'; sandbox"}
+        return Response(data, media_type=media_type, headers=headers)
 
     return endpoint
 

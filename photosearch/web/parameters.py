@@ -12,6 +12,7 @@ from photosearch import outputs
 from photosearch.errors import InputError
 
 MAX_BODY_BYTES = 1 << 20  # the indices of 100,000 chosen photos
+MAX_SELECTED = 100_000  # photos that one request is about
 MAX_TEXT = 2000  # characters of a value in JSON
 MAX_TEXTS = 200  # in a list
 MAX_INTEGER = 2**63  # the first integer that SQLite can't store
@@ -116,6 +117,16 @@ def check_indices(indices: Sequence[int] | None, n: int) -> Sequence[int]:
     return indices
 
 
+def check_ranges(ranges: Sequence[int], n: int) -> Sequence[int]:
+    """first, end, first, end, ... of n photos -> their indices, MAX_SELECTED at most."""
+    pairs = list(zip(ranges[::2], ranges[1::2], strict=False))
+    if len(ranges) % 2 or not all(first < end <= n for first, end in pairs):
+        raise InputError("no such photos in these results")
+    if sum(end - first for first, end in pairs) > MAX_SELECTED:
+        raise InputError(f"more than {MAX_SELECTED:,} photos are selected; select less at once")
+    return [index for first, end in pairs for index in range(first, end)]
+
+
 def parse_number(text: str) -> float:
     """A score or similarity: -1 to 1."""
     try:
@@ -125,6 +136,24 @@ def parse_number(text: str) -> float:
     if not -1 <= value <= 1:
         raise InputError(f"{_shorten(text)} is not between -1 and 1")
     return value
+
+
+def parse_degrees(text: str, most: int) -> float:
+    """A latitude (most: 90) or longitude (180)."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{_shorten(text)!r} is not a number") from None
+    if not -most <= value <= most:
+        raise InputError(f"{_shorten(text)} is not between -{most} and {most}")
+    return value
+
+
+def check_words(text: str) -> str:
+    """A question, or a piece of it."""
+    if len(text) > MAX_TEXT:
+        raise InputError(f"a question has at most {MAX_TEXT:,} characters")
+    return text
 
 
 def check_threshold(value: float | None) -> float | None:

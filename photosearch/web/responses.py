@@ -17,6 +17,7 @@ from photosearch import USER_MODEL, Hint
 if TYPE_CHECKING:  # at run time they would bring in rooms that the server does without
     from photosearch import (
         Answer,
+        Chip,
         DuplicateGroup,
         ImageDetails,
         LabelReport,
@@ -56,6 +57,7 @@ class PhotoRow:
     None without one."""
 
     image_id: int
+    photo_id: int
     name: str
     path: str
     score: float | None
@@ -65,7 +67,7 @@ class PhotoRow:
     sure: bool
     copies: int
     present: bool | None
-    why: list[str]
+    why: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +88,61 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True)
+class ChipRow:
+    """A piece of a question, as in Chip."""
+
+    kind: str
+    value: str
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRow:
+    """As in FacetCount."""
+
+    value: str
+    group: str
+    photos: int
+    is_least: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """photos: in the folder and below it. own: in the folder itself."""
+
+    id: str
+    path: str
+    photos: int
+    own: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterRow:
+    """Photos near each other on the map, as in Cluster."""
+
+    photos: int
+    latitude: float
+    longitude: float
+    south: float
+    west: float
+    north: float
+    east: float
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A question."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The first photos of an answer. result: an id. label: the one to mark. total: None where it is not known yet.
 
     is_user_label: whether the user's own labels found them, and no model's. sure: whether any photo is. more: whether
-    less similar photos follow, for who asks. since, until: as in Answer.
+    less similar photos follow, for who asks. since, until: as in Answer. chips: what the words were understood as.
     """
 
     result: str
@@ -106,8 +158,9 @@ class Found:
     since: str | None
     until: str | None
     explanation: Sequence[str]
+    chips: Sequence[ChipRow]
     total: Total | None
-    photos: Sequence[PhotoRow]
+    photos: Sequence[PhotoRow | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +168,7 @@ class Photos:
     """A part of a result. first: the index of its first photo."""
 
     first: int
-    photos: Sequence[PhotoRow]
+    photos: Sequence[PhotoRow | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +214,7 @@ class File:
     size_bytes: int
     mtime_ns: int | None
     unavailable: str | None
+    photo_id: int
     details: Mapping[str, object] | None = None
 
 
@@ -176,6 +230,7 @@ class Details:
     scores: Sequence[Score]
     marks: Mapping[str, bool]
     files: Sequence[File]
+    texts: Sequence[object] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +307,20 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedMany:
+    """n: images that were marked in one go. step: what /api/undo takes to undo it, None where there were none."""
+
+    label: str
+    n: int
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    paths: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Shares:
     """Of a label on the marks, cross-validated; None where nobody can say."""
 
@@ -320,12 +389,19 @@ class UnreadablePhoto:
 
 
 def make_found(
-    result_id: str, answer: "Answer", label: str | None, total: Total | None, photos: Sequence[PhotoRow], *, more: bool
+    result_id: str,
+    answer: "Answer",
+    label: str | None,
+    total: Total | None,
+    photos: Sequence[PhotoRow | None],
+    chips: "Sequence[Chip]",
+    *,
+    more: bool,
 ) -> Found:
     return Found(
         result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
         label, answer.sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until,
-        answer.explanation, total, photos,
+        answer.explanation, [ChipRow(chip.kind, chip.value, chip.wanted) for chip in chips], total, photos,
     )  # fmt: skip
 
 
@@ -336,8 +412,8 @@ def _make_advice(hint: str) -> Advice:
 def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
     score = None if match.score is None else round(match.score, 4)
     return PhotoRow(
-        match.image_id, os.path.basename(match.path), match.path, score, match.taken, match.taken_from, match.by,
-        match.sure, match.copies, present, list(match.why),
+        match.image_id, match.photo_id, os.path.basename(match.path), match.path, score, match.taken,
+        match.taken_from, match.by, match.sure, match.copies, present, tuple(match.why),
     )  # fmt: skip
 
 
@@ -351,6 +427,7 @@ def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Ma
         [
             File(
                 os.path.basename(f.path), f.path, f.size_bytes, f.mtime_ns or None, unavailable.get(f.path),
+                f.photo_id,
                 None if f.details is None else f.details.to_json(),
             )
             for f in details.files

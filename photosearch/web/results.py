@@ -1,31 +1,35 @@
 """Search results and other lists that are stored while somebody scrolls through them, and fetched in parts.
 
-Where labels or dates answer, a search runs twice: for the first screens at once, and for everything when the page asks
-for the total. What similarity ranks ends after some photos, until the page asks for more.
+What labels find is searched twice: for the first screens at once, and for everything when the page asks for the total.
+What similarity ranks ends after some photos, until the page asks for more. Where nothing ranks, all photos are listed:
+as ids, whose rows are read when they are seen.
 """
 
 import secrets
 import threading
-from collections import OrderedDict
+from array import array
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from photosearch import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR, Library
 
 if TYPE_CHECKING:
-    from photosearch import Answer, Match
+    from photosearch import Answer, Listing, Match
 
 MAX_STORED = 8  # values of one kind; a tab with an older one has to ask again
 
 Value = TypeVar("Value")
+Sort = Literal["best", "newest", "oldest", "name", "size"]
+Days = Sequence[tuple[str, int]]  # (day, photos)
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """What a search form says, as Library.find takes it. like, unlike: paths of photos.
 
-    all_similar: go on behind the end of what similarity ranks.
+    all_similar: go on behind the end of what similarity ranks. sort: best: newest first where nothing ranks.
     """
 
     words: str
@@ -39,8 +43,21 @@ class Search:
     since: str | None
     until: str | None
     file_dates: bool
-    sort: Literal["best", "date"]
+    sort: Sort
     all_similar: bool
+
+    @property
+    def may_list(self) -> bool:
+        """Whether nothing may rank, so that all photos of the filters are listed."""
+        return not (self.like or self.unlike or self.min_score is not None or (self.query_mode and self.words.strip()))
+
+    def list(self, library: Library, limit: int | None) -> "Listing | None":
+        """All photos of the filters, in order; None where something ranks. Raises QueryError, InputError."""
+        sort = "newest" if self.sort == "best" else self.sort
+        return library.photos.list(
+            self.words, under=self.under, since=self.since, until=self.until, file_dates=self.file_dates, sort=sort,
+            limit=limit,
+        )  # fmt: skip
 
     def run(self, library: Library, limit: int) -> "Answer":
         """limit: where labels or dates answer. Raises QueryError, InputError, ModelError."""
@@ -48,12 +65,12 @@ class Search:
             self.words, max_labeled=limit, max_similar=MAX_PAGE_SIMILAR if self.all_similar else None,
             query_mode=self.query_mode, like=self.like, unlike=self.unlike, min_score=self.min_score,
             sure_only=self.sure_only, copies=self.copies, under=self.under, since=self.since, until=self.until,
-            file_dates=self.file_dates, sort=self.sort,
+            file_dates=self.file_dates, sort="date" if self.sort == "newest" else "best",
         )  # fmt: skip
 
 
 @dataclass(slots=True)
-class Result:
+class Ranked:
     """A search with its first answer. photos: all of them if is_complete."""
 
     search: Search
@@ -62,22 +79,104 @@ class Result:
     is_complete: bool
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def complete(self, library: Library) -> "Result":
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def complete(self, library: Library) -> None:
         """Find all photos. Waits if another thread is doing so."""
         with self.lock:
             if not self.is_complete:
                 self.photos, self.is_complete = self.search.run(library, MAX_PAGE).photos, True
-        return self
+                if self.search.sort in ("oldest", "name", "size"):
+                    self.photos = _sort(library, self.photos, self.search.sort)
+
+    def read(self, library: Library, first: int, n: int) -> "Sequence[Match | None]":
+        if first + n > len(self.photos):
+            self.complete(library)
+        return self.photos[first : first + n]
 
     def count_sure(self) -> int:
         return sum(photo.sure for photo in self.photos)
 
+    def list_days(self) -> Days:
+        """The newest first; '' for photos without a date of their own."""
+        days = Counter(photo.taken[:10] if photo.taken_from != "file" else "" for photo in self.photos)
+        return sorted(days.items(), reverse=True)
+
+    def list_ids(self) -> Sequence[int]:
+        """The ids of all photos that were found."""
+        return [photo.photo_id for photo in self.photos]
+
+
+@dataclass(slots=True)
+class Listed:
+    """Photos in an order. listing: all of them if is_complete."""
+
+    search: Search
+    listing: "Listing"
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def answer(self) -> "Answer":
+        return self.listing.answer
+
+    @property
+    def is_complete(self) -> bool:
+        return self.listing.is_complete
+
+    def __len__(self) -> int:
+        return len(self.listing.ids)
+
+    def complete(self, library: Library) -> None:
+        """List all photos. Waits if another thread is doing so."""
+        with self.lock:
+            if not self.listing.is_complete and (whole := self.search.list(library, None)) is not None:
+                # The first ones stay where they are: photos of one date may stand in another order now.
+                ids = dict.fromkeys((*self.listing.ids, *whole.ids))
+                self.listing = replace(whole, ids=array("q", ids))
+
+    def read(self, library: Library, first: int, n: int) -> "Sequence[Match | None]":
+        """None for a photo that has left the library meanwhile."""
+        if first + n > len(self):
+            self.complete(library)
+        ids = self.listing.ids[first : first + n]
+        found = library.photos.read(ids)
+        return [found.get(photo_id) for photo_id in ids]
+
+    def count_sure(self) -> int:
+        return len(self)
+
+    def list_days(self) -> Days:
+        """In the order of the photos; none where dates do not sort them."""
+        return self.listing.days
+
+    def list_ids(self) -> None:
+        """None: those of the search's filters."""
+
+
+Result = Ranked | Listed
+
 
 def start_search(library: Library, search: Search) -> Result:
     """Run a search for its first photos."""
+    if search.may_list and (listing := search.list(library, FIRST_PAGE)) is not None:
+        return Listed(search, listing)
     answer = search.run(library, FIRST_PAGE)
     # A list that goes on is as long as the limit; what similarity ranks ends before, or at a limit of its own.
-    return Result(search, answer, answer.photos, not (answer.more and len(answer.photos) == FIRST_PAGE))
+    result = Ranked(search, answer, answer.photos, not (answer.more and len(answer.photos) == FIRST_PAGE))
+    if search.sort in ("oldest", "name", "size"):
+        if not result.is_complete:
+            result.complete(library)
+        else:
+            result.photos = _sort(library, result.photos, search.sort)
+    return result
+
+
+def _sort(library: Library, photos: "Sequence[Match]", sort: Literal["oldest", "name", "size"]) -> "Sequence[Match]":
+    """The sure ones first, as `find` has it."""
+    by_id = {photo.photo_id: photo for photo in photos}
+    ordered = [by_id[photo_id] for photo_id in library.photos.sort(list(by_id), sort)]
+    return sorted(ordered, key=lambda photo: not photo.sure)
 
 
 class Recent(Generic[Value]):

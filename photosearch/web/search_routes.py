@@ -2,14 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from starlette.datastructures import QueryParams
 
 from photosearch import Library
 from photosearch.errors import InputError
 from photosearch.web.folder_ids import hash_folder
-from photosearch.web.parameters import check_album_name, check_indices, parse_integer, parse_number
+from photosearch.web.parameters import (
+    check_album_name,
+    check_indices,
+    check_ranges,
+    check_words,
+    parse_integer,
+    parse_number,
+)
 from photosearch.web.responses import (
     Album,
     Completion,
@@ -24,45 +31,51 @@ from photosearch.web.responses import (
     make_found,
     make_photo_row,
 )
-from photosearch.web.results import Result, Search, start_search
+from photosearch.web.results import Result, Search, Sort, start_search
 from photosearch.web.state import ServerState
 
+if TYPE_CHECKING:
+    from photosearch import Match
+
 MAX_PART = 500  # photos in one response
+SORTS: dict[str, Sort] = {"date": "newest", "oldest": "oldest", "name": "name", "size": "size"}  # as addresses have it
 NOT_IN_LIBRARY = "this photo is no longer in the library"
 
 
 @dataclass(frozen=True, slots=True)
 class AlbumRequest:
-    """indices: of the result's photos, None for all."""
+    """indices: of the result's photos, None for all. ranges: the same as first, end, first, end, ..."""
 
     result: str
     name: str
     how: Literal["copy", "link"]
-    indices: list[int] | None
+    indices: list[int] | None = None
+    ranges: list[int] | None = None
 
 
 def find(state: ServerState, library: Library, query: QueryParams) -> Found:
     result = start_search(library, _parse_search(library, query))
     result_id = state.results.add(result)
     label = query.get("label") or next(iter(result.answer.labels), None)
-    total = Total(len(result.photos), result.count_sure()) if result.is_complete else None
+    total = Total(len(result), result.count_sure()) if result.is_complete else None
     search, answer = result.search, result.answer
     more = total is not None and answer.more and not (search.all_similar or search.sure_only)
-    return make_found(result_id, answer, label, total, _list_photos(library, result, 0, MAX_PART, label), more=more)
+    photos = _list_photos(library, result, 0, min(MAX_PART, len(result)), label)
+    chips = [] if search.query_mode else library.photos.chips(search.words)
+    return make_found(result_id, answer, label, total, photos, chips, more=more)
 
 
 def read_result(state: ServerState, library: Library, query: QueryParams) -> Photos:
     """Parameters: result, first, n, label."""
-    result, first = _get_result(state, query.get("result", "")), parse_integer(query.get("first", "0"))
+    result, first = get_result(state, query.get("result", "")), parse_integer(query.get("first", "0"))
     n = min(parse_integer(query.get("n", "100")), MAX_PART)
-    if first + n > len(result.photos):
-        result.complete(library)
     return Photos(first, _list_photos(library, result, first, n, query.get("label")))
 
 
 def count_result(state: ServerState, library: Library, query: QueryParams) -> Total:
-    result = _get_result(state, query.get("result", "")).complete(library)
-    return Total(len(result.photos), result.count_sure())
+    result = get_result(state, query.get("result", ""))
+    result.complete(library)
+    return Total(len(result), result.count_sure())
 
 
 def complete_words(_: ServerState, library: Library, query: QueryParams) -> list[Completion]:
@@ -99,9 +112,18 @@ def read_details(_: ServerState, library: Library, query: QueryParams) -> Detail
     return make_details(details, query.getlist("label"), library.find_missing(details.paths))
 
 
+def read_exposure(state: ServerState, library: Library, query: QueryParams) -> dict[str, float]:
+    """Parameter: image_id. Its file is opened, which may take a moment: the details are there before."""
+    files = library.find_files(parse_integer(query.get("image_id", "")))
+    return state.thumbnails.read_exposure(files[1]) if files else {}
+
+
 def make_album(state: ServerState, library: Library, request: AlbumRequest) -> Album:
-    photos = _get_result(state, request.result).complete(library).photos
-    paths = [photos[index].path for index in check_indices(request.indices, len(photos))]
+    result = get_result(state, request.result)
+    if request.ranges is not None:
+        paths = [photo.path for photo in read_ranges(library, result, request.ranges)]
+    else:
+        paths = [photo.path for photo in read_selected(library, result, request.indices)]
     folder = state.albums / check_album_name(request.name)
     album = (library.albums.link if request.how == "link" else library.albums.copy)(folder, paths)
     return Album(str(folder), album.made, album.existing, len(album.missing))
@@ -112,7 +134,7 @@ def _parse_search(library: Library, query: QueryParams) -> Search:
     mode, under = query.get("query_mode"), query.get("under")
     query_mode: Literal["label", "text"] | None = "label" if mode == "label" else "text" if mode == "text" else None
     return Search(
-        words=query.get("words", ""),
+        words=check_words(query.get("words", "")),
         query_mode=query_mode,
         like=_find_paths(library, query.getlist("like")),
         unlike=_find_paths(library, query.getlist("unlike")),
@@ -123,22 +145,40 @@ def _parse_search(library: Library, query: QueryParams) -> Search:
         since=query.get("since") or None,
         until=query.get("until") or None,
         file_dates="file_dates" in query,
-        sort="date" if query.get("sort") == "date" else "best",
+        sort=SORTS.get(query.get("sort", ""), "best"),
         all_similar="all_similar" in query,
     )
 
 
-def _get_result(state: ServerState, result_id: str) -> Result:
+def get_result(state: ServerState, result_id: str) -> Result:
     result = state.results.get(result_id)
     if result is None:
         raise InputError("these results have expired; search again")
     return result
 
 
-def _list_photos(library: Library, result: Result, first: int, n: int, label: str | None) -> list[PhotoRow]:
-    photos = result.photos[first : first + n]
-    marks = library.marks.read_images(label, [photo.image_id for photo in photos]) if label else {}
-    return [make_photo_row(photo, marks.get(photo.image_id)) for photo in photos]
+def read_selected(library: Library, result: Result, indices: Sequence[int] | None) -> "list[Match]":
+    """The photos of a result with these indices, None: all. Raises InputError."""
+    result.complete(library)
+    chosen = check_indices(indices, len(result))
+    if not chosen:
+        return []
+    first = min(chosen)
+    photos = result.read(library, first, max(chosen) + 1 - first)
+    return [photo for index in chosen if (photo := photos[index - first]) is not None]
+
+
+def read_ranges(library: Library, result: Result, ranges: Sequence[int]) -> "list[Match]":
+    """The photos of a result in ranges: first, end, first, end, ... Raises InputError."""
+    result.complete(library)
+    return read_selected(library, result, check_ranges(ranges, len(result)))
+
+
+def _list_photos(library: Library, result: Result, first: int, n: int, label: str | None) -> list[PhotoRow | None]:
+    """None for a photo that has left the library meanwhile."""
+    photos = result.read(library, first, n)
+    marks = library.marks.read_images(label, [photo.image_id for photo in photos if photo]) if label else {}
+    return [make_photo_row(photo, marks.get(photo.image_id)) if photo else None for photo in photos]
 
 
 def _find_paths(library: Library, image_ids: Sequence[str]) -> tuple[str, ...]:

@@ -149,12 +149,20 @@ def check(page: Any, name: str, device: str, scheme: str, folder: Path) -> None:
         assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations if v["impact"] in SERIOUS] == [], name
 
 
+def open_filters(page: Any) -> None:
+    """They are open on a wide screen."""
+    if not page.evaluate("document.querySelector('#filters').open"):
+        page.click("#filters > summary")
+    page.wait_for_selector("[data-facet=folder] .value")
+
+
 @pytest.mark.parametrize(("device", "scheme"), VARIANTS)
 def test_every_page_is_accessible(open_tab: Any, tmp_path: Path, device: str, scheme: str) -> None:
     tab = open_tab(color_scheme=scheme, **DEVICES[device])
     pages = {
-        "search": ("/?words=blue", ".tile img"), "judge": ("/judge?label=red", "#card img"),
-        "duplicates": ("/duplicates", ".member img"), "unreadable": ("/unreadable", "#rows li"),
+        "search": ("/?words=blue", ".tile img"), "map": ("/map", "#scale:not(:empty)"),
+        "judge": ("/judge?label=red", "#card img"), "duplicates": ("/duplicates", ".member img"),
+        "unreadable": ("/unreadable", "#rows li"),
     }  # fmt: skip
     for name, (path, ready) in pages.items():
         check(tab.open(path, ready), name, device, scheme, tmp_path)
@@ -166,7 +174,7 @@ def test_every_page_is_accessible(open_tab: Any, tmp_path: Path, device: str, sc
     page.click("#album")
     check(page, "album", device, scheme, tmp_path)
     page.click("#album-cancel")
-    page.click("#filters summary")
+    open_filters(page)
     check(page, "filters", device, scheme, tmp_path)
     is_dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 27)"
     assert is_dark == (scheme == "dark")
@@ -294,7 +302,7 @@ def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -
     page.keyboard.press("u")
     expect(page.locator("#details-labels [aria-pressed=true]")).to_have_count(0)
     page.keyboard.press("l")
-    page.wait_for_selector("#examples button")
+    page.wait_for_selector("#chips img")
     assert "like=" in page.url
     expect(page.locator("#summary")).to_contain_text("closest match")
     page.go_back()
@@ -303,8 +311,7 @@ def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -
 
 def test_dates_alone_and_filters_that_leave_nothing(open_tab: Any) -> None:
     page = open_tab().open("/", ".tile img")
-    expect(page.locator("#summary")).to_have_text("8 photos, newest first")
-    page.click("#filters summary")
+    expect(page.locator("#summary")).to_have_text("9 photos, newest first")
     page.fill("[name=since]", "2020-05-02")
     page.fill("[name=until]", "2020-05-03")
     page.locator("[name=until]").blur()
@@ -315,7 +322,7 @@ def test_dates_alone_and_filters_that_leave_nothing(open_tab: Any) -> None:
     page.locator("[name=until]").blur()
     expect(page.locator("#summary")).to_contain_text("Nothing found with these filters.")
     page.click("#summary button")
-    expect(page.locator("#summary")).to_have_text("8 photos, newest first")
+    expect(page.locator("#summary")).to_have_text("9 photos, newest first")
     assert page.url.endswith("/")
 
 
@@ -353,6 +360,7 @@ def test_photo_that_has_copies_lists_them(open_leaves: Any) -> None:
     expect(page.locator(".tile .copies")).to_have_count(0)
     assert "leaf00" in page.evaluate("document.activeElement.ariaLabel")
     assert page.is_checked("[name=copies]")
+    page.get_by_text("More", exact=True).click()
     page.uncheck("[name=copies]")
     expect(page.locator("#summary")).to_have_text("12 photos")
     page.locator(".tile .photo").last.focus()
@@ -556,6 +564,90 @@ def test_ten_thousand_photos_take_a_screenful_of_elements(chromium: Any, tmp_pat
         page.keyboard.press("Home")
         page.wait_for_selector('.tile[aria-posinset="1"] .line')
         assert page.evaluate("document.activeElement.parentElement.ariaPosInSet") == "1"
+        context.close()
+
+
+def test_days_folders_and_chips_narrow_the_opening_view_and_back_returns(open_tab: Any) -> None:
+    page = open_tab().open("/", ".tile img")
+    expect(page.locator("h2.day")).to_have_text(["1–4 May 2020", "No date"])
+    page.locator("[data-facet=folder] .value", has_text="2020").click()
+    expect(page.locator("#summary")).to_have_text("4 photos, newest first")
+    expect(page.locator("#chips button")).to_have_count(1)
+    page.get_by_role("button", name="2020, 4 photos").first.click()
+    page.get_by_role("button", name="May 2020, 4 photos").click()
+    expect(page.locator("#words")).to_have_value("taken:2020-05")
+    expect(page.locator("#chips .value")).to_have_text(["2020-05", re.compile("2020$")])
+    page.locator("#chips button").first.click()
+    expect(page.locator("#words")).to_have_value("")
+    page.go_back()
+    expect(page.locator("#words")).to_have_value("taken:2020-05")
+    page.locator("#sort").select_option("name")
+    expect(page.locator("#summary")).to_have_text(re.compile("^4 photos, .*, by name$"))
+    expect(page.locator("h2.day")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#summary")).to_have_text(re.compile("^4 photos, .*, by name$"))
+
+
+def test_photos_are_selected_by_keys_and_mouse_marked_and_undone(open_tab: Any, cli_env: CliEnv) -> None:
+    page = open_tab().open("/?words=red&query_mode=label&copies=1", ".tile .yes")
+    page.focus(".tile .photo")
+    page.keyboard.press("x")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator("#picks-count")).to_have_text("2 selected")
+    page.locator(".tile .photo").nth(3).click(modifiers=["Control"])
+    expect(page.locator(".tile.selected")).to_have_count(3)
+    page.click("#picks-yes")
+    expect(page.locator(".tile .yes[aria-pressed=true]")).to_have_count(3)
+    with Library(cli_env.library) as library:
+        assert len({mark.path for mark in library.marks.list("red")}) >= 3
+    page.keyboard.press("u")
+    expect(page.locator(".tile [aria-pressed=true]")).to_have_count(0)
+    page.focus(".tile .photo")
+    page.keyboard.press("Control+a")
+    expect(page.locator("#picks-count")).to_have_text("4 selected")
+    page.keyboard.press("Escape")
+    expect(page.locator("#picks")).to_be_hidden()
+    with Library(cli_env.library) as library:
+        assert library.marks.list("red") == []
+
+
+def test_photo_is_zoomed_to_its_own_pixels_and_keys_are_listed(open_tab: Any) -> None:
+    page = open_tab(viewport={"width": 700, "height": 500}).open("/?words=blue&copies=1", ".tile img")
+    page.locator(".tile .photo").first.click()
+    page.wait_for_selector("#details-labels li")
+    page.keyboard.press("z")
+    expect(page.locator("#details-zoom")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("z")
+    expect(page.locator("#details-zoom")).to_have_attribute("aria-pressed", "false")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    expect(page.locator("#fit")).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate("getComputedStyle(document.querySelector('.tile img')).objectFit") == "contain"
+
+
+def test_long_list_is_seen_from_end_to_end_in_a_short_page(chromium: Any, tmp_path: Path) -> None:
+    """50,000 photos at two columns of a wide window are 15 million pixels high."""
+    with log_in(chromium, build(tmp_path / "many.db", 50_000)) as (origin, state):
+        context = chromium.new_context(storage_state=state, viewport={"width": 1280, "height": 860})
+        page = Tab(context, origin).open("/", ".tile .line")
+        page.evaluate("""(columns) => { const input = document.querySelector("#columns");
+            input.value = columns; input.dispatchEvent(new Event("input")); }""", 2)  # fmt: skip
+        expect(page.locator("#summary")).to_have_text("50,000 photos, newest first", timeout=60_000)
+        assert page.evaluate("document.documentElement.scrollHeight") < 8_100_000
+        page.focus(".tile .photo")
+        page.keyboard.press("End")
+        page.wait_for_selector('.tile[aria-posinset="50000"] .line')
+        expect(page.locator("h2.day").last).to_have_text("Thursday, 1 January 2026")
+        page.focus("#scrubber")
+        page.keyboard.press("Home")
+        page.wait_for_selector('.tile[aria-posinset="1"] .line')
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("#scrubber")).to_have_attribute("aria-valuetext", re.compile("^November 2026, "))
+        expect(page.locator("h2.day", has_text="November 2026").first).to_be_visible()
+        assert page.locator(".tile").count() < 40
         context.close()
 
 

@@ -2,6 +2,7 @@
 import {readAnswer} from "./answers.mjs";
 import {formatCount, groupLabels} from "./wording.mjs";
 
+export {formatBytes} from "./facts.mjs";
 export {formatCount, formatPercent} from "./wording.mjs";
 
 export const byId = (id) => document.getElementById(id);
@@ -63,7 +64,6 @@ export function make(tag, values = {}, ...children) {
 }
 
 export const thumbnailUrl = (imageId, large = false) => `/thumbnails/${imageId}${large ? "?size=large" : ""}`;
-export const formatBytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 export const formatInterval = (ends) => (ends ? `${(100 * ends[0]).toFixed(1)} to ${(100 * ends[1]).toFixed(1)} %` : "–");
 // Whether a key should not run a shortcut.
 export const isTyping = (event) => event.ctrlKey || event.metaKey || event.altKey

@@ -1,7 +1,9 @@
 // One photo, large, with its labels, files and date. Its labels can be marked.
-import {ask, attempt, byId, formatBytes, isTyping, make, showMessage, thumbnailUrl} from "./api.js";
+import {ask, attempt, byId, isTyping, make, makeThumbnail, showMessage} from "./api.js";
 import {Latest} from "./answers.mjs";
+import {describePhoto, mapsTo} from "./facts.mjs";
 import {mark, onMarks, toggle, undo} from "./marks.js";
+import {Zoom} from "./zoom.js";
 
 const part = (name) => byId(`details-${name}`);
 const dialog = byId("details"), latest = new Latest();
@@ -9,12 +11,13 @@ const dialog = byId("details"), latest = new Latest();
 export class Details {
   // step(by): show the previous or next photo. like(imageId, sign): search for photos like it, or unlike it (-1).
   constructor({step = () => {}, like = null} = {}) {
-    Object.assign(this, {step, like});
+    Object.assign(this, {step, like, zoom: new Zoom(part("photo"), part("canvas"), part("image"), part("zoom"))});
     part("close").addEventListener("click", () => dialog.close());
     part("previous").addEventListener("click", () => step(-1));
     part("next").addEventListener("click", () => step(1));
     part("like").addEventListener("click", () => this.searchLike(1));
     part("unlike").addEventListener("click", () => this.searchLike(-1));
+    part("boxes").addEventListener("click", () => this.toggleBoxes());
     part("like").hidden = part("unlike").hidden = !like;
     part("mark").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -31,20 +34,51 @@ export class Details {
     const isLatest = latest.begin(), image = await attempt(() => ask("details", {image_id: imageId, label: labels}));
     if (!image || !isLatest()) return;
     Object.assign(this, {imageId, labels, image});
-    const [first] = image.files, {name} = first;
-    part("image").src = thumbnailUrl(imageId, true);
+    const [{name}] = image.files;
+    this.zoom.show(imageId, image);
     part("image").alt = part("name").textContent = name;
     part("explanation").textContent = explanation;
+    part("why").replaceChildren(...(row?.why ?? []).map((each) => make("li", {}, each)));
     this.showLabels();
-    part("files-title").textContent = image.files.length > 1 ? "Files" : "File";
+    this.showTexts(image.texts ?? []);
+    part("files-title").textContent = image.files.length > 1 ? `Files: ${image.files.length} copies` : "File";
     part("files").replaceChildren(...image.files.map((file) => make("li", {},
       make("bdi", {}, file.path), file.unavailable ? ` (${file.unavailable})` : "")));
-    const facts = {
-      Taken: formatDate(image, row), Size: `${image.width} × ${image.height} pixels, ${formatBytes(first.size_bytes)}`,
-      ...(first.mtime_ns === null ? {} : {Modified: new Date(first.mtime_ns / 1e6).toLocaleString("sv")}),
-    };
-    part("facts").replaceChildren(...Object.entries(facts).flatMap(([key, value]) => [make("dt", {}, key), make("dd", {}, value)]));
+    this.showFacts(row);
     if (!dialog.open) dialog.showModal();
+    const photoId = row?.photo_id ?? image.files[0].photo_id;
+    ask("exposure", {image_id: imageId}).then((exposure) => { if (isLatest()) this.showFacts(row, exposure); }, () => {});
+    this.showStrip("near", isLatest, photoId ? ask("neighbours", {photo_id: photoId}) : null, photoId);
+    this.showStrip("similar", isLatest, this.like ? ask("similar", {image_id: imageId}) : null);
+  }
+
+  showFacts(row, exposure = {}) {
+    part("facts").replaceChildren(...describePhoto(this.image, row, exposure).flatMap(({title, text, link}) => [make("dt", {}, title),
+      make("dd", {}, link ? make("a", {href: `/map?${mapsTo(link)}`}, text) : make("bdi", {}, text))]));
+  }
+
+  // asked: a promise of rows; here: the photo id of this one.
+  async showStrip(name, isLatest, asked, here = null) {
+    const section = part(name).closest("section");
+    const rows = (await asked?.catch(() => null)) ?? [];
+    if (!isLatest()) return;
+    section.hidden = !rows.some((row) => row.photo_id !== here);
+    part(name).replaceChildren(...rows.map((row) => make("li", {}, make("button", {type: "button", title: row.name,
+      "aria-label": row.name, ...(row.photo_id === here ? {"aria-current": "true"} : {}),
+      onclick: () => this.show(row.image_id, {labels: this.labels, row})}, makeThumbnail(row.image_id)))));
+  }
+
+  // texts: [{text, left, top, width, height}], as shares of the photo.
+  showTexts(texts) {
+    part("texts").closest("section").hidden = part("boxes").hidden = !texts.length;
+    part("texts").replaceChildren(...texts.map(({text}) => make("li", {}, text)));
+    this.zoom.showBoxes(texts);
+  }
+
+  toggleBoxes() {
+    const isShown = part("boxes").getAttribute("aria-pressed") !== "true";
+    part("boxes").setAttribute("aria-pressed", String(isShown));
+    part("canvas").classList.toggle("no-boxes", !isShown);
   }
 
   showLabels() {
@@ -100,7 +134,8 @@ export class Details {
     const [label] = this.labels;
     const actions = {
       ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1), u: undo, l: () => this.like && this.searchLike(1),
-      y: () => this.mark(label, true), n: () => this.mark(label, false),
+      y: () => this.mark(label, true), n: () => this.mark(label, false), z: () => this.zoom.toggle(),
+      i: () => dialog.classList.toggle("alone"), t: () => this.toggleBoxes(),
     };
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
@@ -108,10 +143,4 @@ export class Details {
     event.stopPropagation();
     action();
   }
-}
-
-// The date in the photo's metadata, else the one in its name.
-function formatDate(image, row) {
-  if (image.taken) return `${image.taken.replace("T", " ")} (${image.taken_from})`;
-  return row?.taken_from === "name" ? `${row.taken.replace("T", " ")} (file name)` : "Date unknown";
 }

@@ -1,42 +1,77 @@
-// Where the tiles of a grid stand: rows of equal tiles, and a heading before those from `split` on.
+// Where the tiles of a grid stand: rows of equal tiles in sections, each below its heading.
 
 export class Layout {
-  // total: tiles. split: those above the heading; without any below, there is no heading. Lengths are in pixels.
-  constructor({total, split, columns, rowHeight, headingHeight}) {
-    Object.assign(this, {total, split: Math.min(split, total), columns, rowHeight});
-    this.rowsAbove = Math.ceil(this.split / columns);
-    this.rows = this.rowsAbove + Math.ceil((total - this.split) / columns);
-    this.hasHeading = this.split < total;
-    this.headingTop = this.rowsAbove * rowHeight;
-    this.below = this.headingTop + (this.hasHeading ? headingHeight : 0); // where the rows below the heading begin
-    this.height = this.below + (this.rows - this.rowsAbove) * rowHeight;
+  // sections: [{n, title}]; without a title a section has no heading. Lengths are in pixels.
+  constructor({sections, columns, rowHeight, headingHeight}) {
+    Object.assign(this, {sections: sections.filter(({n}) => n > 0), columns, rowHeight});
+    this.firsts = []; // of each section: its first tile, where it begins, and where its tiles begin
+    this.tops = [];
+    this.bodies = [];
+    let first = 0, top = 0;
+    for (const {n, title} of this.sections) {
+      this.firsts.push(first);
+      this.tops.push(top);
+      top += title ? headingHeight : 0;
+      this.bodies.push(top);
+      first += n;
+      top += Math.ceil(n / columns) * rowHeight;
+    }
+    this.total = first;
+    this.height = top;
   }
 
   place(index) {
-    const {row, column} = this.#find(index);
-    return {column, top: row < this.rowsAbove ? row * this.rowHeight : this.below + (row - this.rowsAbove) * this.rowHeight};
+    const section = findLast(this.firsts, index), i = index - this.firsts[section];
+    return {section, column: i % this.columns, top: this.bodies[section] + Math.floor(i / this.columns) * this.rowHeight};
   }
 
   // The tiles that are seen between two heights: [first, end).
   range(top, bottom) {
-    const above = (y) => Math.max(0, y) / this.rowHeight, below = (y) => Math.max(0, y - this.below) / this.rowHeight;
-    const first = top < this.below ? Math.min(this.split, Math.floor(above(top)) * this.columns)
-      : this.split + Math.floor(below(top)) * this.columns;
-    const end = bottom <= this.below ? Math.min(this.split, Math.ceil(above(bottom)) * this.columns)
-      : this.split + Math.ceil(below(bottom)) * this.columns;
-    return [Math.min(first, this.total), Math.min(end, this.total)];
+    if (!this.total || bottom <= 0) return [0, 0];
+    const before = (y, round) => { // the tiles in rows above a height
+      const section = findLast(this.tops, y), rows = round(Math.max(0, y - this.bodies[section]) / this.rowHeight);
+      return this.firsts[section] + Math.min(this.sections[section].n, rows * this.columns);
+    };
+    return [before(Math.max(0, top), Math.floor), before(bottom, Math.ceil)];
+  }
+
+  // The headings that are seen between two heights: [{section, title, top}].
+  headings(top, bottom) {
+    const found = [];
+    for (let i = findLast(this.tops, Math.max(0, top)); i < this.sections.length && this.tops[i] < bottom; i += 1) {
+      if (i >= 0 && this.sections[i].title) found.push({section: i, title: this.sections[i].title, top: this.tops[i]});
+    }
+    return found;
   }
 
   // The tile some rows further down (up: negative), in the same column where that row is long enough.
   move(index, rows) {
-    const {row, column} = this.#find(index), target = Math.min(this.rows - 1, Math.max(0, row + rows));
-    const isAbove = target < this.rowsAbove;
-    const first = isAbove ? target * this.columns : this.split + (target - this.rowsAbove) * this.columns;
-    return Math.min(first + column, (isAbove ? this.split : this.total) - 1);
+    const {column} = this.place(index), step = Math.sign(rows);
+    let section = findLast(this.firsts, index), row = Math.floor((index - this.firsts[section]) / this.columns);
+    for (let left = Math.abs(rows); left; left -= 1) {
+      const last = Math.ceil(this.sections[section].n / this.columns) - 1;
+      if (row + step >= 0 && row + step <= last) row += step;
+      else if (!this.sections[section + step]) break;
+      else {
+        section += step;
+        row = step > 0 ? 0 : Math.ceil(this.sections[section].n / this.columns) - 1;
+      }
+    }
+    return this.firsts[section] + Math.min(row * this.columns + column, this.sections[section].n - 1);
   }
 
-  #find(index) {
-    const isAbove = index < this.split, i = isAbove ? index : index - this.split;
-    return {row: (isAbove ? 0 : this.rowsAbove) + Math.floor(i / this.columns), column: i % this.columns};
+  // The tile at a height, or the next one.
+  indexAt(y) {
+    return Math.min(this.total - 1, this.range(Math.max(0, y), Math.max(0, y) + 1)[0]);
   }
+}
+
+// The last place whose value is at most y; -1 without any. values: ascending.
+function findLast(values, y) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= y) low = middle + 1; else high = middle;
+  }
+  return low - 1;
 }

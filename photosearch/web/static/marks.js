@@ -27,6 +27,18 @@ export function mark(imageId, label, present) {
   });
 }
 
+// Mark all selected photos in one step. selected: {result, ranges} -> {n, label}; undefined where it failed.
+export function markMany(selected, label, present) {
+  const request = async () => {
+    const done = await change("mark_selected", {...selected, label, present, new: newLabels.has(label)});
+    if (done.step !== null) steps.add(done.step);
+    return done;
+  };
+  const done = queue.then(() => attempt(request)).finally(enableUndo);
+  queue = done.catch(() => {});
+  return done;
+}
+
 // A click on "shows it" (clicked: true) or "does not" (false). shown: the mark on the page.
 export const toggle = (imageId, label, shown, clicked) => mark(imageId, label, clicks.toggle(`${imageId} ${label}`, shown, clicked));
 

@@ -1,19 +1,24 @@
-// The search page: the search is in the address, its results are in the grid.
+// The search page: its state is the address (state.mjs), its results are in the grid.
 import {ask, attempt, byId, change, fillMenu, formatCount, isTyping, loadLabels, make, makeThumbnail, showMessage} from "./api.js";
 import {Latest, neutralize} from "./answers.mjs";
+import {Chips} from "./chips.js";
 import {Details} from "./details.js";
+import {Facets} from "./facets.js";
 import {Grid} from "./grid.js";
 import {Learning} from "./learning.js";
 import {allowNew, mark, onMarks, toggle, undo} from "./marks.js";
+import {Picks} from "./picks.js";
+import {Scrubber} from "./scrubber.js";
+import {CHECKS, FIELDS, isFiltered, readAddress, toAddress, toRequest} from "./state.mjs";
 import {Suggestions} from "./suggestions.js";
-import {describeAdvice, describeRank, summarize} from "./wording.mjs";
+import {View} from "./view.js";
+import {describeAdvice, describeRank, groupByDay, summarize} from "./wording.mjs";
 
 const form = byId("search"), words = byId("words"), label = byId("label");
-const FIELDS = ["words", "since", "until", "under", "query_mode", "sort", "min_score"], CHECKS = ["file_dates", "sure_only", "copies"];
-const FILTERS = ["since", "until", "under", "query_mode", "min_score", "sure_only"]; // may leave photos out
+let state = readAddress(location.search);
 let results = null; // of the last search, as /api/find gives them
-let examples = []; // photos to be like (sign 1) or unlike (sign -1)
 let labels = []; // as /api/labels gives them
+let folders = []; // as /api/folders gives them
 let taught = ""; // the label that is to be learned, and stays the one to mark from search to search
 const latestSearch = new Latest(), suggestions = new Suggestions(words, byId("suggestions"));
 
@@ -30,7 +35,12 @@ const grid = new Grid(byId("grid"), {
   open: (index) => open(index),
   toggle: (row, present) => { if (hasLabel()) toggle(row.image_id, label.value, row.present, present); },
   like: (imageId) => searchLike(imageId, 1), listCopies: (row) => listCopies(row), label: () => label.value,
+  selected: () => picks.update(), moved: () => scrubber.update(grid.map.top),
 });
+const scrubber = new Scrubber(byId("scrubber"), (index) => grid.jump(index));
+const view = new View(grid, () => scrubber.show(grid.days, grid.layout));
+const chips = new Chips(byId("chips"), {words: () => state.words, change: (edited) => go({words: edited})});
+const facets = new Facets(byId("filters"), {add: (kind, value) => chips.edit({kind, value}), under: (id) => go({under: id})});
 
 const details = new Details({
   step: (by) => { const index = grid.current + by; if (index >= 0 && index < grid.total) { grid.focus(index); open(index); } },
@@ -41,10 +51,11 @@ const learning = new Learning({
   label: () => label.value, isTaught: () => Boolean(taught),
   changed: async (name, exists) => {
     taught = exists ? "" : name;
-    words.value = name;
-    await Promise.all([showLabels(), submit()]);
+    await Promise.all([showLabels(), go({words: name})]);
   },
 });
+
+const picks = new Picks(grid, {label: () => (hasLabel() ? label.value : ""), result: () => results.result, album: () => openAlbum()});
 
 async function open(index) {
   const row = await grid.getRow(index);
@@ -65,6 +76,7 @@ function hasLabel() {
 
 async function markPhoto(index, present) {
   if (!hasLabel()) return;
+  if (grid.selection.size) { picks.mark(present); return; }
   const row = await grid.getRow(index);
   if (row) mark(row.image_id, label.value, present);
 }
@@ -75,15 +87,14 @@ onMarks((marks) => {
 });
 
 function searchLike(imageId, sign) {
-  examples = [...examples.filter((each) => each.imageId !== imageId), {imageId, sign}];
-  if (sign > 0) words.value = "";
-  submit();
+  const examples = [...state.examples.filter((each) => each.imageId !== imageId), {imageId, sign}];
+  go({examples, ...(sign > 0 ? {words: ""} : {})});
 }
 
 async function listCopies({image_id: imageId}) {
-  form.elements.copies.checked = byId("filters").open = true;
-  await submit();
-  grid.focus(results?.photos.findIndex((each) => each.image_id === imageId) ?? -1);
+  byId("filters").open = true;
+  await go({copies: true});
+  grid.focus(results?.photos.findIndex((each) => each?.image_id === imageId) ?? -1);
 }
 
 // Mark photos for a label, so that it can be learned.
@@ -96,62 +107,68 @@ function teach(name) {
 
 // ---- the search, in the address and in the form
 
-function readForm() {
-  const data = new FormData(form);
-  const search = Object.fromEntries(FIELDS.map((name) => [name, (data.get(name) ?? "").trim()]).filter(([, value]) => value));
-  for (const name of CHECKS) if (data.get(name)) search[name] = "1";
-  const withSign = (sign) => examples.filter((each) => each.sign === sign).map((each) => each.imageId);
-  return {...search, like: withSign(1), unlike: withSign(-1)};
-}
-
-function toAddress(search) {
-  const query = new URLSearchParams();
-  for (const [key, value] of Object.entries(search)) for (const each of [value].flat()) query.append(key, each);
-  return query.size ? `?${query}` : location.pathname;
-}
-
-function fillForm() {
-  const query = new URLSearchParams(location.search);
-  for (const name of FIELDS) form.elements[name].value = query.get(name) ?? "";
-  for (const name of CHECKS) form.elements[name].checked = query.has(name);
-  const read = (name, sign) => query.getAll(name).map((id) => ({imageId: Number(id), sign}));
-  examples = [...read("like", 1), ...read("unlike", -1)];
-  byId("filters").open = [...query.keys()].some((key) => !["words", "like", "unlike"].includes(key));
-}
-
-function submit() {
-  const address = toAddress(readForm());
-  if (address !== location.search) history.pushState(null, "", address);
+// Change the state, and with it the address.
+function go(changes) {
+  state = {...state, ...changes};
+  const address = toAddress(state);
+  if (address !== location.search) history.pushState(null, "", address || location.pathname);
+  fillForm();
   return search();
 }
 
-function showExamples() {
-  byId("examples").replaceChildren(...examples.map((example) => make("button", {
-    type: "button", "aria-label": `${example.sign > 0 ? "More" : "Less"} like this photo: remove`,
-    onclick: () => { examples = examples.filter((each) => each !== example); submit(); },
-  }, makeThumbnail(example.imageId), `${example.sign > 0 ? "more" : "less"} like this ×`)));
+function submit() {
+  const data = new FormData(form);
+  return go({...Object.fromEntries(FIELDS.map((name) => [name, (data.get(name) ?? "").trim()])),
+    ...Object.fromEntries(CHECKS.map((name) => [name, data.has(name)]))});
+}
+
+function fillForm() {
+  for (const name of FIELDS) form.elements[name].value = state[name];
+  for (const name of CHECKS) form.elements[name].checked = state[name];
+}
+
+// What is asked for besides the words, as chips.
+function listOthers() {
+  const {since, until, under, query_mode: mode, min_score: least} = state;
+  const others = [
+    [since || until, "taken", [since && `from ${since}`, until && `to ${until}`].filter(Boolean).join(" "), {since: "", until: ""}],
+    [under, "folder", folders.find(({id}) => id === under)?.path ?? "…", {under: ""}],
+    [mode, "read as", mode === "label" ? "labels" : "a description", {query_mode: ""}],
+    [least, "score from", least, {min_score: ""}],
+    [state.sure_only, "", "only sure photos", {sure_only: false}],
+  ].filter(([value]) => value).map(([, kind, text, changes]) => ({kind, text, remove: () => go(changes)}));
+  return [...others, ...state.examples.map((example) => ({
+    kind: "", text: `${example.sign > 0 ? "more" : "less"} like this`, image: makeThumbnail(example.imageId), isUnwanted: example.sign < 0,
+    remove: () => go({examples: state.examples.filter((each) => each !== example)}),
+  }))];
 }
 
 // ---- the results
 
-// more: parameters besides the form's. isContinued: the list goes on, so that the page stays where it is.
+// more: parameters besides the state's. isContinued: the list goes on, so that the page stays where it is.
 async function search(more = {}, isContinued = false) {
   suggestions.close();
-  showExamples();
-  const request = readForm(), isLatest = latestSearch.begin();
-  document.title = `${neutralize(request.words || "Search")} · photosearch`;
+  const isLatest = latestSearch.begin();
+  document.title = `${neutralize(state.words || "Search")} · photosearch`;
   try {
-    const response = await ask("find", {...request, label: taught, ...more});
+    const response = await ask("find", {...toRequest(state), label: taught, ...more});
     if (!isLatest()) return;
     show(response, isContinued);
-    if (response.total === null) {
-      const total = await ask("total", {result: response.result});
-      if (isLatest()) { response.total = total; summarizeResults(); grid.grow(total.total, total.n_sure); }
-    }
+    const isPart = response.total === null;
+    const [total, days] = await Promise.all([isPart ? ask("total", {result: response.result}) : response.total, ask("days", {result: response.result})]);
+    if (!isLatest()) return;
+    response.total = total;
+    summarizeResults();
+    if (isPart || isByDay()) grid.grow(total.total, total.n_sure, isByDay() ? days : null);
+    facets.show(response.result, days, state.under);
+    scrubber.show(grid.days, grid.layout);
   } catch (error) {
     if (isLatest()) { show(null); byId("summary").textContent = error.message; }
   }
 }
+
+// Whether the photos stand by days.
+const isByDay = () => results?.ranked_by === "date" && !["name", "size"].includes(state.sort);
 
 function show(response, isContinued = false) {
   results = response;
@@ -162,23 +179,26 @@ function show(response, isContinued = false) {
   if (response) label.value = response.label ?? "";
   byId("explanation").querySelector("ul").replaceChildren(...explanation.map((line) => make("li", {}, line)));
   byId("hints").replaceChildren(...hints.filter((hint) => !hint.label || hint.label !== taught).map(makeHint));
+  chips.show(response?.chips ?? [], listOthers());
+  view.setOrder(response?.ranked_by);
+  facets.show(response?.result ?? null, null, state.under);
   if (!isContinued) scrollTo(0, 0);
-  grid.show(photos, total?.total ?? photos.length, total?.n_sure ?? photos.length);
+  grid.show(photos, total?.total ?? photos.length, total?.n_sure ?? photos.length, isByDay() ? groupByDay(photos) : null);
+  scrubber.show(total ? grid.days : null, grid.layout);
   learning.update();
   summarizeResults();
 }
 
 function makeHint(hint) {
   const {text, button} = describeAdvice(hint);
-  const act = () => { if (hint.label) teach(hint.label); else { words.value = hint.words; submit(); } };
+  const act = () => (hint.label ? teach(hint.label) : go({words: hint.words}));
   return make("li", {}, text, ...(button ? [make("button", {type: "button", onclick: act}, button)] : []));
 }
 
 function summarizeResults() {
-  const search = readForm(), isFiltered = FILTERS.some((name) => search[name]);
-  const summary = byId("summary");
-  summary.textContent = results ? summarize(results, {isFiltered, isAsked: Boolean(search.words || examples.length)}) : "";
-  if (isFiltered && results?.total?.total === 0) summary.append(" ", make("button", {type: "button", onclick: clearFilters}, "Clear filters"));
+  const isAsked = Boolean(state.words || state.examples.length), summary = byId("summary");
+  summary.textContent = results ? summarize(results, {isFiltered: isFiltered(state), isAsked, sort: state.sort}) : "";
+  if (isFiltered(state) && results?.total?.total === 0) summary.append(" ", make("button", {type: "button", onclick: clearFilters}, "Clear filters"));
 }
 
 async function showMore() {
@@ -191,17 +211,21 @@ byId("more").addEventListener("click", showMore);
 
 // ---- albums
 
-byId("album").addEventListener("click", () => {
-  byId("album-count").textContent = `${formatCount(results.total?.total ?? results.photos.length, "photo")} found`;
-  byId("album-name").value = (results.question || (examples.length ? "like this" : "photos")).replace(/[/\\:*?"<>|]/g, " ").slice(0, 60);
+function openAlbum() {
+  const selected = grid.selection.size, total = results.total?.total ?? results.photos.length;
+  byId("album-count").textContent = selected ? `${formatCount(selected, "photo")} selected` : `${formatCount(total, "photo")} found`;
+  byId("album-first").closest("p").hidden = selected > 0;
+  byId("album-name").value = (results.question || (state.examples.length ? "like this" : "photos")).replace(/[/\\:*?"<>|]/g, " ").slice(0, 60);
   byId("album-dialog").showModal();
-});
+}
+
+byId("album").addEventListener("click", openAlbum);
 byId("album-cancel").addEventListener("click", () => byId("album-dialog").close());
 byId("album-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const how = new FormData(event.target).get("how"), n = Number(byId("album-first").value); // 0 if empty: all
-  const indices = n ? [...Array(Math.min(n, results.total?.total ?? n)).keys()] : null;
-  const album = await attempt(() => change("album", {result: results.result, indices, name: byId("album-name").value, how}));
+  const first = n ? [0, Math.min(n, results.total?.total ?? n)] : null, ranges = grid.selection.size ? grid.selection.toList() : first;
+  const album = await attempt(() => change("album", {result: results.result, ranges, name: byId("album-name").value, how}));
   if (!album) return;
   byId("album-dialog").close();
   const created = how === "link" ? formatCount(album.created, "link") : formatCount(album.created, "copy", "copies");
@@ -212,26 +236,36 @@ byId("album-form").addEventListener("submit", async (event) => {
 // ---- keys, and the start
 
 document.addEventListener("keydown", (event) => {
-  if (isTyping(event) || document.querySelector("dialog[open]")) return;
+  if (document.querySelector("dialog[open]")) return;
+  if ((event.ctrlKey || event.metaKey) && event.key === "a" && document.activeElement?.closest("#grid")) {
+    event.preventDefault();
+    grid.selectAll();
+    return;
+  }
+  if (isTyping(event)) return;
+  const current = async (action) => { const row = await grid.getRow(grid.current); if (row) action(row); };
   const actions = {
-    "/": () => { words.focus(); words.select(); }, u: undo,
-    y: () => markPhoto(grid.current, true), n: () => markPhoto(grid.current, false),
-    c: async () => { const row = await grid.getRow(grid.current); if (row?.copies) listCopies(row); },
-    l: async () => { const row = await grid.getRow(grid.current); if (row) searchLike(row.image_id, 1); },
+    "/": () => { words.focus(); words.select(); }, "?": () => byId("keys").showModal(), u: undo, f: () => view.toggleFit(),
+    "+": () => view.changeColumns(-1), "-": () => view.changeColumns(1),
+    y: () => markPhoto(grid.current, true), n: () => markPhoto(grid.current, false), x: () => grid.select(grid.current),
+    c: () => current((row) => { if (row.copies) listCopies(row); }), l: () => current((row) => searchLike(row.image_id, 1)),
+    Escape: () => { if (grid.selection.size) grid.select(null); },
   };
-  const action = actions[event.key.toLowerCase()];
-  if (!action || (event.key !== "/" && !grid.total)) return;
+  const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!action || (!["/", "?"].includes(event.key) && !grid.total)) return;
   event.preventDefault();
   action();
 });
 form.addEventListener("submit", (event) => { event.preventDefault(); suggestions.submit(); submit(); });
 byId("filters").addEventListener("change", submit);
+byId("sort").addEventListener("change", submit);
 byId("clear").addEventListener("click", clearFilters);
+byId("keys-close").addEventListener("click", () => byId("keys").close());
+byId("keys-open").addEventListener("click", () => byId("keys").showModal());
 
 function clearFilters() {
-  for (const name of FIELDS) if (name !== "words") form.elements[name].value = "";
-  for (const name of CHECKS) form.elements[name].checked = false;
-  submit();
+  go({...Object.fromEntries(FIELDS.filter((name) => !["words", "sort"].includes(name)).map((name) => [name, ""])),
+    ...Object.fromEntries(CHECKS.map((name) => [name, false]))});
 }
 
 label.addEventListener("change", () => {
@@ -240,7 +274,7 @@ label.addEventListener("change", () => {
   if (labels.some(({name, is_new: isNew}) => isNew && name === value)) teach(value);
   else search({label: value});
 });
-addEventListener("popstate", () => { fillForm(); search(); });
+addEventListener("popstate", () => { state = readAddress(location.search); fillForm(); search(); });
 
 async function showLabels() {
   labels = await loadLabels();
@@ -250,12 +284,10 @@ async function showLabels() {
 }
 
 attempt(async () => {
-  const hasFolder = new URLSearchParams(location.search).has("under"); // its option must exist before the search
   fillForm();
-  const searching = hasFolder ? null : search();
+  const searching = search();
   if (!location.search) words.focus();
-  const [folders] = await Promise.all([ask("folders"), showLabels()]);
-  form.elements.under.append(...folders.map((folder) => make("option", {value: folder.id}, folder.path)));
-  if (hasFolder) fillForm();
-  await (hasFolder ? search() : searching);
+  [folders] = await Promise.all([ask("folders"), showLabels()]);
+  await searching;
+  chips.show(results?.chips ?? [], listOthers());
 });

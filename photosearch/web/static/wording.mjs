@@ -3,6 +3,16 @@
 export const formatCount = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 export const formatPercent = (share) => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
 
+// [[day, photos]] of rows that stand by days; '' for those without a date of their own.
+export function groupByDay(rows) {
+  const days = [];
+  for (const row of rows) {
+    const day = row && row.taken_from !== "file" ? row.taken.slice(0, 10) : "";
+    if (days.at(-1)?.[0] === day) days.at(-1)[1] += 1; else days.push([day, 1]);
+  }
+  return days;
+}
+
 // What ranks a photo: short for its tile, long for who can't see that.
 export function describeRank({by, score, taken}) {
   if (by === "date") return {short: taken.slice(0, 10) || "no date", long: taken.replace("T", " ") || "no date"};
@@ -16,6 +26,8 @@ export function groupLabels(labels) {
   return groups.map(([title, belongs]) => ({title, rows: labels.filter(belongs)})).filter(({rows}) => rows.length);
 }
 
+const ORDERS = {oldest: "oldest first", name: "by name", size: "largest first"};
+
 // The line above the results of /api/find. isFiltered: whether dates, a folder or the like leave photos out. isAsked:
 // whether there are words, or photos to be like.
 export function summarize({since, until, ...result}, state) {
@@ -23,7 +35,7 @@ export function summarize({since, until, ...result}, state) {
   return summarizeFound(result, state, days);
 }
 
-function summarizeFound({ranked_by: rankedBy, is_user_label: isUserLabel, photos, total}, {isFiltered, isAsked}, days) {
+function summarizeFound({ranked_by: rankedBy, is_user_label: isUserLabel, photos, total}, {isFiltered, isAsked, sort}, days) {
   if (total === null) return `More than ${formatCount(photos.length, "photo")}${days}`;
   const {total: n, n_sure: nSure} = total, user = `${isUserLabel ? " (your label)" : ""}${days}`;
   if (!n && days && !isFiltered) return "Nothing found at that time; ask without it.";
@@ -31,7 +43,38 @@ function summarizeFound({ranked_by: rankedBy, is_user_label: isUserLabel, photos
   if (!nSure) return `No sure match; the nearest ${formatCount(n, "photo")}${days}`;
   const sure = rankedBy === "similarity" ? formatCount(nSure, "closest match", "closest matches") : formatCount(nSure, "photo");
   if (nSure < n) return `${sure}${user}, and ${(n - nSure).toLocaleString("en")} not sure`;
-  return `${sure}${user}${rankedBy === "date" ? ", newest first" : ""}`;
+  return `${sure}${user}${rankedBy === "date" ? `, ${ORDERS[sort] ?? "newest first"}` : ""}`;
+}
+
+const KINDS = {label: "", description: "", taken: "taken", in: "in", near: "near", camera: "camera", lens: "lens", keyword: "keyword",
+  person: "person", rating: "rating", folder: "folder", text: "text", is: "is", any: ""};
+
+// A piece of a sentence as a chip: {kind, text, isUnwanted}.
+export function describeChip({kind, value, wanted}) {
+  const text = kind === "taken" ? describeDays(value) : kind === "description" ? `“${value}”` : value;
+  return {kind: [wanted ? "" : "not", KINDS[kind] ?? kind].filter(Boolean).join(" "), text, isUnwanted: !wanted};
+}
+
+// 2019-05-01..2019-05-31 -> 2019-05; ..2019-05-31 -> until 2019-05-31.
+function describeDays(value) {
+  const [since, until = since] = value.split("..");
+  if (!since || !until) return since ? `since ${since}` : `until ${until}`;
+  const [year, month] = since.split("-"), isLast = new Date(Date.UTC(year, month, 0)).toISOString().slice(0, 10) === until;
+  if (since.endsWith("-01-01") && until.endsWith("-12-31")) return since.slice(0, 4) === until.slice(0, 4) ? year : `${year} to ${until.slice(0, 4)}`;
+  if (since === `${year}-${month}-01` && isLast) return `${year}-${month}`;
+  return since === until ? since : `${since} to ${until}`;
+}
+
+// Towns by their country, both with the most photos first. rows: [{value, group, photos}].
+export function groupPlaces(rows) {
+  const countries = new Map();
+  for (const row of rows) {
+    const country = countries.get(row.group) ?? {country: row.group, photos: 0, towns: []};
+    country.photos += row.photos;
+    if (row.value !== row.group) country.towns.push(row);
+    countries.set(row.group, country);
+  }
+  return [...countries.values()].sort((a, b) => b.photos - a.photos);
 }
 
 // A line of advice, and what its button does: ask another question, or mark photos for a label.

@@ -1,7 +1,7 @@
 // What the page says, for each state of an answer and of learning.
 import assert from "node:assert/strict";
 import test from "node:test";
-import {describeAdvice, describePreview, describeRank, describeReadiness, groupLabels, summarize} from "../../../photosearch/web/static/wording.mjs";
+import {describeAdvice, describeChip, describePreview, describeRank, describeReadiness, groupByDay, groupLabels, groupPlaces, summarize} from "../../../photosearch/web/static/wording.mjs";
 
 test("a photo's rank is a score, a similarity or a date", () => {
   assert.deepEqual(describeRank({by: "label", score: 0.98765, taken: ""}), {short: "0.988", long: "score 0.988"});
@@ -75,4 +75,23 @@ test("a menu has labels to be learned, labels with photos, then all others, and 
   assert.deepEqual(groupLabels([row("my dog", 0, true), row("dog", 9), row("owl", 0), row("cat", 1)]).map(({title, rows}) =>
     [title, rows.map(({name}) => name)]), [["To be learned", ["my dog"]], ["In your photos", ["dog", "cat"]], ["Other labels", ["owl"]]]);
   assert.deepEqual(groupLabels([row("owl", 0)]).map(({title}) => title), ["Other labels"]);
+});
+
+test("a piece of a sentence is said as shortly as it can be", () => {
+  const say = (kind, value, wanted = true) => { const {kind: named, text} = describeChip({kind, value, wanted}); return `${named} ${text}`.trim(); };
+  assert.deepEqual([say("in", "Porto"), say("label", "dog", false), say("description", "a red car"), say("taken", "2019-05-03"),
+    say("taken", "2019-01-01..2019-12-31"), say("taken", "2020-02-01..2020-02-29"), say("taken", "2019-03-01.."), say("taken", "..2019-03-01"),
+    say("taken", "2019-12-21..2020-03-19"), say("taken", "2018-01-01..2021-12-31"), say("any", "in:Rome or in:Porto")],
+  ["in Porto", "not dog", "“a red car”", "taken 2019-05-03", "taken 2019", "taken 2020-02", "taken since 2019-03-01", "taken until 2019-03-01",
+    "taken 2019-12-21 to 2020-03-19", "taken 2018 to 2021", "in:Rome or in:Porto"]);
+});
+
+test("towns stand below their country, and photos without a date of their own under no day", () => {
+  const rows = [{value: "Porto", group: "Portugal", photos: 5}, {value: "Rome", group: "Italy", photos: 4}, {value: "Portugal", group: "Portugal", photos: 2},
+    {value: "Lisbon", group: "Portugal", photos: 1}];
+  assert.deepEqual(groupPlaces(rows).map(({country, photos, towns}) => [country, photos, towns.map(({value}) => value)]),
+    [["Portugal", 8, ["Porto", "Lisbon"]], ["Italy", 4, ["Rome"]]]);
+  const taken = (day, from = "exif") => ({taken: `${day}T10:00:00`, taken_from: from});
+  assert.deepEqual(groupByDay([taken("2020-05-02"), taken("2020-05-02"), taken("2020-05-01"), taken("2020-05-03", "file"), null]),
+    [["2020-05-02", 2], ["2020-05-01", 1], ["", 2]]);
 });

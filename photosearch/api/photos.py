@@ -1,0 +1,163 @@
+"""`library.photos`: all photos in an order, what they have in common, and the pieces of a question."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from photosearch.api.session import Session
+
+if TYPE_CHECKING:
+    from photosearch.library.facets import Box, Cluster, Count, Facet, FolderCount
+    from photosearch.library.listing import Sort
+    from photosearch.library.matching import Match
+    from photosearch.search.chips import Chip
+    from photosearch.search.listing import Listing
+    from photosearch.search.understand import Question
+
+
+class Photos:
+    """The photos of a library, in lists that may hold all of them: by ids, whose rows are read some at a time.
+
+    words, under, since, until, file_dates: as in `Library.find`; only what they filter by counts, nothing ranks.
+    """
+
+    def __init__(self, session: Session):
+        self._session = session
+
+    def list(
+        self,
+        words: str = "",
+        *,
+        under: str | Path | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        file_dates: bool = False,
+        sort: "Sort" = "newest",
+        limit: int | None = None,
+    ) -> "Listing | None":
+        """The photos that words filter, as ids in order; None where the words rank. Raises QueryError, InputError.
+
+        sort: newest, oldest, name or size. Undated photos come last, by their files' dates. limit: None: all.
+        """
+        from photosearch.search.listing import list_photos
+
+        return list_photos(self._session.db, _ask(words, under, since, until, file_dates), sort, limit)
+
+    def read(self, photo_ids: Sequence[int]) -> "dict[int, Match]":
+        """The photos with these ids; those that are no longer in the library are left out."""
+        from photosearch.library.matching import read_matches
+
+        return read_matches(self._session.db, photo_ids)
+
+    def sort(self, photo_ids: Sequence[int], sort: "Sort") -> Sequence[int]:
+        """The same ids in another order."""
+        from photosearch.library.listing import sort_photos
+
+        return sort_photos(self._session.db, photo_ids, sort)
+
+    def count(
+        self,
+        facet: "Facet",
+        words: str = "",
+        *,
+        under: str | Path | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        file_dates: bool = False,
+        among: Sequence[int] | None = None,
+    ) -> "Sequence[Count]":
+        """The values that photos have, most frequent first: of place, camera, person, keyword, rating, is or label.
+
+        among: the photos with these ids instead. 300 values at most. Raises QueryError, InputError.
+        """
+        from photosearch.search.listing import count
+
+        return count(self._session.db, _ask(words, under, since, until, file_dates), facet, among)
+
+    def count_folders(
+        self,
+        words: str = "",
+        *,
+        under: str | Path | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        file_dates: bool = False,
+        among: Sequence[int] | None = None,
+    ) -> "Sequence[FolderCount]":
+        """The folders that the photos are in, and those above them, with numbers of photos. Raises as `count`."""
+        from photosearch.search.listing import count_folders
+
+        return count_folders(self._session.db, _ask(words, under, since, until, file_dates), among)
+
+    def find_clusters(
+        self,
+        box: "Box",
+        words: str = "",
+        *,
+        under: str | Path | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        file_dates: bool = False,
+        among: Sequence[int] | None = None,
+        cells: int = 16,
+        limit: int = 400,
+    ) -> "Sequence[Cluster]":
+        """Where photos were taken: their number in each cell of a grid over a box (west, south, east, north).
+
+        cells: along the longer side. limit: those with the most photos. Raises as `count`.
+        """
+        from photosearch.search.listing import find_clusters
+
+        question = _ask(words, under, since, until, file_dates)
+        return find_clusters(self._session.db, question, among, box, cells, limit)
+
+    def find_neighbours(self, photo_id: int, n: int = 6) -> "Sequence[Match]":
+        """Up to n photos taken before one, the photo itself, and up to n after it, in the order of their dates."""
+        from photosearch.library.listing import list_neighbours
+
+        ids = list_neighbours(self._session.db, photo_id, n)
+        found = self.read(ids)
+        return [found[each] for each in ids if each in found]
+
+    def read_original(self, image_id: int) -> tuple[bytes, str] | None:
+        """(bytes, media type) of a photo that shows an image; None where no photo in the library does.
+
+        Only of formats that browsers show: JPEG, PNG, WebP, GIF, AVIF. Raises Unreadable.
+        """
+        from photosearch.library.images import find_image_files
+        from photosearch.photos.original import read_original
+
+        found = find_image_files(self._session.db, image_id)
+        return None if found is None else read_original(found[1], found[0])
+
+    def chips(self, words: str) -> "Sequence[Chip]":
+        """What words were understood as, piece by piece. Raises QueryError, InputError."""
+        from photosearch.search.listing import read_chips
+
+        return read_chips(self._session.db, _ask(words))
+
+    def without_chip(self, words: str, chip: "Chip") -> str:
+        """The words without one of these pieces, as they were where they have no such piece. Raises as `chips`."""
+        from photosearch.search.listing import without_chip
+
+        return without_chip(self._session.db, _ask(words), chip)
+
+    def with_chip(self, words: str, chip: "Chip") -> str:
+        """The words with one more piece; dates replace those that are there. Raises as `chips`."""
+        from photosearch.search.listing import with_chip
+
+        return with_chip(self._session.db, _ask(words), chip)
+
+
+def _ask(
+    words: str,
+    under: str | Path | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    file_dates: bool = False,
+) -> "Question":
+    from photosearch.search.understand import Question
+
+    folder = None if under is None else os.fspath(under)
+    return Question(words, under=folder, since=since, until=until, file_dates=file_dates)

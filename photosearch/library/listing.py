@@ -1,0 +1,120 @@
+"""Photos in an order, as ids alone: a million take some megabytes, and their rows are read some at a time.
+
+By date, the first photos come from the indexes of the dates of files, of contents and of names, merged, before the
+others are read; all of them are read in the order in which they are stored, and sorted. Photos of one date may stand in
+another order then. Photos without any date come last, by the dates of their files.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from photosearch.library.database import Database, SqlValue
+from photosearch.library.matching import FILE_DATE, LOCAL_DATE, MAX_SCANNED, PhotoFilter
+
+Sort = Literal["newest", "oldest", "name", "size"]
+
+_BY = {"name": "p.name COLLATE NOCASE, p.id", "size": "p.size_bytes DESC, p.id"}
+_PRESENT = ("p.absent IS NULL", "p.image_id IS NOT NULL")
+_WITH_IMAGES = "photos p CROSS JOIN images i ON i.id = p.image_id"
+# Where a date is from, and the condition that no better one is known.
+_DATED = (
+    ("p.taken", "photos p", "p.taken IS NOT NULL"),
+    ("i.taken", "images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL AND p.taken IS NULL"),
+    ("p.name_date", _WITH_IMAGES, "p.name_date IS NOT NULL AND p.taken IS NULL AND i.taken IS NULL"),
+)
+_UNDATED = "p.taken IS NULL AND i.taken IS NULL AND p.name_date IS NULL"
+
+
+def iterate_photos(
+    db: Database,
+    only: PhotoFilter,
+    sort: Sort,
+    *,
+    file_dates: bool = False,
+    limit: int | None = None,
+    since: str | None = None,
+    until: str | None = None,
+) -> Iterator[tuple[int, str]]:
+    """(photo id, date) of each readable photo of the filter, in order.
+
+    date: local, YYYY-MM-DD...; "" where none is known, and where dates do not sort. file_dates: an undated photo has
+    the date of its file. limit: None: all.
+    since, until: between which the filter leaves dates, so that reading begins there.
+    """
+    left = -1 if limit is None else limit
+    if sort not in ("newest", "oldest"):
+        yield from _swap(db, _select("''", "photos p", (), only, _BY[sort]), [*only.values, left])
+        return
+    order = f"1 {'DESC' if sort == 'newest' else 'ASC'}"  # equal ones as their indexes have them: no sort is needed
+    values: list[SqlValue] = list(only.values)
+    if file_dates:
+        date = f"coalesce({LOCAL_DATE}, {FILE_DATE}, '')"
+        yield from _swap(db, _select(date, "photos p", (), only, f"{order}, 2"), [*values, left])
+        return
+    if limit is None or (only.photos is not None and only.photos <= MAX_SCANNED):
+        date = "coalesce(p.taken, i.taken, p.name_date)"
+        dated, arms = _select(date, _WITH_IMAGES, (f"{date} IS NOT NULL",), only, f"{order}, 2"), 1
+    else:
+        selects = [_select(date, source, (f"{date} BETWEEN ? AND ?", where), only) for date, source, where in _DATED]
+        values = [since or "", (until or "") + "~", *values]  # ~ sorts after any more exact date
+        dated, arms = f"{' UNION ALL '.join(selects)} ORDER BY {order} LIMIT ?", len(selects)
+    n = 0
+    for pair in _swap(db, dated, [*values * arms, left]):
+        n += 1
+        yield pair
+    if (limit is None or n < limit) and not (since or until):
+        by = f"p.mtime_ns {'DESC' if sort == 'newest' else 'ASC'}, p.id"
+        rest = _select("''", _WITH_IMAGES, (_UNDATED,), only, by)
+        yield from _swap(db, rest, [*only.values, -1 if limit is None else limit - n])
+
+
+def _select(date: str, source: str, where: Sequence[str], only: PhotoFilter, order: str | None = None) -> str:
+    """SELECT date, id; order: with it, and a limit that is the last value."""
+    conditions = " AND ".join([*where, *_PRESENT, *filter(None, [only.where])])
+    end = "" if order is None else f" ORDER BY {order} LIMIT ?"
+    return f"SELECT {date}, p.id FROM {source} WHERE {conditions}{end}"
+
+
+def _swap(db: Database, sql: str, values: Sequence[SqlValue]) -> Iterator[tuple[int, str]]:
+    return ((photo_id, date) for date, photo_id in db.iterate(sql, values))
+
+
+def sort_photos(db: Database, photo_ids: Sequence[int], sort: Sort) -> list[int]:
+    """These photos in another order."""
+    return [photo_id for photo_id, _ in iterate_photos(db, match_ids(photo_ids), sort)]
+
+
+def match_ids(photo_ids: Sequence[int]) -> PhotoFilter:
+    """The photos with these ids."""
+    return PhotoFilter("p.id IN (SELECT value FROM json_each(?))", (json.dumps(list(photo_ids)),), len(photo_ids))
+
+
+def list_neighbours(db: Database, photo_id: int, n: int) -> list[int]:
+    """Up to n photos taken before one, and up to n after it, in the order of their dates, the photo among them.
+
+    Without a date: those of its folder, by their files' dates.
+    """
+    row = db.row(f"SELECT {LOCAL_DATE}, p.folder_id, p.mtime_ns FROM photos p WHERE p.id = ?", [photo_id])
+    if row is None:
+        return []
+    date, folder_id, mtime_ns = row
+    sides = []
+    for sign, order in (("<", "DESC"), (">", "ASC")):
+        if date is None:
+            sql = _select("p.mtime_ns", "photos p", (f"p.folder_id = ? AND (p.mtime_ns, p.id) {sign} (?, ?)",), _ALL)
+            values: list[SqlValue] = [folder_id, mtime_ns, photo_id]
+        else:
+            # Each arm is bounded by its own index first: (a, b) < (?, ?) alone would not use it.
+            selects = [
+                _select(column, source, (where, f"{column} {sign}= ? AND ({column}, p.id) {sign} (?, ?)"), _ALL)
+                for column, source, where in _DATED
+            ]
+            sql, values = " UNION ALL ".join(selects), [date, date, photo_id] * len(selects)
+        rows = db.rows(f"{sql} ORDER BY 1 {order}, 2 {order} LIMIT ?", [*values, n])
+        sides.append([found for _, found in rows])
+    before, after = sides
+    return [*reversed(before), photo_id, *after]
+
+
+_ALL = PhotoFilter("", (), None)
