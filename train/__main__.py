@@ -110,6 +110,19 @@ def sight(
 
 
 @app.command()
+def taught_report(
+    data: Data = Path(".data"),
+    model: Annotated[Path, typer.Option(metavar="FILE", help="The sight model.")] = SHIPPED / "sight.onnx",
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder of taught.json.")] = SIGHT_MEASURED,
+    cache: Cache = Path(".runs/sight"),
+) -> None:
+    """Measure the labels of people, scenes and things on the test parts."""
+    from train.recipes.taught_report import write
+
+    write(data, model, to, cache)
+
+
+@app.command()
 def descriptions(
     to: Annotated[Path, typer.Option(metavar="FILE", help="The file.")] = Path("photosearch/search/descriptions.txt"),
 ) -> None:

@@ -10,7 +10,7 @@ from photosearch.errors import InputError
 from train.data import wordnet
 from train.export import embed, open_session
 from train.networks.heads import Heads
-from train.recipes import backbone, ground_truth, label_report, sight, vocabulary
+from train.recipes import backbone, ground_truth, label_report, sight, taught, vocabulary
 from train.recipes.features import Example
 from train.tool import CARD_KEY, Card
 
@@ -52,10 +52,14 @@ def graph() -> onnxruntime.InferenceSession:
     )
     n = len(ROWS)
     generator = torch.Generator().manual_seed(0)
-    top = Heads(
-        torch.eye(3) / 50, torch.zeros(3), sight.list_hypernyms(ROWS), torch.ones(n), torch.zeros(n),
-        torch.randn(3, 4, generator=generator), torch.randn(3, 4, generator=generator), torch.zeros(4), mix=0.5, top=2,
-    ).eval()  # fmt: skip
+    random = torch.randn(3, 4, generator=generator)
+    arrays = {
+        "weight": torch.eye(3) / 50, "bias": torch.zeros(3), "slope": torch.ones(n + 1), "shift": torch.zeros(n + 1),
+        "names": random, "projection": random, "projection_offset": torch.zeros(4), "wide": torch.randn(3, 5),
+        "wide_offset": torch.zeros(5), "narrow": torch.randn(5, 4), "narrow_offset": torch.zeros(4),
+        "taught": torch.eye(3) / 100, "taught_offset": torch.zeros(3), "taught_sums": torch.tensor([[0.0], [1], [0]]),
+    }  # fmt: skip
+    top = Heads(arrays, sight.list_hypernyms(ROWS), slice(1, 3), range(n + 1), mix=0.5).eval()
     model = sight.assemble(bottom.SerializeToString(), top)
     embed(model, CARD)
     return open_session(model.SerializeToString())
@@ -64,9 +68,12 @@ def graph() -> onnxruntime.InferenceSession:
 def test_hypernym_score_is_sum_over_its_classes(graph):
     images = np.random.default_rng(1).integers(0, 256, (7, 2, 2, 3), dtype=np.uint8)
     scores, _ = graph.run(["scores", "vectors"], {"images": images})
-    assert scores.shape == (7, 5)
+    assert scores.shape == (7, 6)
     np.testing.assert_allclose(scores[:, 4], scores[:, 0] + scores[:, 1], atol=1e-5)
     np.testing.assert_allclose(scores[:, 3], 1, atol=1e-5)
+    colours = images.mean((1, 2))
+    softmax = 1 / (1 + np.exp((colours[:, 2] - colours[:, 1]) / 100))  # the taught label: one of two scenes
+    np.testing.assert_allclose(scores[:, 5], softmax, atol=1e-4)
     assert (scores >= 0).all()
     assert (scores <= 1).all()
 
@@ -132,7 +139,10 @@ def test_expand_hypernyms_refuses_unknown_or_duplicate(wrong):
 def test_reviewed_tables_cover_the_shipped_labels():
     rows, synonyms = vocabulary.read(sight.TABLES)
     labels = {r.name for r in rows}
-    assert set(vocabulary.read_rules("hypernyms.txt")) == {r.name for r in rows if r.index is None}
+    taught_names = {row.name for row in taught.read()}
+    classless = {name for name, classes in vocabulary.list_classes(rows).items() if not classes}
+    assert set(vocabulary.read_rules("hypernyms.txt")) == {r.name for r in rows if r.index is None} - classless
+    assert classless == taught_names - {r.name for r in rows if r.name not in classless}
     assert set(vocabulary.read_rules("synonyms.txt")) <= labels
     assert {name.lower() for name in vocabulary.read_names().values()} <= labels
     assert not vocabulary.read_words("ambiguous.txt") & set(synonyms)

@@ -16,6 +16,7 @@ from train.networks.depthwise import Depthwise
 SIZES = {"lite0": 224, "lite1": 240, "lite2": 260}  # pixels, of the pretraining
 MEAN, SCALE = 127.0, 128.0  # of the pretraining: (pixel - 127) / 128
 FEATURES = 1280  # of the last feature map
+TAPS = {"lite2": 18}  # the stage whose map is pooled too
 FROZEN_BLOCKS = {"lite0": 3, "lite2": 4}  # the first two stages, which Enlarged does not train
 IMAGENET_BIRDS = (*range(7, 25), *range(80, 101), *range(127, 147))  # cock .. great grey owl, black grouse .. albatross
 
@@ -37,14 +38,17 @@ def normalise(images: Tensor) -> Tensor:
 
 
 class Pretrained(nn.Module):
-    """uint8 [N, S, S, 3] RGB -> features float32 [N, 1280], the mean over the last feature map; no weight is changed.
+    """uint8 [N, S, S, 3] RGB -> features float32 [N, F]; no weight is changed.
 
-    weight [1000, 1280], bias [1000]: ImageNet's classifier; logits = features @ weight.T + bias.
+    The first 1,280 features are the mean over the last feature map. Then come mean, maximum and minimum over the map
+    after stage `tap`, four stages earlier, which knows more of actions, scenes and backgrounds than the last; none
+    without a tap. weight [1000, 1280], bias [1000]: ImageNet's classifier, logits =
+    features[:, :1280] @ weight.T + bias.
     """
 
-    def __init__(self, backbone: str):
+    def __init__(self, backbone: str, tap: int | None = None):
         super().__init__()
-        network = load(backbone)
+        network, self.tap = load(backbone), tap
         stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         head = nn.Sequential(network._conv_head, network._bn1, nn.ReLU6())
         fold(stem, network._blocks, head)
@@ -53,7 +57,11 @@ class Pretrained(nn.Module):
         self.register_buffer("bias", network._fc.bias.detach())
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.compute_map(images).mean((2, 3))
+        if self.tap is None:
+            return self.compute_map(images).mean((2, 3))
+        early = self.stages[: self.tap + 1](normalise(images))
+        last = self.stages[self.tap + 1 :](early).mean((2, 3))
+        return torch.cat([last, early.mean((2, 3)), early.amax((2, 3)), early.amin((2, 3))], 1)
 
     def compute_map(self, images: Tensor) -> Tensor:
         """-> the last feature map, [N, 1280, S / 32, S / 32]."""

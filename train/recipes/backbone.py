@@ -21,7 +21,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from train.atomic import replacing
 from train.export import blank_images, trace
-from train.networks.lite import SIZES, Pretrained
+from train.networks.lite import SIZES, TAPS, Pretrained
 from train.recipes.features import list_examples
 from train.tool import decode, prepare_file
 
@@ -31,10 +31,10 @@ QUANTISED = ("Conv", "Clip", "Add")
 
 
 def build(name: str, cache: Path) -> bytes:
-    """The network in float32: uint8 [N, S, S, 3] `images` -> float32 [N, 1280] `features`. name: lite0 to lite2."""
-    path = cache / f"{name}.onnx"
+    """The network in float32: uint8 [N, S, S, 3] `images` -> float32 [N, F] `features`. name: lite0 to lite2."""
+    path = cache / f"{name}-tap.onnx"
     if not path.exists():
-        content = trace(Pretrained(name).eval(), blank_images(SIZES[name]), ["features"])
+        content = trace(Pretrained(name, TAPS.get(name)).eval(), blank_images(SIZES[name]), ["features"])
         with replacing(path) as temporary:
             temporary.write_bytes(content)
     return path.read_bytes()

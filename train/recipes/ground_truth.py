@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.recipes.features import Example
-from train.recipes.vocabulary import REVIEWED, Label, read_table, read_words
+from train.recipes.vocabulary import REVIEWED, Label, list_classes, read_table, read_words
 
 MIN_CAPTIONS = 2  # that name a label
 MAX_WORDS = 4  # of a label in a caption
@@ -28,7 +28,7 @@ class Tables:
     above: label -> itself and all its hypernyms. words: word -> label. in_captions: the same without words that usually
     mean something else in captions: the colour, the verb, a tank top. wnids: WordNet id -> label. caltech: class of
     Caltech-101 -> the closest label, None if there is none, so that all but the background is absent. background:
-    labels that are often in the background of other things or part of them.
+    labels that are often in the background of other things or part of them, and all taught ones: people, scenes.
     """
 
     labels: tuple[str, ...]
@@ -56,7 +56,8 @@ def make_tables(rows: Sequence[Label], synonyms: Mapping[str, str]) -> Tables:
     in_captions = {w: label for w, label in words.items() if w not in excluded}
     wnids = {r.wnid: r.name for r in rows if r.index is not None}
     caltech = {r["class"]: r["label"] or None for r in read_table(REVIEWED / "caltech101.csv")}
-    return Tables(tuple(parents), above, words, in_captions, wnids, caltech, read_words("background.txt"))
+    taught = {name for name, classes in list_classes(rows).items() if not classes}
+    return Tables(tuple(parents), above, words, in_captions, wnids, caltech, read_words("background.txt") | taught)
 
 
 def label_examples(examples: Sequence[Example], tables: Tables) -> Truth:

@@ -1,4 +1,4 @@
-"""The labels of the sight model: ImageNet's thousand classes under everyday names, and their hypernyms.
+"""The labels of the sight model: ImageNet's classes under everyday names, their hypernyms, and what teachers add.
 
     python -m train vocabulary --wordnet /usr/share/wordnet --classes imagenet-1k.txt --to photosearch/search
 
@@ -6,7 +6,8 @@ WordNet 3.0 says which classes are dogs and which are birds. Where its hierarchy
 WordNet a cougar is not a big cat, and a beer glass contains no drink), a reviewed line of train/data/vocabulary/ takes
 precedence. The command writes the two tables that the installed tool reads: labels.csv (label, WordNet id, ImageNet's
 index or nothing, direct hypernyms) and synonyms.csv (word, label). An ambiguous word is in neither: `crane` is a bird
-or a machine. Labels are in lower case; classes come first, in ImageNet's order, which is the model's.
+or a machine. Labels are in lower case; classes come first, in
+ImageNet's order, then hypernyms, then the labels that only taught.csv has (taught.py): people, scenes, more things.
 """
 
 import csv
@@ -28,7 +29,7 @@ Classes = Sequence[tuple[str, str]]  # (WordNet id, ImageNet's first name), in t
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A row of labels.csv. index: ImageNet's, None for a hypernym. parents: the direct hypernyms."""
+    """A row of labels.csv. index: ImageNet's, None for a hypernym and a taught label. parents: the direct hypernyms."""
 
     name: str
     wnid: str
@@ -41,6 +42,7 @@ def write(wordnet_folder: str | Path, classes_file: str | Path, to: Path) -> tup
     classes, nouns = read_classes(classes_file), wordnet.synsets(wordnet_folder)
     names, rules = name_classes(classes, read_names()), read_rules("hypernyms.txt")
     rows = make_rows(names, classes, expand_hypernyms(rules, names, classes, nouns), rules)
+    rows += make_taught_rows(rows)
     senses, plurals = wordnet.senses(wordnet_folder), wordnet.plurals(wordnet_folder)
     synonyms = collect_synonyms(rows, nouns, senses, plurals, read_rules("synonyms.txt"), read_words("ambiguous.txt"))
     parents = ((r.name, r.wnid, "" if r.index is None else r.index, ";".join(r.parents)) for r in rows)
@@ -156,6 +158,15 @@ def make_rows(
         first = rules[word][0]
         rows.append(Label(word, first if first.startswith(("n0", "n1")) else "", None, find_parents(hypernyms[word])))
     return rows
+
+
+def make_taught_rows(rows: Sequence[Label]) -> list[Label]:
+    """The rows of taught.csv that are no label yet. Raises ValueError for an unknown parent."""
+    taught = [r for r in read_table(REVIEWED / "taught.csv") if r["label"] not in {row.name for row in rows}]
+    added = [Label(r["label"], "", None, tuple(filter(None, r["parents"].split(";")))) for r in taught]
+    if unknown := {p for r in added for p in r.parents} - {r.name for r in (*rows, *added)}:
+        raise ValueError(f"unknown parents in taught.csv: {sorted(unknown)}")
+    return added
 
 
 def collect_synonyms(
