@@ -14,9 +14,9 @@ from photosearch.search.understand import ParsedQuestion, Question, understand
 TODAY = date(2026, 11, 30)
 KNOWN = KnownNames(
     frozenset({"portugal", "porto", "rome", "cape town"}),
-    "| apple iphone 12 |",
-    frozenset({"anna"}),
-    frozenset({"anna"}),
+    cameras="| apple iphone 12 |",
+    people=frozenset({"anna"}),
+    parts=frozenset({"anna"}),
 )
 LABELS = [Label(i, "toy", name, 0.5, False) for i, name in enumerate(("dog", "cat", "polar bear"), 1)]
 
