@@ -2,9 +2,9 @@
 // a network.
 import {ask, attempt, byId, formatCount, make, makeThumbnail, showMessage} from "./api.js";
 import {Latest} from "./answers.mjs";
-import {clampView, decodeWorld, findBox, fitBox, measureReach, nearBox, project, readView, toScale, writeView} from "./mercator.mjs";
+import {clampView, decodeWorld, findBox, fitBox, measureReach, mergeClusters, nearBox, readView, toScale, writeView} from "./mercator.mjs";
 
-const REST_MS = 180, WHEEL = 1.0018, STEP = 1.6, SMALL_KM = 0.15, PAN = 90;
+const REST_MS = 180, APART = 52, WHEEL = 1.0018, STEP = 1.6, SMALL_KM = 0.15, PAN = 90;
 const root = byId("map"), canvas = byId("outlines"), overlay = byId("clusters"), words = byId("words");
 const latest = new Latest(), pointers = new Map();
 let view = readView(new URLSearchParams(location.search).get("at")) ?? {x: 0.5, y: 0.42, scale: toScale(2)};
@@ -82,7 +82,7 @@ async function rest() {
   if (!result) return;
   const found = await attempt(() => ask("clusters", {result, ...box}));
   if (!found || !isLatest()) return;
-  overlay.replaceChildren(...found.map(makeCluster));
+  overlay.replaceChildren(...mergeClusters(found, view.scale, APART).map(makeCluster));
   const n = found.reduce((sum, {photos}) => sum + photos, 0);
   byId("summary").textContent = n ? `${formatCount(n, "photo")} here` : "No photo with a position here";
 }
@@ -92,7 +92,7 @@ function makeCluster(cluster) {
   const button = make("button", {type: "button", className: photos > 1 ? "cluster many" : "cluster",
     "aria-label": `${formatCount(photos, "photo")} at ${latitude.toFixed(2)}, ${longitude.toFixed(2)}`, onclick: () => openCluster(cluster)},
   makeThumbnail(imageId), ...(photos > 1 ? [make("span", {className: "count"}, photos.toLocaleString("en"))] : []));
-  button.point = project(latitude, longitude);
+  button.point = cluster.point;
   place(button);
   return button;
 }

@@ -49,14 +49,54 @@ export function nearBox(box) {
   return `${((box.south + box.north) / 2).toFixed(4)},${((box.west + box.east) / 2).toFixed(4)}~${km}km`;
 }
 
-// The outlines of world.json -> {lines, land}: lists of points [x, y] of the world; land: polygons of rings.
+// The outlines of world.json -> {lines, land}: lists of points [x, y] of the world; land: polygons of rings. What crosses
+// 180 degrees lies on both sides, partly beyond the edges.
 export function decodeWorld({scale: [sx, sy], translate: [tx, ty], arcs, land}) {
   const lines = arcs.map((arc) => {
     let x = 0, y = 0;
     return arc.map(([dx, dy]) => project((y += dy) * sy + ty, (x += dx) * sx + tx));
   });
-  const ring = (ids) => ids.flatMap((id, i) => (id < 0 ? [...lines[~id]].reverse() : lines[id]).slice(i ? 1 : 0));
-  return {lines, land: land.map((polygon) => polygon.map(ring))};
+  const join = (ids) => ids.flatMap((id, i) => (id < 0 ? [...lines[~id]].reverse() : lines[id]).slice(i ? 1 : 0));
+  return {lines: lines.flatMap(splitAtEdge), land: land.flatMap((polygon) => copyOverEdge(polygon.map((ids) => unwrap(join(ids)))))};
+}
+
+function splitAtEdge(line) {
+  const parts = [[]];
+  line.forEach((point, i) => {
+    if (i && Math.abs(point[0] - line[i - 1][0]) > 0.5) parts.push([]);
+    parts.at(-1).push(point);
+  });
+  return parts;
+}
+
+// A ring without leaps over the edge; one around the pole is closed below the world.
+function unwrap(ring) {
+  let shift = 0;
+  const found = ring.map(([x, y], i) => {
+    const step = i ? x - ring[i - 1][0] : 0;
+    if (Math.abs(step) > 0.5) shift -= Math.sign(step);
+    return [x + shift, y];
+  });
+  const [first, last] = [found[0], found.at(-1)];
+  return Math.abs(first[0] - last[0]) > 0.5 ? [...found, [last[0], 1], [first[0], 1]] : found;
+}
+
+function copyOverEdge(polygon) {
+  const all = polygon.flat().map(([x]) => x), move = (by) => polygon.map((ring) => ring.map(([x, y]) => [x + by, y]));
+  return [polygon, ...(Math.min(...all) < 0 ? [move(1)] : []), ...(Math.max(...all) > 1 ? [move(-1)] : [])];
+}
+
+// Clusters whose middles are less than some pixels apart, as one.
+export function mergeClusters(clusters, scale, distance) {
+  const merged = [];
+  for (const cluster of [...clusters].sort((a, b) => b.photos - a.photos)) {
+    const [x, y] = project(cluster.latitude, cluster.longitude);
+    const near = merged.find(({point}) => Math.hypot(point[0] - x, point[1] - y) * scale < distance);
+    if (!near) { merged.push({...cluster, point: [x, y]}); continue; }
+    near.photos += cluster.photos;
+    for (const [side, choose] of [["south", Math.min], ["west", Math.min], ["north", Math.max], ["east", Math.max]]) near[side] = choose(near[side], cluster[side]);
+  }
+  return merged;
 }
 
 // at=41.15,-8.61,12 -> a view; null where that is none.

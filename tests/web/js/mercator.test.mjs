@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
 import test from "node:test";
-import {clampView, decodeWorld, findBox, fitBox, measureReach, nearBox, project, readView, toScale, unproject, writeView} from "../../../photosearch/web/static/mercator.mjs";
+import {clampView, decodeWorld, findBox, fitBox, measureReach, mergeClusters, nearBox, project, readView, toScale, unproject, writeView} from "../../../photosearch/web/static/mercator.mjs";
 
 const WINDOW = {width: 800, height: 600};
 
@@ -40,4 +40,14 @@ test("the outlines are those of the world: Lisbon is land, the middle of the Atl
   }, false);
   const isLand = (latitude, longitude) => world.land.some(([outer]) => isInside(outer, project(latitude, longitude)));
   assert.deepEqual([[39, -8], [48.8, 2.3], [-25, 135], [35, -40], [0, 0]].map((at) => isLand(...at)), [true, true, true, false, false]);
+  assert.deepEqual([[66, 179], [66, -179], [-80, 0], [-80, 179], [60, -10], [-16.5, 0]].map((at) => isLand(...at)), [true, true, true, true, false, false],
+    "what crosses 180 degrees is no band around the world");
+  assert.ok(world.lines.every((line) => line.every(([x], i) => !i || Math.abs(x - line[i - 1][0]) < 0.5)));
+});
+
+test("clusters that would cover each other are one", () => {
+  const make = (photos, latitude, longitude) => ({photos, latitude, longitude, south: latitude, north: latitude, west: longitude, east: longitude});
+  const merged = mergeClusters([make(7, 38.7, -9.1), make(8, 38.71, -9.12), make(13, 41.1, -8.6)], toScale(8), 52);
+  assert.deepEqual(merged.map(({photos, south, north}) => [photos, south, north]), [[13, 41.1, 41.1], [15, 38.7, 38.71]]);
+  assert.equal(mergeClusters(merged, toScale(17), 52).length, 2);
 });
