@@ -582,10 +582,10 @@ def test_days_folders_and_chips_narrow_the_opening_view_and_back_returns(open_ta
     page.go_back()
     expect(page.locator("#words")).to_have_value("taken:2020-05")
     page.locator("#sort").select_option("name")
-    expect(page.locator("#summary")).to_have_text("4 photos, by name")
+    expect(page.locator("#summary")).to_have_text(re.compile("^4 photos, .*, by name$"))
     expect(page.locator("h2.day")).to_have_count(0)
     page.reload()
-    expect(page.locator("#summary")).to_have_text("4 photos, by name")
+    expect(page.locator("#summary")).to_have_text(re.compile("^4 photos, .*, by name$"))
 
 
 def test_photos_are_selected_by_keys_and_mouse_marked_and_undone(open_tab: Any, cli_env: CliEnv) -> None:
