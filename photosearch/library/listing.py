@@ -27,12 +27,20 @@ _UNDATED = "p.taken IS NULL AND i.taken IS NULL AND p.name_date IS NULL"
 
 
 def iterate_photos(
-    db: Database, only: PhotoFilter, sort: Sort, *, file_dates: bool = False, limit: int | None = None
+    db: Database,
+    only: PhotoFilter,
+    sort: Sort,
+    *,
+    file_dates: bool = False,
+    limit: int | None = None,
+    since: str | None = None,
+    until: str | None = None,
 ) -> Iterator[tuple[int, str]]:
     """(photo id, date) of each readable photo of the filter, in order.
 
     date: local, YYYY-MM-DD...; "" where none is known, and where dates do not sort. file_dates: an undated photo has
     the date of its file. limit: None: all.
+    since, until: between which the filter leaves dates, so that reading begins there.
     """
     left = -1 if limit is None else limit
     if sort not in ("newest", "oldest"):
@@ -48,16 +56,17 @@ def iterate_photos(
         date = "coalesce(p.taken, i.taken, p.name_date)"
         dated, arms = _select(date, _WITH_IMAGES, (f"{date} IS NOT NULL",), only, f"{order}, 2"), 1
     else:
-        selects = [_select(date, source, (where,), only) for date, source, where in _DATED]
+        selects = [_select(date, source, (f"{date} BETWEEN ? AND ?", where), only) for date, source, where in _DATED]
+        values = [since or "", (until or "") + "~", *values]  # ~ sorts after any more exact date
         dated, arms = f"{' UNION ALL '.join(selects)} ORDER BY {order} LIMIT ?", len(selects)
     n = 0
     for pair in _swap(db, dated, [*values * arms, left]):
         n += 1
         yield pair
-    if limit is None or n < limit:
+    if (limit is None or n < limit) and not (since or until):
         by = f"p.mtime_ns {'DESC' if sort == 'newest' else 'ASC'}, p.id"
         rest = _select("''", _WITH_IMAGES, (_UNDATED,), only, by)
-        yield from _swap(db, rest, [*values, -1 if limit is None else limit - n])
+        yield from _swap(db, rest, [*only.values, -1 if limit is None else limit - n])
 
 
 def _select(date: str, source: str, where: Sequence[str], only: PhotoFilter, order: str | None = None) -> str:

@@ -36,7 +36,10 @@ def list_photos(db: Database, question: Question, sort: Sort, limit: int | None)
     if answer.ranked_by != "date":
         return None
     fetched = None if limit is None else limit + 1
-    ids, days = collect(iterate_photos(db, only, sort, file_dates=question.file_dates, limit=fetched), limit)
+    photos = iterate_photos(
+        db, only, sort, file_dates=question.file_dates, limit=fetched, since=answer.since, until=answer.until
+    )
+    ids, days = collect(photos, limit)
     is_complete = limit is None or len(ids) <= limit
     return Listing(answer, ids[:limit], days if sort in ("newest", "oldest") else (), is_complete)
 

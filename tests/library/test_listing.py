@@ -68,6 +68,14 @@ def test_first_photos_are_those_of_the_whole_list(db, limit):
     assert names(db, [photo_id for photo_id, _ in found]) == NEWEST[:limit]
 
 
+@pytest.mark.parametrize("limit", [2, 9, None])
+def test_dates_that_a_filter_leaves_are_begun_with(db, limit):
+    for photos in (6, MAX_SCANNED + 1):
+        only = PhotoFilter(f"{LOCAL_DATE} BETWEEN ? AND ?", ("2019", "2020-01~"), photos)
+        found = listing.iterate_photos(db, only, "newest", limit=limit, since="2019", until="2020-01")
+        assert names(db, [photo_id for photo_id, _ in found]) == ["side.jpg", "b.jpg", "A.jpg"][:limit]
+
+
 def test_other_orders(db):
     by_name, by_size = (
         names(db, [i for i, _ in listing.iterate_photos(db, NO_FILTER, sort)]) for sort in ("name", "size")
