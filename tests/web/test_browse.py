@@ -406,7 +406,9 @@ FIELDS = {
     "mark": {"image_id": 1, "label": "red", "present": True, "new": False}, "undo": {"step": 1},
     "sample": {"label": "red", "n": 10},
     "threshold": {"label": "red", "threshold": 0.5}, "learn": {"label": "red"}, "unlearn": {"label": "red"},
-    "album": {"result": "x", "name": "x", "how": "copy", "indices": None},
+    "album": {"result": "x", "name": "x", "how": "copy", "indices": None, "ranges": None},
+    "mark_selected": {"result": "x", "ranges": [0, 1], "label": "red", "present": True, "new": False},
+    "paths": {"result": "x", "ranges": [0, 1]},
 }  # fmt: skip
 
 
@@ -436,7 +438,10 @@ def test_json_of_wrong_types_gets_a_line(cli_env: CliEnv, client: HttpClient, ac
     "find?words={}", "find?words=red&like={}", "find?words=red&min_score={}", "find?words=red&under={}",
     "find?words=red&since={}", "find?words=red&label={}", "find?words=red&sort={}", "results?result={}",
     "results?result=RESULT&first={}", "results?result=RESULT&n={}", "results?result=RESULT&label={}", "total?result={}",
-    "complete?words={}", "details?image_id={}", "details?image_id=1&label={}", "queue?label={}",
+    "days?result={}", "facet?result={}", "facet?facet={}", "tree?result={}", "clusters?west={}",
+    "neighbours?photo_id={}",
+    "similar?image_id={}", "exposure?image_id={}", "edit?words={}&kind=in&value=x", "edit?words=red&kind=in&value={}",
+    "edit?kind={}", "complete?words={}", "details?image_id={}", "details?image_id=1&label={}", "queue?label={}",
     "queue?label=red&kind={}", "readiness?label={}", "preview?label={}",
     "report?label={}", "report?label=red&threshold={}", "duplicates?first={}",
     "duplicates?list={}", "unreadable?x={}", "status?x={}", "labels?x={}", "folders?x={}",

@@ -66,7 +66,7 @@ function place(cluster) {
 // A line that is 1, 2 or 5 times a power of ten long.
 function drawScale() {
   const box = findBox(view, size()), km = (measureReach({...box, south: (box.south + box.north) / 2, north: (box.south + box.north) / 2}) * 2) / size().width;
-  const wanted = 110 * km, power = 10 ** Math.floor(Math.log10(wanted)), length = [5, 2, 1].find((n) => n * power <= wanted) * power;
+  const wanted = 150 * km, power = 10 ** Math.floor(Math.log10(wanted)), length = [5, 2, 1].find((n) => n * power <= wanted) * power;
   byId("scale").textContent = length >= 1 ? `${length.toLocaleString("en")} km` : `${Math.round(1000 * length)} m`;
   byId("scale").style.width = `${length / km}px`;
 }
