@@ -8,6 +8,7 @@ which other programs on the machine change less.
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,14 @@ def measure_sentences(work: Path, *, n: int = 1_000_000, n_vectors: int = 100_00
     rows: list[dict[str, Any]] = []
     with Library(_build_told(work, n)) as library:
         for words in SENTENCES:
-            rows.append(_measure(f'find "{words}"', n, repeats, lambda words=words: library.find(words, today=TODAY)))
+            rows.append(_measure(f'find "{words}"', n, repeats, partial(library.find, words, today=TODAY)))
     with Database(_build_told(work, n)) as db:
         for words in WORDS:
             rows.append(_measure(f'find_words("{words}")', n, repeats,
-                                 lambda words=words: find_by_words(db, words, limit=100)))  # fmt: skip
+                                 partial(find_by_words, db, words, limit=100)))  # fmt: skip
     with Library(_build_told(work, n_vectors, with_vectors=True)) as library:
         for words in DESCRIPTIONS:
-            rows.append(_measure(f'find "{words}"', n_vectors, repeats, lambda words=words: library.find(words)))
+            rows.append(_measure(f'find "{words}"', n_vectors, repeats, partial(library.find, words)))
     return {"n": n, "n_vectors": n_vectors, "repeats": repeats, "questions": rows}
 
 

@@ -124,6 +124,6 @@ def read_texts(db: Database, photo_ids: Sequence[int]) -> dict[int, list[tuple[s
                 names = [name for name in re.split(r"[/\\]", to_path(text)) if name]
                 texts[photo_id] += [("folder", name) for name in (names if column == "folder" else names[-1:])]
             elif text:
-                parts = dict.fromkeys(name for name in text.split("\n") if name) if column == "place" else (text,)
-                texts[photo_id].append((column, ", ".join(parts)))
+                parts = text.split("\n") if column == "place" else [text]
+                texts[photo_id].append((column, ", ".join(dict.fromkeys(filter(None, parts)))))
     return texts

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from photosearch.search.similar import Ranked
 
 RRF_K = 60  # the paper's
-POWER = 2.0  # of a photo's weight
+# Of a photo's weight. Chosen on half of Flickr8k's 1,000 test photos, a fifth of which had a caption, each found by
+# another caption: of 0 to 4 the one that all but keeps the rank of those without (R@1 0.197: 0.192, with 0: 0.023).
+POWER = 4.0
 MAX_WORDS = 16  # of a description
 MAX_LISTED = 20_000  # images of all words together
 MAX_READ = 1_000  # images whose texts are read
