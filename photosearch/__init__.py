@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from photosearch.album import AlbumResult
+    from photosearch.api.albums import AlbumChange
     from photosearch.api.library import Library, default_path
     from photosearch.api.reports import ReportFigures, measure_report
     from photosearch.api.tools import (
@@ -45,12 +46,13 @@ if TYPE_CHECKING:
     from photosearch.index.folder_settings import FolderReport
     from photosearch.index.summary import RunSummary
     from photosearch.judging.csv_rows import format_csv
-    from photosearch.judging.marking import UndoneMark
+    from photosearch.judging.marking import MarkedImages, UndoneMark
     from photosearch.judging.report import LabelReport
     from photosearch.judging.review_queue import Kind as ReviewKind
     from photosearch.judging.review_queue import ReviewQueue
     from photosearch.keywords import ExportResult
     from photosearch.learning.learn import LearnPreview
+    from photosearch.library.albums import AlbumStep
     from photosearch.library.details import FileDetails
     from photosearch.library.images import ImageDetails
     from photosearch.library.matching import Match
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
     from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
     from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.search.albums import AlbumSummary
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
     from photosearch.search.hints import Hint
@@ -80,10 +83,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
-    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event",
+    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumChange", "AlbumResult", "AlbumStep",
+    "AlbumSummary", "Answer", "Card", "DuplicateGroup", "Event",
     "ExportResult", "FileDetails", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails",
     "LabelReport",
-    "LearnPreview", "Library", "Match", "ReportFigures", "ReviewKind",
+    "LearnPreview", "Library", "MarkedImages", "Match", "ReportFigures", "ReviewKind",
     "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
@@ -95,12 +99,14 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "DEFAULT_MODEL": "models.catalog", "FIRST_PAGE": "search.limits", "LARGE_THUMBNAIL": "photos.thumbnails:LARGE",
     "MAX_COUNTED": "search.limits", "MAX_PAGE": "search.limits", "MAX_PAGE_SIMILAR": "search.limits",
     "PREVIEW_PHOTOS": "search.limits", "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "TABLE_PHOTOS": "search.limits",
-    "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
+    "USER_MODEL": "library.records", "AlbumChange": "api.albums", "AlbumResult": "album",
+    "AlbumStep": "library.albums", "AlbumSummary": "search.albums", "Answer": "search.find", "Card": "models.card",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
     "FileDetails": "library.details", "FolderReport": "index.folder_settings", "Hint": "search.hints",
     "ImageDetails": "library.images", "Label": "library.records", "LabelCount": "search.label_counts",
     "LabelDetails": "search.labels", "LabelReport": "judging.report", "LearnPreview": "learning.learn",
     "Library": "api.library",
+    "MarkedImages": "judging.marking",
     "Match": "library.matching",
     "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
     "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from photosearch.library.albums import list_album_names
 from photosearch.library.database import Database, Row, SqlValue, to_path
 from photosearch.library.matching import LOCAL_DATE, MAX_SCANNED, PhotoFilter
 from photosearch.library.words import match_words
 from photosearch.photos.walk import RAW_EXTENSIONS
 
-Kind = Literal["in", "near", "taken", "camera", "lens", "keyword", "person", "rating", "folder", "text", "is"]
+Kind = Literal["in", "near", "taken", "camera", "lens", "keyword", "person", "rating", "folder", "text", "is", "album"]
 KM_PER_DEGREE = 111.195  # of latitude
 TEXT_COLUMNS = ("title", "caption", "keyword", "person", "name")
 SCREENSHOT_NAMES = ("screenshot", "screen shot", "screen_shot", "bildschirmfoto", "capture d", "captura de pantalla")
@@ -45,7 +46,7 @@ class Filter:
     """What a photo must be, or must not be where it is not wanted.
 
     value: as it was typed. circle: of near. days: of taken, ISO dates, inclusive; None: open. stars: of rating,
-    inclusive.
+    inclusive. album: an album's id; images: what a saved search finds, in place of that.
     """
 
     kind: Kind
@@ -54,6 +55,8 @@ class Filter:
     circle: Circle | None = None
     days: tuple[str | None, str | None] = (None, None)
     stars: tuple[float, float] = (-1, 5)
+    album: int | None = None
+    images: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
         quote = '"' if re.search(r"[\s()']", self.value) else ""
@@ -64,13 +67,15 @@ class Filter:
 class KnownNames:
     """What photos of a library are told apart by, folded. places: towns, cities, divisions and countries.
 
-    cameras: the words of makes and models, all in one text. people: whole names; parts: their single words.
+    cameras: the words of makes and models, all in one text. people: whole names; parts: their single words. albums:
+    whole names.
     """
 
     places: frozenset[str] = frozenset()
     cameras: str = ""
     people: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
+    albums: frozenset[str] = frozenset()
 
     def has_camera(self, words: str) -> bool:
         """Whether a camera's make and model have these words."""
@@ -96,6 +101,7 @@ def read_known_names(db: Database) -> KnownNames:
         "|".join(f" {_split(name)} " for (name,) in cameras),
         names,
         frozenset(part for name in names for part in name.split()),
+        frozenset(map(fold_text, list_album_names(db))),
     )
 
 
@@ -157,6 +163,10 @@ def _make_condition(db: Database, each: Filter) -> tuple[str, list[SqlValue]]:
             return f"p.id IN (SELECT photo_id FROM ({sql}))", values
         case "is":
             return _be(each.value)
+        case "album" if each.images is not None:
+            return "p.image_id IN (SELECT value FROM json_each(?))", [_list(each.images)]
+        case "album":
+            return "p.image_id IN (SELECT image_id FROM album_images WHERE album_id = ?)", [each.album]
 
 
 def _list(ids: Iterable[int]) -> str:

@@ -29,6 +29,7 @@ KINDS: tuple[Kind, ...] = (
     "folder",
     "text",
     "is",
+    "album",
 )
 NAMES = "|".join([*KINDS, "on"])
 _FILTER = re.compile(
@@ -110,7 +111,7 @@ def read_typed_filters(words: str, today: date, known: KnownNames = NO_NAMES) ->
 
 def _find_rest_of_name(name: str, value: str, after: str, known: KnownNames) -> str:
     """The words after a value that belong to it: ' Town' of in:Cape Town, where the library has that place."""
-    names = {"in": known.places, "near": known.places, "person": known.people}.get(name, ())
+    names = {"in": known.places, "near": known.places, "person": known.people, "album": known.albums}.get(name, ())
     following = re.match(r"(?:[ ][^\s()\"':,;]+){1,3}", after)
     words = following[0].split(" ")[1:] if following and names else []
     texts = (" ".join(["", *words[:n]]) for n in range(len(words), 0, -1))
@@ -257,4 +258,5 @@ _EXAMPLES = {
     "in": "in:Portugal", "near": "near:Porto~5km", "taken": "taken:2019..2021", "on": "on:2019-05-03",
     "camera": "camera:iphone", "lens": "lens:50mm", "keyword": "keyword:cake", "person": "person:Anna",
     "rating": "rating:>=4", "folder": "folder:Rome", "text": 'text:"gate 14"', "is": "is:portrait",
+    "album": 'album:"Rome 2019"',
 }  # fmt: skip

@@ -16,8 +16,8 @@ def describe_reading(parsed: ParsedQuestion) -> dict[str, object]:
 
     description: the words that rank. labels, not_labels: those that must, and must not, hold. since, until: ISO dates,
     until no longer in it. places, people, keywords, is: lists. near: name, latitude, longitude in degrees, km. text,
-    camera, folder: texts, several joined by spaces. rating: min and max. lens, and unwanted, the filters that must not
-    hold, are there only where they are asked for.
+    camera, folder: texts, several joined by spaces. rating: min and max. lens, albums, and unwanted, the filters that
+    must not hold, are there only where they are asked for.
     """
     words, filters = parsed.words, parsed.filters
     yes, no = list[str](), list[str]()
@@ -50,6 +50,7 @@ def describe_reading(parsed: ParsedQuestion) -> dict[str, object]:
         "is": lists["is"],
         "rating": {"min": max(low for low, _ in stars), "max": min(high for _, high in stars)} if stars else None,
         **({"lens": " ".join(lens)} if lens else {}),
+        **({"albums": albums} if (albums := filters.list_values("album")) else {}),
         **({"unwanted": unwanted} if unwanted else {}),
     }
 
