@@ -70,11 +70,11 @@ def test_saved_search_fills_itself_and_is_a_filter(seen: Seen) -> None:
 
 
 def test_description_holds_its_sure_photos(seen: Seen) -> None:
-    found = seen.ask("crimson red", query_mode="text")
-    seen.asks.albums.save_search("Crimson", "crimson red", query_mode="text")
-    held = seen.asks.albums.photos("Crimson").photos
+    found = seen.ask("black", query_mode="text")
+    seen.asks.albums.save_search("Dark", "black", query_mode="text")
+    held = seen.asks.albums.photos("Dark").photos
     assert held == found.choose()
-    assert seen.asks.albums.count("Crimson", up_to=100) == len(held)
+    assert seen.asks.albums.count("Dark", up_to=100) == len(held)
     assert all(photo.sure for photo in held) == found.sure
 
 
