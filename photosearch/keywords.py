@@ -109,12 +109,15 @@ def export_album(
 ) -> ExportResult:
     """Write an album's name as a keyword to sidecars of its photos; remove it where it was written and holds no more.
 
-    It is not removed where a label has that name, whose keyword it may be.
+    It is not removed where a label has that name, whose keyword it may be. Programs read | as a step of a hierarchy, so
+    a space stands for it.
     """
-    shown, trees = {image_id: [name] for image_id in image_ids}, {name: name.replace("|", " ")}
-    label = match_label(name, list_known_names(db))
-    only = frozenset(shown) if label is not None and fold_name(label) == fold_name(name) else None
-    return _export(list_readable(db, beside=only), shown, trees, only, short=short, dry_run=dry_run)
+    keyword = name.replace("|", " ")
+    shown = {image_id: [keyword] for image_id in image_ids}
+    label = match_label(keyword, list_known_names(db))
+    only = frozenset(shown) if label is not None and fold_name(label) == fold_name(keyword) else None
+    readable = list_readable(db, beside=only)
+    return _export(readable, shown, {keyword: keyword}, only, short=short, dry_run=dry_run)
 
 
 def _export(

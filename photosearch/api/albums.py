@@ -159,12 +159,15 @@ class Albums:
         """
         from photosearch.search.albums import get_album, run_saved
         from photosearch.search.find import find, list_album
+        from photosearch.search.limits import DEFAULT_SIMILAR
 
         album = get_album(self._session.db, name)
         if album.question is None:
             return list_album(self._session.db, album, limit)
 
         def ask(question: "Question") -> "Answer":
+            if limit is not None and limit >= DEFAULT_SIMILAR:  # few of a label would bring others after them
+                question = replace(question, limit=limit if question.limit is None else min(limit, question.limit))
             return find(self._session.db, question, self._session.read_vector, frozenset([album.id]))
 
         answer = run_saved(album, today, ask)

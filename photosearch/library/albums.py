@@ -154,8 +154,8 @@ def add_images(db: Database, album: Album, image_ids: Iterable[int]) -> tuple[in
 def remove_images(db: Database, album: Album, image_ids: Iterable[int]) -> tuple[int, int | None]:
     """-> (images that were in the album, undo step; None where nothing changed)."""
     there = """
-        SELECT DISTINCT m.image_id, m.added_at FROM json_each(?) j
-        JOIN album_images m ON m.album_id = ? AND m.image_id = j.value
+        SELECT m.image_id, m.added_at FROM (SELECT DISTINCT value FROM json_each(?)) j
+        CROSS JOIN album_images m ON m.album_id = ? AND m.image_id = j.value
     """
     with db.transaction():
         step, ids = _log_images(db, album, there, [json.dumps(list(image_ids)), album.id])
@@ -177,7 +177,7 @@ def _insert_images(db: Database, album_id: int, image_ids: Iterable[int], at: st
 def _refuse_taken(db: Database, name: str, but: int | None = None) -> None:
     other = find_album(db, name)
     if other is not None and other.id != but:
-        raise InputError(f"there is an album {other.name!r} already; choose another name, or rename or delete that one")
+        raise InputError(f"there is an album '{other.name}' already; choose another name, or rename or delete that one")
 
 
 def _write_name(db: Database, album_id: int, name: str) -> None:
@@ -232,7 +232,7 @@ def undo_album(db: Database, step: int | None = None) -> AlbumStep | None:
             return None
         undo_id, album_id, change, name, question, created_at = row
         if _is_overwritten(db, undo_id, album_id, change):
-            raise InputError(f"the album {name!r} was changed again since: nothing was undone")
+            raise InputError(f"the album '{name}' was changed again since: nothing was undone")
         images = db.rows("SELECT image_id, added_at FROM undo_album_images WHERE undo_id = ?", [undo_id])
         if change == "created":
             (count,) = db.one("SELECT count(*) FROM album_images WHERE album_id = ?", [album_id])

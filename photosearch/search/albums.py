@@ -86,7 +86,7 @@ def get_chosen(db: Database, name: str) -> Album:
     """The same of an album whose photos were chosen. Raises QueryError for a saved search."""
     album = get_album(db, name)
     if album.question is not None:
-        raise QueryError(f"{album.name!r} is a saved search, which fills itself: photos can't be added or removed")
+        raise QueryError(f"'{album.name}' is a saved search, which fills itself: photos can't be added or removed")
     return album
 
 
