@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from photosearch.album import AlbumResult
+    from photosearch.api.albums import AlbumChange
     from photosearch.api.library import Library, default_path, open_thumbnails
     from photosearch.api.reports import ReportFigures, measure_report
     from photosearch.api.tools import (
@@ -48,12 +49,13 @@ if TYPE_CHECKING:
     from photosearch.index.folder_settings import FolderReport
     from photosearch.index.summary import RunSummary
     from photosearch.judging.csv_rows import format_csv
-    from photosearch.judging.marking import UndoneMark
+    from photosearch.judging.marking import MarkedImages, UndoneMark
     from photosearch.judging.report import LabelReport
     from photosearch.judging.review_queue import Kind as ReviewKind
     from photosearch.judging.review_queue import ReviewQueue
     from photosearch.keywords import ExportResult
     from photosearch.learning.learn import LearnPreview
+    from photosearch.library.albums import AlbumStep
     from photosearch.library.details import FileDetails
     from photosearch.library.facets import Cluster, FolderCount
     from photosearch.library.facets import Count as FacetCount
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
     from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
     from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.search.albums import AlbumSummary
     from photosearch.search.chips import Chip
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
@@ -87,10 +90,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
-    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "Chip", "Cluster",
-    "DuplicateGroup", "Event", "ExportResult", "FacetCount", "FileDetails", "FolderCount", "FolderReport", "Hint",
-    "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
-    "LearnPreview", "Library", "Listing", "Match", "ReportFigures", "ReviewKind",
+    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumChange", "AlbumResult", "AlbumStep", "AlbumSummary",
+    "Answer", "Card", "Chip", "Cluster", "DuplicateGroup", "Event", "ExportResult", "FacetCount", "FileDetails", "FolderCount",
+    "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
+    "LearnPreview", "Library", "Listing", "MarkedImages", "Match", "ReportFigures", "ReviewKind",
     "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits",
     "complete_directory", "count_pulled_bytes", "default_path",
@@ -107,11 +110,13 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
     "Chip": "search.chips", "Cluster": "library.facets", "FacetCount": "library.facets:Count",
     "FolderCount": "library.facets", "Listing": "search.listing",
+    "AlbumChange": "api.albums", "AlbumStep": "library.albums", "AlbumSummary": "search.albums",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
     "FileDetails": "library.details", "FolderReport": "index.folder_settings", "Hint": "search.hints",
     "ImageDetails": "library.images", "Label": "library.records", "LabelCount": "search.label_counts",
     "LabelDetails": "search.labels", "LabelReport": "judging.report", "LearnPreview": "learning.learn",
     "Library": "api.library",
+    "MarkedImages": "judging.marking",
     "Match": "library.matching",
     "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
     "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",

@@ -1,4 +1,4 @@
-"""Albums: copies of photos, or links to them, in a folder of the user's choice.
+"""Copies of photos, or links to them, in a folder of the user's choice: what an album is exported to.
 
 Nothing is ever overwritten: two photos with the same name become `a.jpg` and `a (2).jpg`, and a photo that the folder
 already contains, as the same link or byte for byte, is skipped, so that running a command twice changes nothing. A copy

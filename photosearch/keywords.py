@@ -9,7 +9,7 @@ import itertools
 import os
 import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
@@ -36,7 +36,7 @@ from photosearch.photos.decode import Unreadable
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.remote import is_address
 from photosearch.search import hierarchy
-from photosearch.search.label_names import check_label_name, match_label, resolve_label
+from photosearch.search.label_names import check_label_name, fold_name, match_label, resolve_label
 from photosearch.search.labels import list_known_names, list_labels, pick_label
 from photosearch.search.scope import check_folder
 
@@ -86,11 +86,12 @@ class ImportResult:
 
 def export_keywords(
     db: Database, names: Sequence[str], *, under: str | None = None, model: str | None = None, marked: bool = False,
-    short: bool = False, dry_run: bool = False,
+    short: bool = False, dry_run: bool = False, images: Collection[int] | None = None,
 ) -> ExportResult:  # fmt: skip
     """Write labels as keywords to sidecars of the photos that show them. Raises QueryError, InputError.
 
     marked: only what was marked, not what is found. short: photo.xmp in place of photo.jpg.xmp. dry_run: write nothing.
+    images: only beside photos of these.
     """
     if not names:
         raise InputError("say which labels to write; for example: photosearch keywords export bird dog")
@@ -99,10 +100,40 @@ def export_keywords(
     folder = None if under is None else check_folder(db, under)
     shown = _find_shown(db, labels, folder, marked)
     trees = {label.name: _place_in_tree(label.name) for label in labels}
+    only = None if images is None else frozenset(images)
+    return _export(list_readable(db, folder, beside=only), shown, trees, only, short=short, dry_run=dry_run)
+
+
+def export_album(
+    db: Database, name: str, image_ids: Iterable[int], *, short: bool = False, dry_run: bool = False
+) -> ExportResult:
+    """Write an album's name as a keyword to sidecars of its photos; remove it where it was written and holds no more.
+
+    It is not removed where a label has that name, whose keyword it may be. Programs read | as a step of a hierarchy, so
+    a space stands for it.
+    """
+    keyword = name.replace("|", " ")
+    shown = {image_id: [keyword] for image_id in image_ids}
+    label = match_label(keyword, list_known_names(db))
+    only = frozenset(shown) if label is not None and fold_name(label) == fold_name(keyword) else None
+    readable = list_readable(db, beside=only)
+    return _export(readable, shown, {keyword: keyword}, only, short=short, dry_run=dry_run)
+
+
+def _export(
+    readable: Iterable[tuple[str, int]], shown: Mapping[int, Sequence[str]], trees: Mapping[str, str],
+    only: Collection[int] | None, *, short: bool, dry_run: bool,
+) -> ExportResult:  # fmt: skip
+    """Write keywords. readable: (path, image id) of all photos of their folders. shown: image id -> its keywords.
+
+    trees: keyword -> its place in the hierarchy. only: the images whose sidecars may change, None: all.
+    """
     result = ExportResult()
-    photos, addresses = _split(list_readable(db, folder))
-    result.remote = sum(image_id in shown for _, image_id in addresses)
+    photos, addresses = _split(readable)
+    result.remote = sum(image_id in shown and (only is None or image_id in only) for _, image_id in addresses)
     for path, image_id, sidecars in _match_photos(photos):
+        if only is not None and image_id not in only:
+            continue
         keywords = {name: trees[name] for name in shown.get(image_id, ())}
         if keywords and not os.path.isfile(path):
             result.missing += 1

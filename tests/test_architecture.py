@@ -59,8 +59,8 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
 }
 # Each room knows those that stand left of it, and none to its right.
 ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "outputs.py", "search",
-         "judging", "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py",
-         "web", "mcp", "cli", "__main__.py"]  # fmt: skip
+         "judging", "learning", "index", "engines", "album.py", "archive.py", "keywords.py", "doctor.py", "api",
+         "__init__.py", "web", "mcp", "cli", "__main__.py"]  # fmt: skip
 
 # A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
 THROUGH_THE_FACADE = {
@@ -257,6 +257,7 @@ WRITERS = {  # file -> what it calls, and why; what a user names is written by o
     "outputs.py": ("atomic.write_file atomic.make_folder atomic.remove_abandoned mkdir os.makedirs symlink_to "
                    "write_bytes", "refuses what is not this tool's"),
     "album.py": ("write_bytes", "into the new file that outputs.py has created"),
+    "archive.py": ("zipfile.ZipFile", "into memory, piece by piece"),
     "keywords.py": ("atomic.write_file write_bytes", "edits side-cars that it has read; refuses links"),
     "cli/output.py": ("os.open", "/dev/null, where stdout can't be written"),
     "doctor.py": ("tempfile.TemporaryDirectory write_bytes save", "a temporary folder"),

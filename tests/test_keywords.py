@@ -72,6 +72,46 @@ def test_export_removes_only_its_own_keywords(seen):
     assert (keywords(seen, "red.png.xmp"), keywords(seen, "blue.png.xmp")) == (["Me"], ["dog"])
 
 
+def test_export_of_chosen_images_touches_no_other_side_car(seen):
+    seen.asks.marks.export_keywords(["bird"])
+    seen.asks.marks.add([seen.folder / "red.png", seen.folder / "wine.png"], negative=["bird"])
+    images = {os.path.basename(photo.path): photo.image_id for photo in seen.asks.find()}
+    told = seen.asks.marks.export_keywords(["bird", "dog"], images=[images["wine.png"], images["blue.png"]])
+    assert short(told) == [("blue.png.xmp", True, ("dog",), ()), ("wine.png.xmp", False, (), ("bird",))]
+    assert keywords(seen, "red.png.xmp") == ["bird"]
+    assert short(seen.asks.marks.export_keywords(["bird"], images=[])) == []
+
+
+def test_short_side_car_of_a_chosen_image_is_not_written_where_it_would_be_anothers_too(seen):
+    seen.photo("red.bmp", BLUE)
+    seen.index()
+    images = {os.path.basename(photo.path): photo.image_id for photo in seen.asks.find()}
+    told = seen.asks.marks.export_keywords(["bird"], images=[images["red.png"]], short=True)
+    assert (told.written, [reason for _, reason in told.skipped]) == ([], ["it would belong to 2 photos of that name"])
+    (seen.folder / "red.bmp").unlink()
+
+
+def test_album_is_a_keyword_of_its_photos(seen):
+    seen.asks.albums.add("Trip|2019 & more", [seen.folder / "red.png", seen.folder / "sub" / "lake.png"])
+    told = seen.asks.albums.export_keywords("trip|2019 & more")
+    assert sorted(short(told)) == [
+        ("lake.png.xmp", True, ("Trip 2019 & more",), ()), ("red.png.xmp", True, ("Trip 2019 & more",), ()),
+    ]  # fmt: skip
+    seen.asks.albums.remove("Trip|2019 & more", seen.folder / "red.png")
+    told = seen.asks.albums.export_keywords("Trip|2019 & more")
+    assert (short(told), told.unchanged) == ([("red.png.xmp", False, (), ("Trip 2019 & more",))], 1)
+
+
+def test_album_named_as_a_label_takes_no_keyword_of_the_label_away(seen):
+    seen.asks.marks.export_keywords(["bird"])
+    before = keywords(seen, "red.png.xmp")
+    seen.asks.albums.add("Bird", [seen.folder / "blue.png"])
+    assert [change.path for change in seen.asks.albums.export_keywords("Bird").written] == [
+        str(seen.folder / "blue.png.xmp")
+    ]
+    assert keywords(seen, "red.png.xmp") == before == ["bird"]
+
+
 def test_export_dry_run_writes_nothing(seen):
     dry = seen.asks.marks.export_keywords(["bird"], dry_run=True)
     assert not list(seen.folder.rglob("*.xmp"))

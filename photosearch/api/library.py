@@ -66,7 +66,7 @@ class Library:
     marks: what the user knows of photos (photosearch.api.marks.Marks).
     samples: photos drawn to judge a label by (photosearch.api.samples.Samples).
     models: those that indexed this library (photosearch.api.models.Models).
-    albums: folders of copies or links (photosearch.api.albums.Albums).
+    albums: photos under a name, saved searches, folders and zip files of photos (photosearch.api.albums.Albums).
     photos: all photos in an order, and what they have in common (photosearch.api.photos.Photos).
     """
 
@@ -320,6 +320,7 @@ class Library:
         sure_only: bool = False,
         copies: bool = False,
         under: str | Path | None = None,
+        album: str | None = None,
         since: str | None = None,
         until: str | None = None,
         file_dates: bool = False,
@@ -335,16 +336,16 @@ class Library:
         or where similarity ranks, if they differ. query_mode: read the words only as labels, or as one description.
         like, unlike: photos that the results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the
         labels' thresholds, 0..1. min_similarity: -1..1. sure_only: leave out photos that only come near. copies: list
-        each copy of a picture. under: a folder. since, until: a local date such as 2024, 2024-05 or 2024-05-31,
-        inclusive. file_dates: use the file's date where a photo has none. sort: best first, or newest first. model:
-        instead of the default. today: the day that "last summer" counts from.
+        each copy of a picture. under: a folder. album: an album's name. since, until: a local date such as 2024,
+        2024-05 or 2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or
+        newest first. model: instead of the default. today: the day that "last summer" counts from.
         """
         from photosearch.search.find import find
 
         asked = _make_question(
             words, limit if max_labeled is None else max_labeled, limit if max_similar is None else max_similar,
-            query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, since, until, file_dates,
-            sort, model, today,
+            query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, album, since, until,
+            file_dates, sort, model, today,
         )  # fmt: skip
         return find(self._session.db, asked, self._session.read_vector)
 
@@ -361,6 +362,7 @@ class Library:
         sure_only: bool = False,
         copies: bool = False,
         under: str | Path | None = None,
+        album: str | None = None,
         since: str | None = None,
         until: str | None = None,
         file_dates: bool = False,
@@ -371,10 +373,10 @@ class Library:
         from photosearch.search.find import count, find
 
         asked = _make_question(
-            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, since,
-            until, file_dates, "best", model, today,
+            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, album,
+            since, until, file_dates, "best", model, today,
         )  # fmt: skip
-        counted = count(self._session.db, asked, up_to)
+        counted = count(self._session.db, asked, up_to, self._session.read_vector)
         return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
 
     def explain(
@@ -400,11 +402,17 @@ class Library:
         return explain(self._session.db, asked)
 
     def complete(self, text: str) -> list[str]:
-        """Complete the query that is being typed: whole queries whose last word is a label, likeliest first."""
-        from photosearch.search.complete import complete_query
+        """Complete the query that is being typed: whole queries whose last word is a label, likeliest first.
+
+        Behind `album:`, it is an album.
+        """
+        from photosearch.library.albums import list_album_names
+        from photosearch.search.complete import complete_album, complete_query
         from photosearch.search.hierarchy import read_synonyms
         from photosearch.search.label_counts import rank_labels
 
+        if (filtered := complete_album(text, list_album_names(self._session.db))) is not None:
+            return filtered
         labels = self.labels.list()
         return complete_query(
             text, (label.name for label in labels), read_synonyms(), rank_labels(self._session.db, labels)
@@ -476,6 +484,12 @@ class Library:
         from photosearch.library.images import find_image_files
 
         return find_image_files(self._session.db, image_id)
+
+    def find_paths(self, image_ids: Sequence[int]) -> dict[int, str]:
+        """image id -> the path of its first photo, for those of these images that a photo on the disk shows."""
+        from photosearch.library.photos import find_paths
+
+        return find_paths(self._session.db, image_ids)
 
     def open_thumbnails(self, *, max_bytes: int | None = None) -> "Thumbnails":
         """The cache of thumbnails in `thumbnails_folder`, for any thread, and after the library is closed. Close it.
@@ -601,6 +615,7 @@ def _make_question(
     sure_only: bool,
     copies: bool,
     under: str | Path | None,
+    album: str | None,
     since: str | None,
     until: str | None,
     file_dates: bool,
@@ -613,6 +628,6 @@ def _make_question(
     return Question(
         words, limit, max_similar, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
         unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
-        sure_only=sure_only, copies=copies, under=None if under is None else os.fspath(under), since=since,
-        until=until, file_dates=file_dates, sort=sort, model=model, today=today,
+        sure_only=sure_only, copies=copies, under=None if under is None else os.fspath(under), album=album,
+        since=since, until=until, file_dates=file_dates, sort=sort, model=model, today=today,
     )  # fmt: skip

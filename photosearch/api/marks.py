@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from photosearch.api.session import Session
 
 if TYPE_CHECKING:
-    from photosearch.judging.marking import MarkedImage, UndoneMark
+    from photosearch.judging.marking import MarkedImage, MarkedImages, UndoneMark
     from photosearch.keywords import ExportResult, ImportResult
     from photosearch.library.marks import Mark
 
@@ -45,7 +45,8 @@ class Marks:
     def undo(self, step: int | None = None) -> "list[UndoneMark]":
         """Undo the last change of marks, whoever made it -> each mark that changed; none where the log is empty.
 
-        step: of `set_image`, to undo that mark alone. Raises InputError where it was undone or changed since.
+        step: of `set_image` or `set_images`, to undo these marks alone. Raises InputError where they were undone or
+        changed since.
         """
         from photosearch.judging.marking import undo_marks
 
@@ -84,10 +85,13 @@ class Marks:
 
         return mark_image(self._session.db, image_id, label, present, new=new)
 
-    def set_images(self, image_ids: Sequence[int], label: str, present: bool, *, new: bool = False) -> tuple[str, int]:
-        """Mark images as `find` names them, in one step -> (the label meant, its undo step). new: as in `set_image`.
+    def set_images(
+        self, image_ids: Sequence[int], label: str, present: bool | None, *, new: bool = False
+    ) -> "MarkedImages":
+        """Mark many images at once, None: remove their marks -> (the label meant, images, missing ones, undo step).
 
-        Raises InputError, QueryError.
+        One `undo` takes all of them back. Images that no photo on the disk shows are missing: they are left out.
+        new: create a label that does not exist. Raises InputError, QueryError.
         """
         from photosearch.judging.marking import mark_images
 
@@ -140,17 +144,20 @@ class Marks:
         marked: bool = False,
         short: bool = False,
         dry_run: bool = False,
+        images: Sequence[int] | None = None,
     ) -> "ExportResult":
         """Write labels as keywords to side-cars (.xmp); photos are untouched. Raises InputError, QueryError.
 
         marked: only marked photos, not found ones. short: photo.xmp instead of photo.jpg.xmp. dry_run: write nothing.
+        images: only of these images.
         """
         from photosearch.keywords import export_keywords
 
         folder = None if under is None else os.fspath(under)
         return export_keywords(
-            self._session.db, labels, under=folder, model=model, marked=marked, short=short, dry_run=dry_run
-        )
+            self._session.db, labels, under=folder, model=model, marked=marked, short=short, dry_run=dry_run,
+            images=images,
+        )  # fmt: skip
 
 
 def _to_paths(paths: str | Path | Sequence[str | Path]) -> list[str]:

@@ -42,7 +42,9 @@ class Photos:
         """
         from photosearch.search.listing import list_photos
 
-        return list_photos(self._session.db, _ask(words, under, since, until, file_dates), sort, limit)
+        return list_photos(
+            self._session.db, _ask(words, under, since, until, file_dates), self._session.read_vector, sort, limit
+        )
 
     def read(self, photo_ids: Sequence[int]) -> "dict[int, Match]":
         """The photos with these ids; those that are no longer in the library are left out."""
@@ -73,7 +75,8 @@ class Photos:
         """
         from photosearch.search.listing import count
 
-        return count(self._session.db, _ask(words, under, since, until, file_dates), facet, among)
+        question = _ask(words, under, since, until, file_dates)
+        return count(self._session.db, question, self._session.read_vector, facet, among)
 
     def count_folders(
         self,
@@ -88,7 +91,8 @@ class Photos:
         """The folders that the photos are in, and those above them, with numbers of photos. Raises as `count`."""
         from photosearch.search.listing import count_folders
 
-        return count_folders(self._session.db, _ask(words, under, since, until, file_dates), among)
+        question = _ask(words, under, since, until, file_dates)
+        return count_folders(self._session.db, question, self._session.read_vector, among)
 
     def find_clusters(
         self,
@@ -110,7 +114,7 @@ class Photos:
         from photosearch.search.listing import find_clusters
 
         question = _ask(words, under, since, until, file_dates)
-        return find_clusters(self._session.db, question, among, box, cells, limit)
+        return find_clusters(self._session.db, question, self._session.read_vector, among, box, cells, limit)
 
     def find_neighbours(self, photo_id: int, n: int = 6) -> "Sequence[Match]":
         """Up to n photos taken before one, the photo itself, and up to n after it, in the order of their dates."""

@@ -5,6 +5,7 @@ interrupted. Commands import what they need when they run, so that --help answer
 """
 
 from photosearch.cli import (
+    albums,
     browse,
     duplicates,
     find,
@@ -28,8 +29,8 @@ from photosearch.cli import (
 from photosearch.cli.root import app
 
 __all__ = [  # each module adds its commands to the app
-    "app", "browse", "duplicates", "find", "folders", "index", "keywords", "labels", "learning", "main", "man",
-    "marks", "mcp", "merge", "models", "reports", "samples", "status", "thresholds", "undo", "upkeep",
+    "albums", "app", "browse", "duplicates", "find", "folders", "index", "keywords", "labels", "learning", "main",
+    "man", "marks", "mcp", "merge", "models", "reports", "samples", "status", "thresholds", "undo", "upkeep",
 ]  # fmt: skip
 
 

@@ -32,4 +32,7 @@ def describe_forgotten(library: "Library", paths: Sequence[str] | None) -> str:
     """What `Library.forget` would delete, in words."""
     counts = library.count_forgotten(paths)
     judged = format_count(counts.judged, "judged photo of samples", "judged photos of samples")
-    return f"{format_count(counts.photos, 'photo')}, {format_count(counts.marks, 'mark')}, {judged}"
+    what = [format_count(counts.photos, "photo"), format_count(counts.marks, "mark"), judged]
+    what += [format_count(counts.in_albums, "photo of albums", "photos of albums")] * bool(counts.in_albums)
+    what += [format_count(counts.albums, "album")] * bool(counts.albums)
+    return ", ".join(what)

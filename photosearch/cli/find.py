@@ -1,6 +1,7 @@
-"""`find`: photos by label, description or example, as a table, paths, JSON, CSV, an album or a page."""
+"""`find`: photos by label, description or example, as a table, paths, JSON, CSV, a folder or a page."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
@@ -10,18 +11,23 @@ import typer
 from photosearch.cli.found import Output, print_photos
 from photosearch.cli.output import format_count, note
 from photosearch.cli.root import (
+    AsCsv,
     AsJson,
     Db,
     Force,
     Null,
     OneModel,
     Paths,
+    Since,
     Under,
+    Until,
+    album_option,
     app,
     choose_one,
     label_argument,
     open_library,
     path_option,
+    refuse,
 )
 from photosearch.errors import InputError
 
@@ -40,6 +46,7 @@ class Filters(TypedDict):
     sure_only: bool
     copies: bool
     under: str | None
+    album: str | None
     since: str | None
     until: str | None
     file_dates: bool
@@ -87,10 +94,9 @@ def find_command(
         ),
     ] = None,
     under: Under = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Taken on or after DATE: 2024, 2024-05, 2024-05-31.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Taken on or before DATE.")] = None,
+    album: Annotated[str | None, album_option("--album", help="Only photos in this album.")] = None,
+    since: Since = None,
+    until: Until = None,
     file_dates: Annotated[
         bool, typer.Option("--file-dates", help="For --since and --until, date undated photos by their files.")
     ] = False,
@@ -100,7 +106,7 @@ def find_command(
     paths: Paths = False,
     null: Null = False,
     as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_csv: AsCsv = False,
     copy_to: Annotated[
         str | None, path_option("--copy-to", metavar="DIR", help="Copy the photos to this folder.")
     ] = None,
@@ -120,6 +126,9 @@ def find_command(
     preview: Annotated[
         bool, typer.Option("--preview", help="Draw thumbnails in the terminal (default: 12 photos).")
     ] = False,
+    save: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Save this search as an album, which fills itself.")
+    ] = None,
     model: OneModel = None,
     db: Db = None,
 ) -> None:
@@ -130,12 +139,14 @@ def find_command(
     output = Output(paths, null, as_json, as_csv, copy_to, link_to, html, force, open_, preview, columns)
     output.check()
     choose_one({"--text": text, "--label": label})
+    if save is not None:
+        refuse({"--today": today}, "a saved search counts from the day on which it is shown")
     if sort not in ("best", "date"):
         raise InputError(f"--sort {sort}: give best or date")
     filters = Filters(
         query_mode="text" if text else "label" if label else None, like=like or (), unlike=unlike or (),
         min_score=min_score, min_similarity=min_similarity, sure_only=sure, copies=copies,
-        under=under, since=since, until=until, file_dates=file_dates, model=model, today=today,
+        under=under, album=album, since=since, until=until, file_dates=file_dates, model=model, today=today,
     )  # fmt: skip
     search = Search(" ".join(words or ()), filters, "date" if sort == "date" else "best", limit, output)
     with open_library(ctx, db) as library:
@@ -146,6 +157,8 @@ def find_command(
             typer.echo(json.dumps(reading, indent=1))
             return
         answer = search.run(library)
+        if save is not None:
+            search.save(library, save)
         for line in (*(answer.explanation if explain else ()), *answer.hints):
             note(line)
         if output.is_table:
@@ -173,6 +186,16 @@ class Search:
         default = TABLE_PHOTOS if self.output.is_table else PREVIEW_PHOTOS if self.output.preview else None
         limit, max_similar = choose_limits(self.limit, default)
         return library.find(self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **self.filters)
+
+    def save(self, library: "Library", name: str) -> None:
+        from photosearch import choose_limits
+
+        limit, max_similar = choose_limits(self.limit, None)
+        options = {key: value for key, value in self.filters.items() if key != "today"}
+        change = library.albums.save_search(
+            name, self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **options  # type: ignore[arg-type]
+        )  # fmt: skip
+        note(f"Saved as the album {change.name}: photosearch album show {shlex.quote(change.name)}")
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
         print_photos(library, answer, self.output.column_names)
@@ -220,8 +243,8 @@ def describe_none(answer: "Answer", filters: Filters) -> str:
         return "Nothing found; without --label the nearest photos follow."
     given = [name for name, value in (
         ("--min-score", filters["min_score"]), ("--min-similarity", filters["min_similarity"]),
-        ("--sure", filters["sure_only"] or None), ("--under", filters["under"]), ("--since", filters["since"]),
-        ("--until", filters["until"]),
+        ("--sure", filters["sure_only"] or None), ("--under", filters["under"]), ("--album", filters["album"]),
+        ("--since", filters["since"]), ("--until", filters["until"]),
     ) if value is not None]  # fmt: skip
     if given:
         return f"Nothing found; leave out {' or '.join(given)}."

@@ -1,4 +1,4 @@
-"""What `find` does with the photos it found: a table, paths, JSON, CSV, albums, a page, thumbnails in the terminal."""
+"""What `find` does with the photos it found: a table, paths, JSON, CSV, folders, a page, thumbnails in the terminal."""
 
 import contextlib
 import json
@@ -30,23 +30,23 @@ COLUMNS: Mapping[str, Callable[["Match", "FileDetails"], str | None]] = {  # of 
     "why": lambda photo, details: "; ".join(photo.why),
 }
 MAX_CELL = 60  # characters of a caption or a list in the table
-MAX_NAMED = 20  # photos left out of an album that are named one by one
+MAX_NAMED = 20  # photos left out of a folder that are named one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
     """The options of `find` that say what to do with the photos; a table without any."""
 
-    paths: bool
-    null: bool
-    as_json: bool
-    as_csv: bool
-    copy_to: str | None
-    link_to: str | None
-    html: str | None
-    force: bool
-    open_page: bool
-    preview: bool
+    paths: bool = False
+    null: bool = False
+    as_json: bool = False
+    as_csv: bool = False
+    copy_to: str | None = None
+    link_to: str | None = None
+    html: str | None = None
+    force: bool = False
+    open_page: bool = False
+    preview: bool = False
     columns: str | None = None
 
     @property
@@ -77,7 +77,7 @@ class Output:
     def write(self, library: "Library", answer: "Answer", *, unsure: bool) -> bool:
         """All but the table -> whether every photo could be copied or linked.
 
-        unsure: whether paths and albums hold what is not sure beside what is.
+        unsure: whether paths and folders hold what is not sure beside what is.
         """
         if self.preview:
             draw_photos(library, answer.photos)
@@ -90,20 +90,20 @@ class Output:
         if self.as_csv:
             _print_csv(library, answer)
         if self.paths or self.null or self.copy_to is not None or self.link_to is not None:
-            chosen = [photo.path for photo in answer if photo.sure or unsure] or [photo.path for photo in answer]
+            chosen = [photo.path for photo in answer.choose(unsure=unsure)]
             if left_out := len(answer) - len(chosen):
                 note(f"{format_count(left_out, 'photo')} left out, not sure; -n N takes them too")
             if self.paths or self.null:
                 print_paths(chosen, null=self.null)
-            return self._make_albums(library, chosen)
+            return self._fill_folders(library, chosen)
         return True
 
-    def _make_albums(self, library: "Library", paths: list[str]) -> bool:
+    def _fill_folders(self, library: "Library", paths: list[str]) -> bool:
         complete = True
         if self.copy_to is not None:
-            complete &= _print_album(self.copy_to, "copied", library.albums.copy(self.copy_to, paths))
+            complete &= _print_folder(self.copy_to, "copied", library.albums.copy(self.copy_to, paths))
         if self.link_to is not None:
-            complete &= _print_album(self.link_to, "linked", library.albums.link(self.link_to, paths))
+            complete &= _print_folder(self.link_to, "linked", library.albums.link(self.link_to, paths))
         return complete
 
 
@@ -175,13 +175,13 @@ def _print_csv(library: "Library", answer: "Answer") -> None:
     print_csv([(*names, *_to_facts(None)), *rows])
 
 
-def _print_album(folder: str, done: str, album: "AlbumResult") -> bool:
-    for path, reason in album.missing[:MAX_NAMED]:
+def _print_folder(folder: str, done: str, filled: "AlbumResult") -> bool:
+    for path, reason in filled.missing[:MAX_NAMED]:
         note(f"{path}: not {done}: {reason}")
-    counts = [f"{album.made:,} {done}"] + [f"{album.existing:,} already there"] * bool(album.existing)
-    counts += [f"{len(album.missing):,} left out"] * bool(album.missing)
+    counts = [f"{filled.made:,} {done}"] + [f"{filled.existing:,} already there"] * bool(filled.existing)
+    counts += [f"{len(filled.missing):,} left out"] * bool(filled.missing)
     note(f"{folder}: {', '.join(counts)}")
-    return not album.missing
+    return not filled.missing
 
 
 def _write_page(library: "Library", answer: "Answer", path: str | Path, *, force: bool = False) -> None:

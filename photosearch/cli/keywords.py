@@ -43,6 +43,12 @@ def keywords_export(
         result = library.marks.export_keywords(
             labels, under=under, model=model, marked=marked, short=short, dry_run=dry_run
         )
+    if not print_export(result, dry_run, as_json=as_json):
+        raise typer.Exit(1)
+
+
+def print_export(result: "ExportResult", dry_run: bool, *, as_json: bool = False) -> bool:
+    """-> whether all keywords could be written."""
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=1))
     else:
@@ -50,8 +56,7 @@ def keywords_export(
     for path, reason in result.skipped[:MAX_NAMED]:
         note(f"{path}: skipped: {reason}")
     note(_summarize(result, dry_run))
-    if result.skipped or result.remote:
-        raise typer.Exit(1)
+    return not (result.skipped or result.remote)
 
 
 def _print_changes(result: "ExportResult") -> None:

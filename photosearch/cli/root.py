@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 ORDER = (  # of the commands in the help: as a user comes to need them
-    "index", "folders", "find", "browse", "labels", "duplicates", "mark", "marks", "sample", "judge", "report",
-    "threshold", "learn", "undo", "keywords", "models", "merge", "mcp", "status", "errors", "forget", "rebuild",
-    "doctor", "man",
+    "index", "folders", "find", "browse", "albums", "album", "labels", "duplicates", "mark", "marks", "sample", "judge",
+    "report", "threshold", "learn", "undo", "keywords", "models", "merge", "mcp", "status", "errors", "forget",
+    "rebuild", "doctor", "man",
 )  # fmt: skip
 
 
@@ -136,6 +136,21 @@ def label_argument(*, help: str, metavar: str = "LABEL") -> Any:
     return typer.Argument(metavar=metavar, help=help, autocompletion=complete_label)
 
 
+def album_option(*names: str, help: str) -> Any:
+    return typer.Option(*names, metavar="NAME", help=help, autocompletion=complete_album)
+
+
+def album_argument(*, help: str) -> Any:
+    return typer.Argument(metavar="NAME", help=help, autocompletion=complete_album)
+
+
+def complete_album(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The albums that begin so, for the shell; none where the library can't be read."""
+    with contextlib.suppress(PhotosearchError, OSError), open_library(ctx, ctx.params.get("db")) as library:
+        return list(library.albums.complete(incomplete))
+    return []
+
+
 def complete_label(ctx: typer.Context, incomplete: str) -> list[str]:
     """The labels that begin so, for the shell, those of most photos first; none where the library can't be read."""
     with contextlib.suppress(PhotosearchError, OSError), open_library(ctx, ctx.params.get("db")) as library:
@@ -163,7 +178,12 @@ Force = Annotated[
     bool, typer.Option("--force", help="Replace files that photosearch did not write; never photos or libraries.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Under = Annotated[str | None, path_option("--under", metavar="DIR", help="Only photos in this folder or below it.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="Taken on or after DATE: 2024, 2024-05, 2024-05-31.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Taken on or before DATE.")]
 Paths = Annotated[
     bool, typer.Option("--paths", help="Print only paths, one per line; a name with a newline takes two: use -0.")
 ]

@@ -1,4 +1,4 @@
-"""`undo`: the last change of marks, of a threshold, or of what was learned."""
+"""`undo`: the last change of marks, of an album, of a threshold, or of what was learned."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from photosearch.cli.output import format_count, note
 from photosearch.cli.root import App, Db, OneModel, app, label_argument, open_library
 from photosearch.errors import InputError
 
-undo_app = App(no_args_is_help=True, help="Undo marks, a threshold or a learned label.")
+undo_app = App(no_args_is_help=True, help="Undo marks, an album's change, a threshold or a learned label.")
 app.add_typer(undo_app, name="undo")
 
 MAX_NAMED = 20  # marks that are named one by one
@@ -28,6 +28,25 @@ def undo_marks(ctx: typer.Context, db: Db = None) -> None:
     for mark in undone[:MAX_NAMED]:
         note(f"{mark.path or 'a removed photo'}: {STATES[mark.present].format(mark.label)}")
     note(f"{format_count(len(undone), 'mark')} undone")
+
+
+@undo_app.command("album")
+def undo_album(ctx: typer.Context, db: Db = None) -> None:
+    """Undo the last change of an album.
+
+    That is the last `album add`, `remove`, `rename` or `delete`, `find --save`, or change in the browser.
+    """
+    with open_library(ctx, db) as library:
+        undone = library.albums.undo()
+    if undone is None:
+        raise InputError("there is no change of an album to undo")
+    photos = format_count(undone.images, "photo")
+    note({
+        "created": f"Removed the album {undone.name} of {photos}, which was new; no photo is deleted.",
+        "renamed": f"The album is called {undone.name} again.",
+        "deleted": f"Restored the album {undone.name}: {photos}.",
+        "photos": f"{undone.name}: undone for {photos}.",
+    }[undone.change])  # fmt: skip
 
 
 @undo_app.command("threshold")

@@ -63,7 +63,8 @@ def rebuild_command(
     backup = "" if kept.aside is None else f" Backup of the old library: {kept.aside}"
     counts = (format_count(kept.marks, "mark"), format_count(kept.thresholds, "threshold"),
               format_count(kept.folders, "folder"), format_count(kept.labels, "label of yours", "labels of yours"),
-              format_count(kept.samples, "sample"))  # fmt: skip
+              format_count(kept.samples, "sample"),
+              *[format_count(kept.albums, "album")] * bool(kept.albums))  # fmt: skip
     note(f"Kept {', '.join(counts)}.{backup}")
     if kept.folder_paths:
         note(f"Next: photosearch index, which reads these folders again: {', '.join(kept.folder_paths)}")

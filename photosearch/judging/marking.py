@@ -12,7 +12,7 @@ from photosearch.judging import sampling
 from photosearch.library import images, marks
 from photosearch.library.database import Database
 from photosearch.library.marks import Sample
-from photosearch.library.photos import find_image_at, find_paths
+from photosearch.library.photos import PhotoFinder, find_paths
 from photosearch.library.records import Label
 from photosearch.photos.remote import is_address
 from photosearch.search.label_names import check_label_name, match_label, resolve_label
@@ -42,6 +42,18 @@ class MarkedImage(NamedTuple):
     step: int
 
 
+class MarkedImages(NamedTuple):
+    """Images that were marked at once. label: the one meant. images: how many. missing: no photo shows them any more.
+
+    step: undoes these marks, None where there are none.
+    """
+
+    label: str
+    images: int
+    missing: int
+    step: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class UndoneMark:
     """A mark that was taken back. path: None where the photo has left the library. present: the mark that is restored,
@@ -62,7 +74,7 @@ def mark_photos(db: Database, paths: Sequence[str], labels: Sequence[tuple[str, 
     resolved = {(_resolve_or_create(name, known, new), present) for name, present in labels}
     if len({name for name, _ in resolved}) < len(resolved):
         raise InputError("a photo can't both show a label and not show it")
-    image_ids = _find_images(db, paths)
+    image_ids = find_images(db, paths)
     marks.put_marks(db, [(name, i, present) for i in image_ids for name, present in sorted(resolved)])
     return len(paths)
 
@@ -71,7 +83,7 @@ def unmark_photos(db: Database, paths: Sequence[str], names: Sequence[str]) -> i
     """Delete the marks of photos for these labels -> the number of marks. Raises InputError, QueryError."""
     known = list_known_names(db)
     labels = [resolve_label(name, known) for name in names]
-    return marks.delete_marks(db, [(label, i) for i in _find_images(db, paths) for label in labels])[0]
+    return marks.delete_marks(db, [(label, i) for i in find_images(db, paths) for label in labels])[0]
 
 
 def undo_marks(db: Database, step: int | None = None) -> list[UndoneMark]:
@@ -100,12 +112,20 @@ def mark_image(db: Database, image_id: int, name: str, present: bool | None, *, 
 
 
 def mark_images(
-    db: Database, image_ids: Sequence[int], name: str, present: bool, *, new: bool = False
-) -> tuple[str, int]:
-    """Mark images in one step -> (the label meant, the step that undoes all of it). Raises InputError, QueryError."""
+    db: Database, image_ids: Sequence[int], name: str, present: bool | None, *, new: bool = False
+) -> MarkedImages:
+    """Mark images in one step, None: delete their marks. new: as in mark_image. Raises InputError, QueryError."""
     names = list_known_names(db)
     label = _resolve_or_create(name, names, new) if new else resolve_label(name, names)
-    return label, marks.put_marks(db, [(label, image_id, present) for image_id in dict.fromkeys(image_ids)])
+    shown = images.find_shown(db, image_ids)
+    missing = len(set(image_ids)) - len(shown)
+    if not shown:
+        return MarkedImages(label, 0, missing, None)
+    if present is None:
+        _, step = marks.delete_marks(db, [(label, image_id) for image_id in shown])
+    else:
+        step = marks.put_marks(db, [(label, image_id, present) for image_id in shown])
+    return MarkedImages(label, len(shown), missing, step)
 
 
 def draw_sample(db: Database, name: str, n: int, *, seed: int = 0, model: str | None = None) -> tuple[Label, Sample]:
@@ -182,10 +202,11 @@ def _resolve_or_create(name: str, known: Sequence[str], new: bool) -> str:
     return resolve_label(name, known, hint="for a label of your own that is new, add --new")
 
 
-def _find_images(db: Database, paths: Sequence[str]) -> list[int]:
-    found = []
+def find_images(db: Database, paths: Sequence[str]) -> list[int]:
+    """The image of each photo, by its path as a user types it. Raises InputError where the library has none there."""
+    found, finder = [], PhotoFinder(db)
     for path in paths:
-        image_id = find_image_at(db, path)
+        image_id = finder.find(path)
         if image_id is None:
             raise InputError(f"{path}: not in the library, or not readable; index its folder first")
         found.append(image_id)

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from photosearch.library.albums import list_album_names
 from photosearch.library.database import Database, Row, SqlValue, to_path
 from photosearch.library.matching import LOCAL_DATE, MAX_SCANNED, PhotoFilter
 from photosearch.library.words import match_words
 from photosearch.photos.walk import RAW_EXTENSIONS
 
-Kind = Literal["in", "near", "taken", "camera", "lens", "keyword", "person", "rating", "folder", "text", "is"]
+Kind = Literal["in", "near", "taken", "camera", "lens", "keyword", "person", "rating", "folder", "text", "is", "album"]
 KM_PER_DEGREE = 111.195  # of latitude
 TEXT_COLUMNS = ("title", "caption", "keyword", "person", "name")
 _VIDEOS = ("mp4", "mov", "avi", "mkv", "m4v", "webm", "3gp")
@@ -54,7 +55,7 @@ class Filter:
     """What a photo must be, or must not be where it is not wanted.
 
     value: as it was typed. circle: of near. days: of taken, ISO dates, inclusive; None: open. stars: of rating,
-    inclusive.
+    inclusive. album: an album's id; images: what a saved search finds, in place of that.
     """
 
     kind: Kind
@@ -63,6 +64,8 @@ class Filter:
     circle: Circle | None = None
     days: tuple[str | None, str | None] = (None, None)
     stars: tuple[float, float] = (-1, 5)
+    album: int | None = None
+    images: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
         quote = '"' if re.search(r"[\s()']", self.value) else ""
@@ -108,7 +111,7 @@ class KnownNames:
     """What photos of a library are told apart by, folded. places: towns, cities, divisions and countries.
 
     towns: towns and cities with their countries' codes. cameras: the words of makes and models, all in one text.
-    people: whole names; parts: their single words.
+    people: whole names; parts: their single words. albums: whole names.
     """
 
     places: frozenset[str] = frozenset()
@@ -116,6 +119,7 @@ class KnownNames:
     cameras: str = ""
     people: frozenset[str] = frozenset()
     parts: frozenset[str] = frozenset()
+    albums: frozenset[str] = frozenset()
 
     def has_place(self, name: str) -> bool:
         """Whether photos are at a place of this other name: UK, Lisboa."""
@@ -154,6 +158,7 @@ def read_known_names(db: Database) -> KnownNames:
         "|".join(f" {_split(name)} " for (name,) in cameras),
         names,
         frozenset(part for name in names for part in name.split()),
+        frozenset(map(fold_text, list_album_names(db))),
     )
 
 
@@ -262,7 +267,17 @@ def _find_source(db: Database, each: Filter) -> _Source | None:
             return _Source(f"SELECT photo_id FROM ({sql})", tuple(values))
         case "is" if each.value == "gps":
             return _Source(f"{details} d.latitude IS NOT NULL", (), "d.photo_id")
+        case "album":
+            images, value = _name_album_images(each)
+            return _Source(f"SELECT a.id FROM photos a WHERE a.image_id IN ({images})", (value,), "a.id")
     return None
+
+
+def _name_album_images(each: Filter) -> tuple[str, SqlValue]:
+    """The images of an album, or those that its saved search found."""
+    if each.images is not None:
+        return "SELECT value FROM json_each(?)", _list(each.images)
+    return "SELECT image_id FROM album_images WHERE album_id = ?", each.album
 
 
 def _list(ids: Iterable[int]) -> str:

@@ -9,6 +9,7 @@ from photosearch.library import database
 from photosearch.library.database import Database, SqlValue, is_below, to_sql
 from photosearch.library.details import delete_details, delete_unused
 from photosearch.library.folders import find_scope, list_roots, list_settings, match_folder
+from photosearch.library.undo import EMPTY_STEPS
 from photosearch.library.user_copy import delete_copies
 
 # Tables whose rows belong to an image, and the others, each before those that its rows refer to.
@@ -21,20 +22,28 @@ IMAGE_TABLES = (
     "sample_photos",
     "training_marks",
     "undo_marks",
+    "album_images",
+    "undo_album_images",
 )
 OTHER_TABLES = (
-    "samples", "undo_log", "classifiers", "model_labels", "labels", "runs", "models", "photos", "images",
-    "folder_settings", "folders", "roots", "properties", "details", "photo_terms", "places", "cameras", "terms",
+    "samples", "undo_albums", "undo_log", "albums", "classifiers", "model_labels", "labels", "runs", "models", "photos",
+    "images", "folder_settings", "folders", "roots", "properties", "details", "photo_terms", "places", "cameras",
+    "terms",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class ForgetCounts:
-    """What `forget` deletes with some photos. judged: photos of samples that were judged; their marks are in marks."""
+    """What `forget` deletes with some photos. judged: photos of samples that were judged; their marks are in marks.
+
+    in_albums: places of photos in albums. albums: which go whole, with their names, where everything is forgotten.
+    """
 
     photos: int
     marks: int
     judged: int
+    in_albums: int = 0
+    albums: int = 0
 
 
 def count_forgotten(db: Database, paths: Sequence[str] | None) -> ForgetCounts:
@@ -54,7 +63,9 @@ def count_forgotten(db: Database, paths: Sequence[str] | None) -> ForgetCounts:
         """,
         values,
     )
-    return ForgetCounts(int(photos), int(marks), int(judged))
+    (in_albums,) = db.one(f"SELECT count(*) FROM album_images WHERE image_id IN ({images})", values)
+    albums = db.one("SELECT count(*) FROM albums")[0] if paths is None else 0
+    return ForgetCounts(int(photos), int(marks), int(judged), int(in_albums), int(albums))
 
 
 def forget_photos(db: Database, paths: Sequence[str]) -> int:
@@ -94,7 +105,8 @@ def _delete_orphans(db: Database) -> None:
     for table in IMAGE_TABLES:
         db.write(f"DELETE FROM {table} WHERE image_id NOT IN (SELECT id FROM images)")
     db.write("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
-    db.write("DELETE FROM undo_log WHERE label_id IS NULL AND id NOT IN (SELECT undo_id FROM undo_marks)")
+    for statement in EMPTY_STEPS:
+        db.write(statement)
     db.write("DELETE FROM folders WHERE id NOT IN (SELECT folder_id FROM photos)")
     delete_unused(db)
 

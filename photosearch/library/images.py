@@ -1,10 +1,12 @@
 """Everything that is known about one image: its files, its scores, and the user's marks."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from photosearch.library.database import Database, join
 from photosearch.library.details import FileDetails, read_file_details
+from photosearch.library.photos import IndexedFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,34 @@ def find_image_files(db: Database, image_id: int) -> tuple[bytes, list[str]] | N
     row = db.row("SELECT hash FROM images WHERE id = ?", [image_id])
     files = _list_files(db, image_id)
     return None if row is None or not files else (row[0], [file.path for file in files.values()])
+
+
+def find_shown(db: Database, image_ids: Sequence[int]) -> list[int]:
+    """Those of these images that a photo on the disk shows, each once, in their order."""
+    rows = db.rows(
+        """
+        SELECT j.value FROM json_each(?) j
+        WHERE EXISTS (SELECT 1 FROM photos p WHERE p.image_id = j.value AND p.absent IS NULL) ORDER BY j.key
+        """,
+        [json.dumps(list(image_ids))],
+    )
+    return list(dict.fromkeys(image_id for (image_id,) in rows))
+
+
+def list_image_files(db: Database, image_ids: Sequence[int]) -> dict[int, list[IndexedFile]]:
+    """image id -> the files on the disk that show it, in the order in which they were found; in that of the ids."""
+    rows = db.rows(
+        """
+        SELECT i.id, r.path, f.path, p.name, p.size_bytes, p.mtime_ns, i.hash FROM json_each(?) j
+        JOIN images i ON i.id = j.value JOIN photos p ON p.image_id = i.id AND p.absent IS NULL
+        JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id ORDER BY j.key, p.id
+        """,
+        [json.dumps(list(dict.fromkeys(image_ids)))],
+    )
+    found: dict[int, list[IndexedFile]] = {}
+    for image_id, root, folder, name, *rest in rows:
+        found.setdefault(image_id, []).append(IndexedFile(join(root, folder, name), *rest))
+    return found
 
 
 def _list_files(db: Database, image_id: int) -> dict[int, ImageFile]:

@@ -1,7 +1,6 @@
 """The user's marks (whether a photo shows a label), their undo log, and samples of photos to mark."""
 
 import json
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +8,7 @@ from photosearch.library import database
 from photosearch.library.database import Database, SqlValue, join
 from photosearch.library.folders import match_folder
 from photosearch.library.records import Label, VectorSpace
+from photosearch.library.undo import OF_MARKS, add_step, drop_old_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,6 @@ class Sample:
     photos: tuple[SamplePhoto, ...]
 
 
-MAX_UNDO_STEPS = 100  # of marks
-
 # An image's score for the label `l`: the stored one, else 0.0 where an active scorer gives that label, else NULL.
 _SCORE = """
     coalesce((SELECT s.score FROM scores s WHERE s.image_id = {image} AND s.label_id = l.id),
@@ -81,15 +79,8 @@ def put_marks(db: Database, rows: Iterable[tuple[str, int, bool]]) -> int:
 
 
 def _log_undo(db: Database, keys: Iterable[tuple[str, int]]) -> int:
-    """Store the marks of these (label, image id) as they are now -> the step's id. In a transaction.
-
-    Ids grow with the time, in microseconds: one that was undone must not be given again, since a page may hold it.
-    """
-    (undo_id,) = db.one(
-        "INSERT INTO undo_log(id, logged_at) VALUES (max(?, coalesce((SELECT max(id) FROM undo_log), 0) + 1), ?) "
-        "RETURNING id",
-        [time.time_ns() // 1000, database.now()],
-    )
+    """Store the marks of these (label, image id) as they are now -> the step's id. In a transaction."""
+    undo_id = add_step(db)
     db.write_many(
         """
         INSERT OR IGNORE INTO undo_marks(undo_id, label, image_id, present)
@@ -98,17 +89,13 @@ def _log_undo(db: Database, keys: Iterable[tuple[str, int]]) -> int:
         """,
         ((undo_id, label, label, image_id) for label, image_id in keys),
     )
-    db.write(
-        "DELETE FROM undo_log WHERE label_id IS NULL AND id <= "
-        "(SELECT id FROM undo_log WHERE label_id IS NULL ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        [MAX_UNDO_STEPS],
-    )
-    return int(undo_id)
+    drop_old_steps(db, OF_MARKS)
+    return undo_id
 
 
 def count_undo_steps(db: Database) -> int:
     """The number of steps that undo_marks can take back, MAX_UNDO_STEPS at most."""
-    return int(db.one("SELECT count(*) FROM undo_log WHERE label_id IS NULL")[0])
+    return int(db.one(f"SELECT count(*) FROM undo_log WHERE {OF_MARKS}")[0])
 
 
 def is_overwritten(db: Database, step: int) -> bool:
@@ -126,7 +113,7 @@ def undo_marks(db: Database, step: int | None = None) -> list[tuple[str, int, bo
     step: its id, None: the last one. None is undone where there is no such step.
     """
     with db.transaction():
-        last = db.row("SELECT max(id) FROM undo_log WHERE label_id IS NULL AND id = coalesce(?, id)", [step])
+        last = db.row(f"SELECT max(id) FROM undo_log WHERE {OF_MARKS} AND id = coalesce(?, id)", [step])
         if last is None or last[0] is None:
             return []
         before = db.rows(

@@ -8,7 +8,7 @@ import functools
 import json
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -326,9 +326,17 @@ def find_file(db: Database, path: str) -> IndexedFile | None:
     return IndexedFile(path, *row) if row else None
 
 
-def list_readable(db: Database, folder: str | None = None) -> Iterator[tuple[str, int]]:
-    """(path, image id) of each readable photo in the library, or below a folder, folder by folder."""
+def list_readable(
+    db: Database, folder: str | None = None, *, beside: Collection[int] | None = None
+) -> Iterator[tuple[str, int]]:
+    """(path, image id) of each readable photo in the library, or below a folder, folder by folder.
+
+    beside: only in the folders that hold a photo of one of these images.
+    """
     where, values = ("1", []) if folder is None else match_folder(db, folder)
+    if beside is not None:
+        where += " AND f.id IN (SELECT o.folder_id FROM json_each(?) j JOIN photos o ON o.image_id = j.value)"
+        values = [*values, json.dumps(list(beside))]
     rows = db.rows(
         f"""
         SELECT r.path, f.path, p.name, p.image_id FROM photos p JOIN folders f ON f.id = p.folder_id

@@ -1,11 +1,12 @@
 """Rebuild a damaged library: rescue what only its user knows; `photosearch index` restores the rest from the photos.
 
 Rescued are folders and their settings, marks, the user's own labels (descriptions, and classifiers with their training
-marks), saved thresholds, samples, the undo log, and which model is the default: from the library and from the user's
-copy beside it (user_copy.py). Not rescued are scores, vectors, photos and runs. Nothing that either file says is
-trusted: each value is checked, and a row that is malformed, or that refers to a row that is lost, is left out. The
-damaged file is kept. A kill at any moment leaves either the damaged library in its place or the new one. Other programs
-may have the library open: SQLite's write lock keeps them from writing meanwhile, and Database.transaction afterwards.
+marks), saved thresholds, samples, albums and saved searches, the undo log, and which model is the default: from the
+library and from the user's copy beside it (user_copy.py). Not rescued are scores, vectors, photos and runs. Nothing
+that either file says is trusted: each value is checked, and a row that is malformed, or that refers to a row that is
+lost, is left out. The damaged file is kept. A kill at any moment leaves either the damaged library in its place or the
+new one. Other programs may have the library open: SQLite's write lock keeps them from writing meanwhile, and
+Database.transaction afterwards.
 """
 
 import contextlib
@@ -25,12 +26,14 @@ from pathlib import Path
 from photosearch import atomic
 from photosearch.errors import DamagedError, StoreError
 from photosearch.library import schema
+from photosearch.library.albums import fold_album_name
 from photosearch.library.database import NOT_OURS, Database, clear_path, to_path
 from photosearch.library.folders import FolderSettings
 from photosearch.library.labels import read_labels
 from photosearch.library.location import is_library
 from photosearch.library.lock import lock_library
 from photosearch.library.records import USER_MODEL
+from photosearch.library.undo import EMPTY_STEPS
 from photosearch.library.user_copy import copy_path, hold_writers, write_copy
 from photosearch.models.card import Card
 from photosearch.photos.remote import is_address
@@ -58,6 +61,7 @@ class RebuildResult:
     folders: int
     labels: int
     samples: int
+    albums: int
 
 
 def rebuild(path: Path, *, force: bool = False) -> RebuildResult:
@@ -241,7 +245,8 @@ def _rescue(sources: Sequence[_Source], new: sqlite3.Connection) -> None:
         [USER_MODEL],
     )
     new.execute("DELETE FROM samples WHERE id NOT IN (SELECT sample_id FROM sample_photos)")
-    new.execute("DELETE FROM undo_log WHERE label_id IS NULL AND id NOT IN (SELECT undo_id FROM undo_marks)")
+    for statement in EMPTY_STEPS:
+        new.execute(statement)
     new.commit()
 
 
@@ -252,7 +257,8 @@ def _list_roots(new: sqlite3.Connection) -> tuple[str, ...]:
 def _count_rescued(new: sqlite3.Connection) -> list[int]:
     """-> the counts of RebuildResult, in its order."""
     sources = (
-        "marks", "labels WHERE threshold IS NOT NULL", "roots", f"labels WHERE model = '{USER_MODEL}'", "samples"
+        "marks", "labels WHERE threshold IS NOT NULL", "roots", f"labels WHERE model = '{USER_MODEL}'", "samples",
+        "albums",
     )  # fmt: skip
     return [new.execute(f"SELECT count(*) FROM {source}").fetchone()[0] for source in sources]
 
@@ -434,6 +440,35 @@ def _is_sample_photo(row: Row) -> bool:
     return _is_count(*numbers) and _is_share(row["score"])
 
 
+def _is_album(row: Row) -> bool:
+    name, question = row["name"], row["question"]
+    return (
+        _is_count(row["id"]) and _is_text(name, row["created_at"], row["changed_at"])
+        and row["key"] == fold_album_name(str(name)) and (question is None or _is_record(question))
+    )  # fmt: skip
+
+
+def _is_album_image(row: Row) -> bool:
+    return _is_count(row["album_id"], row["image_id"]) and _is_text(row["added_at"])
+
+
+def _is_undo_album(row: Row) -> bool:
+    question = row["question"]
+    return (
+        _is_count(row["undo_id"], row["album_id"]) and _is_text(row["change"], row["name"], row["created_at"])
+        and (question is None or _is_record(question))
+    )  # fmt: skip
+
+
+def _is_undo_album_image(row: Row) -> bool:
+    at = row["added_at"]
+    return _is_count(row["undo_id"], row["image_id"]) and (at is None or _is_text(at))
+
+
+def _is_record(text: object) -> bool:
+    return isinstance(json.loads(str(text)), dict)
+
+
 def _is_folder_settings(row: Row) -> bool:
     FolderSettings.from_json(str(row["settings"]))
     return _is_count(row["root_id"]) and isinstance(row["path"], str | bytes)
@@ -489,6 +524,10 @@ TABLES = {  # each after those that its rows refer to
     "undo_marks": _Table("1 2 3", _is_undo_mark, "step_marks", (("step_id", "undo_id"),)),
     "samples": _Table("1", _is_sample, time="drawn_at"),
     "sample_photos": _Table("1 2", _is_sample_photo),
+    "albums": _Table("1", _is_album, time="changed_at"),
+    "album_images": _Table("1 2", _is_album_image),
+    "undo_albums": _Table("1", _is_undo_album),
+    "undo_album_images": _Table("1 2", _is_undo_album_image),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
     roots ─< folders ─< photos >─ images ─< scores >─ labels ─< classifiers ─< training_marks
     images ─< scored, vectors, inactive_scores >─ models ─< model_labels >─ labels
     images ─< marks, undo_marks >─ undo_log     images ─< sample_photos >─ samples     folder_settings, runs, properties
+    images ─< album_images >─ albums     images ─< undo_album_images >─ undo_albums ─ undo_log
     photos ─ details >─ places, cameras     photos ─< photo_terms >─ terms     words: a full-text index over all of them
 
 A photo is a file; an image is its content, identified by its hash. Scores, vectors and marks belong to the image, so a
@@ -11,8 +12,9 @@ photo that is moved or copied keeps them. A row of `models` is a scorer: one mod
 `min_score`. Among scorers of one model name, one is `active` for an image: its scores are in `scores`, those of the
 others in `inactive_scores`. `model_labels` lists which labels a scorer gives. A label's last row in `classifiers` is
 the one in use; earlier rows are kept for undo. A row of `undo_log` is one user action, with the values before it:
-marks (in `undo_marks`), or a label's saved threshold. Triggers keep the counters in `folders` and `counts`, so that
-nothing has to count a million rows.
+marks (in `undo_marks`), a label's saved threshold, or a change of an album (in `undo_albums`, and of its photos in
+`undo_album_images`). An album holds images, too; one with a `question` is a saved search and holds none. Triggers keep
+the counters in `folders` and `counts`, so that nothing has to count a million rows.
 
 `details` is what a photo's file and side-cars say, by photo, since copies have side-cars of their own; a photo without
 a row was not read yet. `photos.taken` is set only where a file's date differs from its image's. `words` keeps no text
@@ -28,7 +30,7 @@ from typing import Any
 
 from photosearch.metadata.names import words_in_name
 
-VERSION = 5  # of the schema: the number of the last migration
+VERSION = 6  # of the schema: the number of the last migration
 MIGRATIONS_TABLE = "_sqlite_migrations"
 
 SCHEMA_1 = """
@@ -451,6 +453,36 @@ CREATE TABLE word_changes (  -- of the open transaction: applied to `words` befo
 ])  # fmt: skip
 
 
+MIGRATION_6 = """
+CREATE TABLE albums (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- no id comes twice: undo may bring an album back
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,  -- the name as names are compared
+    question TEXT,  -- JSON: of a saved search; NULL: photos were chosen one by one
+    created_at TEXT NOT NULL, changed_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE album_images (
+    album_id INTEGER NOT NULL REFERENCES albums(id) ON DELETE CASCADE,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    added_at TEXT NOT NULL,
+    PRIMARY KEY (album_id, image_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX album_images_image ON album_images(image_id);
+CREATE TABLE undo_albums (
+    undo_id INTEGER PRIMARY KEY REFERENCES undo_log(id) ON DELETE CASCADE,
+    album_id INTEGER NOT NULL,  -- which may be deleted
+    change TEXT NOT NULL CHECK (change IN ('created', 'renamed', 'deleted', 'photos')),
+    name TEXT NOT NULL, question TEXT, created_at TEXT NOT NULL  -- before; of a new album: today's
+) STRICT;
+CREATE TABLE undo_album_images (
+    undo_id INTEGER NOT NULL REFERENCES undo_albums(undo_id) ON DELETE CASCADE,
+    image_id INTEGER NOT NULL REFERENCES images(id) ON DELETE CASCADE,
+    added_at TEXT,  -- before; NULL: it was not in the album
+    PRIMARY KEY (undo_id, image_id)
+) STRICT, WITHOUT ROWID;
+"""
+
+
 def migrate(conn: sqlite3.Connection) -> None:
     """Apply the missing migrations, inside the transaction that the caller has opened, foreign keys off."""
     from sqlite_utils import Database  # takes 70 ms to import: only when there is something to migrate
@@ -488,6 +520,10 @@ def declare() -> Any:
     def _add_details(db: Database) -> None:
         _run(db.conn, MIGRATION_5)
         _index_known_words(db.conn)
+
+    @migrations(name="6")
+    def _add_albums(db: Database) -> None:
+        _run(db.conn, MIGRATION_6)
 
     return migrations
 

@@ -2,9 +2,9 @@
 
 `library.db.user-copy` is an SQLite file of its own: one table for each name in QUERIES, its columns those of the
 library without their types. It holds folders and settings, marks, the user's own labels with their descriptions and
-classifiers, saved thresholds, and samples; of images only the hashes that marks and samples refer to. It is written
-aside and renamed after each change of these tables: within the call that made the change, or, where writing takes so
-long that it would slow the next ones down, a little later, and at the latest when the library is closed.
+classifiers, saved thresholds, samples, albums and saved searches; of images only the hashes that these refer to. It is
+written aside and renamed after each change of these tables: within the call that made the change, or, where writing
+takes so long that it would slow the next ones down, a little later, and at the latest when the library is closed.
 """
 
 import contextlib
@@ -38,8 +38,10 @@ QUERIES = {
     "training_marks": "SELECT * FROM training_marks",
     "samples": "SELECT * FROM samples",
     "sample_photos": "SELECT * FROM sample_photos",
+    "albums": "SELECT * FROM albums",
+    "album_images": "SELECT * FROM album_images",
     "images": "SELECT id, hash FROM images WHERE id IN (SELECT image_id FROM marks UNION SELECT image_id FROM "
-    "training_marks UNION SELECT image_id FROM sample_photos)",
+    "training_marks UNION SELECT image_id FROM sample_photos UNION SELECT image_id FROM album_images)",
 }
 TABLES = QUERIES.keys() - {"images"}  # a change of one of these is copied
 
@@ -100,7 +102,7 @@ def write_copy(library: Path) -> None:
     with hold_writers(library) as source:
         atomic.remove_abandoned(target, older_than_seconds=0)  # who wrote them no longer holds the lock
         _keep_foreign(source, target)
-        tables = ("roots", "marks", "labels")
+        tables = ("roots", "marks", "labels", "albums")
         if not any(source.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in tables):
             target.unlink(missing_ok=True)
             return

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Literal
 
@@ -33,6 +33,7 @@ from photosearch.photos.walk import RAW
 
 VERSION = 4  # of the decoder: incremented when the same file gives other pixels, or another fingerprint
 MAX_FILE_BYTES = 2**30  # files are read whole into memory, and no camera writes a longer one
+PIECE_BYTES = 1 << 20  # of a file that is not read whole
 RAW_HEAD_BYTES = 1 << 16  # by which a raw file is known
 MAX_PIXELS = 300_000_000  # default; the largest cameras have 150 million, phones 200
 MAX_DECODE_BYTES = 8 * 2**30  # default for the memory that one decode may take
@@ -183,6 +184,22 @@ def read(path: str, *, follow_symlinks: bool = True) -> bytes:
     """
     if remote.is_address(path):
         return _read_remote(path)
+    with open_photo(path, follow_symlinks=follow_symlinks) as (file, size):
+        # bytes from one read, not a bytearray, which BytesIO would copy.
+        data = file.read(size)
+        while 0 < len(data) < size and (more := file.read(size - len(data))):
+            data += more
+    if len(data) < size:
+        raise Unreadable("the file shrank while it was read", transient=True)
+    return data
+
+
+@contextlib.contextmanager
+def open_photo(path: str, *, follow_symlinks: bool = True) -> Iterator[tuple[IO[bytes], int]]:
+    """-> (a photo's file, unbuffered, its size in bytes). As in `read`; not of an address. Raises Unreadable.
+
+    An OSError of the block is raised as Unreadable, too.
+    """
     try:
         # O_NONBLOCK: a named pipe that replaced the photo since the walk must not block us.
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -195,17 +212,11 @@ def read(path: str, *, follow_symlinks: bool = True) -> bytes:
                 raise Unreadable("the file is empty")
             if status.st_size > MAX_FILE_BYTES:
                 raise Unreadable(f"the file is longer than {MAX_FILE_BYTES >> 20} MiB")
-            # bytes from one read, not a bytearray, which BytesIO would copy.
-            data = file.read(status.st_size)
-            while 0 < len(data) < status.st_size and (more := file.read(status.st_size - len(data))):
-                data += more
+            yield file, status.st_size
     except OSError as error:
         if error.errno == errno.ELOOP and not follow_symlinks:
             raise Unreadable("is a symbolic link now") from None
         raise Unreadable((error.strerror or str(error)).lower(), transient=True) from None
-    if len(data) < status.st_size:
-        raise Unreadable("the file shrank while it was read", transient=True)
-    return data
 
 
 def _read_remote(address: str) -> bytes:
@@ -218,6 +229,15 @@ def _read_remote(address: str) -> bytes:
     if len(data) > MAX_FILE_BYTES:
         raise Unreadable(f"the file is longer than {MAX_FILE_BYTES >> 20} MiB")
     return data
+
+
+def hash_file(file: IO[bytes]) -> bytes:
+    """The content_hash of an open file, read in pieces from its beginning."""
+    hashed = blake3()
+    file.seek(0)
+    while piece := file.read(PIECE_BYTES):
+        hashed.update(piece)
+    return hashed.digest()
 
 
 def content_hash(data: bytes) -> bytes:

@@ -17,7 +17,7 @@ from photosearch.search.understand import ParsedQuestion
 
 ChipKind = Literal[
     "label", "description", "taken", "in", "near", "camera", "lens", "keyword", "person", "rating", "folder", "text",
-    "is", "any",
+    "is", "album", "any",
 ]  # fmt: skip
 MAX_TOKENS, MAX_RUN = 40, 8  # of a sentence that is searched for a piece; of a piece
 _LEADING = frozenset(

@@ -3,12 +3,16 @@
 Pure: text and names in, texts out.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 from photosearch import query
 from photosearch.errors import QueryError
 
 MAX_COMPLETIONS = 12
+_ALBUM = re.compile(
+    r"""(?:^|[\s(,;\-\u2212])(?P<filter>album:)(?:"(?P<double>[^"]*)|'(?P<single>[^']*)|(?P<bare>[^\s()"']*))$""", re.I
+)
 
 Rank = Callable[[str], tuple[float, ...]]
 
@@ -24,6 +28,23 @@ def complete_query(
     if not typed.strip():
         return []
     return [before + _quote(name) for name in complete_name(typed, names, synonyms, rank)[:MAX_COMPLETIONS]]
+
+
+def complete_album(text: str, names: Iterable[str]) -> list[str] | None:
+    """Whole texts whose last word, album:be or album:"be, is the filter of an album; None where it is no such filter.
+
+    names: of the albums, in the order of the texts; those that begin so come before those with a later word that does.
+    """
+    typed = _ALBUM.search(text)
+    if typed is None:
+        return None
+    before, begun = text[: typed.end("filter")], typed["double"] or typed["single"] or typed["bare"] or ""
+    return [before + _quote_value(name) for name in complete_name(begun, names)[:MAX_COMPLETIONS]]
+
+
+def _quote_value(name: str) -> str:
+    quote = "'" if '"' in name else '"'
+    return name if name.isalnum() else f"{quote}{name}{quote}"
 
 
 def complete_name(

@@ -102,7 +102,7 @@ def _find_kind(found: re.Match[str]) -> TokenKind:
 
 def _find_rest_of_name(name: str, value: str, after: str, known: KnownNames) -> str:
     """The words after a value that belong to it: ' Town' of in:Cape Town, where the library has that place."""
-    names = {"in": known.places, "near": known.places, "person": known.people}.get(name, ())
+    names = {"in": known.places, "near": known.places, "person": known.people, "album": known.albums}.get(name, ())
     following = re.match(r"(?:[ ][^\s()\"':,;]+){1,3}", after)
     words = following[0].split(" ")[1:] if following and names else []
     texts = (" ".join(["", *words[:n]]) for n in range(len(words), 0, -1))

@@ -23,6 +23,7 @@ KINDS: tuple[Kind, ...] = (
     "folder",
     "text",
     "is",
+    "album",
 )
 _JOINT_BEFORE = re.compile(r"(?:(?:and\b(?!\s+not\b)|&&?|[,;])\s*)+", re.I)
 _JOINT_AFTER = re.compile(r"(?:\s*[,;&]|(?:^|\s+)and)+$", re.I)
@@ -224,4 +225,5 @@ _EXAMPLES = {
     "in": "in:Portugal", "near": "near:Porto~5km", "taken": "taken:2019..2021", "on": "on:2019-05-03",
     "camera": "camera:iphone", "lens": "lens:50mm", "keyword": "keyword:cake", "person": "person:Anna",
     "rating": "rating:>=4", "folder": "folder:Rome", "text": 'text:"gate 14"', "is": "is:portrait",
+    "album": 'album:"Rome 2019"',
 }  # fmt: skip

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from photosearch.errors import ModelError
 from photosearch.library import matching
+from photosearch.library.albums import Album
 from photosearch.library.database import Database
-from photosearch.library.filtering import filter_by_details, has_photos, read_known_names
+from photosearch.library.filtering import Filter, FilterTree, filter_by_details, has_photos, read_known_names
 from photosearch.library.matching import Match, PhotoFilter
 from photosearch.library.photos import read_fingerprints
 from photosearch.library.records import Label
 from photosearch.library.vectors import find_space
 from photosearch.query import Is
+from photosearch.search.albums import resolve_album
 from photosearch.search.filters import NO_FILTERS
 from photosearch.search.fold import fold_copies
 from photosearch.search.full_text import SpokenWords, fuse_words, look_up_words
@@ -67,6 +69,10 @@ class Answer:
     def sure(self) -> bool:
         return any(photo.sure for photo in self.photos)
 
+    def choose(self, *, unsure: bool = False) -> tuple[Match, ...]:
+        """The photos that albums and lists of paths take: the sure ones, or all where none is. unsure: all."""
+        return tuple(photo for photo in self.photos if photo.sure or unsure) or self.photos
+
     def __iter__(self) -> Iterator[Match]:
         return iter(self.photos)
 
@@ -81,12 +87,13 @@ class Answer:
         return self.photos[index]
 
 
-def find(db: Database, question: Question, read_picture: "ReadPicture") -> Answer:
+def find(db: Database, question: Question, read_picture: "ReadPicture", within: frozenset[int] = frozenset()) -> Answer:
     """The photos that a question is about, best first. Raises QueryError, InputError, ModelError.
 
     read_picture: (a picture's file, a model's name) -> its vector, for a picture that the library does not hold.
+    within: ids of the saved searches that ask this: none may fill itself from itself.
     """
-    parsed, only = _prepare(db, question)
+    parsed, only = _prepare(db, question, read_picture, within)
     words, ranked_by = parsed.words, parsed.ranked_by
     photos: list[Match] = []
     more, models, hints = False, list[str](), list(words.hints)
@@ -118,9 +125,11 @@ def find(db: Database, question: Question, read_picture: "ReadPicture") -> Answe
     )  # fmt: skip
 
 
-def count(db: Database, question: Question, most: int) -> int | None:
+def count(
+    db: Database, question: Question, most: int, read_picture: "ReadPicture", within: frozenset[int] = frozenset()
+) -> int | None:
     """The number of photos for labels or dates, counted up to `most`; None where similarity ranks. Raises as find."""
-    parsed, only = _prepare(db, question)
+    parsed, only = _prepare(db, question, read_picture, within)
     words = parsed.words
     if parsed.ranked_by == "similarity":
         return None
@@ -129,17 +138,26 @@ def count(db: Database, question: Question, most: int) -> int | None:
     return matching.count_matches(db, words.query, words.labels, most, question.min_score, only)
 
 
+def list_album(db: Database, album: Album, limit: int | None) -> Answer:
+    """The photos that were chosen for an album, the newest first, each picture once."""
+    only = filter_by_details(db, [Filter("album", album.name, album=album.id)], matching.NO_FILTER)
+    photos = fold_copies(matching.find_newest(db, None, only), lambda image_ids: {})
+    return Answer(album.name, (), tuple(photos[:limit]), len(photos[:limit]) < len(photos), "date")
+
+
 def explain(db: Database, question: Question) -> dict[str, object]:
     """How a question is read, without an answer: see describe_reading. Raises QueryError, InputError."""
     return describe_reading(_read_question(db, question))
 
 
-def read_question(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFilter, Answer]:
+def read_question(
+    db: Database, question: Question, read_picture: "ReadPicture"
+) -> tuple[ParsedQuestion, PhotoFilter, Answer]:
     """-> (a question as it is understood, which photos may answer it, the answer without its photos).
 
-    Raises QueryError, InputError.
+    read_picture: as in `find`, for saved searches. Raises QueryError, InputError.
     """
-    parsed, only = _prepare(db, question)
+    parsed, only = _prepare(db, question, read_picture, frozenset())
     unmet = _name_unmet(db, parsed, only) if only.photos == 0 else None
     answer = Answer(
         _name_question(parsed), (), (), False, parsed.ranked_by, tuple(_explain(parsed)), _list_label_names(parsed),
@@ -153,12 +171,27 @@ def parse_question(db: Database, question: Question) -> ParsedQuestion:
     return _read_question(db, question)
 
 
-def _prepare(db: Database, question: Question) -> tuple[ParsedQuestion, PhotoFilter]:
+def _prepare(
+    db: Database, question: Question, read_picture: "ReadPicture", within: frozenset[int]
+) -> tuple[ParsedQuestion, PhotoFilter]:
     """-> (the question as it was understood, which photos may answer it)."""
+
+    def run(saved: Question, asking: frozenset[int]) -> tuple[int, ...]:
+        return tuple(photo.image_id for photo in find(db, saved, read_picture, asking).choose())
+
     parsed = _read_question(db, question)
+    parts = tuple(_resolve_albums(part, lambda each: resolve_album(db, each, question.today, within, run))
+                  for part in parsed.filters.parts)  # fmt: skip
+    parsed = replace(parsed, filters=replace(parsed.filters, parts=parts))
     under = None if question.under is None else check_folder(db, question.under)
     only = matching.filter_photos(db, under, parsed.since, parsed.until, question.file_dates)
     return parsed, filter_by_details(db, parsed.filters.parts, only)
+
+
+def _resolve_albums(tree: FilterTree, resolve: Callable[[Filter], Filter]) -> FilterTree:
+    if isinstance(tree, Filter):
+        return resolve(tree)
+    return replace(tree, parts=tuple(_resolve_albums(part, resolve) for part in tree.parts))
 
 
 def _read_question(db: Database, question: Question) -> ParsedQuestion:
@@ -173,6 +206,8 @@ def _read_question(db: Database, question: Question) -> ParsedQuestion:
     if question.query_mode is None and question.words:
         checked = check_words(db, question.words, labels, model)
         question, hints = replace(question, words=checked.words), checked.hints
+    if question.album is not None:
+        filters = filters.add(Filter("album", question.album))
     parsed = understand(question, labels, model=model, has_vectors=has_vectors, today=today, filters=filters)
     return replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
 

@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from photosearch.library import facets
 from photosearch.library.database import Database
@@ -13,6 +14,9 @@ from photosearch.library.matching import PhotoFilter
 from photosearch.search.chips import Chip, add_chip, list_chips, remove_chip, replace_dates
 from photosearch.search.find import Answer, parse_question, read_question
 from photosearch.search.understand import Question
+
+if TYPE_CHECKING:
+    from photosearch.search.similar import ReadPicture
 
 MAX_DAYS = 40_000  # a hundred years; photos of more days are counted by month
 
@@ -30,9 +34,11 @@ class Listing:
     is_complete: bool
 
 
-def list_photos(db: Database, question: Question, sort: Sort, limit: int | None) -> Listing | None:
+def list_photos(
+    db: Database, question: Question, read_picture: "ReadPicture", sort: Sort, limit: int | None
+) -> Listing | None:
     """The photos that a question is about; None where its words or pictures rank. Raises QueryError, InputError."""
-    _, only, answer = read_question(db, question)
+    _, only, answer = read_question(db, question, read_picture)
     if answer.ranked_by != "date":
         return None
     fetched = None if limit is None else limit + 1
@@ -86,25 +92,35 @@ def with_chip(db: Database, question: Question, chip: Chip) -> str:
     return replace_dates(question.words, chip, lambda words: parse_question(db, Question(words, today=question.today)))
 
 
-def count(db: Database, question: Question, facet: Facet, among: Sequence[int] | None) -> list[Count]:
+def count(
+    db: Database, question: Question, read_picture: "ReadPicture", facet: Facet, among: Sequence[int] | None
+) -> list[Count]:
     """The values that photos have: those of a question's filters, or those with the ids `among`.
 
     Raises QueryError, InputError.
     """
-    return facets.count_facet(db, facet, _filter(db, question, among))
+    return facets.count_facet(db, facet, _filter(db, question, read_picture, among))
 
 
-def count_folders(db: Database, question: Question, among: Sequence[int] | None) -> list[FolderCount]:
+def count_folders(
+    db: Database, question: Question, read_picture: "ReadPicture", among: Sequence[int] | None
+) -> list[FolderCount]:
     """The folders that such photos are in. Raises QueryError, InputError."""
-    return facets.count_folders(db, _filter(db, question, among))
+    return facets.count_folders(db, _filter(db, question, read_picture, among))
 
 
 def find_clusters(
-    db: Database, question: Question, among: Sequence[int] | None, box: Box, cells: int, limit: int
+    db: Database,
+    question: Question,
+    read_picture: "ReadPicture",
+    among: Sequence[int] | None,
+    box: Box,
+    cells: int,
+    limit: int,
 ) -> list[Cluster]:
     """Where such photos were taken. Raises QueryError, InputError."""
-    return facets.find_clusters(db, _filter(db, question, among), box, cells, limit)
+    return facets.find_clusters(db, _filter(db, question, read_picture, among), box, cells, limit)
 
 
-def _filter(db: Database, question: Question, among: Sequence[int] | None) -> PhotoFilter:
-    return read_question(db, question)[1] if among is None else match_ids(among)
+def _filter(db: Database, question: Question, read_picture: "ReadPicture", among: Sequence[int] | None) -> PhotoFilter:
+    return read_question(db, question, read_picture)[1] if among is None else match_ids(among)

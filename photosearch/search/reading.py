@@ -16,9 +16,9 @@ def describe_reading(parsed: ParsedQuestion) -> dict[str, object]:
 
     description: the words that rank. labels, not_labels: those that must, and must not, hold. since, until: ISO dates,
     until no longer in it. places, people, keywords, is: lists. near: name, latitude, longitude in degrees, km. text,
-    camera, folder: texts, several joined by spaces. rating: min and max. lens, and unwanted, the filters that must not
-    hold, are there only where they are asked for. So is filters, all of them as they can be typed: where `or` joins
-    some, which are under no other key.
+    camera, folder: texts, several joined by spaces. rating: min and max. lens, albums, and unwanted, the filters that
+    must not hold, are there only where they are asked for. So is filters, all of them as they can be typed: where `or`
+    joins some, which are under no other key.
     """
     words, filters = parsed.words, parsed.filters
     yes, no = list[str](), list[str]()
@@ -51,6 +51,7 @@ def describe_reading(parsed: ParsedQuestion) -> dict[str, object]:
         "is": lists["is"],
         "rating": {"min": max(low for low, _ in stars), "max": min(high for _, high in stars)} if stars else None,
         **({"lens": " ".join(lens)} if lens else {}),
+        **({"albums": albums} if (albums := filters.list_values("album")) else {}),
         **({"unwanted": unwanted} if unwanted else {}),
         **({"filters": str(filters)} if filters.has_trees else {}),
     }

@@ -40,9 +40,9 @@ class Question:
     less where the list ends before. query_mode: 'label' or 'text' read the words as labels only, or as one description.
     like, unlike: files of pictures, with a weight where one is given: 2:a.jpg. min_score: replaces the labels'
     thresholds, 0..1. min_similarity: -1..1. sure_only: no photos that only come near. copies: list each copy of a
-    picture. under: a folder. since, until: local dates such as 2024, 2024-05, 2024-05-31, inclusive. file_dates:
-    undated photos take their files' dates. sort: 'best' first, or by 'date', the newest first. model: a name or file;
-    None: the default. today: the day that "last summer" counts from, None: today.
+    picture. under: a folder. album: the name of an album. since, until: local dates such as 2024, 2024-05, 2024-05-31,
+    inclusive. file_dates: undated photos take their files' dates. sort: 'best' first, or by 'date', the newest first.
+    model: a name or file; None: the default. today: the day that "last summer" counts from, None: today.
     """
 
     words: str = ""
@@ -56,6 +56,7 @@ class Question:
     sure_only: bool = False
     copies: bool = False
     under: str | None = None
+    album: str | None = None
     since: str | None = None
     until: str | None = None
     file_dates: bool = False

@@ -32,8 +32,8 @@ def mark_selected(state: ServerState, library: Library, request: MarkSelectedReq
     image_ids = list(dict.fromkeys(photo.image_id for photo in photos))
     if not image_ids:
         return MarkedMany(request.label, 0, None)
-    label, step = library.marks.set_images(image_ids, request.label, request.present, new=request.new)
-    return MarkedMany(label, len(image_ids), step)
+    marked = library.marks.set_images(image_ids, request.label, request.present, new=request.new)
+    return MarkedMany(marked.label, marked.images, marked.step)
 
 
 def list_paths(state: ServerState, library: Library, request: SelectionRequest) -> Paths:

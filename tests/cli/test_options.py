@@ -379,7 +379,9 @@ def test_doctor_exits_1_if_provider_fails(cli_env: CliEnv) -> None:
 
 WITH_DB = [name for name, command in list_commands() if any("--db" in p.opts for p in command.params)]
 ARGUMENTS = {  # what a command needs before it opens the library
-    "": ("errors",), "find": ("red",), "folders remove": ("x",), "folders set": ("x",), "forget": ("x",),
+    "": ("errors",), "album add": ("x", "y"), "album delete": ("x",), "album export": ("x", "--paths"),
+    "album remove": ("x", "y"), "album rename": ("x", "y"), "album show": ("x",),
+    "find": ("red",), "folders remove": ("x",), "folders set": ("x",), "forget": ("x",),
     "judge": ("red", "1"), "keywords export": ("red",), "labels add": ("x",), "labels remove": ("x",),
     "labels show": ("x",), "learn": ("red",), "mark": ("x", "--is", "red"), "marks import": ("x.csv",), "merge": ("x",),
     "models default": ("toy",), "sample": ("red",), "threshold reset": ("x",), "threshold set": ("x", "0.5"),

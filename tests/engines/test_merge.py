@@ -68,6 +68,17 @@ def test_repeated_merge_changes_nothing(made, other):
     assert all_rows(other) == before
 
 
+def test_merge_keeps_albums(made, other):
+    merge(other)
+    with Library(other.db.path) as whole:
+        whole.albums.add("Rome", [other.path("001.png"), other.path("sub/002.png")])
+        other.path("001.png").rename(other.path("moved.png"))
+        merge(other)
+        other.index(decoders=InThisProcess)
+        merge(other)
+        assert {other.below(photo.path) for photo in whole.albums.photos("Rome")} == {"moved.png", "sub/002.png"}
+
+
 def test_stopped_merge_is_completed_by_the_next(made, other):
     seen = []
     with Library(other.db.path) as whole:

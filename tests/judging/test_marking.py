@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from library import InThisProcess, Library, make
 
-from photosearch.errors import InputError
+from photosearch.errors import InputError, QueryError
 from photosearch.judging.marking import (
     JudgeResult,
     draw_sample,
     judge_sample,
+    mark_images,
     mark_photos,
     parse_numbers,
+    undo_marks,
     unmark_photos,
 )
 from photosearch.library import marks
@@ -71,3 +73,25 @@ def test_mark_and_unmark_photos(library: Library) -> None:
     assert [(t.path, t.label) for t in marks.list_marks(library.db)] == [(paths[1], "blue")]
     with pytest.raises(InputError, match="can't both show a label and not show it"):
         mark_photos(library.db, paths, [("red", True), ("RED", False)])
+
+
+def test_many_images_are_marked_in_one_step(library: Library) -> None:
+    first = mark_images(library.db, [1], "red", False)
+    done = mark_images(library.db, [1, 2, 3, 3, 999], "Red", True)
+    assert (done.label, done.images, done.missing) == ("red", 3, 1)
+    assert marks.read_marks(library.db, "red", range(9)) == {1: True, 2: True, 3: True}
+    with pytest.raises(InputError, match="was changed again since"):
+        undo_marks(library.db, first.step)
+    assert [(mark.image_id, mark.present) for mark in undo_marks(library.db, done.step)] == [
+        (1, False), (2, None), (3, None),
+    ]  # fmt: skip
+    assert mark_images(library.db, [1, 2], "red", None).images == 2
+    assert marks.read_marks(library.db, "red", range(9)) == {}
+    library.path("5.png").unlink()
+    library.index(decoders=InThisProcess)
+    steps = marks.count_undo_steps(library.db)
+    assert mark_images(library.db, [6, 999], "red", True) == ("red", 0, 2, None)
+    assert marks.count_undo_steps(library.db) == steps, "nothing was changed"
+    with pytest.raises(QueryError, match="no label 'my dog'"):
+        mark_images(library.db, [1], "my dog", True)
+    assert mark_images(library.db, [1], "my dog", True, new=True).label == "my dog"

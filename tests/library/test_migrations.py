@@ -23,7 +23,8 @@ from sqlite_utils import Migrations
 
 from photosearch import query
 from photosearch.errors import StoreError
-from photosearch.library import classifiers, marks, matching, schema
+from photosearch.library import albums, classifiers, marks, matching, schema
+from photosearch.library.albums import AlbumStep
 from photosearch.library.database import Database
 from photosearch.library.folders import FolderSettings, list_roots, read_settings
 from photosearch.library.labels import read_labels, undo_threshold
@@ -146,6 +147,18 @@ def test_database_keeps_content_of_schema_3(version: int, tmp_path: Path) -> Non
         labels = {label.name: label for label in read_labels(db)}
         assert undo_threshold(db, labels["bird"])
         assert {label.name: label for label in read_labels(db)}["bird"].threshold == 0.6
+
+
+@pytest.mark.parametrize("version", range(6, schema.VERSION + 1))
+def test_database_keeps_content_of_schema_6(version: int, tmp_path: Path) -> None:
+    with Database(keep(version, tmp_path)) as db:
+        saved, rome = albums.list_albums(db)
+        assert (saved.name, saved.question, saved.photos) == ("Birds", '{"words": "bird", "sort": "date"}', None)
+        assert (rome.name, rome.photos) == ("Rome", 1)
+        assert [albums.undo_album(db) for _ in range(2)] == [
+            AlbumStep("Birds", "created", 0), AlbumStep("Rome", "photos", 1),
+        ]  # fmt: skip
+        assert db.rows("SELECT image_id FROM album_images WHERE album_id = ?", [rome.id]) == [(1,), (4,)]
 
 
 def test_migrate_drops_fingerprints_that_were_taken_in_another_way(tmp_path: Path) -> None:

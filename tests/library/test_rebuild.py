@@ -329,6 +329,7 @@ def test_change_through_a_library_opened_before_is_refused_or_kept(tmp_path: Pat
             lambda: library.labels.add("dawn", "black white"),
             lambda: library.labels.remove("dusk"),
             lambda: library.samples.draw("blue", 4),
+            lambda: library.albums.add("Rome", photo),
             lambda: library.folders.set(photos, exclude=["*.x"]),
             lambda: library.models.set_default("toy"),
             lambda: library.forget([photo]),

@@ -80,6 +80,12 @@ def change_all(library: Library, photos: Path) -> Iterator[str]:
         ("folder", lambda: library.folders.set(photos, exclude=["*.tmp"])),
         ("index", lambda: list(library.index(photos, models=["other"], workers=1, provider="cpu"))),
         ("default", lambda: library.models.set_default("other")),
+        ("album", lambda: library.albums.add("Rome", paths["dark"])),
+        ("album's photo", lambda: library.albums.remove("Rome", paths["dark"][0])),
+        ("saved search", lambda: library.albums.save_search("Reds", "red")),
+        ("album's name", lambda: library.albums.rename("Rome", "Paris")),
+        ("no album", lambda: library.albums.delete("Reds")),
+        ("undo album", library.albums.undo),
         ("forget", lambda: library.forget([paths["red"][0]])),
     ]
     for name, change in changes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from photosearch.library import classifiers, database, marks, schema
+from photosearch.library import albums, classifiers, database, marks, schema
 from photosearch.library.database import Database
 from photosearch.library.details import put_dates, put_details
 from photosearch.library.folders import FolderSettings, add_root, put_folder, put_settings
@@ -78,6 +78,9 @@ def fill(path: Path) -> None:
                 db, "my dog", space, None, weights, 0.25, 0.5, metrics, [(1, True, 0.75), (4, False, 0.25)]
             )
             put_user_scores(db, space, label, [(1, 0.75), (2, 0.5), (3, 0.5), (4, 0.25)])
+        rome, *_ = albums.put_album(db, "Rome", image_ids=[1, 4])
+        albums.remove_images(db, rome, [4])
+        albums.put_album(db, "Birds", '{"words": "bird", "sort": "date"}')
         end_run(db, begin_run(db, ["old"], "cpu"), {"new": 4, "stopped": False})
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("UPDATE runs SET host = 'host', pid = 1")
