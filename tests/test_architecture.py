@@ -30,6 +30,8 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "PIL": {"photos", "doctor.py", "judging/sheet.py", "api"},
     "pillow_heif": {"photos"},
     "pathspec": {"photos/walk.py"},
+    "rapidocr": {"ocr"},
+    "cv2": {"ocr"},
     "rapidfuzz": {"search/spelling.py"},
     "blake3": {"photos"},
     "matplotlib": {"judging"},
@@ -55,7 +57,7 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "http": set(),
 }
 # Each room knows those that stand left of it, and none to its right.
-ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "outputs.py", "search",
+ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "ocr", "library", "outputs.py", "search",
          "judging", "learning", "index", "engines", "album.py", "keywords.py", "doctor.py", "api", "__init__.py",
          "web", "cli", "__main__.py"]  # fmt: skip
 

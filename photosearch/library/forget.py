@@ -17,6 +17,7 @@ IMAGE_TABLES = (
     "inactive_scores",
     "scored",
     "vectors",
+    "texts",
     "marks",
     "sample_photos",
     "training_marks",

@@ -165,7 +165,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """An image. scores: highest first. marks: label -> whether it is marked as shown."""
+    """An image. scores: highest first. marks: label -> whether it is marked as shown.
+
+    texts: the lines in the picture, as TextLine.to_json gives them; None where none was looked for.
+    """
 
     image_id: int
     width: int
@@ -175,6 +178,7 @@ class Details:
     scores: Sequence[Score]
     marks: Mapping[str, bool]
     files: Sequence[File]
+    texts: Sequence[Mapping[str, object]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +358,7 @@ def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Ma
             )
             for f in details.files
         ],
+        None if details.texts is None else [line.to_json() for line in details.texts],
     )  # fmt: skip
 
 
