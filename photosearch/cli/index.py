@@ -118,7 +118,7 @@ def index_command(
     if not library_path(ctx, db).exists():  # a first run that can't begin leaves no empty library
         from photosearch import check_index
 
-        check_index(folders or (), model or ())
+        check_index(folders or (), model or (), ocr=bool(ocr))
     with open_library(ctx, db, create=True) as library, stop_on_signal() as stop:
         _load_models(library, model or (), provider, require_gpu=require_gpu, quiet=quiet, verbose=verbose)
         default, start = library.models.default, time.perf_counter()

@@ -62,7 +62,7 @@ def read_texts(
     folders: Sequence[str],
     options: RunOptions,
     stop: Callable[[], bool] = lambda: False,
-    open_reader: Callable[[], Reader] = TextReader,
+    open_reader: Callable[[], Reader] | None = None,
     decoders: Callable[[int, DecodeOptions], PhotoOpener] = DecoderPool,
 ) -> Iterator[Event]:
     """Read the text in the pictures of those folders that ask for it; forget it where a folder says not to.
@@ -76,14 +76,14 @@ def read_texts(
     wanted = list_unread(db, folder_ids, VERSION, retry=options.retry, force=options.force) if folder_ids else ()
     if not wanted or stop():
         return
-    if open_reader is TextReader and (reason := find_reader()) is not None:
+    if open_reader is None and (reason := find_reader()) is not None:
         yield TextPassRefused(scopes[0].path, reason)
         return
     yield TextPassBegun(scopes[0].path, len(wanted))
     waiting: list[_Result] = []
     written = time.monotonic()
     workers = min(options.workers or os.cpu_count() or 1, MAX_WORKERS)
-    reader = open_reader()
+    reader = (open_reader or TextReader)()
     pool = decoders(workers, DecodeOptions(VIEWS, options.max_pixels or decode.MAX_PIXELS))
     for result in _read_all(db, wanted, pool, reader, workers, stop):
         waiting.append(result)

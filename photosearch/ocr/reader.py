@@ -29,7 +29,9 @@ FILES = {  # of the package
 GATE_SIZE, SIZE, DETECTED_SIZE = 384, 1920, 960
 MIN_SIDE = 10  # pixels; a narrower picture holds no text, and rapidocr would enlarge it to 30
 STEP = 32  # pixels: the detector's sides are multiples of it
-GATE_PIXELS, GATE_SHARE = 20, 0.3  # text is likely where so many pixels have this probability
+# The gate counts pixels of this probability, without areas so large that the detector has taken the whole picture for a
+# character; so many let a picture pass.
+GATE_PROBABILITY, GATE_LARGEST, GATE_PIXELS = 0.3, 0.4, 20
 MIN_CONFIDENCE = 0.6  # of a line
 UPSIDE_DOWN = 0.9  # confidence from which rapidocr turns a line
 VERTICAL = 1.5  # times as high as wide: from there on rapidocr reads a line downwards
@@ -48,6 +50,7 @@ class TextReader:
             import rapidocr
         except ImportError:
             raise InputError(NEEDS) from None
+        self._label = cv2.connectedComponentsWithStats
         cv2.setNumThreads(0)  # each picture has a thread of its own
         folder = Path(rapidocr.__file__).parent / "models"
         missing = [name for name in FILES.values() if not (folder / name).is_file()]
@@ -70,11 +73,17 @@ class TextReader:
 
         Raises ValueError where the detector fails.
         """
-        probabilities = self.detect(picture)
-        return int((probabilities >= GATE_SHARE).sum()) >= GATE_PIXELS
+        return self.weigh(picture) >= GATE_PIXELS
 
-    def detect(self, picture: Pixels) -> npt.NDArray[np.float32]:
-        """The probability of text for each pixel, [H, W] in multiples of STEP. picture: as for may_have_text."""
+    def weigh(self, picture: Pixels) -> int:
+        """How many pixels are likely text. picture, errors: as for may_have_text."""
+        likely = (self._detect(picture) >= GATE_PROBABILITY).astype(np.uint8)
+        areas = _run(self._label, likely)[2][1:]  # x, y, width, height and pixels of each but the background
+        small = areas[:, 2] * areas[:, 3] < GATE_LARGEST * likely.size
+        return int(areas[small, 4].sum())
+
+    def _detect(self, picture: Pixels) -> npt.NDArray[np.float32]:
+        """The probability of text for each pixel, [H, W], resized to multiples of STEP."""
         height, width = (max(STEP, round(side / STEP) * STEP) for side in picture.shape[:2])
         resized = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
         pixels = resized[..., ::-1].astype(np.float32) / np.float32(127.5) - 1
