@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from photosearch.library.records import USER_MODEL, Label
     from photosearch.models.card import Card, TextCard
     from photosearch.models.catalog import DEFAULT_MODEL
+    from photosearch.ocr.lines import TextLine
     from photosearch.photos.decode import Unreadable
     from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
     from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
@@ -84,7 +85,7 @@ __all__ = [
     "ExportResult", "FileDetails", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails",
     "LabelReport",
     "LearnPreview", "Library", "Match", "ReportFigures", "ReviewKind",
-    "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
+    "ReviewQueue", "RunSummary", "TextCard", "TextLine", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
     "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
@@ -103,7 +104,8 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "Library": "api.library",
     "Match": "library.matching",
     "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
-    "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",
+    "RunSummary": "index.summary", "TextCard": "models.card", "TextLine": "ocr.lines",
+    "Thumbnails": "photos.thumbnails",
     "UndoneMark": "judging.marking", "Unreadable": "photos.decode", "choose_limits": "search.limits",
     "default_path": "api.library", "format_csv": "judging.csv_rows", "measure_report": "api.reports",
 }  # fmt: skip
