@@ -17,6 +17,7 @@ from photosearch.errors import DamagedError
 from photosearch.index import texts
 from photosearch.index.events import Event
 from photosearch.index.plan import RunOptions
+from photosearch.library.database import Database
 from photosearch.library.folders import FolderSettings, find_scope, put_settings
 from photosearch.library.forget import forget_all, forget_photos
 from photosearch.library.images import read_details
@@ -229,7 +230,7 @@ def test_rebuilt_library_reads_the_text_again(library: Library) -> None:
     run(library)
     path = library.db.path
     rebuild(path, force=True)
-    with library.another(path.name) as db, db:
+    with Database(path) as db:
         anew = Library(library.folder, db, library.model, library.options)
         anew.index()
         assert run(anew) == [("TextRead", "IMG_20000101_101010 red.png", 1)]
