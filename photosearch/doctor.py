@@ -56,7 +56,7 @@ def examine(model_path: Path, providers: Sequence[str]) -> Iterator[Check]:
 
 def _check_decoding(folder: Path, size: int) -> Check:
     path = folder / "12mp.jpg"
-    path.write_bytes(_make_jpeg())
+    path.write_bytes(make_jpeg())
     status = path.stat()
     photo = Photo(str(path), status.st_size, status.st_mtime_ns)
     decoders = DecoderPool(1, DecodeOptions((decode.ViewSpec(size),)))
@@ -119,7 +119,7 @@ def _check_text() -> Check:
                  milliseconds)  # fmt: skip
 
 
-def _make_jpeg() -> bytes:
+def make_jpeg() -> bytes:
     """A 12-megapixel JPEG of about 3 MB with soft colours and grain, like a camera's."""
     rng = np.random.default_rng(0)
     soft = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).resize(MEGAPIXELS_12)

@@ -27,7 +27,7 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "onnxruntime": {"models"},
     "tokenizers": {"models"},
     "huggingface_hub": {"models/hub.py"},
-    "PIL": {"photos", "doctor.py", "judging/sheet.py", "api"},
+    "PIL": {"photos", "ocr", "doctor.py", "judging/sheet.py", "api"},
     "pillow_heif": {"photos"},
     "pathspec": {"photos/walk.py"},
     "rapidocr": {"ocr"},

@@ -25,14 +25,17 @@ FILES = {  # of the package
     "Det": "PP-OCRv6_det_small.onnx", "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx", "Rec": "PP-OCRv6_rec_small.onnx",
 }  # fmt: skip
 # The longer side in pixels of what the gate sees, of what is cut into lines, and of what lines are searched in. By
-# `python -m benchmarks ocr`.
+# `python -m benchmarks text`.
 GATE_SIZE, SIZE, DETECTED_SIZE = 384, 1920, 960
 MIN_SIDE = 10  # pixels; a narrower picture holds no text, and rapidocr would enlarge it to 30
 STEP = 32  # pixels: the detector's sides are multiples of it
-# The gate counts pixels of this probability, without areas so large that the detector has taken the whole picture for a
-# character; so many let a picture pass.
-GATE_PROBABILITY, GATE_LARGEST, GATE_PIXELS = 0.3, 0.4, 20
-MIN_CONFIDENCE = 0.6  # of a line
+# The gate looks for lines: areas above this probability, of so many pixels and so many times as long as thick. Of those
+# as thick as this share of the picture's shorter side only twice as long ones count: from afar the detector takes a
+# whole bird for a character. A picture passes by the mean probability of its surest line.
+GATE_PROBABILITY, GATE_PIXELS, GATE_LONG = 0.3, 12, 1.5
+GATE_THICK, GATE_LONG_IF_THICK = 0.15, 2.0
+MIN_LIKELIHOOD = 0.7
+MIN_CONFIDENCE, MIN_CONFIDENCE_ALONE = 0.6, 0.95  # of a line, and of a single character
 UPSIDE_DOWN = 0.9  # confidence from which rapidocr turns a line
 VERTICAL = 1.5  # times as high as wide: from there on rapidocr reads a line downwards
 
@@ -50,7 +53,7 @@ class TextReader:
             import rapidocr
         except ImportError:
             raise InputError(NEEDS) from None
-        self._label = cv2.connectedComponentsWithStats
+        self._cv2 = cv2
         cv2.setNumThreads(0)  # each picture has a thread of its own
         folder = Path(rapidocr.__file__).parent / "models"
         missing = [name for name in FILES.values() if not (folder / name).is_file()]
@@ -73,14 +76,33 @@ class TextReader:
 
         Raises ValueError where the detector fails.
         """
-        return self.weigh(picture) >= GATE_PIXELS
+        return self.weigh(picture) >= MIN_LIKELIHOOD
 
-    def weigh(self, picture: Pixels) -> int:
-        """How many pixels are likely text. picture, errors: as for may_have_text."""
-        likely = (self._detect(picture) >= GATE_PROBABILITY).astype(np.uint8)
-        areas = _run(self._label, likely)[2][1:]  # x, y, width, height and pixels of each but the background
-        small = areas[:, 2] * areas[:, 3] < GATE_LARGEST * likely.size
-        return int(areas[small, 4].sum())
+    def weigh(self, picture: Pixels) -> float:
+        """The mean probability, 0..1, of the area that is likeliest a line of text; 0 without any.
+
+        picture, errors: as for may_have_text.
+        """
+        probabilities = self._detect(picture)
+        likely = (probabilities >= GATE_PROBABILITY).astype(np.uint8)
+        n, areas, boxes, _ = _run(self._cv2.connectedComponentsWithStats, likely)
+        found = 0.0
+        for area in range(1, n):  # 0 is the background
+            left, top, width, height, pixels = boxes[area]
+            if pixels < GATE_PIXELS:
+                continue
+            inside = areas[top : top + height, left : left + width] == area
+            if self._is_line(inside, min(likely.shape)):
+                mean = probabilities[top : top + height, left : left + width][inside].mean()
+                found = max(found, float(mean))
+        return found
+
+    def _is_line(self, inside: npt.NDArray[np.bool_], side: int) -> bool:
+        """Whether an area has the shape of a line of text. side: the picture's shorter one, in pixels."""
+        points = np.argwhere(inside).astype(np.float32)
+        thickness, length = (extent + 1 for extent in sorted(self._cv2.minAreaRect(points)[1]))
+        least = GATE_LONG if thickness < GATE_THICK * side else GATE_LONG_IF_THICK
+        return bool(length >= least * thickness)
 
     def _detect(self, picture: Pixels) -> npt.NDArray[np.float32]:
         """The probability of text for each pixel, [H, W], resized to multiples of STEP."""
@@ -111,7 +133,9 @@ class TextReader:
         ):
             corners = _order_corners(place, upside_down="180" in label and certainty > UPSIDE_DOWN)
             words = tuple(_place_words(text, info, corners / (width, height)))
-            if confidence >= MIN_CONFIDENCE and any(map(str.isalnum, text)) and words:
+            characters = sum(map(str.isalnum, text))
+            least = MIN_CONFIDENCE if characters > 1 else MIN_CONFIDENCE_ALONE
+            if characters and words and confidence >= least:
                 lines.append(TextLine(float(confidence), words))
         return lines
 
