@@ -84,6 +84,18 @@ def try_coverage(
         print(" ".join(f"{key} {value:.3f}" if isinstance(value, float) else str(value) for key, value in row.items()))
 
 
+@app.command("text")
+def measure_text(
+    data: Data = Path(".data"),
+    photos: Annotated[int, typer.Option(min=40, help="Pictures with text, and as many without.")] = 200,
+) -> None:
+    """What `index --ocr` reads in made pictures and in photos without text, and what it costs; not kept."""
+    from benchmarks.text import measure as measure_reading
+
+    for line in measure_reading(data, photos):
+        print(line, flush=True)
+
+
 def measure(name: str, data: Path, work: Path, file: Path, *, busy: bool, wait_seconds: float = 0) -> None:
     """Measure one part and write the page. Exits with 1 where the machine is busy, or lacks what the part needs."""
     try:

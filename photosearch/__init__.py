@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from photosearch.library.records import USER_MODEL, Label
     from photosearch.models.card import Card, TextCard
     from photosearch.models.catalog import DEFAULT_MODEL
+    from photosearch.ocr.lines import TextLine
     from photosearch.photos.decode import Unreadable
     from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
     from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
@@ -91,10 +92,10 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
     "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumChange", "AlbumResult", "AlbumStep", "AlbumSummary",
-    "Answer", "Card", "Chip", "Cluster", "DuplicateGroup", "Event", "ExportResult", "FacetCount", "FileDetails", "FolderCount",
-    "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
+    "Answer", "Card", "Chip", "Cluster", "DuplicateGroup", "Event", "ExportResult", "FacetCount", "FileDetails",
+    "FolderCount", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
     "LearnPreview", "Library", "Listing", "MarkedImages", "Match", "ReportFigures", "ReviewKind",
-    "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
+    "ReviewQueue", "RunSummary", "TextCard", "TextLine", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits",
     "complete_directory", "count_pulled_bytes", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
@@ -119,7 +120,8 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "MarkedImages": "judging.marking",
     "Match": "library.matching",
     "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
-    "RunSummary": "index.summary", "TextCard": "models.card", "Thumbnails": "photos.thumbnails",
+    "RunSummary": "index.summary", "TextCard": "models.card", "TextLine": "ocr.lines",
+    "Thumbnails": "photos.thumbnails",
     "UndoneMark": "judging.marking", "Unreadable": "photos.decode", "choose_limits": "search.limits",
     "default_path": "api.library", "format_csv": "judging.csv_rows", "measure_report": "api.reports",
     "open_thumbnails": "api.library",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from photosearch.errors import PhotosearchError
 from photosearch.library.database import Database
@@ -24,6 +24,7 @@ from photosearch.library.scores import put_prediction
 from photosearch.models.card import Card
 from photosearch.models.catalog import read_card
 from photosearch.models.session import Model
+from photosearch.ocr.reader import GATE_SIZE, TextReader, find_reader
 from photosearch.photos import decode
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.walk import Photo
@@ -50,11 +51,12 @@ def examine(model_path: Path, providers: Sequence[str]) -> Iterator[Check]:
         for name in providers:
             yield _check_provider(model_path, name)
         yield _check_storing(Path(folder), model_path)
+    yield _check_text()
 
 
 def _check_decoding(folder: Path, size: int) -> Check:
     path = folder / "12mp.jpg"
-    path.write_bytes(_make_jpeg())
+    path.write_bytes(make_jpeg())
     status = path.stat()
     photo = Photo(str(path), status.st_size, status.st_mtime_ns)
     decoders = DecoderPool(1, DecodeOptions((decode.ViewSpec(size),)))
@@ -100,7 +102,24 @@ def _check_storing(folder: Path, model_path: Path) -> Check:
         return Check("storing", True, f"a transaction of {BATCH} photos", _time_ms(put_batch) / BATCH)
 
 
-def _make_jpeg() -> bytes:
+def _check_text() -> Check:
+    """Without the extra, it is no fault."""
+    if (reason := find_reader()) is not None:
+        return Check("text in pictures", True, f"not installed: {reason}")
+    picture = Image.new("RGB", (GATE_SIZE, GATE_SIZE // 2), "white")
+    ImageDraw.Draw(picture).text((20, 60), "Gate 14", fill="black", font_size=60)
+    try:
+        reader = TextReader()
+        read = " ".join(line.text for line in reader.read(np.asarray(picture)))
+        blank = np.zeros((GATE_SIZE * 3 // 4, GATE_SIZE, 3), np.uint8)
+        milliseconds = _time_ms(lambda: reader.may_have_text(blank))
+    except (PhotosearchError, ValueError) as error:
+        return Check("text in pictures", False, str(error))
+    return Check("text in pictures", read == "Gate 14", f"read {read!r} in a picture of 'Gate 14'; time without text",
+                 milliseconds)  # fmt: skip
+
+
+def make_jpeg() -> bytes:
     """A 12-megapixel JPEG of about 3 MB with soft colours and grain, like a camera's."""
     rng = np.random.default_rng(0)
     soft = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).resize(MEGAPIXELS_12)

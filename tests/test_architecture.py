@@ -27,9 +27,11 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "onnxruntime": {"models"},
     "tokenizers": {"models"},
     "huggingface_hub": {"models/hub.py"},
-    "PIL": {"photos", "doctor.py", "judging/sheet.py", "api"},
+    "PIL": {"photos", "ocr", "doctor.py", "judging/sheet.py", "api"},
     "pillow_heif": {"photos"},
     "pathspec": {"photos/walk.py"},
+    "rapidocr": {"ocr"},
+    "cv2": {"ocr"},
     "rapidfuzz": {"search/spelling.py"},
     "blake3": {"photos"},
     "matplotlib": {"judging"},
@@ -58,7 +60,7 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "http": set(),
 }
 # Each room knows those that stand left of it, and none to its right.
-ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "library", "outputs.py", "search",
+ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "ocr", "library", "outputs.py", "search",
          "judging", "learning", "index", "engines", "album.py", "archive.py", "keywords.py", "doctor.py", "api",
          "__init__.py", "web", "mcp", "cli", "__main__.py"]  # fmt: skip
 

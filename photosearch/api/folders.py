@@ -45,6 +45,7 @@ class Folders:
         include: Sequence[str] | None = None,
         follow_symlinks: bool | None = None,
         metadata: bool | None = None,
+        ocr: bool | None = None,
         reset: bool = False,
     ) -> str:
         """Change how a folder is indexed from the next run on -> its settings, in words. Raises InputError.
@@ -56,7 +57,7 @@ class Folders:
 
         settings = FolderSettings(
             None if models is None else tuple(models), tiles, None if exclude is None else tuple(exclude),
-            None if include is None else tuple(include), follow_symlinks, metadata,
+            None if include is None else tuple(include), follow_symlinks, metadata, ocr,
         )  # fmt: skip
         return set_folder(
             self._session.db, os.fspath(folder), settings, lambda name: self._session.load(name).card, reset=reset

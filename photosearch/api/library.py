@@ -122,6 +122,7 @@ class Library:
         include: Sequence[str] = (),
         follow_symlinks: bool | None = None,
         metadata: bool | None = None,
+        ocr: bool | None = None,
         provider: str = "auto",
         batch_size: int | None = None,
         workers: int | None = None,
@@ -136,18 +137,23 @@ class Library:
 
         The folders remember models (names or files), tiles (also score N overlapping parts of each photo), exclude and
         include (gitignore patterns), follow_symlinks and metadata (store what files say: place, camera, title, caption,
-        keywords, people; default: yes). workers: photos decoded at once. force: score everything
-        again. retry: open unreadable photos again. prune: remove photos even if most of a folder is missing. stop:
-        polled; once true, the run ends with what it has. engine: where models run, None: on this machine; see
-        `open_ray`. One run at a time: a second says who holds the library. Raises InputError, ModelError, StoreError.
+        keywords, people; default: yes), and ocr (read the text in pictures, in a pass of its own once all photos are
+        indexed, on this machine; default: no; needs the extra `ocr`). workers: photos decoded at once. force: score and
+        read everything again. retry: open unreadable photos again. prune: remove photos even if most of a folder is
+        missing. stop: polled; once true, the run ends with what it has. engine: where models run, None: on this
+        machine; see `open_ray`. One run at a time: a second says who holds the library. Raises InputError, ModelError,
+        StoreError.
         """
         from photosearch.errors import InputError
         from photosearch.index.plan import RunOptions
         from photosearch.library.folders import FolderSettings, list_roots
+        from photosearch.ocr.reader import check_reader
 
         settings = FolderSettings(
-            tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None, follow_symlinks, metadata
+            tuple(models) or None, tiles, tuple(exclude) or None, tuple(include) or None, follow_symlinks, metadata, ocr
         )
+        if ocr:
+            check_reader()
         options = RunOptions(batch_size, workers, max_pixels, force, retry, prune)
         named = [os.fspath(folder) for folder in folders] or [root.root for root in list_roots(self._session.db)]
         if not named:
@@ -164,6 +170,7 @@ class Library:
         engine: "Engine | None" = None,
     ) -> "Iterator[Event]":
         from photosearch.index.run import index
+        from photosearch.index.texts import read_texts
         from photosearch.library.lock import lock_library
 
         session = self._session
@@ -173,6 +180,7 @@ class Library:
                 stop=stop or _never, engine=engine,
             )  # fmt: skip
             session.rescore()
+            yield from read_texts(session.db, folders, options, stop or _never)
 
     def watch(
         self,
@@ -467,8 +475,16 @@ class Library:
         found = read_file_details(self._session.db, [photo.photo_id for photo in photos])
         return [found.get(photo.photo_id) for photo in photos]
 
+    def read_texts(self, photos: "Sequence[Match]") -> list[str | None]:
+        """The text in each of these pictures, a line for each line; None where none was found, or none was read."""
+        from photosearch.library.texts import read_plain_texts
+
+        found = read_plain_texts(self._session.db, [photo.image_id for photo in photos])
+        return [found.get(photo.image_id) for photo in photos]
+
     def find_words(self, words: str, *, prefix: bool = False, limit: int | None = None) -> list[str]:
-        """The paths of the photos in whose folders, name, title, caption, keywords, people and place all words are.
+        """The paths of the photos in whose folders, name, title, caption, keywords, people, place and picture all words
+        are.
 
         Those with most matches first. Letter case and accents do not count; "in quotes" is a phrase. prefix: longer
         words that begin with these match too.
@@ -587,6 +603,12 @@ class Library:
         from photosearch.library.photos import list_newest
 
         return list_newest(self._session.db, limit)
+
+    def unreadable_texts(self) -> list[tuple[str, str, str]]:
+        """(path, reason, since) of each photo whose text could not be read."""
+        from photosearch.library.texts import list_unreadable_texts
+
+        return list_unreadable_texts(self._session.db)
 
     def unreadable(self) -> list[tuple[str, str, str]]:
         """(path, reason, since) of each photo that could not be read."""

@@ -10,6 +10,7 @@ from photosearch.library.models import list_models, read_default_model
 from photosearch.library.photos import read_counts
 from photosearch.library.records import Counts, Run, StoredModel
 from photosearch.library.runs import is_running, read_last_run
+from photosearch.library.texts import TextCounts, count_texts
 from photosearch.library.vectors import find_unusable
 
 
@@ -27,7 +28,8 @@ class Status:
     """A library in numbers. size_bytes: of its file. default_model: None where nothing was indexed yet.
 
     unusable_vectors: those that have no direction; searches pass over them, and the next index makes them again.
-    details: photos on the disk with a position, people, a title or caption.
+    details: photos on the disk with a position, people, a title or caption. texts: pictures in which text was
+    looked for, and found.
     """
 
     path: str
@@ -39,6 +41,7 @@ class Status:
     last_run: Run | None
     unusable_vectors: int
     details: DetailCounts
+    texts: TextCounts
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -47,6 +50,7 @@ class Status:
             "default_model": self.default_model, "models": [model.to_json() for model in self.models],
             "last_run": None if self.last_run is None else self.last_run.to_json(),
             "unusable_vectors": self.unusable_vectors, "photos_with": asdict(self.details),
+            "texts": asdict(self.texts),
         }  # fmt: skip
 
 
@@ -72,6 +76,7 @@ def read_status(path: Path, db: Database) -> Status:
     return Status(
         str(path), path.stat().st_size, folders, read_counts(db), read_default_model(db), tuple(list_models(db)),
         read_last_run(db), len(find_unusable(db)), count_details(db),
+        count_texts(db),
     )  # fmt: skip
 
 

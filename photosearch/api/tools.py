@@ -113,7 +113,7 @@ def check_installation(model: str | None = None, providers: Sequence[str] = ("au
     return examine(resolve(model), providers)
 
 
-def check_index(folders: Sequence[str | Path], models: Sequence[str] = ()) -> None:
+def check_index(folders: Sequence[str | Path], models: Sequence[str] = (), *, ocr: bool = False) -> None:
     """Raises InputError, ModelError where a first index of these folders could not begin. Nothing is created."""
     from photosearch.errors import InputError
     from photosearch.index.roots import refuse_folder
@@ -126,6 +126,10 @@ def check_index(folders: Sequence[str | Path], models: Sequence[str] = ()) -> No
         raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
     for name in models or (None,):
         read_model_card(name)
+    if ocr:
+        from photosearch.ocr.reader import check_reader
+
+        check_reader()
 
 
 def complete_directory(typed: str, limit: int = 50) -> "DirectoryCompletion":

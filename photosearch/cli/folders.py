@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photosearch.cli.confirm import confirm, describe_forgotten
-from photosearch.cli.index import Exclude, FollowSymlinks, Include, Metadata, Models, Tiles
+from photosearch.cli.index import Exclude, FollowSymlinks, Include, Metadata, Models, Ocr, Tiles
 from photosearch.cli.output import format_count, note, print_table
 from photosearch.cli.root import App, AsJson, Db, Yes, app, open_library, path_argument
 
@@ -67,6 +67,7 @@ def folders_set(
     include: Include = None,
     follow_symlinks: FollowSymlinks = None,
     metadata: Metadata = None,
+    ocr: Ocr = None,
     reset: Annotated[bool, typer.Option("--reset", help="First restore the default settings.")] = False,
     db: Db = None,
 ) -> None:
@@ -77,7 +78,7 @@ def folders_set(
     with open_library(ctx, db) as library:
         settings = library.folders.set(
             folder, models=model, tiles=tiles, exclude=exclude, include=include,
-            follow_symlinks=follow_symlinks, metadata=metadata, reset=reset,
+            follow_symlinks=follow_symlinks, metadata=metadata, ocr=ocr, reset=reset,
         )  # fmt: skip
     note(f"{folder}: settings saved: {settings}")
     note("To apply them: photosearch index")

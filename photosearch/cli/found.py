@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,17 +17,18 @@ from photosearch.errors import InputError
 if TYPE_CHECKING:
     from photosearch import AlbumResult, Answer, FileDetails, Library, Match
 
-COLUMNS: Mapping[str, Callable[["Match", "FileDetails"], str | None]] = {  # of the table, on request
-    "taken": lambda photo, details: photo.taken.replace("T", " "),
-    "place": lambda photo, details: details.where,
-    "camera": lambda photo, details: details.camera,
-    "lens": lambda photo, details: details.lens,
-    "title": lambda photo, details: details.title,
-    "caption": lambda photo, details: _shorten(details.caption),
-    "keywords": lambda photo, details: _shorten(", ".join(details.keywords)),
-    "people": lambda photo, details: _shorten(", ".join(details.people)),
-    "rating": lambda photo, details: None if details.rating is None else f"{details.rating:g}",
-    "why": lambda photo, details: "; ".join(photo.why),
+COLUMNS: Mapping[str, Callable[["Match", "FileDetails", str | None], str | None]] = {  # of the table, on request
+    "taken": lambda photo, details, text: photo.taken.replace("T", " "),
+    "place": lambda photo, details, text: details.where,
+    "camera": lambda photo, details, text: details.camera,
+    "lens": lambda photo, details, text: details.lens,
+    "title": lambda photo, details, text: details.title,
+    "caption": lambda photo, details, text: _shorten(details.caption),
+    "keywords": lambda photo, details, text: _shorten(", ".join(details.keywords)),
+    "people": lambda photo, details, text: _shorten(", ".join(details.people)),
+    "rating": lambda photo, details, text: None if details.rating is None else f"{details.rating:g}",
+    "text": lambda photo, details, text: _shorten(text),
+    "why": lambda photo, details, text: "; ".join(photo.why),
 }
 MAX_CELL = 60  # characters of a caption or a list in the table
 MAX_NAMED = 20  # photos left out of a folder that are named one by one
@@ -112,18 +113,20 @@ def print_photos(library: "Library", answer: "Answer", columns: Sequence[str] = 
     from photosearch import FileDetails
 
     missing = library.find_missing([photo.path for photo in answer.photos])
-    described = library.describe(answer.photos) if columns else [None] * len(answer.photos)
+    nothing: Sequence[None] = [None] * len(answer.photos)
+    described = library.describe(answer.photos) if columns else nothing
+    texts = library.read_texts(answer.photos) if "text" in columns else nothing
     for sure in (True, False):
-        photos = [(p, d) for p, d in zip(answer.photos, described, strict=True) if p.sure == sure]
+        photos = [row for row in zip(answer.photos, described, texts, strict=True) if row[0].sure == sure]
         if photos and not sure:
             note("Not sure about these:")
         rows = []
-        for p, details in photos:
-            cells = [COLUMNS[name](p, details or FileDetails()) or "" for name in columns]
+        for p, details, text in photos:
+            cells = [COLUMNS[name](p, details or FileDetails(), text) or "" for name in columns]
             cells = cells or [p.taken.replace("T", " "), p.taken_from]
             score = "" if p.score is None else f"{p.score:.3f}"
             rows.append((score, p.path, *cells, ", ".join(_describe_row(p, missing))))
-        kinds = dict.fromkeys("score" if p.by == "label" else "similarity" for p, _ in photos if p.by != "date")
+        kinds = dict.fromkeys("score" if p.by == "label" else "similarity" for p, *_ in photos if p.by != "date")
         print_table((" or ".join(kinds), "path", *(columns or ("taken", "date from")), ""), rows)
 
 
@@ -132,16 +135,21 @@ def _shorten(text: str | None) -> str | None:
     return text if text is None or len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"
 
 
-def _to_facts(details: "FileDetails | None") -> dict[str, object]:
-    """What is known of a file, for programs: the same keys always; None, or an empty list, where nothing is known."""
+def _to_facts(details: "FileDetails | None", text: str | None) -> dict[str, object]:
+    """What is known of a photo, for programs: the same keys always; None, or an empty list, where nothing is known."""
     from photosearch import FileDetails
 
     known = details or FileDetails()
     return {
         "place": known.where, "latitude": known.latitude, "longitude": known.longitude, "camera": known.camera,
         "lens": known.lens, "title": known.title, "caption": known.caption, "keywords": list(known.keywords),
-        "people": list(known.people), "rating": known.rating,
+        "people": list(known.people), "rating": known.rating, "text": text,
     }  # fmt: skip
+
+
+def _describe(library: "Library", answer: "Answer") -> "Iterator[tuple[Match, FileDetails | None, str | None]]":
+    """(photo, what its file says, the text in it)"""
+    return zip(answer.photos, library.describe(answer.photos), library.read_texts(answer.photos), strict=True)
 
 
 def _describe_row(photo: "Match", missing: Mapping[str, str]) -> list[str]:
@@ -155,8 +163,8 @@ def _print_json(library: "Library", answer: "Answer") -> None:
         {"path": p.path, "by": p.by, **({} if p.score is None else {"score" if p.by == "label" else p.by: p.score}),
          "sure": p.sure, "copies": p.copies, "taken": p.taken, "taken_from": p.taken_from,
          "exists": p.path not in missing, "why": list(p.why),
-         **{key: value for key, value in _to_facts(details).items() if value not in (None, [])}}
-        for p, details in zip(answer.photos, library.describe(answer.photos), strict=True)
+         **{key: value for key, value in _to_facts(details, text).items() if value not in (None, [])}}
+        for p, details, text in _describe(library, answer)
     ]  # fmt: skip
     answered = {
         "question": answer.question, "sure": answer.sure, "ranked_by": answer.ranked_by, "labels": answer.labels,
@@ -168,11 +176,11 @@ def _print_json(library: "Library", answer: "Answer") -> None:
 
 def _print_csv(library: "Library", answer: "Answer") -> None:
     rows, models = [], " and ".join(answer.models)
-    for p, details in zip(answer.photos, library.describe(answer.photos), strict=True):
-        facts = ("; ".join(fact) if isinstance(fact, list) else fact for fact in _to_facts(details).values())
+    for p, details, text in _describe(library, answer):
+        facts = ("; ".join(fact) if isinstance(fact, list) else fact for fact in _to_facts(details, text).values())
         rows.append((p.path, answer.question, p.by, p.score, p.sure, p.taken, p.taken_from, models, *facts))
     names = ("path", "question", "by", "score", "sure", "taken", "taken_from", "model")
-    print_csv([(*names, *_to_facts(None)), *rows])
+    print_csv([(*names, *_to_facts(None, None)), *rows])
 
 
 def _print_folder(folder: str, done: str, filled: "AlbumResult") -> bool:

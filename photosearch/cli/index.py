@@ -52,6 +52,10 @@ Metadata = Annotated[
     bool | None,
     typer.Option("--metadata/--no-metadata", help="Store places, cameras, captions and people (default: yes)."),
 ]
+Ocr = Annotated[
+    bool | None,
+    typer.Option("--ocr/--no-ocr", help="Read the text in pictures, once the photos are indexed (default: no)."),
+]
 Provider = Annotated[
     str, typer.Option(metavar="NAME", help="Where the model runs: auto, cuda, coreml, directml, cpu, ...")
 ]
@@ -100,6 +104,7 @@ def index_command(
     include: Include = None,
     follow_symlinks: FollowSymlinks = None,
     metadata: Metadata = None,
+    ocr: Ocr = None,
     max_megapixels: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Refuse photos with more megapixels (default: 300).")
     ] = None,
@@ -132,7 +137,8 @@ def index_command(
 ) -> None:
     """Index the photos in folders.
 
-    Folders remember --model, --tiles, --exclude, --include, --follow-symlinks and --metadata for later runs.
+    Folders remember --model, --tiles, --exclude, --include, --follow-symlinks, --metadata and
+    --ocr for later runs.
     """
     ray_only = bool(address or shards or shard_size or cpus_per_actor or gpus_per_actor)
     _check_arguments(folders or [], engine, ray_only)
@@ -143,13 +149,13 @@ def index_command(
     if not library_path(ctx, db).exists():  # a first run that can't begin leaves no empty library
         from photosearch import check_index
 
-        check_index(folders or (), model or ())
+        check_index(folders or (), model or (), ocr=bool(ocr))
     with open_library(ctx, db, create=True) as library, stop_on_signal() as stop:
         _load_models(library, model or (), provider, require_gpu=require_gpu, quiet=quiet, verbose=verbose)
         default, start = library.models.default, time.perf_counter()
         events = library.index(
             *(folders or ()), models=model or (), tiles=tiles, exclude=exclude or (), include=include or (),
-            follow_symlinks=follow_symlinks, metadata=metadata, provider=provider, batch_size=batch_size,
+            follow_symlinks=follow_symlinks, metadata=metadata, ocr=ocr, provider=provider, batch_size=batch_size,
             workers=workers,
             max_pixels=max_megapixels and max_megapixels * MEGAPIXEL, force=force, retry=retry, prune=prune,
             stop=stop.is_set,
@@ -158,11 +164,12 @@ def index_command(
                 provider=provider,
             ),
         )  # fmt: skip
-        run, total = follow(
+        run, total, text_seconds = follow(
             events, lambda: library.folders.count_files(folders or ()), quiet=quiet, verbose=verbose
         )  # fmt: skip
         run.stopped = stop.is_set()
-        _print_run(library, run, time.perf_counter() - start, total, default, as_json=as_json, quiet=quiet)
+        seconds = time.perf_counter() - start - text_seconds
+        _print_run(library, run, seconds, text_seconds, total, default, as_json=as_json, quiet=quiet)
         incomplete = _print_empty(library, folders or (), run)
         if watch and not stop.is_set():
             watch_folders(
@@ -211,17 +218,18 @@ def _load_models(
 
 
 def _print_run(
-    library: "Library", run: "RunSummary", seconds: float, total: int | None, default: str | None, *,
-    as_json: bool, quiet: bool,
+    library: "Library", run: "RunSummary", seconds: float, text_seconds: float, total: int | None,
+    default: str | None, *, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    """default: the library's default model before the run."""
+    """seconds: without text_seconds, which reading text took. default: the library's default model before the run."""
     models, provider = _read_source(library)
     if as_json:
-        row = {**run.to_json(), "seconds": round(seconds, 3), "provider": provider, "models": models}
+        times = {"seconds": round(seconds, 3), "text_seconds": round(text_seconds, 3)}
+        row = {**run.to_json(), **times, "provider": provider, "models": models}
         typer.echo(json.dumps(row))
     if quiet:
         return
-    print_summary(run, seconds, _name_source(models, provider), total if run.stopped else None)
+    print_summary(run, seconds, _name_source(models, provider), total if run.stopped else None, text_seconds)
     if default is not None and models and default not in models:
         note(f"The default model is still {default}; to change it: photosearch models default {models[0]}")
     if default is None and not run.stopped and not as_json:

@@ -42,7 +42,7 @@ def merge_command(
         events = library.merge(
             *shards, roots=roots, models=model or (), tiles=tiles, provider=provider, stop=stop.is_set
         )  # fmt: skip
-        run, total = follow(events, lambda: library.count_rows(shards), quiet=quiet, verbose=verbose)
+        run, total, _ = follow(events, lambda: library.count_rows(shards), quiet=quiet, verbose=verbose)
     run.stopped, seconds = stop.is_set(), time.perf_counter() - start
     if as_json:
         typer.echo(json.dumps({**run.to_json(), "seconds": round(seconds, 3)}))

@@ -15,10 +15,14 @@ LOG_SECONDS = 60.0  # between lines of a log
 
 @dataclass(slots=True)
 class Progress:
-    """advance: by one photo. print: a line above the bar. total: number of photos, once they are counted."""
+    """advance: by one photo. print: a line above the bar. restart: at 0, with another total.
+
+    total: number of photos, once they are counted; restart leaves it.
+    """
 
     advance: Callable[[], None]
     print: Callable[[str], None]
+    restart: Callable[[int], None] = lambda total: None
     total: int | None = None
 
 
@@ -31,7 +35,8 @@ def show_progress(
         yield Progress(lambda: None, lambda text: None)
         return
     if not has_styles(sys.stderr):
-        yield Progress(_log_progress(clock), note)
+        log = _LoggedProgress(clock)
+        yield Progress(log.advance, note, log.restart)
         return
     with _show_bar(count) as progress:
         yield progress
@@ -48,7 +53,7 @@ def _show_bar(count: Callable[[], int]) -> Iterator[Progress]:
     )  # fmt: skip
     with rich_progress.Progress(*columns, console=open_console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, rate="")
-        start, done, shown = time.monotonic(), 0, 0.0
+        start, done, shown, restarted = time.monotonic(), 0, 0.0, False
 
         def advance() -> None:
             nonlocal done, shown
@@ -56,27 +61,39 @@ def _show_bar(count: Callable[[], int]) -> Iterator[Progress]:
             now = time.monotonic()
             if now - shown > 0.1:
                 shown = now
-                bar.update(task, completed=done, rate=f"{done / max(now - start, 1e-9):,.0f} photos/s")
+                speed = done / max(now - start, 1e-9)
+                bar.update(task, completed=done, rate=f"{speed:,.{0 if speed >= 10 else 1}f} photos/s")
 
-        progress = Progress(advance, lambda text: bar.console.print(escape(text)))
+        def restart(total: int) -> None:
+            nonlocal start, done, restarted
+            start, done, restarted = time.monotonic(), 0, True
+            bar.reset(task, total=total, rate="")
+
+        progress = Progress(advance, lambda text: bar.console.print(escape(text)), restart)
 
         def count_all() -> None:
             progress.total = count()
-            bar.update(task, total=progress.total)
+            if not restarted:
+                bar.update(task, total=progress.total)
 
         threading.Thread(target=count_all, daemon=True).start()
         yield progress
 
 
-def _log_progress(clock: Callable[[], float]) -> Callable[[], None]:
-    done, logged = 0, clock()
+class _LoggedProgress:
+    """A line per minute."""
 
-    def advance() -> None:
-        nonlocal done, logged
-        done += 1
-        now = clock()
-        if now - logged >= LOG_SECONDS:
-            logged = now
-            note(f"{format_count(done, 'photo')} so far")
+    def __init__(self, clock: Callable[[], float]):
+        self._clock, self._done, self._logged = clock, 0, clock()
+        self._total: int | None = None
 
-    return advance
+    def advance(self) -> None:
+        self._done += 1
+        now = self._clock()
+        if now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            photos = format_count(self._done, "photo")
+            note(f"{photos} so far" if self._total is None else f"Text: {self._done:,} of {self._total:,} so far")
+
+    def restart(self, total: int) -> None:
+        self._done, self._total = 0, total

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -25,21 +26,27 @@ COUNTED = (  # the fields of a summary in the order of its line
 
 
 def follow(
-    events: "Iterator[Event]", count: Callable[[], int], *, quiet: bool, verbose: bool
-) -> tuple["RunSummary", int | None]:
-    """Run to the end behind a progress bar -> (the run's counts, the photos in the folders if they were counted)."""
-    from photosearch import RunSummary
+    happened: "Iterator[Event]", count: Callable[[], int], *, quiet: bool, verbose: bool
+) -> tuple["RunSummary", int | None, float]:
+    """Run to the end behind a progress bar.
 
-    run = RunSummary()
+    -> (the run's counts, the photos in the folders if they were counted, seconds that reading text took)
+    """
+    from photosearch import RunSummary, events
+
+    run, begun = RunSummary(), None
     with show_progress(count, quiet) as progress:
-        for event in events:
+        for event in happened:
             present = run.present
             run.add(event)
             if line := describe_event(event, verbose):
                 progress.print(line)
-            if run.present > present:
+            if isinstance(event, events.TextPassBegun):
+                progress.restart(event.pictures)
+                begun = time.perf_counter()
+            if run.present > present or isinstance(event, events.TextRead | events.TextReadFailed):
                 progress.advance()
-    return run, progress.total
+    return run, progress.total, 0.0 if begun is None else time.perf_counter() - begun
 
 
 def describe_event(event: "Event", verbose: bool) -> str | None:
@@ -59,6 +66,12 @@ def describe_event(event: "Event", verbose: bool) -> str | None:
             if excludes:
                 return f"--exclude {pattern}: excludes nothing in {path}"
             return f"--include {pattern}: matches nothing in {path} that is excluded"
+        case events.TextPassBegun(_, pictures):
+            return f"Reading the text in {format_count(pictures, 'picture')}; the photos can be searched meanwhile."
+        case events.TextPassRefused(path, reason):
+            return f"{path}: {reason}; or, to do without: photosearch index --no-ocr"
+        case events.TextReadFailed(path, reason, _) if verbose:
+            return f"{path}: its text can't be read: {reason}"
         case events.ShardRowSkipped(path, reason) if verbose:
             return f"{path}: skipped: {reason}"
         case events.WorkerDied(path, photos, reason):
@@ -81,8 +94,11 @@ def describe_event(event: "Event", verbose: bool) -> str | None:
     return None
 
 
-def print_summary(run: "RunSummary", seconds: float, source: str, total: int | None) -> None:
-    """source: what scored, for people. total: photos in the folders, of a run that was stopped."""
+def print_summary(run: "RunSummary", seconds: float, source: str, total: int | None, text_seconds: float = 0.0) -> None:
+    """source: what scored, for people. total: photos in the folders, of a run that was stopped.
+
+    text_seconds: that reading text took, besides `seconds`.
+    """
     counts = [f"{getattr(run, name):,} {name}" for name in COUNTED if getattr(run, name) or name == "new"]
     if run.rescored_reasons:
         reasons = ", ".join(run.rescored_reasons)
@@ -94,7 +110,12 @@ def print_summary(run: "RunSummary", seconds: float, source: str, total: int | N
     if run.metadata_read:
         speed = run.metadata_read / max(seconds, 1e-9)
         note(f"Metadata read of {format_count(run.metadata_read, 'unchanged photo')}, {speed:,.0f} a second")
-    if run.unreadable:
+    if run.texts_read or run.texts_failed:
+        failed = f", {run.texts_failed:,} could not be read" if run.texts_failed else ""
+        speed = run.texts_read / max(text_seconds, 1e-9)
+        note(f"Text found in {run.texts_found:,} of {format_count(run.texts_read, 'picture')}{failed}; "
+             f"{text_seconds:.1f} s, {speed:,.{0 if speed >= 10 else 1}f} a second")  # fmt: skip
+    if run.unreadable or run.texts_failed:
         note("To see why photos are unreadable: photosearch errors")
     if run.skipped_files:
         note(describe_skipped(run.skipped_files))

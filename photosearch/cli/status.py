@@ -45,6 +45,9 @@ def _describe_library(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if any(status["photos_with"].values()):
         names = {"position": "a position", "people": "people", "text": "a title or caption"}
         yield "photos with", ", ".join(f"{names[key]}: {n:,}" for key, n in status["photos_with"].items())
+    if status["texts"]["read"]:
+        read, found = status["texts"]["read"], status["texts"]["found"]
+        yield "text in pictures", f"{found:,} of {format_count(read, 'picture')} that were read"
     if bad := status["unusable_vectors"]:
         yield "unusable vectors", f"{bad:,}: not found by description; photosearch index scores these photos again"
     yield "your marks", f"{status['marks']:,}" if status["marks"] else "none yet"
@@ -71,6 +74,7 @@ def errors_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -
     """List the photos that could not be read, why, and since when."""
     with open_library(ctx, db) as library:
         rows = library.unreadable()
+        rows += [(path, f"its text: {reason}", since) for path, reason, since in library.unreadable_texts()]
     if as_json:
         typer.echo(json.dumps([{"path": path, "reason": reason, "since": at} for path, reason, at in rows], indent=1))
     elif rows:

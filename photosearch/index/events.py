@@ -119,6 +119,39 @@ class PatternUnused:
 
 
 @dataclass(frozen=True, slots=True)
+class TextPassBegun:
+    """The photos of a run are indexed; now the text in this many pictures is read. path: of the first folder."""
+
+    path: str
+    pictures: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextRead:
+    """lines: of text in the picture. Further photos of the same content are not named."""
+
+    path: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextReadFailed:
+    """transient: the next run tries again."""
+
+    path: str
+    reason: str
+    transient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextPassRefused:
+    """A folder asks for the text in its pictures, which can't be read here."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShardRowSkipped:
     """A row of a shard that does not apply here; the next index scores the photo."""
 
@@ -172,6 +205,7 @@ class RoundEnded:
 
 Event = (
     New | Changed | Rescored | Unchanged | MetadataRead | Moved | Returned | ReadFailed | Excluded | Removed
+    | TextPassBegun | TextRead | TextReadFailed | TextPassRefused
     | FilesSkipped | ListFailed | RootMoved | RemovalRefused | SettingsSaved | PatternUnused
     | ShardRowSkipped | WorkerDied | NotScored | WatchStarted | FolderAway | RoundEnded
 )  # fmt: skip

@@ -76,6 +76,7 @@ def merge_settings(own: FolderSettings, before: FolderSettings, new: FolderSetti
         models, own.tiles if new.tiles is None else new.tiles, exclude, include,
         own.follow_symlinks if new.follow_symlinks is None else new.follow_symlinks,
         own.metadata if new.metadata is None else new.metadata,
+        own.ocr if new.ocr is None else new.ocr,
     )  # fmt: skip
 
 
@@ -95,6 +96,7 @@ def describe_settings(settings: FolderSettings) -> Mapping[str, str]:
         "included": ", ".join(settings.include or ()) or "nothing extra",
         "links": "followed" if settings.follow_symlinks else "not followed",
         "metadata": "not stored" if settings.metadata is False else "stored",
+        "text in pictures": "read" if settings.ocr else "not read",
     }
 
 

@@ -25,7 +25,9 @@ class RunSummary:
 
     not_scored: photos that an engine gave up on. skipped_rows: of shards. rescored_reasons: reason -> photos.
     skipped_files: extension in lower case -> files that are no readable photos. unlisted: folders that could not be
-    listed. metadata_read: unchanged photos whose metadata was read. stopped: the run ended early, with nothing removed.
+    listed. metadata_read: unchanged photos whose metadata was read. texts_read: pictures that the reader of text has
+    seen, texts_found: those with text, texts_failed: those that could not be read. stopped: the run ended early, with
+    nothing removed.
     """
 
     new: int = 0
@@ -40,6 +42,9 @@ class RunSummary:
     not_scored: int = 0
     skipped_rows: int = 0
     metadata_read: int = 0
+    texts_read: int = 0
+    texts_found: int = 0
+    texts_failed: int = 0
     rescored_reasons: Counter[str] = field(default_factory=Counter)
     skipped_files: Counter[str] = field(default_factory=Counter)
     unlisted: set[str] = field(default_factory=set)
@@ -70,12 +75,18 @@ class RunSummary:
                 self.not_scored += photos
             case events.MetadataRead():
                 self.metadata_read += 1
+            case events.TextRead(_, lines):
+                self.texts_read += 1
+                self.texts_found += lines > 0
+            case events.TextReadFailed():
+                self.texts_failed += 1
             case events.ShardRowSkipped():
                 self.skipped_rows += 1
 
     def to_json(self) -> dict[str, object]:
         """As `index --json` prints it, and as the library keeps it. Folders are not named."""
-        names = (*FIELDS.values(), "not_scored", "skipped_rows", "metadata_read", "stopped")
+        texts = ("texts_read", "texts_found", "texts_failed")
+        names = (*FIELDS.values(), "not_scored", "skipped_rows", "metadata_read", *texts, "stopped")
         counts = {name: getattr(self, name) for name in names}
         return {
             **counts, "rescored_reasons": dict(self.rescored_reasons), "skipped_files": dict(self.skipped_files),

@@ -29,6 +29,7 @@ class FolderSettings:
 
     models: by name or file; None among them is the tool's default model. tiles: None is what each model's card says.
     exclude, include: patterns as in gitignore files. metadata: store what files say besides their dates (default: yes).
+    ocr: read the text in pictures (default: no).
     """
 
     models: tuple[str | None, ...] | None = None
@@ -37,6 +38,7 @@ class FolderSettings:
     include: tuple[str, ...] | None = None
     follow_symlinks: bool | None = None
     metadata: bool | None = None
+    ocr: bool | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Without the settings that are None."""
@@ -67,7 +69,7 @@ class FolderSettings:
 def _is_setting(name: str, value: object) -> bool:
     if name == "tiles":
         return isinstance(value, int) and not isinstance(value, bool)
-    if name in ("follow_symlinks", "metadata"):
+    if name in ("follow_symlinks", "metadata", "ocr"):
         return isinstance(value, bool)
     return isinstance(value, list) and all(isinstance(v, str) or (v is None and name == "models") for v in value)
 

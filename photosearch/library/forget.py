@@ -18,6 +18,7 @@ IMAGE_TABLES = (
     "inactive_scores",
     "scored",
     "vectors",
+    "texts",
     "marks",
     "sample_photos",
     "training_marks",

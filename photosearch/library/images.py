@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from photosearch.library.database import Database, join
 from photosearch.library.details import FileDetails, read_file_details
 from photosearch.library.photos import IndexedFile
+from photosearch.library.texts import read_texts
+from photosearch.ocr.lines import TextLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class LabelScore:
 class ImageDetails:
     """width, height: upright, in pixels. taken: local time, YYYY-MM-DDTHH:MM:SS, and the metadata field it is from;
     None where the content has no date. files: in the order in which they were found. scores: the stored ones, highest
-    first. marks: label -> whether the user marked the image as showing it.
+    first. marks: label -> whether the user marked the image as showing it. texts: the lines in the picture, from the
+    top down; None where nobody has looked for any (`index --ocr`).
     """
 
     image_id: int
@@ -46,6 +49,7 @@ class ImageDetails:
     files: tuple[ImageFile, ...]
     scores: tuple[LabelScore, ...]
     marks: Mapping[str, bool]
+    texts: tuple[TextLine, ...] | None = None
 
     @property
     def paths(self) -> list[str]:
@@ -62,7 +66,9 @@ def read_details(db: Database, image_id: int) -> ImageDetails | None:
     described = tuple(replace(file, details=details.get(photo_id)) for photo_id, file in files.items())
     content_hash, width, height, taken, taken_from = row
     scores, marks = _list_scores(db, image_id), _read_marks(db, image_id)
-    return ImageDetails(image_id, content_hash, width, height, taken, taken_from, described, scores, marks)
+    return ImageDetails(
+        image_id, content_hash, width, height, taken, taken_from, described, scores, marks, read_texts(db, image_id)
+    )
 
 
 def find_image_files(db: Database, image_id: int) -> tuple[bytes, list[str]] | None:

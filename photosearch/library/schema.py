@@ -3,7 +3,7 @@
     roots ─< folders ─< photos >─ images ─< scores >─ labels ─< classifiers ─< training_marks
     images ─< scored, vectors, inactive_scores >─ models ─< model_labels >─ labels
     images ─< marks, undo_marks >─ undo_log     images ─< sample_photos >─ samples     folder_settings, runs, properties
-    images ─< album_images >─ albums     images ─< undo_album_images >─ undo_albums ─ undo_log
+    images ─< album_images >─ albums     images ─< undo_album_images >─ undo_albums ─ undo_log     images ─ texts
     photos ─ details >─ places, cameras     photos ─< photo_terms >─ terms     words: a full-text index over all of them
 
 A photo is a file; an image is its content, identified by its hash. Scores, vectors and marks belong to the image, so a
@@ -20,6 +20,9 @@ the counters in `folders` and `counts`, so that nothing has to count a million r
 a row was not read yet. `photos.taken` is set only where a file's date differs from its image's. `words` keeps no text
 of its own: each folder, place and term is in it once, however many photos have it. Its rowid is that row's id * 8 + its
 kind, one of WORD_KINDS. Triggers queue what changes in `word_changes`, and Database applies that before each commit.
+
+`texts` is what was read in a picture's pixels. An image with a row was read, by the reader of that version; one without
+text has none, or could not be read. In `words` it is in the column `caption`, told from captions by its kind.
 """
 
 import json
@@ -30,7 +33,7 @@ from typing import Any
 
 from photosearch.metadata.names import words_in_name
 
-VERSION = 6  # of the schema: the number of the last migration
+VERSION = 7  # of the schema: the number of the last migration
 MIGRATIONS_TABLE = "_sqlite_migrations"
 
 SCHEMA_1 = """
@@ -354,7 +357,7 @@ END;
 """
 
 # The kind of a row in `words` -> the table that it is of.
-WORD_KINDS = {0: "photos", 1: "details", 2: "folders", 3: "roots", 4: "places", 5: "terms"}
+WORD_KINDS = {0: "photos", 1: "details", 2: "folders", 3: "roots", 4: "places", 5: "terms", 6: "texts"}
 _LAST_NAME = "substr({0}, length(rtrim(rtrim({0}, '/'), replace({0}, '/', ''))) + 1)"  # of a path, in SQL
 
 
@@ -452,6 +455,20 @@ CREATE TABLE word_changes (  -- of the open transaction: applied to `words` befo
     }),
 ])  # fmt: skip
 
+MIGRATION_7 = """
+CREATE TABLE texts (
+    image_id INTEGER PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,  -- of the reader
+    text TEXT,  -- a line of it for each line in the picture, words apart by one space; NULL: none
+    boxes TEXT,  -- JSON: of each line its confidence, then the corners of each word, in ten-thousandths of the sides
+    reason TEXT, reason_at TEXT,  -- why it could not be read
+    CHECK ((text IS NULL) = (boxes IS NULL))
+) STRICT;
+CREATE INDEX texts_version ON texts(version);
+CREATE INDEX texts_found ON texts(image_id) WHERE text IS NOT NULL;
+CREATE INDEX texts_reason ON texts(image_id) WHERE reason IS NOT NULL;
+""" + _queue_words("texts", 6, "image_id", {"caption": "{0}.text"})
+
 
 MIGRATION_6 = """
 CREATE TABLE albums (
@@ -524,6 +541,10 @@ def declare() -> Any:
     @migrations(name="6")
     def _add_albums(db: Database) -> None:
         _run(db.conn, MIGRATION_6)
+
+    @migrations(name="7")
+    def _add_texts(db: Database) -> None:
+        _run(db.conn, MIGRATION_7)
 
     return migrations
 

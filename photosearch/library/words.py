@@ -1,4 +1,4 @@
-"""Photos by the words in what is written about them: folders, file names, titles, captions, keywords, people, places.
+"""Photos by words: in folders, file names, titles, captions, keywords, people, places, and in the pictures themselves.
 
 Each word may be in another of these. A user's word is always a quoted string for SQLite, never its syntax. The index is
 described in schema.py: https://www.sqlite.org/fts5.html
@@ -22,6 +22,7 @@ _PHOTOS = {
              "CROSS JOIN photos p ON p.folder_id = f.id",
     "places": "SELECT h.word, d.photo_id FROM hits h CROSS JOIN details d ON d.place_id = h.doc >> 3",
     "terms": "SELECT h.word, t.photo_id FROM hits h CROSS JOIN photo_terms t ON t.term_id = h.doc >> 3",
+    "texts": "SELECT h.word, p.id FROM hits h CROSS JOIN photos p ON p.image_id = h.doc >> 3",
 }  # fmt: skip
 
 
@@ -42,6 +43,8 @@ _TEXTS = {
               "JOIN places w ON w.id = d.place_id",
     "terms": "SELECT t.photo_id, iif(n.kind = 'person', 'person', 'keyword'), n.name "
              "FROM json_each(?1) j CROSS JOIN photo_terms t ON t.photo_id = j.value JOIN terms n ON n.id = t.term_id",
+    "texts": "SELECT p.id, 'text', x.text FROM json_each(?1) j CROSS JOIN photos p ON p.id = j.value "
+             "JOIN texts x ON x.image_id = p.image_id WHERE x.text IS NOT NULL",
 }  # fmt: skip
 
 
@@ -87,7 +90,7 @@ def match_words(
 def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int | None = None) -> list[tuple[int, int]]:
     """(photo id, number of matches) of the photos on the disk that have every word, most matches first.
 
-    A match is a word in a folder, a name, a text, a place or a keyword. No word: no photo.
+    A match is a word in a folder, a name, a text, a place, a keyword, or the picture. No word: no photo.
     """
     sql, values = match_words(text, prefix=prefix)
     rows = db.rows(

@@ -65,7 +65,7 @@ OVERSAMPLE = 1  # a JPEG is decoded to at least this many times the wanted size,
 
 DAMAGED = "damaged: "  # begins the reason of a photo that is readable nevertheless
 
-Fit = Literal["squash", "crop"]
+Fit = Literal["squash", "crop", "pad"]
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -82,6 +82,10 @@ class ViewSpec:
         """The shorter side, in pixels, of the smallest decoded photo from which no part is enlarged."""
         # Each of g x g tiles covers 2 / (g + 1) of the photo's side, so the photo must be that much larger.
         return round(OVERSAMPLE * self.size * (_grid(self.tiles) + 1) / 2)
+
+    def find_min_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the smallest version of a photo of this size from which no part is enlarged."""
+        return fit_within(width, height, self.size) if self.fit == "pad" else (self.min_side, self.min_side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +288,8 @@ def _decode(
         if image.width * image.height > max_pixels:
             raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
         width, height = image.size
-        image.draft("RGB", (min_side, min_side))
+        sizes = [spec.find_min_size(width, height) for spec in view_specs] or [(SIZE, SIZE)]
+        image.draft("RGB", (max(w for w, _ in sizes), max(h for _, h in sizes)))
         _check_memory(image, (width, height), max_bytes)
         exif = blocks.get_exif(image)  # a PNG is decoded for it
         found = blocks.read_metadata(exif, image.info)
@@ -338,11 +343,17 @@ def _estimate_memory(image: Image.Image, pixels: int) -> int:
 def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int = 0) -> Pixels:
     """An upright image -> uint8 [1 + tiles, size, size, 3], RGB: the whole photo first, then its tiles row by row.
 
-    fit: "squash" keeps the whole photo but not its aspect ratio, "crop" the largest centred square.
+    fit: "squash" keeps the whole photo but not its aspect ratio, "crop" the largest centred square; "pad" puts the
+    whole photo in its shape, not enlarged, into the upper left corner (see fit_within), and black beside it.
     tiles = g * g: a grid of parts, each 2 / (g + 1) of the photo's width and height, so that neighbours half overlap.
     A white photo gives 255 everywhere.
     """
     image = to_rgb(image)
+    if fit == "pad":
+        padded = np.zeros((1, size, size, 3), np.uint8)
+        w, h = fit_within(*image.size, size)
+        padded[0, :h, :w] = np.asarray(image.resize((w, h), Image.Resampling.BICUBIC, reducing_gap=3.0))
+        return padded
     if fit == "crop":
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -357,6 +368,12 @@ def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int
     for i, box in enumerate(boxes):
         out[i] = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
     return out
+
+
+def fit_within(width: int, height: int, size: int) -> tuple[int, int]:
+    """Width and height of a photo as it is in a padded view: the longer side is `size` at most."""
+    scale = min(1.0, size / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _grid(tiles: int) -> int:

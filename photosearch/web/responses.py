@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # at run time they would bring in rooms that the server does 
         LearnPreview,
         Match,
         ReviewQueue,
+        TextLine,
         UndoneMark,
     )
 
@@ -219,8 +220,23 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class TextBox:
+    """A line of text in the picture."""
+
+    text: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
-    """An image. scores: highest first. marks: label -> whether it is marked as shown."""
+    """An image. scores: highest first. marks: label -> whether it is marked as shown.
+
+    texts: the lines in the picture, each with the upright rectangle around its words, as shares of the picture; None
+    where none was looked for.
+    """
 
     image_id: int
     width: int
@@ -230,7 +246,7 @@ class Details:
     scores: Sequence[Score]
     marks: Mapping[str, bool]
     files: Sequence[File]
-    texts: Sequence[object] = ()
+    texts: Sequence[TextBox] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +433,13 @@ def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:
     )  # fmt: skip
 
 
+def _frame_line(line: "TextLine") -> TextBox:
+    across = [x for word in line.words for x in word.box[::2]]
+    down = [y for word in line.words for y in word.box[1::2]]
+    left, top = min(across, default=0), min(down, default=0)
+    return TextBox(line.text, left, top, max(across, default=0) - left, max(down, default=0) - top)
+
+
 def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Mapping[str, str]) -> Details:
     """The highest MAX_SCORES scores, and those of `labels` and marks. unavailable: path -> why."""
     wanted = {*labels, *details.marks}
@@ -432,6 +455,7 @@ def make_details(details: "ImageDetails", labels: Sequence[str], unavailable: Ma
             )
             for f in details.files
         ],
+        None if details.texts is None else list(map(_frame_line, details.texts)),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from photosearch.cli.find import describe_found
 
 COLUMNS = [
     "path", "question", "by", "score", "sure", "taken", "taken_from", "model", "place", "latitude", "longitude",
-    "camera", "lens", "title", "caption", "keywords", "people", "rating",
+    "camera", "lens", "title", "caption", "keywords", "people", "rating", "text",
 ]  # fmt: skip
 KEYS = ["path", "by", "score", "sure", "copies", "taken", "taken_from", "exists", "why"]
 

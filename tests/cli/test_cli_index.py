@@ -23,9 +23,11 @@ def test_index_counts_photos_and_names_model(cli_env: CliEnv) -> None:
     result = cli_env.index("--json", "--provider", "cpu")
     summary = json.loads(result.stdout)
     assert isinstance(summary.pop("seconds"), float)
+    assert summary.pop("text_seconds") == 0
     assert summary == {
         **COUNTS, "new": 3, "rescored_reasons": {}, "skipped_files": {}, "provider": "cpu", "models": ["toy"],
-        "not_scored": 0, "skipped_rows": 0, "metadata_read": 0, "stopped": False,
+        "not_scored": 0, "skipped_rows": 0, "metadata_read": 0, "texts_read": 0, "texts_found": 0,
+        "texts_failed": 0, "stopped": False,
     }  # fmt: skip
     (line,) = notes(result)
     assert line.startswith("3 photos: 3 new; ")

@@ -87,7 +87,7 @@ def check_words(library: Library) -> None:
         other.rows("PRAGMA foreign_keys = OFF")
         other.rows("ATTACH ? AS old", [str(db.path)])
         with other.transaction():
-            for table in ("roots", "folders", "images", "photos", "places", "terms", "details"):
+            for table in ("roots", "folders", "images", "photos", "places", "terms", "details", "texts"):
                 other.rows(f"INSERT INTO main.{table} SELECT * FROM old.{table}")
         other.rows("CREATE VIRTUAL TABLE temp.seen USING fts5vocab(main, words, instance)")
         assert other.rows(count) == before

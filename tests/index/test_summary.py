@@ -25,6 +25,7 @@ def test_summary_counts_each_photo_once_by_what_became_of_it() -> None:
     assert summary.to_json() == {
         "new": 2, "changed": 1, "rescored": 3, "unchanged": 1, "moved": 1, "returned": 1, "unreadable": 1,
         "excluded": 1, "removed": 1, "not_scored": 0, "skipped_rows": 0, "metadata_read": 0, "stopped": False,
+        "texts_read": 0, "texts_found": 0, "texts_failed": 0,
         "rescored_reasons": {"forced": 2, "other tiles": 1}, "skipped_files": {},
     }  # fmt: skip
 
@@ -39,3 +40,11 @@ def test_summary_counts_what_was_skipped_and_names_folders_that_could_not_be_lis
     counts = {name: value for name, value in summary.to_json().items() if value}
     assert counts == {"not_scored": 7, "skipped_rows": 1, "skipped_files": {".mp4": 3, "": 1}}
     assert (summary.unlisted, summary.present) == ({"/c"}, 0)
+
+
+def test_summary_counts_pictures_by_what_was_read_in_them() -> None:
+    summary = summarize(
+        events.TextPassBegun("/a", 4), events.TextRead("/a.jpg", 0), events.TextRead("/b.jpg", 7),
+        events.TextReadFailed("/c.jpg", "broken", False),
+    )  # fmt: skip
+    assert (summary.texts_read, summary.texts_found, summary.texts_failed, summary.present) == (2, 1, 1, 0)

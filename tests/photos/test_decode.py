@@ -1,5 +1,6 @@
 """Bytes to pixels: upright, in every format, for several networks at once; and why a photo could not be opened."""
 
+import io
 import os
 import struct
 import zlib
@@ -383,3 +384,20 @@ def make_tiff(order: str, bits: int, colour: int, number: int, compression: int 
 )
 def test_decode_names_the_kind_of_tiff_and_how_to_convert_it(tiff, kind):
     assert reason(tiff) == f"{kind}; convert it: magick IN.tif -depth 8 OUT.tif"
+
+
+@pytest.mark.parametrize(("size", "shape"), [((400, 200), (32, 64)), ((30, 40), (40, 30)), ((1000, 3), (1, 64))])
+def test_padded_view_keeps_the_shape_and_enlarges_nothing(size: tuple[int, int], shape: tuple[int, int]) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", size, "white").save(file, "JPEG")
+    found = decode(file.getvalue(), [ViewSpec(64, "pad")])
+    (view,) = found.views[0]
+    height, width = shape
+    assert decoding.fit_within(found.width, found.height, 64) == (width, height)
+    assert view[:height, :width].min() == 255
+    assert view[height:].max(initial=0) == view[:, width:].max(initial=0) == 0
+
+
+def test_jpeg_is_drafted_no_smaller_than_its_padded_view() -> None:
+    assert ViewSpec(1920, "pad").find_min_size(4000, 2250) == (1920, 1080)
+    assert ViewSpec(64).find_min_size(4000, 2250) == (64, 64)

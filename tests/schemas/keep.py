@@ -20,10 +20,12 @@ from photosearch.library.photos import FileRecord, mark_absent, put_image, put_p
 from photosearch.library.records import Label
 from photosearch.library.runs import begin_run, end_run
 from photosearch.library.scores import put_prediction, put_user_scores
+from photosearch.library.texts import put_texts
 from photosearch.library.vectors import find_space
 from photosearch.metadata.dates import Taken
 from photosearch.metadata.record import PhotoMetadata, Position
 from photosearch.models.card import Card
+from photosearch.ocr.lines import TextLine, TextWord
 
 HERE = Path(__file__).parent
 AT = "2026-11-23T12:00:00Z"
@@ -61,6 +63,9 @@ def fill(path: Path) -> None:
                 "Porto", None, "Portugal", "Canon", "Canon EOS 5D", "EF 50mm",
             )  # fmt: skip
             put_details(db, 1, found, 7)
+            box = (0.1, 0.2, 0.5, 0.2, 0.5, 0.3, 0.1, 0.3)
+            put_texts(db, 1, 1, [TextLine(0.9, (TextWord("Gate", box), TextWord("14", box)))])
+            put_texts(db, 2, 1, [], "the decoder crashed on this file")
             put_dates(db, 1, None, Taken("2018-05-04T03:02:01", "sidecar"), None)
         mark_absent(db, [2], "removed")
         mark_absent(db, [6], "excluded")

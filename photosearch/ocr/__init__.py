@@ -1,0 +1,1 @@
+"""Text in pictures: what was read, and the reader."""

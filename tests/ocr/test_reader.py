@@ -1,0 +1,73 @@
+"""The real reader, where its package is installed: what it reads, and where."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from photosearch.ocr import reader as reading
+from photosearch.ocr.lines import TextWord
+from photosearch.ocr.reader import TextReader
+
+pytest.importorskip("rapidocr")
+WIDTH, HEIGHT = 800, 600
+
+
+@pytest.fixture(scope="module")
+def reader() -> TextReader:
+    return TextReader()
+
+
+def draw(angle: int) -> np.ndarray:
+    """GATE over 14 in the middle of a white picture; turned by degrees, counter-clockwise."""
+    label = Image.new("RGB", (420, 90), "white")
+    ImageDraw.Draw(label).text((30, 10), "GATE 14", fill="black", font=ImageFont.load_default(64))
+    label = label.rotate(angle, expand=True, fillcolor="white")
+    picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    picture.paste(label, ((WIDTH - label.width) // 2, (HEIGHT - label.height) // 2))
+    return np.asarray(picture)
+
+
+def centre(word: TextWord) -> tuple[float, float]:
+    return sum(word.box[0::2]) / 4 * WIDTH, sum(word.box[1::2]) / 4 * HEIGHT
+
+
+@pytest.mark.parametrize(
+    ("angle", "step", "head"),
+    [(0, (1, 0), (0, -1)), (90, (0, -1), (-1, 0)), (270, (0, 1), (1, 0)), (180, (-1, 0), (0, 1))],
+)
+def test_words_have_their_places_as_they_are_read(
+    reader: TextReader, angle: int, step: tuple[int, int], head: tuple[int, int]
+) -> None:
+    picture = draw(angle)
+    (line,) = reader.read(picture)
+    assert line.text == "GATE 14"
+    assert line.confidence > 0.9
+    gate, number = (centre(word) for word in line.words)
+    moved = np.subtract(number, gate)
+    assert np.dot(moved, step) > 120
+    assert abs(np.dot(moved, head)) < 20
+    x0, y0, *_, x3, y3 = line.words[0].box
+    assert np.dot(((x0 - x3) * WIDTH, (y0 - y3) * HEIGHT), head) > 40
+    ink = np.argwhere(picture[..., 0] < 128)
+    ys, xs = np.array([word.box[1::2] for word in line.words]), np.array([word.box[0::2] for word in line.words])
+    assert abs(ys.min() * HEIGHT - ink[:, 0].min()) < 25
+    assert abs(xs.max() * WIDTH - ink[:, 1].max()) < 25
+
+
+def test_gate_tells_text_from_none(reader: TextReader) -> None:
+    small = np.asarray(Image.fromarray(draw(0)).resize((384, 288)))
+    assert reader.may_have_text(small)
+    assert not reader.may_have_text(np.full((288, 384, 3), 200, np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1920, 3), (3, 1920), (11, 1920), (29, 29)])
+def test_strange_shapes_have_no_text(reader: TextReader, shape: tuple[int, int]) -> None:
+    picture = np.full((*shape, 3), 200, np.uint8)
+    assert reader.read(picture) == []
+    assert not reader.may_have_text(picture)
+
+
+def test_missing_networks_are_named_and_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(reading.FILES, "Rec", "nowhere.onnx")
+    with pytest.raises(reading.ModelError, match=r"lacks nowhere\.onnx"):
+        TextReader()
