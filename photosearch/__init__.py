@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import LARGE as LARGE_THUMBNAIL
     from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
     from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.search.bursts import Burst
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
     from photosearch.search.hints import Hint
@@ -75,16 +76,19 @@ if TYPE_CHECKING:
         TABLE_PHOTOS,
         choose_limits,
     )
+    from photosearch.spares.move import MoveResult, UndoResult
+    from photosearch.spares.plan import SparePlan
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
-    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Card", "DuplicateGroup", "Event",
-    "ExportResult", "FileDetails", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails",
-    "LabelReport",
-    "LearnPreview", "Library", "Match", "ReportFigures", "ReviewKind",
-    "ReviewQueue", "RunSummary", "TextCard", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
+    "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumResult", "Answer", "Burst", "Card", "DuplicateGroup",
+    "Event", "ExportResult", "FileDetails", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount",
+    "LabelDetails", "LabelReport",
+    "LearnPreview", "Library", "Match", "MoveResult", "ReportFigures", "ReviewKind",
+    "ReviewQueue", "RunSummary", "SparePlan", "TextCard", "Thumbnails", "UndoResult", "UndoneMark",
+    "Unreadable", "__version__",
     "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
     "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
@@ -95,7 +99,8 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "DEFAULT_MODEL": "models.catalog", "FIRST_PAGE": "search.limits", "LARGE_THUMBNAIL": "photos.thumbnails:LARGE",
     "MAX_COUNTED": "search.limits", "MAX_PAGE": "search.limits", "MAX_PAGE_SIMILAR": "search.limits",
     "PREVIEW_PHOTOS": "search.limits", "SMALL_THUMBNAIL": "photos.thumbnails:SMALL", "TABLE_PHOTOS": "search.limits",
-    "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Card": "models.card",
+    "USER_MODEL": "library.records", "AlbumResult": "album", "Answer": "search.find", "Burst": "search.bursts",
+    "Card": "models.card", "MoveResult": "spares.move", "SparePlan": "spares.plan", "UndoResult": "spares.move",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
     "FileDetails": "library.details", "FolderReport": "index.folder_settings", "Hint": "search.hints",
     "ImageDetails": "library.images", "Label": "library.records", "LabelCount": "search.label_counts",

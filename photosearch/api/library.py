@@ -12,6 +12,7 @@ from photosearch.api.marks import Marks
 from photosearch.api.models import Models
 from photosearch.api.samples import Samples
 from photosearch.api.session import Session
+from photosearch.api.spares import Spares
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from photosearch.library.matching import Match
     from photosearch.library.records import Run
     from photosearch.photos.thumbnails import Thumbnails
+    from photosearch.search.bursts import Burst
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer
     from photosearch.search.understand import Question
@@ -51,6 +53,7 @@ class Library:
     samples: photos drawn to judge a label by (photosearch.api.samples.Samples).
     models: those that indexed this library (photosearch.api.models.Models).
     albums: folders of copies or links (photosearch.api.albums.Albums).
+    spares: spare photos, moved to a folder and back (photosearch.api.spares.Spares).
     """
 
     def __init__(self, path: str | Path | None = None, *, create: bool = True):
@@ -66,6 +69,7 @@ class Library:
         self.samples = Samples(self._session)
         self.models = Models(self._session)
         self.albums = Albums(self._session)
+        self.spares = Spares(self._session)
 
     def __enter__(self) -> Self:
         return self
@@ -340,12 +344,30 @@ class Library:
             text, (label.name for label in labels), read_synonyms(), rank_labels(self._session.db, labels)
         )
 
-    def find_duplicates(self, *, near: bool = True, under: str | Path | None = None) -> "list[Group]":
-        """Groups of photos that are copies: equal files; near: also the same picture in another size or encoding."""
+    def find_duplicates(
+        self, *, near: bool = True, under: str | Path | None = None, keep: Sequence[str] = ()
+    ) -> "list[Group]":
+        """Groups of photos that are copies: equal files; near: also the same picture in another size or encoding.
+
+        The photo to keep comes first; `group.reason` says why it is the one. keep: what counts first, of raw, larger,
+        original, camera, gps, marked, older, heavier and folder:PATH; the others follow in this order. Raises
+        InputError.
+        """
         from photosearch.search.copies import find_duplicates_in_library
 
         return find_duplicates_in_library(
-            self._session.db, near=near, under=None if under is None else os.fspath(under)
+            self._session.db, near=near, under=None if under is None else os.fspath(under), keep=keep
+        )
+
+    def find_bursts(self, *, under: str | Path | None = None, seconds: float = 3.0) -> "list[Burst]":
+        """Bursts: shots alike that one camera took within `seconds` of each other; the sharpest of each is marked.
+
+        Photos of bursts are opened, to see how sharp they are. Raises InputError.
+        """
+        from photosearch.search.shots import find_bursts_in_library
+
+        return find_bursts_in_library(
+            self._session.db, under=None if under is None else os.fspath(under), seconds=seconds
         )
 
     def find_missing(self, paths: Sequence[str]) -> dict[str, str]:

@@ -69,6 +69,14 @@ def find_image_files(db: Database, image_id: int) -> tuple[bytes, list[str]] | N
     return None if row is None or not files else (row[0], [file.path for file in files.values()])
 
 
+def list_chosen_images(db: Database) -> list[int]:
+    """The ids of the images that the user has marked, or put into an album."""
+    tables = [
+        name for (name,) in db.rows("SELECT name FROM sqlite_schema WHERE name IN ('marks', 'album_images') ORDER BY 1")
+    ]
+    return [i for (i,) in db.rows(" UNION ".join(f"SELECT image_id FROM {table}" for table in tables))]
+
+
 def _list_files(db: Database, image_id: int) -> dict[int, ImageFile]:
     """By photo id, in the order in which they were found."""
     rows = db.rows(

@@ -33,6 +33,7 @@ from photosearch.photos.walk import RAW
 
 VERSION = 4  # of the decoder: incremented when the same file gives other pixels, or another fingerprint
 MAX_FILE_BYTES = 2**30  # files are read whole into memory, and no camera writes a longer one
+HASHED_BYTES = 1 << 20  # at once
 RAW_HEAD_BYTES = 1 << 16  # by which a raw file is known
 MAX_PIXELS = 300_000_000  # default; the largest cameras have 150 million, phones 200
 MAX_DECODE_BYTES = 8 * 2**30  # default for the memory that one decode may take
@@ -223,6 +224,27 @@ def _read_remote(address: str) -> bytes:
 def content_hash(data: bytes) -> bytes:
     """The BLAKE3 hash of the file's bytes, 32 bytes long: identifies a photo that was moved or copied."""
     return blake3(data).digest()
+
+
+def hash_file(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
+    """The same of a file of any length, such as a video, read in pieces; its status as of then. No link is followed.
+
+    Raises Unreadable, also where it is no regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    hasher = blake3()
+    try:
+        with open(os.open(path, flags), "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("not a regular file")
+            while data := file.read(HASHED_BYTES):
+                hasher.update(data)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Unreadable("is a symbolic link") from None
+        raise Unreadable((error.strerror or str(error)).lower(), transient=True) from None
+    return hasher.digest(), status
 
 
 def decode(
