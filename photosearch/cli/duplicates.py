@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photosearch.cli.confirm import is_interactive
+from photosearch.cli import confirm
 from photosearch.cli.output import format_count, format_size, note, print_csv, print_paths, print_table
 from photosearch.cli.progress import show_progress
 from photosearch.cli.root import AsJson, Db, Null, Paths, Under, Yes, app, choose_one, open_library, path_option, refuse
@@ -142,7 +142,7 @@ def _move(library: "Library", plan: "SparePlan", *, as_json: bool, yes: bool) ->
         what += f", and exclude that folder from indexing, since it is in {plan.excluded_from}"
     if not yes:
         note(f"This would {what}.")
-        if not is_interactive():
+        if not confirm.is_interactive():
             note("Nothing was moved; add --yes to move them.")
             return
         if not typer.confirm("Continue?", err=True):

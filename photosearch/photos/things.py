@@ -72,14 +72,15 @@ class Things:
 
     def find_files(self, photo: str) -> dict[str, frozenset[str]]:
         """The files that go with a photo -> all photos that each of them goes with."""
-        names = [*self._beside.get(_stem(photo), ()), *self._sidecars.get(photo, ())]
-        if apple := _APPLE_EDIT.match(_stem(photo)):
-            names += [n for n in self._beside.get(f"{apple[1]}o{apple[2]}", ()) if n.lower().endswith(".aae")]
-        return {name: self._owners[name] for name in dict.fromkeys(names)}
+        return {name: self._owners[name] for name in self._files.get(photo, ())}
 
     @cached_property
-    def _sidecars(self) -> Mapping[str, tuple[str, ...]]:
-        return sidecars.match_sidecars([name for some in self._photos.values() for name in some], self._others)
+    def _files(self) -> Mapping[str, list[str]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name, photos in self._owners.items():
+            for photo in photos:
+                found[photo].append(name)
+        return found
 
     @cached_property
     def _owners(self) -> Mapping[str, frozenset[str]]:
@@ -89,10 +90,14 @@ class Things:
                 found[name].update(self._photos.get(stem, ()))
                 if name.lower().endswith(".aae") and (apple := _APPLE_EDIT.match(stem)):
                     found[name].update(self._photos.get(f"{apple[1]}e{apple[2]}", ()))
-        for photo, names in self._sidecars.items():
+        photos = [name for some in self._photos.values() for name in some]
+        for photo, names in sidecars.match_sidecars(photos, self._others).items():
             for name in names:
                 found[name].add(photo)
-        return {name: frozenset(photos) for name, photos in found.items()}
+        for name in self._others:  # photo.xmp beside several photos of its name, none of which it is known to be of
+            if name.lower().endswith(".xmp") and name not in found:
+                found[name].update(self._photos.get(_stem(name), ()))
+        return {name: frozenset(photos) for name, photos in found.items() if photos}
 
 
 def list_things(folder: str, known: Iterable[str] = ()) -> Things:

@@ -33,7 +33,7 @@ from photosearch.search.duplicates import Found, Group, Member, Photo, ReadVecto
 from photosearch.search.keeper import ROW, Criterion, Rows, explain, make_rule, rank, split_rule
 from photosearch.search.scope import check_folder
 from photosearch.search.similar import open_vector_map
-from photosearch.search.spare import REASONS, choose_kept, find_bound, put_first, read_bounds
+from photosearch.search.spare import LESS, REASONS, choose_kept, find_bound, put_first, read_bounds
 
 MAX_PICTURES = 1000  # kept in memory: 66 MB
 CAMERA = "DateTimeOriginal"  # the date that a camera writes
@@ -174,6 +174,8 @@ def _make_groups(db: Database, rows: Rows, found: list[list[Found]], rule: Seque
         why_kept: dict[str, None] = {} if first_reason is None else {first_reason: None}
         for each in group[1:]:
             better, worse = next(reasons)
+            if first_reason is not None and each.how == "same content":
+                better, worse = first_reason, LESS
             how = not_spare.get(paths[each.row], each.how)
             if how == each.how:
                 why_kept[better] = None

@@ -21,6 +21,8 @@ REASONS: Mapping[How, str] = {  # why a photo that is like the one to keep is no
 WHOLE = {"raw pair": "has its raw file or JPEG beside it", "edited copy": "has its edit or original beside it",
          "live photo": "has its video beside it"}  # fmt: skip  # why an equal file is the one to keep
 
+LESS = "has less beside it"  # why an equal file is spare then
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:

@@ -75,6 +75,7 @@ class _Mover:
         self._db, self._folder, self._write = db, folder, write
         self.moved: list[Move] = []
         self.left: dict[str, str] = {}
+        self._finished: set[str] = set()
         self._kept: dict[str, tuple[int, ...]] = {}
         self._full = False
 
@@ -100,12 +101,13 @@ class _Mover:
             _move_file(move.source, target, move.content_hash)
         if here or there:
             self.moved.append(move)
+            self._finished.add(move.source)
             if move.kept is not None:
                 mark_moved_away(self._db, move.source)
 
     def move(self, thing: Sequence[SpareFile]) -> None:
         """Move a thing's files, all or none."""
-        if any(move.source == thing[0].source for move in self.moved):
+        if thing[0].source in self._finished:
             return
         try:
             if self._full:

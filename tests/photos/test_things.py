@@ -37,6 +37,7 @@ def test_find_partners_by_names(names, photo, partners):
         ("IMG_1.HEIC IMG_E1.JPG IMG_O1.AAE", "IMG_E1.JPG", {"IMG_O1.AAE": {"IMG_E1.JPG"}}),
         ("a.jpg a-edited.jpg a.jpg.json", "a-edited.jpg", {"a.jpg.json": {"a.jpg", "a-edited.jpg"}}),
         ("b.mov a.jpg", "a.jpg", {}),
+        ("a.dng a.jpg a.xmp", "a.jpg", {"a.xmp": {"a.dng", "a.jpg"}}),
     ],
 )
 def test_find_files_with_all_photos_they_go_with(names, photo, files):

@@ -104,7 +104,8 @@ def test_find_bursts_in_library_marks_sharpest_and_leaves_copies_out(tmp_path, m
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
     with open_seen(tmp_path, reads=False) as seen:
         for name, second, radius in (
-            ("a.png", 0, 3), ("b.jpg", 1, 0), ("b.dng", 1, 0), ("c.jpg", 2, 1), ("c-edited.jpg", 2, 0), ("far.jpg", 40, 0),
+            ("a.png", 0, 3), ("b.jpg", 1, 0), ("b.dng", 1, 0), ("c.jpg", 2, 1), ("c-edited.jpg", 2, 0),
+            ("far.jpg", 40, 0),
         ):  # fmt: skip
             exif = Image.Exif()
             exif[0x110] = "Toy 1"

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -83,13 +83,13 @@ def test_move_spares_keeps_paths_below_folder_and_undo_restores_all(copied, tmp_
     assert (moved.photos, moved.files, moved.left) == (3, 3, ())
     assert below(folder) == ["photosearch-moved-1.jsonl", *(f"sub/2019/b{i}.png" for i in range(3))]
     assert below(copied.folder) == ["a0.png", "a1.png", "a2.png"]
-    assert copied.asks.status().photos == 3
+    assert copied.asks.status().counts.photos == 3
     assert plan(copied, folder).things == ()
     undone = copied.asks.spares.undo(moved.log)
     assert (undone.photos, undone.left, read_tree(copied.folder)) == (3, (), before)
     assert below(folder) == ["photosearch-moved-1.jsonl"]
     assert [path.stat().st_mtime for path in copied.folder.rglob("b*.png")] == [1_600_000_000] * 3
-    assert copied.asks.status().photos == 6
+    assert copied.asks.status().counts.photos == 6
     again = copied.asks.spares.undo(moved.log)
     assert (again.files, again.left) == (0, ())
     assert set(copied.under.index(decoders=InThisProcess)) == {"Unchanged"}
@@ -98,7 +98,7 @@ def test_move_spares_keeps_paths_below_folder_and_undo_restores_all(copied, tmp_
 def test_index_after_move_finds_nothing_to_change(copied, tmp_path):
     move(copied, tmp_path / "spare")
     assert set(copied.under.index(decoders=InThisProcess)) == {"Unchanged"}
-    assert copied.asks.status().photos == 3
+    assert copied.asks.status().counts.photos == 3
 
 
 def test_log_line_is_written_before_its_file_is_moved(copied, tmp_path, monkeypatch):
@@ -134,20 +134,20 @@ def test_sidecars_and_video_go_with_their_photo(seen, tmp_path):
 
 
 def test_raw_and_jpeg_are_moved_together_and_share_a_sidecar(seen, tmp_path):
-    for name in ("a/1.DNG", "b/1.DNG"):
+    for name in ("a/1.CR2", "b/1.CR2"):
         save(seen.folder, name, 1)
     for name in ("a/1.jpg", "b/1.jpg"):
         save(seen.folder, name, 2)
     (seen.folder / "b/1.xmp").write_text("<x/>")
     seen.index()
     (thing,) = plan(seen, tmp_path / "spare").things
-    assert [os.path.relpath(file.source, seen.folder) for file in thing] == ["b/1.DNG", "b/1.jpg", "b/1.xmp"]
+    assert [os.path.relpath(file.source, seen.folder) for file in thing] == ["b/1.CR2", "b/1.jpg", "b/1.xmp"]
     (seen.folder / "b/1.jpg").write_bytes(b"changed")
     planned = plan(seen, tmp_path / "spare")
     assert planned.things == ()
     assert reasons(planned.left, seen.folder) == [
         ("1.jpg", "has changed since it was indexed"),
-        ("1.DNG", "is one thing with b/1.jpg, which stays"),
+        ("1.CR2", "is one thing with b/1.jpg, which stays"),
     ]
 
 
@@ -181,7 +181,7 @@ def test_plan_leaves_links_hard_links_and_missing_files(copied, tmp_path):
     (copied.folder / "sub/2019/b2.png").unlink()
     planned = plan(copied, tmp_path / "spare")
     assert planned.things == ()
-    assert reasons(planned.left, copied.folder) == [
+    assert sorted(reasons(planned.left, copied.folder)) == [
         ("b0.png", "is the photo to keep itself, under another name: a0.png"),
         ("b1.png", "is a symbolic link"),
         ("b2.png", "is missing"),
@@ -226,7 +226,7 @@ def test_folder_inside_a_root_is_excluded_and_says_so(copied):
     assert planned.excluded_from == str(copied.folder)
     copied.asks.spares.move(planned)
     assert set(copied.under.index(decoders=InThisProcess)) == {"Unchanged"}
-    assert copied.asks.status().photos == 3
+    assert copied.asks.status().counts.photos == 3
     assert plan(copied, folder).excluded_from is None
 
 
@@ -378,7 +378,7 @@ def test_killed_between_two_steps_of_one_file(copied, tmp_path, monkeypatch, acr
             raise SystemExit
         unlink(path, *arguments, **options)
 
-    with other_file_system(tmp_path) if across else contextmanager(lambda: iter([tmp_path / "spare"]))() as folder:
+    with other_file_system(tmp_path) if across else nullcontext(tmp_path / "spare") as folder:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "unlink", kill)
             with pytest.raises(SystemExit):
@@ -392,10 +392,10 @@ def test_killed_between_two_steps_of_one_file(copied, tmp_path, monkeypatch, acr
             assert (moved.photos, moved.left, moved.log) == (3, (), str(folder / "photosearch-moved-1.jsonl"))
             assert below(folder) == ["photosearch-moved-1.jsonl", *(f"sub/2019/b{i}.png" for i in range(3))]
             assert below(copied.folder) == ["a0.png", "a1.png", "a2.png"]
-            assert copied.asks.status().photos == 3
+            assert copied.asks.status().counts.photos == 3
         assert copied.asks.spares.undo(folder / "photosearch-moved-1.jsonl").left == ()
         assert (read_tree(copied.folder), below(folder)) == (before, ["photosearch-moved-1.jsonl"])
-        assert copied.asks.status().photos == 6
+        assert copied.asks.status().counts.photos == 6
 
 
 def test_line_that_was_cut_off_counts_as_not_written(copied, tmp_path):
@@ -404,9 +404,9 @@ def test_line_that_was_cut_off_counts_as_not_written(copied, tmp_path):
     whole = log.read_bytes()
     for length in range(whole.index(b"\n") + 1):
         log.write_bytes(whole[:length])
-        assert (read_log(log).things, read_log(log).finished) == ((), length <= whole.index(b"\n"))
-    log.write_bytes(whole[: whole.rindex(b"\n", 0, -20) + 30])
-    assert len(read_log(log).things) == 3
+        assert (read_log(log).things, read_log(log).finished) == ((), True)
+    log.write_bytes(whole[:-5])
+    assert (len(read_log(log).things), read_log(log).finished) == (3, False)
     assert copied.asks.spares.undo(log).photos == 3
     assert log.read_bytes().count(b"\n") == 6, "the part of a line is gone"
 
@@ -449,12 +449,12 @@ def test_kills_at_random_points_lose_nothing(seen, tmp_path):
                     seen.asks.spares.move(seen.asks.spares.plan(folder, seen.asks.find_duplicates(near=False)))
                     there = read_tree(seen.folder, folder).items()
                     assert sorted(data for path, data in there if ".jsonl" not in path) == contents
-                    assert seen.asks.status().photos == 30
+                    assert seen.asks.status().counts.photos == 30
             if (log := folder / "photosearch-moved-1.jsonl").exists():
                 assert seen.asks.spares.undo(log).left == ()
             assert read_tree(seen.folder) == before
             assert not [name for name in below(folder) if not name.endswith(".jsonl")] if folder.exists() else True
-            assert seen.asks.status().photos == 90
+            assert seen.asks.status().counts.photos == 90
 
 
 def kill_after(seen, folder: Path, command: str, files: int) -> None:
