@@ -412,7 +412,10 @@ def list_shots(db: Database, folder: str | None = None) -> Iterator[tuple[Any, .
 def mark_moved_away(db: Database, path: str) -> None:
     """A photo's file is no longer at this stored path: what `index` would find."""
     if (photo_id := _find_photo_id(db, path)) is not None:
-        mark_absent(db, [photo_id], "removed")
+        db.write(
+            "UPDATE photos SET absent = 'removed', absent_since = ? WHERE id = ? AND absent IS NULL",
+            [database.now(), photo_id],
+        )
 
 
 def mark_moved_back(db: Database, path: str, file: FileRecord) -> None:
