@@ -250,7 +250,7 @@ WRITING_METHODS = {
 }
 WRITERS = {  # file -> what it calls, and why; what a user names is written by outputs.py alone
     "atomic.py": ("os.open os.link rename mkdir write_bytes shutil.copyfile", "writes aside, then renames"),
-    "outputs.py": ("atomic.write_file atomic.make_folder atomic.remove_abandoned atomic.sync_folder mkdir os.open open "
+    "outputs.py": ("atomic.write_file atomic.make_folder atomic.remove_abandoned atomic.sync_folder mkdir open "
                    "os.makedirs symlink_to write_bytes", "refuses what is not this tool's"),
     "spares/move.py": ("atomic.move_file atomic.remove_abandoned os.makedirs",
                        "moves spare photos by a log; nothing is overwritten"),

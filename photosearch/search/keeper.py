@@ -56,12 +56,14 @@ CRITERIA = (
     Criterion("heavier", "more bytes", "fewer bytes", lambda rows: -rows["size_bytes"]),
 )
 NAMES = tuple(criterion.name for criterion in CRITERIA)
-_COMMA = re.compile(rf",(?=\s*(?:{'|'.join(NAMES)}|{FOLDER}))|,\s*\Z")  # others are in the name of a folder
+_BEFORE_NAME = re.compile(rf",(?=\s*(?:{'|'.join(NAMES)}|{FOLDER}))")  # another comma may be in the name of a folder
 
 
 def split_rule(texts: Sequence[str]) -> list[str]:
     """'larger,raw,folder:/a,b' -> ['larger', 'raw', 'folder:/a,b']. Raises InputError for what is no criterion."""
-    names = [name.strip() for text in texts for name in _COMMA.split(text) if name.strip()]
+    parts = [part.strip() for text in texts for part in _BEFORE_NAME.split(text)]
+    split = [[part] if part.startswith(FOLDER) else part.split(",") for part in parts]
+    names = [name.strip() for some in split for name in some if name.strip()]
     for name in names:
         if not name.startswith(FOLDER) and name not in NAMES:
             raise InputError(f"--keep {name}: no such criterion; there are {', '.join(NAMES)} and {FOLDER}PATH")
