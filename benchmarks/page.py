@@ -285,12 +285,15 @@ def _bursts(p: Part) -> Iterable[str]:
     sides = [side for side in p["blurs"][0] if side.isdigit()]
     yield (
         f"One of {p['shots']} shots is sharp, the others have a made blur: how often it is marked, by the side of the "
-        f"view in pixels ({p['side']} is used), and, at the same sides, by the plain variance of the Laplacian. Chance "
-        f"gives {1 / p['shots']:.2f}.\n"
+        f"view in pixels ({p['side']} is used), and, at the same sides, where the variance of the Laplacian is divided by "
+        f"that of the grey levels. Chance gives {1 / p['shots']:.2f}.\n"
     )
     yield _table(
-        ("blur", *sides, *(f"plain {side}" for side in sides)),
-        [[r["blur"], *(f"{r[s]:.2f}" for s in sides), *(f"{r[f'raw {s}']:.2f}" for s in sides)] for r in p["blurs"]],
+        ("blur", *sides, *(f"divided {side}" for side in sides)),
+        [
+            [r["blur"], *(f"{r[s]:.2f}" for s in sides), *(f"{r[f'divided {s}']:.2f}" for s in sides)]
+            for r in p["blurs"]
+        ],
     )
     costs = ", ".join(f"{name} {ms:.1f}" for name, ms in p["open_core_ms"].items())
     yield f"Core-ms for each photo of a burst: {costs}. Finding bursts, with none opened:\n"

@@ -112,7 +112,7 @@ def _print_bursts(bursts: "Sequence[Burst]", paths: bool, null: bool, as_json: b
         names = ("burst", "path", "sharpest", "sharpness", "taken", *FACTS)
         print_csv([names, *([n, *row.values()] for n, burst in enumerate(rows, 1) for row in burst)])
         return
-    cells = [(str(n), "sharpest" if best else "", "" if shot.sharpness is None else f"{shot.sharpness:.3f}",
+    cells = [(str(n), "sharpest" if best else "", "" if shot.sharpness is None else f"{shot.sharpness:.1f}",
               shot.taken.replace("T", " "), shot.photo.path)
              for n, burst in enumerate(shots, 1) for shot, best in burst]  # fmt: skip
     print_table(("burst", "", "sharpness", "taken", "path"), cells)
