@@ -25,7 +25,8 @@ from photosearch.models.catalog import DEFAULT_MODEL, list_shipped
 from photosearch.models.session import Model
 from photosearch.photos.decode import ViewSpec, decode
 from photosearch.photos.fingerprint import fingerprint
-from photosearch.search.duplicates import ALONE, NEAR, ROW, find_groups, is_near
+from photosearch.search.duplicates import ALONE, NEAR, find_groups, is_near
+from photosearch.search.keeper import ROW
 
 FOLDERS = ("Flickr8k/Flicker8k_Dataset", "101_ObjectCategories")
 CHOSEN_ON = "CUB_200_2011/images"

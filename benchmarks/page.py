@@ -286,6 +286,35 @@ def _duplicates(p: Part) -> Iterable[str]:
     yield _table(("photos", "vectors", "core-seconds", "MB beside them"), rows)
 
 
+def _bursts(p: Part) -> Iterable[str]:
+    yield (
+        f"{p['photographs']} photographs of Flickr8k, shot again from the same place with other light and noise. Two "
+        f"shots look alike from a cosine of {p['min_cosine']:g} on; without vectors, at {p['max_bits']} of 64 bits or "
+        "fewer. The share of pairs that do:\n"
+    )
+    yield _table(("pairs", "look alike"), [[name, f"{share:.3f}"] for name, share in p["alike"].items()])
+    sides = [side for side in p["blurs"][0] if side.isdigit()]
+    yield (
+        f"One of {p['shots']} shots is sharp, the others have a made blur: how often it is marked, by the side of the "
+        f"view in pixels ({p['side']} is used), and, at the same sides, where the variance of the Laplacian is divided by "
+        f"that of the grey levels. Chance gives {1 / p['shots']:.2f}.\n"
+    )
+    yield _table(
+        ("blur", *sides, *(f"divided {side}" for side in sides)),
+        [
+            [r["blur"], *(f"{r[s]:.2f}" for s in sides), *(f"{r[f'divided {s}']:.2f}" for s in sides)]
+            for r in p["blurs"]
+        ],
+    )
+    costs = ", ".join(f"{name} {ms:.1f}" for name, ms in p["open_core_ms"].items())
+    yield f"Core-ms for each photo of a burst: {costs}. Finding bursts, with none opened:\n"
+    yield _table(
+        ("photos", "vectors", "bursts made", "found", "core-seconds", "MB beside them"),
+        [[f"{r['n']:,}", r["vectors"], f"{r['made']:,}", f"{r['bursts']:,}", f"{r['core_seconds']:.1f}",
+          f"{r['more_mb']:.0f}"] for r in p["rows"]],
+    )  # fmt: skip
+
+
 def _browse(p: Part) -> Iterator[str]:
     server, thumbnails, browser = p["server"], p["thumbnails"], p["browser"]
     yield (
@@ -489,6 +518,7 @@ SECTIONS: dict[str, Callable[[Part], Iterable[str]]] = {
     "networks": _networks,
     "oversampling": _oversampling,
     "duplicates": _duplicates,
+    "bursts": _bursts,
     "learn": _learn,
     "coverage": _coverage,
     "teaching": _teaching,

@@ -81,6 +81,8 @@ PARTS = {
                          "oversampling.measure_oversampling", ("data",), 3, ("schema",)),
     "duplicates": Part("Photos that are there more than once: which changes are recognised?", "duplicates.duplicates",
                        ("data",), 5, ("schema",)),
+    "bursts": Part("Shots of one moment: which are found, and is the sharpest marked?", "bursts.bursts", ("data",), 4,
+                   ("schema",)),
     "learn": Part("How good is a label that was learned from a few marks?", "learn.measure_learning",
                   ("work", "data"), 5, ("schema",)),
     "coverage": Part("Do the intervals of a judged sample hold the truth?", "coverage.measure_coverage", (), 3,

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from photosearch.photos.thumbnails import SMALL as SMALL_THUMBNAIL
     from photosearch.photos.thumbnails import Thumbnails
     from photosearch.search.albums import AlbumSummary
+    from photosearch.search.bursts import Burst
     from photosearch.search.chips import Chip
     from photosearch.search.duplicates import Group as DuplicateGroup
     from photosearch.search.find import Answer
@@ -86,18 +87,20 @@ if TYPE_CHECKING:
         choose_limits,
     )
     from photosearch.search.listing import Listing
+    from photosearch.spares.move import MoveResult, UndoResult
+    from photosearch.spares.plan import SparePlan
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DEFAULT_MODEL", "FIRST_PAGE", "LARGE_THUMBNAIL", "MAX_COUNTED", "MAX_PAGE", "MAX_PAGE_SIMILAR", "PREVIEW_PHOTOS",
     "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumChange", "AlbumResult", "AlbumStep", "AlbumSummary",
-    "Answer", "Card", "Chip", "Cluster", "DuplicateGroup", "Event", "ExportResult", "FacetCount", "FileDetails",
-    "FolderCount", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails", "LabelReport",
-    "LearnPreview", "Library", "Listing", "MarkedImages", "Match", "ReportFigures", "ReviewKind",
-    "ReviewQueue", "RunSummary", "TextCard", "TextLine", "Thumbnails", "UndoneMark", "Unreadable", "__version__",
-    "add_model", "check_index", "check_installation", "check_rebuild", "choose_limits",
-    "complete_directory", "count_pulled_bytes", "default_path",
+    "Answer", "Burst", "Card", "Chip", "Cluster", "DuplicateGroup", "Event", "ExportResult", "FacetCount",
+    "FileDetails", "FolderCount", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails",
+    "LabelReport", "LearnPreview", "Library", "Listing", "MarkedImages", "Match", "MoveResult", "ReportFigures",
+    "ReviewKind", "ReviewQueue", "RunSummary", "SparePlan", "TextCard", "TextLine", "Thumbnails", "UndoResult",
+    "UndoneMark", "Unreadable", "__version__", "add_model", "check_index", "check_installation", "check_rebuild",
+    "choose_limits", "complete_directory", "count_pulled_bytes", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
     "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
     "measure_model_offer", "measure_report", "open_thumbnails",
@@ -112,6 +115,7 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "Chip": "search.chips", "Cluster": "library.facets", "FacetCount": "library.facets:Count",
     "FolderCount": "library.facets", "Listing": "search.listing",
     "AlbumChange": "api.albums", "AlbumStep": "library.albums", "AlbumSummary": "search.albums",
+    "Burst": "search.bursts", "MoveResult": "spares.move", "SparePlan": "spares.plan", "UndoResult": "spares.move",
     "DuplicateGroup": "search.duplicates:Group", "Event": "index.events", "ExportResult": "keywords",
     "FileDetails": "library.details", "FolderReport": "index.folder_settings", "Hint": "search.hints",
     "ImageDetails": "library.images", "Label": "library.records", "LabelCount": "search.label_counts",

@@ -25,7 +25,7 @@ from photosearch.index.folder_settings import follows_links
 from photosearch.library.database import Database
 from photosearch.library.images import list_image_files
 from photosearch.outputs import to_portable_name
-from photosearch.photos.decode import PIECE_BYTES, Unreadable, hash_file, open_photo, read
+from photosearch.photos.decode import PIECE_BYTES, Unreadable, hash_open_file, open_photo, read
 from photosearch.photos.remote import is_address
 
 LEFT_OUT = "LEFT OUT.txt"
@@ -116,7 +116,7 @@ def _open(source: Source, stack: contextlib.ExitStack) -> tuple[str, IO[bytes]]:
                     file: IO[bytes] = opened.enter_context(io.BytesIO(read(path)))
                 else:
                     file, _ = opened.enter_context(open_photo(path, follow_symlinks=follow))
-                if hash_file(file) != source.content_hash:
+                if hash_open_file(file) != source.content_hash:
                     raise Unreadable("has changed since it was indexed")
                 file.seek(0)
             except Unreadable as error:

@@ -1,5 +1,7 @@
 """Files and folders that appear whole or not at all: written under another name beside their place, then renamed.
 
+`move_file` moves one, also to another file system: at every moment it is whole at one of its two places, or at both.
+
     atomic.write_bytes(path, data, mode=0o600)
     with atomic.write_file(path) as part:
         figure.savefig(part)
@@ -17,7 +19,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MAX_STEM_BYTES = 120  # of the part's name: with what is added, it fits the 143 bytes of an encrypted home folder
@@ -52,8 +54,7 @@ def write_file(
             part.chmod(old_mode)
         part.replace(path) if overwrite else _rename_to_free_name(part, path)
         if durable:
-            with contextlib.suppress(OSError):  # Windows opens no folder
-                _sync(path.parent, os.O_RDONLY)
+            sync_folder(path.parent)
     except BaseException as error:  # not after success: a fixed part may be another writer's by then
         with contextlib.suppress(OSError):
             part.unlink()
@@ -86,6 +87,60 @@ def make_folder(path: str | Path) -> Iterator[Path]:
         part.rename(path)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def move_file(source: str | Path, target: str | Path, *, check: Callable[[Path], bool]) -> None:
+    """Move a regular file to a free path, with its dates and permissions. FileExistsError where something is there.
+
+    On one file system by a second name, the first of which is then removed; where there are no second names, by
+    renaming. To another file system by a copy that is on the disk before the source is removed. check: whether such a
+    copy, read again, holds what it should; OSError if not, and the source stays. A process that is killed may leave the
+    file at both places.
+    """
+    source, target = Path(source), Path(target)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno != errno.EXDEV and _rename_new(source, target):
+            return
+        _copy_new(source, target, check)
+    sync_folder(target.parent)
+    try:
+        source.unlink()
+    except OSError:  # its folder may not be written
+        target.unlink()
+        raise
+
+
+def _rename_new(source: Path, target: Path) -> bool:
+    """Rename without replacing what is there; False to another file system. A file that appears meanwhile is lost."""
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return False
+        raise
+    return True
+
+
+def _copy_new(source: Path, target: Path, check: Callable[[Path], bool]) -> None:
+    with write_file(target, overwrite=False) as part:
+        shutil.copyfile(source, part, follow_symlinks=False)
+        _sync(part, os.O_RDWR)
+        with contextlib.suppress(OSError):  # some disks keep none of it
+            shutil.copystat(source, part, follow_symlinks=False)
+        if not check(part):
+            raise OSError(errno.EIO, "the copy differs from the file", str(target))
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
+    with contextlib.suppress(OSError):  # Windows opens no folder
+        _sync(folder, os.O_RDONLY)
 
 
 def remove_abandoned(path: str | Path, *, older_than_seconds: float) -> None:

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,29 @@ def create_file(path: str | Path) -> Iterator[Path]:
             yield part
     except OSError as error:
         raise InputError(describe_failure(path, error, "make room, or choose another folder")) from None
+
+
+@contextlib.contextmanager
+def open_log(path: str | Path, *, new: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that adds a line to a file; the line is on the disk when it returns. Raises InputError.
+
+    new: the file must not be there, else it must be; what a killed program left of a line is cut off. Not a link.
+    """
+    flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | (os.O_CREAT | os.O_EXCL if new else 0)
+    try:
+        with open(os.open(path, flags, 0o600), "r+b", buffering=0) as file:
+            if not new:
+                file.truncate(file.read().rfind(b"\n") + 1)
+
+            def add(line: str) -> None:
+                file.write(line.encode() + b"\n")
+                os.fsync(file.fileno())
+
+            if new:
+                atomic.sync_folder(Path(path).parent)
+            yield add
+    except OSError as error:
+        raise InputError(describe_failure(path, error, "choose another folder")) from None
 
 
 def create_link(path: str | Path, target: str) -> None:

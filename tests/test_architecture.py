@@ -61,8 +61,8 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
 }
 # Each room knows those that stand left of it, and none to its right.
 ORDER = ["atomic.py", "errors.py", "query.py", "metadata", "photos", "models", "ocr", "library", "outputs.py", "search",
-         "judging", "learning", "index", "engines", "album.py", "archive.py", "keywords.py", "doctor.py", "api",
-         "__init__.py", "web", "mcp", "cli", "__main__.py"]  # fmt: skip
+         "judging", "learning", "index", "engines", "album.py", "archive.py", "spares", "keywords.py", "doctor.py",
+         "api", "__init__.py", "web", "mcp", "cli", "__main__.py"]  # fmt: skip
 
 # A room -> what of photosearch it may import, types included; the rest through names that `photosearch` exports.
 THROUGH_THE_FACADE = {
@@ -255,9 +255,11 @@ WRITING_METHODS = {
     *("save", "tofile", "write_table", "to_csv", "dump"),
 }
 WRITERS = {  # file -> what it calls, and why; what a user names is written by outputs.py alone
-    "atomic.py": ("os.open os.link rename mkdir write_bytes", "writes aside, then renames"),
-    "outputs.py": ("atomic.write_file atomic.make_folder atomic.remove_abandoned mkdir os.makedirs symlink_to "
-                   "write_bytes", "refuses what is not this tool's"),
+    "atomic.py": ("os.open os.link rename mkdir write_bytes shutil.copyfile", "writes aside, then renames"),
+    "outputs.py": ("atomic.write_file atomic.make_folder atomic.remove_abandoned atomic.sync_folder mkdir open "
+                   "os.makedirs symlink_to write_bytes", "refuses what is not this tool's"),
+    "spares/move.py": ("atomic.move_file atomic.remove_abandoned os.makedirs",
+                       "moves spare photos by a log; nothing is overwritten"),
     "album.py": ("write_bytes", "into the new file that outputs.py has created"),
     "archive.py": ("zipfile.ZipFile", "into memory, piece by piece"),
     "keywords.py": ("atomic.write_file write_bytes", "edits side-cars that it has read; refuses links"),

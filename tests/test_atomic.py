@@ -225,3 +225,65 @@ def test_killed_process_leaves_old_file_and_a_part_that_is_found(tmp_path):
     assert (len(names(tmp_path)), (tmp_path / "a").read_bytes()) == (2, b"old")
     atomic.remove_abandoned(tmp_path / "a", older_than_seconds=-1)
     assert names(tmp_path) == ["a"]
+
+
+# ---- moving
+
+
+def refuse_links(monkeypatch, number=errno.EPERM):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.parametrize("how", ["link", "rename", "copy"])
+def test_move_file_keeps_bytes_dates_and_mode(tmp_path, monkeypatch, how):
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(b"data")
+    source.chmod(0o440)
+    os.utime(source, (1_000_000_000, 1_000_000_000))
+    if how != "link":
+        refuse_links(monkeypatch, errno.EPERM if how == "rename" else errno.EXDEV)
+    checked = []
+    atomic.move_file(source, target, check=lambda path: checked.append(path.read_bytes()) or True)
+    assert (names(tmp_path), target.read_bytes(), mode(target)) == (["b"], b"data", 0o440)
+    assert target.stat().st_mtime == 1_000_000_000
+    assert checked == ([b"data"] if how == "copy" else [])
+
+
+@pytest.mark.parametrize("number", [None, errno.EPERM, errno.EXDEV])
+def test_move_file_never_overwrites(tmp_path, monkeypatch, number):
+    for name in "ab":
+        (tmp_path / name).write_bytes(name.encode())
+    if number is not None:
+        refuse_links(monkeypatch, number)
+    with pytest.raises(FileExistsError):
+        atomic.move_file(tmp_path / "a", tmp_path / "b", check=lambda _: True)
+    assert [(tmp_path / name).read_bytes() for name in names(tmp_path)] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("number", [None, errno.EXDEV])
+def test_move_file_that_cannot_remove_source_leaves_no_second_file(tmp_path, monkeypatch, number):
+    source, unlink = tmp_path / "a", Path.unlink
+    source.write_bytes(b"data")
+    if number is not None:
+        refuse_links(monkeypatch, number)
+
+    def refuse(path):
+        if path == source:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PermissionError):
+        atomic.move_file(source, tmp_path / "b", check=lambda _: True)
+    assert names(tmp_path) == ["a"]
+
+
+def test_move_file_by_copy_checks_before_it_removes(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"data")
+    refuse_links(monkeypatch, errno.EXDEV)
+    with pytest.raises(OSError, match="the copy differs"):
+        atomic.move_file(tmp_path / "a", tmp_path / "b", check=lambda _: False)
+    assert names(tmp_path) == ["a"]

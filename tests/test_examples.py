@@ -29,7 +29,7 @@ NOT_RUN = {  # command -> why
     "photosearch mcp": "answers another program on stdin",
     "photosearch models pull openclip-b32-256": "downloads a model",
 }
-PARTS = ("albums", "folders", "labels", "marks", "models", "photos", "samples")
+PARTS = ("albums", "folders", "labels", "marks", "models", "photos", "samples", "spares")
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ def pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = folder / "Pictures"
     for i, name in enumerate(("a", "b", "holiday", "crowd", "Italy/2023")):
         save(home / f"{name}.jpg", (250 - i, 10 * i, 0))
+    save(home / "Italy" / "copy.jpg", (246, 40, 0))  # of 2023.jpg
     save(home / "c.jpg", (0, 20, 240))
     save(home / "Screenshots" / "2024" / "screen.png", (9, 9, 9))
     save(folder / "Downloads" / "download.png", (200, 200, 0))

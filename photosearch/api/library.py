@@ -13,6 +13,7 @@ from photosearch.api.models import Models
 from photosearch.api.photos import Photos
 from photosearch.api.samples import Samples
 from photosearch.api.session import Session
+from photosearch.api.spares import Spares
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from photosearch.library.records import Run
     from photosearch.photos.thumbnails import Thumbnails
     from photosearch.photos.walk import Photo
+    from photosearch.search.bursts import Burst
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer
     from photosearch.search.understand import Question
@@ -68,6 +70,7 @@ class Library:
     models: those that indexed this library (photosearch.api.models.Models).
     albums: photos under a name, saved searches, folders and zip files of photos (photosearch.api.albums.Albums).
     photos: all photos in an order, and what they have in common (photosearch.api.photos.Photos).
+    spares: spare photos, moved to a folder and back (photosearch.api.spares.Spares).
     """
 
     def __init__(self, path: str | Path | None = None, *, create: bool = True, read_only: bool = False):
@@ -84,6 +87,7 @@ class Library:
         self.models = Models(self._session)
         self.albums = Albums(self._session)
         self.photos = Photos(self._session)
+        self.spares = Spares(self._session)
 
     def __enter__(self) -> Self:
         return self
@@ -426,12 +430,30 @@ class Library:
             text, (label.name for label in labels), read_synonyms(), rank_labels(self._session.db, labels)
         )
 
-    def find_duplicates(self, *, near: bool = True, under: str | Path | None = None) -> "list[Group]":
-        """Groups of photos that are copies: equal files; near: also the same picture in another size or encoding."""
+    def find_duplicates(
+        self, *, near: bool = True, under: str | Path | None = None, keep: Sequence[str] = ()
+    ) -> "list[Group]":
+        """Groups of photos that are copies: equal files; near: also the same picture in another size or encoding.
+
+        The photo to keep comes first; `group.reason` says why it is the one. keep: what counts first, of raw, larger,
+        original, camera, gps, marked, older, heavier and folder:PATH; the others follow in this order. Raises
+        InputError.
+        """
         from photosearch.search.copies import find_duplicates_in_library
 
         return find_duplicates_in_library(
-            self._session.db, near=near, under=None if under is None else os.fspath(under)
+            self._session.db, near=near, under=None if under is None else os.fspath(under), keep=keep
+        )
+
+    def find_bursts(self, *, under: str | Path | None = None, seconds: float = 3.0) -> "list[Burst]":
+        """Bursts: shots alike that one camera took within `seconds` of each other; the sharpest of each is marked.
+
+        Photos of bursts are opened, to see how sharp they are. Raises InputError.
+        """
+        from photosearch.search.shots import find_bursts_in_library
+
+        return find_bursts_in_library(
+            self._session.db, under=None if under is None else os.fspath(under), seconds=seconds
         )
 
     def find_missing(self, paths: Sequence[str]) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """How folders are indexed: how new settings combine with stored ones, and how a person reads them."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from photosearch.errors import InputError
-from photosearch.library.database import Database
+from photosearch.library.database import Database, is_below
 from photosearch.library.folders import (
     FolderCounts,
     FolderSettings,
+    Scope,
     count_photos,
     find_scope,
     is_present,
@@ -23,7 +25,7 @@ from photosearch.library.folders import (
 from photosearch.library.models import read_default_model, read_stored_card
 from photosearch.models.card import Card
 from photosearch.photos.remote import is_folder
-from photosearch.photos.walk import WalkOptions
+from photosearch.photos.walk import Exclusions, WalkOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,27 @@ def follows_links(db: Database, folder: str) -> bool:
     """Whether symbolic links in an absolute folder are followed."""
     scope = find_scope(db, folder)
     return scope is not None and bool(read_settings(db, scope).follow_symlinks)
+
+
+def is_excluded(db: Database, folder: str) -> bool:
+    """Whether an absolute folder below a root, or one above it, is excluded from indexing."""
+    scope = find_scope(db, folder)
+    if scope is None:
+        return False
+    return Exclusions(to_walk_options(read_settings(db, scope)), scope.root).excludes(folder, is_folder=True)
+
+
+def exclude_folder(db: Database, folder: str) -> None:
+    """Exclude an absolute folder below a root from indexing, in the settings that hold for it."""
+    scope = find_scope(db, folder)
+    if scope is None or is_excluded(db, folder):
+        return
+    above = [own for own, settings in list_settings(db) if own.root_id == scope.root_id and settings.exclude is not None
+             and (own.path == folder or is_below(folder, own.path))]  # fmt: skip
+    holder = above[-1] if above else Scope(scope.root_id, scope.root, "")
+    own = read_own_settings(db, holder)
+    pattern = "/" + re.sub(r"([\\*?\[\]])", r"\\\1", scope.below) + "/"
+    put_settings(db, holder, replace(own, exclude=(*(own.exclude or ()), pattern)))
 
 
 def describe_folders(db: Database) -> list[FolderReport]:

@@ -162,6 +162,12 @@ def list_folders(db: Database, scope: Scope) -> list[tuple[int, str]]:
     return [(folder_id, os.path.join(scope.root, to_path(p)) if p else scope.root) for folder_id, p in rows]
 
 
+def list_folder_ids(db: Database, folder: str) -> list[int]:
+    """The ids of an absolute folder, which may be above roots, and of those below it."""
+    where, values = match_folder(db, folder)
+    return [folder_id for (folder_id,) in db.rows(f"SELECT f.id FROM folders f WHERE {where}", values)]
+
+
 def list_folder_paths(db: Database, limit: int) -> list[str]:
     """The folders that contain photos, and those above them; without the deepest levels where it is over `limit`."""
     found: set[str] = set()

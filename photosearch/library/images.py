@@ -106,6 +106,11 @@ def list_image_files(db: Database, image_ids: Sequence[int]) -> dict[int, list[I
     return found
 
 
+def list_chosen_images(db: Database) -> list[int]:
+    """The ids of the images that the user has marked, or put into an album."""
+    return [i for (i,) in db.rows("SELECT image_id FROM marks UNION SELECT image_id FROM album_images")]
+
+
 def _list_files(db: Database, image_id: int) -> dict[int, ImageFile]:
     """By photo id, in the order in which they were found."""
     rows = db.rows(

@@ -390,17 +390,69 @@ def _find_equivalent(db: Database, path: str) -> int | None:
 def list_photo_files(db: Database, folder: str | None = None) -> Iterator[tuple[Any, ...]]:
     """Every readable photo on the disk, or below a folder, in the order in which they were found.
 
-    (photo id, image id, size in bytes, width, height, fingerprint as a signed number or None, taken_from, name)
+    (photo id, image id, size in bytes, width, height, fingerprint as a signed number or None, folder id, mtime_ns,
+    taken_from, name, whether its file gives a position)
     """
     where, values = ("1", []) if folder is None else match_folder(db, folder)
     yield from db.iterate(
         f"""
-        SELECT p.id, i.id, p.size_bytes, i.width, i.height, i.fingerprint, i.taken_from, p.name
+        SELECT p.id, i.id, p.size_bytes, i.width, i.height, i.fingerprint, p.folder_id, p.mtime_ns, i.taken_from,
+            p.name, d.latitude IS NOT NULL
         FROM photos p JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id
-        JOIN roots r ON r.id = f.root_id WHERE p.absent IS NULL AND {where} ORDER BY p.id
+        JOIN roots r ON r.id = f.root_id LEFT JOIN details d ON d.photo_id = p.id
+        WHERE p.absent IS NULL AND {where} ORDER BY p.id
         """,
         values,
     )
+
+
+def list_shots(db: Database, folder: str | None = None) -> Iterator[tuple[Any, ...]]:
+    """Every readable photo on the disk with a time of day, or below a folder, in the order in which they were found.
+
+    (photo id, image id, size in bytes, width, height, fingerprint as a signed number or None, folder id, camera id or
+    None, when it was taken as local time, name)
+    """
+    where, values = ("1", []) if folder is None else match_folder(db, folder)
+    yield from db.iterate(
+        f"""
+        SELECT p.id, i.id, p.size_bytes, i.width, i.height, i.fingerprint, p.folder_id, d.camera_id,
+            coalesce(p.taken, i.taken, p.name_date) AS shot, p.name
+        FROM photos p JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id
+        JOIN roots r ON r.id = f.root_id LEFT JOIN details d ON d.photo_id = p.id
+        WHERE p.absent IS NULL AND shot IS NOT NULL AND {where} ORDER BY p.id
+        """,
+        values,
+    )
+
+
+def mark_moved_away(db: Database, path: str) -> None:
+    """A photo's file is no longer at this stored path: what `index` would find."""
+    if (photo_id := _find_photo_id(db, path)) is not None:
+        db.write(
+            "UPDATE photos SET absent = 'removed', absent_since = ? WHERE id = ? AND absent IS NULL",
+            [database.now(), photo_id],
+        )
+
+
+def mark_moved_back(db: Database, path: str, file: FileRecord) -> None:
+    """The same file is at this stored path again."""
+    if (photo_id := _find_photo_id(db, path)) is not None:
+        update_file(db, photo_id, file)
+
+
+def _find_photo_id(db: Database, path: str) -> int | None:
+    """Of the photo at a stored path, absent or not."""
+    scope = find_scope(db, os.path.dirname(path))
+    if scope is None:
+        return None
+    row = db.row(
+        """
+        SELECT p.id FROM photos p JOIN folders f ON f.id = p.folder_id
+        WHERE f.root_id = ? AND f.path = ? AND p.name = ?
+        """,
+        [scope.root_id, to_sql(scope.below), to_sql(os.path.basename(path))],
+    )
+    return row[0] if row else None
 
 
 def find_photo_paths(db: Database, photo_ids: Sequence[int]) -> list[str]:

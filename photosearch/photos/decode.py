@@ -235,7 +235,7 @@ def _read_remote(address: str) -> bytes:
     return data
 
 
-def hash_file(file: IO[bytes]) -> bytes:
+def hash_open_file(file: IO[bytes]) -> bytes:
     """The content_hash of an open file, read in pieces from its beginning."""
     hashed = blake3()
     file.seek(0)
@@ -247,6 +247,25 @@ def hash_file(file: IO[bytes]) -> bytes:
 def content_hash(data: bytes) -> bytes:
     """The BLAKE3 hash of the file's bytes, 32 bytes long: identifies a photo that was moved or copied."""
     return blake3(data).digest()
+
+
+def hash_file(path: str | os.PathLike[str]) -> tuple[bytes, os.stat_result]:
+    """The same of a file of any length, such as a video, read in pieces; its status as of then. No link is followed.
+
+    Raises Unreadable, also where it is no regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        with open(os.open(path, flags), "rb", buffering=0) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("not a regular file")
+            digest = hash_open_file(file)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Unreadable("is a symbolic link") from None
+        raise Unreadable((error.strerror or str(error)).lower(), transient=True) from None
+    return digest, status
 
 
 def decode(

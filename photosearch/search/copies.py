@@ -6,25 +6,34 @@ Only photos that are near to another are opened, at 256 pixels, to see whether t
 import os
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
-from photosearch.library.database import Database
+from photosearch.library.database import Database, to_path
+from photosearch.library.folders import list_folder_ids
+from photosearch.library.images import list_chosen_images
 from photosearch.library.models import read_default_model
 from photosearch.library.photos import find_photo_paths, list_photo_files
 from photosearch.library.vectors import find_space
+from photosearch.metadata.dates import date_in_name
 from photosearch.photos import walk
 from photosearch.photos.decode import Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.detail import SIZE, Picture, make_picture, show_same
 from photosearch.photos.fingerprint import PLAIN
-from photosearch.search.duplicates import ROW, Found, Group, Member, Photo, ReadVectors, Rows, find_groups
+from photosearch.photos.things import is_raw
+from photosearch.search.duplicates import Found, Group, Member, Photo, ReadVectors, find_groups
+from photosearch.search.keeper import ROW, Criterion, Rows, explain, make_rule, rank, split_rule
 from photosearch.search.scope import check_folder
 from photosearch.search.similar import open_vector_map
+from photosearch.search.spare import LESS, REASONS, choose_kept, find_bound, put_first, read_bounds
 
 MAX_PICTURES = 1000  # kept in memory: 66 MB
 CAMERA = "DateTimeOriginal"  # the date that a camera writes
@@ -36,37 +45,62 @@ EDITED = re.compile(
 )
 
 
-def find_duplicates_in_library(db: Database, *, near: bool = True, under: str | None = None) -> list[Group]:
+def find_duplicates_in_library(
+    db: Database, *, near: bool = True, under: str | None = None, keep: Sequence[str] = ()
+) -> list[Group]:
     """Groups, the largest first: by the number of photos, then by spare bytes.
 
-    near: also the same picture in another size, encoding or crop. Raises InputError.
+    near: also the same picture in another size, encoding or crop. keep: criteria of keeper.py that come first. Raises
+    InputError.
     """
+    rule = make_rule(split_rule(keep), lambda folder: list_folder_ids(db, check_folder(db, folder)))
     rows = _read_rows(db, None if under is None else check_folder(db, under))
     with ExitStack() as stack:
-        read_vectors = _open_vectors(db, rows, stack) if near else None
+        read_vectors = open_vectors(db, rows["image_id"], stack) if near else None
         pictures = stack.enter_context(_Pictures(db, rows))
-        found = find_groups(rows, read_vectors, pictures.show_same, near=near)
-    groups = [group for each in found if (group := _make_group(db, rows, each)) is not None]
+        found = find_groups(rows, read_vectors, pictures.show_same, near=near, ranked=rank(rows, rule))
+    groups = _make_groups(db, rows, found, rule)
     return sorted(groups, key=lambda group: (-len(group.members), -group.spare_bytes, group.members[0].photo.path))
 
 
 def _read_rows(db: Database, folder: str | None) -> Rows:
-    rows = (
-        (photo_id, image_id, size_bytes, width, height, PLAIN if fingerprint is None else fingerprint % 2**64,
-         2 * (EDITED.search(os.path.splitext(name)[0]) is not None) + (taken_from != CAMERA))
-        for photo_id, image_id, size_bytes, width, height, fingerprint, taken_from, name in list_photo_files(db, folder)
-    )  # fmt: skip
-    return np.fromiter(rows, ROW)
+    rows = np.fromiter(_list_rows(db, folder), ROW)
+    rows["chosen"] = np.isin(rows["image_id"], list_chosen_images(db))
+    return rows
 
 
-def _open_vectors(db: Database, rows: Rows, stack: ExitStack) -> ReadVectors | None:
-    """Reads the default model's vectors; None where it has none. The stack closes their map."""
+def _list_rows(db: Database, folder: str | None) -> Iterator[tuple[int | bool, ...]]:
+    for photo_id, image_id, size, width, height, code, folder_id, mtime, taken_from, raw_name, gps in list_photo_files(
+        db, folder
+    ):
+        name, of_file = to_path(raw_name), mtime // 10**9
+        of_name = _to_seconds(date_in_name(name))
+        edited = 2 * is_edited(name) + (taken_from != CAMERA)
+        yield (
+            photo_id, image_id, size, width, height, PLAIN if code is None else code % 2**64, folder_id,
+            of_file if of_name is None else min(of_name, of_file), edited, is_raw(name), gps, False,
+            of_name is not None and of_name <= of_file,
+        )  # fmt: skip
+
+
+def is_edited(name: str) -> bool:
+    """Whether a file's name tells of an edit or a copy."""
+    return EDITED.search(os.path.splitext(name)[0]) is not None
+
+
+def _to_seconds(local: str | None) -> int | None:
+    """Since 1970, as if a local date were in UTC: to be compared with one another, and roughly with a file's."""
+    return None if local is None else int(datetime.fromisoformat(local).replace(tzinfo=UTC).timestamp())
+
+
+def open_vectors(db: Database, image_ids: npt.NDArray[np.int64], stack: ExitStack) -> ReadVectors | None:
+    """Reads the default model's vectors of images by their places; None where it has none. The stack closes them."""
     model = read_default_model(db)
     space = None if model is None else find_space(db, model)
     if space is None:
         return None
     vectors = stack.enter_context(open_vector_map(db, space))
-    return lambda places: vectors.read_units(rows["image_id"][places])
+    return lambda places: vectors.read_units(image_ids[places])
 
 
 class _Pictures:
@@ -121,21 +155,37 @@ class _Pictures:
         return self._pool
 
 
-def _make_group(db: Database, rows: Rows, found: Sequence[Found]) -> Group | None:
-    """None where the only other photo is the raw file, or the JPEG, of the one to keep."""
-    places = [each.row for each in found]
-    paths = find_photo_paths(db, rows["photo_id"][places].tolist())
-    members = []
-    for each, row, path in zip(found, rows[places].tolist(), paths, strict=True):
-        _, image_id, size_bytes, width, height, *_ = row
-        how = "raw pair" if each.how == "near" and _is_raw_pair(path, paths[0]) else each.how
-        members.append(Member(Photo(image_id, path, size_bytes, width, height), how, each.bits, each.cosine))
-    group = Group(tuple(members))
-    return group if group.spare else None
+def _make_groups(db: Database, rows: Rows, found: list[list[Found]], rule: Sequence[Criterion]) -> Iterator[Group]:
+    """Without those of which nothing is spare."""
+    places = [each.row for group in found for each in group]
+    paths = dict(zip(places, find_photo_paths(db, rows["photo_id"][places].tolist()), strict=True))
+    bounds = read_bounds(paths.values())
+    first_reasons = []
+    for i, group in enumerate(found):
+        first, why = choose_kept(group, [paths[each.row] for each in group], bounds)
+        first_reasons.append(why)
+        found[i] = put_first(group, first)
+    not_spare = find_bound([[(paths[each.row], each.how) for each in group] for group in found], bounds)
+    others = [(group[0].row, each.row) for group in found for each in group[1:]]
+    kept, other = np.array(others, np.intp).reshape(-1, 2).T
+    reasons = iter(explain(rows[kept], rows[other], rule))
+    for group, first_reason in zip(found, first_reasons, strict=True):
+        members = [_make_member(rows, group[0], paths, "")]
+        why_kept: dict[str, None] = {} if first_reason is None else {first_reason: None}
+        for each in group[1:]:
+            better, worse = next(reasons)
+            if first_reason is not None and each.how == "same content":
+                better, worse = first_reason, LESS
+            how = not_spare.get(paths[each.row], each.how)
+            if how == each.how:
+                why_kept[better] = None
+            members.append(_make_member(rows, replace(each, how=how), paths, REASONS.get(how, worse)))
+        members[0] = replace(members[0], reason="; ".join(why_kept))
+        if (made := Group(tuple(members))).spare:
+            yield made
 
 
-def _is_raw_pair(a: str, b: str) -> bool:
-    """Whether one is a raw file and the other none, of one name in one folder."""
-    (stem_a, extension_a), (stem_b, extension_b) = os.path.splitext(a), os.path.splitext(b)
-    raw = [extension.lower() in walk.RAW_EXTENSIONS for extension in (extension_a, extension_b)]
-    return raw[0] != raw[1] and stem_a.casefold() == stem_b.casefold()
+def _make_member(rows: Rows, found: Found, paths: Mapping[int, str], reason: str) -> Member:
+    row = rows[found.row]
+    photo = Photo(int(row["image_id"]), paths[found.row], *(int(row[n]) for n in ("size_bytes", "width", "height")))
+    return Member(photo, found.how, found.bits, found.cosine, reason)

@@ -18,12 +18,13 @@ different groups, so that a chain of small changes does not end at another pictu
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from photosearch.photos.fingerprint import PLAIN
+from photosearch.search.keeper import Places, Rows, rank
 
 # Steps of (maximum of differing bits, minimum cosine of the vectors); and the maximum of bits where one of the photos
 # has no vector. `python -m benchmarks duplicates` chooses NEAR on other photographs than it reports on. All steps but
@@ -41,20 +42,12 @@ MAX_PAIRS = 1 << 19  # compared at once: 30 MB
 MAX_COSINES = 4096  # computed at once: 20 MB
 
 Codes = npt.NDArray[np.uint64]
-Places = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
-How = Literal["kept", "same content", "near", "raw pair"]
+How = Literal["kept", "same content", "near", "raw pair", "edited copy", "live photo"]
+SPARE = ("same content", "near")
 ReadVectors = Callable[[Places], Floats]  # rows [n] -> [n, D] of unit length, NaN where one has no vector
 ShowSame = Callable[[int, Sequence[int]], Sequence[bool]]  # (row, rows near to it) -> which show the same in detail
-
-# A row for each photo. image_id: the content's. fingerprint: PLAIN where it is unknown. edited: 0 for an original,
-# more for what its name or a missing date tells to be an edit or a copy.
-ROW = np.dtype(
-    [("photo_id", np.int64), ("image_id", np.int64), ("size_bytes", np.int64), ("width", np.int32),
-     ("height", np.int32), ("fingerprint", np.uint64), ("edited", np.int8)]
-)  # fmt: skip
-Rows = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +64,17 @@ class Photo:
 @dataclass(frozen=True, slots=True)
 class Member:
     """A photo of a group. how: related to the photo to keep. bits: in which their fingerprints differ; cosine: of their
-    vectors; None where one of the two has none.
+    vectors; None where one of the two has none. reason: why it is the one to keep, why it is spare, or why not.
 
-    A "raw pair" is the raw file of the photo to keep, or the JPEG of the raw file to keep: not spare.
+    Not spare is what is one thing with a photo that stays: a "raw pair" (the raw file, or its JPEG), an "edited copy"
+    that a phone put beside its original, or the original; nor a "live photo" where the one to keep has no video.
     """
 
     photo: Photo
     how: How
     bits: int | None = None
     cosine: float | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +84,14 @@ class Group:
     members: tuple[Member, ...]
 
     @property
+    def reason(self) -> str:
+        """Why the first photo is the one to keep: 'larger; has GPS'."""
+        return self.members[0].reason
+
+    @property
     def spare(self) -> list[Member]:
         """The photos that need not be kept."""
-        return [member for member in self.members if member.how not in ("kept", "raw pair")]
+        return [member for member in self.members if member.how in SPARE]
 
     @property
     def spare_bytes(self) -> int:
@@ -109,16 +109,19 @@ class Found:
 
 
 def find_groups(
-    rows: Rows, read_vectors: ReadVectors | None = None, show_same: ShowSame | None = None, *, near: bool = True
+    rows: Rows,
+    read_vectors: ReadVectors | None = None,
+    show_same: ShowSame | None = None,
+    *,
+    near: bool = True,
+    ranked: Places | None = None,
 ) -> list[list[Found]]:
     """Groups of two or more, in the order of the photos to keep.
 
-    rows: [n] of ROW. near: False for the same content alone. The photo to keep has the most pixels of its group; of
-    equal ones an original goes before an edit, then more bytes, then the first row. Takes about 100 bytes a photo
-    besides the rows and the groups.
+    rows: [n] of keeper.ROW. near: False for the same content alone. ranked: all rows, the best to keep first; default:
+    as keeper.py ranks them. Takes about 100 bytes a photo besides the rows and the groups.
     """
-    pixels = rows["width"].astype(np.int64) * rows["height"]
-    ranked = np.lexsort((-rows["size_bytes"], rows["edited"], -pixels))
+    ranked = rank(rows) if ranked is None else ranked
     copies = _Buckets(_number(rows["image_id"][ranked]))  # by content, the best first
     firsts = ranked[copies.members[copies.starts[:-1]]]
     near_to = _Neighbours(rows["fingerprint"][firsts], firsts, read_vectors) if near else None

@@ -271,7 +271,7 @@ def test_duplicates_lists_groups_and_deletes_nothing(own):
     (own.folder / "copy.png").write_bytes((own.folder / "red.png").read_bytes())
     own.index()
     ((first, second),) = json.loads(run("duplicates", "--json").stdout)
-    assert first.keys() == {"path", "how", "size_bytes", "width", "height"}
+    assert first.keys() == {"path", "how", "reason", "size_bytes", "width", "height"}
     assert (first["how"], second["how"]) == ("kept", "same content")
     assert (own.folder / "copy.png").exists()
     told = run("duplicates", "--exact")

@@ -128,3 +128,90 @@ def test_find_duplicates_keeps_raw_and_jpeg_of_one_name(seen):
     assert sorted(how.values()) == ["kept", "near", "raw pair"]
     assert how["small.jpg"] == "near"
     assert group.spare_bytes == (seen.folder / "small.jpg").stat().st_size
+
+
+def reasons(seen, **options):
+    found = seen.asks.find_duplicates(**options)
+    return [[(os.path.relpath(m.photo.path, seen.folder), m.how, m.reason) for m in group.members] for group in found]
+
+
+def copy_all(seen, *names):
+    """Equal files, all of one date."""
+    save(seen, names[0], scene(1), format="JPEG")
+    for name in names:
+        (seen.folder / name).parent.mkdir(exist_ok=True)
+        if name != names[0]:
+            shutil.copy(seen.folder / names[0], seen.folder / name)
+        os.utime(seen.folder / name, (1_600_000_000, 1_600_000_000))
+
+
+def test_find_duplicates_keeps_equal_file_with_video_beside_it(seen):
+    copy_all(seen, "IMG_1.jpg", "live/IMG_1.jpg")
+    (seen.folder / "live" / "IMG_1.MOV").write_bytes(b"video")
+    seen.index()
+    assert reasons(seen, near=False) == [
+        [
+            ("live/IMG_1.jpg", "kept", "has its video beside it"),
+            ("IMG_1.jpg", "same content", "has less beside it"),
+        ]
+    ]
+
+
+def test_find_duplicates_calls_no_live_photo_spare_beside_a_still_one(seen):
+    save(seen, "large.jpg", scene(1, 512))
+    save(seen, "IMG_1.jpg", scene(1))
+    save(seen, "copy.jpg", scene(1), quality=50)
+    (seen.folder / "IMG_1.mov").write_bytes(b"video")
+    seen.index()
+    ((kept, *others),) = reasons(seen)
+    assert kept == ("large.jpg", "kept", "larger")
+    assert sorted(others) == [
+        ("IMG_1.jpg", "live photo", "has its video beside it"),
+        ("copy.jpg", "near", "smaller"),
+    ]
+
+
+def test_find_duplicates_calls_no_edit_of_a_phone_spare(seen):
+    copy_all(seen, "IMG_1234.jpg", "IMG_E1234.jpg", "old/photo.jpg")
+    seen.index()
+    assert reasons(seen, near=False) == [
+        [
+            ("IMG_1234.jpg", "kept", "found first"),
+            ("old/photo.jpg", "same content", "found later"),
+            ("IMG_E1234.jpg", "edited copy", "a photo and its edit of one phone"),
+        ]
+    ]
+    (seen.folder / "old" / "photo.jpg").unlink()
+    seen.index()
+    assert reasons(seen, near=False) == []
+
+
+def test_find_duplicates_moves_whole_pairs_or_none(seen):
+    """The pair in b/ is spare as a whole; that in c/ is not, since its raw file is another."""
+    for folder in "abc":
+        save(seen, f"{folder}/1.cr2", scene(1 if folder < "c" else 2), format="PNG")
+        save(seen, f"{folder}/1.jpg", scene(3), quality=90)
+    seen.index()
+    spare = [path for group in seen.asks.find_duplicates(near=False) for path in group.spare]
+    assert sorted(os.path.relpath(m.photo.path, seen.folder) for m in spare) == ["b/1.cr2", "b/1.jpg"]
+
+
+def test_find_duplicates_by_position_mark_and_rule(seen):
+    copy_all(seen, "a.jpg", "b.jpg", "sub/c.jpg")
+    (seen.folder / "b.jpg.xmp").write_text(
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="41,9.0N" '
+        'exif:GPSLongitude="8,36.6W"/></rdf:RDF></x:xmpmeta>'
+    )
+    seen.under.index()
+    assert reasons(seen, near=False)[0][0] == ("b.jpg", "kept", "has GPS")
+    kept = reasons(seen, near=False, keep=[f"folder:{seen.folder}/sub"])[0][0]
+    assert kept == ("sub/c.jpg", "kept", f"in {seen.folder}/sub")
+    save(seen, "m.jpg", scene(1), quality=90)
+    seen.index()
+    seen.asks.marks.add(seen.folder / "m.jpg", positive=["mine"], new=True)
+    assert reasons(seen, keep=["marked"])[0][0][:2] == ("m.jpg", "kept")
+    with pytest.raises(InputError, match="no such criterion"):
+        reasons(seen, keep=["nicest"])
+    with pytest.raises(InputError, match="not in an indexed folder"):
+        reasons(seen, keep=["folder:/elsewhere"])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from photosearch.photos import fingerprint
 from photosearch.search import duplicates
-from photosearch.search.duplicates import ALONE, NEAR, ROW, Group, Member, Photo, find_groups, find_pairs, is_near
+from photosearch.search.duplicates import ALONE, NEAR, Group, Member, Photo, find_groups, find_pairs, is_near
+from photosearch.search.keeper import ROW
 
 TURNED = 0x5A5A_0F0F_3333_1234
 
@@ -28,9 +29,16 @@ def make_photo(i: int, *, content: int | None = None, code: int | None = None, s
 
 
 def find_duplicates(photos, vectors=None, *, near=True, show_same=None) -> list[Group]:
-    rows = [(n, p.content, p.size_bytes, p.width, p.height, p.fingerprint or 0, 0) for n, p in enumerate(photos)]
+    rows = np.zeros(len(photos), ROW)
+    rows["photo_id"] = range(len(photos))
+    for name, values in (
+        ("image_id", [p.content for p in photos]), ("size_bytes", [p.size_bytes for p in photos]),
+        ("width", [p.width for p in photos]), ("height", [p.height for p in photos]),
+        ("fingerprint", np.array([p.fingerprint or 0 for p in photos], np.uint64)),
+    ):  # fmt: skip
+        rows[name] = values
     read = None if vectors is None else lambda places: vectors[places].astype(np.float32)
-    groups = find_groups(np.array(rows, ROW), read, show_same, near=near)
+    groups = find_groups(rows, read, show_same, near=near)
     made = [Group(tuple(Member(photos[f.row], f.how, f.bits, f.cosine) for f in group)) for group in groups]
     return sorted(made, key=lambda group: (-len(group.members), -group.spare_bytes, group.members[0].photo.path))
 
