@@ -296,8 +296,8 @@ def _bursts(p: Part) -> Iterable[str]:
     sides = [side for side in p["blurs"][0] if side.isdigit()]
     yield (
         f"One of {p['shots']} shots is sharp, the others have a made blur: how often it is marked, by the side of the "
-        f"view in pixels ({p['side']} is used), and, at the same sides, where the variance of the Laplacian is divided by "
-        f"that of the grey levels. Chance gives {1 / p['shots']:.2f}.\n"
+        f"view in pixels ({p['side']} is used), and, at the same sides, where the variance of the Laplacian is divided "
+        f"by that of the grey levels. Chance gives {1 / p['shots']:.2f}.\n"
     )
     yield _table(
         ("blur", *sides, *(f"divided {side}" for side in sides)),
