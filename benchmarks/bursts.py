@@ -51,7 +51,7 @@ BLURS: dict[str, Blur] = {
 }
 
 
-def bursts(data: Path, *, photographs: int = 100, seed: int = 1) -> dict[str, Any]:
+def bursts(data: Path, *, photographs: int = 60, seed: int = 1) -> dict[str, Any]:
     paths = draw(data / FOLDER, photographs, np.random.default_rng(seed))
     images = [Image.open(path).convert("RGB") for path in paths]
     return {
