@@ -37,7 +37,7 @@ class Run(Protocol):
     """Index folders, and hold the library's lock meanwhile. Raises BusyError where another program holds it."""
 
     def __call__(
-        self, folders: Sequence[str], changes: Changes | None, leave: Callable[[Photo], bool] | None
+        self, folders: Sequence[str], changes: Changes | None, leave: Callable[[Photo], bool] | None, /
     ) -> Iterator[Event]: ...
 
 
@@ -74,7 +74,7 @@ def watch(
 
 def _read_layout(folders: Sequence[str]) -> object:
     """Changes where a folder disappears, comes back or is another, and where something is mounted in it."""
-    places = []
+    places: list[tuple[int, int, bool] | None] = []
     for folder in folders:
         try:
             status = os.stat(folder)
