@@ -53,8 +53,8 @@ class _Command(TyperCommand):
         if any(argument.metavar == "WORDS" for argument in _arguments(self)):
             args = [re.sub(r"^-(?=[^\W\d_]{2,}$)", MINUS, text) for text in args]  # find dog -beach: no options
         for parameter in self.params:
-            if parameter.metavar and parameter.metavar.startswith("["):
-                args = _complete_option(parameter.opts[0], parameter.metavar, args)
+            if (metavar := parameter.metavar or "").startswith("["):
+                args = _complete_option(parameter.opts[0], metavar, args)
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

@@ -41,6 +41,8 @@ def print_service_file(
     missing = next((folder for folder in folders if not os.path.isdir(folder)), None)
     if missing is not None:
         raise InputError(f"{missing}: no such folder")
+    if not folders and not library.exists():
+        raise InputError("no folder is indexed yet; name those that the service shall watch, or index them first")
     words = [*_find_program(), "index", "--watch", "--db", os.path.abspath(library)]
     for name, value in (("--settle", settle), ("--poll", poll)):
         words += [] if value is None else [name, f"{value:g}"]

@@ -131,6 +131,8 @@ def test_launchd_job_is_a_property_list(cli_env: CliEnv) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd")
 def test_service_file_without_kind_is_this_systems(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "no folder is indexed yet" in fail(cli_env.run("index", "--print-service"))
+    assert cli_env.index().exit_code == 0
     monkeypatch.setenv("PHOTOSEARCH_MODELS", "/my models")
     for words in (("--print-service",), ("--print-service", cli_env.photos), ("--print-service", "--", cli_env.photos)):
         done = cli_env.run("index", *words)
