@@ -253,8 +253,9 @@ WRITERS = {  # file -> what it calls, and why; what a user names is written by o
     "outputs.py": ("atomic.write_file atomic.make_folder atomic.remove_abandoned mkdir os.makedirs symlink_to "
                    "write_bytes", "refuses what is not this tool's"),
     "album.py": ("write_bytes", "into the new file that outputs.py has created"),
-    "archive.py": ("zipfile.ZipFile", "into memory, piece by piece"),
+    "archive.py": ("open zipfile.ZipFile", "into memory, piece by piece"),
     "keywords.py": ("atomic.write_file write_bytes", "edits side-cars that it has read; refuses links"),
+    "cli/albums.py": ("rename", "an album in the library"),
     "cli/output.py": ("os.open", "/dev/null, where stdout can't be written"),
     "doctor.py": ("tempfile.TemporaryDirectory write_bytes save", "a temporary folder"),
     "engines/ray.py": ("tempfile.mkdtemp write_text", "a temporary folder"),
