@@ -33,7 +33,7 @@ from photosearch.errors import InputError, PhotosearchError
 if TYPE_CHECKING:
     from photosearch import AlbumSummary, Answer, Library
 
-album_app = App(no_args_is_help=True, help="Show or change an album; photos on the disk are never changed.")
+album_app = App(no_args_is_help=True, help="Show or change an album; no photo is changed.")
 app.add_typer(album_app, name="album")
 
 Photos = Annotated[list[str] | None, path_argument(metavar="PHOTO", help="Photos in the library.")]
@@ -47,7 +47,7 @@ Limit = Annotated[int | None, typer.Option("--limit", "-n", metavar="N", min=0, 
 
 @app.command("albums")
 def albums_command(ctx: typer.Context, as_json: AsJson = False, as_csv: AsCsv = False, db: Db = None) -> None:
-    """List your albums and saved searches with their numbers of photos."""
+    """List your albums and saved searches, with counts."""
     choose_one({"--json": as_json, "--csv": as_csv})
     with open_library(ctx, db) as library:
         rows = [_count(library, album) for album in library.albums.list()]
@@ -95,7 +95,7 @@ def album_add(
     until: Until = None,
     db: Db = None,
 ) -> None:
-    """Add photos to an album: those that you name, or those that are found.
+    """Add photos to an album: named ones, or found ones.
 
     A photo is in an album by its content: its copies are in it, and it stays in it when it is moved or renamed.
     """
@@ -120,7 +120,10 @@ def album_remove(
     until: Until = None,
     db: Db = None,
 ) -> None:
-    """Remove photos from an album: those that you name, or those of it that are found. They stay on the disk."""
+    """Remove photos from an album: named ones, or found ones.
+
+    They stay in the library and on the disk.
+    """
     with open_library(ctx, db) as library:
         images = _choose_images(library, photos, find, like, sure, limit, under, since, until, album=name)
         albums = library.albums
@@ -173,8 +176,9 @@ def album_show(
     as_csv: AsCsv = False,
     db: Db = None,
 ) -> None:
-    """Show the photos of an album, the newest first; of a saved search, as `find` gives them today.
+    """Show the photos of an album.
 
+    The newest come first; those of a saved search as `find` gives them today.
     `find WORDS --album NAME` searches in it, and has more ways to show it.
     """
     from photosearch import TABLE_PHOTOS
@@ -217,7 +221,10 @@ def album_delete(
     yes: Yes = False,
     db: Db = None,
 ) -> None:
-    """Delete an album; its photos stay in the library and on the disk."""
+    """Delete an album; its photos stay.
+
+    It can be undone: photosearch undo album.
+    """
     with open_library(ctx, db) as library:
         album = library.albums.get(name)
         confirm(f"delete {_describe_album(album)}; no photo is deleted", yes)
@@ -250,7 +257,7 @@ def album_export(
     null: Null = False,
     db: Db = None,
 ) -> None:
-    """Export an album: as a folder of copies or links, as keywords, or as a list of paths.
+    """Export an album: a folder, keywords, or paths.
 
     Photos are never changed. Nothing in the folder is overwritten, so running the command again adds what is new.
     """

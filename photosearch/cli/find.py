@@ -158,7 +158,7 @@ def find_command(
             return
         answer = search.run(library)
         if save is not None:
-            search.save(library, save)
+            search.store(library, save)
         for line in (*(answer.explanation if explain else ()), *answer.hints):
             note(line)
         if output.is_table:
@@ -187,7 +187,7 @@ class Search:
         limit, max_similar = choose_limits(self.limit, default)
         return library.find(self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **self.filters)
 
-    def save(self, library: "Library", name: str) -> None:
+    def store(self, library: "Library", name: str) -> None:
         from photosearch import choose_limits
 
         limit, max_similar = choose_limits(self.limit, None)
