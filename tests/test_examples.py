@@ -26,6 +26,7 @@ PYTHON, README, GUIDE = ROOT / "docs" / "python.md", ROOT / "README.md", ROOT / 
 NOT_RUN = {  # command -> why
     "photosearch browse": "serves a page until Ctrl-C",
     "photosearch models pull openclip-b32-256": "downloads a model",
+    "photosearch index ~/Pictures --ocr": "needs an extra",
 }
 PARTS = ("albums", "folders", "labels", "marks", "models", "samples")
 
