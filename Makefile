@@ -13,7 +13,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= train,plot,raw,jxl,test
+EXTRAS ?= train,plot,raw,jxl,ocr,test
 PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
 CHANGES ?= 120

@@ -28,6 +28,7 @@ NOT_RUN = {  # command -> why
     "photosearch index --watch               # Ctrl-C ends it": "waits for changes until Ctrl-C",
     "photosearch mcp": "answers another program on stdin",
     "photosearch models pull openclip-b32-256": "downloads a model",
+    "photosearch index ~/Pictures --ocr": "needs an extra",
 }
 PARTS = ("albums", "folders", "labels", "marks", "models", "photos", "samples", "spares")
 

@@ -27,6 +27,7 @@ FILES = {  # of the package
 # The longer side in pixels of what the gate sees, of what is cut into lines, and of what lines are searched in. By
 # `python -m benchmarks text`.
 GATE_SIZE, SIZE, DETECTED_SIZE = 384, 1920, 960
+MAX_ENLARGED = 3  # times, of a picture that is smaller than what the detector is to see
 MIN_SIDE = 10  # pixels; a narrower picture holds no text, and rapidocr would enlarge it to 30
 STEP = 32  # pixels: the detector's sides are multiples of it
 # The gate looks for lines: areas above this probability, of so many pixels and so many times as long as thick. Of those
@@ -34,7 +35,7 @@ STEP = 32  # pixels: the detector's sides are multiples of it
 # whole bird for a character. A picture passes by the mean probability of its surest line.
 GATE_PROBABILITY, GATE_PIXELS, GATE_LONG = 0.3, 12, 1.5
 GATE_THICK, GATE_LONG_IF_THICK = 0.15, 2.0
-MIN_LIKELIHOOD = 0.7
+MIN_LIKELIHOOD = 0.5
 MIN_CONFIDENCE, MIN_CONFIDENCE_ALONE = 0.6, 0.95  # of a line, and of a single character
 UPSIDE_DOWN = 0.9  # confidence from which rapidocr turns a line
 VERTICAL = 1.5  # times as high as wide: from there on rapidocr reads a line downwards
@@ -106,8 +107,9 @@ class TextReader:
 
     def _detect(self, picture: Pixels) -> npt.NDArray[np.float32]:
         """The probability of text for each pixel, [H, W], resized to multiples of STEP."""
-        height, width = (max(STEP, round(side / STEP) * STEP) for side in picture.shape[:2])
-        resized = np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+        scale = _find_scale(picture, GATE_SIZE)
+        height, width = (max(STEP, round(side * scale / STEP) * STEP) for side in picture.shape[:2])
+        resized = _resize(picture, width, height)
         pixels = resized[..., ::-1].astype(np.float32) / np.float32(127.5) - 1
         found = _run(self._detector, np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis]))
         probabilities: npt.NDArray[np.float32] = np.asarray(found)[0, 0]
@@ -118,9 +120,11 @@ class TextReader:
 
         Raises ValueError where it can't be read.
         """
-        height, width = picture.shape[:2]
-        if min(height, width) < MIN_SIDE:
+        if min(picture.shape[:2]) < MIN_SIDE:
             return []
+        if (scale := _find_scale(picture, DETECTED_SIZE)) > 1:
+            picture = _resize(picture, *(round(side * scale) for side in picture.shape[1::-1]))
+        height, width = picture.shape[:2]
         image, record = _run(self._ocr.preprocess_img, np.ascontiguousarray(picture[..., ::-1]))
         found = _run(self._ocr.run_ocr_steps, image, record)
         boxes, turned, read = (found[0].boxes, found[1].cls_res, found[2])
@@ -159,6 +163,15 @@ def _run(function: Any, *values: Any) -> Any:
         return function(*values)
     except Exception as error:
         raise ValueError(first_line(error)) from None
+
+
+def _find_scale(picture: Pixels, size: int) -> float:
+    """How many times a small picture is enlarged so that its longer side has `size` pixels, 1 of others."""
+    return min(max(1.0, size / max(picture.shape[:2])), MAX_ENLARGED)
+
+
+def _resize(picture: Pixels, width: int, height: int) -> Pixels:
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _to_original(boxes: npt.NDArray[Any], record: dict[str, Any]) -> Corners:

@@ -84,7 +84,7 @@ def test_describe_change_names_only_what_changed():
     assert describe_change(after, after) == ""
     assert describe_settings(OPEN) == {
         "models": "default", "tiles": "the model's default", "excluded": "nothing extra", "included": "nothing extra",
-        "links": "not followed", "metadata": "stored",
+        "links": "not followed", "metadata": "stored", "text in pictures": "not read",
     }  # fmt: skip
     assert describe_settings(FolderSettings(exclude=("a", "b"), include=("c",)))["excluded"] == "a, b"
 
