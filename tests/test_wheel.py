@@ -55,7 +55,7 @@ def test_wheel_contains_package_and_models_only(wheel: Path) -> None:
     places = {f"photosearch/metadata/{name}" for name in ("places.npz", "GEONAMES-LICENSE.txt")}
     web = ROOT / "photosearch" / "web"
     pages = {str(p.relative_to(ROOT)) for p in (*web.glob("templates/*.html"), *web.glob("static/*.*"))}
-    assert {p.rpartition(".")[2] for p in pages} == {"html", "css", "js", "mjs", "svg"}
+    assert {p.rpartition(".")[2] for p in pages} == {"html", "css", "js", "mjs", "svg", "json"}
     assert rest == {"photosearch/py.typed", *tokenizers, *words, *places, *pages}
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from photosearch.library.database import Database, Row, SqlValue, to_path
 from photosearch.library.details import DEGREE
 from photosearch.library.filtering import IS, Filter, filter_by_details
-from photosearch.library.matching import MAX_SCANNED, PhotoFilter
+from photosearch.library.matching import MAX_SCANNED, PhotoFilter, count_photos
 
 Facet = Literal["place", "camera", "person", "keyword", "rating", "is", "label"]
 MAX_VALUES, MAX_FOLDERS = 300, 5000
@@ -101,10 +101,11 @@ _FACETS = {
 
 
 def _count_kinds(db: Database, only: PhotoFilter) -> list[Count]:
-    """Each kind of photo, up to where `filter_by_details` counts."""
+    """Each kind of photo, up to MAX_SCANNED."""
     counts = []
     for kind in IS:
-        n = filter_by_details(db, [Filter("is", kind)], PhotoFilter(only.where, only.values, None)).photos or 0
+        of_kind = filter_by_details(db, [Filter("is", kind)], PhotoFilter(only.where, only.values, None))
+        n = count_photos(db, MAX_SCANNED + 1, of_kind)
         counts.append(Count(kind, "", min(n, MAX_SCANNED), n > MAX_SCANNED))
     return [count for count in counts if count.photos]
 

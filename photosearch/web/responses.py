@@ -414,9 +414,10 @@ def make_found(
     *,
     more: bool,
 ) -> Found:
+    sure = answer.sure or (answer.ranked_by == "date" and bool(photos))
     return Found(
         result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
-        label, answer.sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until,
+        label, sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until,
         answer.explanation, [ChipRow(chip.kind, chip.value, chip.wanted) for chip in chips], total, photos,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from photosearch import Library
 from photosearch.index import texts
 from photosearch.ocr import reader
 from photosearch.ocr.lines import TextLine, TextWord
-from photosearch.web.responses import make_details
+from photosearch.web.responses import TextBox, make_details
 
 BOX = (0.1, 0.2, 0.9, 0.2, 0.9, 0.4, 0.1, 0.4)
 
@@ -62,14 +62,15 @@ def test_index_reads_text_and_every_output_has_it(readable: CliEnv) -> None:
     assert json.loads(readable.run("status", "--json").stdout)["texts"] == {"read": 0, "found": 0}
 
 
-def test_details_of_the_page_have_each_word_with_its_corners(readable: CliEnv) -> None:
+def test_details_of_the_page_have_each_line_with_its_rectangle(readable: CliEnv) -> None:
     readable.index("--ocr")
     with Library(readable.library) as library:
         (photo,) = library.find("text:gate")
         details = library.details(photo.image_id)
         assert details is not None
-        words = [{"text": "gate", "box": list(BOX)}, {"text": "14", "box": list(BOX)}]
-        assert make_details(details, (), {}).texts == [{"text": "gate 14", "confidence": 0.9, "words": words}]
+        left, top, right, bottom = min(BOX[::2]), min(BOX[1::2]), max(BOX[::2]), max(BOX[1::2])
+        framed = TextBox("gate 14", left, top, pytest.approx(right - left), pytest.approx(bottom - top))
+        assert make_details(details, (), {}).texts == [framed]
         assert library.read_texts([photo]) == ["gate 14"]
         assert library.find_words("gate 14 photos") == [photo.path]
 

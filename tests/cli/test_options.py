@@ -369,7 +369,7 @@ def test_doctor_exits_1_if_provider_fails(cli_env: CliEnv) -> None:
     mine = write_toy(cli_env.folder / "mine.onnx", toy_card(name="mine"))
     result = cli_env.run("doctor", "--provider", "cpu", "--provider", "rocm", "--model", mine, "--json")
     told = {row["name"]: (row["works"], row["detail"]) for row in json.loads(result.stdout)}
-    assert list(told) == ["decoding", "provider cpu", "provider rocm", "storing"]
+    assert list(told) == ["decoding", "provider cpu", "provider rocm", "storing", "text in pictures"]
     assert told["provider cpu"] == (True, "runs mine on cpu")
     assert (told["provider rocm"][0], result.exit_code) == (False, 1)
 

@@ -96,7 +96,8 @@ def test_settings_are_saved_as_the_command_saves_them(place: Path, client: HttpC
     given = SETTINGS | {"models": ["other"], "exclude": ["*.gif", " "], "metadata": False, "tiles": 4}
     words = client.post_json("settings", folder=folder, **given)["words"]
     assert words == (
-        "models: other; tiles: 4; excluded: *.gif; included: nothing extra; links: not followed; metadata: not stored"
+        "models: other; tiles: 4; excluded: *.gif; included: nothing extra; links: not followed; metadata: not stored; "
+        "text in pictures: not read"
     )
     assert read_folder(client)["own"] == {
         "models": ["other"], "exclude": ["*.gif"], "metadata": False, "tiles": 4,
@@ -205,7 +206,7 @@ def test_models_say_what_they_are(client: HttpClient) -> None:
 @pytest.mark.slow
 def test_checks_are_those_of_doctor(client: HttpClient) -> None:
     checks = client.post_json("checks")
-    assert [check["name"] for check in checks] == ["decoding", "provider auto", "provider cpu", "storing"]
+    assert [check["name"] for check in checks] == ["decoding", "provider auto", "provider cpu", "storing", "text in pictures"]
     assert all(check["works"] for check in checks)
 
 

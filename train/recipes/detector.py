@@ -20,7 +20,7 @@ from train.data import need
 from train.export import open_session
 from train.prefetch import load_batches
 
-FILE = Path("yolox/yolox_nano.onnx")
+FILE = "yolox/yolox_nano.onnx"
 HINT = "put yolox_nano.onnx there (Kazuhito00/YOLOX-ONNX-TFLite-Sample on GitHub), then use --data DIR"
 SIZE, STRIDES, GREY = 416, (8, 16, 32), 114
 MIN_BOX = 0.25  # score of a box that is kept
