@@ -293,7 +293,7 @@ def _bursts(p: Part) -> Iterable[str]:
         "fewer. The share of pairs that do:\n"
     )
     yield _table(("pairs", "look alike"), [[name, f"{share:.3f}"] for name, share in p["alike"].items()])
-    sides = [side for side in p["blurs"][0] if side.isdigit()]
+    sides = sorted((side for side in p["blurs"][0] if side.isdigit()), key=int)
     yield (
         f"One of {p['shots']} shots is sharp, the others have a made blur: how often it is marked, by the side of the "
         f"view in pixels ({p['side']} is used), and, at the same sides, where the variance of the Laplacian is divided "

@@ -434,6 +434,12 @@ def mark_moved_away(db: Database, path: str) -> None:
         )
 
 
+def is_moved_away(db: Database, path: str) -> bool:
+    """Whether the library takes the photo at this stored path for absent."""
+    photo_id = _find_photo_id(db, path)
+    return photo_id is not None and db.row("SELECT absent FROM photos WHERE id = ?", [photo_id]) != (None,)
+
+
 def mark_moved_back(db: Database, path: str, file: FileRecord) -> None:
     """The same file is at this stored path again."""
     if (photo_id := _find_photo_id(db, path)) is not None:

@@ -68,7 +68,8 @@ class TextReader:
                 "EngineConfig.onnxruntime.intra_op_num_threads": 1,
             })  # fmt: skip
             self._ocr(np.zeros((STEP, STEP, 3), np.uint8))  # loads the detector
-            self._detector = self._ocr.text_det.session
+            detector: Any = self._ocr.text_det
+            self._detector = detector.session
         except Exception as error:
             raise ModelError(f"{folder}: the text reader can't start: {first_line(error)}") from None
 
@@ -167,7 +168,7 @@ def _run(function: Any, *values: Any) -> Any:
 
 def _find_scale(picture: Pixels, size: int) -> float:
     """How many times a small picture is enlarged so that its longer side has `size` pixels, 1 of others."""
-    return min(max(1.0, size / max(picture.shape[:2])), MAX_ENLARGED)
+    return min(max(1.0, float(size / max(picture.shape[:2]))), MAX_ENLARGED)
 
 
 def _resize(picture: Pixels, width: int, height: int) -> Pixels:

@@ -17,7 +17,7 @@ from photosearch.library import database
 from photosearch.library.database import Database, is_below
 from photosearch.library.folders import is_away, list_roots
 from photosearch.library.lock import lock_library
-from photosearch.library.photos import FileRecord, IndexedFile, mark_moved_away, mark_moved_back
+from photosearch.library.photos import FileRecord, IndexedFile, is_moved_away, mark_moved_away, mark_moved_back
 from photosearch.metadata.dates import date_in_name
 from photosearch.photos.decode import Unreadable, hash_file
 from photosearch.spares.log import Move, MoveLog, Write, continue_log, create_log, find_unfinished, read_log
@@ -200,6 +200,9 @@ def undo_move(db: Database, path: str, progress: Progress | None = None) -> Undo
                 target = os.path.join(log.folder, move.target)
                 try:
                     if not _put_back(move, target, log.folder, roots):
+                        if move.kept is not None and is_moved_away(db, move.source):  # killed before its row said so
+                            _check_content(move.source, move.content_hash)
+                            _mark_back(db, move.source)
                         continue
                 except (Left, OSError) as error:
                     left[target] = _describe(error)

@@ -43,7 +43,9 @@ def read_tree(*folders: Path) -> dict[str, bytes]:
 
 
 def below(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Files below a folder, of which another process may be taking some away."""
+    found = [os.path.join(top, name) for top, _, names in os.walk(folder) for name in names]
+    return sorted(os.path.relpath(path, folder) for path in found)
 
 
 def plan(seen, folder, **options):
