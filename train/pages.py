@@ -178,6 +178,9 @@ def _render_sight(folder: Path) -> Iterator[str]:
     for part in ("caltech-101", "flickr8k"):
         if part in files:
             yield from _render_labels(part, files[part])
+    for part in ("flickr8k", "miniplaces"):
+        if part in files.get("taught", {}):
+            yield from _render_taught(part, files["taught"][part])
     if "words" in files:
         yield from ("", "Descriptions: Flickr8k's test part, 5,000 captions as queries for 1,000 photographs.", "")
         yield from _list_figures(files["words"]["flickr8k, test"])
@@ -196,6 +199,18 @@ def _render_labels(part: str, result: Result) -> Iterator[str]:
     macro = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in result["macro"].items())
     micro = ", ".join(f"{key} {result['micro'][key]:.3f}" for key in ("precision", "recall"))
     yield from ("", f"Macro average: {macro}; micro average: {micro}.")
+
+
+def _render_taught(part: str, result: Result) -> Iterator[str]:
+    """The teachers' means, and each label."""
+    yield from ("", f"Taught labels of sight with at least five positives on {part}'s test part.", "")
+    keys = ("precision", "recall", "average_precision", "precision_at_20", "expected_calibration_error")
+    names = ("precision", "recall", "AP", "P@20", "ECE")
+    means = [[f"mean of {values['labels']}", teacher, "", *(_format(values[key]) for key in keys)]
+             for teacher, values in result.items() if teacher != "rows"]  # fmt: skip
+    rows = [[row["label"], row["teacher"], str(row["positives"]), *(_format(row[key]) for key in keys)]
+            for row in result["rows"]]  # fmt: skip
+    yield from make_table(("label", "teacher", "positives", *names), [*means, *rows])
 
 
 def _render_small_birds(result: Result) -> Iterator[str]:
