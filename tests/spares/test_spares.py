@@ -135,6 +135,15 @@ def test_sidecars_and_video_go_with_their_photo(seen, tmp_path):
     assert read_tree(seen.folder) == before
 
 
+def test_file_that_also_goes_with_a_photo_that_stays_stays(seen, tmp_path):
+    for name in ("IMG_1.jpg", "IMG_1.png"):
+        save(seen.folder, name, 1)
+    (seen.folder / "IMG_1.MOV").write_bytes(b"video")
+    seen.index()
+    (thing,) = plan(seen, tmp_path / "spare").things
+    assert [os.path.basename(file.source) for file in thing] == ["IMG_1.png"]
+
+
 def test_raw_and_jpeg_are_moved_together_and_share_a_sidecar(seen, tmp_path):
     for name in ("a/1.CR2", "b/1.CR2"):
         save(seen.folder, name, 1)
@@ -410,7 +419,9 @@ def test_line_that_was_cut_off_counts_as_not_written(copied, tmp_path):
     log.write_bytes(whole[:-5])
     assert (len(read_log(log).things), read_log(log).finished) == (3, False)
     assert copied.asks.spares.undo(log).photos == 3
-    assert log.read_bytes().count(b"\n") == 6, "the part of a line is gone"
+    lines = [list(json.loads(line)) for line in log.read_text().splitlines()]
+    assert lines[-2:] == [["undo"], ["undone"]], "the part of a line is gone"
+    assert len(lines) == 6
 
 
 MOVE = """
