@@ -8,6 +8,8 @@ They run on the CPU. The package would download a network that is missing: each 
 https://github.com/PaddlePaddle/PaddleOCR, https://github.com/RapidAI/RapidOCR, both Apache-2.0.
 """
 
+import contextlib
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,8 +52,9 @@ class TextReader:
     def __init__(self) -> None:
         """Raises InputError where the package is missing, ModelError where its networks are."""
         try:
-            import cv2
-            import rapidocr
+            with _without_ipv6():
+                import cv2
+                import rapidocr
         except ImportError:
             raise InputError(NEEDS) from None
         self._cv2 = cv2
@@ -62,11 +65,12 @@ class TextReader:
             raise ModelError(f"{folder}: lacks {', '.join(missing)}; pip install --force-reinstall 'photosearch[ocr]'")
         paths = {f"{part}.model_path": str(folder / name) for part, name in FILES.items()}
         try:
-            self._ocr = rapidocr.RapidOCR(params={
-                **paths, "Global.log_level": "critical", "Global.return_word_box": True,
-                "Global.max_side_len": SIZE, "Det.limit_type": "max", "Det.limit_side_len": DETECTED_SIZE,
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-            })  # fmt: skip
+            with _without_ipv6():
+                self._ocr = rapidocr.RapidOCR(params={
+                    **paths, "Global.log_level": "critical", "Global.return_word_box": True,
+                    "Global.max_side_len": SIZE, "Det.limit_type": "max", "Det.limit_side_len": DETECTED_SIZE,
+                    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                })  # fmt: skip
             self._ocr(np.zeros((STEP, STEP, 3), np.uint8))  # loads the detector
             detector: Any = self._ocr.text_det
             self._detector = detector.session
@@ -143,6 +147,16 @@ class TextReader:
             if characters and words and confidence >= least:
                 lines.append(TextLine(float(confidence), words))
         return lines
+
+
+@contextlib.contextmanager
+def _without_ipv6() -> Iterator[None]:
+    """rapidocr imports urllib3, which opens a socket to see whether there is IPv6: nothing here is to open any."""
+    known, socket.has_ipv6 = socket.has_ipv6, False
+    try:
+        yield
+    finally:
+        socket.has_ipv6 = known
 
 
 def find_reader() -> str | None:

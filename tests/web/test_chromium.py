@@ -358,7 +358,7 @@ def test_photo_that_has_copies_lists_them(open_leaves: Any) -> None:
     badge.click()
     expect(page.locator("#summary")).to_have_text("13 photos")
     expect(page.locator(".tile .copies")).to_have_count(0)
-    page.wait_for_function("document.activeElement.ariaLabel?.includes('leaf00')")
+    expect(page.locator(".tile :focus")).to_have_attribute("aria-label", re.compile("leaf00"))
     assert page.is_checked("[name=copies]")
     page.get_by_text("More", exact=True).click()
     page.uncheck("[name=copies]")
