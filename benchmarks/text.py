@@ -69,7 +69,7 @@ def measure(data: Path, n: int, seed: int = 1) -> Iterator[str]:
     large = [look(reader, encode(enlarge(photo))) for photo in photos[:LARGE]]
     yield from report_costs({"without text": large, "with text": with_text})
     yield from report_reading(made, with_text)
-    yield f"\nPhotos without text in which some was read: {sum(bool(o.lines) for o in without)} of {n}"
+    yield f"\nPhotos of birds in which text was read, to look at: {sum(bool(o.lines) for o in without)} of {n}"
     for path, one in zip(photos[:n], without, strict=True):
         if one.lines:
             yield f"  {path.name}: {' | '.join(one.lines)}"

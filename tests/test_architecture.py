@@ -55,7 +55,7 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "scipy": set(),
     "pickle": set(),  # a database or a photo that was tampered with must never become code
     # for the name of the machine; to ask whether a cluster answers; to listen on loopback
-    "socket": {"library/runs.py", "engines/ray.py", "web/serve.py", "ocr/reader.py"},
+    "socket": {"library/runs.py", "engines/ray.py", "web/serve.py"},
     "urllib": set(),
     "http": set(),
 }

@@ -4,14 +4,16 @@
     picture at SIZE      -> detector, at DETECTED_SIZE -> a crop for each line -> upside down? -> its characters
 
 The networks know Latin letters with their accents, digits, Chinese and Japanese; no Cyrillic, Greek, Arabic or Korean.
-They run on the CPU. The package would download a network that is missing: each is named by its file instead.
+They run on the CPU. The package would download a network that is missing: each is named by its file instead, and what
+it would download with is kept out.
 https://github.com/PaddlePaddle/PaddleOCR, https://github.com/RapidAI/RapidOCR, both Apache-2.0.
 """
 
 import contextlib
-import socket
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ FILES = {  # of the package
 # The longer side in pixels of what the gate sees, of what is cut into lines, and of what lines are searched in. By
 # `python -m benchmarks text`.
 GATE_SIZE, SIZE, DETECTED_SIZE = 384, 1920, 960
-MAX_ENLARGED = 3  # times, of a picture that is smaller than what the detector is to see
+MAX_ENLARGED = 3.0  # times, of a picture that is smaller than what the detector is to see
 MIN_SIDE = 10  # pixels; a narrower picture holds no text, and rapidocr would enlarge it to 30
 STEP = 32  # pixels: the detector's sides are multiples of it
 # The gate looks for lines: areas above this probability, of so many pixels and so many times as long as thick. Of those
@@ -51,31 +53,9 @@ class TextReader:
 
     def __init__(self) -> None:
         """Raises InputError where the package is missing, ModelError where its networks are."""
-        try:
-            with _without_ipv6():
-                import cv2
-                import rapidocr
-        except ImportError:
-            raise InputError(NEEDS) from None
-        self._cv2 = cv2
-        cv2.setNumThreads(0)  # each picture has a thread of its own
-        folder = Path(rapidocr.__file__).parent / "models"
-        missing = [name for name in FILES.values() if not (folder / name).is_file()]
-        if missing:
-            raise ModelError(f"{folder}: lacks {', '.join(missing)}; pip install --force-reinstall 'photosearch[ocr]'")
-        paths = {f"{part}.model_path": str(folder / name) for part, name in FILES.items()}
-        try:
-            with _without_ipv6():
-                self._ocr = rapidocr.RapidOCR(params={
-                    **paths, "Global.log_level": "critical", "Global.return_word_box": True,
-                    "Global.max_side_len": SIZE, "Det.limit_type": "max", "Det.limit_side_len": DETECTED_SIZE,
-                    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-                })  # fmt: skip
-            self._ocr(np.zeros((STEP, STEP, 3), np.uint8))  # loads the detector
-            detector: Any = self._ocr.text_det
-            self._detector = detector.session
-        except Exception as error:
-            raise ModelError(f"{folder}: the text reader can't start: {first_line(error)}") from None
+        with _offline():
+            self._cv2, self._ocr = _load()
+        self._detector = self._ocr.text_det.session
 
     def may_have_text(self, picture: Pixels) -> bool:
         """Whether it is worth reading. picture: uint8 [H, W, 3], RGB, upright, of GATE_SIZE or less.
@@ -149,16 +129,6 @@ class TextReader:
         return lines
 
 
-@contextlib.contextmanager
-def _without_ipv6() -> Iterator[None]:
-    """rapidocr imports urllib3, which opens a socket to see whether there is IPv6: nothing here is to open any."""
-    known, socket.has_ipv6 = socket.has_ipv6, False
-    try:
-        yield
-    finally:
-        socket.has_ipv6 = known
-
-
 def find_reader() -> str | None:
     """Why text in pictures can't be read here, None where it can. Loads nothing."""
     import importlib.util
@@ -172,6 +142,46 @@ def check_reader() -> None:
         raise InputError(reason)
 
 
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Keep out the package that rapidocr would download with: its import alone opens a socket."""
+    stand_in = ModuleType("requests")
+    vars(stand_in).update(Response=object, RequestException=OSError)  # named when rapidocr is imported
+    before = sys.modules.get("requests")
+    sys.modules["requests"] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules["requests"]
+        if before is not None:
+            sys.modules["requests"] = before
+
+
+def _load() -> tuple[Any, Any]:
+    """OpenCV, and rapidocr with its detector loaded. Raises InputError, ModelError."""
+    try:
+        import cv2
+        import rapidocr
+    except ImportError:
+        raise InputError(NEEDS) from None
+    cv2.setNumThreads(0)  # each picture has a thread of its own
+    folder = Path(rapidocr.__file__).parent / "models"
+    missing = [name for name in FILES.values() if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(f"{folder}: lacks {', '.join(missing)}; pip install --force-reinstall 'photosearch[ocr]'")
+    paths = {f"{part}.model_path": str(folder / name) for part, name in FILES.items()}
+    try:
+        ocr = rapidocr.RapidOCR(params={
+            **paths, "Global.log_level": "critical", "Global.return_word_box": True, "Global.max_side_len": SIZE,
+            "Det.limit_type": "max", "Det.limit_side_len": DETECTED_SIZE,
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+        })  # fmt: skip
+        ocr(np.zeros((STEP, STEP, 3), np.uint8))
+    except Exception as error:
+        raise ModelError(f"{folder}: the text reader can't start: {first_line(error)}") from None
+    return cv2, ocr
+
+
 def _run(function: Any, *values: Any) -> Any:
     """What OpenCV and ONNX Runtime raise for a strange picture is its own matter. Raises ValueError."""
     try:
@@ -182,7 +192,7 @@ def _run(function: Any, *values: Any) -> Any:
 
 def _find_scale(picture: Pixels, size: int) -> float:
     """How many times a small picture is enlarged so that its longer side has `size` pixels, 1 of others."""
-    return min(max(1.0, float(size / max(picture.shape[:2]))), MAX_ENLARGED)
+    return min(max(1.0, size / int(max(picture.shape[:2]))), MAX_ENLARGED)
 
 
 def _resize(picture: Pixels, width: int, height: int) -> Pixels:

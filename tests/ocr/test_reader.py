@@ -1,5 +1,8 @@
 """The real reader, where its package is installed: what it reads, and where."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -65,6 +68,12 @@ def test_strange_shapes_have_no_text(reader: TextReader, shape: tuple[int, int])
     picture = np.full((*shape, 3), 200, np.uint8)
     assert reader.read(picture) == []
     assert not reader.may_have_text(picture)
+
+
+def test_reader_loads_nothing_that_opens_sockets() -> None:
+    code = "import sys; from photosearch.ocr.reader import TextReader; TextReader(); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert not {"requests", "urllib3", "httpx"} & set(run.stdout.split())
 
 
 def test_missing_networks_are_named_and_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
