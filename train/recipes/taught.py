@@ -30,6 +30,9 @@ COUNTS = (2, 3, 6)  # people at least, of `people`, `group of people`, `crowd`
 MIN_PERSON = 0.4  # score of a counted person
 LOOKED_AT = 4  # of so many of MiniPlaces' pictures the teacher looks at one
 SAME_BIRDS = 3  # of so many of CUB's pictures one is a close-up
+JUDGED = {"flickr8k": 1.0, "coco": 1.0, "miniplaces": 1.0, "caltech-101": 1.0}  # weight of a picture of each set
+MIN_POSITIVES = 8  # pictures of a set that show a label, to compare two ways to score it
+SURELY, SURELY_NOT = 0.5, 0.15  # the detector's scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +165,6 @@ def look_at(data: str | Path, name: str, part: str, cache: Path) -> npt.NDArray[
     """The teacher's answers for a part of a set."""
     step = LOOKED_AT if name == miniplaces.NAME else 1
     return count_people(look([e.path for e in list_pictures(data, name, part)][::step], data, cache))
-
-
-JUDGED = {"flickr8k": 1.0, "coco": 1.0, "miniplaces": 1.0, "caltech-101": 1.0}  # weight of a picture of each set
-MIN_POSITIVES = 8  # pictures of a set that show a label, to compare two ways to score it
-SURELY, SURELY_NOT = 0.5, 0.15  # the detector's scores
 
 
 def judge(

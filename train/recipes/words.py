@@ -65,7 +65,6 @@ class WordsSettings:
     logit_scale: float = 20.0
     mix: float = 0.65
     used_mix: float = 0.57
-    top: int = heads.TOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def train(settings: WordsSettings, data: Path, to: Path, head: Path, cache: Path
 
     def compute(examples: Sequence[Example]) -> tuple[Features, Features]:
         outputs = sight.compute_features(network, examples, backbone, cache)
-        return outputs, weigh_classes(outputs[:, : weight.shape[1]] @ weight.T + bias, settings.top)
+        return outputs, weigh_classes(outputs[:, : weight.shape[1]] @ weight.T + bias)
 
     photos = features.list_examples(data, "flickr8k", "train")
     captions = embed([c for p in photos for c in p.captions], cache).reshape(len(photos), -1, minilm.WIDTH)
@@ -170,10 +169,10 @@ def embed_names(classes: Sequence[vocabulary.Label], wordnet_folder: str | Path,
     return vectors - vectors.mean(0)
 
 
-def weigh_classes(logits: Features, top: int = heads.TOP) -> Features:
+def weigh_classes(logits: Features) -> Features:
     """logits [N, C] -> ConSE's weights of train/networks/heads.py, [N, C]."""
     with torch.inference_mode():
-        return heads.weigh_classes(torch.from_numpy(logits), top).numpy()
+        return heads.weigh_classes(torch.from_numpy(logits)).numpy()
 
 
 class Space(nn.Module):
