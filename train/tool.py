@@ -19,9 +19,9 @@ from photosearch.photos import colours, decode, walk
 from photosearch.search import spelling
 from photosearch.search.language import detect_language
 from photosearch.search.lexicon import LEXICON, Lexicon, read_lexicon
-from photosearch.search.similar import DESCRIPTIONS, EVERYDAY, FREE, LabelScores
+from photosearch.search.similar import DESCRIPTIONS, EVERYDAY, FREE, LABEL_WEIGHT, LabelScores
 from photosearch.search.similarity_cutoff import END, SURE, find_end, measure_evidence
-from photosearch.search.understand import find_labels
+from photosearch.search.understand import find_labels, measure_named
 
 __all__ = [
     "CARD_KEY",
@@ -30,6 +30,7 @@ __all__ = [
     "END",
     "EVERYDAY",
     "FREE",
+    "LABEL_WEIGHT",
     "LEXICON",
     "SHIPPED",
     "SURE",
@@ -49,6 +50,7 @@ __all__ = [
     "list_models",
     "logit",
     "measure_evidence",
+    "measure_named",
     "metrics",
     "prepare",
     "prepare_file",

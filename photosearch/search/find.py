@@ -284,7 +284,7 @@ def _find_similar(
         if spoken is not None:
             also = search.choose_candidates(unit, {i: spoken.weigh(i) for i in spoken.found}, CANDIDATES)
         while True:
-            labels = [_read_label(db, label, fetched) for label in words.boosts]
+            labels = [_read_label(db, label, fetched, words.named) for label in words.boosts]
             ranked = search.rank(unit, limit=fetched, among=among, unwanted=unwanted, labels=labels, also=also,
                                  judge=bool(words.descriptions))  # fmt: skip
             if spoken is not None:
@@ -311,11 +311,12 @@ def _look_up(db: Database, parsed: ParsedQuestion, n_images: int, among: Sequenc
     return look_up_words(db, text, n_images, among) if text else None
 
 
-def _read_label(db: Database, label: Label, limit: int) -> "LabelScores":
+def _read_label(db: Database, label: Label, limit: int, named: float) -> "LabelScores":
     from photosearch.search.similar import LabelScores
 
     best = matching.list_best(db, label, limit)
-    return LabelScores(best, label.threshold, lambda image_ids: matching.read_label_scores(db, label, image_ids))
+    return LabelScores(best, label.threshold, lambda image_ids: matching.read_label_scores(db, label, image_ids),
+                       named)  # fmt: skip
 
 
 def _judge(parsed: ParsedQuestion, found: Sequence[Match], evidence: Mapping[int, float], limit: int) -> list[Match]:

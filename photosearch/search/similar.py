@@ -39,7 +39,8 @@ EVERYDAY = 100  # descriptions; embedding them takes half a second
 CHUNK = 10_000  # photos compared with them at a time
 NEAREST = 10  # photos that give a description's threshold
 # `python -m train cutoff` chose these on Flickr8k's development part, in standard deviations of everyday similarities.
-LABEL_WEIGHT = 2.0  # of a label that the description names and the photo surely has
+LABEL_WEIGHT = 2.0  # of a label that is all of the description, and that the photo surely has
+LABEL_SHARE_POWER = 2.0  # of the share of the description's words that name labels: of many words they say little
 LABEL_REACH = 4.0  # logits on both sides of its threshold, between which a label's weight rises from 0 to 1
 FREE = 0.5  # evidence of what is not wanted, above which a photo falls
 
@@ -59,18 +60,19 @@ class Term:
 @dataclass(frozen=True, slots=True)
 class LabelScores:
     """What is known of a label. best: the images with the highest scores. threshold: from which score on it applies.
-    read: image ids -> the score of each that has one."""
+    read: image ids -> the score of each that has one. named: the share of the description's words that name labels."""
 
     best: Sequence[int]
     threshold: float
     read: Callable[[Sequence[int]], Mapping[int, float]]
+    named: float = 1.0
 
     def weigh(self, ids: Sequence[int]) -> Floats:
-        """How surely each image has the label, 0..1; 0.5 at the threshold."""
+        """What the label adds to each image's rank, in standard deviations, 0..LABEL_WEIGHT; half at the threshold."""
         known = self.read(ids)
         scores = np.array([known.get(i, 0.0) for i in ids])
         above = _logit(scores) - _logit(np.array(self.threshold))
-        weights: Floats = np.clip(above / (2 * LABEL_REACH) + 0.5, 0, 1)
+        weights: Floats = np.clip(above / (2 * LABEL_REACH) + 0.5, 0, 1) * LABEL_WEIGHT * self.named**LABEL_SHARE_POWER
         return weights
 
 
@@ -180,7 +182,7 @@ class SimilaritySearch:
         evidence, spread = measure_evidence(similarities, everyday)
         rank, scale = similarities.astype(np.float64), float(spread.mean())
         for label in labels:
-            rank += scale * LABEL_WEIGHT * label.weigh(ids.tolist())
+            rank += scale * label.weigh(ids.tolist())
         for other in unwanted:
             excess = np.maximum(0, measure_evidence(vectors @ other, everyday)[0] - FREE)
             rank -= scale * excess

@@ -9,7 +9,7 @@ summer". `query_mode` overrules all this.
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -20,6 +20,7 @@ from photosearch.library.records import Label
 from photosearch.query import Query
 from photosearch.search.date_phrases import DateSpan, find_date_phrases
 from photosearch.search.filters import NO_FILTERS, Filters
+from photosearch.search.full_text import list_content_words
 from photosearch.search.label_names import ARTICLES, match_label, resolve_label
 from photosearch.search.labels import index_labels
 from photosearch.search.plain_filters import blank_quotes
@@ -77,7 +78,8 @@ class Description:
 class ParsedWords:
     """query: labels that answer by themselves, None where words describe or there are none. among: what the labels of
     every photo must fulfil. labels: each name between operators -> the label that it means. descriptions: what ranks,
-    after the query's own photos. boosts: labels that the descriptions name, which rank too. hints: notes for the user.
+    after the query's own photos. boosts: labels that the descriptions name, which rank too. named: the share of the
+    descriptions' words that name them, 0..1. hints: notes for the user.
     """
 
     query: Query | None = None
@@ -85,6 +87,7 @@ class ParsedWords:
     labels: Mapping[str, Label] = field(default_factory=dict)
     descriptions: tuple[Description, ...] = ()
     boosts: tuple[Label, ...] = ()
+    named: float = 0.0
     hints: tuple[str, ...] = ()
 
 
@@ -251,7 +254,8 @@ def _describe(
     unwanted = [part for part in parts if isinstance(part, query.Not)]
     if tree is None or any(_stands_in_sentence(part, words, labels) for part in unwanted):
         whole = " ".join(words.split())
-        return ParsedWords(descriptions=(Description(whole),), boosts=_list_boosts(whole, known))
+        boosts, named = _find_boosts(whole, known)
+        return ParsedWords(descriptions=(Description(whole),), boosts=boosts, named=named)
     has_pictures, is_labels = bool(question.like or question.unlike), len(labels) == len(meant)
     if is_labels and (has_pictures or question.min_score is not None):  # who gives these takes labels as a filter
         return ParsedWords(None if has_pictures else tree, tree if has_pictures else None, labels)
@@ -265,13 +269,8 @@ def _describe(
         descriptions += [Description(_write([part.part], labels), wanted=False) for part in unwanted]
     if not (is_labels or unwanted or _has_quotes(words)):
         labels = {}  # `and` joins no labels there: it stands in a sentence
-    return ParsedWords(
-        tree if is_labels else None,
-        _join(filters),
-        labels,
-        tuple(descriptions),
-        () if strict else _list_boosts(text, known),
-    )
+    boosts, named = ((), 0.0) if strict else _find_boosts(text, known)
+    return ParsedWords(tree if is_labels else None, _join(filters), labels, tuple(descriptions), boosts, named)
 
 
 def _stands_in_sentence(part: query.Not, words: str, labels: Mapping[str, Label]) -> bool:
@@ -313,23 +312,34 @@ def _write(parts: Sequence[query.Query], labels: Mapping[str, Label]) -> str:
     return text
 
 
-def _list_boosts(text: str, known: Mapping[str, Label]) -> tuple[Label, ...]:
-    return tuple(known[name] for name in find_labels(text, known))
+def _find_boosts(text: str, known: Mapping[str, Label]) -> tuple[tuple[Label, ...], float]:
+    """-> (the labels that a description names, the share of its content words that name them, 0..1)."""
+    return tuple(known[name] for name in find_labels(text, known)), measure_named(text, known)
 
 
 def find_labels(text: str, known: Iterable[str]) -> list[str]:
     """The labels that a sentence names, each once, the longest of those that overlap: a dog on a beach: dog, beach."""
+    return list(dict.fromkeys(label for label, _ in _scan(text, known)))
+
+
+def measure_named(text: str, known: Iterable[str]) -> float:
+    """The share of a sentence's content words that name labels, 0..1: a dog runs on a beach: 2 of 3."""
+    named = list_content_words(" ".join(words for _, words in _scan(text, known)))
+    return len(named) / max(len(list_content_words(text)), len(named), 1)
+
+
+def _scan(text: str, known: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """-> (a label, the words that name it), in order."""
     names = dict.fromkeys(known)
     words = [t.text for t in query.tokenize(text) if t.kind == "word"][:MAX_SCANNED_WORDS]
-    found: list[str] = []
     at = 0
     while at < len(words):
         taken = 1
         for n in range(min(MAX_LABEL_WORDS, len(words) - at), 0, -1):
-            label = None if words[at].casefold() in ARTICLES else match_label(" ".join(words[at : at + n]), names)
+            said = " ".join(words[at : at + n])
+            label = None if words[at].casefold() in ARTICLES else match_label(said, names)
             if label is not None:
-                found.append(label)
+                yield label, said
                 taken = n
                 break
         at += taken
-    return list(dict.fromkeys(found))

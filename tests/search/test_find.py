@@ -21,7 +21,7 @@ from photosearch.errors import InputError, ModelError, PhotosearchError, QueryEr
 from photosearch.search import similar
 from photosearch.search.labels import list_labels
 from photosearch.search.similar import read_weight
-from photosearch.search.understand import Question, understand
+from photosearch.search.understand import Question, measure_named, understand
 
 FIVE = {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE, "black": BLACK}
 
@@ -389,6 +389,25 @@ def test_answer_explanation_lists_labels_descriptions_and_evidence(few):
     assert f"2:{red}: a picture to be like" in few.ask(like=[f"2:{red}"]).explanation
     assert "'green lamp': a description, to be unlike" in few.ask('"black" and not "green lamp"').explanation
     assert "raises the rank" in few.ask("a red lamp").explanation[0]
+
+
+@pytest.mark.parametrize(("text", "share"), [
+    ("dog", 1), ("a dog on the beach", 1), ("a dog runs on the beach", 2 / 3), ("hot dog stand", 1 / 3),
+    ("a lamp", 0), ("", 0),
+])  # fmt: skip
+def test_words_that_name_labels_are_measured(text, share):
+    assert measure_named(text, ["dog", "beach"]) == pytest.approx(share)
+
+
+def test_labels_weigh_less_the_more_else_a_description_says(kept_few):
+    question = understand(Question("a red lamp"), list_labels(kept_few.under.db), model="toy", has_vectors=True)
+    assert question.words.named == 0.5
+    weights = {
+        named: similar.LabelScores((), 0.5, lambda ids: {1: 0.999, 2: 0.5}, named).weigh([1, 2, 3])
+        for named in (1.0, 0.5)
+    }
+    assert weights[1.0].tolist() == pytest.approx([2, 1, 0])
+    assert weights[0.5].tolist() == pytest.approx([0.5, 0.25, 0])
 
 
 # ---- filters never make it wrong

@@ -23,6 +23,7 @@ from train.tool import (
     DESCRIPTIONS,
     END,
     EVERYDAY,
+    LABEL_WEIGHT,
     SURE,
     LabelScores,
     Model,
@@ -31,6 +32,7 @@ from train.tool import (
     find_end,
     find_labels,
     measure_evidence,
+    measure_named,
 )
 
 Floats = npt.NDArray[np.float32]
@@ -281,31 +283,38 @@ def compare_label_weights(library: Library) -> None:
     similarity = library.text.embed([c for c, _ in captions]) @ library.vectors.T
     spread = float(library.everyday.std(0).mean())
     boosts = np.stack([_boost(library, caption) for caption, _ in captions])
+    named = _measure_named(library, [c for c, _ in captions])
     own = np.array([i for _, i in captions])
-    right = [name_right(library, pair) for pair in PAIRS]
-    print("\nweight of labels: recall at 10 of captions; share of right ones in the first 10 of A and B, of A on a B")
-    for weight in (0, 0.5, 1, 1.5, 2, 3):
-        ranks = similarity / spread + weight * boosts
+    pairs = [(pair, name_right(library, pair)) for pair in PAIRS]
+    print("\nlabels: weight, power of the share of words that name them; recall at 10 of captions; "
+          "share of right ones in the first 10 of A and B, of A on a B")  # fmt: skip
+    for weight, power in ((0, 0), *((w, p) for w in (1, 2, 3) for p in (0, 1, 2, 3))):
+        ranks = similarity / spread + weight * boosts * named**power
         hits = (ranks > ranks[np.arange(len(own)), own][:, None]).sum(1) < 10
-        cells = [_mean([_measure_first(library, joiner.join(pair.split()), spread, weight, r)
-                        for pair, r in zip(PAIRS, right, strict=True) if r.any()])
-                 for joiner in (" and ", " on a ")]  # fmt: skip
-        print(f"{weight:4} {hits.mean():.4f} {cells[0]:.3f} {cells[1]:.3f}")
+        cells = [_mean([_measure_first(library, joiner.join(pair.split()), spread, weight, power, right)
+                        for pair, right in pairs if right.any()]) for joiner in (" and ", " on a ")]  # fmt: skip
+        print(f"{weight:4} {power:4} {hits.mean():.4f} {cells[0]:.3f} {cells[1]:.3f}")
 
 
-def _measure_first(library: Library, text: str, spread: float, weight: float, right: Bools) -> float:
-    ranks = library.vectors @ library.text.embed([text])[0] / spread + weight * _boost(library, text)
+def _measure_first(library: Library, text: str, spread: float, weight: float, power: float, right: Bools) -> float:
+    named = float(_measure_named(library, [text])[0, 0])
+    ranks = library.vectors @ library.text.embed([text])[0] / spread + weight * named**power * _boost(library, text)
     return float(right[np.argsort(-ranks)[:10]].sum() / min(10, right.sum()))
 
 
+def _measure_named(library: Library, texts: Sequence[str]) -> Floats:
+    return np.array([[measure_named(text, library.model.card.labels)] for text in texts], np.float32)
+
+
 def _boost(library: Library, text: str) -> Floats:
+    """How surely each photo has the labels that a text names, 0..1 a label."""
     card = library.model.card
     total = np.zeros(len(library.vectors), np.float32)
     for name in find_labels(text, card.labels):
         scores = library.scores[:, card.labels.index(name)]
         kept = {i: float(s) for i, s in enumerate(scores) if s >= card.min_score}
         total += LabelScores((), card.thresholds[name], lambda _, kept=kept: kept).weigh(range(len(scores)))
-    return total
+    return total / LABEL_WEIGHT
 
 
 def compare_minus(library: Library) -> None:
