@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from train import test_set_ledger
-from train.tool import DEFAULT_MODEL, Card, list_models, read_card
+from train.tool import DEFAULT_MODEL, OFFERS, Card, list_models, read_card
 
 PAGE = Path("docs/model.md")
 README = Path("README.md")
@@ -40,6 +40,18 @@ small-birds: scenes of 1200x900 pixels, made of Caltech-101's held-out pictures 
 of CUB's test part, 60 to 220 pixels long and less than 5 % of the frame; a quarter show another small thing. Recall at
 the same precision, read off each curve, compares numbers of tiles:
 """
+LARGER = """
+## Larger models
+
+`photosearch models pull` offers models that understand more descriptions and take longer. Not measured here: these are
+the publishers' figures, in percent. Captions search 5,000 photographs of COCO or 1,000 of Flickr30k; sight's figures
+are of Flickr8k's 1,000 and stand above. ImageNet: photographs that get the right one of 1,000 names.
+"""
+PUBLISHED = {  # arXiv 2502.14786; open_clip's table of results; arXiv 2103.00020
+    "siglip2-b32-256": ("47.2", "", "74.0"),
+    "openclip-b32-256": ("39.9", "64.9 / 87.2 / 92.2", "72.8"),
+    "clip-b32": ("30.4", "58.8 / 83.6 / 90.0", "63.3"),
+}
 
 Result = Mapping[str, Any]
 Ledger = Mapping[str, Mapping[str, int]]
@@ -149,6 +161,11 @@ def render(cards: Mapping[str, Card], results: Sequence[Result], ledger: Ledger)
     yield from make_table(head, (_make_row(row, card, ledger) for card, row in rows))
     yield from _compare_tiles(results)
     yield from _render_sight(test_set_ledger.MEASURED / "sight")
+    yield from LARGER.splitlines()
+    yield ""
+    head = "name|GB at most|licence|COCO R@1, %|Flickr30k R@1 / 5 / 10, %|ImageNet, no training, %".split("|")
+    yield from make_table(head, ([o.name, f"{o.gigabytes:.1f}", o.licence, *PUBLISHED[o.name]]
+                                 for o in OFFERS.values()))  # fmt: skip
     yield from ("", "## Errors", "")
     for card, row in rows:
         if "file" in row and row["tiles"] == card.tiles:

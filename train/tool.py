@@ -13,6 +13,7 @@ from photosearch import Library
 from photosearch.judging import metrics, retrieval
 from photosearch.models import catalog
 from photosearch.models.card import CARD_KEY, Card, TextCard
+from photosearch.models.hub import OFFERS
 from photosearch.models.session import Model, logit
 from photosearch.models.text import TextModel
 from photosearch.photos import colours, decode, walk
@@ -32,6 +33,7 @@ __all__ = [
     "FREE",
     "LABEL_WEIGHT",
     "LEXICON",
+    "OFFERS",
     "SHIPPED",
     "SURE",
     "Card",

@@ -151,11 +151,13 @@ def models_pull(
     from photosearch import find_model_offer, list_model_offers, pull_model
 
     if name is None:
-        rows = [(name, offer.description, offer.licence) for name, offer in list_model_offers().items()]
-        print_table(("name", "model", "licence"), rows)
+        rows = [(name, offer.description, offer.licence, f"{offer.gigabytes:.1f}")
+                for name, offer in list_model_offers().items()]  # fmt: skip
+        print_table(("name", "model", "licence", "GB at most"), rows)
         return
     offer = find_model_offer(name)
-    note(f"{name}: {offer.description}; licence: {offer.licence}; from {offer.repository}")
+    note(f"{name}: {offer.description}; licence: {offer.licence}; up to {offer.gigabytes:.1f} GB from "
+         f"{offer.repository}")  # fmt: skip
     confirm(f"download {name}", yes)
     added = pull_model(name)
     note(f"Added the model {added.name}. Next: photosearch index --model {added.name}")

@@ -20,6 +20,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 DEFAULT_MODEL = "sight"
 # Of models to pull: SigLIP 2 was taught in many languages (arXiv 2502.14786), both CLIPs on English captions.
 MULTILINGUAL_MODEL, ENGLISH_MODELS = "siglip2-b32-256", ("openclip-b32-256", "clip-b32")
+LARGER_MODEL = ENGLISH_MODELS[0]  # the smallest of those that find more
 TEXT_MODEL = "-text"  # suffix of a text model's file name
 
 

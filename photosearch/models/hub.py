@@ -30,11 +30,15 @@ SETTINGS = ("config.json", "tokenizer.json", "tokenizer_config.json", "preproces
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A model on the hub. files: required; the encoders' weights are fetched too. optional_files: if they exist."""
+    """A model on the hub. files: required; the encoders' weights are fetched too. optional_files: if they exist.
+
+    gigabytes: of its published number of parameters in float32, at most; `measure_offer` asks the hub.
+    """
 
     name: str
     description: str
     licence: str
+    gigabytes: float
     repository: str
     files: tuple[str, ...]
     optional_files: tuple[str, ...] = ("special_tokens_map.json",)
@@ -57,6 +61,7 @@ OFFERS = {
             "siglip2-b32-256",
             "SigLIP2 ViT-B/32-256: many languages, recommended; its large text encoder is needed only for searching",
             "Apache-2.0",
+            1.5,
             "onnx-community/siglip2-base-patch32-256-ONNX",
             TRANSFORMERS_JS,
         ),
@@ -64,6 +69,7 @@ OFFERS = {
             "openclip-b32-256",
             "OpenCLIP ViT-B/32-256, trained on DataComp: smaller",
             "MIT",
+            0.6,
             "yurijmikhalevich/rclip-models",
             (
                 "ViT-B-32-256-datacomp_s34b_b86k/visual.onnx",
@@ -76,6 +82,7 @@ OFFERS = {
             "clip-b32",
             "OpenAI's CLIP ViT-B/32: the original",
             "MIT",
+            0.6,
             "Xenova/clip-vit-base-patch32",
             TRANSFORMERS_JS,
         ),

@@ -23,7 +23,7 @@ from photosearch.search.albums import resolve_album
 from photosearch.search.filters import NO_FILTERS
 from photosearch.search.fold import fold_copies
 from photosearch.search.full_text import SpokenWords, fuse_words, look_up_words
-from photosearch.search.hints import check_words
+from photosearch.search.hints import advise_on_larger_model, check_words
 from photosearch.search.label_names import match_label
 from photosearch.search.labels import list_labels
 from photosearch.search.limits import DEFAULT_SIMILAR
@@ -114,6 +114,8 @@ def find(db: Database, question: Question, read_picture: "ReadPicture", within: 
         if nearest is not None:
             if ranked_by == "label" and not photos and nearest.photos:
                 hints.append(f"No photo reaches the threshold of {_name_question(parsed)}; these come nearest.")
+            if ranked_by == "similarity" and not any(photo.sure for photo in nearest.photos):
+                hints += filter(None, [advise_on_larger_model(nearest.model)])
             models = models or [nearest.model]
             photos, more, explanation = photos + nearest.photos, nearest.more, [*explanation, *nearest.explanation]
     if not photos and (unmet := _name_unmet(db, parsed, only)):

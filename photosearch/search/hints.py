@@ -8,7 +8,7 @@ from photosearch import query
 from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.records import Label
-from photosearch.models.catalog import MULTILINGUAL_MODEL, reads_english_only
+from photosearch.models.catalog import DEFAULT_MODEL, LARGER_MODEL, MULTILINGUAL_MODEL, reads_english_only
 from photosearch.search import hierarchy, spelling
 from photosearch.search.label_counts import count_labels
 from photosearch.search.label_names import fold_name, match_label
@@ -59,6 +59,16 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
         meant = ", ".join(f"{s.meant} for {s.typed!r}" for s in correction.suggestions)
         hints.append(Hint(f"Did you mean {meant}?", words=_take(correction)))
     return CheckedWords(correction.text, tuple(hints))
+
+
+def advise_on_larger_model(model: str) -> str | None:
+    """What to do where the included model finds nothing that surely shows a description; None with another model."""
+    if model != DEFAULT_MODEL:
+        return None
+    from photosearch.models.hub import OFFERS  # with all that a download needs
+
+    return (f"{model} is a small model; a larger one understands more: photosearch models pull {LARGER_MODEL} "
+            f"({OFFERS[LARGER_MODEL].gigabytes:.1f} GB at most)")  # fmt: skip
 
 
 def _take(correction: spelling.Correction) -> str:
