@@ -4,6 +4,7 @@ Tags: CIPA DC-008; Windows writes its Properties dialog to 0x9C9B and those afte
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,10 +36,10 @@ GPS_TAGS = (LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE, ALTITUDE_REF, ALTI
 )  # fmt: skip
 CHARSETS = {b"ASCII\0\0\0": "utf-8", b"JIS\0\0\0\0\0": "iso2022_jp", b"\0\0\0\0\0\0\0\0": "utf-8"}  # of UserComment
 CAMERAS_CAPTIONS = frozenset(  # what cameras write where a caption belongs
-    {"olympus digital camera", "sony dsc", "minolta digital camera", "kodak digital still camera", "dcf 1.0",
-     "exif_jpeg_picture", "samsung camera pictures", "digital camera", "digital still camera", "default", "untitled",
-     "konica minolta digital camera", "jpeg", "dsc", "dig", "binary comment", "gcm_tag"}
+    {"sony dsc", "dcf 1.0", "exif_jpeg_picture", "samsung camera pictures", "default", "untitled", "jpeg", "dsc", "dig",
+     "binary comment", "gcm_tag"}
 )  # fmt: skip
+CAMERAS_NAME = re.compile(r"(?:konica )?(?:\w+ )?digital (?:still )?camera")  # "Olympus digital camera"
 
 Tags = Mapping[int, Any]
 
@@ -139,7 +140,8 @@ def _fix(value: object) -> str | None:
 
 def _read_caption(value: object) -> str | None:
     text = clean_text(_fix(value))
-    return None if text is None or " ".join(text.split()).casefold() in CAMERAS_CAPTIONS else text
+    said = "" if text is None else " ".join(text.split()).casefold()
+    return None if said in CAMERAS_CAPTIONS or CAMERAS_NAME.fullmatch(said) else text
 
 
 def _read_lens(value: object) -> str | None:

@@ -56,6 +56,8 @@ def _get_tags(exif: Image.Exif, directory: int | None, tags: tuple[int, ...]) ->
 
 def _read_xmp(exif: Image.Exif, info: _Info) -> PhotoMetadata:
     block = info.get("xmp") or info.get("XML:com.adobe.xmp") or exif.get(XMP_TAG)
+    if block is None and isinstance(raw := info.get("Raw profile type xmp"), str):
+        block = _unpack_raw_profile(raw)
     data = block.encode(errors="replace") if isinstance(block, str) else block
     return read_packet(data) if isinstance(data, bytes) else PhotoMetadata()
 

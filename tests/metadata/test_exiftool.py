@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from photosearch.metadata.dates import choose_date
 from photosearch.metadata.record import PhotoMetadata
@@ -124,6 +125,19 @@ def test_read_metadata_reads_raw_containers(tmp_path):
         "Am Lübecker See",
         ("robin", "Vögel"),
     )
+
+
+def test_xmp_in_raw_profile_of_png_agrees(tmp_path):
+    """As ImageMagick writes it."""
+    write_xmp = tmp_path / "a.xmp"
+    write(write_xmp, *XMP)
+    packet, texts = write_xmp.read_bytes(), PngInfo()
+    texts.add_text("Raw profile type xmp", f"\nxmp\n{len(packet):8}\n{packet.hex()}\n", zip=True)
+    path = tmp_path / "a.png"
+    Image.new("RGB", (12, 8)).save(path, pnginfo=texts)
+    his, ours = ask(path), read(path)
+    assert ours.caption == his["XMP:Description"]
+    assert set(listed(his["XMP:Subject"])) < set(ours.keywords)
 
 
 CAMERAS_OWN = ("digital camera", "digital still camera", "dcf 1.0")  # captions that say nothing, and are left out

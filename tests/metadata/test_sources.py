@@ -113,6 +113,14 @@ def test_read_exif_reads_comments_in_every_character_set(comment, caption):
     assert read_exif({0x010E: "OLYMPUS DIGITAL CAMERA         "}, {0x9286: comment}, {}).caption == caption
 
 
+@pytest.mark.parametrize(("text", "caption"), [
+    ("SANYO DIGITAL CAMERA", None), ("Konica Minolta Digital  Camera", None), ("digital still camera", None),
+    ("My first digital camera", "My first digital camera"), ("a new digital camera bag", "a new digital camera bag"),
+])  # fmt: skip
+def test_captions_of_cameras_are_none(text, caption):
+    assert read_exif({0x010E: text}, {}, {}).caption == caption
+
+
 @pytest.mark.parametrize("value", [None, (), ("a", "b", "c"), (1e400, 0, 0), (91.0, 0, 0), b"abc", [float("nan")] * 3])
 def test_read_exif_refuses_impossible_positions(value):
     assert read_exif({}, {}, {1: "N", 2: value, 3: "E", 4: (1.0, 2.0, 3.0)}).position is None
