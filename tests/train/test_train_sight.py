@@ -5,6 +5,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
+from scipy.special import logit
 
 from photosearch.errors import InputError
 from train.data import wordnet
@@ -58,8 +59,9 @@ def graph() -> onnxruntime.InferenceSession:
         "names": random, "projection": random, "projection_offset": torch.zeros(4), "wide": torch.randn(3, 5),
         "wide_offset": torch.zeros(5), "narrow": torch.randn(5, 4), "narrow_offset": torch.zeros(4),
         "taught": torch.eye(3) / 100, "taught_offset": torch.zeros(3), "taught_sums": torch.tensor([[0.0], [1], [0]]),
+        "taught_slope": torch.zeros(n + 1),
     }  # fmt: skip
-    top = Heads(arrays, sight.list_hypernyms(ROWS), slice(1, 3), range(n + 1), mix=0.5).eval()
+    top = Heads(arrays, sight.list_hypernyms(ROWS), slice(1, 3), range(n + 1), [0] * (n + 1), mix=0.5).eval()
     model = sight.assemble(bottom.SerializeToString(), top)
     embed(model, CARD)
     return open_session(model.SerializeToString())
@@ -211,3 +213,26 @@ def test_max_pair_keeps_products_within_sixteen_bits():
     assert backbone.max_pair(weight).tolist() == [160, 7]
     assert backbone.max_pair(weight.reshape(2, 1, 2, 2)).tolist() == [220, 7]
     assert 2 * 255 * backbone.MAX_PAIR / 2 + 255 < 2**15
+
+
+def test_precise_threshold_is_the_least_that_reaches_the_precision():
+    bins = np.zeros((2, len(sight.BINS)))
+    at = {score: int(np.searchsorted(sight.BINS, logit(score))) for score in (0.9, 0.7, 0.5, 0.3)}
+    for score, (right, wrong) in {0.9: (90, 0), 0.7: (9, 1), 0.5: (0, 1), 0.3: (300, 30)}.items():
+        bins[:, at[score]] = right, wrong
+    assert 0.5 < sight.choose_precise_threshold(bins, 0.99) <= 0.7
+    assert 0.7 < sight.choose_precise_threshold(bins, 1.0) <= 0.9
+    assert sight.choose_precise_threshold(bins[::-1], 0.99) == 1.0
+
+
+def test_shares_of_a_label_follow_what_photographs_say():
+    rng = np.random.default_rng(0)
+    truth = {"flickr8k": (rng.random(400) < 0.3).astype(np.int8), "caltech-101": np.full(50, -1, np.int8)}
+    noise = {name: rng.normal(size=(2, len(values))) for name, values in truth.items()}
+    both = {name: (noise[name][0], 10 * (noise[name][1] + 3 * (truth[name] == 1))) for name in truth}
+    backbone, head, (alone, together, factor) = sight.choose_shares(both, truth, sight.SightSettings())
+    assert factor == 8  # the backbone knows nothing of it
+    assert (backbone, head) == (pytest.approx(1 / 9), pytest.approx(8 / 9 / 15, rel=0.3))  # the head's spread is larger
+    assert alone < 0.5 < 0.9 < together
+    few = {name: np.where(np.cumsum(values == 1) > 10, 0, values) for name, values in truth.items()}
+    assert sight.choose_shares(both, few, sight.SightSettings())[2][2] == 1

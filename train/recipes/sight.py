@@ -7,7 +7,7 @@ EfficientNet-Lite2 stays as it is: training it on birds made it forget what othe
 3,144 held-out photographs, 4 without training). The heads of train/networks/heads.py are added: calibrated scores of
 ImageNet's classes and their hypernyms (vocabulary.py), of people, scenes and common things that teachers know
 (taught.py), and a vector in the space of the text tower (words.py). Validation chooses each label's calibration and
-threshold, and which of two ways to score a label (`car`: the backbone's classes, or the taught head) is the better one.
+threshold, and how much the taught head adds to what the backbone's classes say of a label that both know (`car`).
 
 Validation parts: Flickr8k's training photographs with labels from their captions, Caltech-101's and CUB's validation
 parts, half of Tiny ImageNet's official validation pictures; for taught labels Flickr8k's development part (captions and
@@ -40,7 +40,7 @@ from train.recipes.ground_truth import Truth
 from train.recipes.taught import TaughtHeads
 from train.tool import Card, decode
 
-NAME, VERSION = "sight", "3"
+NAME, VERSION = "sight", "4"
 SPACE, DIMENSIONS = "minilm-l6-v2-sight-3", 384
 TABLES = Path(__file__).parents[2] / "photosearch/search"
 TRAINED_ON = (
@@ -67,8 +67,10 @@ class SightSettings:
 
     sets: the weight of a picture of each validation set. Tiny ImageNet's are 64 pixels wide, unlike any photograph in a
     library, and CUB's are all birds. prior: the weight, in pictures, of the line that all labels share. own: the least
-    number of positives for a label's own threshold. labels_per_photo: scores above the floor, on average over
-    Flickr8k's training photographs.
+    number of positives for a label's own threshold. precise: labels whose threshold is the least of such a precision on
+    photographs, not that of the highest F1. factors: of the taught logit, next to a backbone's of weight 1 and the same
+    spread, those to choose from where there are `enough` positives; else 1. labels_per_photo: scores above the floor,
+    on average over Flickr8k's training photographs.
     """
 
     backbone: str = "lite2"
@@ -79,6 +81,9 @@ class SightSettings:
     )
     prior: float = 30.0
     own: int = 25
+    precise: Mapping[str, float] = field(default_factory=lambda: {"bird": 0.99})
+    factors: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 8.0)
+    enough: int = 50
     labels_per_photo: float = 10.0
 
 
@@ -118,12 +123,13 @@ def train(settings: SightSettings, data: Path, to: Path, words: Path, cache: Pat
     arrays |= {"weight": weight, "bias": bias, "slope": calibration.slope, "shift": calibration.shift}
     taught_heads = people_and_places.heads
     arrays |= {"taught": taught_heads.weight, "taught_offset": taught_heads.bias, "taught_sums": people_and_places.sums}
+    arrays["taught_slope"] = people_and_places.slope
     scenes = slice(taught_heads.columns[0], sum(taught_heads.columns[:2]))
     network_of_heads = heads.Heads(
         {name: torch.from_numpy(np.asarray(values)) for name, values in arrays.items()}, hypernyms, scenes,
-        people_and_places.order, mix=float(head["mix"]),
+        people_and_places.order, people_and_places.second, mix=float(head["mix"]),
     ).eval()  # fmt: skip
-    more = {"seconds": round(time.monotonic() - start), "taught": people_and_places.chosen}
+    more = {"seconds": round(time.monotonic() - start), "summed": people_and_places.summed}
     card = make_card(rows, calibration, settings, more)
     write(assemble(network, network_of_heads), card, to)
     return card
@@ -131,20 +137,22 @@ def train(settings: SightSettings, data: Path, to: Path, words: Path, cache: Pat
 
 @dataclass(frozen=True, slots=True)
 class PeopleAndPlaces:
-    """The taught labels: heads; sums [outputs, K] of taught.combine; order [L] of Heads; chosen: existing labels that
-    take the head's score, with the average precision of both ways on the validation pictures."""
+    """The taught labels: heads; sums [outputs, K] of taught.combine; order, second, slope [L] of Heads; summed: labels
+    that the backbone knows too -> the average precision by the backbone, by both, and the factor of the head."""
 
     heads: TaughtHeads
     sums: npt.NDArray[np.float32]
     order: list[int]
-    chosen: dict[str, list[float]]
+    second: list[int]
+    slope: Scores
+    summed: dict[str, list[float]]
 
 
 def add_taught(
     network: bytes, rows: Sequence[vocabulary.Label], tables: ground_truth.Tables, calibration: Calibration,
     own: tuple[Features, Features, Sequence[Sequence[int]]], settings: SightSettings, data: Path, cache: Path,
 ) -> PeopleAndPlaces:  # fmt: skip
-    """Fit the taught heads and extend `calibration` by their labels, in place where a head is better."""
+    """Fit the taught heads and extend `calibration` by their labels, in place where the backbone knows them too."""
 
     def compute(name: str, part: str) -> Features:
         return compute_features(network, taught.list_pictures(data, name, part), settings, cache)
@@ -161,42 +169,83 @@ def add_taught(
     fitted = taught.fit_heads(pictures, answers, kinds, flickr.mean(0), taught.find_spread(flickr))
     sums = taught.combine(labels, scenes, captioned)
     names, n_own = [r.name for r in rows], len(calibration.slope)
-    old = {row.name: names.index(row.name) for row in labels if names.index(row.name) < n_own}
-    parts = {name: taught.judge(data, name, labels, tables, cache) for name in taught.JUDGED}
-    bins = np.zeros((len(labels), 2, len(BINS)))
-    positives, gains = np.zeros(len(labels), np.int64), {name: [] for name in old}  # type: ignore[var-annotated]
-    for name, truth in parts.items():
+    truth = {name: taught.judge(data, name, labels, tables, cache) for name in taught.JUDGED}
+    z, by_backbone = {}, {}
+    for name in taught.JUDGED:
         outputs = compute(name, "validation")
-        z = scipy.special.logit(np.clip(taught.compute_chances(outputs, fitted) @ sums, 1e-7, 1 - 1e-7)).astype(float)
-        by_backbone = compute_logits(outputs, *own)
-        for i, row in enumerate(labels):
-            known, weight = truth[:, i] >= 0, np.full(len(z), taught.JUDGED[name])
-            bins[i] += count_bins(z[:, i], truth[:, i], weight)
-            positives[i] += int((truth[:, i] == 1).sum())
-            if row.name in old and (truth[:, i] == 1).sum() >= taught.MIN_POSITIVES:
-                present = truth[known, i] == 1
-                gains[row.name].append([figures.average_precision(values[known], present) or 0.0
-                                        for values in (by_backbone[:, old[row.name]], z[:, i])])  # fmt: skip
-    chosen = {name: np.mean(both, axis=0).round(4).tolist() for name, both in gains.items() if both}
-    chosen = {name: both for name, both in chosen.items() if both[1] > both[0]}
-    order = list(range(n_own)) + [0] * (len(names) - n_own)
+        z[name] = scipy.special.logit(np.clip(taught.compute_chances(outputs, fitted) @ sums, 1e-7, 1 - 1e-7))
+        by_backbone[name] = compute_logits(outputs, *own)
     added = len(names) - n_own
+    order, second = list(range(n_own)) + [0] * added, [0] * len(names)
+    slopes, summed = np.zeros(len(names)), {}
     for name in ("slope", "shift", "thresholds", "rest_on"):
         values = getattr(calibration, name)
         setattr(calibration, name, np.concatenate([values, np.zeros(added, values.dtype)]))
-    pooled = bins[positives > 0].sum(0)
+    written = {
+        s: ground_truth.label_examples(taught.list_pictures(data, s, "validation"), tables) for s in taught.PHOTOGRAPHS
+    }
+    weights = {name: np.full(len(values), taught.JUDGED[name]) for name, values in z.items()}
+    every = [sum(count_bins(z[s][:, i], truth[s][:, i], weights[s]) for s in z) for i in range(len(labels))]
+    pooled = np.sum([bins for bins in every if bins[0].any()], axis=0)
     shared = fit_line(pooled, np.array([1.0, 0.0]), 1e-3)
     for i, row in enumerate(labels):
-        if row.name in old and row.name not in chosen:
-            continue
         place = names.index(row.name)
-        order[place] = n_own + i
-        slope, shift = fit_line(bins[i], shared, settings.prior) if positives[i] else shared
-        rest_on = int(positives[i]) if positives[i] >= settings.own else 0
-        threshold = choose_threshold(rebin(bins[i], slope, shift) if rest_on else rebin(pooled, *shared))
-        calibration.slope[place], calibration.shift[place] = slope, shift
-        calibration.thresholds[place], calibration.rest_on[place] = max(threshold, calibration.floor), rest_on
-    return PeopleAndPlaces(fitted, sums, order, chosen)
+        head, known = {s: z[s][:, i].astype(np.float64) for s in z}, {s: truth[s][:, i] for s in z}
+        backbone_share, head_share = 0.0, 1.0
+        if place < n_own:
+            both = {s: (by_backbone[s][:, place], head[s]) for s in z}
+            column = tables.labels.index(row.name)
+            said = {s: written[s][:, column] for s in written}
+            if row.teacher == "scenes":
+                said[miniplaces.NAME] = known[miniplaces.NAME]
+            backbone_share, head_share, summed[row.name] = choose_shares(both, said, settings)
+            head = {s: backbone_share * a + head_share * b for s, (a, b) in both.items()}
+        if not head_share:
+            continue
+        bins = np.sum([count_bins(head[s], known[s], weights[s]) for s in z], axis=0)
+        positives = sum(int((known[s] == 1).sum()) for s in z)
+        line, shift = fit_line(bins, shared, settings.prior) if positives else shared
+        rest_on = positives if positives >= settings.own else 0
+        if row.name in settings.precise:
+            photographs = [count_bins(head[s], known[s], np.ones(len(head[s]))) for s in taught.PHOTOGRAPHS]
+            threshold = choose_precise_threshold(rebin(np.sum(photographs, 0), line, shift), settings.precise[row.name])
+        else:
+            threshold = choose_threshold(rebin(bins, line, shift) if rest_on else rebin(pooled, *shared))
+        order[place], second[place] = (place, n_own + i) if backbone_share else (n_own + i, 0)
+        calibration.slope[place] = line * (backbone_share or head_share)
+        slopes[place] = line * head_share if backbone_share else 0.0
+        calibration.shift[place], calibration.rest_on[place] = shift, rest_on
+        calibration.thresholds[place] = max(threshold, calibration.floor)
+    return PeopleAndPlaces(fitted, sums, order, second, slopes, summed)
+
+
+def choose_shares(
+    both: Mapping[str, tuple[Scores, Scores]], said: Mapping[str, npt.NDArray[np.int8]], settings: SightSettings
+) -> tuple[float, float, list[float]]:
+    """The backbone's and the head's shares of a label's logit, and [AP by the backbone, by both, factor].
+
+    both: a set -> logits of the backbone and the head. said: what captions, classes and scenes say of photographs, 1,
+    0, -1 for unknown. The detector that taught the head is no judge of it, and Tiny ImageNet none of what ImageNet
+    taught.
+    """
+    spread = [np.concatenate([both[name][i] for name in said]).std() for i in (0, 1)]
+
+    def share(factor: float) -> tuple[float, float]:
+        return 1 / (1 + factor), factor * spread[0] / spread[1] / (1 + factor)
+
+    def measure(factor: float) -> float:
+        a, b = share(factor)
+        found = []
+        for name, truth in said.items():
+            judged, present = truth >= 0, truth == 1
+            if present.sum() >= taught.MIN_POSITIVES and not present[judged].all():
+                values = a * both[name][0] + b * both[name][1]
+                found.append(figures.average_precision(values[judged], present[judged]) or 0.0)
+        return float(np.mean(found)) if found else 0.0
+
+    positives = sum(int((truth == 1).sum()) for truth in said.values())
+    factor = max(settings.factors, key=measure) if positives >= settings.enough else 1.0
+    return *share(factor), [round(measure(0.0), 4), round(measure(factor), 4), factor]
 
 
 def list_validation(data: str | Path, name: str) -> list[Example]:
@@ -305,6 +354,14 @@ def choose_threshold(bins: Scores) -> float:
     """The score of the highest F1; 0.5 without a positive."""
     lower = BINS - (BINS[1] - BINS[0]) / 2
     return figures.best_f1_threshold(scipy.special.expit(lower), *bins)
+
+
+def choose_precise_threshold(bins: Scores, precision: float) -> float:
+    """The least score from which on the precision is reached; 1 where none does."""
+    hits, found = (np.cumsum(row[::-1])[::-1] for row in (bins[0], bins.sum(0)))
+    reached = np.flatnonzero((found > 0) & (hits >= precision * found))
+    lower = BINS - (BINS[1] - BINS[0]) / 2
+    return float(scipy.special.expit(lower[reached[0]])) if len(reached) else 1.0
 
 
 def make_card(

@@ -2,8 +2,8 @@
 
 Three teachers (train/data/vocabulary/taught.csv): YOLOX-Nano's looks at Flickr8k's, Caltech-101's, COCO's and some of
 MiniPlaces' training pictures (things, and how many people); MiniPlaces' scenes, with a 101st class for close-ups of
-things; and the share of a photograph's captions that say a word. A name that the backbone knows too (`car`) takes the
-head's score where that is the better one on validation pictures (sight.py).
+things; and the share of a photograph's captions that say a word. Of a name that the backbone knows too (`car`) both
+logits add up (sight.py).
 """
 
 import re
@@ -30,7 +30,10 @@ COUNTS = (2, 3, 6)  # people at least, of `people`, `group of people`, `crowd`
 MIN_PERSON = 0.4  # score of a counted person
 LOOKED_AT = 4  # of so many of MiniPlaces' pictures the teacher looks at one
 SAME_BIRDS = 3  # of so many of CUB's pictures one is a close-up
-JUDGED = {"flickr8k": 1.0, "coco": 1.0, "miniplaces": 1.0, "caltech-101": 1.0}  # weight of a picture of each set
+# The weight of a picture of each validation set. Tiny ImageNet's are 64 pixels wide, and CUB's are all birds.
+JUDGED = {"flickr8k": 1.0, "coco": 1.0, "miniplaces": 1.0, "caltech-101": 1.0, "tiny-imagenet": 0.25, "cub": 0.125}
+WRITTEN = ("flickr8k", "caltech-101", "tiny-imagenet", "cub")  # whose truth is of captions or classes
+PHOTOGRAPHS = ("flickr8k", "caltech-101", "cub")  # of a library's kind
 MIN_POSITIVES = 8  # pictures of a set that show a label, to compare two ways to score it
 SURELY, SURELY_NOT = 0.5, 0.15  # the detector's scores
 
@@ -178,13 +181,14 @@ def judge(
     """Truth of taught labels on a part of a set, int8 [N, K] of 1, 0, -1 for unknown.
 
     Flickr8k: captions for words and for things that they name, the detector for other things and counts. COCO: the
-    detector. MiniPlaces: scenes. Caltech-101: its classes, and no scene, since its pictures are close-ups.
+    detector. MiniPlaces: scenes. Caltech-101, Tiny ImageNet, CUB: their classes; Caltech-101 shows no scene, since its
+    pictures are close-ups.
     """
     examples = list_pictures(data, name, part)
     truth = np.full((len(examples), len(labels)), -1, np.int8)
     scenes = np.array([e.class_name for e in examples]) if name == miniplaces.NAME else None
     looks = look_at(data, name, part, cache) if name in ("flickr8k", coco.NAME) else None
-    written = ground_truth.label_examples(examples, tables) if name in ("flickr8k", "caltech-101") else None
+    written = ground_truth.label_examples(examples, tables) if name in WRITTEN else None
     column = {label: i for i, label in enumerate(tables.labels)}
     for i, row in enumerate(labels):
         if row.teacher == "scenes":
