@@ -434,10 +434,11 @@ with Database(library, create=True) as db:
 """
 
 
-@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
-def test_index_reports_unreadable_folder_and_keeps_its_photos(tmp_path, mode):
-    inside, outside = photo(tmp_path / "p" / "closed" / "red.png"), photo(tmp_path / "p" / "open" / "blue.png", "blue")
-    closed, model = inside.parent, write_toy(tmp_path / "toy.onnx")
+def test_index_reports_unreadable_folders_and_keeps_their_photos(tmp_path):
+    modes = {0o000: "nothing", 0o444: "only names", 0o111: "only what is named"}  # that may be read
+    inside = [photo(tmp_path / "p" / name / "red.png", size=(50 + mode, 50)) for mode, name in modes.items()]
+    outside = photo(tmp_path / "p" / "open" / "blue.png", "blue")
+    closed, model = [path.parent for path in inside], write_toy(tmp_path / "toy.onnx")
 
     def run() -> list[list[str | None]]:
         command = [*BOUND, sys.executable, "-c", PROGRAM, str(tmp_path / "p"), str(tmp_path / "s.db"), str(model)]
@@ -445,14 +446,20 @@ def test_index_reports_unreadable_folder_and_keeps_its_photos(tmp_path, mode):
         assert (done.returncode, done.stderr) == (0, "")
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    assert run() == [["New", str(inside), None], ["New", str(outside), None]]
-    closed.chmod(mode)
+    def seen(kind: str) -> list[list[str | None]]:
+        return sorted([kind, str(path), None] for path in (*inside, outside))
+
+    assert sorted(run()) == seen("New")
+    for folder, mode in zip(closed, modes, strict=True):
+        folder.chmod(mode)
     try:
         told = run()
     finally:
-        closed.chmod(0o755)
-    assert told == [["ListFailed", str(closed), "Permission denied"], ["Unchanged", str(outside), None]]
-    assert run() == [["Unchanged", str(inside), None], ["Unchanged", str(outside), None]]
+        for folder in closed:
+            folder.chmod(0o755)
+    failed = [["ListFailed", str(folder), "Permission denied"] for folder in closed]
+    assert sorted(told) == sorted([*failed, ["Unchanged", str(outside), None]])
+    assert sorted(run()) == seen("Unchanged")
 
 
 def test_index_retries_photo_without_permission(tmp_path):

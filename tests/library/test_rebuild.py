@@ -1,5 +1,6 @@
 """Rebuilding a damaged library: what is rescued, what is left out, and what a killed attempt leaves behind."""
 
+import functools
 import os
 import random
 import re
@@ -299,6 +300,7 @@ def test_rebuild_of_a_locked_library_is_refused(tmp_path: Path, large: Path, mon
     path = Path(shutil.copy(large, tmp_path / "library.db"))
     monkeypatch.setattr(rebuild_module, "WAIT_SECONDS", 0.1)
     monkeypatch.setattr(database, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, timeout=0.1))  # where none is given
     before = path.read_bytes()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
