@@ -117,6 +117,7 @@ def test_rebuild_keeps_everything_the_user_made(tmp_path: Path, photos: Path) ->
         assert library.labels.undo_learning("dark") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "lost"),
     [
@@ -232,6 +233,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pages", [5, 60, 300])
 @pytest.mark.parametrize("seed", range(4))
 def test_rebuild_after_overwritten_pages_saves_every_mark(tmp_path: Path, large: Path, pages: int, seed: int) -> None:

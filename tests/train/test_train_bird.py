@@ -27,6 +27,7 @@ from train.networks.bird32 import Scorer, compute_logits
 from train.recipes import best32, bird32, classic
 from train.tool import Card, Model
 
+pytestmark = pytest.mark.usefixtures("in_float32")
 ROOT = Path(__file__).parents[2]
 TINY = classic.ClassicSettings(epochs=4, batch_size=16)
 TALKS = {"FILTERS": talks_network.FILTERS, "HIDDEN": talks_network.HIDDEN}
@@ -240,7 +241,7 @@ def test_bird_command_refuses_impossible_options(sets, tmp_path):
 @pytest.mark.slow
 def test_best32_learns_easy_birds(tmp_path):
     settings = best32.Best32Settings(
-        epochs=8, batch_size=20, draws=120, resolution=32, learning_rate=2e-3, average=0.5, backbones=("lite0",)
+        epochs=6, batch_size=20, draws=120, resolution=32, learning_rate=2e-3, average=0.5, backbones=("lite0",)
     )
     train(settings, pictures(220), pictures(100, seed=1), tmp_path)
 
@@ -280,7 +281,7 @@ def test_best32_export_scores_as_network(tmp_path):
 @pytest.mark.slow
 def test_best32_ignores_errors_of_mixed_pictures(tmp_path):
     settings = best32.Best32Settings(
-        epochs=2, draws=120, batch_size=20, cutmix=1.0, resolution=32, backbones=("lite0",)
+        epochs=1, draws=120, batch_size=20, cutmix=1.0, resolution=32, backbones=("lite0",)
     )
     train(settings, pictures(220), pictures(100, seed=1), tmp_path / "mixed")
     train(replace(settings, cutmix=0.0), pictures(220), pictures(100, seed=1), tmp_path / "plain")
