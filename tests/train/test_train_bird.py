@@ -49,9 +49,11 @@ def _use_one_thread_for_small_batches():
 
 
 @pytest.fixture(autouse=True)
-def _small_classic(monkeypatch):
-    for name, value in SMALL.items():
-        monkeypatch.setattr(talks_network, name, value)
+def _small_classic():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SMALL.items():
+            patch.setattr(talks_network, name, value)
+        yield
 
 
 def test_classic_has_the_talks_2_million_weights(monkeypatch):
