@@ -85,9 +85,14 @@ def room_of(path: Path) -> str:
 
 
 @functools.cache
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports(path: Path, *, at_top: bool = False) -> set[str]:
     """The names that a file imports, in full; at_top: only what the import of the file itself brings along."""
-    tree = ast.parse(path.read_text())
+    tree = parse(path)
     found = set()
     for node in tree.body if at_top else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -196,14 +201,14 @@ def test_no_file_has_a_meaningless_name():
 
 def test_every_file_has_a_docstring():
     for room, path in ROOMS.items():
-        text = ast.get_docstring(ast.parse(path.read_text()))
+        text = ast.get_docstring(parse(path))
         assert text, f"{room} has no docstring"
 
 
 @functools.cache
 def references(room: Path) -> set[str]:
     """The full names that a file of photosearch refers to; a definition that refers to itself does not count."""
-    tree = ast.parse(ROOMS[room].read_text())
+    tree = parse(ROOMS[room])
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     known = {(alias.asname or alias.name, f"{node.module}.{alias.name}") for node in froms for alias in node.names}
     found = set()
@@ -237,7 +242,7 @@ def test_product_uses_every_public_function_and_class():
     definitions = {
         f"{NAMES[room]}.{node.name}"
         for room, path in ROOMS.items()
-        for node in ast.parse(path.read_text()).body
+        for node in parse(path).body
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_" and not is_command(node)
     }
     assert definitions - used - SCRIPTS == UNUSED
@@ -297,7 +302,7 @@ def read_name(node: ast.expr) -> str:
 def list_writing(room: Path) -> set[str]:
     """The calls of a file that write to the disk."""
     found = set()
-    for node in ast.walk(ast.parse(ROOMS[room].read_text())):
+    for node in ast.walk(parse(ROOMS[room])):
         if isinstance(node, ast.Attribute) and ((name := read_name(node)) in WRITING or name.startswith("atomic.")):
             found.add(name)
         if not isinstance(node, ast.Call):
