@@ -19,7 +19,9 @@ MINUTES ?= 10
 CHANGES ?= 120
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile  # Python compiles what it imports, which is a part
-BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile  # a file's tests stay together: they share what they set up
+BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder  # a file's tests share what they set up
+
+unexport PYTHONDONTWRITEBYTECODE  # with it, each process that a test starts compiles anew all that it imports
 
 .PHONY: run quick test coverage lint docs texts clean hostile fuzz audit mutants
 

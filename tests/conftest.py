@@ -11,12 +11,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer.testing
 from hypothesis import settings
+
+# Temporary folders lie in memory where it has room: each fsync of a library waits 10 ms for a disk, and there are many.
+MEMORY = Path("/dev/shm")
+if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4_000_000_000:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 OF_TRAINING = ["train/*", "test_docs.py", "test_benchmarks.py"]
 collect_ignore_glob = [] if importlib.util.find_spec("torch") else OF_TRAINING
@@ -34,11 +40,15 @@ typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Who asks for the data sets is marked so."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+    """Who asks for the data sets is marked so. Of several processes none shall be left with a long file at the end."""
     for item in items:
         if "data" in item.fixturenames:
             item.add_marker(pytest.mark.data)
+    if hasattr(config, "workerinput"):
+        long = Counter(item.path for item in items if any(map(item.get_closest_marker, ("slow", "hostile"))))
+        many = Counter(item.path for item in items)
+        items.sort(key=lambda item: (-long[item.path], -many[item.path], str(item.path)))
 
 
 def pytest_sessionfinish() -> None:

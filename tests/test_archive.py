@@ -114,6 +114,7 @@ def test_another_program_unpacks_it(library: Library, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
 
 
+@pytest.mark.slow
 def test_zip_takes_no_more_memory_than_some_pieces(library: Library) -> None:
     images, size = [], 12 * PIECE_BYTES
     for i in range(4):

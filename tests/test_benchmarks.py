@@ -1,5 +1,6 @@
 """The benchmarks run, at a tiny scale, and their page shows what they measured."""
 
+import functools
 import io
 import json
 import subprocess
@@ -9,6 +10,7 @@ import time
 import numpy as np
 import onnxruntime
 import pytest
+from library import keep_decoders
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -40,6 +42,7 @@ from photosearch.models.session import Model
 from photosearch.photos import decode
 from tests.toy import toy_card, write_toy
 from train.data import caltech101
+from train.recipes import best32
 
 INDEPENDENT = {  # of what else than today's schema or default model a part's figures are; every other part is of both
     "library": ["model"], "sentences": ["model"], "browse": ["model"], "networks": ["schema"],
@@ -59,6 +62,18 @@ def toy(tmp_path):
 def small_photos(monkeypatch):
     small = {name: photos.Kind(kind.format, (64, 48), scenes=1) for name, kind in photos.KINDS.items()}
     monkeypatch.setattr(photos, "KINDS", small)
+
+
+@pytest.fixture
+def ways_in_this_process(monkeypatch):
+    """For tests of what is measured; that each way runs in a process of its own is the pipeline's test."""
+
+    def run_way(way, folder, *, model=None, n=None, db=None, cores=None):
+        return ways.main(way, str(folder), str(model), n, db and str(db), cores)
+
+    monkeypatch.setattr(ways, "run_way", run_way)
+    monkeypatch.setattr(ways, "index", functools.partial(ways.index, decoders=keep_decoders))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # which the plain way lifts
 
 
 def render(name, figures):
@@ -240,7 +255,7 @@ def test_pipeline_measures_every_way(tmp_path, toy, small_photos):
 
 
 @pytest.mark.slow
-def test_kinds_are_opened_by_both_ways(tmp_path, toy, small_photos):
+def test_kinds_are_opened_by_both_ways(tmp_path, toy, small_photos, ways_in_this_process):
     figures = pipeline.measure_kinds(tmp_path, tmp_path, model=toy, n=1)
     assert [(r["kind"], r["ours"]["n"], r["plain"]["n"]) for r in figures["rows"]] == [
         ("48mp", 1, 1), ("small", 10, 2), ("png", 1, 1), ("heic", 1, 1),
@@ -249,7 +264,7 @@ def test_kinds_are_opened_by_both_ways(tmp_path, toy, small_photos):
 
 
 @pytest.mark.slow
-def test_scaling_indexes_each_size_twice(tmp_path, toy):
+def test_scaling_indexes_each_size_twice(tmp_path, toy, ways_in_this_process):
     figures = pipeline.measure_scaling(tmp_path, tmp_path, model=toy, sizes=(10, 100))
     assert [row["n"] for row in figures["rows"]] == [10, 100]
     assert all(row["again"]["core_seconds"] < row["first"]["core_seconds"] for row in figures["rows"])
@@ -361,8 +376,10 @@ def test_model_scores_do_not_depend_on_threads(toy, threads):
 
 
 @pytest.mark.slow
-def test_teaching_compares_each_way_with_ours():
-    figures = teaching.measure_teaching(batch=2, steps=1, rounds=2)
+def test_teaching_compares_each_way_with_ours(monkeypatch):
+    small = functools.partial(best32.Best32Settings, backbones=("lite0",), resolution=32)
+    monkeypatch.setattr(best32, "Best32Settings", small)
+    figures = teaching.measure_teaching(batch=2, steps=1, rounds=1)
     assert [row["way"] for row in figures["rows"]] == list(teaching.WAYS)
     assert figures["rows"][-1]["times_ours"] == {"median": 1.0, "min": 1.0, "max": 1.0}
     assert all(row["step_core_ms"] > 0 for row in figures["rows"])

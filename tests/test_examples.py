@@ -132,6 +132,7 @@ def test_readme_commands_run_in_order(pictures: Path) -> None:
     assert len(commands) == 8 + 10
 
 
+@pytest.mark.slow
 def test_guide_commands_run_in_order(pictures: Path) -> None:
     commands = list_commands(GUIDE)
     indented = re.findall(r"^ {4}(.*)$", GUIDE.read_text(), re.M)
@@ -151,6 +152,7 @@ def test_readme_python_example_runs(pictures: Path, capsys: pytest.CaptureFixtur
     assert "Pictures/a.jpg" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_python_page_examples_run_in_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_default(folder, monkeypatch, ("red", "green", "blue"))
     photo(folder / "photos" / "red.jpg", "red")

@@ -86,8 +86,9 @@ class Home:
     def library(self) -> Path:
         return self.folder / "home" / "data" / "photosearch"
 
-    def run(self, command: str) -> None:
-        self.start(*PHOTOSEARCH, *self.path(command).split(" "))
+    def run(self, *commands: str) -> None:
+        """In one process, one after another."""
+        self.start(sys.executable, "-c", SEVERAL, *map(self.path, commands))
 
     def start(self, *words: str) -> None:
         environment = {
@@ -195,16 +196,13 @@ def test_forget_leaves_no_trace(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     photo(tmp_path / "photos" / "secret-place" / "secret-photo.jpg", "blue")
     photo(tmp_path / "photos" / "secret-file.png", "green", size=(77, 77))
-    home.run("index PHOTOS --model MODEL")
-    home.run("mark PHOTOS/secret-file.png --is green")
+    home.run("index PHOTOS --model MODEL", "mark PHOTOS/secret-file.png --is green")
     assert home.held("secret-place") == home.held("secret-file") == ["library.db"]
     home.run("forget PHOTOS/secret-file.png --yes")
     assert (home.held("secret-place"), home.held("secret-file")) == (["library.db"], [])
     shutil.rmtree(tmp_path / "photos" / "secret-place")  # a folder that is gone can be forgotten too
     home.run("forget PHOTOS/secret-place --yes")
     assert (home.held("secret"), home.held("0.jpg")) == ([], ["library.db"])
-    home.run("rebuild --force --yes")
-    home.run("index PHOTOS --model MODEL")
-    home.run("forget --all --yes")
+    home.run("rebuild --force --yes", "index PHOTOS --model MODEL", "forget --all --yes")
     assert home.held("0.jpg") == home.held("photos/") == home.held("toy") == []
     assert sorted(p.name for p in home.library.iterdir()) == ["library.db", "library.db.lock"]

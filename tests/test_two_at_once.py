@@ -28,7 +28,7 @@ from photosearch.library.user_copy import copy_path
 from photosearch.models.session import Model
 
 pytestmark = pytest.mark.hostile
-MARKERS = int(os.environ.get("PHOTOSEARCH_MARKERS", "8"))  # processes that mark at once
+MARKERS = int(os.environ.get("PHOTOSEARCH_MARKERS", "4"))  # processes that mark at once
 PHOTOSEARCH = [sys.executable, "-c", "from photosearch.cli.app import main; main()"]
 BATCH = 4
 

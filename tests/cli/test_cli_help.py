@@ -93,6 +93,7 @@ def complete(cli_env: CliEnv, *words: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_shell_completes_labels_models_and_commands(cli_env: CliEnv) -> None:
     assert complete(cli_env, "labels", "show", "") == [], "no library, no labels, no error"
     assert complete(cli_env, "labels", "--model", "si") == ["sight"]

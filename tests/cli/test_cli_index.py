@@ -346,6 +346,7 @@ def test_ctrl_c_finishes_batch_and_exits_130(cli_env: CliEnv) -> None:
     assert counts(cli_env.index("--json")) == {**COUNTS, "new": 303 - new, "unchanged": new}
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_terminal_reports_progress(cli_env: CliEnv) -> None:
     for i in range(300):
         photo(cli_env.photos / f"{i}.png", "red", size=(i + 1, 600))

@@ -176,6 +176,7 @@ def test_models_pull_lists_and_asks(folder):
     assert [part for part in ("'clip'", "clip-b32") if part not in error] == []
 
 
+@pytest.mark.slow
 def test_models_pull_from_loopback_hub(folder):
     pytest.importorskip("huggingface_hub")
     from models.test_hub import Hub, files_of, handler

@@ -125,6 +125,7 @@ def test_rebuild_of_sound_library_needs_force_and_keeps_marks(cli_env: CliEnv) -
     assert str(aside) in forgotten.stderr, "a backup that still holds the photo"
 
 
+@pytest.mark.slow
 def test_doctor_json(cli_env: CliEnv) -> None:
     checks = json.loads(cli_env.run("doctor", "--model", cli_env.model, "--json").stdout)
     assert [c["name"] for c in checks] == ["decoding", "provider auto", "provider cpu", "storing", "text in pictures"]

@@ -38,6 +38,7 @@ def readable(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> CliEnv:
     return cli_env
 
 
+@pytest.mark.slow
 @pytest.mark.option("index --ocr", "folders set --ocr")
 def test_index_reads_text_and_every_output_has_it(readable: CliEnv) -> None:
     said = notes(readable.index("--ocr", "--verbose"))

@@ -36,6 +36,7 @@ def watching(cli_env: CliEnv, *arguments: object) -> Iterator["subprocess.Popen[
         run.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.option("index --watch", "index --settle")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_watch_prints_each_round_and_ends_with_0(cli_env: CliEnv, number: signal.Signals) -> None:
@@ -52,6 +53,7 @@ def test_watch_prints_each_round_and_ends_with_0(cli_env: CliEnv, number: signal
         assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.option("index --settle")
 def test_watch_settle_holds_a_photo_back(cli_env: CliEnv) -> None:
     with watching(cli_env, "--settle", "3600") as run:
@@ -66,6 +68,7 @@ def test_watch_settle_holds_a_photo_back(cli_env: CliEnv) -> None:
         assert told == ["Stopped watching; finished work is saved.\n"]
 
 
+@pytest.mark.slow
 @pytest.mark.option("index --poll")
 def test_watch_poll_says_how_often(cli_env: CliEnv) -> None:
     run = photosearch("index", cli_env.photos, "--model", cli_env.model, "--watch", "--poll", "7")

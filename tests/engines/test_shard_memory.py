@@ -25,14 +25,14 @@ from pathlib import Path
 from photosearch.engines.shards import read
 from photosearch.errors import InputError
 for path in sys.argv[1:]:
-    start, said = time.perf_counter(), "read"
+    start, said = time.process_time(), "read"
     try:
         with open(path, "rb") as file:
             read(file, "x")
     except InputError as error:
         said = str(error)
     peak = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]  # ru_maxrss counts the parent's
-    print(int(peak) // 1024, time.perf_counter() - start, said, sep="|")
+    print(int(peak) // 1024, time.process_time() - start, said, sep="|")
 """
 
 
@@ -75,7 +75,7 @@ def many_scores(n: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """What reading each hostile shard took in one process: (MB over a good one's, seconds, what was said, bytes)."""
+    """What reading each hostile shard took in one process: (MB over a good one, core-seconds, what it said, bytes)."""
     folder = tmp_path_factory.mktemp("shards")
     long = "x" * 3_000_000
     hostile = {

@@ -116,6 +116,7 @@ def watching(folder: Path, *, started: bool = True, **options: Any) -> Iterator[
         raise error
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("poll_seconds", [None, 0.2], ids=["reported", "polled"])
 def test_watched_library_equals_a_fresh_index(tmp_path: Path, poll_seconds: float | None) -> None:
@@ -146,6 +147,7 @@ def test_watched_library_equals_a_fresh_index(tmp_path: Path, poll_seconds: floa
         assert (started.seconds, started.reason) == ((None, "") if poll_seconds is None else (0.2, "--poll"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_watch_looks_only_at_folders_that_changed(tmp_path: Path) -> None:
     for name in ("a/1.png", "b/2.png", "c/3.png"):
@@ -158,6 +160,7 @@ def test_watch_looks_only_at_folders_that_changed(tmp_path: Path) -> None:
         assert {os.path.basename(os.path.dirname(e.path)) for e in watched.events[:2]} == {"b"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_watch_ignores_what_an_index_would_ignore(tmp_path: Path) -> None:
     photo(tmp_path / "photos" / "a.png", "red")
@@ -173,6 +176,7 @@ def test_watch_ignores_what_an_index_would_ignore(tmp_path: Path) -> None:
         assert len(watched.seen(events.New)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_watch_reads_changed_sidecar(tmp_path: Path) -> None:
     picture = photo(tmp_path / "photos" / "a.png", "red")
@@ -183,6 +187,7 @@ def test_watch_reads_changed_sidecar(tmp_path: Path) -> None:
             assert [photo.path for photo in library.find("rating:4")] == [str(picture)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_unplugged_folder_changes_nothing_until_it_is_back(tmp_path: Path) -> None:
     for i in range(3):
@@ -199,6 +204,7 @@ def test_unplugged_folder_changes_nothing_until_it_is_back(tmp_path: Path) -> No
         assert len(watched.seen(events.FolderAway)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_library_is_free_between_runs_and_waited_for(tmp_path: Path) -> None:
     photo(tmp_path / "photos" / "a.png", "red")
@@ -212,6 +218,7 @@ def test_library_is_free_between_runs_and_waited_for(tmp_path: Path) -> None:
         watched.wait_for_names("a.png", "b.png")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_name_that_is_not_utf8_is_found_by_polling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notices, "POLL_SECONDS", 0.2)

@@ -177,6 +177,7 @@ def test_read_rows_names_the_bound_of_a_row(tmp_path: Path, text: str, bound: st
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
 def test_large_csv_is_refused_in_bounded_memory(library: Library, tmp_path: Path) -> None:
     """By the command, in a process of its own: its own peak, without what pytest takes."""
@@ -202,6 +203,7 @@ print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
     assert int(peak) < 100_000
 
 
+@pytest.mark.slow
 def test_many_rows_take_little_memory_and_linear_time(library: Library, tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text("path,label,present\n" + f"{library.path('a.jpg')},red,1\n" * 20_000)

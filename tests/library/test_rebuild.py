@@ -1,5 +1,6 @@
 """Rebuilding a damaged library: what is rescued, what is left out, and what a killed attempt leaves behind."""
 
+import functools
 import os
 import random
 import re
@@ -116,6 +117,7 @@ def test_rebuild_keeps_everything_the_user_made(tmp_path: Path, photos: Path) ->
         assert library.labels.undo_learning("dark") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "lost"),
     [
@@ -231,6 +233,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pages", [5, 60, 300])
 @pytest.mark.parametrize("seed", range(4))
 def test_rebuild_after_overwritten_pages_saves_every_mark(tmp_path: Path, large: Path, pages: int, seed: int) -> None:
@@ -299,6 +302,7 @@ def test_rebuild_of_a_locked_library_is_refused(tmp_path: Path, large: Path, mon
     path = Path(shutil.copy(large, tmp_path / "library.db"))
     monkeypatch.setattr(rebuild_module, "WAIT_SECONDS", 0.1)
     monkeypatch.setattr(database, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, timeout=0.1))  # where none is given
     before = path.read_bytes()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")

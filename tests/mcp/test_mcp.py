@@ -170,6 +170,7 @@ def test_refusal_is_one_line(asked: Asked, question: str, line: str) -> None:
     assert asked.error(question) == line
 
 
+@pytest.mark.slow
 def test_server_ends_with_its_input_and_opens_no_library_that_is_missing(tmp_path: Path) -> None:
     missing = tmp_path / "none.db"
     done = subprocess.run(list_words(("mcp", "--db", missing)), input="", capture_output=True, text=True, check=False)

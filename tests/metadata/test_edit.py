@@ -300,6 +300,7 @@ def test_write_xmp_raises_only_unreadable_for_any_bytes(data):
             continue
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="no exiftool here")
 @pytest.mark.parametrize("before", [None, DARKTABLE, LIGHTROOM])
 def test_exiftool_reads_written_sidecar(before: str | None, tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def centre(word: TextWord) -> tuple[float, float]:
     return sum(word.box[0::2]) / 4 * WIDTH, sum(word.box[1::2]) / 4 * HEIGHT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("angle", "step", "head"),
     [(0, (1, 0), (0, -1)), (90, (0, -1), (-1, 0)), (270, (0, 1), (1, 0)), (180, (-1, 0), (0, 1))],
@@ -70,6 +71,7 @@ def test_strange_shapes_have_no_text(reader: TextReader, shape: tuple[int, int])
     assert not reader.may_have_text(picture)
 
 
+@pytest.mark.slow
 def test_reader_loads_nothing_that_opens_sockets() -> None:
     code = "import sys; from photosearch.ocr.reader import TextReader; TextReader(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

@@ -22,6 +22,7 @@ def open_picture(image: Image.Image) -> Picture:
     return make_picture(photo.views[0][0], photo.width, photo.height)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_show_same_tells_text_of_one_template_apart(kind):
     pictures = [open_picture(KINDS[kind](random.Random(i))) for i in range(4)]
@@ -29,6 +30,7 @@ def test_show_same_tells_text_of_one_template_apart(kind):
     assert not [(i, j) for i in range(4) for j in range(i) if show_same(pictures[i], pictures[j])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_show_same_finds_changed_copies_of_text(kind):
     image = KINDS[kind](random.Random(1)).convert("RGB")

@@ -22,12 +22,16 @@ from train import fit
 from train.__main__ import app
 from train.data import cifar10, cub, talk, tiny_imagenet
 from train.export import export
+from train.networks import classic as talks_network
 from train.networks.bird32 import Scorer, compute_logits
 from train.recipes import best32, bird32, classic
 from train.tool import Card, Model
 
+pytestmark = pytest.mark.usefixtures("in_float32")
 ROOT = Path(__file__).parents[2]
 TINY = classic.ClassicSettings(epochs=4, batch_size=16)
+TALKS = {"FILTERS": talks_network.FILTERS, "HIDDEN": talks_network.HIDDEN}
+SMALL = {"FILTERS": 8, "HIDDEN": 64}  # red from blue needs no 2.2 million weights, whose checkpoints take seconds
 
 
 def train(settings, part, validation, run, **options):
@@ -42,6 +46,20 @@ def train(settings, part, validation, run, **options):
 @pytest.fixture(scope="session", autouse=True)
 def _use_one_thread_for_small_batches():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _small_classic():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SMALL.items():
+            patch.setattr(talks_network, name, value)
+        yield
+
+
+def test_classic_has_the_talks_2_million_weights(monkeypatch):
+    for name, value in TALKS.items():
+        monkeypatch.setattr(talks_network, name, value)
+    assert sum(w.numel() for w in classic.build(replace(TINY, classes=0.0)).parameters()) == 2_155_010
 
 
 def draw_picture(rng, target):
@@ -176,7 +194,10 @@ def test_fit_keeps_best_epoch(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_bird_command_keeps_checkpoint_on_control_c(sets, tmp_path):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "train", "bird", "--data", str(sets), "--epochs", "10000", "--run", str(folder)]
+    program = (
+        f"from train.networks import classic; vars(classic).update({SMALL}); from train.__main__ import main; main()"
+    )
+    command = [sys.executable, "-c", program, "bird", "--data", str(sets), "--epochs", "10000", "--run", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     # A test in the background of a shell ignores Ctrl-C, and so would its children.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -222,7 +243,7 @@ def test_bird_command_refuses_impossible_options(sets, tmp_path):
 @pytest.mark.slow
 def test_best32_learns_easy_birds(tmp_path):
     settings = best32.Best32Settings(
-        epochs=8, batch_size=20, draws=120, resolution=32, learning_rate=2e-3, average=0.5, backbones=("lite0",)
+        epochs=6, batch_size=20, draws=120, resolution=32, learning_rate=2e-3, average=0.5, backbones=("lite0",)
     )
     train(settings, pictures(220), pictures(100, seed=1), tmp_path)
 
@@ -262,7 +283,7 @@ def test_best32_export_scores_as_network(tmp_path):
 @pytest.mark.slow
 def test_best32_ignores_errors_of_mixed_pictures(tmp_path):
     settings = best32.Best32Settings(
-        epochs=2, draws=120, batch_size=20, cutmix=1.0, resolution=32, backbones=("lite0",)
+        epochs=1, draws=120, batch_size=20, cutmix=1.0, resolution=32, backbones=("lite0",)
     )
     train(settings, pictures(220), pictures(100, seed=1), tmp_path / "mixed")
     train(replace(settings, cutmix=0.0), pictures(220), pictures(100, seed=1), tmp_path / "plain")

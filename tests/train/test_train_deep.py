@@ -12,6 +12,7 @@ from train.networks.deep import build
 from train.recipes import deep
 from train.tool import Model, prepare_file
 
+pytestmark = pytest.mark.usefixtures("in_float32")
 COLOURS = {"blue": (30, 30, 220), "green": (30, 220, 30), "red": (220, 30, 30)}
 SETTINGS = deep.DeepSettings(size=64, filters=(8, 8, 8, 8, 8), dense=32, dropout=0.0, epochs=10, batch_size=16,
                          learning_rate=5e-3)  # fmt: skip

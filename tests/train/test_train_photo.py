@@ -17,6 +17,7 @@ from train.networks.lite import IMAGENET_BIRDS, BirdNet
 from train.recipes import photo
 from train.tool import Model, prepare_file
 
+pytestmark = pytest.mark.usefixtures("in_float32")
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 
@@ -198,7 +199,7 @@ def test_fits_have_own_seeds_and_averaged_weights() -> None:
 def test_photo_recipe_finds_unseen_birds(sets: Path, tmp_path: Path) -> None:
     few = scenes.Amounts(bare=4, pasted_birds=8, pasted_others=8)
     settings = photo.PhotoSettings(
-        size=64, cut=16, epochs=6, batch_size=16, average=0.5, learning_rate=2e-3, small=4, whole_frames=4, amounts=few
+        size=64, cut=16, epochs=4, batch_size=16, average=0.5, learning_rate=2e-3, small=4, whole_frames=4, amounts=few
     )
     tasks: list[str] = []
     to = tmp_path / "photo.onnx"

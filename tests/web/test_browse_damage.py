@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tree", ["scores", "images", "vectors", "marks"])
 def test_page_on_a_damaged_library_names_rebuild(tmp_path: Path, folder: Path, tree: str) -> None:
     library = put_library(tmp_path / "library", overwrite_pages(folder, tree))
@@ -50,6 +51,7 @@ def test_page_on_a_damaged_library_names_rebuild(tmp_path: Path, folder: Path, t
     assert set(statuses) <= {200, 400}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["rebuild", "forget"])
 def test_page_that_was_open_before_is_refused(tmp_path: Path, folder: Path, change: str) -> None:
     library = put_library(tmp_path / "library", (folder / "whole.db").read_bytes())

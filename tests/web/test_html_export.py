@@ -150,6 +150,7 @@ def test_report_refuses_html_with_another_kind_of_report(cli_env: CliEnv, here: 
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.option("find --preview")
 def test_preview_draws_on_a_terminal_only(cli_env: CliEnv, here: Path) -> None:
     result = cli_env.run("find", "blue", "--preview")

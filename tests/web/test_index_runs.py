@@ -66,6 +66,7 @@ def read_children(pid: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_run_indexes_and_tells_what_it_did(photos: Path, runs: IndexRuns, tmp_path: Path) -> None:
     begun = runs.start([str(photos)], TOY | {"exclude": ["nothing-like-this"]})
     assert (begun.number, begun.running, begun.folders) == (1, True, (str(photos),))
@@ -83,6 +84,7 @@ def test_run_indexes_and_tells_what_it_did(photos: Path, runs: IndexRuns, tmp_pa
         assert "is being indexed by another process; wait for it" in str(runs.wait().error)
 
 
+@pytest.mark.slow
 def test_stop_ends_a_run_and_loses_nothing(photos: Path, runs: IndexRuns, tmp_path: Path) -> None:
     with hold(tmp_path / "library.db"):
         runs.start([str(photos)], TOY)
@@ -126,6 +128,7 @@ def test_rate_is_that_of_the_last_seconds() -> None:
     assert rate.seconds == 40
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_run_ends_with_its_server(photos: Path, tmp_path: Path, number: signal.Signals) -> None:

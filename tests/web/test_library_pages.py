@@ -223,6 +223,7 @@ def test_library_that_is_deleted_is_not_begun_anew(tmp_path: Path) -> None:
         assert client.send("GET", "/api/status").status == 400
 
 
+@pytest.mark.slow
 def test_browse_begins_without_a_library_and_creates_none(tmp_path: Path) -> None:
     with run_server(tmp_path / "s.db", "--albums", tmp_path / "albums") as client:
         assert client.send("GET", "/start").body.count(str(tmp_path / "s.db").encode()) == 1

@@ -159,6 +159,7 @@ def test_other_commands_end_well(remote: Remote, arguments: list[str]) -> None:
     assert remote.run(*arguments)[0] == 0
 
 
+@pytest.mark.slow
 def test_browse_shows_addresses(remote: Remote) -> None:
     with run_server(remote.env.library, "--albums", remote.env.folder / "albums") as client:
         found = client.get_json("find?words=red&copies=1")
