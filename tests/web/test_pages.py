@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from PIL import Image
 from test_chromium import CHROMIUM, chromium
+from test_templates import render_found
 
 from photosearch.web.app import PAGES
-from photosearch.web.rendering import render
+from photosearch.web.html_export import ExportedPhoto
+from photosearch.web.rendering import read_static, render
 
 __all__ = ["chromium"]  # the fixture
 pytestmark = [
@@ -48,6 +50,9 @@ def serve(route: Any) -> None:
     folder = {"/static/": STATIC, "/tests/": HERE}.get(path[: path.find("/", 1) + 1])
     if page:
         route.fulfill(body=render(page.template, pages=PAGES, current=page, **VALUES), content_type="text/html")
+    elif path == "/found":  # an exported page
+        photos = [ExportedPhoto(f"/a/{name}", 0.9, day) for name in ("Dog.jpg", "cat.jpg") for day in ("2020-05-01", "2021-06-02")]
+        route.fulfill(body=render_found(photos, script=read_static("export.js")), content_type="text/html")
     elif folder:
         file = folder / path.rpartition("/")[2]
         route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])

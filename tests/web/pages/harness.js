@@ -112,9 +112,10 @@ window.harness = (() => {
   const text = (target) => { const found = find(target); return found.hidden ? "(hidden)" : found.textContent.replace(/\s+/g, " ").trim(); };
   const texts = (selector) => [...document.querySelectorAll(selector)].map(text);
 
+  const isLate = () => new Promise((_, reject) => { sleep(() => reject(new Error("it takes more than 30 s")), 30_000); });
   async function run() {
     for (const [name, action] of tests) {
-      try { await action(); } catch (error) { return `${name}: ${error.message}`; }
+      try { await Promise.race([action(), isLate()]); } catch (error) { return `${name}: ${error.message}`; }
       if (errors.length) return `${name}: ${errors.join("; ")}`;
     }
     return tests.length ? "" : "no tests";
