@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from test_chromium import CHROMIUM, chromium
-from test_templates import render_found
+from test_export_templates import render_found
 
 from photosearch.web.app import PAGES
 from photosearch.web.html_export import ExportedPhoto
@@ -28,7 +28,10 @@ pytestmark = [
 ORIGIN = "http://localhost"
 HERE = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parents[2] / "photosearch" / "web" / "static"
-TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json"}  # fmt: skip
+TYPES = {
+    ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
+    ".json": "application/json",
+}  # fmt: skip
 VALUES = {"albums": "/tmp/<i>albums</i>", "library": "/tmp/<i>library</i>.db"}
 FILES = sorted(HERE.glob("*.mjs"))
 
@@ -51,7 +54,11 @@ def serve(route: Any) -> None:
     if page:
         route.fulfill(body=render(page.template, pages=PAGES, current=page, **VALUES), content_type="text/html")
     elif path == "/found":  # an exported page
-        photos = [ExportedPhoto(f"/a/{name}", 0.9, day) for name in ("Dog.jpg", "cat.jpg") for day in ("2020-05-01", "2021-06-02")]
+        photos = [
+            ExportedPhoto(f"/a/{name}", 0.9, day)
+            for name in ("Dog.jpg", "cat.jpg")
+            for day in ("2020-05-01", "2021-06-02")
+        ]
         route.fulfill(body=render_found(photos, script=read_static("export.js")), content_type="text/html")
     elif folder:
         file = folder / path.rpartition("/")[2]

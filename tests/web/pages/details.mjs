@@ -189,8 +189,10 @@ test("photos like this one, or unlike it, are searched for", async () => {
   serve({find: makeFound(3, {result: "r3"})});
   await click(photo(1));
   await until(() => find("#details").open);
+  const asks = asked("find").length;
   await press("l", part("photo"));
   equal([last("find").like, last("find").unlike, last("find").words, find("#details").open], ["1", "999", undefined, false]);
+  equal(asked("find").length, asks + 1, "once, though the page below has the same key");
   await click(photo(1));
   await click(part("close"));
   equal(find("#details").open, false);

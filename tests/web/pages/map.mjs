@@ -32,16 +32,6 @@ test("photos of the window are counted, and those near each other are one", asyn
   ok(Number.parseFloat(find("#scale").style.width) <= 150, "and short");
 });
 
-test("outlines are drawn, land unlike the sea", async () => {
-  await until(() => {
-    const pen = find("#outlines").getContext("2d"), {width, height} = find("#outlines");
-    const colours = new Set();
-    for (let i = 0; i < 60; i += 1) colours.add(pen.getImageData(Math.floor((i / 60) * width), Math.floor(height / 2), 1, 1).data.join());
-    return colours.size > 1;
-  }, "two colours");
-  equal([find("#outlines").width, find("#outlines").height], [find("#map").clientWidth, find("#map").clientHeight]);
-});
-
 test("keys and buttons move and zoom, and the address follows once it rests", async () => {
   const start = at(), keys = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 0], ArrowDown: [-1, 0]};
   for (const [key, [north, east]] of Object.entries(keys)) {
@@ -163,4 +153,22 @@ test("an older answer, or an error, is not shown", async () => {
   await press("+", "#map");
   await settle();
   equal([text("#message"), clusters().length], ["locked", 1], "what was there stays");
+});
+
+test("outlines are drawn, land unlike the sea", async () => {
+  await press("0", "#map");
+  await until(() => {
+    const pen = find("#outlines").getContext("2d"), {width, height} = find("#outlines");
+    const colours = new Set();
+    for (let i = 0; i < 60; i += 1) colours.add(pen.getImageData(Math.floor((i / 60) * width), Math.floor(height / 2), 1, 1).data.join());
+    return colours.size > 1;
+  }, "two colours");
+  Object.defineProperty(window, "devicePixelRatio", {value: 2});
+  await press("0", "#map");
+  const {width, height} = find("#outlines");
+  equal([width, height], [2 * find("#map").clientWidth, 2 * find("#map").clientHeight], "as fine as the screen");
+  ok(find("#outlines").getContext("2d").getImageData(width - 2, height - 2, 1, 1).data[3] > 0, "drawn to its edges");
+  Object.defineProperty(window, "devicePixelRatio", {value: 1});
+  await press("0", "#map");
+  equal([find("#outlines").width, find("#outlines").height], [find("#map").clientWidth, find("#map").clientHeight]);
 });
