@@ -1,5 +1,6 @@
 """The pages' templates: what they refer to is there, and every value is text."""
 
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from photosearch.web.app import PAGES, Page
 from photosearch.web.rendering import render
 
+TEXTS = Path(__file__).parent / "texts"
 STATIC = Path(__file__).parents[2] / "photosearch" / "web" / "static"
 HOSTILE = "<b id=x onload=y>'\""
 REFERENCES = ("for", "list", "aria-labelledby", "aria-describedby", "aria-controls")
@@ -19,6 +21,7 @@ KNOWN = {
     "role": {"combobox", "group", "list", "listbox", "region", "search", "slider", "status"}, "tabindex": {"0", "-1"},
     "form": {"search"}, "autocapitalize": {"none"}, "spellcheck": {"false"},
 }  # fmt: skip
+SAID = ("alt", "aria-label", "placeholder", "value")
 NAMING = ("aria-label", "aria-labelledby")
 MADE_BY_SCRIPTS = ("suggestion-",)
 
@@ -32,12 +35,13 @@ class Elements(HTMLParser):
         super().__init__()
         self.all: list[tuple[str, dict[str, str | None], list[str]]] = []
         self.open: list[str] = []
-        self.texts: dict[int, str] = {}
+        self.texts: list[str] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.all.append((tag, dict(attributes), list(self.open)))
+        self.texts += [f"{name}: {value}" for name, value in attributes if name in SAID and value]
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -46,7 +50,7 @@ class Elements(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
 
     def handle_data(self, data: str) -> None:
-        self.texts[len(self.all) - 1] = self.texts.get(len(self.all) - 1, "") + data.strip()
+        self.texts += [" ".join(data.split())] if data.strip() else []
 
 
 def read(page: Page) -> Elements:
@@ -102,6 +106,17 @@ def test_every_element_that_a_script_asks_for_is_there(page: Page) -> None:
     for name in list_scripts(page):
         asked = set(re.findall(r'byId\("([\w-]+)"\)', (STATIC / name).read_text("utf-8")))
         assert asked <= ids, f"{name}: {asked - ids}"
+
+
+@pytest.mark.parametrize("template", [*(page.template for page in PAGES), "details.html"])
+def test_page_says_what_was_agreed(template: str) -> None:
+    """Before any answer. PHOTOSEARCH_WRITE_TEXTS=1, as `make texts` sets it, accepts the texts as they are."""
+    html = render(template, pages=[], current=None, albums="ALBUMS", library="LIBRARY")
+    said = "\n".join(Elements(html.partition('<dialog id="details"')[0] or html).texts) + "\n"
+    path = TEXTS / template.replace(".html", ".txt")
+    if os.environ.get("PHOTOSEARCH_WRITE_TEXTS"):
+        path.write_text(said, "utf-8")
+    assert said == path.read_text("utf-8"), f"{template} says something else; make texts, if that is meant"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)

@@ -80,7 +80,7 @@ test("labels are marked by buttons, by keys and by name; a second click takes a 
   part("label").value = "  ";
   find("#details-mark button[value=yes]").click();
   await rest();
-  equal([text("#message"), asked("mark").length], ["Choose a label below first", 5]);
+  equal([text("#message"), find("#message").className, asked("mark").length], ["Choose a label below first", "error", 5]);
   serve({mark: new Failure(500, "disk full")});
   await click(row("cat").querySelector(".yes"));
   equal([text("#message"), pressed("cat")], ["disk full", ["no"]]);

@@ -144,7 +144,7 @@ test("a label is chosen to be marked; a new one can be taught", async () => {
   await submit("pets");
   await until(() => find(".tile .yes"));
   await click(".tile .yes");
-  equal([asked("mark").length, text("#message")], [0, "Choose a label to mark first"]);
+  equal([asked("mark").length, text("#message"), find("#message").className], [0, "Choose a label to mark first", "error"]);
   await press("y", find(".tile .photo"));
   equal(asked("mark").length, 0);
   await type("#label", "cat", "change");
@@ -217,6 +217,52 @@ test("labels complete what is typed; late ones, or after it was sent, do not sho
   find("#message").hidden = true;
   await type("#words", "birdie");
   equal([find("#suggestions").hidden, text("#message")], [true, "(hidden)"], "an error is no suggestion, and no alarm");
+});
+
+test("photos that were found, or selected, are copied to a folder", async () => {
+  const send = async () => { find("#album-form").requestSubmit(); await rest(); };
+  serve({find: makeFound(1500, {result: "c1", question: "a/b: <c>"}), album: {folder: "/albums/x", created: 2, existing: 0, missing: 0}});
+  await submit("copies");
+  await click("#album");
+  equal([find("#album-dialog").open, text("#album-count"), find("#album-name").value, find("#album-first").closest("p").hidden], [true, "1,500 photos found", "a b   c ", false]);
+  await send();
+  equal([last("album"), find("#album-dialog").open, text("#message")], [{result: "c1", ranges: null, name: "a b   c ", how: "copy"}, false, "/albums/x: 2 copies"]);
+  await click("#album");
+  find("#album-first").value = "20";
+  find("#album-form [value=link]").checked = true;
+  serve({album: {folder: "/albums/x", created: 1, existing: 3, missing: 4}});
+  await send();
+  equal([last("album").ranges, last("album").how, text("#message")], [[0, 20], "link", "/albums/x: 1 link, 3 already there, 4 left out"]);
+  await click("#album");
+  find("#album-first").value = "9999";
+  serve({album: new Failure(400, JSON.stringify({error: "it is a file"}))});
+  await send();
+  equal([last("album").ranges, find("#album-dialog").open, text("#message")], [[0, 1500], true, "it is a file"]);
+  await click("#album-cancel");
+  equal(find("#album-dialog").open, false);
+  await click(".tile .check");
+  await click("#album");
+  equal([text("#album-count"), find("#album-first").closest("p").hidden], ["1 photo selected", true]);
+  await send();
+  equal(last("album").ranges, [0, 1]);
+  await click("#album-cancel");
+});
+
+test("paths of selected photos are copied, all of them are selected, or none", async () => {
+  let copied = "";
+  navigator.clipboard.writeText = async (given) => { copied = given; };
+  serve({paths: {paths: ["/a/1.jpg", "/a/2.jpg"]}});
+  await click("#picks-paths");
+  await rest();
+  equal([last("paths"), copied, text("#message")], [{result: "c1", ranges: [0, 1]}, "/a/1.jpg\n/a/2.jpg", "2 paths copied"]);
+  serve({paths: new Failure(400, JSON.stringify({error: "too many"}))});
+  await click("#picks-paths");
+  equal(text("#message"), "too many");
+  equal([text("#picks-all"), text("#picks-count")], ["Select all 1,500", "1 selected"]);
+  await click("#picks-all");
+  equal([text("#picks-count"), find("#picks-all").hidden], ["1,500 selected", true]);
+  await click("#picks-clear");
+  equal([find("#picks").hidden, document.activeElement.className], [true, "photo"]);
 });
 
 test("columns and crops are chosen, and kept for the next visit", async () => {
