@@ -49,7 +49,7 @@ test("a jump says where the page has to be", () => {
   map.resize(50_000, VIEW);
   assert.deepEqual([map.top, map.offset, map.isUrgent], [page, 0, false], "a list that is short now is scrolled as the page is");
   const short = make(500);
-  assert.deepEqual([short.jump(400), short.jump(-0)], [0, 0], "it all fits");
+  assert.equal(short.jump(400), 0, "it all fits");
   map.resize(3_000_000, VIEW);
   assert.equal(map.jump(9e9), 100_000 - VIEW);
   assert.equal(map.top, 3_000_000 - VIEW);
