@@ -77,6 +77,7 @@ def test_page_is_whole(page: Page) -> None:
     classes = {"undo"} | {
         name for file in STATIC.glob("*.css") for name in re.findall(r"\.([a-z][\w-]+)", file.read_text("utf-8"))
     }
+    known = {*(page.path for page in PAGES), *(f"/static/{file.name}" for file in STATIC.iterdir())}
     ids = [attributes["id"] for _, attributes, _ in elements.all if "id" in attributes]
     assert sorted(set(ids)) == sorted(ids)
     for tag, attributes, around in elements.all:
@@ -86,6 +87,8 @@ def test_page_is_whole(page: Page) -> None:
         assert not [name for name in KNOWN if attributes.get(name, "") not in {"", *KNOWN[name]}], attributes
         unknown = {*(attributes.get("class") or "").split()} - classes
         assert not unknown, f"no style for {unknown}"
+        address = attributes.get("href") or attributes.get("src") or "#"
+        assert address in known or address.startswith("#"), f"{address} leads nowhere"
         if (attributes.get("href") or "").startswith("#"):
             assert attributes["href"][1:] in ids  # type: ignore[index]
         assert tag != "button" or attributes["type"] in ("button", "submit"), attributes

@@ -97,8 +97,10 @@ test("keys move, and what they reach is focused and seen", async () => {
 test("thumbnails of rows that only fly past are not loaded", async () => {
   await scroll(12_000);
   await until(() => tile(indices().at(-1)).querySelector(".line"));
-  const index = indices().at(-1);
+  const index = indices().at(-1), element = tile(index);
   equal(tile(index).querySelector("img"), null);
+  await scroll(12_010);
+  equal(tile(index) === element, true, "what is still seen is not drawn again");
   await elapse(70);
   await until(() => tile(index).querySelector("img"));
 });
