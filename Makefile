@@ -52,7 +52,7 @@ docs: $(VENV)/installed-for-tests
 	$(BIN)/python -m benchmarks page
 
 texts: $(VENV)/installed-for-tests
-	PHOTOSEARCH_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/cli/test_texts.py tests/web/test_templates.py
+	PHOTOSEARCH_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/cli/test_texts.py tests/web/test_templates.py tests/web/test_export_templates.py
 
 hostile: $(VENV)/installed-for-tests
 	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 PHOTOSEARCH_MARKERS=20 $(BIN)/python -m pytest -s --timeout 7200 \

@@ -3,7 +3,7 @@
 import re
 
 from markupsafe import Markup
-from test_templates import HOSTILE, Elements
+from test_templates import HOSTILE, Elements, compare_texts
 
 from photosearch.web.html_export import ExportedPhoto, Plot
 from photosearch.web.rendering import render
@@ -57,6 +57,7 @@ def test_found_photos_are_told_as_text() -> None:
 
 
 def test_nothing_found_is_a_page_too() -> None:
+    compare_texts(render_found([make_photo(1)]), "found")
     html = render_found([], models=[], hints=[])
     check(html, "<p>0 photos.</p>")
     assert "filter" not in html
@@ -96,6 +97,7 @@ def make_report(**values: object) -> str:
 
 def test_report_says_its_figures() -> None:
     html = make_report()
+    compare_texts(html, "report")
     check(
         html, f"<h1>Report on {ESCAPED}</h1>\n<p>Model: {ESCAPED}. Threshold: 0.1235.\n",
         f"Report on {ESCAPED} · photosearch</title>", f"The threshold was chosen on {ESCAPED}: expect slightly worse",

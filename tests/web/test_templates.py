@@ -111,15 +111,19 @@ def test_every_element_that_a_script_asks_for_is_there(page: Page) -> None:
         assert asked <= ids, f"{name}: {asked - ids}"
 
 
-@pytest.mark.parametrize("template", [*(page.template for page in PAGES), "details.html"])
-def test_page_says_what_was_agreed(template: str) -> None:
-    """Before any answer. PHOTOSEARCH_WRITE_TEXTS=1, as `make texts` sets it, accepts the texts as they are."""
-    html = render(template, pages=[], current=None, albums="ALBUMS", library="LIBRARY")
-    said = "\n".join(Elements(html.partition('<dialog id="details"')[0] or html).texts) + "\n"
-    path = TEXTS / template.replace(".html", ".txt")
+def compare_texts(html: str, name: str) -> None:
+    """PHOTOSEARCH_WRITE_TEXTS=1, as `make texts` sets it, accepts the texts as they are."""
+    said, path = "\n".join(Elements(html).texts) + "\n", TEXTS / f"{name}.txt"
     if os.environ.get("PHOTOSEARCH_WRITE_TEXTS"):
         path.write_text(said, "utf-8")
-    assert said == path.read_text("utf-8"), f"{template} says something else; make texts, if that is meant"
+    assert said == path.read_text("utf-8"), f"{name} says something else; make texts, if that is meant"
+
+
+@pytest.mark.parametrize("template", [*(page.template for page in PAGES), "details.html"])
+def test_page_says_what_was_agreed(template: str) -> None:
+    """Before any answer."""
+    html = render(template, pages=[], current=None, albums="ALBUMS", library="LIBRARY")
+    compare_texts(html.partition('<dialog id="details"')[0] or html, template.removesuffix(".html"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
