@@ -178,6 +178,11 @@ test("a format that no browser reads is shown as its thumbnail", async () => {
   equal([part("image").getAttribute("src"), part("zoom").ariaPressed], ["/thumbnails/999?size=large", "false"]);
   await press("z", part("photo"));
   await until(() => part("image").getAttribute("src") === "/thumbnails/999?size=large");
+  const changes = new MutationObserver(() => {});
+  changes.observe(part("image"), {attributes: true});
+  part("image").dispatchEvent(new Event("error"));
+  equal(changes.takeRecords().length, 0, "a thumbnail that fails is not asked for again and again");
+  changes.disconnect();
 });
 
 test("photos like this one, or unlike it, are searched for", async () => {

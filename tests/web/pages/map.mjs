@@ -69,7 +69,7 @@ test("keys and buttons move and zoom, and the address follows once it rests", as
 
 test("the map is dragged by a pointer and pinched by two, and a drag opens nothing", async () => {
   history.replaceState(null, "", "?at=41.15,-8.61,12");
-  for (let i = 0; i < 20; i += 1) await press("+", "#map");
+  for (let i = 0; i < 12; i += 1) await press("+", "#map");
   await settle();
   await until(() => clusters().length);
   const [x, y] = middle(find("#map")), before = at();
