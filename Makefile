@@ -1,7 +1,7 @@
 # make run PHOTOS=~/Pictures    index a folder, list what was found
 # make quick                    ruff and the quick tests, in a minute: for the habit
 # make test                     all tests;  make lint: ruff and mypy
-# make texts                    accept the command line's texts as they are: tests/cli/texts/
+# make texts                    accept the texts of commands and pages as they are: tests/cli/texts/, tests/web/texts/
 # make docs                     rebuild the generated pages from the numbers that commands printed
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
 # make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
@@ -54,7 +54,7 @@ docs: $(VENV)/installed-for-tests
 	$(BIN)/python -m benchmarks page
 
 texts: $(VENV)/installed-for-tests
-	PHOTOSEARCH_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/cli/test_texts.py
+	PHOTOSEARCH_WRITE_TEXTS=1 $(BIN)/python -m pytest -q tests/cli/test_texts.py tests/web/test_templates.py tests/web/test_export_templates.py
 
 hostile: $(VENV)/installed-for-tests
 	PHOTOSEARCH_HOSTILE_FILES=2200 PHOTOSEARCH_KILLS=200 PHOTOSEARCH_MARKERS=20 $(BIN)/python -m pytest -s --timeout 7200 \

@@ -243,44 +243,6 @@ def test_undo_button_takes_back_marks_of_its_own_tab(open_tab: Any, cli_env: Cli
     assert other.errors == []
 
 
-def test_second_click_takes_a_mark_back_however_quick(open_tab: Any, cli_env: CliEnv) -> None:
-    page = open_tab().open("/?words=red", ".tile .yes")
-    page.evaluate(
-        "const yes = document.querySelector('.tile .yes'); yes.click(); yes.click(); yes.click(); yes.click()"
-    )
-    page.wait_for_selector("#undo:not([disabled])")
-    for _ in range(4):
-        page.keyboard.press("u")
-    page.wait_for_selector("#undo[disabled]")
-    expect(page.locator(".tile [aria-pressed=true]")).to_have_count(0)
-    with Library(cli_env.library) as library:
-        assert library.marks.list("red") == []
-
-
-def test_failed_part_of_the_grid_is_fetched_again(chromium: Any, tmp_path: Path) -> None:
-    with run_server(build(tmp_path / "many.db", 500), log_in=False) as client:
-        page = chromium.new_context(viewport={"width": 1280, "height": 860}).new_page()
-        failures = []
-
-        def fail_twice(route: Any) -> None:
-            if len(failures) < 2:
-                failures.append(route.request.url)
-                route.fulfill(status=500, body="[]")
-            else:
-                route.continue_()
-
-        page.route("**/api/results?*first=400&*", fail_twice)
-        page.goto(client.address)
-        page.click("button[type=submit]")
-        page.wait_for_url(f"http://127.0.0.1:{client.port}/")
-        page.goto(f"http://127.0.0.1:{client.port}/?words=bird+or+not+bird&copies=1")
-        expect(page.locator("#summary")).to_have_text("500 photos", timeout=20_000)
-        page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_selector('.tile[aria-posinset="500"] .line', timeout=20_000)
-        assert len(failures) == 2
-        page.context.close()
-
-
 def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -> None:
     page = open_tab().open("/", "#words:focus")
     page.keyboard.type("red and not b", delay=20)

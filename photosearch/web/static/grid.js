@@ -107,7 +107,7 @@ export class Grid {
 
   // Bring a photo to the top of the window.
   jump(index) {
-    const before = this.pageTop, {top} = this.layout.place(Math.min(index, this.total - 1));
+    const before = this.pageTop, {top} = this.layout.place(index);
     scrollBy(0, this.map.jump(Math.max(0, top - HEADING_HEIGHT)) - before);
     this.draw();
   }

@@ -5,11 +5,9 @@ import {Latest} from "./answers.mjs";
 import {Details} from "./details.js";
 import {Learning} from "./learning.js";
 import {mark, onMarks, undo} from "./marks.js";
+import {Queue, describeItem, explainEmpty} from "./queue.mjs";
 
-const label = byId("label"), kind = byId("kind"), slider = byId("threshold");
-let response = null; // of the queue
-let items = []; // photos to judge
-let skipped = new Set(); // image ids
+const label = byId("label"), kind = byId("kind"), slider = byId("threshold"), queue = new Queue();
 
 const learning = new Learning({label: () => label.value, changed: () => Promise.all([loadQueue(), loadReport()])});
 const details = new Details(), latestQueue = new Latest(), latestReport = new Latest();
@@ -17,65 +15,48 @@ const details = new Details(), latestQueue = new Latest(), latestReport = new La
 // ---- the queue
 
 // first: image ids to show before the others.
-async function loadQueue(first = new Set()) {
+async function loadQueue(first) {
   const query = {label: label.value, kind: kind.value};
   history.replaceState(null, "", `?${new URLSearchParams(query)}`);
-  const isLatest = latestQueue.begin(), queue = await attempt(() => ask("queue", query));
-  if (!queue || !isLatest()) return;
-  response = queue;
-  const left = queue.items.filter((item) => !skipped.has(item.image_id));
-  items = [...left.filter((item) => first.has(item.image_id)), ...left.filter((item) => !first.has(item.image_id))];
+  const isLatest = latestQueue.begin(), about = await attempt(() => ask("queue", query));
+  if (!about || !isLatest()) return;
+  queue.load(about, first);
   showNext();
 }
 
 function showNext() {
-  const [item] = items, isEmpty = !item;
+  const [item, ...others] = queue.items, isEmpty = !item;
   byId("question").textContent = isEmpty ? `No photos to judge for ${label.value}` : `Does this photo show ${label.value}?`;
   byId("card").hidden = isEmpty;
   byId("empty").hidden = !isEmpty;
   for (const name of ["yes", "no", "skip"]) byId(name).disabled = isEmpty;
-  if (isEmpty) { byId("empty").textContent = explainEmpty(); return; }
+  if (isEmpty) { byId("empty").textContent = explainEmpty(queue.about); return; }
   byId("photo").src = thumbnailUrl(item.image_id, true);
   byId("photo").alt = `The photo to judge: does it show ${label.value}?`;
-  byId("caption").textContent = describe(item);
-  for (const next of items.slice(1, 3)) new Image().src = thumbnailUrl(next.image_id, true);
-}
-
-function describe(item) {
-  // A sample is judged without its scores, which would influence the answers.
-  if (kind.value === "sample") return `${formatCount(items.length, "photo")} left in the sample`;
-  const {model, threshold, other_model: otherModel} = response;
-  const other = item.other_score === null ? "" : `; ${otherModel}: score ${item.other_score.toFixed(3)}`;
-  return `${model}: score ${item.score.toFixed(3)}, threshold ${threshold.toFixed(3)}${other}`;
-}
-
-function explainEmpty() {
-  const {model, other_model: otherModel, unjudged} = response;
-  if (kind.value === "sample") return unjudged === null ? "No sample was drawn yet." : "The whole sample is judged: the report now covers the whole library.";
-  if (kind.value === "disagree") return otherModel ? `${model} and ${otherModel} agree on all other photos.` : "Only one model has this label.";
-  return "All photos with a score are judged.";
+  byId("caption").textContent = describeItem(item, queue.about, queue.items.length);
+  for (const next of others.slice(0, 2)) new Image().src = thumbnailUrl(next.image_id, true);
 }
 
 async function answer(present) {
-  const queue = items, item = queue.shift();
+  const {item, isCurrent, putBack} = queue.take();
   if (!item) return;
   showNext();
   const marked = await mark(item.image_id, label.value, present);
-  if (queue !== items) return; // of another label meanwhile
-  if (!marked) { items.unshift(item); showNext(); } else if (!items.length) loadQueue();
+  if (!isCurrent()) return; // another label, or list, meanwhile
+  if (!marked) { putBack(); showNext(); } else if (!queue.items.length) loadQueue();
 }
 
 function skip() {
-  const item = items.shift();
-  if (item) skipped.add(item.image_id);
+  if (!queue.items.length) return;
+  queue.skip();
   showNext();
-  if (!items.length) loadQueue();
+  if (!queue.items.length) loadQueue();
 }
 
 onMarks((marks) => {
   const unmarked = new Set(marks.filter((each) => each.label === label.value && each.present === null).map((each) => each.image_id));
   if (unmarked.size) {
-    skipped = skipped.difference(unmarked);
+    queue.ask(unmarked);
     loadQueue(unmarked);
   }
   loadReport();
@@ -133,7 +114,7 @@ byId("draw").addEventListener("click", async () => {
   if (!sample) return;
   showMessage(`Drew ${formatCount(sample.n_photos, "photo")}`);
   kind.value = "sample";
-  skipped = new Set();
+  queue.forgetSkipped();
   loadQueue();
   loadReport();
 });
@@ -143,7 +124,7 @@ byId("draw").addEventListener("click", async () => {
 byId("yes").addEventListener("click", () => answer(true));
 byId("no").addEventListener("click", () => answer(false));
 byId("skip").addEventListener("click", skip);
-byId("open").addEventListener("click", () => { if (items[0]) details.show(items[0].image_id, {labels: [label.value]}); });
+byId("open").addEventListener("click", () => { if (queue.items.length) details.show(queue.items[0].image_id, {labels: [label.value]}); });
 document.addEventListener("keydown", (event) => {
   if (isTyping(event) || details.isOpen) return;
   const action = {y: () => answer(true), n: () => answer(false), s: skip, u: undo}[event.key.toLowerCase()];
@@ -151,8 +132,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   action();
 });
-label.addEventListener("change", () => { skipped = new Set(); loadQueue(); loadReport(); learning.update(); });
-kind.addEventListener("change", () => { skipped = new Set(); loadQueue(); });
+label.addEventListener("change", () => { queue.forgetSkipped(); loadQueue(); loadReport(); learning.update(); });
+kind.addEventListener("change", () => { queue.forgetSkipped(); loadQueue(); });
 
 attempt(async () => {
   const labels = (await loadLabels()).filter(({is_new: isNew}) => !isNew), query = new URLSearchParams(location.search);

@@ -7,8 +7,6 @@ export class Selection {
 
   get size() { return this.#ranges.reduce((sum, [first, end]) => sum + end - first, 0); }
 
-  get ranges() { return this.#ranges.map((range) => [...range]); }
-
   has(index) { return this.#ranges.some(([first, end]) => first <= index && index < end); }
 
   clear() {
@@ -40,11 +38,4 @@ export class Selection {
 
   // As the API takes it: first, end, first, end, ...
   toList() { return this.#ranges.flat(); }
-
-  // Every index, up to a limit.
-  list(limit) {
-    const found = [];
-    for (const [first, end] of this.#ranges) for (let i = first; i < end && found.length < limit; i += 1) found.push(i);
-    return found;
-  }
 }

@@ -42,6 +42,7 @@ test("the outlines are those of the world: Lisbon is land, the middle of the Atl
   assert.deepEqual([[39, -8], [48.8, 2.3], [-25, 135], [35, -40], [0, 0]].map((at) => isLand(...at)), [true, true, true, false, false]);
   assert.deepEqual([[67, 178], [67, -176], [-80, 0], [-75, 140], [60, -10], [-16.5, 0]].map((at) => isLand(...at)), [true, true, true, true, false, false],
     "what crosses 180 degrees is no band around the world");
+  assert.ok(world.lines.length > 100 && world.lines.every((line) => line.length > 0) && world.lines.flat().length > 2000, "borders and coasts");
   assert.ok(world.lines.every((line) => line.every(([x], i) => !i || Math.abs(x - line[i - 1][0]) < 0.5)));
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import {test} from "node:test";
 import {
-  announce, describeEnd, describeNote, describePull, describeRun, describeSummary, estimateLeft, formatDuration, groupReasons, readChoice,
+  announce, describeEnd, describeNote, describePull, describeRun, describeSummary, estimateLeft, formatDuration, formatRate, formatSeconds, groupReasons, readChoice,
   readPatterns, writeChoice,
 } from "../../../photosearch/web/static/runs.mjs";
 
@@ -24,13 +24,22 @@ test("the time left is unknown without a total or a rate", () => {
     ["less than a minute", "about 1 minute", "about 2 minutes", "about 83 minutes", "about 2 hours", "about 22 hours"]);
 });
 
+test("speeds and times are rounded to what a person reads", () => {
+  assert.deepEqual([0.04, 8.34, 9.96, 10.4, 1234.5].map(formatRate), ["0", "8.3", "10", "10", "1,235"]);
+  assert.deepEqual([2.04, 9.94, 35.4, 99.6, 100, 6000].map(formatSeconds), ["2.0 s", "9.9 s", "35 s", "100 s", "2 min", "100 min"]);
+  assert.deepEqual([44, 45, 5399, 5400].map(formatDuration), ["less than a minute", "about 1 minute", "about 90 minutes", "about 2 hours"]);
+});
+
 test("the end of a run says what was done, or why it could not be", () => {
   const ended = {...RUN, running: false, done: 300, total: 300, seconds: 35};
   const summary = {new: 290, unchanged: 8, unreadable: 2, moved: 0};
   assert.equal(describeEnd({...ended, summary}), "Done: 300 photos in 35 s: 290 new, 8 unchanged, 2 unreadable.");
   assert.equal(describeEnd({...ended, done: 12, stopped: true, summary}), "Stopped after 12 of 300 photos. What is done is kept; index again to go on.");
   assert.equal(describeEnd({...ended, error: "/x: no such folder"}), "/x: no such folder");
+  assert.equal(describeEnd({...ended, total: null, stopped: true, summary}), "Stopped after 300 photos. What is done is kept; index again to go on.");
   assert.equal(describeSummary({new: 0}), "nothing new");
+  assert.equal(describeSummary(Object.fromEntries(["new", "changed", "rescored", "unchanged", "moved", "returned", "unreadable", "excluded", "removed"].map((name, i) => [name, 1000 * i]))),
+    "1,000 changed, 2,000 rescored, 3,000 unchanged, 4,000 moved, 5,000 returned, 6,000 unreadable, 7,000 excluded, 8,000 removed");
   assert.equal(describeSummary(null), "");
 });
 
@@ -38,6 +47,9 @@ test("a screen reader hears the start, each tenth, and the end", () => {
   const at = (done) => ({...RUN, done, total: 100, rate: 10});
   assert.equal(announce(null, at(0)), "Indexing has begun");
   assert.equal(announce(at(0), at(9)), "");
+  assert.equal(announce(at(0), {...at(30), number: 2}), "Indexing has begun", "another run");
+  assert.equal(announce({...at(10), stopping: true}, {...at(30), stopping: true}), "");
+  assert.equal(announce(at(9), {...at(50), total: null}), "");
   assert.equal(announce(at(9), at(10)), "10 of 100 photos, 10 a second, less than a minute left");
   assert.equal(announce(at(10), {...at(10), stopping: true}), "Finishing the current batch. What is done is kept.");
   assert.match(announce(at(99), {...at(100), running: false, summary: {new: 100}}), /^Done: 100 photos/);
@@ -49,6 +61,10 @@ test("notes name the folder and what to do", () => {
   assert.equal(describeNote({event: "ListFailed", path: "/a", reason: "permission denied"}), "/a: can't be listed: permission denied; its photos stay in the library");
   assert.match(describeNote({event: "RemovalRefused", path: "/a", missing: 90, known: 100}), /^\/a: 90 of 100 photos are missing, .*“Remove missing photos”/);
   assert.equal(describeNote({event: "PatternUnused", path: "/a", pattern: "*.gif", excludes: true}), "“*.gif” excludes nothing in /a");
+  assert.match(describeNote({event: "RemovalRefused", path: "/a", missing: 1200, known: 1}), /^\/a: 1,200 of 1 photo are missing/);
+  assert.equal(describeNote({event: "RootMoved", before: "/old", path: "/new"}), "/old is now /new; nothing is indexed again");
+  assert.equal(describeNote({event: "NotScored", photos: 2, path: "/a/1.jpg", reason: "too large"}), "2 photos not scored, the first is /a/1.jpg: too large; index again");
+  assert.equal(describeNote({event: "PatternUnused", path: "/a", pattern: "b", excludes: false}), "“b” includes nothing that is excluded in /a");
   assert.equal(describeNote({event: "Unknown", path: "/a"}), "Unknown: /a");
 });
 

@@ -20,6 +20,7 @@ test("a long step goes in proportion, a small one pixel by pixel", () => {
   const at = map.settle();
   assert.ok(Math.abs(at - 49_501) <= 1, `${at}`);
   assert.equal(map.scroll(at), middle + 100, "what is seen stays");
+  assert.equal(map.settle(), null, "it is there");
 });
 
 test("both ends are reached by small steps from anywhere", () => {
@@ -41,6 +42,15 @@ test("a jump says where the page has to be", () => {
   const map = make(3_000_000);
   const page = map.jump(1_234_567);
   assert.equal(map.scroll(page), 1_234_567);
+  assert.equal(map.offset, 1_234_567 - page);
+  assert.equal(map.settle(), null);
+  map.resize(3_000_000, 2 * VIEW);
+  assert.equal(map.top, 1_234_567, "a larger window shows the same place");
+  map.resize(50_000, VIEW);
+  assert.deepEqual([map.top, map.offset, map.isUrgent], [page, 0, false], "a list that is short now is scrolled as the page is");
+  const short = make(500);
+  assert.equal(short.jump(400), 0, "it all fits");
+  map.resize(3_000_000, VIEW);
   assert.equal(map.jump(9e9), 100_000 - VIEW);
   assert.equal(map.top, 3_000_000 - VIEW);
 });

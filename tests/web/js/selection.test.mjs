@@ -29,5 +29,9 @@ test("a click begins a range, and shift goes on from it in both directions", () 
   selection.set(0, 1_000_000, true);
   assert.deepEqual(selection.toList(), [0, 1_000_000]);
   selection.clear();
+  selection.extend(5);
+  selection.extend(7);
+  assert.deepEqual(selection.toList(), [5, 8], "without a click, a range begins where shift was first held");
+  selection.clear();
   assert.equal(selection.size, 0);
 });

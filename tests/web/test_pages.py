@@ -1,0 +1,88 @@
+"""The pages' scripts in Chromium, against answers and errors that a test chooses: `tests/web/pages/*.mjs`.
+
+No server: pages are rendered from their templates, and harness.js answers for the API. So an answer can come late, in
+another order, or not at all. One load of a page for all tests of a file.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from test_chromium import CHROMIUM, chromium
+from test_export_templates import render_found
+
+from photosearch.web.app import PAGES
+from photosearch.web.html_export import ExportedPhoto
+from photosearch.web.rendering import read_static, render
+
+__all__ = ["chromium"]  # the fixture
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+ORIGIN = "http://localhost"
+HERE = Path(__file__).parent / "pages"
+STATIC = Path(__file__).parents[2] / "photosearch" / "web" / "static"
+TYPES = {
+    ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
+    ".json": "application/json",
+}  # fmt: skip
+VALUES = {"albums": "/tmp/<i>albums</i>", "library": "/tmp/<i>library</i>.db"}
+FILES = sorted(HERE.glob("*.mjs"))
+
+
+@pytest.fixture(scope="module")
+def context(chromium: Any) -> Iterator[Any]:
+    """Tabs in which this file is the server."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    context.set_default_timeout(20_000)
+    context.route("**/*", serve)
+    context.add_init_script(path=HERE / "harness.js")
+    yield context
+    context.close()
+
+
+def serve(route: Any) -> None:
+    path = re.sub("[?#].*", "", route.request.url.removeprefix(ORIGIN))
+    page = next((page for page in PAGES if page.path == path), None)
+    folder = {"/static/": STATIC, "/tests/": HERE}.get(path[: path.find("/", 1) + 1])
+    if page:
+        route.fulfill(body=render(page.template, pages=PAGES, current=page, **VALUES), content_type="text/html")
+    elif path == "/found":  # an exported page
+        photos = [
+            ExportedPhoto(f"/a/{name}", 0.9, day)
+            for name in ("Dog.jpg", "cat.jpg")
+            for day in ("2020-05-01", "2021-06-02")
+        ]
+        route.fulfill(body=render_found(photos, script=read_static("export.js")), content_type="text/html")
+    elif folder:
+        file = folder / path.rpartition("/")[2]
+        route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+    elif path.endswith("/999"):  # a photo that can't be opened
+        route.fulfill(status=404)
+    else:
+        route.fulfill(body=make_picture(), content_type="image/png")
+
+
+@cache
+def make_picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (60, 40), "green").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_page_keeps_its_promises(context: Any, file: Path) -> None:
+    """The first line of a file names its page: // /judge?label=red."""
+    address = file.read_text("utf-8").splitlines()[0].removeprefix("// ")
+    page = context.new_page()
+    try:
+        page.goto(ORIGIN + address)
+        assert page.evaluate("name => import(`/tests/${name}`).then(() => harness.run())", file.name) == ""
+    finally:
+        page.close()
