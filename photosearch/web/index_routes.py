@@ -7,7 +7,6 @@ their ids, and models by names that are listed.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.datastructures import QueryParams
 
@@ -16,7 +15,7 @@ from photosearch import Library
 from photosearch.errors import InputError
 from photosearch.web.folder_ids import find_folder
 from photosearch.web.index_runs import RunState
-from photosearch.web.parameters import parse_integer
+from photosearch.web.parameters import parse_integer, parse_path
 from photosearch.web.state import ServerState
 
 MAX_NEWEST = 60  # photos in one response
@@ -139,11 +138,8 @@ def _find_folders(state: ServerState, request: IndexRequest) -> list[str]:
 
 def _check_path(text: str) -> str:
     """A typed folder, absolute. Raises InputError where it is none, or is an address: that is another computer's."""
-    path = os.path.expanduser(text.strip())
-    if "://" in path:
-        raise InputError(f"{path[:80]!r}: an address is indexed by the command line: photosearch index ADDRESS")
-    if not Path(path).is_absolute():
-        raise InputError(f"{text[:80]!r}: type the whole path, from {os.path.abspath(os.sep)} or ~")
-    path = os.path.normpath(path)
+    if "://" in text:
+        raise InputError(f"{text.strip()[:80]!r}: an address is indexed by the command line: photosearch index ADDRESS")
+    path = parse_path(text)
     photosearch.check_index([path])
     return path

@@ -95,6 +95,10 @@ class Ranked:
             self.complete(library)
         return self.photos[first : first + n]
 
+    def pick(self, library: Library, ranges: Sequence[tuple[int, int]]) -> "list[Match]":
+        """The photos of all (first, end)."""
+        return [photo for first, end in ranges for photo in self.photos[first:end]]
+
     def count_sure(self) -> int:
         return sum(photo.sure for photo in self.photos)
 
@@ -142,6 +146,12 @@ class Listed:
         ids = self.listing.ids[first : first + n]
         found = library.photos.read(ids)
         return [found.get(photo_id) for photo_id in ids]
+
+    def pick(self, library: Library, ranges: Sequence[tuple[int, int]]) -> "list[Match]":
+        """The photos of all (first, end) that are in the library still."""
+        ids = [photo_id for first, end in ranges for photo_id in self.listing.ids[first:end]]
+        found = library.photos.read(ids)
+        return [found[photo_id] for photo_id in ids if photo_id in found]
 
     def count_sure(self) -> int:
         return len(self)
