@@ -11,6 +11,8 @@ from http_client import HttpClient, run_server
 
 from benchmarks.library import build
 from photosearch import Library
+from photosearch.library.database import Database
+from photosearch.library.photos import FileRecord, put_photo
 
 ALL = "find?words=&copies=1"
 NONE = "no such photos in these results"
@@ -93,6 +95,27 @@ def test_zip_file_has_the_selected_photos_and_is_for_this_page_only(cli_env: Cli
     assert client.send("GET", "/zips/nothing").status == 404
 
 
+def test_copies_that_are_folded_stay_folded_as_the_list_goes_on(tmp_path: Path) -> None:
+    """The first page is listed by itself; among photos of one date, another copy may come first in the whole list."""
+    with Database(build(tmp_path / "many.db", 600)) as db, db.transaction():
+        (folder,) = db.one("SELECT min(folder_id) FROM photos")
+        for copy, (image,) in enumerate(db.rows("SELECT image_id FROM photos WHERE id % 3 = 0")):
+            put_photo(db, folder, f"copy{copy}.jpg", FileRecord(5, copy, 1, 1, 10**6 + copy), image)
+    with run_server(tmp_path / "many.db") as client:
+        found = client.get_json("find?words=")
+        assert found["total"] is None
+        result = found["result"]
+        assert client.get_json(f"total?result={result}")["total"] == 600
+        parts = [client.get_json(f"results?result={result}&first={i}&n=300")["photos"] for i in (0, 300)]
+        photos = [photo for part in parts for photo in part]
+        assert photos[: len(found["photos"])] == found["photos"]
+        assert len({photo["image_id"] for photo in photos}) == 600
+        assert sum(photo["copies"] for photo in photos) == 200
+        assert sum(n for _, n in client.get_json(f"days?result={result}")) == 600
+        every = client.get_json("find?words=&copies=1")["result"]
+        assert client.get_json(f"total?result={every}")["total"] == 800
+
+
 def test_ten_thousand_photos_are_selected_by_one_range(tmp_path: Path) -> None:
     with run_server(build(tmp_path / "many.db", 10_500)) as client:
         result = client.get_json("find?words=")["result"]
@@ -101,7 +124,9 @@ def test_ten_thousand_photos_are_selected_by_one_range(tmp_path: Path) -> None:
         assert (added["photos"], added["created"]) == (10_500, True)
         shown = client.get_json("find?words=album:all")
         assert client.get_json(f"total?result={shown['result']}")["total"] == 10_500
-        removed = client.post_json("remove_from_album", result=shown["result"], ranges=[0, 2, 9_000, 10_500], name="all")
+        removed = client.post_json(
+            "remove_from_album", result=shown["result"], ranges=[0, 2, 9_000, 10_500], name="all"
+        )
         assert removed["photos"] == 1502
         assert client.post_json("undo", step=removed["step"])["album"]["images"] == 1502
         assert client.get_json("albums") == [{"name": "all", "photos": 10_500}]
