@@ -4,6 +4,7 @@ import {Latest, neutralize} from "./answers.mjs";
 import {Chips} from "./chips.js";
 import {Details} from "./details.js";
 import {Facets} from "./facets.js";
+import {showOptions} from "./folds.js";
 import {Grid} from "./grid.js";
 import {Learning} from "./learning.js";
 import {allowNew, mark, onAlbumUndone, onMarks, toggle, undo} from "./marks.js";
@@ -72,7 +73,10 @@ function explain(row) {
 }
 
 function hasLabel() {
-  if (!label.value) showMessage("Choose a label to mark first", true);
+  if (!label.value) {
+    showMessage("Choose a label to mark first", true);
+    showOptions(); // where it is folded away
+  }
   return Boolean(label.value);
 }
 
