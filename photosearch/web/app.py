@@ -1,8 +1,9 @@
 """The pages and their API: each route calls one function of Library and sends its result as JSON.
 
 The browser names a photo by its image's id, a folder by a hash of its path, and a photo of a result by its index: it
-sends no path, but for a folder to be added (index_routes.py) and one for spare photos (duplicate_routes.py). Whatever changes something is a POST (auth.py). Requests
-run in threads with a connection each, so that an index run may write at the same time.
+sends no path, but for a folder to be added (index_routes.py) and one for spare photos (duplicate_routes.py). Whatever
+changes something is a POST (auth.py). Requests run in threads with a connection each, so that an index run may write at
+the same time.
 """
 
 import os
@@ -66,8 +67,8 @@ def make_app(state: ServerState) -> Starlette:
         "folders": search_routes.list_folders, "details": search_routes.read_details,
         "exposure": search_routes.read_exposure,
         "queue": judge_routes.list_queue, "report": judge_routes.read_report,
-        "readiness": learning_routes.read_readiness, "preview": learning_routes.preview, "duplicates": duplicate_routes.list_duplicates,
-        "bursts": duplicate_routes.list_bursts,
+        "readiness": learning_routes.read_readiness, "preview": learning_routes.preview,
+        "duplicates": duplicate_routes.list_duplicates, "bursts": duplicate_routes.list_bursts,
         "unreadable": list_unreadable, "newest": index_routes.list_newest, "library": library_routes.read_library,
         "forgotten": library_routes.count_forgotten, "days": listing_routes.list_days,
         "facet": listing_routes.count_facet, "tree": listing_routes.list_tree,
@@ -94,13 +95,15 @@ def make_app(state: ServerState) -> Starlette:
         "default-model": (library_routes.ModelRequest, library_routes.set_default_model),
     }
     plain_reads: dict[str, PlainRead] = {
-        "status": index_routes.read_status, "run": index_routes.read_run,
+        "status": index_routes.read_status, "run": index_routes.read_run, "watching": index_routes.read_watch,
         "directories": index_routes.complete_directory, "models": library_routes.read_models,
         "pull": library_routes.read_pull, "spares": duplicate_routes.read_move,
     }  # fmt: skip
     plain_changes: dict[str, tuple[type, PlainChange]] = {
         "index": (index_routes.IndexRequest, index_routes.start_run),
         "stop": (index_routes.StopRequest, index_routes.stop_run),
+        "watch": (index_routes.WatchRequest, index_routes.start_watch),
+        "stop-watch": (index_routes.StopRequest, index_routes.stop_watch),
         "move-spares": (duplicate_routes.MoveRequest, duplicate_routes.move_spares),
         "undo-spares": (duplicate_routes.UndoRequest, duplicate_routes.undo_spares),
         "offer-size": (library_routes.ModelRequest, library_routes.measure_offer),

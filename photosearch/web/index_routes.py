@@ -44,6 +44,13 @@ class IndexRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchRequest:
+    """folder: a known one's id; None: all known folders."""
+
+    folder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequest:
     """at_once: without waiting for the current batch, as a second Ctrl-C."""
 
@@ -99,6 +106,21 @@ def start_run(state: ServerState, request: IndexRequest) -> RunState:
 
 def stop_run(state: ServerState, request: StopRequest) -> RunState:
     return state.index_runs.stop(at_once=request.at_once)
+
+
+def read_watch(state: ServerState, query: QueryParams) -> RunState:
+    return state.watches.read()
+
+
+def start_watch(state: ServerState, request: WatchRequest) -> RunState:
+    """Beside an index run: each waits for the other where both would write."""
+    if not state.libraries.exists():
+        raise InputError("no folder is indexed yet")
+    return state.watches.start(_find_folders(state, IndexRequest(folder=request.folder)), {}, watch=True)
+
+
+def stop_watch(state: ServerState, request: StopRequest) -> RunState:
+    return state.watches.stop(at_once=request.at_once)
 
 
 def list_newest(_: ServerState, library: Library, query: QueryParams) -> list[NewPhoto]:

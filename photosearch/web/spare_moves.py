@@ -1,7 +1,7 @@
 """Spare photos that a page moves, and moves back: one move at a time, in a thread.
 
-A server that ends cuts a move off between two photos; as after a kill, the log says so, and the next move to that folder
-finishes it.
+A server that ends cuts a move off between two photos; as after a kill, the log says so, and the next move to that
+folder finishes it.
 """
 
 import contextlib

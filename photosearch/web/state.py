@@ -86,6 +86,7 @@ class ServerState:
         """path: the library's. albums: the folder in which albums are made."""
         self.path, self.albums = path, albums
         self.libraries, self.thumbnails, self.index_runs = LibraryPool(path), thumbnails, IndexRuns(path)
+        self.watches = IndexRuns(path)
         self.model_pulls, self.spare_moves = ModelPulls(), SpareMoves(self.libraries, self.forget_lists)
         self.forget_lists()
 
@@ -100,5 +101,6 @@ class ServerState:
     def close(self) -> None:
         self.model_pulls.close()
         self.spare_moves.close()
+        self.watches.close()
         self.index_runs.close()
         self.libraries.close()

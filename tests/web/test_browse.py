@@ -416,6 +416,7 @@ FIELDS = {
                  "follow_symlinks": None, "metadata": False},
     "forget": {"folder": "x", "photos": 1, "marks": 0}, "default-model": {"name": "nobody"},
     "offer-size": {"name": "nobody"}, "start-pull": {"name": "nobody", "size_bytes": 1}, "stop": {"at_once": False},
+    "stop-watch": {"at_once": False},
 }  # fmt: skip
 
 

@@ -141,7 +141,8 @@ def test_unknown_plan_or_log_is_refused(client: HttpClient, action: str, body: d
 def test_folder_that_can_not_be_used_is_refused(place: Path, client: HttpClient) -> None:
     found = client.get_json("duplicates?near=no")
     for folder, error in (
-        ("spare", "type the whole path"), (str(place), "holds the indexed folder"), (str(place / "toy.onnx"), "no folder")
+        ("spare", "type the whole path"), (str(place), "holds the indexed folder"),
+        (str(place / "toy.onnx"), "no folder"),
     ):  # fmt: skip
         assert error in client.post_error("plan-spares", list=found["list"], folder=folder)
     client.post_json("undo-spares", log=str(place / "toy.onnx"))
