@@ -221,6 +221,12 @@ class Albums:
             raise InputError("this change can't be undone any more: it was undone elsewhere, or many others followed")
         return undone
 
+    def has_step(self, step: int) -> bool:
+        """Whether `undo` can take back this change of an album, unless later ones rest on it."""
+        from photosearch.library.albums import has_step
+
+        return has_step(self._session.db, step)
+
     def count_undo_steps(self) -> int:
         """How many times `undo` can be called without a step."""
         from photosearch.library.albums import count_undo_steps

@@ -217,9 +217,12 @@ class Library:
             raise InputError("no folder given, and none is known yet; name one: photosearch index FOLDER")
 
         def run(
-            some: Sequence[str], changes: "Changes | None", leave: "Callable[[Photo], bool] | None"
+            some: Sequence[str],
+            changes: "Changes | None",
+            leave: "Callable[[Photo], bool] | None",
+            lately: Mapping[str, int],
         ) -> "Iterator[Event]":
-            options = RunOptions(batch_size, workers, max_pixels, changes=changes, leave=leave)
+            options = RunOptions(batch_size, workers, max_pixels, changes=changes, leave=leave, lately=lately)
             yield from self._index(some, FolderSettings(), options, provider, stop)
             self._session.unload()  # 200 MB, for the hours in which nothing happens
 

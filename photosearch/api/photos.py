@@ -35,16 +35,21 @@ class Photos:
         file_dates: bool = False,
         sort: "Sort" = "newest",
         limit: int | None = None,
+        copies: bool = False,
+        kept: Sequence[int] = (),
     ) -> "Listing | None":
         """The photos that words filter, as ids in order; None where the words rank. Raises QueryError, InputError.
 
-        sort: newest, oldest, name or size. Undated photos come last, by their files' dates. limit: None: all.
+        sort: newest, oldest, name or size. Undated photos come last, by their files' dates. limit: look at so
+        many files, None: all. copies: list each equal copy; else one stands for all, which is one of the ids `kept`
+        where that has one.
         """
         from photosearch.search.listing import list_photos
 
         return list_photos(
-            self._session.db, _ask(words, under, since, until, file_dates), self._session.read_vector, sort, limit
-        )
+            self._session.db, _ask(words, under, since, until, file_dates), self._session.read_vector, sort, limit,
+            copies=copies, kept=kept,
+        )  # fmt: skip
 
     def read(self, photo_ids: Sequence[int]) -> "dict[int, Match]":
         """The photos with these ids; those that are no longer in the library are left out."""

@@ -88,9 +88,10 @@ def describe_event(event: "Event", verbose: bool) -> str | None:
             return f"Watching {path}, every {seconds:g} s: {reason}"
         case events.FolderAway(path):
             return f"{path}: empty or not connected; nothing changes until its photos are there"
-        case events.RemovalRefused(path, missing, known):
-            return (f"{path}: {missing:,} of {known:,} photos are missing, so none was removed from the library. Is a "
-                    "drive not connected? If they are deleted: photosearch index --prune")  # fmt: skip
+        case events.RemovalRefused(path, missing, known, earlier):
+            after = f" after {earlier:,} others" if earlier else ""
+            return (f"{path}: {missing:,} of {known:,} photos are missing{after}, so none was removed from the "
+                    "library. Is a drive not connected? If they are deleted: photosearch index --prune")  # fmt: skip
     return None
 
 

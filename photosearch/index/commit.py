@@ -208,8 +208,11 @@ class Committer:
         scope = find_scope(self.db, folder)
         return scope is not None and not read_settings(self.db, scope).follow_symlinks
 
-    def remove(self, prune: bool) -> Iterator[Event]:
-        """Mark what is missing. Only once all folders were scanned: a photo may have moved from one to another."""
+    def remove(self, prune: bool, lately: Mapping[str, int]) -> Iterator[Event]:
+        """Mark what is missing. Only once all folders were scanned: a photo may have moved from one to another.
+
+        lately: folder -> photos of it that runs just before this one have removed; they count as missing, too.
+        """
         for scan in self.scans:
             missing: list[tuple[int, str]] = []
             excluded: list[tuple[int, str]] = []
@@ -217,8 +220,10 @@ class Committer:
                 if photo_id not in self.resolved:
                     (excluded if scan.exclusions.excludes(path) else missing).append((photo_id, path))
             yield from self._mark(excluded, "excluded")
-            if len(missing) * 2 > scan.known_before - len(excluded) and missing and not prune:
-                yield RemovalRefused(scan.scope.path, len(missing), scan.known_before)
+            earlier = sum(n for folder, n in lately.items() if _belongs(folder, scan))
+            known = scan.known_before - len(excluded) + earlier
+            if (len(missing) + earlier) * 2 > known and missing and not prune:
+                yield RemovalRefused(scan.scope.path, len(missing), scan.known_before, earlier)
                 continue
             yield from self._mark(missing, "removed")
 
@@ -238,3 +243,9 @@ class Committer:
             if unseen and not elsewhere:
                 missing += [(i, os.path.join(path, name)) for i, name in list_photos(self.db, folder_id)]
         return missing
+
+
+def _belongs(folder: str, scan: FolderScan) -> bool:
+    """Whether a folder is one that a scan looks at."""
+    tops = (top for top in (scan.scope.path, *scan.apart) if folder == top or is_below(folder, top))
+    return max(tops, key=len, default=None) == scan.scope.path

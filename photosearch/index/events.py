@@ -94,11 +94,15 @@ class RootMoved:
 
 @dataclass(frozen=True, slots=True)
 class RemovalRefused:
-    """Most of a folder's photos are missing, so none was removed: a drive may be away. `prune` removes them."""
+    """Most of a folder's photos are missing, so none was removed: a drive may be away. `prune` removes them.
+
+    earlier: photos that were removed just before, while it was watched; with these, most are missing.
+    """
 
     path: str
     missing: int
     known: int
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True)

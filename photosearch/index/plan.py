@@ -6,8 +6,8 @@ Planning reads the library and loads models, and writes nothing: a run that is r
 
 import functools
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from photosearch.errors import ModelError
 from photosearch.index.changes import Changes
@@ -33,7 +33,7 @@ class RunOptions:
     batch_size: photos scored at once. workers: photos opened at once. max_pixels: of a photo; larger ones are
     unreadable. force: open and score everything again. retry: open unreadable photos again. prune: remove missing
     photos even if most of a folder is missing. changes: look at these folders alone. leave: whether a photo stays as it
-    is known, since it is still being written.
+    is known, since it is still being written. lately: folder -> photos of it that runs just before have removed.
     """
 
     batch_size: int | None = None
@@ -44,6 +44,7 @@ class RunOptions:
     prune: bool = False
     changes: Changes | None = None
     leave: Callable[[Photo], bool] | None = None
+    lately: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,7 +191,7 @@ def _run(committer: Committer, engine: Engine, work: Work) -> Iterator[Event]:
         else:
             yield item
     if not work.stop():
-        yield from committer.remove(work.options.prune)
+        yield from committer.remove(work.options.prune, work.options.lately)
 
 
 def _scan(committer: Committer, work: Work) -> Iterator[PendingPhoto | BookkeepingUpdate | Event]:

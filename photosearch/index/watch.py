@@ -9,13 +9,14 @@ folder, settings that another program has changed) is found by a run over everyt
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from photosearch.errors import BusyError
 from photosearch.index.changes import Changes, Reach
-from photosearch.index.events import Event, FolderAway, RoundEnded
+from photosearch.index.events import Event, FolderAway, RemovalRefused, Removed, RoundEnded
 from photosearch.index.folder_settings import to_walk_options
 from photosearch.index.notices import Kind, Notice, Notices
 from photosearch.library.database import Database, is_below
@@ -37,7 +38,12 @@ class Run(Protocol):
     """Index folders, and hold the library's lock meanwhile. Raises BusyError where another program holds it."""
 
     def __call__(
-        self, folders: Sequence[str], changes: Changes | None, leave: Callable[[Photo], bool] | None, /
+        self,
+        folders: Sequence[str],
+        changes: Changes | None,
+        leave: Callable[[Photo], bool] | None,
+        lately: Mapping[str, int],
+        /,
     ) -> Iterator[Event]: ...
 
 
@@ -60,6 +66,7 @@ def watch(
     Raises as `index` does; another program that holds the library is waited for.
     """
     away: set[str] = set()
+    lately: Counter[str] = Counter()
     while not stop():
         seen = [folder for folder in folders if is_address(folder) or not is_away(folder)]
         for folder in folders:
@@ -68,7 +75,7 @@ def watch(
         away = set(folders) - set(seen)
         layout = _read_layout(folders)
         with Notices(seen, options.poll_seconds, stop) as notices:
-            watcher = _Watcher(db, seen, run, options, stop, notices)
+            watcher = _Watcher(db, seen, run, options, stop, notices, lately)
             yield from watcher.follow(lambda: layout != _read_layout(folders))  # noqa: B023  # this turn's
 
 
@@ -88,7 +95,11 @@ def _read_layout(folders: Sequence[str]) -> object:
 
 @dataclass(slots=True)
 class _Watcher:
-    """The folders of one layout. dirty: folders, trees: what the next run looks at, since `first` and until `last`."""
+    """The folders of one layout. dirty: folders, trees: what the next run looks at, since `first` and until `last`.
+
+    lately: photos that were removed from each folder since a run over everything had nothing against that: a drive that
+    fails bit by bit is noticed as one that fails at once.
+    """
 
     db: Database
     folders: Sequence[str]
@@ -96,6 +107,7 @@ class _Watcher:
     options: WatchOptions
     stop: Callable[[], bool]
     notices: Notices
+    lately: Counter[str]
     dirty: set[str] = field(default_factory=set)
     trees: set[str] = field(default_factory=set)
     first: float | None = None
@@ -152,13 +164,25 @@ class _Watcher:
         folders = [folder for folder in self.folders if changes is None or changes.touches(folder)]
         if folders:
             try:
-                yield from self.run(folders, changes, self._leave)
+                refused = yield from self._count(self.run(folders, changes, self._leave, self.lately))
             except BusyError:
                 return False
             yield RoundEnded(time.perf_counter() - start)
+            if changes is None and not refused:
+                self.lately.clear()
         if changes is None:
             self.reaches = list(_find_reaches(self.db, self.folders))
         return True
+
+    def _count(self, events: Iterator[Event]) -> Generator[Event, None, bool]:
+        """-> whether photos that are missing were not removed."""
+        refused = False
+        for event in events:
+            if isinstance(event, Removed):
+                self.lately[os.path.dirname(event.path)] += 1
+            refused = refused or isinstance(event, RemovalRefused)
+            yield event
+        return refused
 
     def _leave(self, photo: Photo) -> bool:
         """Whether a photo is still being written: it has changed since the last look, or within the time to settle."""

@@ -217,6 +217,11 @@ def count_undo_steps(db: Database) -> int:
     return int(db.one("SELECT count(*) FROM undo_albums")[0])
 
 
+def has_step(db: Database, step: int) -> bool:
+    """Whether a step of the undo log is a change of an album."""
+    return db.row("SELECT 1 FROM undo_albums WHERE undo_id = ?", [step]) is not None
+
+
 def undo_album(db: Database, step: int | None = None) -> AlbumStep | None:
     """Take back a change of an album; None where there is no such step. step: its id, None: the last.
 

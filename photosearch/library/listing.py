@@ -6,6 +6,7 @@ another order then. Photos without any date come last, by the dates of their fil
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -83,6 +84,26 @@ def _swap(db: Database, sql: str, values: Sequence[SqlValue]) -> Iterator[tuple[
 def sort_photos(db: Database, photo_ids: Sequence[int], sort: Sort) -> list[int]:
     """These photos in another order."""
     return [photo_id for photo_id, _ in iterate_photos(db, match_ids(photo_ids), sort)]
+
+
+def list_copies(db: Database) -> dict[int, int]:
+    """photo id -> image id, of the photos on the disk whose image several photos show."""
+    several = "SELECT image_id FROM photos WHERE image_id IS NOT NULL GROUP BY image_id HAVING count(*) > 1"
+    sql = f"SELECT p.id, p.image_id FROM ({several}) c CROSS JOIN photos p USING (image_id) WHERE p.absent IS NULL"
+    return dict(db.rows(sql))
+
+
+def find_images(db: Database, photo_ids: Sequence[int]) -> dict[int, int]:
+    """photo id -> the id of its image."""
+    sql = "SELECT p.id, p.image_id FROM json_each(?) j CROSS JOIN photos p ON p.id = j.value"
+    return dict(db.rows(sql, [json.dumps(list(photo_ids))]))
+
+
+def count_showing(db: Database, image_ids: Sequence[int], only: PhotoFilter) -> dict[int, int]:
+    """image id -> how many photos of the filter show it. image_ids: each once."""
+    shown = "json_each(?) j CROSS JOIN photos p ON p.image_id = j.value"
+    rows = db.rows(_select("p.image_id", shown, (), only), [json.dumps(list(image_ids)), *only.values])
+    return Counter(image_id for image_id, _ in rows)
 
 
 def match_ids(photo_ids: Sequence[int]) -> PhotoFilter:

@@ -58,6 +58,12 @@ class Duplicates(Arguments):
     limit: int = Field(20, ge=1, le=MAX_GROUPS, description="Groups in the answer, at most.")
 
 
+class Albums(Arguments):
+    name: str | None = Field(None, max_length=MAX_WORDS, description="An album or a saved search. Default: list all.")
+    limit: int = Field(20, ge=1, le=MAX_PHOTOS, description="Photos of the album in the answer, at most.")
+    images: int = Field(0, ge=0, le=MAX_IMAGES, description=_IMAGES)
+
+
 class Report(Arguments):
     label: str | None = Field(None, max_length=MAX_WORDS, description="Default: the only label with marks.")
     under: str | None = Field(None, max_length=MAX_PATH, description=_UNDER)

@@ -73,6 +73,16 @@ def list_duplicates(library: "Library", _: "Thumbnails", asked: arguments.Duplic
     })  # fmt: skip
 
 
+def show_albums(library: "Library", thumbnails: "Thumbnails", asked: arguments.Albums) -> Iterator[Part]:
+    if asked.name is None:
+        if asked.images:
+            raise InputError("images: name an album to see its photos")
+        yield _to_text({"albums": [album.to_json() for album in library.albums.list()]})
+    else:
+        answer = library.albums.photos(asked.name, limit=asked.limit)
+        yield from _show_answer(library, thumbnails, answer, asked.images)
+
+
 def report(library: "Library", _: "Thumbnails", asked: arguments.Report) -> Iterator[Part]:
     _check_folder(library, asked.under)
     yield _to_text(library.report(asked.label, under=asked.under).to_json())
@@ -92,6 +102,10 @@ TOOLS: Mapping[str, Tool] = {
     "duplicates": Tool(
         "Groups of photos that are copies; the first of each is the one to keep.", arguments.Duplicates,
         list_duplicates,
+    ),
+    "albums": Tool(
+        "The user's albums and saved searches, or the photos of one. A saved search is asked anew each time.",
+        arguments.Albums, show_albums,
     ),
     "report": Tool("How right a label is on the photos that the user marked.", arguments.Report, report),
 }  # fmt: skip

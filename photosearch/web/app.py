@@ -1,8 +1,9 @@
 """The pages and their API: each route calls one function of Library and sends its result as JSON.
 
 The browser names a photo by its image's id, a folder by a hash of its path, and a photo of a result by its index: it
-sends no path, but for a folder to be added (index_routes.py). Whatever changes something is a POST (auth.py). Requests
-run in threads with a connection each, so that an index run may write at the same time.
+sends no path, but for a folder to be added (index_routes.py) and one for spare photos (duplicate_routes.py). Whatever
+changes something is a POST (auth.py). Requests run in threads with a connection each, so that an index run may write at
+the same time.
 """
 
 import os
@@ -13,12 +14,13 @@ from typing import NamedTuple
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from photosearch import LARGE_THUMBNAIL, SMALL_THUMBNAIL, Library, Unreadable
 from photosearch.errors import InputError, PhotosearchError
 from photosearch.web import (
+    duplicate_routes,
     index_routes,
     judge_routes,
     learning_routes,
@@ -30,10 +32,9 @@ from photosearch.web import (
 from photosearch.web.endpoints import Change, PlainChange, PlainRead, Read, make_plain_routes, make_routes
 from photosearch.web.parameters import parse_integer
 from photosearch.web.rendering import render
-from photosearch.web.responses import Duplicates, Json, UnreadablePhoto, make_duplicates
+from photosearch.web.responses import Json, UnreadablePhoto
 from photosearch.web.state import ServerState
 
-MAX_GROUPS = 50  # of duplicates in one response
 MEDIA_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml",
                ".json": "application/json"}  # fmt: skip
 
@@ -66,35 +67,45 @@ def make_app(state: ServerState) -> Starlette:
         "folders": search_routes.list_folders, "details": search_routes.read_details,
         "exposure": search_routes.read_exposure,
         "queue": judge_routes.list_queue, "report": judge_routes.read_report,
-        "readiness": learning_routes.read_readiness, "preview": learning_routes.preview, "duplicates": list_duplicates,
+        "readiness": learning_routes.read_readiness, "preview": learning_routes.preview,
+        "duplicates": duplicate_routes.list_duplicates, "bursts": duplicate_routes.list_bursts,
         "unreadable": list_unreadable, "newest": index_routes.list_newest, "library": library_routes.read_library,
         "forgotten": library_routes.count_forgotten, "days": listing_routes.list_days,
         "facet": listing_routes.count_facet, "tree": listing_routes.list_tree,
         "clusters": listing_routes.find_clusters, "neighbours": listing_routes.list_neighbours,
         "edit": listing_routes.edit_words, "similar": listing_routes.find_similar,
+        "albums": selection_routes.list_albums,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),
         "mark_selected": (selection_routes.MarkSelectedRequest, selection_routes.mark_selected),
         "paths": (selection_routes.SelectionRequest, selection_routes.list_paths),
+        "add_to_album": (selection_routes.SelectedAlbumRequest, selection_routes.add_to_album),
+        "remove_from_album": (selection_routes.SelectedAlbumRequest, selection_routes.remove_from_album),
+        "zip": (selection_routes.SelectionRequest, selection_routes.prepare_zip),
         "undo": (judge_routes.UndoRequest, judge_routes.undo),
         "sample": (judge_routes.SampleRequest, judge_routes.draw_sample),
         "threshold": (judge_routes.ThresholdRequest, judge_routes.save_threshold),
         "learn": (learning_routes.LearnRequest, learning_routes.learn),
         "unlearn": (learning_routes.LearnRequest, learning_routes.undo_learning),
         "album": (search_routes.AlbumRequest, search_routes.make_album),
+        "plan-spares": (duplicate_routes.PlanRequest, duplicate_routes.plan_spares),
         "settings": (library_routes.SettingsRequest, library_routes.save_settings),
         "forget": (library_routes.ForgetRequest, library_routes.forget),
         "default-model": (library_routes.ModelRequest, library_routes.set_default_model),
     }
     plain_reads: dict[str, PlainRead] = {
-        "status": index_routes.read_status, "run": index_routes.read_run,
+        "status": index_routes.read_status, "run": index_routes.read_run, "watching": index_routes.read_watch,
         "directories": index_routes.complete_directory, "models": library_routes.read_models,
-        "pull": library_routes.read_pull,
+        "pull": library_routes.read_pull, "spares": duplicate_routes.read_move,
     }  # fmt: skip
     plain_changes: dict[str, tuple[type, PlainChange]] = {
         "index": (index_routes.IndexRequest, index_routes.start_run),
         "stop": (index_routes.StopRequest, index_routes.stop_run),
+        "watch": (index_routes.WatchRequest, index_routes.start_watch),
+        "stop-watch": (index_routes.StopRequest, index_routes.stop_watch),
+        "move-spares": (duplicate_routes.MoveRequest, duplicate_routes.move_spares),
+        "undo-spares": (duplicate_routes.UndoRequest, duplicate_routes.undo_spares),
         "offer-size": (library_routes.ModelRequest, library_routes.measure_offer),
         "start-pull": (library_routes.PullRequest, library_routes.start_pull),
         "stop-pull": (library_routes.NoRequest, library_routes.stop_pull),
@@ -107,6 +118,7 @@ def make_app(state: ServerState) -> Starlette:
             *(Route(page.path, _make_page(state, page)) for page in PAGES),
             Route("/thumbnails/{image_id}", _make_thumbnails(state)),
             Route("/originals/{image_id}", _make_originals(state)),
+            Route("/zips/{zip_id}", _make_zips(state)),
             Route("/static/{name}", _make_static()),
         ],
         exception_handlers={
@@ -181,6 +193,19 @@ def _make_originals(state: ServerState) -> Callable[[Request], Response]:
     return endpoint
 
 
+def _make_zips(state: ServerState) -> Callable[[Request], Response]:
+    def endpoint(request: Request) -> Response:
+        image_ids = state.zips.get(request.path_params["zip_id"])
+        if image_ids is None:
+            return PlainTextResponse("This selection has expired; select the photos again.", 404)
+        with state.libraries.lend() as library:
+            pieces = library.albums.zip(image_ids)
+        headers = {"Content-Disposition": 'attachment; filename="photos.zip"'}
+        return StreamingResponse(pieces, media_type="application/zip", headers=headers)
+
+    return endpoint
+
+
 def _send_error(_: Request, error: Exception) -> Response:
     return Json({"error": str(error)}, 400)
 
@@ -195,22 +220,6 @@ def _answer_nobody(_: Request, error: Exception) -> Response:
 
 
 # ---- the smaller pages
-
-
-def list_duplicates(state: ServerState, library: Library, query: QueryParams) -> Duplicates:
-    """Parameters: near=no for equal files only; for more of a list, its id, and first: the first group's index."""
-    first, list_id = parse_integer(query.get("first", "0")), query.get("list")
-    if list_id is None:
-        groups = library.find_duplicates(near=query.get("near") != "no")
-        list_id = state.duplicates.add(groups)
-    elif (stored := state.duplicates.get(list_id)) is not None:
-        groups = stored
-    else:
-        raise InputError("this list has expired; reload the page")
-    spare_bytes = sum(group.spare_bytes for group in groups)
-    return Duplicates(
-        list_id, len(groups), spare_bytes, [make_duplicates(group) for group in groups[first : first + MAX_GROUPS]]
-    )
 
 
 def list_unreadable(_: ServerState, library: Library, query: QueryParams) -> list[UnreadablePhoto]:

@@ -1,8 +1,10 @@
 """The child process of an index run that a page has started: it indexes by `Library.index`, and tells how far it is.
 
     python -m photosearch.web.index_process
-    stdin:  one line of JSON: {"library": path, "folders": [...], "options": {...}}, options as of Library.index
-    stdout: lines of JSON, each with a "kind": progress, note (an event that a user should know of), end, error
+    stdin:  one line of JSON: {"library": path, "folders": [...], "options": {...}, "watch": false}
+    stdout: lines of JSON, each with a "kind": progress, note (an event that a user should know of), round, end, error
+
+options: as of Library.index; none where the folders are watched. A round is told when all that was noticed is indexed.
 
 The end of stdin is the wish to stop, as Ctrl-C is in a terminal: the current batch is committed. So a server that was
 killed stops its run as well. Ctrl-C itself reaches all programs of a terminal and is left to the server.
@@ -24,7 +26,8 @@ from photosearch.errors import PhotosearchError
 
 SAY_SECONDS = 0.25  # between two lines of progress
 RATE_SECONDS = 20.0  # over which the rate is taken
-TOLD = (events.ListFailed, events.RootMoved, events.RemovalRefused, events.PatternUnused, events.NotScored)
+TOLD = (events.ListFailed, events.RootMoved, events.RemovalRefused, events.PatternUnused, events.NotScored,
+        events.WatchStarted, events.FolderAway)  # fmt: skip
 
 
 class Rate:
@@ -59,7 +62,10 @@ class Teller:
         self._run.add(event)
         if isinstance(event, TOLD):
             self.say("note", event=type(event).__name__, **asdict(event))
-        if self._rate.seconds - self._said >= SAY_SECONDS:
+        if isinstance(event, events.RoundEnded):
+            self.say("round", summary=self._run.to_json())
+            self._run = RunSummary()
+        elif self._rate.seconds - self._said >= SAY_SECONDS:
             self.say_progress()
 
     def say_progress(self) -> None:
@@ -92,7 +98,10 @@ def main() -> None:
     threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
     teller = Teller(stop)
     try:
-        _index(request["library"], request["folders"], request["options"], stop, teller)
+        if request["watch"]:
+            _watch(request["library"], request["folders"], stop, teller)
+        else:
+            _index(request["library"], request["folders"], request["options"], stop, teller)
     except PhotosearchError as error:
         teller.say("error", message=str(error))
         sys.exit(1)
@@ -111,6 +120,13 @@ def _index(
 
         threading.Thread(target=count, daemon=True).start()
         for event in library.index(*folders, stop=stop.is_set, **options):
+            teller.add(event)
+    teller.say_end()
+
+
+def _watch(path: str, folders: Sequence[str], stop: threading.Event, teller: Teller) -> None:
+    with Library(path) as library:
+        for event in library.watch(*folders, stop=stop.is_set):
             teller.add(event)
     teller.say_end()
 

@@ -7,7 +7,6 @@ their ids, and models by names that are listed.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.datastructures import QueryParams
 
@@ -16,7 +15,7 @@ from photosearch import Library
 from photosearch.errors import InputError
 from photosearch.web.folder_ids import find_folder
 from photosearch.web.index_runs import RunState
-from photosearch.web.parameters import parse_integer
+from photosearch.web.parameters import parse_integer, parse_path
 from photosearch.web.state import ServerState
 
 MAX_NEWEST = 60  # photos in one response
@@ -42,6 +41,13 @@ class IndexRequest:
     force: bool = False
     retry: bool = False
     prune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRequest:
+    """folder: a known one's id; None: all known folders."""
+
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,21 @@ def stop_run(state: ServerState, request: StopRequest) -> RunState:
     return state.index_runs.stop(at_once=request.at_once)
 
 
+def read_watch(state: ServerState, query: QueryParams) -> RunState:
+    return state.watches.read()
+
+
+def start_watch(state: ServerState, request: WatchRequest) -> RunState:
+    """Beside an index run: each waits for the other where both would write."""
+    if not state.libraries.exists():
+        raise InputError("no folder is indexed yet")
+    return state.watches.start(_find_folders(state, IndexRequest(folder=request.folder)), {}, watch=True)
+
+
+def stop_watch(state: ServerState, request: StopRequest) -> RunState:
+    return state.watches.stop(at_once=request.at_once)
+
+
 def list_newest(_: ServerState, library: Library, query: QueryParams) -> list[NewPhoto]:
     """Parameter: n."""
     n = min(parse_integer(query.get("n", "24")), MAX_NEWEST)
@@ -139,11 +160,8 @@ def _find_folders(state: ServerState, request: IndexRequest) -> list[str]:
 
 def _check_path(text: str) -> str:
     """A typed folder, absolute. Raises InputError where it is none, or is an address: that is another computer's."""
-    path = os.path.expanduser(text.strip())
-    if "://" in path:
-        raise InputError(f"{path[:80]!r}: an address is indexed by the command line: photosearch index ADDRESS")
-    if not Path(path).is_absolute():
-        raise InputError(f"{text[:80]!r}: type the whole path, from {os.path.abspath(os.sep)} or ~")
-    path = os.path.normpath(path)
+    if "://" in text:
+        raise InputError(f"{text.strip()[:80]!r}: an address is indexed by the command line: photosearch index ADDRESS")
+    path = parse_path(text)
     photosearch.check_index([path])
     return path

@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 from photosearch import Library
 from photosearch.web.parameters import check_threshold, parse_number
 from photosearch.web.responses import (
+    AlbumUndone,
     Mark,
     Marks,
     Queue,
@@ -42,7 +43,7 @@ class MarkRequest:
 
 @dataclass(frozen=True, slots=True)
 class UndoRequest:
-    """step: as the answer to a mark gave it."""
+    """step: as the answer to a mark, or to a change of an album, gave it."""
 
     step: int
 
@@ -82,7 +83,11 @@ def mark(_: ServerState, library: Library, request: MarkRequest) -> Marks:
 
 
 def undo(_: ServerState, library: Library, request: UndoRequest) -> Marks:
-    return make_marks(library.marks.undo(request.step))
+    """Of marks, or of an album: their steps are of one log."""
+    if not library.albums.has_step(request.step):
+        return make_marks(library.marks.undo(request.step))
+    undone = library.albums.undo(request.step)
+    return Marks([], None, undone and AlbumUndone(undone.name, undone.change, undone.images))
 
 
 def draw_sample(_: ServerState, library: Library, request: SampleRequest) -> Sample:

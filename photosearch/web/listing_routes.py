@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FACETS = ("place", "camera", "person", "keyword", "rating", "is", "label")
 KINDS = ("label", "description", "taken", "in", "near", "camera", "lens", "keyword", "person", "rating", "folder",
-         "text", "is", "any")  # fmt: skip
+         "text", "is", "album", "any")  # fmt: skip
 CELLS, MAX_CLUSTERS = 14, 300  # of the map: along its longer side, in one response
 NEIGHBOURS, SIMILAR = 6, 8  # before a photo, and after it; photos like one
 

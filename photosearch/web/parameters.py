@@ -1,6 +1,7 @@
 """Values from the browser, checked: numbers, JSON, album names. All functions raise InputError."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from types import NoneType
@@ -117,14 +118,14 @@ def check_indices(indices: Sequence[int] | None, n: int) -> Sequence[int]:
     return indices
 
 
-def check_ranges(ranges: Sequence[int], n: int) -> Sequence[int]:
-    """first, end, first, end, ... of n photos -> their indices, MAX_SELECTED at most."""
+def check_ranges(ranges: Sequence[int], n: int) -> list[tuple[int, int]]:
+    """first, end, first, end, ... of n photos -> (first, end) of each range, of MAX_SELECTED photos at most."""
     pairs = list(zip(ranges[::2], ranges[1::2], strict=False))
     if len(ranges) % 2 or not all(first < end <= n for first, end in pairs):
         raise InputError("no such photos in these results")
     if sum(end - first for first, end in pairs) > MAX_SELECTED:
         raise InputError(f"more than {MAX_SELECTED:,} photos are selected; select less at once")
-    return [index for first, end in pairs for index in range(first, end)]
+    return pairs
 
 
 def parse_number(text: str) -> float:
@@ -147,6 +148,14 @@ def parse_degrees(text: str, most: int) -> float:
     if not -most <= value <= most:
         raise InputError(f"{_shorten(text)} is not between -{most} and {most}")
     return value
+
+
+def parse_path(text: str) -> str:
+    """A typed path, absolute. Nothing is looked up."""
+    path = os.path.expanduser(text.strip())
+    if not os.path.isabs(path):
+        raise InputError(f"{_shorten(text)!r}: type the whole path, from {os.path.abspath(os.sep)} or ~")
+    return os.path.normpath(path)
 
 
 def check_words(text: str) -> str:

@@ -17,6 +17,7 @@ from photosearch import USER_MODEL, Hint
 if TYPE_CHECKING:  # at run time they would bring in rooms that the server does without
     from photosearch import (
         Answer,
+        Burst,
         Chip,
         DuplicateGroup,
         ImageDetails,
@@ -143,7 +144,8 @@ class Found:
     """The first photos of an answer. result: an id. label: the one to mark. total: None where it is not known yet.
 
     is_user_label: whether the user's own labels found them, and no model's. sure: whether any photo is. more: whether
-    less similar photos follow, for who asks. since, until: as in Answer. chips: what the words were understood as.
+    less similar photos follow, for who asks. since, until: as in Answer. album: from which photos can be removed.
+    chips: what the words were understood as.
     """
 
     result: str
@@ -158,6 +160,7 @@ class Found:
     hints: Sequence[Advice]
     since: str | None
     until: str | None
+    album: str | None
     explanation: Sequence[str]
     chips: Sequence[ChipRow]
     total: Total | None
@@ -315,11 +318,21 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class AlbumUndone:
+    """A change of an album that was taken back, as in AlbumStep."""
+
+    name: str
+    change: str
+    images: int
+
+
+@dataclass(frozen=True, slots=True)
 class Marks:
-    """Marks that changed. step: what /api/undo takes to undo them, None after an undo."""
+    """Marks that changed. step: what /api/undo takes to undo them, None after an undo. album: what else was undone."""
 
     marks: Sequence[Mark]
     step: int | None
+    album: AlbumUndone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +342,32 @@ class MarkedMany:
     label: str
     n: int
     step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumRow:
+    """An album of chosen photos."""
+
+    name: str
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumChanged:
+    """As in AlbumChange. step: what /api/undo takes to undo it, None where nothing changed."""
+
+    name: str
+    photos: int
+    created: bool
+    step: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Zip:
+    """id: of /zips/ID, which sends the zip file. photos: that are to go in."""
+
+    id: str
+    photos: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,12 +412,13 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePhoto:
-    """kind: the photo to keep, or how it is like that one."""
+    """kind: the photo to keep, or how it is like that one. reason: as in Member."""
 
     image_id: int
     name: str
     path: str
     kind: str
+    reason: str
     size_bytes: int
     width: int
     height: int
@@ -392,6 +432,65 @@ class Duplicates:
     total: int
     spare_bytes: int
     groups: Sequence[Sequence[DuplicatePhoto]]
+
+
+@dataclass(frozen=True, slots=True)
+class BurstPhoto:
+    """sharpest: of its burst. sharpness: None where the photo can't be opened."""
+
+    image_id: int
+    name: str
+    path: str
+    sharpest: bool
+    sharpness: float | None
+    taken: str
+    size_bytes: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """A part of a list. list: its id. photos: of all bursts."""
+
+    list: str
+    total: int
+    photos: int
+    groups: Sequence[Sequence[BurstPhoto]]
+
+
+@dataclass(frozen=True, slots=True)
+class SpareRow:
+    """A file that would be moved. reason: why it is spare, empty of one that goes with a photo."""
+
+    source: str
+    target: str
+    size_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRow:
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spares:
+    """What moving would do. id: of the plan. folder: where to. photos, beside, size_bytes: of all files; rows and left
+    are the first ones. excluded_from: the indexed folder that holds the target, which will be excluded from indexing.
+    unfinished: things that a move had begun there."""
+
+    id: str
+    folder: str
+    photos: int
+    beside: int
+    size_bytes: int
+    rows: Sequence[SpareRow]
+    n_left: int
+    left: Sequence[LeftRow]
+    excluded_from: str | None
+    unfinished: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,11 +512,12 @@ def make_found(
     chips: "Sequence[Chip]",
     *,
     more: bool,
+    album: str | None,
 ) -> Found:
     sure = answer.sure or (answer.ranked_by == "date" and bool(photos))
     return Found(
         result_id, answer.question, answer.ranked_by, answer.models, answer.models == (USER_MODEL,), answer.labels,
-        label, sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until,
+        label, sure, more, list(map(_make_advice, answer.hints)), answer.since, answer.until, album,
         answer.explanation, [ChipRow(chip.kind, chip.value, chip.wanted) for chip in chips], total, photos,
     )  # fmt: skip
 
@@ -495,9 +595,20 @@ def make_duplicates(group: "DuplicateGroup") -> list[DuplicatePhoto]:
             os.path.basename(m.photo.path),
             m.photo.path,
             m.how,
+            m.reason,
             m.photo.size_bytes,
             m.photo.width,
             m.photo.height,
         )
         for m in group.members
     ]
+
+
+def make_burst(burst: "Burst") -> list[BurstPhoto]:
+    return [
+        BurstPhoto(
+            shot.photo.image_id, os.path.basename(shot.photo.path), shot.photo.path, place == burst.sharpest,
+            shot.sharpness, shot.taken, shot.photo.size_bytes, shot.photo.width, shot.photo.height,
+        )
+        for place, shot in enumerate(burst.shots)
+    ]  # fmt: skip

@@ -51,12 +51,15 @@ class Search:
         """Whether nothing may rank, so that all photos of the filters are listed."""
         return not (self.like or self.unlike or self.min_score is not None or (self.query_mode and self.words.strip()))
 
-    def list(self, library: Library, limit: int | None) -> "Listing | None":
-        """All photos of the filters, in order; None where something ranks. Raises QueryError, InputError."""
+    def list(self, library: Library, limit: int | None, kept: Sequence[int] = ()) -> "Listing | None":
+        """All photos of the filters, in order; None where something ranks. Raises QueryError, InputError.
+
+        kept: photos that stand for their copies.
+        """
         sort = "newest" if self.sort == "best" else self.sort
         return library.photos.list(
             self.words, under=self.under, since=self.since, until=self.until, file_dates=self.file_dates, sort=sort,
-            limit=limit,
+            limit=limit, copies=self.copies, kept=kept,
         )  # fmt: skip
 
     def run(self, library: Library, limit: int) -> "Answer":
@@ -95,6 +98,10 @@ class Ranked:
             self.complete(library)
         return self.photos[first : first + n]
 
+    def pick(self, library: Library, ranges: Sequence[tuple[int, int]]) -> "list[Match]":
+        """The photos of all (first, end)."""
+        return [photo for first, end in ranges for photo in self.photos[first:end]]
+
     def count_sure(self) -> int:
         return sum(photo.sure for photo in self.photos)
 
@@ -130,9 +137,10 @@ class Listed:
     def complete(self, library: Library) -> None:
         """List all photos. Waits if another thread is doing so."""
         with self.lock:
-            if not self.listing.is_complete and (whole := self.search.list(library, None)) is not None:
+            known = self.listing
+            if not known.is_complete and (whole := self.search.list(library, None, known.ids)) is not None:
                 # The first ones stay where they are: photos of one date may stand in another order now.
-                ids = dict.fromkeys((*self.listing.ids, *whole.ids))
+                ids = dict.fromkeys((*known.ids, *whole.ids))
                 self.listing = replace(whole, ids=array("q", ids))
 
     def read(self, library: Library, first: int, n: int) -> "Sequence[Match | None]":
@@ -140,8 +148,18 @@ class Listed:
         if first + n > len(self):
             self.complete(library)
         ids = self.listing.ids[first : first + n]
-        found = library.photos.read(ids)
+        found = self._read(library, ids)
         return [found.get(photo_id) for photo_id in ids]
+
+    def pick(self, library: Library, ranges: Sequence[tuple[int, int]]) -> "list[Match]":
+        """The photos of all (first, end) that are in the library still."""
+        ids = [photo_id for first, end in ranges for photo_id in self.listing.ids[first:end]]
+        found = self._read(library, ids)
+        return [found[photo_id] for photo_id in ids if photo_id in found]
+
+    def _read(self, library: Library, ids: Sequence[int]) -> "dict[int, Match]":
+        copies = self.listing.copies
+        return {i: replace(photo, copies=copies.get(i, 0)) for i, photo in library.photos.read(ids).items()}
 
     def count_sure(self) -> int:
         return len(self)

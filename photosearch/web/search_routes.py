@@ -35,7 +35,7 @@ from photosearch.web.results import Result, Search, Sort, start_search
 from photosearch.web.state import ServerState
 
 if TYPE_CHECKING:
-    from photosearch import Match
+    from photosearch import Chip, Match
 
 MAX_PART = 500  # photos in one response
 SORTS: dict[str, Sort] = {"date": "newest", "oldest": "oldest", "name": "name", "size": "size"}  # as addresses have it
@@ -62,7 +62,14 @@ def find(state: ServerState, library: Library, query: QueryParams) -> Found:
     more = total is not None and answer.more and not (search.all_similar or search.sure_only)
     photos = _list_photos(library, result, 0, min(MAX_PART, len(result)), label)
     chips = [] if search.query_mode else library.photos.chips(search.words)
-    return make_found(result_id, answer, label, total, photos, chips, more=more)
+    return make_found(result_id, answer, label, total, photos, chips, more=more, album=_find_album(library, chips))
+
+
+def _find_album(library: Library, chips: "Sequence[Chip]") -> str | None:
+    """The album whose photos are shown, None where it is none, several, or a saved search, which fills itself."""
+    names = [chip.value for chip in chips if chip.kind == "album" and chip.wanted]
+    album = library.albums.get(names[0]) if len(names) == 1 else None
+    return album.name if album is not None and album.search is None else None
 
 
 def read_result(state: ServerState, library: Library, query: QueryParams) -> Photos:
@@ -171,7 +178,12 @@ def read_selected(library: Library, result: Result, indices: Sequence[int] | Non
 def read_ranges(library: Library, result: Result, ranges: Sequence[int]) -> "list[Match]":
     """The photos of a result in ranges: first, end, first, end, ... Raises InputError."""
     result.complete(library)
-    return read_selected(library, result, check_ranges(ranges, len(result)))
+    return result.pick(library, check_ranges(ranges, len(result)))
+
+
+def list_images(library: Library, result: Result, ranges: Sequence[int]) -> list[int]:
+    """The ids of the images that these photos show, each once. Raises InputError."""
+    return list(dict.fromkeys(photo.image_id for photo in read_ranges(library, result, ranges)))
 
 
 def _list_photos(library: Library, result: Result, first: int, n: int, label: str | None) -> list[PhotoRow | None]:

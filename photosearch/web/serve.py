@@ -57,7 +57,7 @@ def serve(
                 ready(session)  # requests wait in the socket's queue until the server runs
                 server.run(sockets=[listener])
         finally:
-            if state.index_runs.read().running:
+            if state.index_runs.read().running or state.watches.read().indexing:
                 closing()
             state.close()
 

@@ -12,9 +12,10 @@ from photosearch.errors import PhotosearchError, StoreError
 from photosearch.web.index_runs import IndexRuns
 from photosearch.web.model_pulls import ModelPulls
 from photosearch.web.results import Recent, Result
+from photosearch.web.spare_moves import SpareMoves
 
 if TYPE_CHECKING:
-    from photosearch import DuplicateGroup, Thumbnails
+    from photosearch import Burst, DuplicateGroup, SparePlan, Thumbnails
 
 MAX_CONNECTIONS = 4  # a browser sends six requests at once at most
 
@@ -85,15 +86,21 @@ class ServerState:
         """path: the library's. albums: the folder in which albums are made."""
         self.path, self.albums = path, albums
         self.libraries, self.thumbnails, self.index_runs = LibraryPool(path), thumbnails, IndexRuns(path)
-        self.model_pulls = ModelPulls()
+        self.watches = IndexRuns(path)
+        self.model_pulls, self.spare_moves = ModelPulls(), SpareMoves(self.libraries, self.forget_lists)
         self.forget_lists()
 
     def forget_lists(self) -> None:
         """Let all lists expire that browser tabs fetch in parts: they may hold photos that are no longer known."""
         self.results: Recent[Result] = Recent()
         self.duplicates: Recent[list[DuplicateGroup]] = Recent()
+        self.bursts: Recent[list[Burst]] = Recent()
+        self.plans: Recent[SparePlan] = Recent()
+        self.zips: Recent[list[int]] = Recent()  # ids of the images that go in
 
     def close(self) -> None:
         self.model_pulls.close()
+        self.spare_moves.close()
+        self.watches.close()
         self.index_runs.close()
         self.libraries.close()

@@ -206,6 +206,24 @@ def test_unplugged_folder_changes_nothing_until_it_is_back(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
+def test_most_of_a_folder_is_not_removed_over_several_rounds(tmp_path: Path) -> None:
+    pictures = [photo(tmp_path / "photos" / "a" / f"{i}.png", "red", size=(40 + i, 40)) for i in range(10)]
+    photo(tmp_path / "photos" / "b" / "other.png", "blue")
+    with watching(tmp_path) as watched:
+        for picture in pictures[:4]:
+            picture.unlink()
+        watched.wait_for_names(*(p.name for p in pictures[4:]), "other.png")
+        for picture in pictures[4:7]:
+            picture.unlink()
+        watched.wait_for(lambda: bool(watched.seen(events.RemovalRefused)))
+        assert watched.seen(events.RemovalRefused) == [events.RemovalRefused(str(watched.folder), 3, 7, 4)]
+        assert watched.names() == sorted([*(p.name for p in pictures[4:]), "other.png"])
+    with Library(watched.library) as library:
+        list(library.index(watched.folder, prune=True))
+    assert watched.names() == sorted([*(p.name for p in pictures[7:]), "other.png"])
+
+
+@pytest.mark.usefixtures("quick")
 def test_library_is_free_between_runs_and_waited_for(tmp_path: Path) -> None:
     photo(tmp_path / "photos" / "a.png", "red")
     with watching(tmp_path) as watched:

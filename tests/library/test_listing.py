@@ -1,6 +1,7 @@
 """Photos in an order, their neighbours, and what they have in common, on rows that a test writes."""
 
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -12,7 +13,7 @@ from photosearch.library.matching import FILE_DATE, LOCAL_DATE, MAX_SCANNED, NO_
 from photosearch.library.photos import FileRecord, put_image, put_photo
 from photosearch.metadata.dates import Taken
 from photosearch.metadata.record import PhotoMetadata, Position
-from photosearch.search.listing import MAX_DAYS, collect
+from photosearch.search.listing import MAX_DAYS, Fold, collect
 
 PORTO, ROME = Position(41.1496, -8.611), Position(41.8902, 12.4922)
 PHOTOS = {  # name -> (size, date of the content, of the file with its side-car, of the name, what the file says)
@@ -169,14 +170,34 @@ def test_clusters_are_the_photos_of_a_box_by_cells(db):
 
 def test_days_are_counted_and_very_many_by_month(monkeypatch):
     pairs = [(i, f"20{20 - i // 40:02}-{12 - i // 4 % 10:02}-{28 - i % 4:02}T00:00:00") for i in range(80)]
-    ids, days = collect(iter(pairs), None)
+    ids, days = collect(iter(pairs))
     assert (list(ids), len(days), MAX_DAYS) == (list(range(80)), 80, 40_000)
-    ids, days = collect(iter([*pairs, (99, "")]), 30)
-    assert (len(ids), sum(n for _, n in days)) == (31, 30)
     monkeypatch.setattr("photosearch.search.listing.MAX_DAYS", 9)
-    _, months = collect(iter([*pairs, (99, "")]), None)
+    _, months = collect(iter([*pairs, (99, "")]))
     assert Counter(dict(months)) == Counter([*(date[:7] for _, date in pairs), ""])
     assert [month for month, _ in months] == list(dict.fromkeys([*(date[:7] for _, date in pairs), ""]))
+
+
+def test_equal_copies_are_folded_and_those_that_were_seen_stand_for_them():
+    pairs = [(1, "2020"), (2, "2020"), (3, "2019"), (4, "2018"), (5, "2017")]
+    images = {1: 10, 4: 10, 5: 10, 2: 20, 3: 20}
+    fold = Fold(images)
+    assert (list(fold.fold(iter(pairs))), fold.copies) == ([(1, "2020"), (2, "2020")], {1: 2, 2: 1})
+    fold = Fold(images, kept=[5, 3, 99])
+    assert (list(fold.fold(iter(pairs))), fold.copies) == ([(5, "2020"), (3, "2020")], {5: 2, 3: 1})
+    assert list(Fold({}).fold(iter(pairs))) == pairs
+
+
+def test_copies_are_counted_among_the_photos_of_a_filter(db):
+    (photo_id, image, folder) = db.one("SELECT id, image_id, folder_id FROM photos WHERE name = 'old.jpg'")
+    with suppress(ZeroDivisionError), db.transaction():
+        copy = put_photo(db, folder, "old (1).jpg", FileRecord(5, 10**18, 1, 1, 77), image)
+        assert listing.list_copies(db) == {photo_id: image, copy: image}
+        assert listing.find_images(db, [photo_id, 999]) == {photo_id: image}
+        assert listing.count_showing(db, [image], NO_FILTER) == {image: 2}
+        assert listing.count_showing(db, [image], PhotoFilter("p.size_bytes < ?", (10,), 1)) == {image: 1}
+        raise ZeroDivisionError  # take it back
+    assert listing.list_copies(db) == {}
 
 
 def test_date_of_a_photo_is_the_same_in_a_list_and_in_its_row(db):

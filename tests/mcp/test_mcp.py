@@ -36,6 +36,11 @@ QUESTIONS = {  # name -> a tool and its arguments; PHOTOS stands for the folder
     "similar": ("similar", {"path": "PHOTOS/red.png", "limit": 2}),
     "duplicates": ("duplicates", {"exact": True}),
     "report": ("report", {"label": "red"}),
+    "albums": ("albums", {}),
+    "album": ("albums", {"name": "warm", "limit": 1, "images": 1}),
+    "saved search": ("albums", {"name": "Reds"}),
+    "no album": ("albums", {"name": "nothing"}),
+    "pictures of all albums": ("albums", {"images": 1}),
     "outside": ("photo", {"path": "PHOTOS/../outside.png", "image": "small"}),
     "outside by a link": ("photo", {"path": "PHOTOS/link.png", "image": "small"}),
     "like outside": ("similar", {"path": "PHOTOS/../outside.png"}),
@@ -99,6 +104,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     folder = tmp_path_factory.mktemp("mcp")
     with open_filled(folder, {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE}) as seen:
         seen.asks.marks.add(seen.folder / "red.png", positive=["red"])
+        seen.asks.albums.add("Warm", [seen.folder / "red.png", seen.folder / "wine.png"])
+        seen.asks.albums.save_search("Reds", "red", query_mode="label")
         library = seen.under.db.path
         Image.new("RGB", (9, 9), RED).save(seen.folder.parent / "outside.png")
         (seen.folder / "link.png").symlink_to(seen.folder.parent / "outside.png")
@@ -111,7 +118,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 
 def test_client_lists_tools_that_only_read(asked: Asked) -> None:
     names = [tool.name for tool in asked.tools]
-    assert names == ["find", "explain", "photo", "similar", "duplicates", "report"]
+    assert names == ["find", "explain", "photo", "similar", "duplicates", "albums", "report"]
     assert all(tool.annotations.read_only_hint and tool.description for tool in asked.tools)
     assert all(tool.input_schema["additionalProperties"] is False for tool in asked.tools)
     assert asked.changed == []
@@ -145,6 +152,16 @@ def test_similar_explain_duplicates_and_report(asked: Asked) -> None:
     assert (asked.json("report")["label"], asked.json("report")["tp"]) == ("red", 1)
 
 
+def test_albums_are_listed_and_one_is_shown(asked: Asked) -> None:
+    listed = asked.json("albums")["albums"]
+    assert [(row["name"], row["photos"], row["search"]) for row in listed] == [
+        ("Reds", None, "red --label"), ("Warm", 2, None)
+    ]  # fmt: skip
+    shown = asked.json("album")
+    assert (asked.names("album"), shown["more"], len(asked.pictures("album"))) == (["red.png"], True, 1)
+    assert asked.names("saved search") == ["red.png", "wine.png"]
+
+
 NOT_THERE = "not a photo of the library; only those are shown"
 
 
@@ -160,8 +177,10 @@ NOT_THERE = "not a photo of the library; only those are shown"
         ("under outside", "PHOTOS/..: not a folder of the library"),
         ("long", "words: String should have at most 500 characters"),
         ("many", "limit: Input should be less than or equal to 100"),
-        ("write", "mark: no such tool; there are find, explain, photo, similar, duplicates, report, and none of them "
-                  "changes anything"),
+        ("write", "mark: no such tool; there are find, explain, photo, similar, duplicates, albums, report, and "
+                  "none of them changes anything"),
+        ("no album", "no album 'nothing'; there are: Reds, Warm"),
+        ("pictures of all albums", "images: name an album to see its photos"),
         ("unknown argument", "copy_to: Extra inputs are not permitted"),
         ("bad question", "a quote is opened and not closed"),
     ],

@@ -36,7 +36,9 @@ TARGETS = (
 )  # fmt: skip
 CHANGES = (
     "mark", "undo", "sample", "threshold", "learn", "unlearn", "album", "index", "stop", "settings", "forget",
-    "default-model", "offer-size", "start-pull", "stop-pull", "checks",
+    "default-model", "offer-size", "start-pull", "stop-pull", "checks", "mark_selected", "paths", "add_to_album",
+    "remove_from_album", "zip", "plan-spares", "move-spares", "undo-spares", "watch",
+    "stop-watch",
 )  # fmt: skip
 
 

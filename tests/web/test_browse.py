@@ -408,11 +408,15 @@ FIELDS = {
     "threshold": {"label": "red", "threshold": 0.5}, "learn": {"label": "red"}, "unlearn": {"label": "red"},
     "album": {"result": "x", "name": "x", "how": "copy", "indices": None, "ranges": None},
     "mark_selected": {"result": "x", "ranges": [0, 1], "label": "red", "present": True, "new": False},
-    "paths": {"result": "x", "ranges": [0, 1]},
+    "paths": {"result": "x", "ranges": [0, 1]}, "zip": {"result": "x", "ranges": [0, 1]},
+    "plan-spares": {"list": "x", "folder": "x"}, "move-spares": {"plan": "x"}, "undo-spares": {"log": "x"},
+    "add_to_album": {"result": "x", "ranges": [0, 1], "name": "x"},
+    "remove_from_album": {"result": "x", "ranges": [0, 1], "name": "x"},
     "settings": {"folder": "x", "models": None, "tiles": None, "exclude": ["*.gif"], "include": None,
                  "follow_symlinks": None, "metadata": False},
     "forget": {"folder": "x", "photos": 1, "marks": 0}, "default-model": {"name": "nobody"},
     "offer-size": {"name": "nobody"}, "start-pull": {"name": "nobody", "size_bytes": 1}, "stop": {"at_once": False},
+    "stop-watch": {"at_once": False},
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -150,9 +151,10 @@ def check(page: Any, name: str, device: str, scheme: str, folder: Path) -> None:
 
 
 def open_filters(page: Any) -> None:
-    """They are open on a wide screen."""
+    """They are open on a wide screen, and behind a button on a narrow one."""
     if not page.evaluate("document.querySelector('#filters').open"):
-        page.click("#filters > summary")
+        button = page.locator("#filters-button")
+        (button if button.is_visible() else page.locator("#filters > summary")).click()
     page.wait_for_selector("[data-facet=folder] .value")
 
 
@@ -167,6 +169,11 @@ def test_every_page_is_accessible(open_tab: Any, tmp_path: Path, device: str, sc
     for name, (path, ready) in pages.items():
         check(tab.open(path, ready), name, device, scheme, tmp_path)
     page = tab.open("/?words=blue", ".tile img")
+    if device == "phone":
+        assert page.locator(".tile").first.bounding_box()["y"] < 260, "little is above the first photo"
+        page.click("#options-button")
+        expect(page.locator("#options-button")).to_have_attribute("aria-expanded", "true")
+        check(page, "options", device, scheme, tmp_path)
     page.click(".tile .photo")
     page.wait_for_selector("#details-labels li")
     check(page, "details", device, scheme, tmp_path)
@@ -273,7 +280,7 @@ def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -
 
 def test_dates_alone_and_filters_that_leave_nothing(open_tab: Any) -> None:
     page = open_tab().open("/", ".tile img")
-    expect(page.locator("#summary")).to_have_text("9 photos, newest first")
+    expect(page.locator("#summary")).to_have_text("8 photos, newest first")
     page.fill("[name=since]", "2020-05-02")
     page.fill("[name=until]", "2020-05-03")
     page.locator("[name=until]").blur()
@@ -284,7 +291,7 @@ def test_dates_alone_and_filters_that_leave_nothing(open_tab: Any) -> None:
     page.locator("[name=until]").blur()
     expect(page.locator("#summary")).to_contain_text("Nothing found with these filters.")
     page.click("#summary button")
-    expect(page.locator("#summary")).to_have_text("9 photos, newest first")
+    expect(page.locator("#summary")).to_have_text("8 photos, newest first")
     assert page.url.endswith("/")
 
 
@@ -571,6 +578,47 @@ def test_photos_are_selected_by_keys_and_mouse_marked_and_undone(open_tab: Any, 
     expect(page.locator("#picks")).to_be_hidden()
     with Library(cli_env.library) as library:
         assert library.marks.list("red") == []
+
+
+def test_selected_photos_go_into_an_album_and_a_zip_file(open_tab: Any, cli_env: CliEnv) -> None:
+    page = open_tab(accept_downloads=True).open("/?copies=1", ".tile img")
+    page.focus(".tile .photo")
+    page.keyboard.press("x")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator("#picks-remove")).to_be_hidden()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download zip").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.namelist() == ["IMG_20200504_120000.png", "IMG_20200503_120000.png"]
+    page.get_by_role("button", name="Add to an album").click()
+    expect(page.locator("#add-target")).to_have_text("This will be your first album.")
+    page.keyboard.type("Two of May")
+    expect(page.locator("#add-target")).to_have_text("A new album.")
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("“Two of May” was created, with 2 photos")
+    expect(page.locator("#picks")).to_be_hidden()
+    page.fill("#words", 'album:"two of may"')
+    page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_contain_text("2 photos")
+    page.focus(".tile .photo")
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="Add to an album").click()
+    expect(page.locator("#add-dialog")).to_be_visible()
+    assert page.locator("#album-names option").evaluate_all("all => all.map((each) => [each.value, each.label])") == [
+        ["Two of May", "2 photos"]
+    ]
+    page.click("#add-cancel")
+    page.get_by_role("button", name="Remove from “Two of May”").click()
+    expect(page.locator("#message")).to_contain_text("2 photos removed from “Two of May”")
+    expect(page.locator(".tile")).to_have_count(0)
+    page.locator("#message button").click()
+    expect(page.locator("#message")).to_have_text("Undone: “Two of May” changed by 2 photos")
+    expect(page.locator(".tile")).to_have_count(2)
+    page.keyboard.press("Tab")
+    page.keyboard.press("u")
+    expect(page.locator("#message")).to_have_text("Undone: “Two of May” was made")
+    with Library(cli_env.library) as library:
+        assert library.albums.list() == []
 
 
 def test_photo_is_zoomed_to_its_own_pixels_and_keys_are_listed(open_tab: Any) -> None:

@@ -3,9 +3,11 @@
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from http_client import HttpClient, run_server
@@ -165,3 +167,45 @@ def read_until(client: HttpClient, text: str) -> str:
         if text in line:
             return line
     return ""
+
+
+def test_watched_folder_is_followed_until_it_is_stopped(photos: Path, tmp_path: Path, models: None) -> None:
+    library = tmp_path / "library.db"
+    with Library(library) as opened:
+        list(opened.index(photos, models=["toy"]))
+    with run_server(library) as client:
+        (folder,) = client.get_json("library")["folders"]
+        begun = client.post_json("watch", folder=folder["id"])
+        assert (begun["running"], begun["watching"], begun["folders"]) == (True, True, [str(photos)])
+        assert client.post_error("watch") == "photosearch is watching already; stop that first"
+        assert wait_for(client, lambda state: state["notes"])["notes"][0]["event"] == "WatchStarted"
+        photo(photos / "new.png", "blue")
+        state = wait_for(client, lambda state: state["changed_at"])
+        assert (state["error"], state["summary"]["new"], state["running"]) == (None, 1, True)
+        assert client.get_json("run")["number"] == 0, "an index run may go on beside it"
+        assert client.post_json("stop-watch")["stopping"]
+        ended = wait_for(client, lambda state: not state["running"])
+        assert (ended["error"], ended["stopped"], ended["summary"]["new"]) == (None, True, 1)
+        assert client.post_json("watch")["number"] == 2
+        (child,) = read_children(client.process.pid)
+    while is_alive(child):
+        os.sched_yield()
+    with Library(library, create=False) as opened:
+        assert opened.status().counts.photos == 5, "with the broken one"
+
+
+def wait_for(client: HttpClient, done: Callable[[Any], object]) -> Any:
+    end = time.monotonic() + 120
+    while not done(state := client.get_json("watching")):
+        assert time.monotonic() < end, state
+        time.sleep(0.05)
+    return state
+
+
+def test_watch_of_unknown_folder_is_refused(tmp_path: Path, models: None) -> None:
+    with run_server(tmp_path / "none.db") as client:
+        assert client.post_error("watch") == "no folder is indexed yet"
+        assert client.get_json("watching")["number"] == 0
+    Library(tmp_path / "empty.db").close()
+    with run_server(tmp_path / "empty.db") as client:
+        assert "folder" in client.post_error("watch", folder="x")

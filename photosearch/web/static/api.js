@@ -32,14 +32,16 @@ async function send(url, options) {
 }
 
 let hiding;
-export function showMessage(text, isError = false) {
+// button: {text, act()} beside the text.
+export function showMessage(text, isError = false, button = null) {
   const message = byId("message");
   message.textContent = text;
+  if (button) message.append(" ", make("button", {type: "button", onclick: button.act}, button.text));
   message.classList.toggle("error", isError);
   message.hidden = !text;
   (document.querySelector("dialog[open]") ?? document.body).append(message); // below an open dialog it is invisible
   clearTimeout(hiding);
-  hiding = setTimeout(() => { message.hidden = true; }, isError ? 9000 : 3500);
+  hiding = setTimeout(() => { message.hidden = true; }, isError || button ? 9000 : 3500);
 }
 
 // Run an action and show its error, if any; then the result is undefined.

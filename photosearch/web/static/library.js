@@ -6,8 +6,10 @@ import {FolderSettings} from "./folder_settings.js";
 import {Models} from "./models.js";
 import {RunPanel} from "./run_panel.js";
 import {describeSummary, formatSeconds} from "./runs.mjs";
+import {WatchPanel} from "./watch_panel.js";
 
 const panel = new RunPanel({ended: () => reload()});
+const watch = new WatchPanel(() => reload());
 const form = new AddFolder((request) => panel.start(request));
 const settings = new FolderSettings(() => reload());
 const models = new Models(() => reload());
@@ -21,6 +23,7 @@ async function reload() {
     removed ? `${removed.toLocaleString("en")} removed` : "", formatCount(marks, "mark")].filter(Boolean).join(", ");
   byId("summary").replaceChildren(`${counts}. The library is `, make("code", {}, path), ` (${formatBytes(size)}).`);
   byId("folder-rows").replaceChildren(...folders.map(makeFolder));
+  watch.enable();
   byId("no-folders").hidden = folders.length > 0;
   byId("all-folders").hidden = !folders.length;
   byId("run-rows").replaceChildren(...runs.map(makeRun));
@@ -32,10 +35,11 @@ function makeFolder(folder) {
   const counts = [formatCount(photos, "photo"), ...Object.entries({unreadable, removed, excluded}).filter(([, n]) => n)
     .map(([name, n]) => `${n.toLocaleString("en")} ${name}`)].join(", ");
   const settingsText = Object.entries(words).map(([name, text]) => `${name}: ${text}`).join("; ");
-  const named = (text, onclick) => make("button", {type: "button", "aria-label": `${text.replace("…", "")}: ${path}`, onclick}, text);
+  const named = (text, onclick, className = "") => make("button", {type: "button", className, "aria-label": `${text.replace("…", "")}: ${path}`, onclick}, text);
   return make("li", {}, make("div", {className: "about"}, make("b", {}, make("bdi", {}, path)),
     make("p", {}, `${counts}${present ? "" : " (not here now)"}`), make("p", {className: "small"}, settingsText)),
   make("div", {className: "buttons"}, named("Index again", () => index({folder: folder.id}, path)),
+    named("Watch", () => watch.start({folder: folder.id}), "watch"),
     named("Settings…", () => models.known && settings.open(folder, models.known)), named("Forget…", () => forget(folder))));
 }
 

@@ -1,8 +1,9 @@
-// Marks and their undo. A tab takes back the marks that were made in it, and no others.
-import {attempt, change, formatCount, showMessage} from "./api.js";
+// Marks and their undo, and that of albums. A tab takes back what was changed in it, and nothing else.
+import {describeUndone} from "./albums.mjs";
+import {attempt, change, showMessage} from "./api.js";
 import {Clicks, UndoSteps} from "./clicks.mjs";
 
-const listeners = [];
+const listeners = [], albumListeners = [];
 const clicks = new Clicks(), steps = new UndoSteps(sessionStorage);
 let queue = Promise.resolve(); // requests one after the other: the last click counts
 
@@ -28,9 +29,12 @@ export function mark(imageId, label, present) {
 }
 
 // Mark all selected photos in one step. selected: {result, ranges} -> {n, label}; undefined where it failed.
-export function markMany(selected, label, present) {
+export const markMany = (selected, label, present) => changeMany("mark_selected", {...selected, label, present, new: newLabels.has(label)});
+
+// A change whose answer has the step that takes it back -> the answer; undefined where it failed.
+export function changeMany(name, body) {
   const request = async () => {
-    const done = await change("mark_selected", {...selected, label, present, new: newLabels.has(label)});
+    const done = await change(name, body);
     if (done.step !== null) steps.add(done.step);
     return done;
   };
@@ -42,12 +46,16 @@ export function markMany(selected, label, present) {
 // A click on "shows it" (clicked: true) or "does not" (false). shown: the mark on the page.
 export const toggle = (imageId, label, shown, clicked) => mark(imageId, label, clicks.toggle(`${imageId} ${label}`, shown, clicked));
 
+// listener(album): its change was taken back, {name, change, images}.
+export const onAlbumUndone = (listener) => albumListeners.push(listener);
+
 export async function undo() {
+  let undone;
   const marks = await enqueue(async () => {
     const step = steps.last;
-    if (step === undefined) throw new Error("This tab has no marks to undo");
+    if (step === undefined) throw new Error("This tab has nothing to undo");
     try {
-      const undone = await change("undo", {step});
+      undone = await change("undo", {step});
       steps.remove(step);
       return undone.marks;
     } catch (error) {
@@ -55,7 +63,8 @@ export async function undo() {
       throw error;
     }
   });
-  if (marks) showMessage(`Undone: ${marks.length === 1 ? marks[0].label : formatCount(marks.length, "mark")}`);
+  if (marks) showMessage(describeUndone(undone));
+  if (marks && undone.album) for (const listener of albumListeners) listener(undone.album);
   return marks;
 }
 

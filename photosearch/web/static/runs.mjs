@@ -43,17 +43,33 @@ export function describeEnd({error, stopped, done, total, seconds, summary}) {
 
 export const formatSeconds = (seconds) => (seconds < 100 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : `${Math.round(seconds / 60)} min`);
 
+// What watched folders do. at: the time of the last change, to be shown. name: of the folders.
+export function describeWatch({running, stopping, indexing, summary, error, number}, at, name) {
+  if (error) return error;
+  const last = summary ? ` Last change, ${at}: ${describeSummary(summary)}.` : "";
+  if (!running) return number ? `Not watching any more.${last}` : "";
+  if (stopping) return "Stopping. What is done is kept.";
+  return `Watching ${name}${indexing ? "; indexing what has changed" : ""}.${last || " Nothing has changed yet."}`;
+}
+
 // An event that a user should know of, as the server sends it.
 export function describeNote({event, path, ...rest}) {
+  if (event === "WatchStarted") return describeWatched(path, rest);
+  if (event === "FolderAway") return `${path}: empty or not connected; nothing changes until its photos are there`;
   if (event === "ListFailed") return `${path}: can't be listed: ${rest.reason}; its photos stay in the library`;
   if (event === "RootMoved") return `${rest.before} is now ${path}; nothing is indexed again`;
   if (event === "NotScored") return `${formatCount(rest.photos, "photo")} not scored, the first is ${path}: ${rest.reason}; index again`;
   if (event === "PatternUnused") return `“${rest.pattern}” ${rest.excludes ? "excludes nothing" : "includes nothing that is excluded"} in ${path}`;
   if (event === "RemovalRefused") {
-    return `${path}: ${number(rest.missing)} of ${formatCount(rest.known, "photo")} are missing, so none was removed from the library. `
+    return `${path}: ${number(rest.missing)} of ${formatCount(rest.known, "photo")} are missing${rest.earlier ? ` after ${number(rest.earlier)} others` : ""}, so none was removed from the library. `
       + "Is a drive not connected? If they are deleted, tick “Remove missing photos”, and index again.";
   }
   return `${event}: ${path}`;
+}
+
+function describeWatched(path, {seconds, reason}) {
+  if (seconds === null) return reason ? `${path}: can't be watched: ${reason}; it is indexed again once an hour` : `${path}: changes are reported by the system`;
+  return `${path}: looked at every ${seconds} s${reason ? `, since ${reason}` : ""}`;
 }
 
 // What a screen reader should say when a run goes from one state to another: its start, each tenth, its end; else "".

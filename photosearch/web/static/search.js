@@ -4,9 +4,10 @@ import {Latest, neutralize} from "./answers.mjs";
 import {Chips} from "./chips.js";
 import {Details} from "./details.js";
 import {Facets} from "./facets.js";
+import {showOptions} from "./folds.js";
 import {Grid} from "./grid.js";
 import {Learning} from "./learning.js";
-import {allowNew, mark, onMarks, toggle, undo} from "./marks.js";
+import {allowNew, mark, onAlbumUndone, onMarks, toggle, undo} from "./marks.js";
 import {Picks} from "./picks.js";
 import {Scrubber} from "./scrubber.js";
 import {CHECKS, FIELDS, isFiltered, readAddress, toAddress, toRequest} from "./state.mjs";
@@ -55,7 +56,9 @@ const learning = new Learning({
   },
 });
 
-const picks = new Picks(grid, {label: () => (hasLabel() ? label.value : ""), result: () => results.result, album: () => openAlbum()});
+const picks = new Picks(grid, {label: () => (hasLabel() ? label.value : ""), result: () => results.result,
+  album: () => results?.album ?? null, folder: () => openCopies(), changed: () => search()});
+onAlbumUndone(({name}) => { if (state.words.includes("album:") || results?.album === name) search(); });
 
 async function open(index) {
   const row = await grid.getRow(index);
@@ -70,7 +73,10 @@ function explain(row) {
 }
 
 function hasLabel() {
-  if (!label.value) showMessage("Choose a label to mark first", true);
+  if (!label.value) {
+    showMessage("Choose a label to mark first", true);
+    showOptions(); // where it is folded away
+  }
   return Boolean(label.value);
 }
 
@@ -209,9 +215,9 @@ async function showMore() {
 
 byId("more").addEventListener("click", showMore);
 
-// ---- albums
+// ---- folders of copies
 
-function openAlbum() {
+function openCopies() {
   const selected = grid.selection.size, total = results.total?.total ?? results.photos.length;
   byId("album-count").textContent = selected ? `${formatCount(selected, "photo")} selected` : `${formatCount(total, "photo")} found`;
   byId("album-first").closest("p").hidden = selected > 0;
@@ -219,7 +225,7 @@ function openAlbum() {
   byId("album-dialog").showModal();
 }
 
-byId("album").addEventListener("click", openAlbum);
+byId("album").addEventListener("click", openCopies);
 byId("album-cancel").addEventListener("click", () => byId("album-dialog").close());
 byId("album-form").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -252,7 +258,7 @@ document.addEventListener("keydown", (event) => {
     Escape: () => { if (grid.selection.size) grid.select(null); },
   };
   const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!action || (!["/", "?"].includes(event.key) && !grid.total)) return;
+  if (!action || (!["/", "?", "u"].includes(event.key) && !grid.total)) return;
   event.preventDefault();
   action();
 });

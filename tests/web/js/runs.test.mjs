@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import {test} from "node:test";
+import test from "node:test";
 import {
-  announce, describeEnd, describeNote, describePull, describeRun, describeSummary, estimateLeft, formatDuration, formatRate, formatSeconds, groupReasons, readChoice,
-  readPatterns, writeChoice,
+  announce, describeEnd, describeNote, describePull, describeRun, describeSummary, describeWatch, estimateLeft, formatDuration, formatRate, formatSeconds, groupReasons,
+  readChoice, readPatterns, writeChoice,
 } from "../../../photosearch/web/static/runs.mjs";
 
 const RUN = {number: 1, running: true, stopping: false, stopped: false, error: null, done: 0, total: null, rate: 0, seconds: 1, summary: null};
@@ -93,4 +93,25 @@ test("a download tells how far it is, and how it ended", () => {
   assert.equal(describePull({...pull, bytes: 10}, format), "clip: checking and adding it");
   assert.equal(describePull({...pull, running: false, error: "clip: failed"}, format), "clip: failed");
   assert.match(describePull({...pull, running: false, remarks: ["It is slow."]}, format), /^clip is here\. .* It is slow\.$/);
+});
+
+test("watched folders tell what changed last, and that they stop", () => {
+  const state = {number: 1, running: true, stopping: false, indexing: false, summary: null, error: null};
+  assert.equal(describeWatch(state, "", "/photos"), "Watching /photos. Nothing has changed yet.");
+  const changed = {...state, summary: {new: 2, removed: 1, unchanged: 0}};
+  assert.equal(describeWatch(changed, "22:10", "/photos"), "Watching /photos. Last change, 22:10: 2 new, 1 removed.");
+  assert.equal(describeWatch({...changed, indexing: true}, "22:10", "/photos"),
+    "Watching /photos; indexing what has changed. Last change, 22:10: 2 new, 1 removed.");
+  assert.equal(describeWatch({...state, stopping: true}, "", "/photos"), "Stopping. What is done is kept.");
+  assert.equal(describeWatch({...changed, running: false}, "22:10", "/photos"), "Not watching any more. Last change, 22:10: 2 new, 1 removed.");
+  assert.equal(describeWatch({...state, error: "no"}, "", "/photos"), "no");
+  assert.equal(describeWatch({...state, number: 0, running: false}, "", ""), "");
+});
+
+test("how a folder is watched, and why its photos were not removed, is told", () => {
+  assert.equal(describeNote({event: "WatchStarted", path: "/a", seconds: null, reason: ""}), "/a: changes are reported by the system");
+  assert.equal(describeNote({event: "WatchStarted", path: "/a", seconds: 60, reason: "it is on a network (nfs)"}),
+    "/a: looked at every 60 s, since it is on a network (nfs)");
+  assert.match(describeNote({event: "FolderAway", path: "/a"}), /not connected/);
+  assert.match(describeNote({event: "RemovalRefused", path: "/a", missing: 3, known: 7, earlier: 4}), /^\/a: 3 of 7 photos are missing after 4 others, so none/);
 });
