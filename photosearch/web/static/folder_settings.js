@@ -1,6 +1,6 @@
 // The dialog with the settings of one folder.
 import {attempt, byId, change, make, showMessage} from "./api.js";
-import {makeModelChoices} from "./folder_input.js";
+import {makeModelChoices} from "./add_folder.js";
 import {readChoice, readPatterns, writeChoice} from "./runs.mjs";
 
 const dialog = byId("settings"), form = byId("settings-form");

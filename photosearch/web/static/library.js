@@ -1,7 +1,7 @@
 // The page "Library": folders, runs, models, checks.
 import {ask, attempt, byId, change, formatBytes, formatCount, make, showMessage} from "./api.js";
 import {confirm} from "./confirm.js";
-import {AddFolder} from "./folder_input.js";
+import {AddFolder} from "./add_folder.js";
 import {FolderSettings} from "./folder_settings.js";
 import {Models} from "./models.js";
 import {RunPanel} from "./run_panel.js";

@@ -1,7 +1,7 @@
 // The first run: a folder, its photos as they come, and the way to the search.
 import {ask, attempt, byId, make, makeThumbnail} from "./api.js";
 import {Details} from "./details.js";
-import {AddFolder} from "./folder_input.js";
+import {AddFolder} from "./add_folder.js";
 import {RunPanel} from "./run_panel.js";
 
 const details = new Details();
