@@ -1,6 +1,6 @@
 // /?words=a+bird&since=2020-01-01&under=f1&min_score=0.2&sure_only=1&query_mode=text&like=7&unlike=8
 import {HOSTILE, makeFound, makeRow, makeRows, makeSearch, LABELS} from "/tests/photos.js";
-const {asked, click, elapse, equal, Failure, find, last, later, ok, press, rest, serve, test, text, texts, type, until} = harness;
+const {asked, click, equal, Failure, find, last, later, ok, press, rest, serve, test, text, texts, type, until} = harness;
 
 const tiles = () => [...document.querySelectorAll(".tile")].length;
 const submit = async (words) => { find("#words").value = words; find("#search").requestSubmit(); await rest(); await rest(); };
