@@ -225,6 +225,10 @@ test("photos that were found, or selected, are copied to a folder", async () => 
   await submit("copies");
   await click("#album");
   equal([find("#album-dialog").open, text("#album-count"), find("#album-name").value, find("#album-first").closest("p").hidden], [true, "1,500 photos found", "a b   c ", false]);
+  find("#album-name").value = "";
+  await send();
+  equal([asked("album").length, find("#album-dialog").open], [0, true], "not without a name");
+  find("#album-name").value = "a b   c ";
   await send();
   equal([last("album"), find("#album-dialog").open, text("#message")], [{result: "c1", ranges: null, name: "a b   c ", how: "copy"}, false, "/albums/x: 2 copies"]);
   await click("#album");
