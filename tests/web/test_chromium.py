@@ -261,6 +261,7 @@ def test_keyboard_alone_searches_opens_marks_and_searches_alike(open_tab: Any) -
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_have_text(re.compile("^2 photos"))  # not those of the opening view
     page.wait_for_selector(".tile img")
     assert page.url.endswith("?words=red+and+not+blue")
     page.focus(".tile .photo")

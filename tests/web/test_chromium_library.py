@@ -75,7 +75,7 @@ def test_first_run_from_an_empty_library_to_results(open_tab: Any, place: Path, 
     expect(page.locator("#run-said")).to_contain_text("Done: 4 photos")
     expect(page.locator("#see")).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_selector("#words")
+    page.wait_for_selector(".tile img")
     page.fill("#words", "red")
     page.keyboard.press("Enter")
     expect(page.locator("#summary")).to_contain_text("1 photo")

@@ -174,6 +174,7 @@ def test_values_are_text(template: str, values: dict[str, str]) -> None:
 
 def test_login_form_sends_the_token_once() -> None:
     html = render("login.html", token="secret")
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in html
     assert '<form method="post" action="/login">\n<input type="hidden" name="token" value="secret">' in html
     assert '<button type="submit" autofocus>' in html
     redirect = render("redirect.html", address="http://127.0.0.1:8000/login?token=1")

@@ -200,6 +200,9 @@ export class Grid {
     }
   }
 
+  // The label to mark has another name now.
+  describeAll() { for (const tile of this.tiles.values()) if (tile.row) this.describe(tile); }
+
   getRow(index) { return this.parts.row(index); }
 
   // Show marks of the label that were changed here or in the details. marks: image id -> present.

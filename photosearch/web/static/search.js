@@ -287,6 +287,7 @@ async function showLabels() {
   fillMenu(label, labels, make("option", {value: ""}, "choose a label"));
   if (taught && label.value !== taught) label.append(make("option", {value: taught}, taught));
   label.value = results?.label ?? "";
+  grid.describeAll(); // photos that came before the labels
 }
 
 attempt(async () => {

@@ -1,6 +1,6 @@
 // /?words=bird&query_mode=label
-import {HOSTILE, LABELS, makeDetails, makeFound, makeRow, makeRows, makeSearch} from "/tests/photos.js";
-const {asked, click, equal, Failure, find, last, later, ok, point, press, rest, serve, test, text, texts, type, until} = harness;
+import {HOSTILE, makeDetails, makeFound, makeRow, makeRows, makeSearch} from "/tests/photos.js";
+const {asked, click, equal, Failure, find, last, later, ok, point, press, rest, serve, test, text, texts, until} = harness;
 
 const part = (name) => find(`#details-${name}`);
 const photo = (index) => find(`.tile[data-index="${index}"] .photo`);
@@ -17,8 +17,6 @@ const whole = (id) => makeDetails(id, {
 test("a photo is opened with what is known of it, all of it as text", async () => {
   const answers = makeSearch(makeFound(30, {photos: [makeRow(0), makeRow(1, {why: ["score of bird", "<b>why</b>"], path: `/a/${HOSTILE}`}), ...makeRows(2, 3), makeRow(999), ...makeRows(6, 24)]}));
   const exposure = later();
-  serve({labels: LABELS});
-  await rest();
   serve({...answers, details: ({query}) => whole(Number(query.image_id)), exposure: () => exposure.promise,
     neighbours: [makeRow(0, {name: HOSTILE}), makeRow(1), makeRow(2)], similar: [makeRow(9)]});
   await until(() => photo(1)?.ariaLabel);

@@ -1,6 +1,6 @@
 // /duplicates
 import {HOSTILE, STATUS, makeDetails} from "/tests/photos.js";
-const {asked, click, equal, Failure, find, last, later, rest, serve, test, text, texts, type, until} = harness;
+const {click, equal, Failure, find, last, later, serve, test, text, texts, type, until} = harness;
 
 const member = (id, kind, values = {}) => ({image_id: id, name: `${id}.jpg`, path: `/a/${id}.jpg`, kind, width: 60, height: 40, size_bytes: 2000, ...values});
 const GROUPS = [[member(1, "kept"), member(2, "same content", {path: `/a/${HOSTILE}`})], [member(3, "raw pair"), member(4, "near")]];

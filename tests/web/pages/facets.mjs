@@ -1,6 +1,6 @@
 // /?words=bird#view={"columns":3,"fit":true,"filters":true}
 import {HOSTILE, makeFound, makeSearch} from "/tests/photos.js";
-const {asked, click, equal, Failure, find, last, later, rest, serve, test, text, texts, type, until} = harness;
+const {asked, click, equal, Failure, find, last, later, rest, serve, test, text, texts, until} = harness;
 
 const part = (name) => find(`[data-facet=${name}]`);
 const values = (name) => [...part(name).querySelectorAll(".value")].map((each) => each.ariaLabel);
@@ -57,7 +57,7 @@ test("folders are a tree, of which one is chosen", async () => {
   equal(last("find").under, "f3");
   await until(() => part("folder").querySelector("[aria-pressed=true]"));
   equal([part("folder").querySelector("[aria-pressed=true]").title, texts("#chips .value"), document.querySelectorAll("[data-facet] b").length],
-    [`/photos/${HOSTILE}/in`, ["…"].map(() => texts("#chips .value")[0]), 0]);
+    [`/photos/${HOSTILE}/in`, ["…"], 0]);
   await click(part("folder").querySelector("[aria-pressed=true]"));
   equal(last("find").under, undefined, "a second click takes it back");
 });

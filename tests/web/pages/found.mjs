@@ -1,5 +1,5 @@
 // /found
-const {equal, find, test, text, type} = harness;
+const {equal, test, text, type} = harness;
 
 const shown = () => [...document.querySelectorAll("figure")].filter((each) => !each.hidden).map((each) => each.textContent.match(/\w+\.jpg$/)[0]);
 

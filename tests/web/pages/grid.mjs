@@ -20,10 +20,12 @@ const search = async (found, days = []) => { serve(makeSearch(found, days)); awa
 test("tiles stand in rows, in two lists, the sure ones before the others", async () => {
   const photos = [makeRow(0, {copies: 1, why: ["a label"], present: true}), makeRow(1, {name: "<b>b</b>.jpg", present: false}), ...makeRows(2, 98)];
   const answers = makeSearch(makeFound(1000, {photos, total: {total: 1000, n_sure: 3}}));
-  serve({labels: answers.labels, folders: []});
-  await rest();
-  serve(answers);
+  const labels = later();
+  serve({...answers, labels: () => labels.promise});
   await until(() => tile(5)?.querySelector("img"));
+  equal(button(1, "yes").title, "Mark as a label");
+  await labels.answer(answers.labels);
+  await rest();
   await until(() => Number(find("#columns").value) === Math.floor(find("#grid").clientWidth / 190), "as many columns as there is room for");
   const width = find("#grid").clientWidth, columns = Math.floor(width / 190), size = width / columns, row = Math.round(size) + 42;
   const [left, top] = box(0);

@@ -103,7 +103,7 @@ window.harness = (() => {
   }
   function ok(value, message) { if (!value) throw new Error(`not true: ${message}`); }
   async function until(condition, message = String(condition)) {
-    for (let i = 0; i < 1000; i += 1) {
+    for (let i = 0; i < 2000; i += 1) {
       if (condition()) return;
       await new Promise((resolve) => { sleep(resolve, 5); });
     }

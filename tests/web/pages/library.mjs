@@ -1,6 +1,6 @@
 // /library
 import {HOSTILE, STATUS} from "/tests/photos.js";
-const {asked, click, elapse, equal, Failure, find, last, later, ok, rest, serve, test, text, texts, timers, until} = harness;
+const {asked, click, elapse, equal, Failure, find, last, later, ok, rest, serve, test, text, texts, until} = harness;
 
 const RUN = {number: 0, running: false, stopping: false, folders: [], done: 0, total: null, scored: 0, unreadable: 0, seconds: 0, rate: 0, notes: [], error: null, stopped: false, summary: null};
 const NOTHING = {models: null, tiles: null, exclude: null, include: null, follow_symlinks: null, metadata: null};
@@ -14,7 +14,6 @@ const model = (name, values = {}) => ({name, version: "1.2", labels: 3, describe
 const MODELS = {default: "sight", images: 1500, models: [model("sight", {is_default: true, labels: 1200, describes: true, scored: 1200, licence: "MIT"}), model("toy", {scored: 1, tiles: [9]}), model("new", {included: false})],
   offers: [{name: "large", description: "<b>more</b>", licence: "Apache-2.0", repository: "hub/large", is_here: false}, {name: "here", description: "d", licence: "MIT", repository: "hub/here", is_here: true}]};
 const PULL = {name: "", running: false, bytes: 0, size_bytes: 0, error: null, remarks: []};
-const button = (label) => find(`button[aria-label="${label}"]`);
 const named = (label) => [...document.querySelectorAll("button")].find((each) => each.ariaLabel === label);
 
 test("the library is told: folders, runs and models", async () => {

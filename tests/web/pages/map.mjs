@@ -1,6 +1,6 @@
 // /map?at=41.15000,-8.61000,12&words=dog
 import {STATUS} from "/tests/photos.js";
-const {asked, click, elapse, equal, Failure, find, last, later, ok, point, press, rest, serve, test, text, texts, timers, until} = harness;
+const {asked, click, elapse, equal, Failure, find, last, later, ok, point, press, rest, serve, test, text, until} = harness;
 
 const clusters = () => [...document.querySelectorAll(".cluster")];
 const at = () => new URLSearchParams(location.search).get("at").split(",").map(Number);

@@ -1,6 +1,6 @@
 // /?words=a+bird&since=2020-01-01&under=f1&min_score=0.2&sure_only=1&query_mode=text&like=7&unlike=8
 import {HOSTILE, makeFound, makeRow, makeRows, makeSearch, LABELS} from "/tests/photos.js";
-const {asked, click, elapse, equal, Failure, find, last, later, ok, press, rest, serve, test, text, texts, type, until} = harness;
+const {asked, click, equal, Failure, find, last, later, ok, press, rest, serve, test, text, texts, type, until} = harness;
 
 const tiles = () => [...document.querySelectorAll(".tile")].length;
 const submit = async (words) => { find("#words").value = words; find("#search").requestSubmit(); await rest(); await rest(); };
@@ -225,6 +225,10 @@ test("photos that were found, or selected, are copied to a folder", async () => 
   await submit("copies");
   await click("#album");
   equal([find("#album-dialog").open, text("#album-count"), find("#album-name").value, find("#album-first").closest("p").hidden], [true, "1,500 photos found", "a b   c ", false]);
+  find("#album-name").value = "";
+  await send();
+  equal([asked("album").length, find("#album-dialog").open], [0, true], "not without a name");
+  find("#album-name").value = "a b   c ";
   await send();
   equal([last("album"), find("#album-dialog").open, text("#message")], [{result: "c1", ranges: null, name: "a b   c ", how: "copy"}, false, "/albums/x: 2 copies"]);
   await click("#album");

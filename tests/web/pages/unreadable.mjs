@@ -1,6 +1,6 @@
 // /unreadable
 import {HOSTILE, STATUS} from "/tests/photos.js";
-const {asked, click, elapse, equal, Failure, find, last, rest, serve, test, text, texts, until} = harness;
+const {click, elapse, equal, find, last, serve, test, text, texts, until} = harness;
 
 const RUN = {number: 0, running: false, stopping: false, folders: [], done: 0, total: null, scored: 0, unreadable: 0, seconds: 0, rate: 0, notes: [], error: null, stopped: false, summary: null};
 const photos = (n, reason, path = "/a") => Array.from({length: n}, (_, i) => ({path: `${path}/${i}.jpg`, reason, since: "2026-05-01T10:00:00Z"}));
