@@ -87,7 +87,7 @@ def undo(_: ServerState, library: Library, request: UndoRequest) -> Marks:
     if not library.albums.has_step(request.step):
         return make_marks(library.marks.undo(request.step))
     undone = library.albums.undo(request.step)
-    return Marks([], None, undone and AlbumUndone(undone.name, undone.change, undone.images))
+    return Marks([], None, None if undone is None else AlbumUndone(undone.name, undone.change, undone.images))
 
 
 def draw_sample(_: ServerState, library: Library, request: SampleRequest) -> Sample:
