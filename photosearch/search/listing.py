@@ -85,6 +85,8 @@ class Fold:
 
     def fold(self, pairs: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         """pairs: (photo id, date)."""
+        if not self._images:
+            yield from pairs
         for photo_id, date in pairs:
             image = self._images.get(photo_id)
             first = photo_id if image is None else self._first.setdefault(image, photo_id)

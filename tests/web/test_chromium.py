@@ -618,6 +618,7 @@ def test_selected_photos_go_into_an_album_and_a_zip_file(open_tab: Any, cli_env:
     page.keyboard.press("Tab")
     page.keyboard.press("u")
     expect(page.locator("#message")).to_have_text("Undone: “Two of May” was made")
+    expect(page.locator("#summary")).to_have_text("9 photos, newest first")
     with Library(cli_env.library) as library:
         assert library.albums.list() == []
 

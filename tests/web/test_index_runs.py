@@ -187,6 +187,7 @@ def test_watched_folder_is_followed_until_it_is_stopped(photos: Path, tmp_path: 
         ended = wait_for(client, lambda state: not state["running"])
         assert (ended["error"], ended["stopped"], ended["summary"]["new"]) == (None, True, 1)
         assert client.post_json("watch")["number"] == 2
+        wait_for(client, lambda state: state["notes"])
         (child,) = read_children(client.process.pid)
     while is_alive(child):
         os.sched_yield()

@@ -58,7 +58,10 @@ const learning = new Learning({
 
 const picks = new Picks(grid, {label: () => (hasLabel() ? label.value : ""), result: () => results.result,
   album: () => results?.album ?? null, folder: () => openCopies(), changed: () => search()});
-onAlbumUndone(({name}) => { if (state.words.includes("album:") || results?.album === name) search(); });
+onAlbumUndone(({name, change: undone}) => {
+  if (undone === "created" && results?.album === name) go({words: ""}); // what was shown is gone
+  else if (state.words.includes("album:")) search();
+});
 
 async function open(index) {
   const row = await grid.getRow(index);
