@@ -23,16 +23,14 @@ test("groups come some at a time, each with the photo to keep", async () => {
 test("identical files alone are another list, and an older answer is not shown", async () => {
   const old = later();
   serve({duplicates: () => old.promise});
-  await type("#near", "on", "input");
-  find("#near").checked = false;
-  await type("#near", "on", "change");
+  await type("#kind", "exact", "change");
   equal([last("duplicates").near, last("duplicates").first, last("duplicates").list, texts(".group"), text("#summary")], ["no", "0", undefined, [], "Searching…"]);
   serve({duplicates: {list: "l2", total: 0, spare_bytes: 0, groups: []}});
-  find("#near").checked = true;
-  await type("#near", "on", "change");
+  await type("#kind", "near", "change");
   await old.answer({list: "l1", total: 2, spare_bytes: 0, groups: GROUPS});
   equal([texts(".group"), text("#summary"), find("#more").hidden], [[], "No duplicates found.", true]);
   serve({duplicates: new Failure(500, "locked")});
-  await type("#near", "on", "change");
+  await type("#keep", "raw", "change");
+  equal(last("duplicates").keep, "raw");
   equal([text("#message"), text("#summary")], ["locked", ""]);
 });

@@ -20,7 +20,7 @@ test("the library is told: folders, runs and models", async () => {
   serve({status: STATUS, run: RUN, pull: PULL, models: MODELS, library: LIBRARY, directories: {paths: [], more: false, reason: null}});
   await until(() => texts("#folder-rows li").length);
   equal(text("#summary"), "1,201 photos, 3 unreadable, 2,000 removed, 1 mark. The library is /home/<b>me</b>/library.db (2.0 MB).");
-  equal(texts("#folder-rows li").map((each) => each.replace("Index againSettings…Forget…", "")),
+  equal(texts("#folder-rows li").map((each) => each.replace("Index againWatchSettings…Forget…", "")),
     [`/a/${HOSTILE}1,200 photos, 3 unreadable, 5 excludedmodels: toy; excluded: *.gif`, "/b1 photo (not here now)"]);
   equal([find("#no-folders").hidden, find("#all-folders").hidden, find("#runs").hidden], [true, false, false]);
   equal(texts("#run-rows tr td:not(:first-child)"), ["35 s", "sight, toy on CPU", "3 new; stopped", "not finished", "sight on CPU", ""]);
