@@ -15,7 +15,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import shutil
 import stat
 import time
@@ -178,7 +177,7 @@ def _create(part: Path, path: Path, mode: int) -> None:
 
 
 def _part_of(path: Path) -> Path:
-    return path.with_name(f".{_stem(path)}.{secrets.token_hex(4)}.part")
+    return path.with_name(f".{_stem(path)}.{os.urandom(4).hex()}.part")
 
 
 def _stem(path: Path) -> str:

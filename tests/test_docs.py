@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from photosearch.cli.app import app
+from photosearch.cli.root import load_commands
 from train import pages, tool
 from train.__main__ import app as train_app
 
 ROOT = Path(__file__).parent.parent
 README, GUIDE, ARCHITECTURE = ROOT / "README.md", ROOT / "docs" / "guide.md", ROOT / "docs" / "architecture.md"
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = {"photosearch": typer.main.get_command(app), "python -m train": typer.main.get_command(train_app)}
+COMMANDS = {"photosearch": load_commands(), "python -m train": typer.main.get_command(train_app)}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from photosearch.cli.output import format_count, format_size, note, print_csv, print_paths, print_table
-from photosearch.cli.preview import check_terminal, draw_photos
 from photosearch.cli.root import choose_one
 from photosearch.errors import InputError
 
@@ -61,18 +60,20 @@ class Output:
 
     def check(self) -> None:
         """Raises InputError where two options contradict, or there is no terminal to draw on."""
-        from photosearch import outputs
-
         choose_one({"--paths": self.paths, "-0": self.null, "--json": self.as_json, "--csv": self.as_csv,
-                    "--html -": self.html == outputs.STDOUT})  # fmt: skip
+                    "--html -": self.html == "-"})  # fmt: skip
         unknown = [name for name in self.column_names if name not in COLUMNS]
         if unknown:
             raise InputError(f"--columns {','.join(unknown)}: no such column; there are {', '.join(COLUMNS)}")
         if self.columns is not None and not self.is_table:
             raise InputError("--columns: only for the table; --csv and --json have them all")
         if self.html is not None:
+            from photosearch import outputs
+
             outputs.check_output(self.html, outputs.HTML, force=self.force)
         if self.preview:
+            from photosearch.cli.preview import check_terminal
+
             check_terminal()
 
     def write(self, library: "Library", answer: "Answer", *, unsure: bool) -> bool:
@@ -81,6 +82,8 @@ class Output:
         unsure: whether paths and folders hold what is not sure beside what is.
         """
         if self.preview:
+            from photosearch.cli.preview import draw_photos
+
             draw_photos(library, answer.photos)
         if self.html is not None:
             _write_page(library, answer, self.html, force=self.force)

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from photosearch import __version__
-from photosearch.cli.root import app, format_range
+from photosearch.cli.root import app, format_range, load_commands
 
 ENVIRONMENT = {
     "PHOTOSEARCH_DB": "The library, where no option --db names one.",
@@ -24,7 +24,7 @@ def man_command(ctx: typer.Context) -> None:
     To read it: photosearch man | man -l -
     """
     root: Any = ctx.find_root()
-    typer.echo("\n".join(_write_page(root.command, root)))
+    typer.echo("\n".join(_write_page(load_commands(), root)))
 
 
 def _write_page(group: Any, ctx: Any) -> Iterator[str]:

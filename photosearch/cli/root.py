@@ -1,6 +1,7 @@
 """Shared by all commands: the app, which turns errors into one line, options with one meaning, the library to open."""
 
 import contextlib
+import importlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -18,21 +19,52 @@ if TYPE_CHECKING:
     from photosearch import Library
 
 
-ORDER = (  # of the commands in the help: as a user comes to need them
-    "index", "folders", "find", "browse", "albums", "album", "labels", "duplicates", "mark", "marks", "sample", "judge",
-    "report", "threshold", "learn", "undo", "keywords", "models", "merge", "mcp", "status", "errors", "forget",
-    "rebuild", "doctor", "man",
-)  # fmt: skip
+COMMANDS = {  # name -> (module that adds it, its line in the help), in the order in which a user comes to need them
+    "index": ("index", "Index the photos in folders."),
+    "folders": ("folders", "List, set or remove indexed folders."),
+    "find": ("find", "Find photos, best first; without words, all, newest first."),
+    "browse": ("browse", "Search, mark and judge photos in a browser."),
+    "albums": ("albums", "List your albums and saved searches, with counts."),
+    "album": ("albums", "Show or change an album; no photo is changed."),
+    "labels": ("labels", "List, show, add or remove labels."),
+    "duplicates": ("duplicates", "List groups of duplicate photos."),
+    "mark": ("marks", "Mark photos as showing a label or not."),
+    "marks": ("marks", "Import or export your marks as CSV."),
+    "sample": ("samples", "Draw random photos to judge a label by."),
+    "judge": ("samples", "Judge a sample by the numbers on its sheet."),
+    "report": ("reports", "Measure how right a label is on the photos that you marked."),
+    "threshold": ("thresholds", "Set or reset a label's threshold."),
+    "learn": ("learning", "Learn a label from your marks: a new one, or a better one."),
+    "undo": ("undo", "Undo marks, an album's change, a threshold or a learned label."),
+    "keywords": ("keywords", "Import or export keywords of other programs."),
+    "models": ("models", "List, show, choose, add or remove models."),
+    "merge": ("merge", "Import shards written by `index --engine ray`."),
+    "mcp": ("mcp", "Let another program search the library (MCP)."),
+    "status": ("status", "Show the library, its folders and models."),
+    "errors": ("status", "List the photos that could not be read, why, and since when."),
+    "forget": ("upkeep", "Delete what the library knows of photos or folders."),
+    "rebuild": ("upkeep", "Rebuild a damaged library; marks are kept."),
+    "doctor": ("status", "Test decoding, providers and the database."),
+    "man": ("man", "Print the manual page, to save as photosearch.1."),
+}
 
 
 MINUS = "\u2212"  # the sign itself, which a question reads like the hyphen of an option
 
 
 class _Group(TyperGroup):
-    """Turns our errors into one line and an exit code. A bug stays a traceback."""
+    """Imports a command's module when it is chosen. Turns our errors into one line; a bug stays a traceback."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+    def __init__(self, *, commands: Any = None, **options: Any):
+        named = {name: _Unloaded(name=name, help=help) for name, (_, help) in COMMANDS.items()}
+        super().__init__(commands=named | (commands or {}), **options)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(command, _Unloaded):
+            importlib.import_module(f"photosearch.cli.{COMMANDS[command.name][0]}")
+            command = self.commands[command.name] = build_command().commands[command.name]
+        return name, command, rest
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -69,6 +101,12 @@ class _Command(TyperCommand):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+class _Unloaded(TyperCommand):
+    """A command by its name and its line in the help, whose module was not imported yet."""
+
+    name: str
 
 
 def _complete_option(name: str, metavar: str, args: list[str]) -> list[str]:
@@ -216,6 +254,18 @@ def _top(
     ] = False,
 ) -> None:
     pass  # library_path reads --db from here
+
+
+def build_command() -> Any:
+    """The program as a command with commands below it: those of the modules that were imported, the others unloaded."""
+    return typer.main.get_command(app)
+
+
+def load_commands() -> Any:
+    """The program as a command, with all commands."""
+    for module, _ in COMMANDS.values():
+        importlib.import_module(f"photosearch.cli.{module}")
+    return build_command()
 
 
 def choose_one(options: Mapping[str, bool]) -> None:

@@ -13,14 +13,14 @@ from photosearch.cli.root import AsJson, Db, app, library_path, model_option, op
 @app.command("status")
 def status_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -> None:
     """Show the library, its folders and models."""
-    from photosearch import describe_providers, list_included_models
+    from photosearch import list_included_models
 
     path = library_path(ctx, db)
     status: dict[str, Any] = {"database": str(path), "size_bytes": path.stat().st_size if path.exists() else None}
     if path.exists():
         with open_library(ctx, db) as library:
             status |= library.status().to_json()
-    status |= {"included_models": list_included_models(), "providers": describe_providers()}
+    status |= {"included_models": list_included_models()}
     if as_json:
         typer.echo(json.dumps(status, indent=1))
     else:
@@ -33,7 +33,6 @@ def _describe_status(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if size is not None:
         yield from _describe_library(status)
     yield from (("included model", name) for name in status["included_models"])
-    yield from (("provider", f"{name}: {state}") for name, state in status["providers"].items())
 
 
 def _describe_library(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

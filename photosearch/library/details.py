@@ -7,12 +7,14 @@ has bounded them (metadata/record.py). Places and cameras are tables of their ow
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from photosearch.library.database import Database, SqlValue
 from photosearch.metadata.dates import Taken
-from photosearch.metadata.places import Place, locate_photo, open_places
 from photosearch.metadata.record import PhotoMetadata
+
+if TYPE_CHECKING:
+    from photosearch.metadata.places import Place
 
 DEGREE = 1_000_000  # a position is stored in millionths: 11 cm
 TERMS = {"keyword": "keywords", "path": "paths", "person": "people"}  # kind of a term -> the field of a record
@@ -177,8 +179,10 @@ def count_details(db: Database) -> DetailCounts:
     return DetailCounts(*(int(db.one(f"SELECT {source} {present}")[0]) for source in sources))
 
 
-def _find_place(found: PhotoMetadata) -> Place | None:
+def _find_place(found: PhotoMetadata) -> "Place | None":
     """The town of a position; else the place as it is written, without a code or a city around it."""
+    from photosearch.metadata.places import Place, locate_photo, open_places  # numpy, which reading does without
+
     if found.position is not None:
         return locate_photo(found.position.latitude, found.position.longitude)
     name = found.city or found.state or ""

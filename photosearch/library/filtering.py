@@ -330,7 +330,7 @@ def _be_near(circle: Circle) -> _Source:
 
     The cosine of a photo's latitude is developed around the centre's, since not every SQLite has one.
     """
-    from photosearch.library.details import DEGREE  # numpy, which other filters do without
+    from photosearch.library.details import DEGREE  # which other filters do without
 
     reach = circle.km / KM_PER_DEGREE
     phi = math.radians(circle.latitude)

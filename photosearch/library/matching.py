@@ -21,7 +21,7 @@ from photosearch.library.folders import match_folder
 from photosearch.library.models import find_scorers
 from photosearch.library.records import Label
 
-DEPTHS = (1_000, 20_000)  # images read from each label's list, one after the other, before all images are read
+DEPTHS = (200, 1_000, 4_000, 20_000)  # images read from each label's list, one after the other, before all are read
 MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
 MAX_UNDATED = 50_000  # images without a date, up to which their photos are looked up one by one
 MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
@@ -117,7 +117,8 @@ class MatchQuery:
         return self._select("s.score", source, where, [self.labels[name].id, self.thresholds[name]], limit, order)
 
     def _read_some(self, limit: int | None) -> list[Row]:
-        return self._read_scored("photos p", [], [], limit)
+        joins, where, values = self._conditions("p.image_id")
+        return self._read_scored(f"photos p{joins}", where, values, limit)
 
     def _read_tops(self, limit: int) -> list[Row] | None:
         """The best rows, from the tops of the labels' lists; None where those are not enough to be sure.
@@ -125,7 +126,10 @@ class MatchQuery:
         After Ronald Fagin, "Combining fuzzy information from multiple systems", 1996: no image outside the tops can
         score higher than their ends, so `limit` rows from that score on are the best of all.
         """
+        enough = 0.0
         for depth in DEPTHS:
+            if depth < enough:  # by what the depth before gave, this one would give too few
+                continue
             tops = self._tops(self.tree, depth, True)
             end = max(top.end for top in tops)
             cut = min((top.cut for top in tops if top.cut is not None and top.end == end), default=None)
@@ -133,64 +137,78 @@ class MatchQuery:
             sure = [r for r in rows if r[3] > end or (r[3] == end and (cut is None or r[7] <= cut))]
             if len(sure) == limit or all(top.threshold >= top.end for top in tops):
                 return rows
+            enough = depth * limit / (len(sure) + 1)
         return None
 
     def _read_images(self, images: Iterable[int], limit: int | None) -> list[Row]:
-        source = "json_each(?) c CROSS JOIN photos p ON p.image_id = c.value"
-        return self._read_scored(source, [], [json.dumps(sorted(images))], limit)
+        source, where, values = self._join_photos("json_each(?) c", [json.dumps(sorted(images))])
+        return self._read_scored(source, where, values, limit)
 
     def _read_all(self, limit: int | None) -> list[Row]:
-        source, values = self._find_source()
-        return self._read_scored(f"{source} CROSS JOIN photos p ON p.image_id = c.value", [], values, limit)
+        source, where, values = self._join_photos(*self._find_source())
+        return self._read_scored(source, where, values, limit)
 
     def read_images(self) -> list[int]:
         """Every matching image once, in no order."""
-        source, values = self._find_source()
-        joins, where, more = self._conditions()
+        source, where, values = self._join_photos(*self._find_source())
         conditions = [*where, "p.absent IS NULL", *filter(None, [self.only.where])]
-        sql = f"""
-            SELECT DISTINCT p.image_id FROM {source} CROSS JOIN photos p ON p.image_id = c.value{joins}
-            WHERE {" AND ".join(conditions)}
-        """
-        return [image_id for (image_id,) in self.db.rows(sql, [*values, *more, *self.only.values])]
+        sql = f"SELECT DISTINCT p.image_id FROM {source} WHERE {' AND '.join(conditions)}"
+        return [image_id for (image_id,) in self.db.rows(sql, [*values, *self.only.values])]
 
     def count(self, limit: int) -> int:
         """The number of matching photos, counted up to `limit`, without sorting them or computing dates."""
-        joins, where, more = self._conditions()
-        source, values = "photos p", list[SqlValue]()
-        if self.only.photos is None or self.only.photos > MAX_SCANNED:
-            source, values = self._find_source()
-            source += " CROSS JOIN photos p ON p.image_id = c.value"
-            if isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
-                joins, where, more = "", [], []  # the source is exactly the matching images
+        if self.only.photos is not None and self.only.photos <= MAX_SCANNED:
+            joins, where, values = self._conditions("p.image_id")
+            source = f"photos p{joins}"
+        elif isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
+            source, values = self._find_source()  # exactly the matching images
+            source, where = f"{source} CROSS JOIN photos p ON p.image_id = c.value", []
+        else:
+            source, where, values = self._join_photos(*self._find_source())
         conditions = [*where, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [self.only.where])]
-        sql = f"SELECT 1 FROM {source}{joins} WHERE {' AND '.join(conditions)} LIMIT ?"
-        return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *more, *self.only.values, limit])[0])
+        sql = f"SELECT 1 FROM {source} WHERE {' AND '.join(conditions)} LIMIT ?"
+        return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *self.only.values, limit])[0])
 
     def _find_source(self) -> tuple[str, list[SqlValue]]:
-        """-> (a table `c` with a column `value`: images that include every match, its values)."""
+        """-> (a table `c` with a column `value`: images that include every match, each once, its values).
+
+        Without a UNION, which would collect all of them before the first.
+        """
         cover = self._cover(self.tree, True)
         values: list[SqlValue] = []
         if cover is not None:  # one of these labels must apply
             parts = []
-            for name in cover:
-                parts.append("SELECT image_id AS value FROM scores WHERE label_id = ? AND score >= ?")
+            for i, name in enumerate(cover):
+                part = "SELECT image_id AS value FROM scores s WHERE label_id = ? AND score >= ?"
                 values += [self.labels[name].id, self.thresholds[name]]
-            source = f"({' UNION '.join(parts)}) c"
+                for earlier in cover[:i]:
+                    part += (" AND NOT EXISTS (SELECT 1 FROM scores e WHERE e.image_id = s.image_id"
+                             " AND e.label_id = ? AND e.score >= ?)")  # fmt: skip
+                    values += [self.labels[earlier].id, self.thresholds[earlier]]
+                parts.append(part)
+            source = f"({' UNION ALL '.join(parts)}) c"
         else:
             ids = _join_ids(next(iter(self.scorers.values())))
             source = f"(SELECT image_id AS value FROM scored WHERE model_id IN ({ids}) AND active) c"
         return source, values
 
-    def _conditions(self) -> tuple[str, list[str], list[SqlValue]]:
-        """-> (joins to photos `p`, conditions, their values): the photo is scored for all labels, and matches."""
+    def _join_photos(self, images: str, values: Sequence[SqlValue]) -> tuple[str, list[str], list[SqlValue]]:
+        """A table `c` of images -> (the matching ones joined to photos `p`, conditions, values)."""
+        joins, where, more = self._conditions("c.value")  # before the photos, so that others are not looked up
+        return f"{images}{joins} CROSS JOIN photos p ON p.image_id = c.value", where, [*values, *more]
+
+    def _conditions(self, image: str) -> tuple[str, list[str], list[SqlValue]]:
+        """-> (joins to an image's id, conditions, their values): the image is scored for all labels, and matches."""
         joins = "".join(
-            f" LEFT JOIN scores s{i} ON s{i}.image_id = p.image_id AND s{i}.label_id = {label.id:d}"
+            f" LEFT JOIN scores s{i} ON s{i}.image_id = {image} AND s{i}.label_id = {label.id:d}"
             for i, label in enumerate(self.labels.values())
         )
+        scorers = dict.fromkeys(map(_join_ids, self.scorers.values()))
+        if len(scorers) == 1 and self._cover(self.tree, True) is not None:
+            scorers = {}  # a match has a row for a label, so one of them has scored it
         known = [
-            f"EXISTS (SELECT 1 FROM scored k WHERE k.model_id IN ({ids}) AND k.image_id = p.image_id AND k.active)"
-            for ids in dict.fromkeys(map(_join_ids, self.scorers.values()))
+            f"EXISTS (SELECT 1 FROM scored k WHERE k.model_id IN ({ids}) AND k.image_id = {image} AND k.active)"
+            for ids in scorers
         ]
         values: list[SqlValue] = []
         return joins, [*known, self._holds(self.tree, values)], values
@@ -198,12 +216,8 @@ class MatchQuery:
     def _read_scored(
         self, source: str, where: Sequence[str], values: Sequence[SqlValue], limit: int | None
     ) -> list[Row]:
-        """The matching photos of a source, with their scores."""
-        joins, conditions, more = self._conditions()
-        order = "score DESC, p.image_id, p.id"
-        return self._select(
-            self._score(self.tree), source + joins, [*where, *conditions], [*values, *more], limit, order
-        )
+        """The matching photos of a source, with their scores; where: that they match."""
+        return self._select(self._score(self.tree), source, where, values, limit, "score DESC, p.image_id, p.id")
 
     def _select(
         self, score: str, source: str, where: Sequence[str], values: Sequence[SqlValue], limit: int | None, order: str

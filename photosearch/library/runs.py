@@ -2,7 +2,7 @@
 
 import json
 import os
-import socket
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from photosearch.library.records import Run
 
 def begin_run(db: Database, models: Sequence[str], provider: str) -> int:
     """Record that an index run starts, with models by name -> its id."""
-    values: list[SqlValue] = [database.now(), socket.gethostname(), os.getpid(), json.dumps(list(models)), provider]
+    values: list[SqlValue] = [database.now(), platform.node(), os.getpid(), json.dumps(list(models)), provider]
     with db.transaction():
         (run_id,) = db.one(
             "INSERT INTO runs(started_at, host, pid, models, provider) VALUES (?, ?, ?, ?, ?) RETURNING id", values
@@ -62,7 +62,7 @@ def is_running(run: Run) -> bool:
     """
     if run.finished_at is not None:
         return False
-    if run.host != socket.gethostname() or sys.platform == "win32":
+    if run.host != platform.node() or sys.platform == "win32":
         return True
     try:
         os.kill(run.pid, 0)

@@ -8,7 +8,6 @@ from photosearch import query
 from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.records import Label
-from photosearch.models.catalog import DEFAULT_MODEL, LARGER_MODEL, MULTILINGUAL_MODEL, reads_english_only
 from photosearch.search import hierarchy, spelling
 from photosearch.search.label_counts import count_labels
 from photosearch.search.label_names import fold_name, match_label
@@ -45,6 +44,8 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
     phrases = _list_phrases(words)
     if phrases and all(text in names or hierarchy.read_synonyms().get(text) in names for text in phrases):
         return CheckedWords(words)  # labels as they are spelled: nothing to advise, and no lexicon to read
+    from photosearch.models.catalog import reads_english_only
+
     own = [name for name in marks.list_marked_labels(db) if name not in names]
     hints = _advise_on_own_labels(db, words, names, own, model)
     english_only = model is None or reads_english_only(model)
@@ -63,6 +64,8 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
 
 def advise_on_larger_model(model: str) -> str | None:
     """What to do where the included model finds nothing that surely shows a description; None with another model."""
+    from photosearch.models.catalog import DEFAULT_MODEL, LARGER_MODEL
+
     if model != DEFAULT_MODEL:
         return None
     from photosearch.models.hub import OFFERS  # with all that a download needs
@@ -88,6 +91,8 @@ def _count_words(db: Database, labels: Sequence[Label], own: Sequence[str]) -> M
 
 
 def _advise_on_language(language: str, model: str | None) -> str:
+    from photosearch.models.catalog import MULTILINGUAL_MODEL
+
     reads = "Descriptions are read as English" + (f" by {model}" if model is not None else "")
     return f"{reads}, and this looks like {language}; for other languages: photosearch models pull {MULTILINGUAL_MODEL}"
 

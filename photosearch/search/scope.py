@@ -7,7 +7,6 @@ from photosearch.errors import InputError
 from photosearch.library.database import Database, is_below
 from photosearch.library.folders import find_scope, list_equivalent, list_folders, list_roots, to_stored_path
 from photosearch.library.models import read_default_model
-from photosearch.models.catalog import read_card
 from photosearch.photos.remote import is_address
 
 
@@ -15,7 +14,11 @@ def choose_model(db: Database, model: str | None) -> str | None:
     """The name of the given model, which may be a file, else of the default model; None where nothing is indexed."""
     if model is None:
         return read_default_model(db)
-    return read_card(Path(model)).name if os.path.isfile(model) else model
+    if not os.path.isfile(model):
+        return model
+    from photosearch.models.catalog import read_card
+
+    return read_card(Path(model)).name
 
 
 def check_folder(db: Database, folder: str) -> str:

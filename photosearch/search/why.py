@@ -56,7 +56,7 @@ def explain_photos(db: Database, parsed: ParsedQuestion, photos: Sequence[Match]
 
 
 def _read_details(db: Database, photo_ids: Sequence[int]) -> "dict[int, FileDetails]":
-    from photosearch.library.details import read_file_details  # numpy, which a label does without
+    from photosearch.library.details import read_file_details  # which a label does without
 
     return read_file_details(db, photo_ids)
 

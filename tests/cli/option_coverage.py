@@ -15,9 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from photosearch.cli.app import app
+from photosearch.cli.root import load_commands
 
 TYPER_OPTIONS = {"--help", "--install-completion", "--show-completion"}
 TESTS = Path(__file__).parents[1]
@@ -25,7 +23,7 @@ TESTS = Path(__file__).parents[1]
 
 def list_commands(command: Any = None, name: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Every command and group with its name: ("", ...), ("find", ...), ("folders set", ...)."""
-    command = command or typer.main.get_command(app)
+    command = command or load_commands()
     yield " ".join(name), command
     for word, below in getattr(command, "commands", {}).items():
         yield from list_commands(below, (*name, word))

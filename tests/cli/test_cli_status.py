@@ -49,7 +49,6 @@ def test_status_before_and_after_index(cli_env: CliEnv) -> None:
     counts = ("photos", "unreadable", "removed", "excluded", "marks", "default_model")
     assert [known[k] for k in counts] == [2, 0, 0, 0, 0, "toy"]
     assert known["models"][0]["images"] == 2
-    assert known["providers"]["cpu"] == "ready"
     assert (known["last_run"]["models"], known["last_run"]["provider"]) == (["toy"], "cpu")
     cli_env.run("mark", cli_env.photos / "red.jpg", "--is", "red")
     lines = cli_env.run("status").stdout.splitlines()

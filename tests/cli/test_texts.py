@@ -194,7 +194,6 @@ def test_help_of_every_command(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch)
 def test_session(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(prepare(cli_env))
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("photosearch.describe_providers", lambda: {"cpu": "ready"}, raising=False)
     groups = {"GREENS": [f"photos/green{i}.png" for i in range(6)], "BLUES": [f"photos/blue{i}.png" for i in range(6)]}
     lines = []
     for line in SESSION.strip().splitlines():

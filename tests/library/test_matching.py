@@ -85,6 +85,18 @@ def test_find_matches_reads_one_label_from_its_index(library):
     assert "USE TEMP B-TREE FOR ORDER BY" not in plan
 
 
+def test_count_of_alternatives_collects_no_list(library):
+    tree, labels = query.parse("bird or dog"), {label.name: label for label in read_labels(library)}
+    statements = []
+    library._conn.set_trace_callback(statements.append)
+    matching.count_matches(library, tree, labels, 7, None, matching.NO_FILTER)
+    library._conn.set_trace_callback(None)
+    plan = "\n".join(row[3] for row in library._conn.execute(f"EXPLAIN QUERY PLAN {statements[-1]}"))
+    assert "scores_best" in plan
+    assert "TEMP B-TREE" not in plan, "it would read all photos of each label before it counts the first"
+    assert "MATERIALIZE" not in plan
+
+
 @pytest.mark.parametrize("text", [*QUERIES, "bird"])
 @pytest.mark.parametrize("min_score", [None, 0.2, 0.9])
 def test_count_matches_equals_length_of_find_matches(library, monkeypatch, text, min_score):

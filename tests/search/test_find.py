@@ -18,7 +18,8 @@ from toy import toy_card, write_toy
 
 import photosearch
 from photosearch.errors import InputError, ModelError, PhotosearchError, QueryError
-from photosearch.search import hints, similar
+from photosearch.models import catalog
+from photosearch.search import similar
 from photosearch.search.labels import list_labels
 from photosearch.search.similar import read_weight
 from photosearch.search.understand import Question, measure_named, understand
@@ -392,13 +393,13 @@ def test_answer_explanation_lists_labels_descriptions_and_evidence(few):
 
 
 def test_included_model_that_finds_nothing_sure_names_a_larger_one(kept_few, monkeypatch):
-    monkeypatch.setattr(hints, "DEFAULT_MODEL", "toy")
+    monkeypatch.setattr(catalog, "DEFAULT_MODEL", "toy")
     unsure = kept_few.ask("an odd thing")
     assert not unsure.sure
     assert unsure.hints[-1] == (
         "toy is a small model; a larger one understands more: photosearch models pull openclip-b32-256 (0.6 GB at most)"
     )
-    monkeypatch.setattr(hints, "DEFAULT_MODEL", "sight")
+    monkeypatch.setattr(catalog, "DEFAULT_MODEL", "sight")
     assert not [hint for hint in kept_few.ask("an odd thing").hints if "larger" in hint]
 
 
