@@ -300,7 +300,7 @@ class _Walker:
             prefix = "" if path == self._root else os.path.relpath(path, self._root).replace(os.sep, "/") + "/"
             linked = follow and not os.path.join(os.path.realpath(path), "").startswith(self._real_top)
             with os.scandir(path) as entries:
-                for entry in entries:
+                for entry in sorted(entries, key=_get_name) if follow else entries:  # of two links, the first by name
                     name = entry.name
                     try:
                         if entry.is_dir(follow_symlinks=follow):
@@ -349,6 +349,10 @@ class _Walker:
             return True
         own = os.path.normpath(os.path.join(self._top, inside[len(self._real_top) :]))
         return inside.startswith(self._real_top) and not self._exclusions.excludes(own, is_folder=is_folder)
+
+
+def _get_name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def find_photo(path: str, *, follow_symlinks: bool = False) -> Photo | None:
