@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -300,7 +300,9 @@ class _Walker:
             prefix = "" if path == self._root else os.path.relpath(path, self._root).replace(os.sep, "/") + "/"
             linked = follow and not os.path.join(os.path.realpath(path), "").startswith(self._real_top)
             with os.scandir(path) as entries:
-                for entry in entries:
+                # Of two links to a file, the first by name.
+                listed: Iterable[os.DirEntry[str]] = sorted(entries, key=_get_name) if follow else entries
+                for entry in listed:
                     name = entry.name
                     try:
                         if entry.is_dir(follow_symlinks=follow):
@@ -349,6 +351,10 @@ class _Walker:
             return True
         own = os.path.normpath(os.path.join(self._top, inside[len(self._real_top) :]))
         return inside.startswith(self._real_top) and not self._exclusions.excludes(own, is_folder=is_folder)
+
+
+def _get_name(entry: os.DirEntry[str]) -> str:
+    return entry.name
 
 
 def find_photo(path: str, *, follow_symlinks: bool = False) -> Photo | None:

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,6 +75,14 @@ class Watched:
         with Library(fresh) as library:
             list(library.index(self.folder, models=[str(self.model)]))
         assert self.rows() == self.rows(fresh)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """On a disk: in memory files may come into a new folder before the system watches it, and are missed."""
+    disk = Path("/var/tmp")
+    with tempfile.TemporaryDirectory(dir=disk if os.access(disk, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
