@@ -44,7 +44,7 @@ def measure_stages(work: Path, data: Path, *, kinds: dict[str, int] = KINDS, rep
 
 def profile_folder(folder: Path, model: Path, repeats: int = REPEATS) -> tuple[float, dict[str, float]]:
     """-> (core-ms of a decoder's start, stage -> core-ms a photo)."""
-    network = Model(model, provider="cpu", threads=1)
+    folder, network = folder.resolve(), Model(model, provider="cpu", threads=1)
     need = decode.ViewSpec(network.card.input_size, network.card.fit, network.card.tiles)
     found = [photo for one in walk(str(folder)) for photo in one.photos]
     files = [decode.read(photo.path) for photo in found]
