@@ -56,8 +56,8 @@ def profile_folder(folder: Path, model: Path, repeats: int = REPEATS) -> tuple[f
         "list": measure(lambda: list(walk(str(folder)))),
         "read": measure(lambda: [decode.read(photo.path) for photo in found]),
         "hash": measure(lambda: [decode.content_hash(data) for data in files]),
-        "decode": measure(lambda: [_load(data, need) for data in files]),
-        "what the file says, dates": measure(lambda: [_describe(data) for data in files]),
+        "decode": measure(lambda: list(map(functools.partial(_load, need=need), files))),
+        "what the file says, dates": measure(lambda: list(map(_describe, files))),
         "fingerprint": measure(lambda: [fingerprint(view) for view in views]),
     }
     whole = measure(lambda: [decode.decode(data, [need]) for data in files])
