@@ -1,5 +1,6 @@
 """docs/performance.md, generated from docs/performance.json: the same text for the same figures."""
 
+import functools
 import json
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ second copy of the vectors inside the database, as sqlite-vec's table would be. 
 exactly, takes far longer to build, and its Python interface takes no filter, which makes it slow or wrong where few
 photos are searched.
 """
-N_EXAMPLE = 10_000  # photos of the example in the summary
+N_EXAMPLE = 100_000  # photos of the example in the summary
 RUN_SIZES, MACHINES = (10**6, 10**7, 10**8), (1, 10, 100)
 FAST_NETWORK = {"link_bytes_per_second": 1.25e10, "machine_bytes_per_second": 1.25e9}  # 100 and 10 Gbit/s
 
@@ -58,39 +59,6 @@ def _summarise(parts: Parts) -> Iterator[str]:
     yield ""
 
 
-def _expect_index(p: Part, way: str) -> str:
-    cost = next(w for w in p["ways"] if w["way"] == way)
-    minutes = N_EXAMPLE / cost["rate"] / 60
-    return f"{cost['rate']:.3g} photos a second, {N_EXAMPLE:,} photos in {minutes:.0f} minutes"
-
-
-def _expect_laptop(p: Part) -> str:
-    cores, processor = p["machine"]["cores"], p["machine"]["processor"]
-    return _expect_index(p, f"photosearch {p['default']}") + f", on {cores} cores ({processor})"
-
-
-def _expect_nas(p: Part) -> str:
-    index = _expect_index(p, f"photosearch {p['default']}, one core")
-    return f"{index}, on one core of the same processor; a core of half its speed takes twice as long"
-
-
-def _expect_gpu(p: Part) -> str:
-    rates = {provider: _rate_gpu_index(p, "large", provider) for provider in ("cuda", "cpu")}
-    cores = p["machine"]["cores"]
-    return f"{rates['cuda']:.0f} photos a second with one {p['card'][0]}, {rates['cpu']:.0f} on its {cores} cores alone"
-
-
-def _expect_gpu_network(p: Part) -> str:
-    best: dict[str, float] = {}
-    for row in p["rows"]:
-        best[row["model"]] = max(best.get(row["model"], 0), row["rate"])
-    return ", ".join(f"{name} {rate:,.0f}" for name, rate in best.items()) + f" images a second on one {p['card'][0]}"
-
-
-def _expect_kinds(p: Part) -> str:
-    return ", ".join(f"{row['kind']} {row['ours']['rate']:.3g}" for row in p["rows"]) + " photos a second"
-
-
 def _expect_unchanged(p: Part) -> str:
     row = p["rows"][-1]
     return (
@@ -114,24 +82,51 @@ def _expect_browser(p: Part) -> str:
     return f"{label['ms']:.0f} ms until the first photos of {p['n']:,} are found{page}"
 
 
-def _expect_learning(p: Part) -> str:
-    together = p["together"]
+def _expect_hours(p: Part) -> str:
+    core_ms = _find_core_ms(p)
+    hours = ", ".join(f"{N_EXAMPLE * core_ms / 3.6e6 / n:.1f} on {n}" for n in CORES)
+    return f"computed from core-ms, in hours by cores: {hours}"
+
+
+def _expect_cores(p: Part, n: int) -> str:
+    own, core_ms = p["machine"]["cores"], _find_core_ms(p)
+    if n != own:
+        return f"{3.6e6 * n / core_ms:,.0f} photos an hour, computed from {core_ms:.1f} core-ms a photo"
+    rate = next(w["rate"] for w in p["ways"] if w["way"] == f"photosearch {p['default']}")
+    return f"{3600 * rate:,.0f} photos an hour ({p['machine']['processor']})"
+
+
+def _find_core_ms(p: Part) -> float:
+    return float(next(w["core_ms"] for w in p["ways"] if w["way"] == f"photosearch {p['default']}"))
+
+
+def _expect_gpu(p: Part) -> str:
+    rates = {provider: 3600 * _rate_gpu_index(p, "large", provider) for provider in ("cuda", "cpu")}
+    cores = p["machine"]["cores"]
     return (
-        f"precision {together['precision']:.2f} and recall {together['recall']:.2f} after {p['marks']} marks each way, "
-        f"over {p['n_labels']} labels that the model doesn't know"
+        f"{rates['cuda']:,.0f} photos an hour with one {p['card'][0]}, {rates['cpu']:,.0f} on its {cores} cores alone"
     )
 
 
+def _expect_kinds(p: Part) -> str:
+    return "core-ms a photo: " + ", ".join(f"{row['kind']} {row['core_ms']:.1f}" for row in p["rows"])
+
+
+def _expect_sentence(p: Part) -> str:
+    row = next(q for q in p["questions"] if " in " in q["question"])
+    return f"{row['question']} among {row['photos']:,} photos: {row['ms']:.0f} ms in a program that is running"
+
+
+CORES = (2, 8, 16)
 SUMMARY: tuple[tuple[str, str, Callable[[Part], str]], ...] = (
-    ("A laptop, first `index`", "pipeline", _expect_laptop),
-    ("A NAS, or another slow CPU", "pipeline", _expect_nas),
-    ("A GPU", "gpu-index", _expect_gpu),
-    ("A GPU, the network alone", "gpu-networks", _expect_gpu_network),
-    ("Other photos", "kinds", _expect_kinds),
+    *((f"A first `index` on {n} cores", "pipeline", functools.partial(_expect_cores, n=n)) for n in CORES),
+    ("A first `index` with a card", "gpu-index", _expect_gpu),
+    (f"A first `index` of {N_EXAMPLE:,} photos", "pipeline", _expect_hours),
+    ("Photos of other kinds", "stages", _expect_kinds),
     ("The second `index`", "scaling", _expect_unchanged),
-    ("An answer at the terminal", "library", _expect_answer),
-    ("An answer in the browser", "browse", _expect_browser),
-    ("A label of your own", "learn", _expect_learning),
+    ("A question at the terminal", "library", _expect_answer),
+    ("A sentence", "sentences", _expect_sentence),
+    ("A question in the browser", "browse", _expect_browser),
 )
 
 
@@ -165,16 +160,16 @@ def _pipeline(p: Part) -> Iterator[str]:
     yield f"How many times as fast {p['default']} is, within a round: the median (min to max).\n"
     rows = [[r["way"], _range(r["clock"]), _range(r["cores"]), _target(r["way"])] for r in p["ratios"]]
     yield _table(("than", "by the clock", "by core time", "target"), rows)
-    yield f"Core time of one photo with {p['default']}:\n"
-    yield _tabulate(p["profile"], {"stage": "stage", "core-ms": "core_ms:.1f", "share": "share:.0%"})
 
 
-def _kinds(p: Part) -> Iterator[str]:
-    yield f"With {p['default']}, against the plain way with the same network (a quarter of the photos), one run each:\n"
-    yield _tabulate(p["rows"], {
-        "photos": "kind", "pixels": "pixels", "n": "ours.n", "a second": "ours.rate:.1f", "core-ms": "ours.core_ms:.1f",
-        "plain: a second": "plain.rate:.1f", "plain: core-ms": "plain.core_ms:.1f",
-    })  # fmt: skip
+def _stages(p: Part) -> Iterator[str]:
+    yield (
+        f"Core-ms of one photo with {p['default']}, each stage alone on one thread. The start of a child process, "
+        f"which a run pays once a core, takes {p['start_core_ms']:.0f} core-ms.\n"
+    )
+    rows = [[stage, *(f"{r['stages'][stage]:.2f}" for r in p["rows"])] for stage in p["rows"][0]["stages"]]
+    rows.append(["together", *(f"{r['core_ms']:.2f}" for r in p["rows"])])
+    yield _table(("stage", *(r["kind"] for r in p["rows"])), rows)
 
 
 def _scaling(p: Part) -> Iterator[str]:
@@ -425,30 +420,6 @@ def _networks(p: Part) -> Iterator[str]:
     yield _tabulate(p["rows"], columns)
 
 
-def _oversampling(p: Part) -> Iterator[str]:
-    yield (
-        f"{p['n']} validation pictures of Caltech-101, {p['birds']} of them birds, enlarged to 12 megapixels under "
-        "noise. A JPEG is decoded to at least once or twice the network's input on each side, or whole, then shrunk by "
-        f"a bicubic filter; photosearch decodes to {p['chosen']} times the input. Changes of the score for bird are "
-        "against whole; thresholds are the models'.\n"
-    )
-    yield _tabulate(p["rows"], {
-        "network": "model", "decoded": "decoded", "core-ms": "core_ms:.1f", "mean change": "mean_change:.4f",
-        "largest": "max_change:.3f", "decisions changed": "decisions_changed", "precision": "precision:.3f",
-        "recall": "recall:.3f",
-    })  # fmt: skip
-
-
-def _teaching(p: Part) -> Iterator[str]:
-    yield (
-        f"A step with {p['batch']} images on one core, torch {p['torch']}: forward, backward, AdamW, by how the "
-        "depthwise convolutions compute their gradients (`train/networks/depthwise.py`). Medians of "
-        f"{p['rounds']} rounds of {p['steps']} steps.\n"
-    )
-    rows = [[r["way"], f"{r['step_core_ms']:.0f}", _range(r["times_ours"])] for r in p["rows"]]
-    yield _table(("gradients", "core-ms a step", "times ours"), rows)
-
-
 def _gpu_networks(p: Part) -> Iterator[str]:
     yield f"{_describe_card(p)} Scores on the card against those on the CPU, half of the images noise:\n"
     yield _tabulate(p["scores"], {
@@ -509,19 +480,17 @@ def _rate_gpu_index(p: Part, folder: str, provider: str) -> float:
 
 SECTIONS: dict[str, Callable[[Part], Iterable[str]]] = {
     "pipeline": _pipeline,
-    "kinds": _kinds,
+    "stages": _stages,
     "scaling": _scaling,
     "library": _library,
     "sentences": _sentences,
     "browse": _browse,
     "vectors": _vectors,
     "networks": _networks,
-    "oversampling": _oversampling,
     "duplicates": _duplicates,
     "bursts": _bursts,
     "learn": _learn,
     "coverage": _coverage,
-    "teaching": _teaching,
     "gpu-networks": _gpu_networks,
     "gpu-index": _gpu_index,
 }

@@ -1,4 +1,4 @@
-"""`index`, from files to rows: how fast, against the decode floor and a plain script; other photos; more photos; a GPU.
+"""`index`, from files to rows: how fast, against the decode floor and a plain script; more photos; a GPU.
 
 All ways run one after another over the same files, each in a fresh process, once a round: a ratio is taken within a
 round. The plain ways, which take long, run over the first photos only.
@@ -14,18 +14,12 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
-import numpy as np
-
 from benchmarks import photos, ways
 from benchmarks.measure import PHOTOSEARCH, Cost, Figures, compare_runs, core_seconds, median_cost
 from benchmarks.networks import describe_gpu, list_networks
 from photosearch.models.catalog import DEFAULT_MODEL
-from photosearch.models.session import Model
-from photosearch.photos import decode
 
-KINDS = ("48mp", "small", "png", "heic")
 STARTING = 16  # photos; an index of so few costs its start: every child process is started
-PROFILED = 24  # photos
 GPU_FOLDERS = {"start": ("tiny", STARTING), "small": ("tiny", 9000), "large": ("12mp", 600)}  # name: (kind, photos)
 GPU_RUNS = [(folder, p) for folder in ("start", *3 * ("small", "large")) for p in ("cuda", "cpu")]
 
@@ -37,14 +31,14 @@ def measure_pipeline(
     data: Path,
     *,
     models: Mapping[str, Path] | None = None,
-    n: int = 400,
+    n: int = 200,
     n_plain: int = 40,
     rounds: int = 3,
     with_clip: bool = True,
 ) -> Figures:
     """models: by name, the default model last (default: the shipped ones). n: photos of 12 megapixels."""
     models = models or list_networks()
-    name, model = list(models.items())[-1]
+    name = list(models)[-1]
     folder = photos.write_photos(work, "12mp", n, data=data)
     runs = run_ways(folder, models, _write_clip(work) if with_clip else {}, n_plain=n_plain, rounds=rounds)
     paths = ways.list_photos(folder)
@@ -56,7 +50,6 @@ def measure_pipeline(
         "default": name,
         "ways": [{"way": way, **median_cost(costs).to_figures()} for way, costs in runs.items()],
         "ratios": compare_ways(runs, name),
-        "profile": profile_index(paths[:PROFILED], model, median_cost(runs[f"photosearch {name}"])),
     }
 
 
@@ -89,41 +82,8 @@ def compare_ways(runs: Runs, default: str) -> list[Figures]:
     ]
 
 
-def profile_index(paths: list[Path], model_path: Path, index: Cost) -> list[Figures]:
-    """Where the core time of one photo goes: each stage alone on one thread, and what is left of the whole index."""
-    model = Model(model_path, provider="cpu", threads=1)
-    need = decode.ViewSpec(model.card.input_size, model.card.fit, model.card.tiles)
-    files = [decode.read(str(path)) for path in paths]
-    views = np.stack([decode.decode(data, [need]).views[0] for data in files])
-    floor = _measure_core_ms(lambda: [ways.decode_at_eighth(path) for path in paths], len(paths))
-    decoding = _measure_core_ms(lambda: [decode.decode(data, [need]) for data in files], len(paths))
-    stages = {
-        "read the file": _measure_core_ms(lambda: [decode.read(str(path)) for path in paths], len(paths)),
-        "hash it": _measure_core_ms(lambda: [decode.content_hash(data) for data in files], len(paths)),
-        "decode it at 1/8 scale (the floor)": floor,
-        "EXIF, a larger scale where the network needs it, rotate, resize": decoding - floor,
-        "the network": _measure_core_ms(lambda: model.predict(views), len(paths)),
-    }
-    stages["start the children, pipes, walk, database"] = index.core_ms - sum(stages.values())
-    return [{"stage": stage, "core_ms": ms, "share": ms / index.core_ms} for stage, ms in stages.items()]
-
-
-def measure_kinds(work: Path, data: Path, *, model: Path | None = None, n: int = 40) -> Figures:
-    """n: photos of each kind, ten times as many of the small ones; the plain way takes a quarter of them."""
-    model = model or list_networks()[DEFAULT_MODEL]
-    rows = []
-    for kind in KINDS:
-        count = 10 * n if kind == "small" else n
-        folder = photos.write_photos(work, kind, count, data=data)
-        ours = ways.run_way("photosearch", folder, model=model)
-        plain = ways.run_way("plain", folder, model=model, n=max(1, count // 4))
-        pixels = "{}x{}".format(*photos.KINDS[kind].size)
-        rows.append({"kind": kind, "pixels": pixels, "ours": ours.to_figures(), "plain": plain.to_figures()})
-    return {"n": n, "default": model.stem, "rows": rows}
-
-
 def measure_scaling(
-    work: Path, data: Path, *, model: Path | None = None, sizes: Sequence[int] = (2000, 20_000)
+    work: Path, data: Path, *, model: Path | None = None, sizes: Sequence[int] = (1000, 10_000)
 ) -> Figures:
     """Small photos, so that what each one costs besides its decoding shows. A second run finds them all unchanged."""
     model = model or list_networks()[DEFAULT_MODEL]
@@ -210,13 +170,3 @@ def _write_clip(work: Path) -> dict[str, Path]:
     from benchmarks import clip  # needs torch
 
     return {"ViT-B/32": clip.write_network(work)}
-
-
-def _measure_core_ms(work: Callable[[], object], n: int, repeats: int = 3) -> float:
-    """Milliseconds of one core for one of n photos: the minimum of a few runs, the least disturbed."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return 1000 * min(times) / n

@@ -1,6 +1,7 @@
 """docs/performance.json: one record a part, with what it was measured on; refused where that is not today's.
 
-A part's record is `stamp` and the part's own figures. `PARTS` is the list of all parts, in the order of the page.
+A part's record is `stamp` and the part's own figures. `PARTS` is the list of all parts, in the order of the page: what
+matters most to users first.
 """
 
 import datetime
@@ -61,24 +62,21 @@ NEITHER = ("model", "schema")
 PARTS = {
     "pipeline": Part(
         "How fast is `index`, against decoding alone and against a plain script?",
-        "pipeline.measure_pipeline", ("work", "data"), 8,
+        "pipeline.measure_pipeline", ("work", "data"), 5,
     ),
-    "kinds": Part("How fast are 48 megapixels, small photos, PNG and HEIC?", "pipeline.measure_kinds",
-                  ("work", "data"), 4),
+    "stages": Part("Where does the core time of a photo go, by its kind?", "stages.measure_stages",
+                   ("work", "data"), 3),
+    "gpu-index": Part("How fast is `index` with a GPU?", "pipeline.measure_gpu_index", ("work", "data"), 6, gpu=True),
     "scaling": Part("Does time grow with the folder, and memory not?", "pipeline.measure_scaling",
-                    ("work", "data"), 6),
+                    ("work", "data"), 3),
+    "browse": Part("How soon does the page in the browser show photos?", "browse.measure_browse", ("work",), 5,
+                   ("model",)),
     "library": Part("How long does a question to a large library take?", "library.measure_library", ("work",), 8,
                     ("model",)),
     "sentences": Part("How long does a sentence take, of places, dates and words?", "sentences.measure_sentences",
                       ("work",), 15, ("model",)),
-    "browse": Part("How soon does the page in the browser show photos?", "browse.measure_browse", ("work",), 5,
-                   ("model",)),
-    "vectors": Part("Which search for the nearest vectors is fast and exact?", "vectors.measure_vectors", ("work",), 15,
-                    NEITHER, packages=("apsw", "sqlite-vec", "usearch")),
     "networks": Part("How fast is each network alone on the CPU?", "networks.measure_networks", (), 2,
                      ("schema",)),
-    "oversampling": Part("Do scores change where a JPEG is decoded at a smaller scale?",
-                         "oversampling.measure_oversampling", ("data",), 3, ("schema",)),
     "duplicates": Part("Photos that are there more than once: which changes are recognised?", "duplicates.duplicates",
                        ("data",), 5, ("schema",)),
     "bursts": Part("Shots of one moment: which are found, and is the sharpest marked?", "bursts.bursts", ("data",), 4,
@@ -87,11 +85,11 @@ PARTS = {
                   ("work", "data"), 5, ("schema",)),
     "coverage": Part("Do the intervals of a judged sample hold the truth?", "coverage.measure_coverage", (), 3,
                      NEITHER),
+    "vectors": Part("Which search for the nearest vectors is fast and exact?", "vectors.measure_vectors", ("work",), 15,
+                    NEITHER, packages=("apsw", "sqlite-vec", "usearch")),
     "spread": Part("How far does indexing on several machines scale?", "spread.measure_spread", ("work",), 15),
-    "teaching": Part("What does a training step of best32 cost?", "teaching.measure_teaching", (), 3, NEITHER),
     "gpu-networks": Part("How fast is each network on a GPU, and does it score as on the CPU?",
                          "networks.measure_gpu_networks", ("data",), 3, NEITHER, gpu=True),
-    "gpu-index": Part("How fast is `index` with a GPU?", "pipeline.measure_gpu_index", ("work", "data"), 6, gpu=True),
 }  # fmt: skip
 
 

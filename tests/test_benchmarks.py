@@ -22,14 +22,13 @@ from benchmarks import (
     library,
     measure,
     networks,
-    oversampling,
     page,
     photos,
     pipeline,
     results,
     sentences,
     spread,
-    teaching,
+    stages,
     ways,
 )
 from benchmarks.__main__ import app
@@ -40,15 +39,13 @@ from photosearch.library import schema
 from photosearch.models.catalog import DEFAULT_MODEL
 from photosearch.models.session import Model
 from photosearch.photos import decode
-from tests.toy import toy_card, write_toy
-from train.data import caltech101
-from train.recipes import best32
+from tests.toy import write_toy
 
 INDEPENDENT = {  # of what else than today's schema or default model a part's figures are; every other part is of both
     "library": ["model"], "sentences": ["model"], "browse": ["model"], "networks": ["schema"],
-    "oversampling": ["schema"], "duplicates": ["schema"], "learn": ["schema"],
+    "duplicates": ["schema"], "learn": ["schema"],
     "vectors": ["model", "schema"], "coverage": ["model", "schema"],
-    "teaching": ["model", "schema"], "gpu-networks": ["model", "schema"],
+    "gpu-networks": ["model", "schema"],
 }  # fmt: skip
 RECORDED = json.loads(RESULTS.read_text())
 
@@ -123,12 +120,12 @@ def test_explain_stale_accepts_older_schema_of_independent_part():
 def test_page_command_removes_stale_parts_and_lists_them_as_not_measured(tmp_path):
     file = tmp_path / "performance.json"
     vectors = {"dimensions": 4, "limit": 1, "queries": 1, "rows": [], **results.stamp("vectors")}
-    results.write_parts({"vectors": vectors, "kinds": results.stamp("kinds") | {"schema": 0}}, file)
+    results.write_parts({"vectors": vectors, "stages": results.stamp("stages") | {"schema": 0}}, file)
     done = CliRunner().invoke(app, ["page", "--file", str(file)])
     assert (done.exit_code, json.loads(file.read_text()).keys()) == (0, {"vectors"})
     text = file.with_suffix(".md").read_text()
-    assert "`python -m benchmarks kinds` (about 4 minutes)" in text
-    assert "- **Other photos**: not measured on this version." in text
+    assert "`python -m benchmarks stages` (about 3 minutes)" in text
+    assert "- **Photos of other kinds**: not measured on this version." in text
 
 
 def test_page_command_adds_parts_of_another_machine(tmp_path):
@@ -141,14 +138,13 @@ def test_page_command_adds_parts_of_another_machine(tmp_path):
 
 def test_part_command_refuses_busy_machine_unless_told(tmp_path, monkeypatch):
     monkeypatch.setattr(results.os, "getloadavg", lambda: (1.6, 0, 0))
-    figures = {"batch": 1, "steps": 1, "rounds": 1, "torch": "2", "rows": []}
-    monkeypatch.setattr(teaching, "measure_teaching", lambda: figures)
+    monkeypatch.setattr(networks, "measure_networks", lambda: {"rows": []})
     file = tmp_path / "performance.json"
-    refused = CliRunner().invoke(app, ["teaching", "--file", str(file)])
+    refused = CliRunner().invoke(app, ["networks", "--file", str(file)])
     assert (refused.exit_code, file.exists()) == (1, False)
-    assert "teaching: load 1.6, above 1.5: wait, or measure with --busy" in refused.output
-    assert CliRunner().invoke(app, ["teaching", "--file", str(file), "--busy"]).exit_code == 0
-    assert json.loads(file.read_text())["teaching"]["busy"] is True
+    assert "networks: load 1.6, above 1.5: wait, or measure with --busy" in refused.output
+    assert CliRunner().invoke(app, ["networks", "--file", str(file), "--busy"]).exit_code == 0
+    assert json.loads(file.read_text())["networks"]["busy"] is True
     assert "load 1.6 (busy machine)" in file.with_suffix(".md").read_text()
 
 
@@ -162,7 +158,7 @@ def test_all_command_measures_other_parts_where_one_fails(tmp_path, monkeypatch)
     measured = []
 
     def measure_one(part, work, data):
-        if part is PARTS["kinds"]:
+        if part is PARTS["stages"]:
             raise FileNotFoundError("no data")
         measured.append(part)
         return {}
@@ -170,11 +166,23 @@ def test_all_command_measures_other_parts_where_one_fails(tmp_path, monkeypatch)
     monkeypatch.setattr(results.Part, "measure", measure_one)
     monkeypatch.setattr(page, "write", lambda file: file)
     monkeypatch.setattr(networks, "ask_gpu", lambda *fields: None)
-    done = CliRunner().invoke(app, ["all", "--busy", "--file", str(tmp_path / "performance.json")])
+    done = CliRunner().invoke(app, ["all", "--busy", "--minutes", "500", "--file", str(tmp_path / "performance.json")])
     assert done.exit_code == 1
-    assert measured == [part for name, part in PARTS.items() if name != "kinds" and not part.gpu]
-    assert "kinds: no data" in done.output
+    assert measured == [part for name, part in PARTS.items() if name != "stages" and not part.gpu]
+    assert "stages: no data" in done.output
     assert "gpu-index: skipped, needs an NVIDIA GPU" in done.output
+
+
+def test_all_command_begins_no_part_that_would_end_late(tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr(results.Part, "measure", lambda part, work, data: measured.append(part) or {})
+    monkeypatch.setattr(page, "write", lambda file: file)
+    monkeypatch.setattr(networks, "ask_gpu", lambda *fields: None)
+    done = CliRunner().invoke(app, ["all", "--busy", "--minutes", "4", "--file", str(tmp_path / "performance.json")])
+    assert done.exit_code == 0
+    assert [part.minutes <= 4 for part in measured] == [True] * len(measured)
+    assert PARTS["stages"] in measured
+    assert "pipeline: skipped, takes about 5 minutes" in done.output
 
 
 # ---- photos to measure with
@@ -248,19 +256,20 @@ def test_pipeline_measures_every_way(tmp_path, toy, small_photos):
     assert [(way["way"], way["n"]) for way in figures["ways"]] == [
         ("floor", 2), ("photosearch toy", 2), ("photosearch toy, one core", 2), ("plain toy", 1),
     ]  # fmt: skip
-    assert sum(stage["share"] for stage in figures["profile"]) == pytest.approx(1)
     text = render("pipeline", figures)
     assert "| floor | " in text
-    assert "- **A NAS, or another slow CPU**: not measured" not in text
+    assert "- **A first `index` on 16 cores**: not measured" not in text
 
 
 @pytest.mark.slow
-def test_kinds_are_opened_by_both_ways(tmp_path, toy, small_photos, ways_in_this_process):
-    figures = pipeline.measure_kinds(tmp_path, tmp_path, model=toy, n=1)
-    assert [(r["kind"], r["ours"]["n"], r["plain"]["n"]) for r in figures["rows"]] == [
-        ("48mp", 1, 1), ("small", 10, 2), ("png", 1, 1), ("heic", 1, 1),
-    ]  # fmt: skip
-    assert "| heic | 64x48 | 1 |" in render("kinds", figures)
+def test_stages_are_those_of_every_kind(tmp_path, toy, small_photos, monkeypatch):
+    monkeypatch.setattr(stages, "list_networks", lambda: {DEFAULT_MODEL: toy})
+    figures = stages.measure_stages(tmp_path, tmp_path, kinds={"small": 3, "png": 1}, repeats=1)
+    assert [(row["kind"], row["n"]) for row in figures["rows"]] == [("small", 3), ("png", 1)]
+    assert all(row["core_ms"] == sum(row["stages"].values()) > 0 for row in figures["rows"])
+    text = render("stages", figures)
+    assert "| stage | small | png |" in text
+    assert "- **Photos of other kinds**: core-ms a photo: small " in text
 
 
 @pytest.mark.slow
@@ -336,23 +345,6 @@ def test_gpu_index_runs_whole_command_with_cpu_in_its_place(tmp_path, toy, small
 
 
 @pytest.mark.slow
-def test_oversampling_compares_three_scales_and_restores_the_constant(tmp_path, monkeypatch, small_photos):
-    toy = write_toy(tmp_path / "toy.onnx", toy_card(labels=("bird", "green", "blue"), pooling={}))
-    for name, colour in (("emu", "red"), ("chair", "blue")):
-        folder = tmp_path / "101_ObjectCategories" / name
-        folder.mkdir(parents=True)
-        Image.new("RGB", (30, 20), colour).save(folder / "1.jpg")
-    monkeypatch.setattr(caltech101, "part", lambda content: "validation")
-    before = decode.OVERSAMPLE
-    figures = oversampling.measure_oversampling(tmp_path, models={"toy": toy}, n=2)
-    assert (figures["n"], figures["birds"], decode.OVERSAMPLE) == (2, 1, before)
-    assert [(row["decoded"], row["precision"], row["recall"]) for row in figures["rows"]] == [
-        ("once", 1, 1), ("twice", 1, 1), ("whole", 1, 1),
-    ]  # fmt: skip
-    assert "| toy | whole | " in render("oversampling", figures)
-
-
-@pytest.mark.slow
 def test_clip_network_runs_at_any_batch_size(tmp_path):
     path = clip.write_network(tmp_path, 64, layers=1)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -373,16 +365,6 @@ def test_model_scores_do_not_depend_on_threads(toy, threads):
     images = np.random.default_rng(1).integers(0, 256, (7, 8, 8, 3), dtype=np.uint8)
     expected = images.mean((1, 2), dtype=np.float64) / 255
     np.testing.assert_allclose(Model(toy, provider="cpu", threads=threads).score(images), expected, atol=1e-6)
-
-
-@pytest.mark.slow
-def test_teaching_compares_each_way_with_ours(monkeypatch):
-    small = functools.partial(best32.Best32Settings, backbones=("lite0",), resolution=32)
-    monkeypatch.setattr(best32, "Best32Settings", small)
-    figures = teaching.measure_teaching(batch=2, steps=1, rounds=1)
-    assert [row["way"] for row in figures["rows"]] == list(teaching.WAYS)
-    assert figures["rows"][-1]["times_ours"] == {"median": 1.0, "min": 1.0, "max": 1.0}
-    assert all(row["step_core_ms"] > 0 for row in figures["rows"])
 
 
 @pytest.mark.slow
@@ -417,4 +399,3 @@ def test_page_shows_learned_labels():
     figures = {"model": "toy", "marks": 20, "n": 20, "n_labels": 3, "together": counts, "improved": []}
     text = render("learn", {**figures, "examples": [{"label": "okapi", "seed": 0, **counts}]})
     assert "| okapi, seed 0 | 9 | 0.800 (" in text
-    assert "precision 0.80 and recall 0.89 after 20 marks each way, over 3 labels" in text

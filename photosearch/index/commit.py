@@ -24,6 +24,7 @@ from photosearch.library.database import Database, is_below
 from photosearch.library.details import delete_details, put_dates, put_details
 from photosearch.library.folders import find_scope, is_away, is_link, list_folders, read_settings
 from photosearch.library.photos import (
+    FileRecord,
     find_damage,
     find_image,
     list_photos,
@@ -142,7 +143,7 @@ class Committer:
         else:
             photo_id = put_photo(self.db, pending.folder_id, name, file, image_id)
         if result.metadata is not None:
-            self._put_metadata(photo_id, pending, result.metadata)
+            self._put_metadata(photo_id, pending, result.metadata, file)
         elif not same and moved is None:
             delete_details(self.db, [photo_id])
         damage = result.reason if result.decoded else find_damage(self.db, image_id, DAMAGED)
@@ -168,13 +169,13 @@ class Committer:
         found = PhotoMetadata() if result.metadata is None and not result.transient else result.metadata
         if found is None or (result.reason is None and result.metadata is None):
             return [Unchanged(path)]
-        self._put_metadata(known.photo_id, pending, found)
+        self._put_metadata(known.photo_id, pending, found, to_record(pending.photo))
         return [Unchanged(path), MetadataRead(path)]
 
-    def _put_metadata(self, photo_id: int, pending: PendingPhoto, found: PhotoMetadata) -> None:
+    def _put_metadata(self, photo_id: int, pending: PendingPhoto, found: PhotoMetadata, file: FileRecord) -> None:
         name = os.path.basename(pending.photo.path)
         own = choose_date((date for date in found.dates if date.source not in SIDECAR_SOURCES), name)
-        put_dates(self.db, photo_id, own, choose_date(found.dates, name), to_record(pending.photo).name_date)
+        put_dates(self.db, photo_id, own, choose_date(found.dates, name), file.name_date)
         if pending.metadata == "dates":
             delete_details(self.db, [photo_id])
         else:

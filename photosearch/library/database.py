@@ -142,8 +142,15 @@ class Database:
 
     def rows(self, sql: str, values: Sequence[SqlValue] | Mapping[str, SqlValue] = ()) -> list[Row]:
         """All rows. A statement that writes joins the open transaction, or runs in one of its own."""
-        with self._translated() if find_written_table(sql) is None else self._join_transaction(sql):
+        table = find_written_table(sql)
+        if table is not None and not self._conn.in_transaction:
+            with self.transaction():
+                return self.rows(sql, values)
+        self._copy_due |= table in COPIED_TABLES
+        try:  # not `_translated`: this runs a dozen times a photo
             return self._conn.execute(sql, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._translate(error) from error
 
     def iterate(self, sql: str, values: Sequence[SqlValue] = ()) -> Iterator[Row]:
         """The rows one by one, for results that are larger than memory."""
@@ -163,8 +170,15 @@ class Database:
         self.rows(sql, values)
 
     def write_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> None:
-        with self._join_transaction(sql):
+        if not self._conn.in_transaction:
+            with self.transaction():
+                self.write_many(sql, rows)
+            return
+        self._copy_due |= find_written_table(sql) in COPIED_TABLES
+        try:
             self._conn.executemany(sql, rows)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._translate(error) from error
 
     def read(self, sql: str, values: Sequence[SqlValue] = ()) -> list[Row]:
         """Rows of what is committed. May be called from any thread."""
@@ -190,12 +204,6 @@ class Database:
             raise StoreError(f"{self.path}: done, but traces stay while another program reads; close that, and repeat")
 
     # ---- internals
-
-    @contextlib.contextmanager
-    def _join_transaction(self, sql: str) -> Iterator[None]:
-        with self._translated() if self._conn.in_transaction else self.transaction():
-            self._copy_due |= find_written_table(sql) in COPIED_TABLES
-            yield
 
     def _apply_word_changes(self) -> None:
         """Bring the full-text index in step with what the transaction changed."""
@@ -299,14 +307,15 @@ class Database:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            if self.read_only and "readonly" in str(error):
-                raise StoreError(f"{self.path}: {READ_ONLY}") from error
-            advice = _advise(self._no_room if self._no_room is not None and "readonly" in str(error) else error)
-            if advice != DAMAGED:
-                raise StoreError(f"{self.path}: {advice}") from error
-            if not is_library(self.path):
-                raise StoreError(f"{self.path}: {NOT_OURS}") from error
-            raise self.damaged() from error
+            raise self._translate(error) from error
+
+    def _translate(self, error: sqlite3.Error | UnicodeDecodeError) -> StoreError:
+        if self.read_only and "readonly" in str(error):
+            return StoreError(f"{self.path}: {READ_ONLY}")
+        advice = _advise(self._no_room if self._no_room is not None and "readonly" in str(error) else error)
+        if advice == DAMAGED:
+            return self.damaged() if is_library(self.path) else StoreError(f"{self.path}: {NOT_OURS}")
+        return StoreError(f"{self.path}: {advice}")
 
 
 _WRITES = re.compile(r"\s*(?:INSERT(?: OR \w+)? INTO|REPLACE INTO|UPDATE(?: OR \w+)?|DELETE FROM)\s+(\w+)")

@@ -19,6 +19,8 @@ XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG = 700, 33723, 34377  # of a TIFF
 IPTC_RESOURCE = 0x0404  # of Photoshop's block
 MAX_RESOURCES = 1000
 
+NOTHING = PhotoMetadata()
+
 _Info = Mapping[Any, object]  # Pillow's Image.info
 
 
@@ -35,10 +37,12 @@ def read_metadata(exif: Image.Exif, info: _Info) -> PhotoMetadata:
     for read in (_read_xmp, _read_iptc, _read_exif, _read_texts):
         with contextlib.suppress(Exception):  # one broken block must not lose the photo, or the next block
             found.append(read(exif, info))
-    return merge(found)
+    return merge([record for record in found if record is not NOTHING])
 
 
 def _read_exif(exif: Image.Exif, info: _Info) -> PhotoMetadata:
+    if not exif:
+        return NOTHING
     return read_exif(_get_tags(exif, None, TAGS), _get_tags(exif, EXIF_IFD, TAGS), _get_tags(exif, GPS_IFD, GPS_TAGS))
 
 
@@ -48,9 +52,10 @@ def _get_tags(exif: Image.Exif, directory: int | None, tags: tuple[int, ...]) ->
     with contextlib.suppress(Exception):
         values: Mapping[int, Any] = exif if directory is None else exif.get_ifd(directory)
         for tag in tags:
-            with contextlib.suppress(Exception):
-                if (value := values.get(tag)) is not None:
-                    found[tag] = value
+            if tag in values:
+                with contextlib.suppress(Exception):
+                    if (value := values.get(tag)) is not None:
+                        found[tag] = value
     return found
 
 
@@ -59,7 +64,7 @@ def _read_xmp(exif: Image.Exif, info: _Info) -> PhotoMetadata:
     if block is None and isinstance(raw := info.get("Raw profile type xmp"), str):
         block = _unpack_raw_profile(raw)
     data = block.encode(errors="replace") if isinstance(block, str) else block
-    return read_packet(data) if isinstance(data, bytes) else PhotoMetadata()
+    return read_packet(data) if isinstance(data, bytes) else NOTHING
 
 
 def _read_iptc(exif: Image.Exif, info: _Info) -> PhotoMetadata:
@@ -72,7 +77,7 @@ def _read_iptc(exif: Image.Exif, info: _Info) -> PhotoMetadata:
             block = _find_iptc(data)
     if block is None and isinstance(raw := info.get("Raw profile type iptc"), str):
         block = _find_iptc(_unpack_raw_profile(raw))
-    return read_iptc(block) if isinstance(block, bytes) else PhotoMetadata()
+    return read_iptc(block) if isinstance(block, bytes) else NOTHING
 
 
 def _find_iptc(resources: bytes) -> bytes | None:
@@ -99,8 +104,8 @@ def _unpack_raw_profile(text: str) -> bytes:
 
 def _read_texts(exif: Image.Exif, info: _Info) -> PhotoMetadata:
     """A PNG's; the keywords are the specification's."""
-    caption = clean_text(info.get("Description"))
-    return PhotoMetadata(title=clean_name(info.get("Title")), caption=caption)
+    title, caption = clean_name(info.get("Title")), clean_text(info.get("Description"))
+    return PhotoMetadata(title=title, caption=caption) if title or caption else NOTHING
 
 
 def read_file(path: str, max_bytes: int) -> bytes | None:

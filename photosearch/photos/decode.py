@@ -328,15 +328,18 @@ def _decode(
         upright = to_rgb(shown if transpose is None else shown.transpose(transpose))
         if transpose in SWAPS_SIDES:
             width, height = height, width
-        views = tuple(make_views(upright, spec.size, fit=spec.fit, tiles=spec.tiles) for spec in view_specs)
-        if profile is not None:  # converted last, when few pixels are left
-            views = tuple(to_srgb(view, profile) for view in views)
-        # A squashed view shows the whole photo too, and smaller: its fingerprint takes half the time.
-        squashed = [view[0] for view, spec in zip(views, view_specs, strict=True) if spec.fit == "squash"]
-        small = [Image.fromarray(v) for v in squashed if len(v) >= 2 * SIZE]
+        views: list[Pixels] = []
+        small = None
+        for spec in view_specs:
+            parts = cut_parts(upright, spec.size, spec.fit, spec.tiles)
+            view = np.stack([np.asarray(part) for part in parts])
+            views.append(view if profile is None else to_srgb(view, profile))  # last, when few pixels are left
+            # A squashed view shows the whole photo too, and smaller: its fingerprint takes half the time.
+            if small is None and spec.fit == "squash" and spec.size >= 2 * SIZE:
+                small = parts[0] if profile is None else Image.fromarray(views[-1][0])
         date, source = (taken.local, taken.source) if taken else (None, None)
-        return DecodedPhoto(views, width, height, date, source, fingerprint(small[0] if small else upright),
-                            metadata=found)  # fmt: skip
+        return DecodedPhoto(tuple(views), width, height, date, source,
+                            fingerprint(upright if small is None else small), metadata=found)  # fmt: skip
 
 
 def _check_memory(image: Image.Image, size: tuple[int, int], max_bytes: int) -> None:
@@ -367,12 +370,16 @@ def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int
     tiles = g * g: a grid of parts, each 2 / (g + 1) of the photo's width and height, so that neighbours half overlap.
     A white photo gives 255 everywhere.
     """
-    image = to_rgb(image)
+    return np.stack([np.asarray(part) for part in cut_parts(to_rgb(image), size, fit, tiles)])
+
+
+def cut_parts(image: Image.Image, size: int, fit: Fit, tiles: int) -> list[Image.Image]:
+    """The same, of an RGB image, as images."""
     if fit == "pad":
-        padded = np.zeros((1, size, size, 3), np.uint8)
-        w, h = fit_within(*image.size, size)
-        padded[0, :h, :w] = np.asarray(image.resize((w, h), Image.Resampling.BICUBIC, reducing_gap=3.0))
-        return padded
+        padded = Image.new("RGB", (size, size))
+        within = fit_within(*image.size, size)
+        padded.paste(image.resize(within, Image.Resampling.BICUBIC, reducing_gap=3.0))
+        return [padded]
     if fit == "crop":
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -383,10 +390,7 @@ def make_views(image: Image.Image, size: int, *, fit: Fit = "squash", tiles: int
     if tiles:
         corners = [(x * step_x, y * step_y) for y in range(g) for x in range(g)]
         boxes += [(x, y, min(x + 2 * step_x, w), min(y + 2 * step_y, h)) for x, y in corners]
-    out = np.empty((len(boxes), size, size, 3), np.uint8)
-    for i, box in enumerate(boxes):
-        out[i] = np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
-    return out
+    return [image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0) for box in boxes]
 
 
 def fit_within(width: int, height: int, size: int) -> tuple[int, int]:

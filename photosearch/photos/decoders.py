@@ -45,6 +45,12 @@ _Answer = dict[str, Any]  # a child's JSON, unchecked
 _T = TypeVar("_T")
 SelectViews = Callable[[bytes], Sequence[int]]  # content hash -> indexes of the wanted views; none: don't decode
 
+FEW = 8  # photos that one child opens before the others are started: a start costs as much as a dozen large photos
+PIPE_BYTES = 1 << 20  # so that a photo's pixels are written at once
+# One thread is enough for what numpy does here. glibc keeps the memory of a photo for the next.
+ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)
+}  # fmt: skip
 TIMEOUT_SECONDS = 60.0  # for one photo; 48 megapixels take about a tenth of a second
 CHILD_BYTES = 2 * 2**30  # of memory of a child, in addition to the pixels of the largest photo
 MIN_SHARE_BYTES, MIN_LARGE_BYTES = 64 * 2**20, 2**30  # of pixels, for each child and for one alone, on any machine
@@ -108,13 +114,13 @@ class DecoderPool:
         memory_bytes: of the machine; default: as the system says. min_bytes: of pixels, for each child and for one
         that decodes a large photo alone.
         """
-        self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
+        self._idle: queue.LifoQueue[_Decoder] = queue.LifoQueue()
         memory, (min_share, min_large) = (memory_bytes or _read_memory_bytes()) // pools, min_bytes
         options = replace(options, max_bytes=min(options.max_bytes, max(memory // 4, min_large)))
         share, large = min(options.max_bytes, max(memory // 8 // n, min_share)), threading.Lock()
         self._all = [_Decoder(options, share, large, timeout_seconds) for _ in range(n)]
-        for decoder in self._all:
-            self._idle.put(decoder)
+        self._unused, self._asked, self._lock = self._all[1:], 0, threading.Lock()
+        self._idle.put(self._all[0])
         self._closed = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -129,7 +135,7 @@ class DecoderPool:
 
         Raises Unreadable.
         """
-        decoder = self._idle.get()
+        decoder = self._take()
         try:
             return decoder.open(photo, select_views)
         finally:
@@ -140,7 +146,7 @@ class DecoderPool:
 
         beside: names of side-cars in its folder, whose facts count too.
         """
-        decoder = self._idle.get()
+        decoder = self._take()
         try:
             return decoder.read_metadata(path, beside)
         finally:
@@ -148,13 +154,26 @@ class DecoderPool:
 
     def start(self) -> None:
         """Start the children now instead of with the first photos, for which a user may wait. From any thread."""
-        for _ in self._all:
-            with contextlib.suppress(queue.Empty, Unreadable):
-                decoder = self._idle.get_nowait()
-                try:
-                    decoder.start()
-                finally:
-                    self._idle.put(decoder)
+        self._use_all()
+        taken = []
+        with contextlib.suppress(queue.Empty, Unreadable):
+            for _ in self._all:
+                taken.append(self._idle.get_nowait())
+                taken[-1].start()
+        for decoder in taken:
+            self._idle.put(decoder)
+
+    def _take(self) -> "_Decoder":
+        self._asked += 1
+        if self._asked > FEW:
+            self._use_all()
+        return self._idle.get()
+
+    def _use_all(self) -> None:
+        with self._lock:
+            unused, self._unused = self._unused, []
+        for decoder in reversed(unused):
+            self._idle.put(decoder)
 
     def _watch(self) -> None:
         while not self._closed.wait(0.2):
@@ -294,7 +313,12 @@ class _Decoder:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # warnings of libtiff and libheif; we give our own reason
                 start_new_session=True,  # Ctrl-C is handled by the parent
+                env={**os.environ, **ENVIRONMENT},
             )
+            with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux alone has it, and bounds the sum
+                import fcntl
+
+                fcntl.fcntl(self._child.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
         return self._child
 
     def _end_child(self, child: subprocess.Popen[bytes]) -> str:

@@ -16,7 +16,7 @@ from toy import photo
 
 from photosearch.photos import decode
 from photosearch.photos.decode import Unreadable, ViewSpec
-from photosearch.photos.decoders import CHILD_BYTES, DecodeOptions, DecoderPool, OpenResult
+from photosearch.photos.decoders import CHILD_BYTES, FEW, DecodeOptions, DecoderPool, OpenResult
 from photosearch.photos.walk import Photo
 
 OPTIONS = DecodeOptions((ViewSpec(16),))
@@ -128,6 +128,7 @@ def test_pool_decodes_large_photos_one_at_a_time_when_memory_is_short(tmp_path):
         photo(tmp_path / f"{name}.png", size=size)
     path = {name: at(tmp_path / f"{name}.png") for name in sizes}
     decoders = DecoderPool(2, OPTIONS, memory_bytes=64_000_000, min_bytes=(0, 0))  # 4 MB for each of two, 16 for one
+    decoders.start()
     decoders._all[0]._large.acquire()  # as if a large one were being opened
     with ThreadPoolExecutor(2) as threads:
         large = threads.submit(decoders.open, path["large"], wanted)
@@ -159,6 +160,17 @@ def test_pool_gives_each_thread_its_own_photo(tmp_path):
     decoders.close()
     assert [read.photo for read in reads] == every
     assert all(same(read, Path(read.photo.path).read_bytes()) for read in reads)
+
+
+def test_pool_starts_one_child_for_few_photos(tmp_path):
+    one = noise(tmp_path / "a.png", 1)
+    decoders, started = DecoderPool(3, OPTIONS), []
+    with ThreadPoolExecutor(3) as threads:
+        for n in (FEW, 3):
+            list(threads.map(lambda photo: decoders.open(photo, lambda content_hash: ()), [one] * n))
+            started.append(sum(decoder._child is not None for decoder in decoders._all))
+    decoders.close()
+    assert started[0] == 1 < started[1]
 
 
 def test_pool_opens_photo_with_any_name(tmp_path, decoders):

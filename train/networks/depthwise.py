@@ -3,7 +3,6 @@
 oneDNN, which torch calls, has a fast gradient for the weights of 3x3 kernels and a slow one for 5x5. The gradient of a
 5x5 kernel is that of four 3x3 kernels, shifted by two pixels each, which agree where they overlap. The gradient for the
 pixels is a convolution with the rotated kernel, which is fast in bfloat16 too; with a stride it is computed in float32.
-The gain: `python -m benchmarks teaching`.
 """
 
 from typing import Any
