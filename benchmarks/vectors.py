@@ -24,7 +24,7 @@ from photosearch.search.vectors import open_or_build
 
 D, LIMIT, N_QUERIES = 384, 20, 7
 WAYS = {  # name -> (what must be installed, whether its answer is exact)
-    "map: int8, then float16": ("numpy", True),
+    "map: int8, then float16": ("numkong", True),
     "numpy, float16": ("numpy", True),
     "sqlite-vec, float32": ("apsw", True),
     "usearch, graph, float16": ("usearch", False),

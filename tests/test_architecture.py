@@ -33,6 +33,7 @@ ONLY = {  # a package -> the rooms, or files, of photosearch that may import it
     "pathspec": {"photos/walk.py"},
     "rapidocr": {"ocr"},
     "cv2": {"ocr"},
+    "numkong": {"search/vectors.py"},
     "rapidfuzz": {"search/spelling.py"},
     "blake3": {"photos"},
     "matplotlib": {"judging"},

@@ -45,8 +45,9 @@ class TextModel:
         tokenizer = self.path / self._encoder.tokenizer if two_tower else self.path.with_suffix(".tokenizer.json")
         self._tokenizer = open_tokenizer(tokenizer, self.card)
         weights_folder = file.parent if two_tower else None
+        # One thread: the others of a pool spin, which doubles the core time of opening a model and of one text.
         self._session = start_session(
-            file, data, choose_provider(provider)[0], threads=0, weights_folder=weights_folder
+            file, data, choose_provider(provider)[0], threads=1, weights_folder=weights_folder
         )
         self._inputs = self._check_inputs()
         outputs = [o.name for o in self._session.get_outputs()]

@@ -8,10 +8,10 @@ only its owner may read it. It does not know SQLite: the caller hands over the r
     blocks of 4,096 rows, each: ids int64 [B] | scales, errors float32 [B] | codes int8 [B, D] | vectors float16 [B, D]
 
 A search reads the codes alone, a third of the file. A code is the unit vector divided by the row's scale, rounded;
-`errors` holds the length of the rounding error. By Cauchy and Schwarz, the cosine of a unit query with the code differs
-from that with the vector by no more. So the candidates for the nearest are certain, their vectors decide, and the
-answer is exact for any vectors. Why numpy over a map, and not sqlite-vec or usearch: `python -m benchmarks vectors`,
-docs/performance.md.
+`errors` holds the length of the rounding error. The query gets a code, too, and numkong multiplies the codes: sums of
+integers, the same on every processor. By Cauchy and Schwarz, their product differs from the cosine by no more than both
+errors. So the candidates for the nearest are certain, their vectors decide, and the answer is exact for any vectors.
+Why this and not sqlite-vec or usearch: `python -m benchmarks vectors`, docs/performance.md.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Self
 
+import numkong
 import numpy as np
 import numpy.typing as npt
 
@@ -43,15 +43,9 @@ HEADER_BYTES = 4096
 BLOCK = 4096  # rows
 MAX_DIMENSIONS = 8192
 MAX_TEXT_BYTES = 1024  # of a digest, and of a stamp
-# Rows that are converted at a time: their float32 copy stays in a core's cache. `python -m benchmarks vectors`: 96 to
-# 512 are alike, 4,096 are four times slower.
-PIECE = 256
-MIN_PARALLEL = 50_000  # vectors for which a second core pays
-MAX_THREADS = 4
-DIRECT_SHARE = 16  # where at most 1/16 of the rows is searched, their vectors are read and no codes
-MAX_TABLE_RATIO = 8  # ids are looked up in a table if their range is at most 8 times their number
-MAX_SIMILARITIES = 1 << 25  # held at a time for several queries: 128 MiB
-SLACK = 2e-6  # error of float32 sums of up to 8,192 products of unit vectors, beside the rounding error of the codes
+PIECE = 256  # rows that are converted at a time: their float32 copy stays in a core's cache
+DIRECT_SHARE = 16  # where at most 1/16 of the rows is asked for, their vectors are read and no codes
+SLACK = 2e-6  # error of float32 sums of up to 8,192 products of unit vectors, beside the errors of the codes
 RELEASE_ROWS = 64  # whose pages may stay in memory; Linux maps up to 512 KB around each
 ABANDONED_SECONDS = 600  # after which an unfinished map without writes belongs to a program that was killed
 
@@ -74,21 +68,17 @@ class VectorMap:
         model = _Model(digest, dimensions)
         file.seek(0)
         count, self.stamp = _read_header(file.read(HEADER_BYTES), model)
-        self._blocks, self._block_bytes = -(-count // BLOCK), model.block_bytes
-        if status.st_size != HEADER_BYTES + self._blocks * self._block_bytes:
+        blocks = -(-count // BLOCK)
+        if status.st_size != HEADER_BYTES + blocks * model.block.itemsize:
             raise ValueError("truncated, or longer than its header says")
         self.dimensions = dimensions
         self._count = count
         self._bytes = mmap.mmap(file.fileno(), status.st_size, access=mmap.ACCESS_READ)
-        self._codes = self._column(np.int8, 16 * BLOCK, dimensions)  # [blocks, B, D]
-        self._vectors = self._column(np.float16, (16 + dimensions) * BLOCK, dimensions)
-        self._scales = self._column(np.float32, 8 * BLOCK).reshape(-1)[:count]  # reshape copies: 16 bytes a vector
-        self._errors = self._column(np.float32, 12 * BLOCK).reshape(-1)[:count] + np.float32(SLACK)
-        self.ids: Ids = self._column(np.int64, 0).reshape(-1)[:count]
-        self._span = (int(self.ids.min()), int(self.ids.max())) if count else (0, 0)
+        self._blocks = np.ndarray(blocks, model.block, self._bytes, HEADER_BYTES if blocks else 0)
+        self._scales: Floats = self._blocks["scales"].reshape(-1)[:count]  # reshape copies: 16 bytes a vector
+        self._errors: Floats = self._blocks["errors"].reshape(-1)[:count] + np.float32(SLACK)
+        self.ids: Ids = self._blocks["ids"].reshape(-1)[:count]
         self._read_rows = 0  # since pages were released
-        self._order: npt.NDArray[np.intp] | None = None
-        self._table: npt.NDArray[np.int32] | None = None  # id - smallest id -> row
 
     def __len__(self) -> int:
         return self._count
@@ -100,7 +90,7 @@ class VectorMap:
         self.close()
 
     def close(self) -> None:
-        del self._codes, self._vectors
+        del self._blocks
         with contextlib.suppress(BufferError):  # a caller holds a view; the map closes with it
             self._bytes.close()
 
@@ -111,46 +101,34 @@ class VectorMap:
 
         query: [D], of any length but 0. among: image ids, in any order; those without a vector are skipped.
         """
-        return self.nearest_many(np.asarray(query)[None], limit=limit, among=among)[0]
-
-    def nearest_many(
-        self, queries: npt.ArrayLike, *, limit: int, among: Sequence[int] | Ids | None = None
-    ) -> list[list[tuple[int, float]]]:
-        """The same for each of several queries [Q, D], which share the reading of the codes."""
-        units = self._unit(queries)
+        unit = self._unit(query)
         if limit < 1:
             raise InputError(f"limit is {limit}; it must be 1 or more")
-        rows = None if among is None else self._rows(among)
-        if rows is not None and len(rows) * DIRECT_SHARE <= len(self):
-            return [self._best(unit, rows, limit) for unit in units]
-        found = []
-        step = max(1, MAX_SIMILARITIES // max(1, len(self)))
-        for first in range(0, len(units), step):
-            part = units[first : first + step]
-            found += [self._refine(*pair, limit, rows) for pair in zip(part, self._scan(part), strict=True)]
-        return found
+        asked = None if among is None else np.asarray(among, np.int64)
+        if asked is not None and len(asked) * DIRECT_SHARE <= len(self):
+            rows = np.unique(self._places(asked)[0])
+        else:
+            wanted = np.ones(len(self), np.bool_) if asked is None else np.isin(self.ids, asked)
+            rows = self._choose_candidates(unit, limit, wanted)
+        similar, ids = self._exact(unit, rows), self.ids[rows]
+        if limit < len(rows):  # the last one may tie with others: the sort below decides
+            keep = np.flatnonzero(similar >= np.partition(similar, -limit)[-limit])
+            similar, ids = similar[keep], ids[keep]
+        order = np.lexsort((ids, -similar))[:limit]
+        return [(int(ids[i]), float(similar[i])) for i in order]
 
     def similarity(self, ids: Sequence[int] | Ids, query: npt.ArrayLike) -> Floats:
         """The exact cosines of these images [N] with a query [D], in their order; NaN for one without a vector."""
-        (unit,) = self._unit(np.asarray(query)[None])
-        wanted = np.asarray(ids, np.int64)
-        rows, known = self._places(wanted)
-        found = np.full(len(wanted), np.nan, np.float32)
+        unit = self._unit(query)
+        rows, known = self._places(np.asarray(ids, np.int64))
+        found = np.full(len(known), np.nan, np.float32)
         found[known] = self._exact(unit, rows)
         return found
 
     def vectors_of(self, ids: Ids) -> tuple[Ids, Floats]:
         """-> (those of the ids that have a vector, in order; their vectors [n, D], each of unit length)."""
         rows, known = self._places(ids)
-        if not len(rows):
-            return ids[known], np.empty((0, self.dimensions), np.float32)
-        return ids[known], self._unit(self._vectors[rows // BLOCK, rows % BLOCK])
-
-    def similarities(self, query: npt.ArrayLike) -> Floats:
-        """The cosines with every vector [N], in the order of `ids`, within 0.01: to rank, use `nearest`."""
-        (unit,) = self._unit(np.asarray(query)[None])
-        found: Floats = self._scan(unit[None])[0]
-        return found
+        return ids[known], self._units(rows)
 
     def products(self, weights: npt.ArrayLike) -> Floats:
         """The exact products of several weights [W, D] with every vector, as [W, N], in the order of `ids`.
@@ -159,32 +137,18 @@ class VectorMap:
         """
         columns = np.asarray(weights, np.float32).T
         found = np.empty((columns.shape[1], len(self)), np.float32)
-        for first in range(0, len(self), PIECE):
-            vectors = self._units(first, min(first + PIECE, len(self)))
-            found[:, first : first + PIECE] = (vectors @ columns).T
+        for rows in _cut(np.arange(len(self))):
+            found[:, rows] = (self._units(rows) @ columns).T
         return found
 
     def sample_units(self, limit: int) -> Floats:
         """Up to `limit` of the vectors [n, D], evenly spaced, each of unit length."""
-        if not len(self):
-            return np.empty((0, self.dimensions), np.float32)
-        rows = np.unique(np.linspace(0, len(self) - 1, min(limit, len(self))).astype(np.intp))
-        return self._unit(self._vectors[rows // BLOCK, rows % BLOCK])
-
-    def _units(self, first: int, end: int) -> Floats:
-        """The vectors of these rows, all of one block, each of unit length."""
-        vectors: Floats = self._vectors[first // BLOCK, first % BLOCK : first % BLOCK + end - first].astype(np.float32)
-        vectors /= np.sqrt(np.vecdot(vectors, vectors))[:, None]
-        return vectors
+        return self._units(np.unique(np.linspace(0, len(self) - 1, min(limit, len(self))).astype(np.intp)))
 
     def vector(self, image_id: int) -> Floats | None:
         """The vector of an image [D], of unit length; None where it has none."""
-        rows, _ = self._places(np.array([image_id], np.int64))
-        if not len(rows):
-            return None
-        found: Floats = self._vectors[rows[0] // BLOCK, rows[0] % BLOCK].astype(np.float32)
-        found /= np.sqrt(found @ found)
-        return found
+        _, found = self.vectors_of(np.array([image_id], np.int64))
+        return found[0] if len(found) else None
 
     def read_units(self, ids: Ids) -> Floats:
         """The vectors of these images [n, D], in their order, each of unit length; NaN for one without a vector.
@@ -193,129 +157,84 @@ class VectorMap:
         """
         rows, known = self._places(ids)
         found = np.full((len(ids), self.dimensions), np.nan, np.float32)
-        to = np.flatnonzero(known)
-        for first in range(0, len(rows), RELEASE_ROWS):
-            part = rows[first : first + RELEASE_ROWS]
-            units = self._vectors[part // BLOCK, part % BLOCK].astype(np.float32)
-            units /= np.sqrt(np.vecdot(units, units))[:, None]
-            found[to[first : first + RELEASE_ROWS]] = units
+        for part in _cut(np.flatnonzero(known), RELEASE_ROWS):
+            found[part] = self._units(rows[: len(part)])
+            rows = rows[len(part) :]
             self._read_rows += len(part)
             if self._read_rows >= RELEASE_ROWS and hasattr(mmap, "MADV_DONTNEED"):
                 self._bytes.madvise(mmap.MADV_DONTNEED)
                 self._read_rows = 0
         return found
 
-    def bytes_of_blocks(self, n: int) -> memoryview:
-        """The first n blocks of the file, to copy into a new map."""
-        return memoryview(self._bytes)[HEADER_BYTES : HEADER_BYTES + n * self._block_bytes]
+    def blocks_before(self, row: int) -> memoryview:
+        """The bytes of the blocks before this row, to copy into a new map."""
+        return memoryview(self._bytes)[HEADER_BYTES : HEADER_BYTES + row // BLOCK * self._blocks.itemsize]
 
-    def vectors_from(self, row: int) -> npt.NDArray[np.float16]:
-        """A copy of the vectors from this row on, which must be the first of the last block."""
-        return self._vectors[row // BLOCK, : len(self) - row].copy()
+    def rows_from(self, row: int) -> Iterator[tuple[int, bytes]]:
+        """The rows from this one on, which must be the first of the last block."""
+        for place in range(len(self) - row):
+            yield int(self.ids[row + place]), self._blocks["vectors"][row // BLOCK, place].tobytes()
 
-    def _column(self, dtype: type, offset: int, width: int = 0) -> npt.NDArray[Any]:
-        """One column of all blocks, [blocks, B] or [blocks, B, width]; offset: in bytes, from the start of a block."""
-        size = np.dtype(dtype).itemsize
-        shape = (self._blocks, BLOCK, width) if width else (self._blocks, BLOCK)
-        strides = (self._block_bytes, size * width, size) if width else (self._block_bytes, size)
-        return np.ndarray(shape, dtype, self._bytes, HEADER_BYTES + offset if self._blocks else 0, strides)
-
-    def _unit(self, queries: npt.ArrayLike) -> Floats:
-        """Queries [Q, D], each of unit length. Raises InputError."""
-        given = np.asarray(queries, np.float64)
-        if given.ndim != 2 or given.shape[1] != self.dimensions:
-            raise InputError(
-                f"a query has the shape {list(given.shape[1:])}; this model's vectors have {self.dimensions}"
-            )
-        lengths = np.sqrt((given * given).sum(1, keepdims=True))
-        if not (np.isfinite(lengths) & (lengths > 0)).all():
+    def _unit(self, query: npt.ArrayLike) -> Floats:
+        """A query [D], of unit length. Raises InputError."""
+        given = np.asarray(query, np.float64)
+        if given.shape != (self.dimensions,):
+            raise InputError(f"a query has the shape {list(given.shape)}; this model's vectors have {self.dimensions}")
+        length = np.sqrt(given @ given)
+        if not (np.isfinite(length) and length > 0):
             raise InputError("the query has no direction: it is all zeros, or holds NaN or infinity")
-        units: Floats = (given / lengths).astype(np.float32)
-        return units
+        unit: Floats = (given / length).astype(np.float32)
+        return unit
+
+    @functools.cached_property
+    def _order(self) -> npt.NDArray[np.intp]:
+        return np.argsort(self.ids, kind="stable")  # 10 times as fast where they rise already, as they mostly do
 
     def _places(self, ids: Ids) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         """(the rows of the ids that have a vector, in order; which ids have one [N])."""
         if not len(self):
             return np.empty(0, np.intp), np.zeros(len(ids), np.bool_)
-        low, high = self._span
-        if high - low < MAX_TABLE_RATIO * len(self):
-            if self._table is None:
-                self._table = np.full(high - low + 1, -1, np.int32)
-                self._table[self.ids - low] = np.arange(len(self))
-            rows = self._table[np.clip(ids, low, high) - low].astype(np.intp)
-            known = (rows >= 0) & (ids >= low) & (ids <= high)
-        else:
-            if self._order is None:
-                self._order = np.argsort(self.ids)
-            places = np.searchsorted(self.ids, ids, sorter=self._order)
-            rows = self._order[np.minimum(places, len(self) - 1)]
-            known = self.ids[rows] == ids
+        places = np.searchsorted(self.ids, ids, sorter=self._order)
+        rows = self._order[np.minimum(places, len(self) - 1)]
+        known = self.ids[rows] == ids
         return rows[known], known
 
-    def _rows(self, ids: Sequence[int] | Ids) -> npt.NDArray[np.intp]:
-        """The rows of these ids, rising, each once."""
-        rows, _ = self._places(np.asarray(ids, np.int64))
-        if len(rows) * DIRECT_SHARE <= len(self):
-            return np.unique(rows)
-        wanted = np.zeros(len(self), np.bool_)  # numpy's unique takes a second for half a million
-        wanted[rows] = True
-        return np.flatnonzero(wanted)
+    def _choose_candidates(self, unit: Floats, limit: int, wanted: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+        """Those of the wanted rows [N] that may be among the nearest, by the codes."""
+        if limit >= np.count_nonzero(wanted):
+            return np.flatnonzero(wanted)
+        scale = np.abs(unit).max() / 127
+        code = np.rint(unit / scale).astype(np.int8)
+        error = np.linalg.norm(unit - code * scale)
+        similar = np.empty((len(self._blocks), BLOCK, 1), np.float32)
+        for codes, to in zip(self._blocks["codes"], similar, strict=True):
+            numkong.cdist(codes, code[None], "dot", out=to)
+        similar = similar.reshape(-1)[: len(self)]
+        similar *= self._scales * scale
+        errors = self._errors * (1 + error) + error
+        similar -= ~wanted * np.float32(9)  # below all cosines; a quarter of the time of a mask
+        least = np.partition(similar - errors, -limit)[-limit]
+        return np.flatnonzero(similar + errors >= least)
 
-    def _scan(self, units: Floats) -> Floats:
-        """The approximate cosines [Q, N] of all vectors, from their codes."""
-        found = np.empty((len(units), self._blocks * BLOCK), np.float32)
-        blocks = range(self._blocks)
-        threads = min(MAX_THREADS, os.cpu_count() or 1) if len(self) >= MIN_PARALLEL else 1
-        if threads == 1:
-            self._scan_blocks(units, found, blocks)
-        else:
-            with ThreadPoolExecutor(threads) as pool:  # numpy releases the interpreter's lock
-                list(pool.map(lambda i: self._scan_blocks(units, found, blocks[i::threads]), range(threads)))
-        similar = found[:, : len(self)]
-        similar *= self._scales
-        return similar
-
-    def _scan_blocks(self, units: Floats, found: Floats, blocks: Iterable[int]) -> None:
-        piece = np.empty((PIECE, self.dimensions), np.float32)
-        for block in blocks:
-            for first in range(0, BLOCK, PIECE):
-                np.copyto(piece, self._codes[block, first : first + PIECE])
-                to = block * BLOCK + first
-                if len(units) == 1:
-                    np.dot(piece, units[0], out=found[0, to : to + PIECE])
-                else:
-                    found[:, to : to + PIECE] = units @ piece.T
-
-    def _refine(
-        self, unit: Floats, similar: Floats, limit: int, rows: npt.NDArray[np.intp] | None
-    ) -> list[tuple[int, float]]:
-        """The nearest of these rows (None: all), exact: candidates by their codes, ranked by their vectors."""
-        errors = self._errors
-        if rows is not None:
-            similar, errors = similar[rows], errors[rows]
-        if limit < len(similar):
-            least = np.partition(similar - errors, -limit)[-limit]
-            candidates = np.flatnonzero(similar + errors >= least)
-        else:
-            candidates = np.arange(len(similar))
-        return self._best(unit, candidates if rows is None else rows[candidates], limit)
-
-    def _best(self, unit: Floats, rows: npt.NDArray[np.intp], limit: int) -> list[tuple[int, float]]:
-        similar, ids = self._exact(unit, rows), self.ids[rows]
-        if limit < len(rows):  # the last one may tie with others: the sort below decides
-            keep = np.flatnonzero(similar >= np.partition(similar, -limit)[-limit])
-            similar, ids = similar[keep], ids[keep]
-        order = np.lexsort((ids, -similar))[:limit]
-        return [(int(ids[i]), float(similar[i])) for i in order]
+    def _units(self, rows: npt.NDArray[np.intp]) -> Floats:
+        """The vectors of these rows [n, D], each of unit length."""
+        vectors: Floats = self._blocks["vectors"][rows // BLOCK, rows % BLOCK].astype(np.float32)
+        vectors /= np.sqrt(np.vecdot(vectors, vectors))[:, None]
+        return vectors
 
     def _exact(self, unit: Floats, rows: npt.NDArray[np.intp]) -> Floats:
         """The cosines of the vectors themselves, the same for a row whatever the other rows are."""
         found = np.empty(len(rows), np.float32)
-        for first in range(0, len(rows), PIECE):
-            part = rows[first : first + PIECE]
-            vectors = self._vectors[part // BLOCK, part % BLOCK].astype(np.float32)
-            found[first : first + PIECE] = np.vecdot(vectors, unit) / np.sqrt(np.vecdot(vectors, vectors))
+        for places in _cut(np.arange(len(rows))):
+            part = rows[places]
+            vectors = self._blocks["vectors"][part // BLOCK, part % BLOCK].astype(np.float32)
+            found[places] = np.vecdot(vectors, unit) / np.sqrt(np.vecdot(vectors, vectors))
         return found
+
+
+def _cut(rows: npt.NDArray[np.intp], size: int = PIECE) -> Iterator[npt.NDArray[np.intp]]:
+    """The rows, up to `size` at a time."""
+    return (rows[first : first + size] for first in range(0, len(rows), size))
 
 
 def open_or_build(
@@ -368,7 +287,7 @@ def _create_in_memory() -> IO[bytes]:
     """A file that takes no disk; only Linux has these."""
     if not hasattr(os, "memfd_create"):
         raise OSError("the disk is full")
-    return open(os.memfd_create("vectors"), "r+b", buffering=0)
+    return open(os.memfd_create("vectors"), "r+b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,8 +296,11 @@ class _Model:
     dimensions: int
 
     @property
-    def block_bytes(self) -> int:
-        return BLOCK * (16 + 3 * self.dimensions)
+    def block(self) -> np.dtype[np.void]:
+        """The bytes of BLOCK rows: the last block of a file is padded with zeros."""
+        wide = (BLOCK, self.dimensions)
+        columns: list[Any] = [("ids", "<i8", BLOCK), ("scales", "<f4", BLOCK), ("errors", "<f4", BLOCK)]
+        return np.dtype([*columns, ("codes", "i1", wide), ("vectors", "<f2", wide)])
 
 
 class _NotNew(Exception):
@@ -401,7 +323,7 @@ def _build(path: Path, model: _Model, stamp: str, rows: Rows, old: VectorMap | N
     with contextlib.suppress(OSError):
         if not stat.S_ISREG(os.lstat(path).st_mode):  # a named pipe that somebody put there
             os.unlink(path)
-    with atomic.write_file(path, mode=0o600) as part, open(part, "r+b", buffering=0) as file:
+    with atomic.write_file(path, mode=0o600) as part, open(part, "r+b") as file:
         _write(file, model, stamp, rows, old)
     made = _open(path, model)
     if made is None or made.stamp != stamp:
@@ -411,36 +333,23 @@ def _build(path: Path, model: _Model, stamp: str, rows: Rows, old: VectorMap | N
 
 def _write(file: IO[bytes], model: _Model, stamp: str, rows: Rows, old: VectorMap | None = None) -> None:
     """Write a whole map, its header last, so that an interrupted one is not valid."""
-    all_ids: list[Ids] = []
-    count, rows = 0, _filter_usable(rows, model)
+    ids, count = [np.empty(0, np.int64)], 0
+    file.seek(HEADER_BYTES)
+    rows = _filter_usable(rows, model)
     if old is not None:
-        all_ids.append(old.ids.copy())
         count = len(old) - len(old) % BLOCK
-        _write_all(file, old.bytes_of_blocks(count // BLOCK), HEADER_BYTES)
-    partial = 0 if old is None else len(old) - count  # rows of a last block that is not full
-    while part := list(islice(rows, BLOCK - partial)):
-        ids, vectors = _read_rows(part, model)
-        all_ids.append(ids)
-        if partial and old is not None:
-            ids = np.concatenate([old.ids[count:], ids])
-            vectors = np.concatenate([old.vectors_from(count), vectors])
-        _write_all(file, _block(ids, vectors, model), HEADER_BYTES + count // BLOCK * model.block_bytes)
-        count, partial = count + len(ids), 0
-    if partial and old is not None:  # no row was added
-        block = _block(old.ids[count:], old.vectors_from(count), model)
-        _write_all(file, block, HEADER_BYTES + count // BLOCK * model.block_bytes)
-        count = len(old)
-    joined = np.concatenate(all_ids) if all_ids else np.empty(0, np.int64)
+        file.write(old.blocks_before(count))
+        ids, rows = [old.ids[:count]], chain(old.rows_from(count), rows)
+    while part := list(islice(rows, BLOCK)):
+        block = _encode(part, model)
+        file.write(block.tobytes())
+        ids.append(block["ids"][: len(part)])
+    joined = np.concatenate(ids)
     if len(np.unique(joined)) < len(joined):
         raise _NotNew if old is not None else StoreError("two vectors of one image and one model; index again")
-    _write_all(file, _header(model, count, stamp), 0)
-
-
-def _write_all(file: IO[bytes], data: bytes | memoryview, at: int) -> None:
-    file.seek(at)
-    rest = memoryview(data).cast("B")
-    while len(rest):
-        rest = rest[file.write(rest[: 1 << 26]) :]
+    file.seek(0)
+    file.write(_header(model, len(joined), stamp))
+    file.flush()
 
 
 def _filter_usable(rows: Rows, model: _Model) -> Iterator[tuple[int, bytes]]:
@@ -451,34 +360,22 @@ def _filter_usable(rows: Rows, model: _Model) -> Iterator[tuple[int, bytes]]:
         yield from (row for row, length in zip(part, lengths, strict=True) if length > MIN_LENGTH)
 
 
-def _read_rows(rows: Sequence[tuple[int, bytes]], model: _Model) -> tuple[Ids, npt.NDArray[np.float16]]:
-    """(ids, vectors [n, D])."""
+def _encode(rows: Sequence[tuple[int, bytes]], model: _Model) -> npt.NDArray[np.void]:
+    """One block, of up to BLOCK rows."""
+    block = np.zeros((), model.block)
+    block["ids"][: len(rows)] = [image_id for image_id, _ in rows]
     vectors = np.frombuffer(b"".join(blob for _, blob in rows), "<f2").reshape(len(rows), model.dimensions)
-    return np.array([image_id for image_id, _ in rows], np.int64), vectors
-
-
-def _block(ids: Ids, vectors: npt.NDArray[np.float16], model: _Model) -> bytes:
-    """The bytes of one block, padded with zeros."""
-    n = len(ids)
-    scales, errors = np.zeros(n, np.float32), np.zeros(n, np.float32)
-    codes = np.zeros(vectors.shape, np.int8)
-    for first in range(0, n, PIECE):
-        part = slice(first, first + PIECE)
+    block["vectors"][: len(rows)] = vectors
+    for first in range(0, len(rows), PIECE):
+        part = slice(first, min(first + PIECE, len(rows)))
         units = vectors[part].astype(np.float32)
         units /= np.sqrt(np.vecdot(units, units))[:, None]
-        scales[part] = np.maximum(units.max(1), -units.min(1)) / 127
-        coded = np.rint(units / scales[part, None])
-        codes[part] = coded
-        coded *= scales[part, None]
-        units -= coded
-        errors[part] = np.sqrt(np.vecdot(units, units))
-    whole = bytearray(model.block_bytes)
-    at = 0
-    for column in (ids.astype("<i8"), scales.astype("<f4"), errors.astype("<f4"), codes, vectors):
-        data = column.tobytes()
-        whole[at : at + len(data)] = data
-        at += BLOCK * len(data) // n
-    return bytes(whole)
+        scales = np.maximum(units.max(1), -units.min(1)) / 127
+        codes = np.rint(units / scales[:, None])
+        units -= codes * scales[:, None]
+        block["scales"][part], block["codes"][part] = scales, codes
+        block["errors"][part] = np.sqrt(np.vecdot(units, units))
+    return block
 
 
 def _header(model: _Model, count: int, stamp: str) -> bytes:
