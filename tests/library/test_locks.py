@@ -58,9 +58,11 @@ def test_long_work_is_refused_while_another_program_holds_the_library(
 
 
 def test_lock_is_free_after_work_that_failed(tmp_path: Path, library: Library) -> None:
+    held = []  # with the tracebacks, and so all that was made until then
     for _ in range(2):
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match="no such shard") as error:
             list(library.merge(tmp_path / "none.parquet"))
+        held.append(error)
 
 
 def test_transaction_that_will_not_wait_says_so_at_once_and_others_wait_as_before(library: Library) -> None:
