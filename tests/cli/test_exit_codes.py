@@ -8,7 +8,7 @@ import pytest
 import typer
 from cli_env import CliEnv, make_cli_env
 
-from photosearch import Library, events
+from photosearch import Library, default_path, events
 from photosearch.api.folders import Folders
 from photosearch.cli.runs import end_if_stopped, stop_on_signal
 
@@ -74,5 +74,5 @@ def test_library_named_by_the_environment_may_begin_with_a_tilde(
     monkeypatch.setenv("HOME", str(indexed.folder))
     monkeypatch.setenv("PHOTOSEARCH_DB", "~/data/library.db")
     monkeypatch.chdir(indexed.folder)
-    assert indexed.run("status").exit_code == 0
-    assert not Path("~").exists()
+    assert default_path() == indexed.library
+    assert (indexed.run("status").exit_code, Path("~").exists()) == (0, False)
