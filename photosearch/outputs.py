@@ -58,6 +58,7 @@ PNG = Form(b"\x89PNG", f"tEXtSoftware\0{PROGRAM}".encode())
 SVG = Form(b"<?xml", f"<dc:title>{PROGRAM}</dc:title>".encode())
 PDF = Form(b"%PDF-", f"/Creator ({PROGRAM})".encode())
 JPEG = Form(b"\xff\xd8\xff", b"\xff\xfe" + (len(PROGRAM) + 2).to_bytes(2) + PROGRAM.encode())  # a comment segment
+SHARD = Form(b"PAR1", None)
 CSV = Form(b"", None)  # a sheet that was filled in is the user's: none is replaced
 
 

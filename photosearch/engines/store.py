@@ -67,6 +67,7 @@ class FolderStore:
     def put(self, name: str, data: bytes) -> None:
         # Its name is the digest of its photos: what has it, or gets it meanwhile, can only be the same shard, or what
         # is left of it.
+        outputs.check_output(self._path(name), outputs.SHARD, force=True)
         try:
             atomic.write_bytes(self._path(name), data, durable=True)
         except OSError as error:
