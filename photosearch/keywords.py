@@ -312,7 +312,8 @@ def _replace(path: str, data: bytes, before: tuple[bytes, os.stat_result] | None
     """Write aside and rename, unless the sidecar has changed since it was read. Raises UnreadableXmp, OSError."""
     part = f"{path}.part"  # a fixed name keeps a second export out between the check and the renaming
     try:
-        with atomic.write_file(path, part=part, overwrite=before is not None) as file:
+        # What other programs wrote into it can't be made again: it is on the disk before it takes the old one's place.
+        with atomic.write_file(path, part=part, overwrite=before is not None, durable=before is not None) as file:
             file.write_bytes(data)
             if before is not None and _identify(os.lstat(path)) != _identify(before[1]):
                 raise UnreadableXmp("another program has changed it meanwhile")

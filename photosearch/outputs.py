@@ -58,8 +58,8 @@ PNG = Form(b"\x89PNG", f"tEXtSoftware\0{PROGRAM}".encode())
 SVG = Form(b"<?xml", f"<dc:title>{PROGRAM}</dc:title>".encode())
 PDF = Form(b"%PDF-", f"/Creator ({PROGRAM})".encode())
 JPEG = Form(b"\xff\xd8\xff", b"\xff\xfe" + (len(PROGRAM) + 2).to_bytes(2) + PROGRAM.encode())  # a comment segment
-CSV = Form(b"", None)  # a sheet that was filled in is the user's: none is replaced
 SHARD = Form(b"PAR1", None)
+CSV = Form(b"", None)  # a sheet that was filled in is the user's: none is replaced
 
 
 def write_output(
@@ -69,25 +69,22 @@ def write_output(
     *,
     force: bool = False,
     mode: int | None = None,
-    durable: bool = False,
-    advice: str = "choose another place",
 ) -> None:
     """Write a file that the user named, whole or not at all; `-` is stdout. Raises InputError.
 
-    force: replace a file that this tool did not write. mode, durable: as in `atomic.write_file`. advice: what to do
-    where the disk refuses.
+    force: replace a file that this tool did not write. mode: as in `atomic.write_file`.
     """
     if str(path) == STDOUT:
         print_data(data)
         return
     before = _check(path, form, force)
     try:
-        with atomic.write_file(path, overwrite=before is not None, mode=mode, durable=durable) as part:
+        with atomic.write_file(path, overwrite=before is not None, mode=mode) as part:
             part.write_bytes(data)
             if before is not None and _identify(os.lstat(path)) != _identify(before):
                 raise InputError(f"{path}: another program has changed it meanwhile; try again")
     except OSError as error:
-        raise InputError(describe_failure(path, error, advice)) from None
+        raise InputError(describe_failure(path, error, "choose another place")) from None
 
 
 def check_output(path: str | Path, form: Form, *, force: bool = False) -> None:

@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import photosearch
 from photosearch.cli.root import COMMANDS
+from photosearch.photos import formats
 
 HERE = Path(__file__).parents[1]
 ROOMS = {path.relative_to(HERE / "photosearch"): path for path in (HERE / "photosearch").rglob("*.py")}
@@ -276,7 +278,7 @@ WRITERS = {  # file -> what it calls, and why; what a user names is written by o
     "doctor.py": ("tempfile.TemporaryDirectory write_bytes save", "a temporary folder"),
     "engines/ray.py": ("tempfile.mkdtemp write_text", "a temporary folder"),
     "engines/shards.py": ("write_table", "into memory"),
-    "engines/store.py": ("os.makedirs pipe_file", "the folder of shards; an object in a bucket"),
+    "engines/store.py": ("atomic.write_bytes os.makedirs pipe_file", "in the folder of shards; an object in a bucket"),
     "judging/plot.py": ("savefig", "into memory"),
     "judging/sheet.py": ("save", "into memory"),
     "library/database.py": ("os.open mkdir sqlite3.connect atomic.write_file", "the library and its backups"),
@@ -329,3 +331,139 @@ def test_every_file_writes_only_what_is_its_own():
     """What an option names goes through outputs.py: add to WRITERS only what writes the tool's own files."""
     found = {str(room): calls for room in ROOMS if (calls := list_writing(room))}
     assert found == {room: set(calls.split()) for room, (calls, _) in WRITERS.items()}
+
+
+def collect(list_calls: Callable[[Path], set[str]]) -> dict[str, set[str]]:
+    """file -> what it calls, of files that call any."""
+    return {str(room): found for room in ROOMS if (found := list_calls(room))}
+
+
+# What reads a whole file, however long, by a call's full name or by its last part.
+READING = {"json.load", "csv.reader"}
+READING_METHODS = {"read_bytes", "read_text", "readlines"}
+READERS = {  # file -> what it calls, and what bounds it; others read pieces, or ask for so many bytes
+    "engines/merge.py": ("read", "a method of its own, to whose reader parquet_pages.py is the bound"),
+    "judging/csv_rows.py": ("csv.reader", "of lines that are counted and measured"),
+    "models/encoders.py": ("read_bytes", "MAX_CARD_BYTES"),
+    "models/hub.py": ("read_bytes", "MAX_PULLED_BYTES"),
+    "models/layouts.py": ("read_bytes", "MAX_SETTINGS_BYTES"),
+    "models/session.py": ("read_bytes", "MAX_MODEL_BYTES"),
+    "models/text.py": ("read_bytes", "MAX_TOKENIZER_BYTES"),
+    "outputs.py": ("read", "a log that read_log has read"),
+    "photos/mounts.py": ("read", "the system's"),
+    "photos/thumbnails.py": ("read_bytes", "the cache beside the library"),
+    "search/lexicon.py": ("read_text", "comes with photosearch"),
+    "search/similar.py": ("read_text", "comes with photosearch"),
+    "web/app.py": ("read_bytes", "comes with photosearch"),
+    "web/model_pulls.py": ("read", "of a child of ours"),
+    "web/rendering.py": ("read_text", "comes with photosearch"),
+}
+
+
+def list_reading(room: Path) -> set[str]:
+    """The calls of a file that read another one to its end."""
+    found = set()
+    for node in ast.walk(parse(ROOMS[room])):
+        if isinstance(node, ast.Call):
+            of, _, last = ast.unparse(node.func).rpartition(".")
+            whole = last == "read" and not node.args and of.endswith(("file", "stdin", "stdout", "stream", "response"))
+            if ast.unparse(node.func) in READING:
+                found.add(ast.unparse(node.func))
+            elif (of and last in READING_METHODS) or whole:
+                found.add(last)
+    return found
+
+
+def test_no_file_is_read_to_its_end_without_a_bound():
+    """Others' files may be of any length: read so many bytes, or say in READERS what is in the way of a longer one."""
+    assert collect(list_reading) == {file: set(calls.split()) for file, (calls, _) in READERS.items()}
+
+
+def test_pictures_are_opened_only_by_the_decoders_that_are_named():
+    """Pillow knows some 40 formats, some of which start other programs: https://pillow.readthedocs.io/, ImageFile."""
+    opened = {}
+    for room in ROOMS:
+        for node in ast.walk(parse(ROOMS[room])):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open"):
+                opened.setdefault(str(room), []).extend(keyword.arg for keyword in node.keywords)
+    assert opened == {f"photos/{name}.py": ["formats"] for name in ("decode", "formats", "repair")}
+    assert set(formats.FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF"}
+
+
+OPENING = {"open", "io.open", "os.open", "sqlite3.connect", "DecoderPool", "decoders", "ThreadPoolExecutor",
+           "mmap.mmap", "subprocess.Popen", "tempfile.TemporaryFile", "tempfile.mkdtemp"}  # fmt: skip
+CLOSING = {"close", "shutdown", "kill"}
+LEFT_OPEN = {  # file -> what it opens without an end of its own, and who ends it
+    "atomic.py": ("os.open", "closed in its finally by os.close"),
+    "cli/output.py": ("os.open", "/dev/null, in the place of a standard stream"),
+    "engines/ray.py": ("tempfile.mkdtemp", "removed by the engine's close"),
+    "engines/worker.py": ("DecoderPool", "for the life of a worker; its close ends them"),
+    "library/user_copy.py": ("sqlite3.connect", "given to contextlib.closing"),
+    "models/session.py": ("ThreadPoolExecutor", "idle threads, which go with the model"),
+    "photos/blocks.py": ("os.open", "given to open"),
+    "photos/decode.py": ("os.open", "given to open"),
+    "photos/decoders.py": ("subprocess.Popen", "ended by kill"),
+    "photos/unsettled.py": ("os.open", "closed in its finally by os.close"),
+    "search/vectors.py": ("open", "memory, which VectorMap keeps"),
+    "web/index_runs.py": ("subprocess.Popen", "ended by stop; its pipes are closed where it is followed"),
+    "web/model_pulls.py": ("subprocess.Popen", "ended by stop; its pipes are closed where it is followed"),
+}
+
+
+def list_left_open(room: Path) -> set[str]:
+    """What a file opens neither in a `with` nor to be closed in a `finally`, an `except` or a method named close."""
+    tree = parse(ROOMS[room])
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    closed, found = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try):
+            ends = [*node.finalbody, *node.handlers]
+        else:
+            ends = node.body if isinstance(node, ast.FunctionDef) and node.name in ("close", "__exit__") else []
+        calls = [call.func for end in ends for call in ast.walk(end) if isinstance(call, ast.Call)]
+        closed |= {ast.unparse(c.value) for c in calls if isinstance(c, ast.Attribute) and c.attr in CLOSING}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in OPENING:
+            up, is_ended = node, False
+            while not (is_ended or isinstance(up, ast.stmt)):
+                up = parents[up]
+                is_ended = isinstance(up, ast.withitem) or (
+                    isinstance(up, ast.Call) and ast.unparse(up.func).endswith(("enter_context", "os.close", "open"))
+                )
+            targets = up.targets if isinstance(up, ast.Assign) else []
+            if not is_ended and not closed & set(map(ast.unparse, targets)):
+                found.add(ast.unparse(node.func))
+    return found
+
+
+def test_what_is_opened_is_closed():
+    """Also where something fails in between: in a `with`, or by name in a `finally`."""
+    assert collect(list_left_open) == {file: set(calls.split()) for file, (calls, _) in LEFT_OPEN.items()}
+
+
+DURABLE = {"engines/store.py", "keywords.py", "library/user_copy.py"}  # what can't be made again, or others wait for
+
+
+def test_files_that_must_survive_a_power_cut_say_so():
+    found = {
+        str(room)
+        for room in ROOMS
+        for node in ast.walk(parse(ROOMS[room]))
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "durable" and ast.unparse(keyword.value) not in ("False", "durable")
+    }
+    assert found == DURABLE
+
+
+# Work of minutes, which no second program may do to the same library meanwhile.
+LOCKED = {"api/library.py": 3, "library/rebuild.py": 1, "spares/move.py": 2}  # file -> how many functions
+
+
+def test_long_work_holds_the_librarys_lock():
+    found = {}
+    for room in ROOMS:
+        for node in ast.walk(parse(ROOMS[room])):
+            if isinstance(node, ast.withitem) and ast.unparse(node.context_expr).startswith("lock_library("):
+                found[str(room)] = found.get(str(room), 0) + 1
+    assert found == LOCKED

@@ -287,3 +287,26 @@ def test_move_file_by_copy_checks_before_it_removes(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="the copy differs"):
         atomic.move_file(tmp_path / "a", tmp_path / "b", check=lambda _: False)
     assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(("number", "before"), [(None, ["to"]), (errno.EXDEV, [".b.X.part", "to"])])
+def test_moved_file_is_on_the_disk_at_its_new_place_before_it_leaves_the_old_one(tmp_path, monkeypatch, number, before):
+    source, told, sync, unlink = tmp_path / "a", [], os.fsync, Path.unlink
+    source.write_bytes(b"data")
+    (tmp_path / "to").mkdir()
+    if number is not None:
+        refuse_links(monkeypatch, number)
+
+    def note_sync(fd):
+        told.append(re.sub("[0-9a-f]{8}", "X", Path(f"/proc/self/fd/{fd}").readlink().name))
+        sync(fd)
+
+    def note_unlink(path, *options):
+        if path == source:
+            told.append("gone")
+        unlink(path, *options)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "unlink", note_unlink)
+    atomic.move_file(source, tmp_path / "to" / "b", check=lambda _: True)
+    assert told == [*before, "gone"]

@@ -336,3 +336,10 @@ def test_import_says_which_bound_a_sidecar_is_over(seen):
     (seen.folder / "red.png.xmp").write_text(ROBIN.replace("<rdf:li>Robin</rdf:li>", "<rdf:li>a</rdf:li>" * 400_000))
     told = seen.asks.marks.import_keywords()
     assert told.skipped == [(str(seen.folder / "red.png.xmp"), "it has more than 500,000 tags")]
+
+
+def test_sidecar_that_appears_meanwhile_is_left_as_it_is(tmp_path):
+    (tmp_path / "a.xmp").write_bytes(b"another program's")
+    with pytest.raises(xmp.UnreadableXmp, match="another program has changed it meanwhile"):
+        _replace(str(tmp_path / "a.xmp"), b"ours", None)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"another program's"]

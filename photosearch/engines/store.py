@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from photosearch import outputs
+from photosearch import atomic, outputs
 from photosearch.engines.shards import SUFFIX
 from photosearch.errors import InputError
 from photosearch.photos import remote
@@ -65,8 +65,13 @@ class FolderStore:
             yield file
 
     def put(self, name: str, data: bytes) -> None:
-        # Its name is the digest of its photos: what has it can only be the same shard, or what is left of it.
-        outputs.write_output(self._path(name), data, outputs.SHARD, force=True, durable=True, advice=ADVICE)
+        # Its name is the digest of its photos: what has it, or gets it meanwhile, can only be the same shard, or what
+        # is left of it.
+        outputs.check_output(self._path(name), outputs.SHARD, force=True)
+        try:
+            atomic.write_bytes(self._path(name), data, durable=True)
+        except OSError as error:
+            raise InputError(outputs.describe_failure(self._path(name), error, ADVICE)) from None
 
     def remove(self, name: str) -> None:
         with self._as_input_errors():
@@ -120,8 +125,8 @@ class BucketStore:
 
     def names(self) -> Iterator[str]:
         with remote.in_words(self.place):
-            found = self._files.ls(self.place, detail=False)
-        yield from sorted(name for path in found if (name := path.rsplit("/", 1)[-1]).endswith(SUFFIX))
+            found = list(remote.list_folder(self.place))
+        yield from sorted(name for name, is_folder, *_ in found if name.endswith(SUFFIX) and not is_folder)
 
     def drop_if_empty(self) -> None:
         """A bucket has no empty folders."""

@@ -74,7 +74,8 @@ def read_user_labels_state(db: Database) -> str:
     spaces = [space for model in models if (space := find_space(db, model)) is not None]
     scored = [[m.digest, m.tiles, m.images] for m in list_models(db) if m.name in models]
     stamps = [[space.digest, read_stamp(db, space)] for space in spaces]
-    return json.dumps([[label.id for label in own], stamps, scored])
+    # A classifier that was taken back, or put, before its scores were written: by a kill, or a full disk.
+    return json.dumps([[label.id for label in own], stamps, scored, list(list_versions(db).values())])
 
 
 def list_classifiers(db: Database) -> list[StoredClassifier]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 MAX_FIELDS = 20_000  # in a message; a model has a dozen
-MAX_GRAPH_FIELDS = 2_000_000  # in all messages of a graph together
+MAX_GRAPH_FIELDS = 2_000_000  # in all messages of a graph and its functions together
 MAX_ENTRY_BYTES = 2**24  # of one entry of the metadata
 MAX_NAME_BYTES = 1000  # of an operator or a function
 MAX_NESTING = 64  # of messages; a graph in a node of a graph is three
@@ -42,12 +42,13 @@ def check_operators(file: BinaryIO) -> None:
     often as its data say, and ONNX Runtime writes each call of a function out, before it starts.
     """
     calls: dict[bytes, list[bytes]] = {b"": []}  # function, or "" for the graph -> the operators of its nodes
+    left = [MAX_GRAPH_FIELDS]
     for number, wire_type, start, end in _iterate_fields(file, 0, _get_size(file), MAX_FIELDS):
         if number in (GRAPH, FUNCTION) and wire_type == BYTES:
             message = "graph" if number == GRAPH else "function"
             names = _read_texts(file, start, end, (FUNCTION_DOMAIN, FUNCTION_NAME))
             name = _join(*names) if number == FUNCTION else b""
-            calls.setdefault(name, []).extend(_list_operators(file, message, start, end))
+            calls.setdefault(name, []).extend(_list_operators(file, message, start, end, left))
     counts: dict[bytes, int] = {}
     waiting = [b""]
     while waiting:
@@ -63,9 +64,12 @@ def check_operators(file: BinaryIO) -> None:
             raise ValueError(f"its graph has more than {MAX_NODES:,} operators")
 
 
-def _list_operators(file: BinaryIO, message: str, start: int, end: int) -> Iterator[bytes]:
-    """Domain and type of each node, those of the graphs in it too. Raises ValueError for an operator that loops."""
-    pending, left = [(message, start, end, 0, b"")], MAX_GRAPH_FIELDS
+def _list_operators(file: BinaryIO, message: str, start: int, end: int, left: list[int]) -> Iterator[bytes]:
+    """Domain and type of each node, those of the graphs in it too. Raises ValueError for an operator that loops.
+
+    left: how many fields may still be read, of all messages together; counted down.
+    """
+    pending = [(message, start, end, 0, b"")]
     while pending:
         message, start, end, depth, op = pending.pop()
         if depth > MAX_NESTING:
@@ -73,8 +77,8 @@ def _list_operators(file: BinaryIO, message: str, start: int, end: int) -> Itera
         if message == "node":
             op = _join(*_read_texts(file, start, end, (DOMAIN, OP_TYPE)))
             yield op
-        for number, wire_type, first, last in _iterate_fields(file, start, end, left):
-            left -= 1
+        for number, wire_type, first, last in _iterate_fields(file, start, end, left[0]):
+            left[0] -= 1
             submessage = SUBMESSAGES[message].get(number)
             if wire_type != BYTES or submessage not in ("node", "attribute", "graph"):
                 continue

@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from photosearch.library import database
 
 KIND, VERSION = "moved spares", 1
 _START = f'{{"photosearch": "{KIND}"'.encode()
+MAX_BYTES = 1 << 29  # of a log: a million moves and more
 NAME = re.compile(r"photosearch-moved-(\d{1,6})\.jsonl")
 
 
@@ -102,9 +104,12 @@ def read_log(path: str) -> MoveLog:
     things: list[tuple[Move, ...]] = []
     finished = False
     try:
-        data = Path(path).read_bytes()
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            data = file.read(MAX_BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b"\n"
     except OSError as error:
         raise InputError(f"{path}: can't be read: {(error.strerror or str(error)).lower()}") from None
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{path}: is longer than {MAX_BYTES >> 20} MB, as no log of moved photos is")
     if not data or (b"\n" not in data and _START.startswith(data[: len(_START)])):  # cut off before the first move
         return MoveLog(path, (), True)
     lines = data.split(b"\n")[:-1]  # what has no end of line was cut off, and nothing was done for it
@@ -116,7 +121,7 @@ def read_log(path: str) -> MoveLog:
             if "move" in record:
                 things.append(tuple(map(_parse_move, record["move"])))
             finished |= bool({"done", "undo"} & record.keys())
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             place = f"line {number} is damaged" if number > 1 else "is no log of moved photos"
             raise InputError(f"{path}: {place}; name a photosearch-moved-N.jsonl that `duplicates` wrote") from None
     if not lines:

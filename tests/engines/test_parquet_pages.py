@@ -9,8 +9,10 @@ pa = pytest.importorskip("pyarrow", reason="shards need pyarrow")
 from pyarrow import parquet  # noqa: E402
 from test_shards import RESULTS, SHARD  # noqa: E402
 
+from photosearch.engines import parquet_pages, shards  # noqa: E402
 from photosearch.engines.parquet_pages import check_pages, read_footer  # noqa: E402
 from photosearch.engines.shards import read, write  # noqa: E402
+from photosearch.errors import InputError  # noqa: E402
 
 TABLE = parquet.read_table(io.BytesIO(write(SHARD, RESULTS)))
 
@@ -94,6 +96,36 @@ def test_chunks_that_share_pages_are_counted_each():
     data = to_file(table, use_dictionary=False, write_statistics=False)
     with pytest.raises(ValueError, match="unpacks to more than 1,000,000 bytes"):
         check(data)
+
+
+def test_file_is_no_longer_than_what_its_pages_may_unpack_to(monkeypatch):
+    data = write(SHARD, RESULTS)
+    read_footer(io.BytesIO(data), len(data))
+    with pytest.raises(ValueError, match=f"longer than {len(data) - 1:,} bytes"):
+        read_footer(io.BytesIO(data), len(data) - 1)
+    monkeypatch.setattr(shards, "MAX_BYTES", len(data) - 1)
+    with pytest.raises(InputError, match="longer than"):
+        read(io.BytesIO(data), "x")
+
+
+def test_footer_is_no_longer_than_bounded(monkeypatch):
+    monkeypatch.setattr(parquet_pages, "MAX_FOOTER_BYTES", 100)
+    with pytest.raises(ValueError, match="its footer is too long"):
+        read_footer(io.BytesIO(to_file()), 10**7)
+
+
+def test_pages_are_counted(monkeypatch):
+    data = to_file(row_group_size=1)
+    check(data)
+    monkeypatch.setattr(parquet_pages, "MAX_PAGES", 20)
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        check(data)
+
+
+def test_nested_parts_are_refused():
+    """A struct in a struct in a struct, each in its first field."""
+    with pytest.raises(ValueError, match="its parts nest too deep"):
+        parquet_pages._read_struct(b"\x1c" * 100 + bytes(101), 0)
 
 
 def test_other_writers_are_refused():

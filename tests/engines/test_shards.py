@@ -11,14 +11,16 @@ import pytest
 
 pa = pytest.importorskip("pyarrow", reason="shards need pyarrow")
 from pyarrow import parquet  # noqa: E402
+from toy import sight_card, write_toy  # noqa: E402
 
 from photosearch.engines import shards  # noqa: E402
 from photosearch.engines.shards import ModelRef, Shard, read, read_header, write  # noqa: E402
 from photosearch.engines.store import FolderStore  # noqa: E402
 from photosearch.errors import InputError  # noqa: E402
-from photosearch.index.infer import PhotoResult, Prediction, Scorer  # noqa: E402
+from photosearch.index.infer import LoadedScorer, PhotoResult, Prediction, Scorer  # noqa: E402
 from photosearch.metadata.dates import Taken  # noqa: E402
 from photosearch.metadata.record import PhotoMetadata, Position  # noqa: E402
+from photosearch.models.session import Model  # noqa: E402
 from photosearch.photos import decode  # noqa: E402
 from photosearch.photos.walk import Photo  # noqa: E402
 
@@ -307,3 +309,23 @@ def test_store_opens_files_only(tmp_path):
     for name in ("pipe.parquet", "folder.parquet", "missing.parquet"):
         with pytest.raises(InputError, match=f"{name}: no such shard"), store.open(name):
             pass
+
+
+def test_vectors_are_as_wide_as_their_models(tmp_path):
+    """One of another width would be stored, and searched as if it were one of the model's."""
+    scorer = LoadedScorer(Model(write_toy(tmp_path / "toy.onnx", sight_card()), provider="cpu", threads=1))
+
+    def check(vector):
+        result = replace(RESULTS[0], predictions={scorer.key: Prediction({"red": 0.5}, vector)})
+        shards.check_predictions(shards.ShardFile("/photos", (ModelRef.of(scorer),), (result,)), [scorer], "x")
+
+    check(UNIT)
+    for wrong in (np.array([1], np.float16).tobytes(), UNIT * 2, None):
+        with pytest.raises(InputError, match=r"x: row 1: predictions that toy 1 .* can't have made"):
+            check(wrong)
+
+
+def test_shard_names_no_more_models_than_bounded(monkeypatch):
+    data = write(SHARD, RESULTS)
+    monkeypatch.setattr(shards, "MAX_MODELS", 1)
+    assert "more than 1 models" in refusal(data)

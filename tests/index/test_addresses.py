@@ -19,6 +19,7 @@ from library import InThisProcess, Library, Untouched, make  # noqa: E402
 from toy import photo, write_toy  # noqa: E402
 
 from photosearch import album  # noqa: E402
+from photosearch.engines.store import open_store  # noqa: E402
 from photosearch.errors import InputError  # noqa: E402
 from photosearch.library.folders import is_present, list_roots  # noqa: E402
 from photosearch.library.photos import find_missing, read_counts  # noqa: E402
@@ -203,3 +204,24 @@ def test_index_command_reads_a_real_bucket(s3, tmp_path):
     assert run("find", "red", "--paths").stdout == "s3://photos/red.png\n"
     again = json.loads(run("index", "--json").stdout)
     assert (again["unchanged"], again["unreadable"], again["new"]) == (2, 1, 0)
+
+
+class Deep:
+    """A storage whose `ls` gives what lies deeper, too, as some do for keys that end in /."""
+
+    def ls(self, address, detail):
+        names = ["", "a.png", "sub/b.png", "sub", "x.parquet", "sub/y.parquet", "z.parquet"]
+        folders = {"", "sub", "z.parquet"}
+        return [
+            {"name": f"bucket/{name}", "type": "directory" if name in folders else "file", "size": 5} for name in names
+        ]
+
+    def _strip_protocol(self, address):
+        return address.removeprefix("memory://")
+
+
+def test_listing_of_a_bucket_with_deeper_names_gives_the_folders_own(monkeypatch):
+    """A deeper name would be read as a photo of this folder, at an address that is none."""
+    monkeypatch.setattr(remote, "open_files", lambda address: Deep())
+    assert [name for name, *_ in remote.list_folder("memory://bucket")] == ["a.png", "sub", "x.parquet", "z.parquet"]
+    assert list(open_store("memory://bucket").names()) == ["x.parquet"]

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 from library import Counting, InThisProcess, Library, Untouched, kept_decoders, make, same_stat
+from PIL import Image
 from toy import photo, toy_card, write_toy
 
 from photosearch.errors import InputError, ModelError, StoreError
@@ -974,3 +975,35 @@ def test_only_one_run_at_a_time_holds_a_library(library):
         run.close()
     with lock_library(library.db):
         pass
+
+
+def test_two_folders_with_other_tiles_share_no_scores(library):
+    """Half red and half black: with tiles the reddest part counts as well."""
+    for name in ("plain/a.png", "tiled/b.png"):
+        image = Image.new("RGB", (64, 48), "black")
+        image.paste((255, 0, 0), (0, 0, 32, 48))
+        library.path(name).parent.mkdir()
+        image.save(library.path(name))
+        library.path(name).write_bytes(library.path(name).read_bytes() + name.encode())  # two contents
+    library.index("plain")
+    library.index("tiled", tiles=4)
+    apart = library.scores()
+    assert apart["tiled/b.png"] > apart["plain/a.png"] + 0.05
+    library.index(force=True)  # both in one run
+    assert library.scores() == apart
+    kinds = library.db.rows(
+        "SELECT p.name, m.tiles FROM photos p JOIN scored k ON k.image_id = p.image_id AND k.active "
+        "JOIN models m ON m.id = k.model_id ORDER BY p.name"
+    )
+    assert kinds == [("a.png", 0), ("b.png", 4)]
+
+
+def test_photo_that_came_back_is_missing_no_more(library):
+    names = write_photos(library, 3)
+    library.index()
+    away = library.path(names[0]).rename(library.folder.with_name("away.png"))
+    assert library.index()["Removed"] == [names[0]]
+    assert set(library.index()) == {"Unchanged"}, "it is not counted as missing again"
+    away.rename(library.path(names[0]))
+    assert library.index()["Returned"] == [names[0]]
+    assert (read_counts(library.db).removed, set(library.index())) == (0, {"Unchanged"})

@@ -10,8 +10,10 @@ from photosearch.errors import InputError, QueryError
 from photosearch.judging.review_queue import ReviewItem
 from photosearch.library.database import Database
 from photosearch.library.folders import add_root, put_folder
+from photosearch.library.marks import count_learnable, find_sample
 from photosearch.library.models import put_model, set_default_model
 from photosearch.library.photos import FileRecord, mark_absent, put_image, put_photo
+from photosearch.library.records import VectorSpace
 from photosearch.library.scores import put_prediction
 from photosearch.models.card import Card
 
@@ -139,3 +141,28 @@ def test_queue_and_details_leave_out_removed_photos(library):
     assert asked(library, "near") == [2, 4, 1]
     assert asked(library, "disagree") == [1, 4, 2]
     assert library.details(3) is library.find_files(3) is None
+
+
+def test_queue_of_a_sample_asks_about_no_photo_that_left(library):
+    library.samples.draw("bird", 4)
+    mark_absent(library._session.db, [3], "removed")
+    queue = library.samples.queue("bird", "sample")
+    assert (sorted(asked.image_id for asked in queue.items), queue.unjudged) == ([1, 2, 4], 3)
+    assert [photo.path for photo in find_sample(library._session.db, queue.label).photos if photo.image_id == 3] == [
+        None
+    ]
+
+
+def test_marks_of_photos_that_left_teach_nothing(library):
+    """Nobody can look at them again, and their vectors stay only until the next `forget`."""
+    db = library._session.db
+    (model_id,) = db.one("SELECT id FROM models WHERE name = 'one'")
+    space = VectorSpace(model_id, "one", "space", 4)
+    with db.transaction():
+        for image_id in (1, 2, 3, 4):
+            db.write("INSERT INTO vectors(image_id, model_id, vector) VALUES (?, ?, zeroblob(8))", [image_id, model_id])
+    for image_id, present in ((1, True), (2, True), (3, True), (4, False)):
+        library.marks.set_image(image_id, "bird", present)
+    assert count_learnable(db, "bird", space) == (3, 1), "yes, then no"
+    mark_absent(db, [3], "removed")
+    assert count_learnable(db, "bird", space) == (2, 1)

@@ -6,8 +6,10 @@ from embedding_library import card, open_seen
 from library import Counting
 from toy import toy_card, write_toy
 
-from photosearch.errors import InputError, QueryError
+from photosearch.errors import InputError, QueryError, StoreError
+from photosearch.learning import learn
 from photosearch.library import classifiers
+from photosearch.library.scores import read_scores
 
 N = 14  # photos of a kind
 
@@ -129,6 +131,56 @@ def test_undo_learning_restores_a_description(seen):
     assert kinds(seen.find("mine", query_mode="label")) == {"dark"}
     assert seen.asks.labels.undo_learning("mine").threshold == 0.4
     assert [(f.path, f.score) for f in seen.ask("mine", min_score=0)] == before
+
+
+def test_label_is_scored_again_where_undoing_its_learning_was_cut_off(seen, monkeypatch):
+    """The classifier is gone then, and its scores are not: the next run computes them."""
+    seen.asks.labels.add("mine", "green")
+    before = [(f.path, f.score) for f in seen.ask("mine", min_score=0)]
+    mark(seen, "mine", "dark", "red white")
+    assert seen.asks.labels.learn("mine").kept == "learned"
+    seen.asks._session.rescore()
+    with monkeypatch.context() as patch:
+        patch.setattr(learn, "update_described", raise_full)
+        with pytest.raises(StoreError):
+            seen.asks.labels.undo_learning("mine")
+    assert [(f.path, f.score) for f in seen.ask("mine", min_score=0)] != before
+    seen.asks._session.rescore()
+    assert [(f.path, f.score) for f in seen.ask("mine", min_score=0)] == before
+
+
+def raise_full(*_):
+    raise StoreError("the disk is full")
+
+
+def test_each_learned_label_is_scored_by_the_vectors_of_its_own_model(seen, tmp_path):
+    """Those of the other have the same length, and would give numbers, too."""
+    other = write_toy(tmp_path / "other.onnx", card(name="other"), scale=1 / 510)  # each colour half as bright
+    seen.index(model=Counting(other, provider="cpu", threads=1))
+    for label, model, yes, no in (("my night", "toy", "dark", "red white"), ("glow", "other", "red", "dark white")):
+        mark(seen, label, yes, no, 6)
+        assert seen.asks.labels.learn(label, model=model).kept == "learned"
+    before = [scores_of(seen, label) for label in ("my night", "glow")]
+    assert learn.update_learned(seen.under.db, seen.asks._session.open_search)
+    assert [scores_of(seen, label) for label in ("my night", "glow")] == before
+
+
+def scores_of(seen, name):
+    """image id -> the stored score, to six digits."""
+    ids, scores = read_scores(seen.under.db, seen.asks.labels.get(name))
+    return {image_id: round(float(score), 6) for image_id, score in zip(ids, scores, strict=True)}
+
+
+def test_label_of_a_model_that_is_gone_keeps_its_scores_and_is_tried_again(seen):
+    mark(seen, "my night", "dark", "red white")
+    seen.asks.labels.learn("my night")
+    before = scores_of(seen, "my night")
+
+    def fail(model):
+        raise QueryError(f"{model} gives no vectors")
+
+    assert not learn.update_learned(seen.under.db, fail)
+    assert scores_of(seen, "my night") == before
 
 
 def test_learn_again_keeps_the_better_and_undo_goes_step_by_step(seen):

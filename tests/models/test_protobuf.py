@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from toy import toy_card, toy_graph
 
+from photosearch.models import protobuf
 from photosearch.models.card import CARD_KEY
-from photosearch.models.protobuf import list_external_files, read_metadata
+from photosearch.models.protobuf import check_operators, list_external_files, read_metadata
 
 
 def outside(location: str) -> onnx.TensorProto:
@@ -100,3 +101,68 @@ def _tag(number: int, kind: int) -> bytes:
     """Of two bytes: number below 2048."""
     value = number << 3 | kind
     return bytes([value & 127 | 128, value >> 7])
+
+
+# ---- bounds
+
+
+READERS = {"operators": check_operators, "weights": list_external_files}
+
+
+def many_nodes(n: int, *, in_functions: bool) -> bytes:
+    """A model with n nodes of four fields each; in functions of three nodes each, or in its graph."""
+    nodes = [helper.make_node("Add", ["a", "b"], ["c"]) for _ in range(n)]
+    opset = [helper.make_opsetid("", 18)]
+    graph = helper.make_graph([] if in_functions else nodes, "g", [], [])
+    model = helper.make_model(graph)
+    for i in range(0, n if in_functions else 0, 3):
+        model.functions.append(helper.make_function("mine", f"f{i}", [], ["c"], nodes[i : i + 3], opset))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("in_functions", [False, True], ids=["graph", "functions"])
+def test_fields_are_counted_over_all_messages(monkeypatch, reader, in_functions):
+    """Each message has less than 30, and all of them have more than 100."""
+    data = io.BytesIO(many_nodes(24, in_functions=in_functions))
+    monkeypatch.setattr(protobuf, "MAX_GRAPH_FIELDS", 200)
+    READERS[reader](data)
+    monkeypatch.setattr(protobuf, "MAX_GRAPH_FIELDS", 30)
+    with pytest.raises(ValueError, match="it has too many parts"):
+        READERS[reader](data)
+
+
+def test_check_operators_rejects_endless_nesting():
+    graph = helper.make_graph([], "deepest", [], [])
+    for _ in range(30):
+        graph = helper.make_graph([helper.make_node("If", ["x"], ["y"], then_branch=graph)], "more", [], [])
+    with pytest.raises(ValueError, match="nests too deep"):
+        check_operators(io.BytesIO(helper.make_model(graph).SerializeToString()))
+
+
+def test_metadata_has_so_many_parts_and_so_long_ones(monkeypatch):
+    model = toy_graph()
+    helper.set_model_props(model, {CARD_KEY: "c" * 1000, **{str(i): "x" for i in range(20)}})
+    data = io.BytesIO(model.SerializeToString())
+    assert read_metadata(data, CARD_KEY) == "c" * 1000
+    with monkeypatch.context() as patch:
+        patch.setattr(protobuf, "MAX_FIELDS", 15)
+        with pytest.raises(ValueError, match="it has too many parts"):
+            read_metadata(data, CARD_KEY)
+    monkeypatch.setattr(protobuf, "MAX_ENTRY_BYTES", 999)
+    with pytest.raises(ValueError, match="an entry of its metadata is too long"):
+        read_metadata(data, CARD_KEY)
+
+
+def test_names_are_read_no_further_than_they_are_compared(monkeypatch):
+    asked = []
+
+    class Watched(io.BytesIO):
+        def read(self, n=-1):
+            asked.append(n)
+            return super().read(n)
+
+    graph = helper.make_graph([helper.make_node("Op" * 5_000, ["a"], ["b"])], "g", [], [])
+    monkeypatch.setattr(protobuf, "MAX_NAME_BYTES", 100)
+    check_operators(Watched(helper.make_model(graph).SerializeToString()))
+    assert 0 <= min(asked) <= max(asked) == 100

@@ -13,7 +13,7 @@ from PIL import Image
 from toy import photo
 
 from photosearch.photos import decode as decoding
-from photosearch.photos import fingerprint
+from photosearch.photos import fingerprint, formats, original
 from photosearch.photos.decode import TooLarge, Unreadable, ViewSpec, decode, make_views
 
 # ---- formats
@@ -401,3 +401,55 @@ def test_padded_view_keeps_the_shape_and_enlarges_nothing(size: tuple[int, int],
 def test_jpeg_is_drafted_no_smaller_than_its_padded_view() -> None:
     assert ViewSpec(1920, "pad").find_min_size(4000, 2250) == (1920, 1080)
     assert ViewSpec(64).find_min_size(4000, 2250) == (64, 64)
+
+
+STRANGE = (
+    "PPM",
+    "PCX",
+    "TGA",
+    "ICO",
+    "ICNS",
+    "EPS",
+    "PDF",
+    "SGI",
+    "MSP",
+    "XBM",
+    "JPEG2000",
+    "SPIDER",
+    "DDS",
+    "QOI",
+)
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_formats_that_pillow_knows_and_no_camera_writes_are_not_opened(kind):
+    """Each decoder is one more way in; those of EPS start another program."""
+    Image.init()
+    out, image = io.BytesIO(), Image.new("1" if kind in ("MSP", "XBM") else "RGB", (32, 32))
+    if kind in Image.SAVE:
+        image.save(out, kind)
+        data = out.getvalue()
+    else:
+        data = {"QOI": b"qoif" + bytes(20)}[kind]
+    with pytest.raises(Unreadable):
+        decode(data, [ViewSpec(8)])
+    assert kind not in formats.FORMATS
+
+
+def test_file_longer_than_bounded_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(b"x" * 100)
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 100)
+    assert len(decoding.read(str(tmp_path / "a.jpg"))) == 100
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 99)
+    with pytest.raises(Unreadable, match="the file is longer than"):
+        decoding.read(str(tmp_path / "a.jpg"))
+
+
+def test_original_is_sent_up_to_its_bound(tmp_path, monkeypatch):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 8)).save(path)
+    data = path.read_bytes()
+    assert original.read_original([str(path)], decoding.content_hash(data)) == (data, "image/jpeg")
+    monkeypatch.setattr(original, "MAX_BYTES", len(data) - 1)
+    with pytest.raises(Unreadable, match="browsers can't show this file itself"):
+        original.read_original([str(path)], decoding.content_hash(data))

@@ -195,12 +195,18 @@ def test_links_and_pipes_in_the_maps_place_are_not_followed(tmp_path):
     other.write_bytes(b"mine")
     (tmp_path / "link").symlink_to(other)
     os.mkfifo(tmp_path / "pipe")
-    for name in ("link", "pipe"):
+    open_map(tmp_path / "theirs", make_rows(20, seed=1)).close()  # another's, which says that it is the one
+    (tmp_path / "link to a map").symlink_to(tmp_path / "theirs")
+    for name in ("link", "pipe", "link to a map"):
         with open_map(tmp_path / name, rows) as held:
-            assert len(held) == 20
+            assert held.vector(1) @ as_unit(rows[0]) == pytest.approx(1, abs=1e-3), name
         assert (tmp_path / name).is_file()
         assert not (tmp_path / name).is_symlink()
     assert other.read_bytes() == b"mine"
+
+
+def as_unit(row):
+    return np.frombuffer(row[1], np.float16).astype(np.float32)
 
 
 @pytest.mark.parametrize(("before", "more"), [(0, 5), (5, 0), (5, 1), (7, 7), (20, 1), (20, 30), (21, 70)])

@@ -18,6 +18,7 @@ from PIL import Image
 
 from photosearch import atomic
 from photosearch.errors import InputError
+from photosearch.spares import log
 from photosearch.spares.log import read_log
 
 
@@ -485,3 +486,22 @@ def kill_after(seen, folder: Path, command: str, files: int) -> None:
         while running.poll() is None and first - len(below(source)) < files:
             pass
         running.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("data", [b"[" * 100_000 + b"\n", b"[]\n", b"{}\n", b"\n", b"\xff\n", b"1" * 5000 + b"\n"])
+def test_log_of_any_bytes_is_refused_in_one_line(tmp_path, data):
+    (tmp_path / "photosearch-moved-1.jsonl").write_bytes(data)
+    with pytest.raises(InputError, match=r"is no log of moved photos; name a photosearch-moved-N\.jsonl"):
+        read_log(str(tmp_path / "photosearch-moved-1.jsonl"))
+
+
+def test_log_is_a_file_of_bounded_length(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")  # which nobody writes to: reading would wait for ever
+    with pytest.raises(InputError, match="is no log of moved photos"):
+        read_log(str(tmp_path / "pipe"))
+    with pytest.raises(InputError, match="can't be read: is a directory"):
+        read_log(str(tmp_path))
+    (tmp_path / "long").write_bytes(b"\n" * 100)
+    monkeypatch.setattr(log, "MAX_BYTES", 99)
+    with pytest.raises(InputError, match="long: is longer than"):
+        read_log(str(tmp_path / "long"))

@@ -1,0 +1,111 @@
+"""Each change that a user makes is one transaction: whichever of its statements fails, the library is as it was."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from user_library import make_folder
+
+from photosearch import Library
+from photosearch.errors import StoreError
+from photosearch.library.database import Database
+from photosearch.library.user_copy import UserCopy
+
+Change = Callable[[Library, Path], object]
+CHANGES: dict[str, Change] = {
+    "mark": lambda library, photos: library.marks.add(some(photos), positive=["red"], negative=["blue"]),
+    "unmark": lambda library, photos: library.marks.remove(some(photos), ["red"]),
+    "undo a mark": lambda library, photos: library.marks.undo(),
+    "mark pictures": lambda library, photos: library.marks.set_images([1, 2, 3], "red", False),
+    "import marks": lambda library, photos: library.marks.import_csv(write_marks(photos)),
+    "describe a label": lambda library, photos: library.labels.add("wine", "red black"),
+    "score described labels": lambda library, photos: rescore(library, "search.user_labels", "update_described"),
+    "remove a label": lambda library, photos: library.labels.remove("dusk"),
+    "learn": lambda library, photos: library.labels.learn("pale"),
+    "score learned labels": lambda library, photos: rescore(library, "learning.learn", "update_learned"),
+    "set a threshold": lambda library, photos: library.labels.set_threshold(library.labels.get("red"), 0.4),
+    "undo a threshold": lambda library, photos: library.labels.undo_threshold(library.labels.get("red")),
+    "draw a sample": lambda library, photos: library.samples.draw("red", 5, seed=7),
+    "judge": lambda library, photos: library.samples.judge("red", ["4"]),
+    "make an album": lambda library, photos: library.albums.add("new", some(photos)),
+    "add to an album": lambda library, photos: library.albums.add("trip", photos / "white0.png"),
+    "take from an album": lambda library, photos: library.albums.remove("trip", some(photos)),
+    "rename an album": lambda library, photos: library.albums.rename("trip", "Rome"),
+    "delete an album": lambda library, photos: library.albums.delete("trip"),
+    "undo an album": lambda library, photos: library.albums.undo(),
+    "save a search": lambda library, photos: library.albums.save_search("reds", "red"),
+    "set a folder": lambda library, photos: library.folders.set(photos, exclude=["*.gif"]),
+    "forget a photo": lambda library, photos: library.forget([photos / "red0.png"]),
+    "forget all": lambda library, photos: library.forget(None),
+}  # fmt: skip
+
+
+def some(photos: Path) -> list[Path]:
+    return [photos / f"red{i}.png" for i in range(6)]
+
+
+def write_marks(photos: Path) -> Path:
+    file = photos.with_name("marks.csv")
+    file.write_text("path,label,present\n" + "".join(f"{path},red,no\n" for path in some(photos)))
+    return file
+
+
+def rescore(library: Library, module: str, name: str) -> None:
+    import importlib
+
+    getattr(importlib.import_module(f"photosearch.{module}"), name)(library._session.db, library._session.open_search)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        patch.setattr(UserCopy, "update", lambda self: None)  # it has tests of its own
+        make_folder(folder)
+        with Library(folder / "whole.db") as library:
+            library.albums.add("trip", some(folder / "photos"))
+            for kind, side in (("white", "positive"), ("red", "negative"), ("dark", "negative")):
+                library.marks.add(
+                    [folder / "photos" / f"{kind}{i}.png" for i in range(6)], **{side: ["pale"]}, new=True
+                )
+        yield folder
+
+
+def read_all(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as conn:
+        tables = conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")
+        return {name: conn.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables.fetchall()}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_that_fails_at_any_statement_leaves_all_as_it_was(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    shutil.copy(folder / "whole.db", tmp_path)
+    join, left = Database._join_transaction, [0]
+
+    @contextmanager
+    def fail_at_last(self: Database, sql: str) -> Iterator[None]:
+        with join(self, sql):
+            left[0] -= "optimize" not in sql  # which follows what is done already
+            if left[0] == 0:
+                raise StoreError("this statement fails")
+            yield
+
+    monkeypatch.setattr(Database, "_join_transaction", fail_at_last)
+    with Library(tmp_path / "whole.db") as library:
+        before = read_all(library.path)
+        for statement in range(1, 100):
+            left[0] = statement
+            try:
+                CHANGES[change](library, folder / "photos")
+            except StoreError:
+                assert read_all(library.path) == before, f"after statement {statement} failed"
+            else:
+                break
+        assert statement > 1, "it writes nothing"
+        assert read_all(library.path) != before or change.startswith("score")

@@ -1,0 +1,35 @@
+"""What is stored of the text in a picture, and how much of it. The reader itself: test_reader.py."""
+
+import pytest
+
+from photosearch.ocr import lines
+from photosearch.ocr.lines import TextLine, TextWord, pack_lines, unpack_lines
+
+BOX = (0.0, 0.0, 1.0, 0.0, 1.0, 0.5, 0.0, 0.5)
+
+
+def line(*words: str) -> TextLine:
+    return TextLine(0.875, tuple(TextWord(word, BOX) for word in words))
+
+
+def test_packed_lines_are_unpacked_as_they_were():
+    said = (line("GATE", "14"), line("Exit"))
+    assert unpack_lines(*pack_lines(said)) == said
+    assert (pack_lines(()), unpack_lines(None, None)) == ((None, None), ())
+
+
+def test_first_lines_are_stored_up_to_the_bound(monkeypatch):
+    monkeypatch.setattr(lines, "MAX_CHARACTERS", 12)
+    text, boxes = pack_lines([line("12345"), line("67890"), line("a")])
+    assert (text, len(unpack_lines(text, boxes))) == ("12345\n67890", 2)
+    assert pack_lines([line("x" * 12)]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes"),
+    [("a", "[]"), ("a\nb", "[[1,[0,0,0,0,0,0,0,0]]]"), ("a b", "[[1,[0,0,0,0,0,0,0,0]]]"), ("a", "[[1,[0,0]]]"),
+     ("a", "{"), ("a", "[5]"), ("a", '[["x",[0,0,0,0,0,0,0,0]]]')],
+)  # fmt: skip
+def test_text_and_places_that_do_not_belong_together_are_damage(text, boxes):
+    with pytest.raises((ValueError, TypeError)):
+        unpack_lines(text, boxes)
