@@ -1,0 +1,96 @@
+"""Which tests may notice a change: a guess from what they say, which costs nothing.
+
+First those that speak of the function or of one that leads to it, then the others of files that name the module, then
+the rest of the room's. A map of the lines that each test runs would say it better, and takes minutes of two cores.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from changes import PACKAGE, Change
+
+LEAVE_OUT = ("train", "fuzz", "mutants")
+NAMES_ALL = {"top": ("tests/cli/",), "api": ("tests/cli/", "tests/web/", "tests/mcp/"), "page": ("tests/web/",)}
+
+
+@dataclass(frozen=True)
+class TestFile:
+    """tests: name -> text, in their order."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tests(self) -> dict[str, str]:
+        tree, lines = ast.parse(self.text), self.text.splitlines()
+        return {
+            node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        }
+
+
+def read_tests(root: Path) -> list[TestFile]:
+    """All files of tests; those of the page's scripts count as tests of the file that runs them."""
+    paths = (p for p in sorted((root / "tests").rglob("test_*.py")) if p.parts[len(root.parts) + 1] not in LEAVE_OUT)
+    return [TestFile(str(p.relative_to(root)), p.read_text()) for p in paths]
+
+
+def choose_tests(
+    change: Change, files: list[TestFile], seconds: Mapping[str, float], package: str = PACKAGE
+) -> list[str]:
+    """-> tests without their parameters, most likely first; of equally likely ones those that took least.
+
+    seconds: what a test took so far.
+    """
+    ranked = sorted(_rank(change, files, package))
+    order = {file: (best, cost) for file, best, cost in _sum_up(ranked, seconds)}
+    ranked.sort(key=lambda it: (it[0], order[it[1]], it[1], seconds.get(it[2], 1.0)))
+    return [test for _, _, test in ranked]
+
+
+def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple[int, str, str]]:
+    path = Path(change.path)
+    module = path.name if change.room == "page" else path.stem
+    dotted = ".".join(path.with_suffix("").parts)
+    imports = re.compile(
+        rf"\b{re.escape(dotted)}\b|from {re.escape(dotted.rpartition('.')[0])} import .*\b{path.stem}\b"
+    )
+    speaks = re.compile(rf"\b(?:{'|'.join(map(re.escape, change.names))})\b" if change.names else r"(?!)")
+    room_folders = (f"tests/{change.room}/", *NAMES_ALL.get(change.room, ()))
+    for file in files:
+        is_near = file.path.startswith(room_folders) or (change.room == "top" and file.path.count("/") == 1)
+        is_own = file.path.endswith(f"_{path.stem}.py") and is_near
+        names = (
+            is_own
+            or imports.search(file.text) is not None
+            or (is_near and re.search(rf"\b{re.escape(module)}\b", file.text))
+        )
+        if not (is_near or names):
+            continue
+        for test, text in file.tests.items():
+            if change.room == "page":
+                rank = (
+                    0
+                    if module in text or "script_passes" in test
+                    else 1
+                    if names
+                    else 2
+                    if "chromium" in file.path
+                    else 3
+                )
+            else:
+                rank = (0 if is_own else 1) if speaks.search(text) else 2 if is_own else 3 if names else 4
+            yield rank, file.path, f"{file.path}::{test}"
+
+
+def _sum_up(ranked: list[tuple[int, str, str]], seconds: Mapping[str, float]) -> Iterator[tuple[str, int, float]]:
+    by_file: dict[str, list[tuple[int, str]]] = {}
+    for rank, file, test in ranked:
+        by_file.setdefault(file, []).append((rank, test))
+    for file, tests in by_file.items():
+        yield file, min(rank for rank, _ in tests), sum(seconds.get(test, 1.0) for _, test in tests)
