@@ -11,7 +11,7 @@ import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -79,14 +79,15 @@ def choose(
     kinds: Container[str] | None = None,
     judged: Container[str] = (),
 ) -> list[Change]:
-    """About n changes, the same number from each room; each line at most once. judged: are left out."""
+    """About n changes, as many from each room, which take turns; each line at most once. judged: are left out."""
     rng = random.Random(seed)
     found: defaultdict[str, defaultdict[str, list[Change]]] = defaultdict(lambda: defaultdict(list))
     for change in changes:
         if (rooms is None or change.room in rooms) and (kinds is None or change.kind in kinds):
             found[change.room][change.kind].append(change)
     each = -(-n // max(1, len(found)))
-    return [c for _, by_kind in sorted(found.items()) for c in islice(_draw(by_kind, rng, root, judged), each)]
+    drawn = [list(islice(_draw(by_kind, rng, root, judged), each)) for _, by_kind in sorted(found.items())]
+    return [c for row in zip_longest(*drawn) for c in row if c is not None]
 
 
 def _draw(by_kind: dict[str, list[Change]], rng: random.Random, root: Path, judged: Container[str]) -> Iterator[Change]:

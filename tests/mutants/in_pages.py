@@ -26,7 +26,7 @@ IN_SCRIPT = [  # kind, what is looked for, what is put in its place
     ("statement", r"\btrue\b", "false"),
     ("statement", r"\bfalse\b", "true"),
     ("swap", r"(?<=\w\()([\w.]+), ([\w.]+)(?=\);)", r"\2, \1"),
-    ("time-out", r"(?<=, )(\d{2,5})(?=\);$)", r"\g<1>000"),
+    ("time-out", r"(\bset(?:Timeout|Interval)\(.*, )(\d+)(?=\))", r"\g<1>\g<2>000"),
 ]
 IN_TEMPLATE = [
     ("condition", r"(?<=\{% if )(.+?)(?= %\})", r"not (\1)"),

@@ -167,8 +167,9 @@ class _Finder(ast.NodeVisitor):
         if name in ("Exit", "exit", "SystemExit") and node.args and isinstance(node.args[0], ast.Constant):
             self._put("exit code", node.args[0], "1" if node.args[0].value == 0 else "0")
             return
-        if GUARDS.search(name) and node.args and not isinstance(node.args[0], ast.Starred):
-            self._put("guard", node, self._text(node.args[0]))
+        guarded = [a for a in node.args if not isinstance(a, ast.Starred) and _name(a) not in ("db", "conn", "library")]
+        if GUARDS.search(name) and guarded:
+            self._put("guard", node, self._text(guarded[0]))
         elif GUARDS.search(name) and not node.keywords and isinstance(node.func, ast.Attribute):
             self._put("guard", node, self._text(node.func.value))
         if name in ("min", "max") and len(node.args) == 2:
@@ -191,7 +192,7 @@ class _Finder(ast.NodeVisitor):
         """A named argument, so that its default holds; a time-out is not left out but made longer."""
         before: ast.AST | None = node.args[-1] if node.args else None
         for keyword in node.keywords:
-            if keyword.arg is not None and LATE.search(keyword.arg):
+            if keyword.arg is not None and LATE.search(keyword.arg) and _name(node) != "timedelta":
                 self._put("time-out", keyword.value, f"({self._text(keyword.value)}) * 1000")
             elif keyword.arg is not None and keyword.arg not in UNTESTED and before is not None:
                 self._add("default", self._span(before)[1], self._span(keyword)[1], "")

@@ -211,8 +211,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(KeyboardInterrupt):
         for one in try_all(changes, trial, said.workers):
             tried.append(one)
-            print(f"{len(tried)}/{len(changes)} {one.verdict:8} {one.seconds:4.0f} s  {one.change.path}:{one.change.line}"
-                  f" ({one.change.kind}): {one.shown}", flush=True)  # fmt: skip
+            at = f"{one.change.path}:{one.change.line} ({one.change.kind})"
+            print(f"{len(tried)}/{len(changes)} {one.verdict:8} {one.seconds:4.0f} s  {at}: {one.shown}", flush=True)
             if said.json:
                 said.json.write_text(json.dumps([asdict(t) for t in tried], indent=1))
     print("\n".join(describe(tried, time.monotonic() - start, said.seed, len(judged))))
