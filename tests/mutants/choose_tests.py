@@ -14,6 +14,7 @@ from pathlib import Path
 from changes import PACKAGE, Change
 
 LEAVE_OUT = ("train", "fuzz", "mutants")
+SPEAK = 1  # the last rank of tests that speak of a change
 NAMES_ALL = {"top": ("tests/cli/",), "api": ("tests/cli/", "tests/web/", "tests/mcp/"), "page": ("tests/web/",)}
 
 
@@ -42,15 +43,16 @@ def read_tests(root: Path) -> list[TestFile]:
 
 def choose_tests(
     change: Change, files: list[TestFile], seconds: Mapping[str, float], package: str = PACKAGE
-) -> list[str]:
-    """-> tests without their parameters, most likely first; of equally likely ones those that took least.
+) -> list[list[str]]:
+    """-> tests without their parameters, those that speak of it and the others; of equals those that took least.
 
     seconds: what a test took so far.
     """
     ranked = sorted(_rank(change, files, package))
     order = {file: (best, cost) for file, best, cost in _sum_up(ranked, seconds)}
     ranked.sort(key=lambda it: (it[0], order[it[1]], it[1], seconds.get(it[2], 1.0)))
-    return [test for _, _, test in ranked]
+    parts = [[test for rank, _, test in ranked if (rank <= SPEAK) is near] for near in (True, False)]
+    return [part for part in parts if part]
 
 
 def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple[int, str, str]]:

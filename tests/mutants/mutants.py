@@ -70,18 +70,20 @@ class Trial:
         shown = change.show((self.root / change.path).read_bytes())
         return Tried(change, shown, verdict, by, time.monotonic() - began)
 
-    def _judge(self, change: Change, tree: Path, tests: list[str]) -> tuple[str, str]:
-        if not tests:
-            return "survived", ""
+    def _judge(self, change: Change, tree: Path, parts: list[list[str]]) -> tuple[str, str]:
+        outcome = run_tests.Outcome()
         with broken(change, tree):
-            outcome = self.run(tree, tests)
-            if test := outcome.stuck:
-                outcome = self.run(tree, [test])  # all tests together may take long; a loop takes long alone
+            for tests in parts:
+                outcome = self.run(tree, tests)
+                if test := outcome.stuck:
+                    outcome = self.run(tree, [test])  # all tests together may take long; a loop takes long alone
+                if test or outcome.failed:
+                    break
         test = outcome.failed or outcome.stuck
         if not test:
             return "survived", ""
         if "::" not in test:  # a file that can't be read
-            test = next((each for each in tests if each.startswith(test)), tests[0])
+            test = next((each for part in parts for each in part if each.startswith(test)), parts[0][0])
         unbroken = self.run(tree, [test])
         if unbroken.stuck:
             return "late", test

@@ -145,7 +145,7 @@ def test_a_change_is_noticed_where_the_test_passes_unbroken(
     monkeypatch.setattr("run_tests.LOADED", ["pytest"])
     monkeypatch.setattr("mutants.choose", lambda changes, *_, **__: _choose_four(changes))
     monkeypatch.setattr(
-        "mutants.choose_tests", lambda change, *_: [f"tests/room/test_steps.py::test_{change.names[0]}"]
+        "mutants.choose_tests", lambda change, *_: [[f"tests/room/test_steps.py::test_{change.names[0]}"]]
     )
     out = tmp_path / "tried.json"
     before = {path: path.read_bytes() for path in toy.rglob("*.py")}
