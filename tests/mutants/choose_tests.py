@@ -1,7 +1,8 @@
 """Which tests may notice a change: a guess from what they say, which costs nothing.
 
 First those that speak of the function or of one that leads to it, then the others of files that name the module, then
-the rest of the room's. A map of the lines that each test runs would say it better, and takes minutes of two cores.
+the rest of the room's and those of the whole that share a word with it. A map of the lines that each test runs would
+say it better, and takes minutes of two cores.
 """
 
 import ast
@@ -14,6 +15,7 @@ from pathlib import Path
 from changes import PACKAGE, Change
 
 LEAVE_OUT = ("train", "fuzz", "mutants")
+WHOLE = ("tests/cli/", "tests/web/", "tests/mcp/")  # of the whole: they may speak of it in other words
 SPEAK = 1  # the last rank of tests that speak of a change
 NAMES_ALL = {"top": ("tests/cli/",), "api": ("tests/cli/", "tests/web/", "tests/mcp/"), "page": ("tests/web/",)}
 
@@ -63,6 +65,8 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
         rf"\b{re.escape(dotted)}\b|from {re.escape(dotted.rpartition('.')[0])} import .*\b{path.stem}\b"
     )
     speaks = re.compile(rf"\b(?:{'|'.join(map(re.escape, change.names))})\b" if change.names else r"(?!)")
+    words = {word for name in change.names[:3] for word in name.split("_") if len(word) > 4}
+    hints = re.compile("|".join(map(re.escape, sorted(words))) or r"(?!)")
     room_folders = (f"tests/{change.room}/", *NAMES_ALL.get(change.room, ()))
     for file in files:
         is_near = file.path.startswith(room_folders) or (change.room == "top" and file.path.count("/") == 1)
@@ -73,6 +77,10 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
             or (is_near and re.search(rf"\b{re.escape(module)}\b", file.text))
         )
         if not (is_near or names):
+            if change.room != "page" and file.path.startswith(WHOLE) and "chromium" not in file.path:
+                yield from (
+                    (5, file.path, f"{file.path}::{test}") for test, text in file.tests.items() if hints.search(text)
+                )
             continue
         for test, text in file.tests.items():
             if change.room == "page":

@@ -33,6 +33,7 @@ from changes import PACKAGE, ROOT, Change, choose, list_changes, read_judged
 from choose_tests import TestFile, choose_tests, read_tests
 
 SEED = 1
+RED = 4  # tests that fail unbroken may be met before a change is given up
 LEAVE = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".coverage*", ".hypothesis", "__pycache__", "dist")
 VERDICTS = {"survived": "Nobody noticed", "late": "Out of time, unbroken too", "flaky": "Fails unbroken too"}
 
@@ -50,7 +51,7 @@ class Tried:
 
 @dataclass(slots=True)
 class Trial:
-    """root: the checkout. seconds: what each test took so far, so that short ones come first."""
+    """root: the checkout. seconds: what each test took so far, so that short ones come first. red: fail unbroken."""
 
     root: Path
     files: list[TestFile]
@@ -58,6 +59,7 @@ class Trial:
     quick: bool = False
     package: str = PACKAGE
     seconds: dict[str, float] = field(default_factory=dict)
+    red: set[str] = field(default_factory=set)
 
     def run(self, tree: Path, tests: Sequence[str]) -> run_tests.Outcome:
         outcome = run_tests.run_tests(tree, tests, self.budget, quick=self.quick)
@@ -66,14 +68,19 @@ class Trial:
 
     def try_change(self, change: Change, tree: Path) -> Tried:
         began = time.monotonic()
-        verdict, by = self._judge(change, tree, choose_tests(change, self.files, self.seconds, self.package))
+        parts = choose_tests(change, self.files, self.seconds, self.package)
+        for _ in range(RED):
+            verdict, by = self._judge(change, tree, [[t for t in part if t not in self.red] for part in parts])
+            if verdict != "flaky":
+                break
+            self.red.add(by.partition("[")[0])  # it fails whatever the change is
         shown = change.show((self.root / change.path).read_bytes())
         return Tried(change, shown, verdict, by, time.monotonic() - began)
 
     def _judge(self, change: Change, tree: Path, parts: list[list[str]]) -> tuple[str, str]:
         outcome = run_tests.Outcome()
         with broken(change, tree):
-            for tests in parts:
+            for tests in filter(None, parts):
                 outcome = self.run(tree, tests)
                 if test := outcome.stuck:
                     outcome = self.run(tree, [test])  # all tests together may take long; a loop takes long alone
@@ -83,7 +90,7 @@ class Trial:
         if not test:
             return "survived", ""
         if "::" not in test:  # a file that can't be read
-            test = next((each for part in parts for each in part if each.startswith(test)), parts[0][0])
+            test = next((each for part in parts for each in part if each.startswith(test)), test)
         unbroken = self.run(tree, [test])
         if unbroken.stuck:
             return "late", test
@@ -218,6 +225,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if said.json:
                 said.json.write_text(json.dumps([asdict(t) for t in tried], indent=1))
     print("\n".join(describe(tried, time.monotonic() - start, said.seed, len(judged))))
+    if trial.red:
+        print("\nFail unbroken too:", *sorted(trial.red), sep="\n- ")
     return 0
 
 
