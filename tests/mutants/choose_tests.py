@@ -65,6 +65,7 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
         rf"\b{re.escape(dotted)}\b|from {re.escape(dotted.rpartition('.')[0])} import .*\b{path.stem}\b"
     )
     speaks = re.compile(rf"\b(?:{'|'.join(map(re.escape, change.names))})\b" if change.names else r"(?!)")
+    own_name = re.compile("|".join(rf"\b{re.escape(n)}\b" for n in change.names[:1] if "_" in n) or r"(?!)")
     words = {word for name in change.names[:3] for word in name.split("_") if len(word) > 4}
     hints = re.compile("|".join(map(re.escape, sorted(words))) or r"(?!)")
     room_folders = (f"tests/{change.room}/", *NAMES_ALL.get(change.room, ()))
@@ -77,10 +78,12 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
             or (is_near and re.search(rf"\b{re.escape(module)}\b", file.text))
         )
         if not (is_near or names):
-            if change.room != "page" and file.path.startswith(WHOLE) and "chromium" not in file.path:
-                yield from (
-                    (5, file.path, f"{file.path}::{test}") for test, text in file.tests.items() if hints.search(text)
-                )
+            is_whole = file.path.startswith(WHOLE) and change.room != "page" and "chromium" not in file.path
+            for test, text in file.tests.items():
+                if own_name.search(text):
+                    yield SPEAK, file.path, f"{file.path}::{test}"
+                elif is_whole and hints.search(text):
+                    yield 5, file.path, f"{file.path}::{test}"
             continue
         for test, text in file.tests.items():
             if change.room == "page":
