@@ -6,7 +6,8 @@
 # make fuzz MINUTES=10          each reader of foreign input, for so long;  make audit: known holes in what is installed
 # make hostile                  2,264 bad files, 200 kills of each kind, twenty processes at once; takes long
 # make coverage                 the tests, and which lines of photosearch/ they run
-# make mutants CHANGES=120      break so many lines on purpose, and see which of them no test notices; takes long
+# make mutants CHANGES=102      break so many lines on purpose, as many in each room, and see which of them no test notices;
+#                               SEED=7 for others, WORKERS=2 for two at once; takes long
 # Each makes its own .venv and installs what it needs. PYTHON=... chooses the Python (3.11 or newer), VENV=... another
 # place. Where torch has no wheel, EXTRAS=plot,raw,test tests the tool without the training; with ray,fsspec,test-cluster
 # added to these, Ray and S3 are tested as well.
@@ -16,7 +17,9 @@ VENV ?= .venv
 EXTRAS ?= train,plot,raw,jxl,ocr,test
 PHOTOS ?= $(HOME)/Pictures
 MINUTES ?= 10
-CHANGES ?= 120
+CHANGES ?= 102
+SEED ?= 1
+WORKERS ?= 1
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile  # Python compiles what it imports, which is a part
 BESIDE = --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder  # a file's tests share what they set up
@@ -61,8 +64,8 @@ hostile: $(VENV)/installed-for-tests
 		tests/test_hostile.py tests/test_kills.py tests/library/test_migrations.py tests/test_two_at_once.py
 
 mutants: $(VENV)/installed-for-tests
-	$(BIN)/python tests/mutants/mutants.py --options
-	$(BIN)/python tests/mutants/mutants.py --changes $(CHANGES)
+	$(BIN)/python tests/mutants/mutants.py --options --workers $(WORKERS)
+	$(BIN)/python tests/mutants/mutants.py --changes $(CHANGES) --seed $(SEED) --workers $(WORKERS) --json mutants.json
 
 fuzz: $(VENV)/installed-for-tests
 	$(INSTALL) --editable '.[fuzz]'

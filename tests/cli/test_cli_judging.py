@@ -396,7 +396,8 @@ def test_keywords_export_then_import(cli_env: CliEnv) -> None:
     assert skipped.startswith(f"{red}.xmp: skipped: not XML")
     assert [part for part in ("Sun: ", "1 photo", "--new Sun") if part not in unknown] == []
     assert summary.startswith("2 marks imported from 1 photo ")
-    for wrong in ("keeper", "a=9", "=3", "a=x"):
+    assert "1 photo" in notes(cli_env.run("keywords", "import", "--rated", "keeper=5"))[-1]
+    for wrong in ("keeper", "a=9", "=3", "a=x", "a=0", "a=5.5"):
         assert f"--rated {wrong}: " in fail(cli_env.run("keywords", "import", "--rated", wrong))
 
 

@@ -60,6 +60,11 @@ def test_wilson_interval_by_hand(hits, n, interval):
     assert metrics.wilson(hits, n) == pytest.approx(interval, abs=5e-5)
 
 
+def test_wilson_interval_stays_between_0_and_1():
+    ends = [end for n in range(1, 200) for hits in (0, n) for end in metrics.wilson(hits, n)]
+    assert (min(ends), max(ends)) == (0, 1)
+
+
 def test_f1_interval_has_95_percent_coverage():
     rng = np.random.default_rng(1)
     cells = np.array([0.2, 0.05, 0.1, 0.65])

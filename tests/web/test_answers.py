@@ -102,6 +102,7 @@ def test_new_label_is_marked_only_if_told(client: HttpClient) -> None:
         5,
         False,
     )
+    assert (readiness["has_vectors"], readiness["exists"], readiness["is_learned"]) == (True, False, False)
     (hint,) = client.get_json("find?words=leafy")["hints"]
     assert hint["label"] == "leafy"
     client.post_json("undo", step=step)
@@ -122,6 +123,8 @@ def test_learning_is_previewed_kept_and_undone(client: HttpClient, marked: Libra
     found = client.get_json("find?words=leafy&query_mode=label")
     assert (found["is_user_label"], found["total"]) == (True, {"total": 12, "n_sure": 12})
     assert {"name": "leafy", "photos": 13, "is_new": False} in client.get_json("labels"), "the copy counts"
+    readiness = client.get_json("readiness?label=leafy")
+    assert (readiness["exists"], readiness["is_learned"], readiness["is_ready"]) == (True, True, False), "nothing new"
     again = client.get_json("preview?label=leafy")
     assert (again["found_before"], again["better"]) == (12, False), "the same marks teach nothing new"
     assert again["shares_before"]["precision"] == 1.0

@@ -9,7 +9,7 @@ from cli_env import photosearch
 from http_client import HttpClient, run_server
 from toy import photo, sight_card, toy_card, write_toy, write_toy_text
 
-from photosearch import Library
+from photosearch import Library, list_models
 from photosearch.library.lock import lock_library
 
 SETTINGS: dict[str, object] = dict.fromkeys(
@@ -197,6 +197,12 @@ def test_models_say_what_they_are(client: HttpClient) -> None:
     rows = {row["name"]: row for row in models["models"]}
     assert (rows["toy"]["is_default"], rows["toy"]["scored"], rows["toy"]["included"]) == (True, 3, False)
     assert (rows["sight"]["included"], rows["sight"]["scored"]) == (True, 0)
+    fields = ("version", "labels", "describes", "input_size", "licence")
+    told = [tuple(row[field] for field in fields) for row in rows.values()]
+    assert told == [
+        (card.version, len(card.labels), "vectors" in card.outputs, card.input_size, card.licence)
+        for _, card in list_models()
+    ]
     assert {offer["name"]: offer["licence"] for offer in models["offers"]}["siglip2-b32-256"] == "Apache-2.0"
     assert "has not indexed any photos" in client.post_error("default-model", name="sight")
     assert client.post_json("default-model", name="toy") == {"name": "toy"}

@@ -1,0 +1,109 @@
+"""Which tests may notice a change: a guess from what they say, which costs nothing.
+
+First those that speak of the function or of one that leads to it, then the others of files that name the module, then
+the rest of the room's and those of the whole that share a word with it. A map of the lines that each test runs would
+say it better, and takes minutes of two cores.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from changes import PACKAGE, Change
+
+LEAVE_OUT = ("train", "fuzz", "mutants")
+WHOLE = ("tests/cli/", "tests/web/", "tests/mcp/")  # of the whole: they may speak of it in other words
+SPEAK = 1  # the last rank of tests that speak of a change
+NAMES_ALL = {"top": ("tests/cli/",), "api": ("tests/cli/", "tests/web/", "tests/mcp/"), "page": ("tests/web/",)}
+
+
+@dataclass(frozen=True)
+class TestFile:
+    """tests: name -> text, in their order."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tests(self) -> dict[str, str]:
+        tree, lines = ast.parse(self.text), self.text.splitlines()
+        return {
+            node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+        }
+
+
+def read_tests(root: Path) -> list[TestFile]:
+    """All files of tests; those of the page's scripts count as tests of the file that runs them."""
+    paths = (p for p in sorted((root / "tests").rglob("test_*.py")) if p.parts[len(root.parts) + 1] not in LEAVE_OUT)
+    return [TestFile(str(p.relative_to(root)), p.read_text()) for p in paths]
+
+
+def choose_tests(
+    change: Change, files: list[TestFile], seconds: Mapping[str, float], package: str = PACKAGE
+) -> list[list[str]]:
+    """-> tests without their parameters, those that speak of it and the others; of equals those that took least.
+
+    seconds: what a test took so far.
+    """
+    ranked = sorted(_rank(change, files, package))
+    order = {file: (best, cost) for file, best, cost in _sum_up(ranked, seconds)}
+    ranked.sort(key=lambda it: (it[0], order[it[1]], it[1], seconds.get(it[2], 1.0)))
+    parts = [[test for rank, _, test in ranked if (rank <= SPEAK) is near] for near in (True, False)]
+    return [part for part in parts if part]
+
+
+def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple[int, str, str]]:
+    path = Path(change.path)
+    module = path.name if change.room == "page" else path.stem
+    dotted = ".".join(path.with_suffix("").parts)
+    imports = re.compile(
+        rf"\b{re.escape(dotted)}\b|from {re.escape(dotted.rpartition('.')[0])} import .*\b{path.stem}\b"
+    )
+    speaks = re.compile(rf"\b(?:{'|'.join(map(re.escape, change.names))})\b" if change.names else r"(?!)")
+    own_name = re.compile("|".join(rf"\b{re.escape(n)}\b" for n in change.names[:1] if "_" in n) or r"(?!)")
+    words = {word for name in change.names[:3] for word in name.split("_") if len(word) > 4}
+    hints = re.compile("|".join(map(re.escape, sorted(words))) or r"(?!)")
+    room_folders = (f"tests/{change.room}/", *NAMES_ALL.get(change.room, ()))
+    for file in files:
+        is_near = file.path.startswith(room_folders) or (change.room == "top" and file.path.count("/") == 1)
+        is_own = file.path.endswith(f"_{path.stem}.py") and is_near
+        names = (
+            is_own
+            or imports.search(file.text) is not None
+            or (is_near and re.search(rf"\b{re.escape(module)}\b", file.text))
+        )
+        if not (is_near or names):
+            is_whole = file.path.startswith(WHOLE) and change.room != "page" and "chromium" not in file.path
+            for test, text in file.tests.items():
+                if own_name.search(text):
+                    yield SPEAK, file.path, f"{file.path}::{test}"
+                elif is_whole and hints.search(text):
+                    yield 5, file.path, f"{file.path}::{test}"
+            continue
+        for test, text in file.tests.items():
+            if change.room == "page":
+                rank = (
+                    0
+                    if module in text or "script_passes" in test
+                    else 1
+                    if names
+                    else 2
+                    if "chromium" in file.path
+                    else 3
+                )
+            else:
+                rank = (0 if is_own else 1) if speaks.search(text) else 2 if is_own else 3 if names else 4
+            yield rank, file.path, f"{file.path}::{test}"
+
+
+def _sum_up(ranked: list[tuple[int, str, str]], seconds: Mapping[str, float]) -> Iterator[tuple[str, int, float]]:
+    by_file: dict[str, list[tuple[int, str]]] = {}
+    for rank, file, test in ranked:
+        by_file.setdefault(file, []).append((rank, test))
+    for file, tests in by_file.items():
+        yield file, min(rank for rank, _ in tests), sum(seconds.get(test, 1.0) for _, test in tests)
