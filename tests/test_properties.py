@@ -161,6 +161,7 @@ def test_find_gives_what_the_query_means_in_its_order(library, thresholds, quest
         tempfile.TemporaryDirectory() as folder,
         closing(Database(Path(folder) / "s.db", create=True)) as db,
         mock.patch.object(matching, "DEPTHS", (1, 3)),
+        mock.patch.object(matching, "MAX_LISTED", some),
         mock.patch.object(matching, "MAX_SCANNED", some),  # so that a small library has more than the tops of its lists
     ):
         labels = fill(db, library, thresholds, floor)

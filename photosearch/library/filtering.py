@@ -15,7 +15,7 @@ from typing import Literal
 
 from photosearch.library.albums import list_album_names
 from photosearch.library.database import Database, Row, SqlValue, to_path
-from photosearch.library.matching import LOCAL_DATE, MAX_SCANNED, PhotoFilter
+from photosearch.library.matching import LOCAL_DATE, MAX_LISTED, PhotoFilter, measure_share
 from photosearch.library.words import match_words
 from photosearch.photos.walk import RAW_EXTENSIONS
 
@@ -194,19 +194,20 @@ def filter_by_details(db: Database, filters: Sequence[FilterTree], only: PhotoFi
     if not filters:
         return only
     where, values = [only.where] if only.where else [], list(only.values)
-    photos = [] if only.photos is None else [only.photos]
+    left: list[int] = []
     for each in filters:
         made = _find_source(db, each) if isinstance(each, Filter) and each.wanted else None
         if made is None:
             condition, more = _join_conditions(db, each)
         else:
-            sql = f"SELECT count(*) FROM ({made.sql} LIMIT {MAX_SCANNED + 1})"
-            photos.append(int(db.one(sql, made.values)[0]))
-            condition = made.contain() if photos[-1] <= MAX_SCANNED else made.test()
+            sql = f"SELECT count(*) FROM ({made.sql} LIMIT {MAX_LISTED + 1})"
+            left.append(int(db.one(sql, made.values)[0]))
+            condition = made.contain() if left[-1] <= MAX_LISTED else made.test()
             more = list(made.values)
         where.append(condition)
         values += more
-    return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None))
+    photos = min([*left, *([] if only.photos is None else [only.photos])], default=None)
+    return PhotoFilter(" AND ".join(where), tuple(values), photos, only.share * measure_share(db, left))
 
 
 def has_photos(db: Database, only: PhotoFilter) -> bool:

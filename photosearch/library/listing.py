@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from photosearch.library.database import Database, SqlValue
-from photosearch.library.matching import FILE_DATE, LOCAL_DATE, MAX_SCANNED, PhotoFilter
+from photosearch.library.matching import FILE_DATE, LOCAL_DATE, MAX_LISTED, PhotoFilter
 
 Sort = Literal["newest", "oldest", "name", "size"]
 
@@ -53,7 +53,7 @@ def iterate_photos(
         date = f"coalesce({LOCAL_DATE}, {FILE_DATE}, '')"
         yield from _swap(db, _select(date, "photos p", (), only, f"{order}, 2"), [*values, left])
         return
-    if limit is None or (only.photos is not None and only.photos <= MAX_SCANNED):
+    if limit is None or (only.photos is not None and only.photos <= MAX_LISTED):
         date = "coalesce(p.taken, i.taken, p.name_date)"
         dated, arms = _select(date, _WITH_IMAGES, (f"{date} IS NOT NULL",), only, f"{order}, 2"), 1
     else:

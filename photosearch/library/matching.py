@@ -11,6 +11,7 @@ All plans give the same rows, which a property test checks:
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -23,6 +24,8 @@ from photosearch.library.records import Label
 
 DEPTHS = (200, 1_000, 4_000, 20_000)  # images read from each label's list, one after the other, before all are read
 MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
+MAX_LISTED = 40_000  # the same, where several filters leave so few that a label's list would be read for long
+READS = 2  # photos of a filter that are evaluated in the time in which one of a label's list is read and rejected
 MAX_UNDATED = 50_000  # images without a date, up to which their photos are looked up one by one
 MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
 
@@ -64,12 +67,19 @@ class Match:
 class PhotoFilter:
     """Which photos may match: an SQL condition on photos `p`, its values, and an upper bound of their number.
 
-    photos: None where it is unknown.
+    photos: None where it is unknown. share: of all photos, those that meet all conditions, if these are independent.
     """
 
     where: str
     values: tuple[SqlValue, ...]
     photos: int | None
+    share: float = 1.0
+
+    def is_best_scanned(self, limit: int | None) -> bool:
+        """Whether to evaluate a query on each photo of the filter, rather than to read labels' lists up to `limit`."""
+        if self.photos is None or self.photos > MAX_LISTED:
+            return False
+        return self.photos <= MAX_SCANNED or limit is None or self.photos * self.share < READS * limit
 
 
 NO_FILTER = PhotoFilter("", (), None)
@@ -102,7 +112,7 @@ class MatchQuery:
 
     def rows(self, limit: int | None) -> list[Row]:
         """(root, folder, name, score, taken, taken from, file's mtime as a date, image id, photo id), best first."""
-        if self.only.photos is not None and self.only.photos <= MAX_SCANNED:
+        if self.only.is_best_scanned(limit):
             return self._read_some(limit)
         if isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
             return self._read_in_order(self.tree.label, limit)
@@ -157,7 +167,7 @@ class MatchQuery:
 
     def count(self, limit: int) -> int:
         """The number of matching photos, counted up to `limit`, without sorting them or computing dates."""
-        if self.only.photos is not None and self.only.photos <= MAX_SCANNED:
+        if self.only.is_best_scanned(limit):
             joins, where, values = self._conditions("p.image_id")
             source = f"photos p{joins}"
         elif isinstance(self.tree, query.Is) and self.thresholds[self.tree.label] > 0:
@@ -407,6 +417,12 @@ def read_matches(db: Database, photo_ids: Sequence[int]) -> dict[int, Match]:
     return {match.photo_id: replace(match, by="date") for match in _make_matches(rows)}
 
 
+def measure_share(db: Database, photos: Sequence[int]) -> float:
+    """The share of all images that filters leave together which leave so many photos each, 0..1."""
+    total = max(1, db.one("SELECT n FROM counts WHERE name = 'images'")[0])
+    return math.prod(min(1.0, n / total) for n in photos)
+
+
 def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Match]:
     """The photos of the filter, the newest first; undated ones by their files' dates. limit: None: all.
 
@@ -415,7 +431,7 @@ def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Matc
     """
     photos = "photos p JOIN images i ON i.id = p.image_id"
     sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {FILE_DATE})")]
-    if limit is not None and (only.photos is None or only.photos > MAX_SCANNED):
+    if limit is not None and (only.photos is None or only.photos > MAX_LISTED):
         sources = [
             (photos, "p.taken IS NOT NULL", "p.taken"),
             ("images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL AND p.taken IS NULL", "i.taken"),
@@ -466,7 +482,7 @@ def read_label_scores(db: Database, label: Label, image_ids: Sequence[int]) -> d
     """Image -> its score for a label, where it has one."""
     sql = """
         SELECT s.image_id, s.score FROM json_each(?) c
-        JOIN scores s ON s.label_id = ? AND s.image_id = c.value
+        CROSS JOIN scores s ON s.label_id = ? AND s.image_id = c.value
     """
     return dict(db.rows(sql, [json.dumps(list(image_ids)), label.id]))
 
@@ -499,8 +515,8 @@ def filter_photos(
             where.append(f"coalesce({LOCAL_DATE}, {FILE_DATE}) BETWEEN ? AND ?")
             values += bounds
         elif (
-            count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_SCANNED + 1})", bounds * 3)[0])
-        ) <= MAX_SCANNED:
+            count := int(db.one(f"SELECT count(*) FROM ({between} LIMIT {MAX_LISTED + 1})", bounds * 3)[0])
+        ) <= MAX_LISTED:
             where.append(f"p.id IN ({between})")
             values += bounds * 3
             photos.append(count)
@@ -508,4 +524,4 @@ def filter_photos(
             where.append(f"{LOCAL_DATE} BETWEEN ? AND ?")
             values += bounds
             photos.append(count)
-    return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None))
+    return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None), measure_share(db, photos))

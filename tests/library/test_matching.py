@@ -103,7 +103,36 @@ def test_count_matches_equals_length_of_find_matches(library, monkeypatch, text,
     tree, labels = query.parse(text), {label.name: label for label in read_labels(library)}
     for scanned in (0, matching.MAX_SCANNED):  # from the labels' lists, and photo by photo
         monkeypatch.setattr(matching, "MAX_SCANNED", scanned)
+        monkeypatch.setattr(matching, "MAX_LISTED", scanned)
         for only in (matching.NO_FILTER, matching.filter_photos(library, "/photos", None, None)):
             found = len(matching.find_matches(library, tree, labels, min_score=min_score, only=only))
             for limit in (0, 1, 7, found, 10_000):
                 assert matching.count_matches(library, tree, labels, limit, min_score, only) == min(limit, found)
+
+
+def test_scores_of_images_are_looked_up_one_by_one(library):
+    """Not found by a walk through all photos that have the label."""
+    label, statements = read_labels(library)[0], []
+    library._conn.set_trace_callback(statements.append)
+    scores = matching.read_label_scores(library, label, [1, 2, 10_000])
+    library._conn.set_trace_callback(None)
+    assert set(scores) <= {1, 2}
+    plan = [row[3] for row in library._conn.execute(f"EXPLAIN QUERY PLAN {statements[-1]}")]
+    assert plan[0].startswith("SCAN c VIRTUAL TABLE")
+    assert "PRIMARY KEY" in plan[1]
+    assert "image_id=?" in plan[1]
+
+
+@pytest.mark.parametrize(("photos", "share", "limit", "scanned"), [
+    (None, 1.0, 100, False), (12_000, 1.0, 100, True), (13_886, 0.003, 101, True), (13_886, 0.5, 101, False),
+    (13_886, 0.5, None, True), (13_886, 0.5, 10_001, True), (40_001, 0.0, None, False),
+])  # fmt: skip
+def test_photos_of_a_filter_are_scanned_where_lists_would_be_read_for_longer(photos, share, limit, scanned):
+    assert matching.PhotoFilter("", (), photos, share).is_best_scanned(limit) is scanned
+
+
+def test_share_of_a_filter_is_that_of_all_its_conditions(library):
+    (total,) = library.one("SELECT n FROM counts WHERE name = 'images'")
+    assert matching.measure_share(library, [total, total]) == 1
+    assert matching.measure_share(library, [total // 2, total // 2]) == pytest.approx((total // 2 / total) ** 2)
+    assert matching.measure_share(library, [0, 5 * total]) == 0
