@@ -25,6 +25,7 @@ from photosearch.search.filters import NO_FILTERS, Filters, find_town, join_piec
 from photosearch.search.lexicon import read_lexicon
 
 MAX_NAME_WORDS = 5
+RARE = 4  # of 40,000 captions, those that say a word, up to which it is no everyday one where a name may stand
 LOWER_CASE = ("uk", "usa", "uae", "england", "scotland", "wales", "britain", "holland")  # places, and no other words
 NOUNS = {"in": "a place", "near": "a place", "camera": "a camera", "person": "a person", "text": "text that it shows",
          "is": "a kind of photo"}  # fmt: skip
@@ -209,11 +210,11 @@ class _Reader:
         return not self.text[self.matches[i - 1].end() : self.matches[i].start()].strip()
 
     def _is_name(self, first: int, end: int) -> bool:
-        """Whether words that a library knows as a name are no everyday word, or have a capital."""
+        """Whether words that a library knows as a name are no everyday word, or have a capital: canon, italy; Nice."""
         if end > first + 1:
             return True
         word = self._word(first)
-        return not word.isdecimal() and (self._is_capital(first) or not read_lexicon().count(word))
+        return not word.isdecimal() and (self._is_capital(first) or read_lexicon().count(word) <= RARE)
 
     def _is_capital(self, i: int) -> bool:
         return self.has_case and self.shown[i].lstrip("-\u2212") != self.shown[i].lstrip("-\u2212").lower()

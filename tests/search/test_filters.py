@@ -155,7 +155,7 @@ def test_typed_filter_leaves_the_photos_that_it_holds_for(travels, words, found)
 def test_filters_of_many_photos_leave_the_same(travels, monkeypatch):
     """Where a filter leaves many, each photo is looked up, and dates are read in order."""
     for module in ("filtering", "matching"):
-        monkeypatch.setattr(f"photosearch.library.{module}.MAX_SCANNED", -1)
+        monkeypatch.setattr(f"photosearch.library.{module}.MAX_LISTED", -1)
     assert [(words, find(travels, words)) for words, _ in FOUND] == FOUND
 
 
@@ -279,6 +279,7 @@ SENTENCES = [  # words -> what is asked for, of the keys of `explain`; all other
     ("a beach in Nice", {"description": "a beach", "places": ["Nice"]}),
     ("a man in Nice clothes", {"description": "a man in Nice clothes"}),
     ("a girl in nice", {"description": "a girl in nice"}),
+    ("a girl in italy with the iphone", {"description": "a girl", "places": ["italy"], "camera": "iphone"}),
     ("nice dog", {"description": "nice dog"}),
     ("Turkey sandwich", {"description": "Turkey sandwich"}),
     ("a market in Turkey", {"description": "a market", "places": ["Turkey"]}),
