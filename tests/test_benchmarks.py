@@ -341,7 +341,7 @@ def test_gpu_index_runs_whole_command_with_cpu_in_its_place(tmp_path, toy, small
     cuda = [{**row, "provider": "cuda"} for row in figures["rows"]]
     text = render("gpu-index", {**figures, "card": ["Card", "1", "2"], "rows": [*figures["rows"], *cuda]})
     assert "| large | 40 | cpu | 1 | " in text
-    assert "photos a second with one Card" in text
+    assert "photos an hour with one Card" in text
 
 
 @pytest.mark.slow

@@ -3,15 +3,16 @@
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from user_library import make_folder
 
 from photosearch import Library
 from photosearch.errors import StoreError
-from photosearch.library.database import Database
+from photosearch.library.database import Database, find_written_table
 from photosearch.library.user_copy import UserCopy
 
 Change = Callable[[Library, Path], object]
@@ -86,17 +87,20 @@ def test_change_that_fails_at_any_statement_leaves_all_as_it_was(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     shutil.copy(folder / "whole.db", tmp_path)
-    join, left = Database._join_transaction, [0]
+    left = [0]
 
-    @contextmanager
-    def fail_at_last(self: Database, sql: str) -> Iterator[None]:
-        with join(self, sql):
-            left[0] -= "optimize" not in sql  # which follows what is done already
-            if left[0] == 0:
-                raise StoreError("this statement fails")
-            yield
+    def fail_at_last(run: Callable[..., Any]) -> Callable[..., Any]:
+        def execute(self: Database, sql: str, *values: Any) -> Any:
+            if self._conn.in_transaction and find_written_table(sql) is not None:
+                left[0] -= "optimize" not in sql  # which follows what is done already
+                if left[0] == 0:
+                    raise StoreError("this statement fails")
+            return run(self, sql, *values)
 
-    monkeypatch.setattr(Database, "_join_transaction", fail_at_last)
+        return execute
+
+    for name in ("rows", "write_many"):
+        monkeypatch.setattr(Database, name, fail_at_last(getattr(Database, name)))
     with Library(tmp_path / "whole.db") as library:
         before = read_all(library.path)
         for statement in range(1, 100):

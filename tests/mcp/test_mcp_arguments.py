@@ -20,7 +20,15 @@ def list_bounds(kind: type[Arguments]) -> list[tuple[str, dict[str, object]]]:
 
 
 def test_every_tool_is_looked_at():
-    assert {kind.__name__ for kind in KINDS} == {"Find", "Explain", "Photo", "Similar", "Duplicates", "Report"}
+    assert {kind.__name__ for kind in KINDS} == {
+        "Find",
+        "Explain",
+        "Photo",
+        "Similar",
+        "Duplicates",
+        "Report",
+        "Albums",
+    }
     assert (arguments.MAX_WORDS, arguments.MAX_PATH) == (500, 4096)
     assert (arguments.MAX_PHOTOS, arguments.MAX_IMAGES, arguments.MAX_GROUPS) == (100, 10, 100)
 

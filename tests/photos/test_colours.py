@@ -11,7 +11,7 @@ from pictures import WRITTEN, encoded, far, reason, scene
 from PIL import Image, ImageCms
 
 from photosearch.photos.colours import _transform, get_profile, to_srgb
-from photosearch.photos.decode import ViewSpec, decode, make_views
+from photosearch.photos.decode import ViewSpec, cut_parts, decode, make_views
 
 # Red, green and blue as CIE xy, of SMPTE EG 432-1 (Display P3) and Adobe RGB (1998): gamma 2.2, white D65.
 P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
@@ -178,9 +178,7 @@ def test_decode_uses_heic_thumbnail_if_large_enough(monkeypatch):
     from photosearch.photos import decode as decoding
 
     sizes = []
-    monkeypatch.setattr(
-        decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
-    )
+    monkeypatch.setattr(decoding, "cut_parts", lambda image, *a: (sizes.append(image.size), cut_parts(image, *a))[1])
     asked = {
         ViewSpec(224): (320, 240),
         ViewSpec(240): (320, 240),

@@ -14,7 +14,7 @@ from toy import photo
 
 from photosearch.photos import decode as decoding
 from photosearch.photos import fingerprint, formats, original
-from photosearch.photos.decode import TooLarge, Unreadable, ViewSpec, decode, make_views
+from photosearch.photos.decode import TooLarge, Unreadable, ViewSpec, cut_parts, decode, make_views
 
 # ---- formats
 
@@ -147,9 +147,7 @@ def test_make_views_rejects_number_of_tiles_that_is_no_grid(tiles):
 @pytest.mark.parametrize(("tiles", "decoded"), [(0, (200, 120)), (4, (400, 240)), (9, (400, 240))])
 def test_decode_scales_large_jpeg_never_below_wanted_size(monkeypatch, tiles, decoded):
     sizes = []
-    monkeypatch.setattr(
-        decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
-    )
+    monkeypatch.setattr(decoding, "cut_parts", lambda image, *a: (sizes.append(image.size), cut_parts(image, *a))[1])
     data = encoded(scene((1600, 960)), format="JPEG", quality=95)
     opened = decode(data, [ViewSpec(100, tiles=tiles)])
     assert (opened.width, opened.height, sizes) == (1600, 960, [decoded])
@@ -168,9 +166,7 @@ def test_decode_turns_large_jpeg_after_scaling():
 
 def test_decode_serves_all_views_at_scale_of_largest(monkeypatch):
     sizes = []
-    monkeypatch.setattr(
-        decoding, "make_views", lambda image, *a, **k: (sizes.append(image.size), make_views(image, *a, **k))[1]
-    )
+    monkeypatch.setattr(decoding, "cut_parts", lambda image, *a: (sizes.append(image.size), cut_parts(image, *a))[1])
     image = scene((1600, 960))
     needs = [ViewSpec(32), ViewSpec(100, "crop"), ViewSpec(64, tiles=9)]
     opened = decode(encoded(image, format="JPEG", quality=95), needs)

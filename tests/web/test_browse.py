@@ -215,7 +215,7 @@ def test_marks_change_the_report_and_undo_restores_them(client: HttpClient, clea
     assert [photo["present"] for photo in found if photo["image_id"] == red] == [True]
     for image_id, present in ((blue, True), (blue, None), (red, None)):
         marks = [{"image_id": image_id, "label": "red", "present": present}]
-        assert client.post_json("undo", step=steps[-1]) == {"marks": marks, "step": None}
+        assert client.post_json("undo", step=steps[-1]) == {"marks": marks, "step": None, "album": None}
         assert "undone elsewhere" in client.post_error("undo", step=steps.pop())
     assert client.get_json("report?label=red")["figures"] is None
 

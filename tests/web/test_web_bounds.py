@@ -11,7 +11,7 @@ from starlette.requests import Request
 import photosearch
 from photosearch import Library
 from photosearch.errors import InputError
-from photosearch.web import app, index_routes, parameters, results, search_routes
+from photosearch.web import duplicate_routes, index_routes, parameters, results, search_routes
 from photosearch.web.parameters import read_body, read_record
 from photosearch.web.results import Recent
 from photosearch.web.state import LibraryPool, ServerState
@@ -66,9 +66,9 @@ def test_groups_of_duplicates_come_in_parts(state: ServerState, monkeypatch: pyt
     with state.libraries.lend() as library:
         (group,) = library.find_duplicates(near=False)
         monkeypatch.setattr(Library, "find_duplicates", lambda *_, **__: [group] * 5)
-        monkeypatch.setattr(app, "MAX_GROUPS", 2)
-        first = app.list_duplicates(state, library, QueryParams())
-        rest = app.list_duplicates(state, library, QueryParams(list=first.list, first="4"))
+        monkeypatch.setattr(duplicate_routes, "MAX_GROUPS", 2)
+        first = duplicate_routes.list_duplicates(state, library, QueryParams())
+        rest = duplicate_routes.list_duplicates(state, library, QueryParams(list=first.list, first="4"))
     assert (first.total, len(first.groups), len(rest.groups)) == (5, 2, 1)
 
 
