@@ -46,7 +46,6 @@ _T = TypeVar("_T")
 SelectViews = Callable[[bytes], Sequence[int]]  # content hash -> indexes of the wanted views; none: don't decode
 
 FEW = 8  # photos that one child opens before the others are started: a start costs as much as a dozen large photos
-PIPE_BYTES = 1 << 20  # so that a photo's pixels are written at once
 # One thread is enough for what numpy does here. glibc keeps the memory of a photo for the next.
 ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(128 << 20)
@@ -315,10 +314,6 @@ class _Decoder:
                 start_new_session=True,  # Ctrl-C is handled by the parent
                 env={**os.environ, **ENVIRONMENT},
             )
-            with contextlib.suppress(ImportError, AttributeError, OSError):  # Linux alone has it, and bounds the sum
-                import fcntl
-
-                fcntl.fcntl(self._child.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[arg-type]
         return self._child
 
     def _end_child(self, child: subprocess.Popen[bytes]) -> str:
