@@ -115,7 +115,7 @@ class Places:
         reach = MAX_DISTANCE_KM / KM_PER_DEGREE
         low, high = np.searchsorted(self._latitude, (latitude - reach, latitude + reach))
         apart = np.abs(self._longitude[low:high] - longitude)
-        widest = reach / max(math.cos(math.radians(min(abs(latitude) + reach, 89.9))), 1e-3)
+        widest = reach / math.cos(math.radians(min(abs(latitude) + reach, 89.9)))
         near = np.flatnonzero(np.minimum(apart, 360 - apart) <= widest) + low
         distances = measure_km(latitude, longitude, self._latitude[near], self._longitude[near])
         close = distances <= MAX_DISTANCE_KM

@@ -120,3 +120,16 @@ def test_bursts_mark_sharpest(cli_env: CliEnv) -> None:
     table = list(csv.reader(io.StringIO(cli_env.run("duplicates", "--bursts", "--csv").stdout)))
     assert (table[0][:5], len(table)) == (["burst", "path", "sharpest", "sharpness", "taken"], 3)
     assert "leave out --exact" in fail(cli_env.run("duplicates", "--bursts", "--exact"))
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (["--move-spares", "d", "--paths"], "--paths"), (["--move-spares", "d", "-0"], "-0"),
+    (["--move-spares", "d", "--csv"], "--csv"), (["--move-spares", "d", "--bursts"], "--move-spares"),
+    (["--bursts", "--exact"], "--exact"), (["--bursts", "--keep", "raw"], "--keep"),
+    (["--undo", "a.log", "--under", "x"], "--under"), (["--undo", "a.log", "--json"], "--json"),
+])  # fmt: skip
+def test_options_that_mean_nothing_together_are_refused(copies: CliEnv, options: list[str], said: str) -> None:
+    result = copies.run("duplicates", *options)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1

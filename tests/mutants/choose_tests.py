@@ -1,7 +1,8 @@
 """Which tests may notice a change: a guess from what they say, which costs nothing.
 
-First those that speak of the function or of one that leads to it, then the others of files that name the module, then
-the rest of the room's and those of the whole that share a word with it. A map of the lines that each test runs would
+First those that speak of the function or of one that leads to it, then the others of files that name the module and
+those that hold something of every file, then the rest of the room's and those of the whole that share a word with it. A
+map of the lines that each test runs would
 say it better, and takes minutes of two cores.
 """
 
@@ -16,6 +17,10 @@ from changes import PACKAGE, Change
 
 LEAVE_OUT = ("train", "fuzz", "mutants")
 WHOLE = ("tests/cli/", "tests/web/", "tests/mcp/")  # of the whole: they may speak of it in other words
+HOLD_ALL = (  # what these hold, they hold of every file
+    "tests/test_architecture.py", "tests/test_durability.py", "tests/library/test_all_or_nothing.py",
+    "tests/library/test_locks.py",
+)  # fmt: skip
 SPEAK = 1  # the last rank of tests that speak of a change
 NAMES_ALL = {"top": ("tests/cli/",), "api": ("tests/cli/", "tests/web/", "tests/mcp/"), "page": ("tests/web/",)}
 
@@ -70,6 +75,9 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
     hints = re.compile("|".join(map(re.escape, sorted(words))) or r"(?!)")
     room_folders = (f"tests/{change.room}/", *NAMES_ALL.get(change.room, ()))
     for file in files:
+        if file.path in HOLD_ALL and change.room != "page":
+            yield from ((2, file.path, f"{file.path}::{test}") for test in file.tests)
+            continue
         is_near = file.path.startswith(room_folders) or (change.room == "top" and file.path.count("/") == 1)
         is_own = file.path.endswith(f"_{path.stem}.py") and is_near
         names = (

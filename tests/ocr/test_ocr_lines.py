@@ -33,3 +33,8 @@ def test_first_lines_are_stored_up_to_the_bound(monkeypatch):
 def test_text_and_places_that_do_not_belong_together_are_damage(text, boxes):
     with pytest.raises((ValueError, TypeError)):
         unpack_lines(text, boxes)
+
+
+@pytest.mark.parametrize(("text", "boxes"), [(None, None), ("gate", None), (None, "[]")])
+def test_photo_without_text_or_places_has_no_lines(text, boxes):
+    assert unpack_lines(text, boxes) == ()
