@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from photosearch.errors import ModelError
 from photosearch.ocr import reader as reading
 from photosearch.ocr.lines import TextWord
 from photosearch.ocr.reader import TextReader
@@ -82,3 +83,14 @@ def test_missing_networks_are_named_and_not_fetched(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(reading.FILES, "Rec", "nowhere.onnx")
     with pytest.raises(reading.ModelError, match=r"lacks nowhere\.onnx"):
         TextReader()
+
+
+def test_networks_that_cannot_be_loaded_are_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import rapidocr
+
+    def fail(params: object) -> None:
+        raise RuntimeError("no such provider\nand more")
+
+    monkeypatch.setattr(rapidocr, "RapidOCR", fail)
+    with pytest.raises(ModelError, match=r"the text reader can't start: no such provider$"):
+        reading._load()
