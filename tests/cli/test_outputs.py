@@ -234,3 +234,12 @@ def test_export_leaves_a_sidecar_that_is_no_file(marked: CliEnv, kind: str) -> N
 def test_name_is_made_portable(label: str, name: str) -> None:
     assert outputs.to_portable_name(label) == name
     assert outputs.is_portable_name(name)
+
+
+@pytest.mark.parametrize(("data", "is_photo"), [
+    (b"\xff\xd8\xff\xe0", True), (b"\x89PNG\r\n\x1a\n", True), (b"RIFF\x10\0\0\0WEBPVP8 ", True),
+    (b"RIFF\x10\0\0\0WAVEfmt ", False), (b"\0\0\0\x18ftypheic", True), (b"BM\x10\0\0\0\0\0\0\0", True),
+    (b"BM\x10\0\0\0\1\0\0\0", False), (b"path,score\n", False), (b"", False),
+])  # fmt: skip
+def test_photos_are_known_by_their_first_bytes(data, is_photo):
+    assert outputs._is_photo("/a/photo-without-extension", data) is is_photo
