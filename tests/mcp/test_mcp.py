@@ -48,6 +48,7 @@ QUESTIONS = {  # name -> a tool and its arguments; PHOTOS stands for the folder
     "two lines": ("photo", {"path": "/two\nlines.png"}),
     "NUL": ("photo", {"path": "PHOTOS/red.png\0"}),
     "under outside": ("find", {"words": "red", "under": "PHOTOS/.."}),
+    "copies outside": ("duplicates", {"under": "PHOTOS/.."}),
     "long": ("find", {"words": "x" * TEN_MEGABYTES}),
     "many": ("find", {"limit": 1_000_000}),
     "write": ("mark", {"path": "PHOTOS/red.png", "label": "red"}),
@@ -175,6 +176,7 @@ NOT_THERE = "not a photo of the library; only those are shown"
         ("two lines", f"/two\\nlines.png: {NOT_THERE}"),
         ("NUL", f"PHOTOS/red.png\\x00: {NOT_THERE}"),
         ("under outside", "PHOTOS/..: not a folder of the library"),
+        ("copies outside", "PHOTOS/..: not a folder of the library"),
         ("long", "words: String should have at most 500 characters"),
         ("many", "limit: Input should be less than or equal to 100"),
         ("write", "mark: no such tool; there are find, explain, photo, similar, duplicates, albums, report, and "

@@ -1,5 +1,6 @@
 """The real reader, where its package is installed: what it reads, and where."""
 
+import json
 import subprocess
 import sys
 
@@ -94,3 +95,15 @@ def test_networks_that_cannot_be_loaded_are_said_in_one_line(monkeypatch: pytest
     monkeypatch.setattr(rapidocr, "RapidOCR", fail)
     with pytest.raises(ModelError, match=r"the text reader can't start: no such provider$"):
         reading._load()
+
+
+def test_stand_in_of_a_package_is_gone_after_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "requests", raising=False)
+    with pytest.raises(KeyError), reading._offline():
+        assert sys.modules["requests"].RequestException is OSError
+        raise KeyError
+    assert "requests" not in sys.modules
+    monkeypatch.setitem(sys.modules, "requests", json)
+    with reading._offline():
+        assert sys.modules["requests"] is not json
+    assert sys.modules["requests"] is json
