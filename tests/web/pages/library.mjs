@@ -151,6 +151,34 @@ test("a model is downloaded after its size was named, and followed to its end", 
   equal([find("#confirm").open, text("#message"), named("Download large").disabled], [false, "no network", false]);
 });
 
+test("a folder is watched until that is stopped, one at a time", async () => {
+  const watch = {number: 1, running: true, stopping: false, indexing: false, folders: ["/b"], notes: [{event: "WatchStarted", path: "/b", seconds: null, reason: null}], error: null, summary: null, changed_at: null};
+  serve({watch: new Failure(400, JSON.stringify({error: "busy"})), watching: {...watch, number: 0, running: false, folders: [], notes: []}});
+  await click(named("Watch: /b"));
+  equal([last("watch"), text("#message"), find("#watch").hidden], [{folder: "f2"}, "busy", true]);
+  serve({watch, watching: watch});
+  await click(named("Watch: /b"));
+  await until(() => !find("#watch").hidden);
+  equal([text("#watch-text"), texts("#watch-notes li"), text("#watch-stop"), document.activeElement.id],
+    ["Watching /b. Nothing has changed yet.", ["/b: changes are reported by the system"], "Stop watching", "watch-stop"]);
+  equal([...document.querySelectorAll("button.watch")].map((each) => each.disabled), [true, true, true]);
+  const loads = asked("library").length, changed = {...watch, changed_at: "2026-05-02T10:00:00Z", summary: {new: 2}};
+  serve({watching: changed});
+  await elapse(2000);
+  await until(() => asked("library").length > loads);
+  ok(/^Watching \/b\. Last change, 2026-05-02 \d\d:00: 2 new\.$/.test(text("#watch-text")), text("#watch-text"));
+  serve({watching: {...changed, stopping: true}, "stop-watch": {...changed, stopping: true}});
+  await click("#watch-stop");
+  equal([last("stop-watch"), text("#watch-stop"), text("#watch-text")], [{at_once: false}, "Stop at once", "Stopping. What is done is kept."]);
+  serve({"stop-watch": {...changed, running: false, error: "<b>gone</b>"}, watching: {...changed, running: false, error: "<b>gone</b>"}});
+  await click("#watch-stop");
+  equal([last("stop-watch"), text("#watch-text"), find("#watch-text").classList.contains("error"), find("#watch-buttons").hidden], [{at_once: true}, "<b>gone</b>", true, true]);
+  equal([...document.querySelectorAll("button.watch")].map((each) => each.disabled), [false, false, false]);
+  serve({watch, watching: watch});
+  await click("#watch-all");
+  equal(last("watch"), {});
+});
+
 test("the installation is checked, failures by name", async () => {
   const checks = later();
   serve({checks: () => checks.promise});
