@@ -418,7 +418,10 @@ def read_matches(db: Database, photo_ids: Sequence[int]) -> dict[int, Match]:
 
 
 def measure_share(db: Database, photos: Sequence[int]) -> float:
-    """The share of all images that filters leave together which leave so many photos each, 0..1."""
+    """The share of all images that several filters leave together, 0..1, if they are independent.
+
+    photos: how many each leaves.
+    """
     total = max(1, db.one("SELECT n FROM counts WHERE name = 'images'")[0])
     return math.prod(min(1.0, n / total) for n in photos)
 
