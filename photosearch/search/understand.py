@@ -313,19 +313,21 @@ def _write(parts: Sequence[query.Query], labels: Mapping[str, Label]) -> str:
 
 
 def _find_boosts(text: str, known: Mapping[str, Label]) -> tuple[tuple[Label, ...], float]:
-    """-> (the labels that a description names, the share of its content words that name them, 0..1)."""
-    return tuple(known[name] for name in find_labels(text, known)), measure_named(text, known)
+    names, share = measure_named(text, known)
+    return tuple(known[name] for name in names), share
 
 
 def find_labels(text: str, known: Iterable[str]) -> list[str]:
     """The labels that a sentence names, each once, the longest of those that overlap: a dog on a beach: dog, beach."""
-    return list(dict.fromkeys(label for label, _ in _scan(text, known)))
+    return measure_named(text, known)[0]
 
 
-def measure_named(text: str, known: Iterable[str]) -> float:
-    """The share of a sentence's content words that name labels, 0..1: a dog runs on a beach: 2 of 3."""
-    named = list_content_words(" ".join(words for _, words in _scan(text, known)))
-    return len(named) / max(len(list_content_words(text)), len(named), 1)
+def measure_named(text: str, known: Iterable[str]) -> tuple[list[str], float]:
+    """-> (find_labels, the share of a sentence's content words that name them, 0..1): a dog runs on a beach: 2 of 3."""
+    found = list(_scan(text, known))
+    named = list_content_words(" ".join(words for _, words in found))
+    share = len(named) / max(len(list_content_words(text)), len(named), 1)
+    return list(dict.fromkeys(label for label, _ in found)), share
 
 
 def _scan(text: str, known: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -303,7 +303,7 @@ def _measure_first(library: Library, text: str, spread: float, weight: float, po
 
 
 def _measure_named(library: Library, texts: Sequence[str]) -> Floats:
-    return np.array([[measure_named(text, library.model.card.labels)] for text in texts], np.float32)
+    return np.array([measure_named(text, library.model.card.labels)[1:] for text in texts], np.float32)
 
 
 def _boost(library: Library, text: str) -> Floats:
