@@ -42,9 +42,11 @@ def list_models(db: Database) -> list[StoredModel]:
     """Every scorer; those of the model that was used last come first."""
     rows = db.rows(
         """
-        SELECT m.name, m.version, m.tiles, m.digest, (SELECT n FROM counts WHERE name = 'scored ' || m.id), m.path, (
-            SELECT max(r.started_at) FROM runs r, json_each(r.models) j WHERE j.value = m.name)
-        FROM models m ORDER BY 7 DESC, m.id DESC
+        SELECT m.name, m.version, m.tiles, m.digest, (SELECT n FROM counts WHERE name = 'scored ' || m.id), m.path,
+            u.started_at
+        FROM models m LEFT JOIN (
+            SELECT j.value AS name, max(r.id) AS run, r.started_at FROM runs r, json_each(r.models) j GROUP BY 1
+        ) u ON u.name = m.name ORDER BY u.run DESC, m.id DESC
         """
     )
     return [

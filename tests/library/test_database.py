@@ -408,3 +408,11 @@ def test_list_models_counts_images(db, shelf):
     begin_run(db, ["toy"], "cpu")
     found = [(m.name, m.version, m.tiles, m.images) for m in list_models(db)]
     assert found == [("toy", "2", 0, 1), ("toy", "1", 0, 2)]
+
+
+def test_model_of_the_later_of_two_runs_in_one_second_is_listed_first(db):
+    for name in ("one", "two"):
+        put_model(db, toy_card(name=name, labels=("bird",), pooling={}), name, 0)
+    begin_run(db, ["two"], "cpu")
+    begin_run(db, ["one"], "cpu")
+    assert [m.name for m in list_models(db)] == ["one", "two"]
