@@ -95,11 +95,12 @@ def doctor_command(
 
     checks = list(check_installation(model, provider or ("auto", "cpu")))
     if as_json:
-        keys = ("name", "works", "detail", "milliseconds")
+        keys = ("name", "works", "installed", "detail", "milliseconds")
         typer.echo(json.dumps([{key: getattr(check, key) for key in keys} for check in checks], indent=1))
     else:
         times = ["" if c.milliseconds is None else f"{c.milliseconds:.2f} ms per photo" for c in checks]
-        rows = [(c.name, "works" if c.works else "FAILS", t, c.detail) for c, t in zip(checks, times, strict=True)]
+        results = ["FAILS" if c.fails else "works" if c.works else "not installed" for c in checks]
+        rows = [(c.name, result, t, c.detail) for c, result, t in zip(checks, results, times, strict=True)]
         print_table(("check", "result", "time", ""), rows)
-    if not all(check.works for check in checks):
+    if any(check.fails for check in checks):
         raise typer.Exit(1)
