@@ -13,13 +13,13 @@ from photosearch.cli.root import AsJson, Db, app, library_path, model_option, op
 @app.command("status")
 def status_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -> None:
     """Show the library, its folders and models."""
-    from photosearch import list_included_models
+    from photosearch import default_path, list_included_models
 
     path = library_path(ctx, db)
-    status: dict[str, Any] = {"database": str(path), "size_bytes": path.stat().st_size if path.exists() else None}
-    if path.exists():
+    status: dict[str, Any] = {"database": str(path), "size_bytes": None}
+    if path.exists() or path != default_path():  # to ask where one's own library will be is no error
         with open_library(ctx, db) as library:
-            status |= library.status().to_json()
+            status |= {"size_bytes": path.stat().st_size, **library.status().to_json()}
     status |= {"included_models": list_included_models()}
     if as_json:
         typer.echo(json.dumps(status, indent=1))

@@ -44,6 +44,10 @@ def test_format_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status_before_and_after_index(cli_env: CliEnv) -> None:
     assert "not created yet" in cli_env.run("status").stdout
     assert not cli_env.library.exists(), "status creates nothing"
+    missing = cli_env.folder / "nowhere.db"
+    for result in (cli_env.run("status", "--db", missing), cli_env.run("--db", missing, "status", "--json")):
+        assert (result.stdout, "nowhere.db: no library here yet" in fail(result)) == ("", True)
+    assert not missing.exists()
     cli_env.index("--exclude", "*.webp")
     known = json.loads(cli_env.run("status", "--json").stdout)
     assert known["folders"] == [{"path": str(cli_env.photos), "photos": 2, "present": True}]

@@ -31,6 +31,7 @@ MASKS = (  # what varies, by regular expression -> its place in the text
 SESSION = """
 # nothing is indexed yet
 find red
+status
 status --db nowhere.db
 index
 index nowhere
