@@ -151,6 +151,7 @@ def test_reviewed_tables_cover_the_shipped_labels():
     assert set(label_report.EVERYDAY_LABELS) <= labels
     tables = ground_truth.make_tables(rows, synonyms)
     assert set(filter(None, tables.caltech.values())) | tables.background <= labels
+    assert {"surfing", "horse riding"} <= set(tables.words) - set(tables.in_captions), "a caption's verb names no thing"
 
 
 def test_make_plural_is_english():
