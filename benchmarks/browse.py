@@ -229,12 +229,9 @@ def measure_browser(db: Path, repeats: int) -> dict[str, Any]:
     with Library(db) as library:
         shutil.rmtree(library.thumbnails_folder, ignore_errors=True)
     with serve(db) as server, sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=[] if os.geteuid() else ["--no-sandbox"])
+        chromium = launch(started)
         context = chromium.new_context(viewport={"width": 1280, "height": 860})
-        page = context.new_page()
-        page.goto(server.address)
-        page.click("button[type=submit]")
-        page.wait_for_url(f"{server.home}/")
+        page = open_page(context, server)
         first = []
         for _ in range(repeats + 1):
             page.goto(f"{server.home}/?words=bird")
@@ -263,6 +260,20 @@ def measure_browser(db: Path, repeats: int) -> dict[str, Any]:
         "tiles": tiles,
         "end": last,
     }
+
+
+def launch(started: Any) -> Any:
+    """Chromium, of Playwright as it was started."""
+    return started.chromium.launch(executable_path=CHROMIUM, args=[] if os.geteuid() else ["--no-sandbox"])
+
+
+def open_page(context: Any, server: Server) -> Any:
+    """A page of a browser that the server has let in."""
+    page = context.new_page()
+    page.goto(server.address)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"{server.home}/")
+    return page
 
 
 def _measure_page(session: Any) -> dict[str, float]:

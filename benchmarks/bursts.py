@@ -6,8 +6,8 @@ from a moving hand, with other light and noise. Blur is made at the photo's own 
 several sizes of it, and also divided by the variance of the grey levels.
 """
 
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from benchmarks.duplicates import _write, draw, look, shoot
-from benchmarks.measure import core_seconds, read_peak_bytes
+from benchmarks.measure import measure_core_ms, measure_growth
 from photosearch.photos.decode import ViewSpec, decode
 from photosearch.photos.sharpness import SIZE, measure_sharpness
 from photosearch.search.bursts import MAX_BITS, MIN_COSINE, SHOT, find_burst_rows
@@ -110,14 +110,14 @@ def measure_opening(paths: list[Path], megapixels: int = 12) -> dict[str, float]
     large = _write(image.resize((round(height * image.width / image.height), height)))
     found = {}
     for name, files in (("small", [path.read_bytes() for path in paths[:50]]), (f"{megapixels} MP", [large] * 10)):
-        begun = core_seconds()
-        views = [decode(data, [ViewSpec(SIZE)]).views[0][0] for data in files]
-        found[f"decode, {name}"] = 1000 * (core_seconds() - begun) / len(files)
-        begun = core_seconds()
-        for view in views:
-            measure_sharpness(view)
-        found[f"measure, {name}"] = 1000 * (core_seconds() - begun) / len(files)
+        found[f"decode, {name}"] = measure_core_ms(partial(_decode_all, files), len(files))
+        measure = partial(list, map(measure_sharpness, _decode_all(files)))
+        found[f"measure, {name}"] = measure_core_ms(measure, len(files))
     return found
+
+
+def _decode_all(files: list[bytes]) -> list[Any]:
+    return [decode(data, [ViewSpec(SIZE)]).views[0][0] for data in files]
 
 
 def measure_rows(*, with_vectors: bool, seed: int) -> dict[str, Any]:
@@ -138,16 +138,12 @@ def measure_rows(*, with_vectors: bool, seed: int) -> dict[str, Any]:
     if with_vectors:
         made = rng.standard_normal((ROWS, 384), np.float32)[of] + 0.3 * rng.standard_normal((ROWS, 384), np.float32)
         vectors = (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float16)
-    with Path("/proc/self/clear_refs").open("w") as file:  # Linux: the largest size is counted from here
-        file.write("5")
-    begun, cores, before = time.perf_counter(), core_seconds(), read_peak_bytes("self")
-    found = find_burst_rows(shots, None if vectors is None else lambda places: vectors[places].astype(np.float32))
+    read = None if vectors is None else lambda places: vectors[places].astype(np.float32)
+    found, cost = measure_growth(lambda: find_burst_rows(shots, read))
     return {
         "n": ROWS,
         "vectors": "with" if with_vectors else "without",
-        "seconds": time.perf_counter() - begun,
-        "core_seconds": core_seconds() - cores,
-        "more_mb": (read_peak_bytes("self") - before) / 1e6,
+        **cost,
         "made": int(((lengths > 1)[np.unique(of)]).sum()),
         "bursts": len(found),
     }

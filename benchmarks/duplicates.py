@@ -12,7 +12,6 @@ in the middle, before sky, water or leaves, is the hardest to tell from its like
 import functools
 import io
 import itertools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from benchmarks.measure import core_seconds, read_peak_bytes
+from benchmarks.measure import measure_core_ms, measure_growth
 from photosearch.models.catalog import DEFAULT_MODEL, list_shipped
 from photosearch.models.session import Model
 from photosearch.photos.decode import ViewSpec, decode
@@ -174,10 +173,7 @@ def time_fingerprint(paths: Sequence[Path]) -> float:
     """Core-milliseconds, of what the decoder takes it of: the view that the model is given."""
     card = load_model().card
     opened = [decode(path.read_bytes(), [ViewSpec(card.input_size, card.fit)]) for path in paths[:200]]
-    begun = core_seconds()
-    for photo in opened:
-        fingerprint(Image.fromarray(photo.views[0][0]))
-    return 1000 * (core_seconds() - begun) / len(opened)
+    return measure_core_ms(lambda: [fingerprint(Image.fromarray(photo.views[0][0])) for photo in opened], len(opened))
 
 
 def choose(paths: Sequence[Path], changed: int, seed: int) -> dict[str, Any]:
@@ -261,15 +257,11 @@ def speed(n: int, *, with_vectors: bool, seed: int = 1) -> dict[str, Any]:
     rows = np.zeros(n, ROW)
     rows["photo_id"] = rows["image_id"] = np.arange(n)
     rows["width"], rows["height"], rows["fingerprint"] = 4, 3, codes
-    with Path("/proc/self/clear_refs").open("w") as file:  # Linux: the largest size is counted from here
-        file.write("5")
-    begun, cores, before = time.perf_counter(), core_seconds(), read_peak_bytes("self")
-    groups = find_groups(rows, None if vectors is None else lambda places: vectors[places].astype(np.float32))
+    read = None if vectors is None else lambda places: vectors[places].astype(np.float32)
+    groups, cost = measure_growth(lambda: find_groups(rows, read))
     return {
         "n": n,
         "vectors": "with" if with_vectors else "without",
-        "seconds": time.perf_counter() - begun,
-        "core_seconds": core_seconds() - cores,
-        "more_mb": (read_peak_bytes("self") - before) / 1e6,
+        **cost,
         "groups": len(groups),
     }

@@ -18,13 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("photosearch", "onnxruntime-gpu", "onnxruntime", "pillow", "pillow-heif", "numpy", "sqlite-utils", "torch")
 PHOTOSEARCH = (sys.executable, "-c", "from photosearch.cli.app import main; main()")
 
 Figures = dict[str, Any]  # what a benchmark measured, ready for JSON
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,29 @@ def median_ms(work: Callable[[], object], repeats: int = 1) -> float:
         work()
         times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times)
+
+
+def measure_core_ms(work: Callable[[], object], n: int = 1, repeats: int = 1) -> float:
+    """Core milliseconds of one of n photos: the least of some runs, since others use the caches, too."""
+    costs = []
+    for _ in range(repeats):
+        start = core_seconds()
+        work()
+        costs.append(core_seconds() - start)
+    return 1000 * min(costs) / n
+
+
+def measure_growth(work: Callable[[], T]) -> tuple[T, Figures]:
+    """-> (the result, seconds, core seconds and megabytes beyond those that this process has). Linux alone."""
+    with Path("/proc/self/clear_refs").open("w") as file:  # the largest size is counted from here
+        file.write("5")
+    start, cores, before = time.perf_counter(), core_seconds(), read_peak_bytes("self")
+    result = work()
+    return result, {
+        "seconds": time.perf_counter() - start,
+        "core_seconds": core_seconds() - cores,
+        "more_mb": (read_peak_bytes("self") - before) / 1e6,
+    }
 
 
 def measure_rate(run: Callable[[], object], n: int, seconds: float, *, min_runs: int = 3) -> Figures:

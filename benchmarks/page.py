@@ -227,21 +227,13 @@ def _vectors(p: Part) -> Iterator[str]:
     def both(times: Mapping[str, float]) -> str:
         return f"{times['ms']:.0f} ({times['core_ms']:.0f})"
 
-    rows = [
-        [
-            f"{r['n']:,}",
-            r["way"],
-            f"{r['build']['core_seconds']:.1f}",
-            f"{r['build']['megabytes']:.0f}",
-            f"{r['command']['peak_mb']:.0f}",
-            *(both(r["answer"][subset]) for subset in ("all", "a hundredth", "half")),
-            both(r["command"]),
-            f"{r['answer']['recall']:.2f}",
-        ]
-        for r in p["rows"]
-    ]
-    head = ("vectors", "way", "build: core-s", "MB on disk", "command: peak MB", "all", "a hundredth", "half")
-    yield _table((*head, "command", "recall"), rows)
+    subsets = ("all", "a hundredth", "half")
+    rows = [{**r, **{s: both(r["answer"][s]) for s in subsets}, "whole": both(r["command"])} for r in p["rows"]]
+    yield _tabulate(rows, {
+        "vectors": "n:,", "way": "way", "build: core-s": "build.core_seconds:.1f", "MB on disk": "build.megabytes:.0f",
+        "command: peak MB": "command.peak_mb:.0f", **{s: s for s in subsets}, "command": "whole",
+        "recall": "answer.recall:.2f",
+    })  # fmt: skip
     yield CHOICE
 
 
@@ -276,9 +268,10 @@ def _duplicates(p: Part) -> Iterable[str]:
         f"called near by fingerprint and {p['strangers_called_near']['with_vectors']} with vectors; nearest of all "
         f"came {p['nearest_strangers']['bits']} bits. A fingerprint takes {p['fingerprint_core_ms']:.2f} core-ms.\n"
     )
-    rows = [[f"{r['n']:,}", r["vectors"], f"{r['core_seconds']:.1f}", f"{r['more_mb']:.0f}"] for r in p["speed"]]
     yield "How long it takes, a tenth of the photos being changed ones:\n"
-    yield _table(("photos", "vectors", "core-seconds", "MB beside them"), rows)
+    yield _tabulate(p["speed"], {
+        "photos": "n:,", "vectors": "vectors", "core-seconds": "core_seconds:.1f", "MB beside them": "more_mb:.0f",
+    })  # fmt: skip
 
 
 def _bursts(p: Part) -> Iterable[str]:
@@ -294,20 +287,14 @@ def _bursts(p: Part) -> Iterable[str]:
         f"view in pixels ({p['side']} is used), and, at the same sides, where the variance of the Laplacian is divided "
         f"by that of the grey levels. Chance gives {1 / p['shots']:.2f}.\n"
     )
-    yield _table(
-        ("blur", *sides, *(f"divided {side}" for side in sides)),
-        [
-            [r["blur"], *(f"{r[s]:.2f}" for s in sides), *(f"{r[f'divided {s}']:.2f}" for s in sides)]
-            for r in p["blurs"]
-        ],
-    )
+    columns = {side: f"{side}:.2f" for side in (*sides, *(f"divided {side}" for side in sides))}
+    yield _tabulate(p["blurs"], {"blur": "blur", **columns})
     costs = ", ".join(f"{name} {ms:.1f}" for name, ms in p["open_core_ms"].items())
     yield f"Core-ms for each photo of a burst: {costs}. Finding bursts, with none opened:\n"
-    yield _table(
-        ("photos", "vectors", "bursts made", "found", "core-seconds", "MB beside them"),
-        [[f"{r['n']:,}", r["vectors"], f"{r['made']:,}", f"{r['bursts']:,}", f"{r['core_seconds']:.1f}",
-          f"{r['more_mb']:.0f}"] for r in p["rows"]],
-    )  # fmt: skip
+    yield _tabulate(p["rows"], {
+        "photos": "n:,", "vectors": "vectors", "bursts made": "made:,", "found": "bursts:,",
+        "core-seconds": "core_seconds:.1f", "MB beside them": "more_mb:.0f",
+    })  # fmt: skip
 
 
 def _browse(p: Part) -> Iterator[str]:

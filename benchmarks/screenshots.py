@@ -11,7 +11,6 @@ says of each that it is under CC0 or in the public domain, and crops of them:
 
 import importlib.util
 import io
-import os
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from benchmarks.browse import CHROMIUM, DRAWN, serve
+from benchmarks.browse import CHROMIUM, DRAWN, Server, launch, open_page, serve
 from benchmarks.measure import PHOTOSEARCH
 
 PHOTOS = {
@@ -46,7 +45,7 @@ def take_screenshots(to: Path) -> list[Path]:
         for is_one, option in ((True, "--is"), (False, "--not")):
             run("mark", *(p for p in judged if p.name.startswith("cat") == is_one), option, "cat", "--db", db)
         with serve(db) as server:
-            made += _photograph(server.address, server.home, to)
+            made += _photograph(server, to)
     return made
 
 
@@ -67,16 +66,13 @@ def run(*arguments: object) -> None:
     subprocess.run([*PHOTOSEARCH, *map(str, arguments)], check=True, capture_output=True)
 
 
-def _photograph(address: str, home: str, to: Path) -> list[Path]:
+def _photograph(server: Server, to: Path) -> list[Path]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=[] if os.geteuid() else ["--no-sandbox"])
+        chromium = launch(started)
         first = chromium.new_context()
-        page = first.new_page()
-        page.goto(address)
-        page.click("button[type=submit]")
-        page.wait_for_url(f"{home}/")
+        open_page(first, server)
         made = []
         for name, path, scheme, ready in (
             ("search.jpg", "/?words=a+cup+of+coffee", "light", None),
@@ -85,7 +81,7 @@ def _photograph(address: str, home: str, to: Path) -> list[Path]:
             context = chromium.new_context(
                 storage_state=first.storage_state(), color_scheme=scheme, viewport={"width": 1200, "height": 760}
             )
-            made.append(_keep(to / name, _shoot(context.new_page(), home + path, ready)))
+            made.append(_keep(to / name, _shoot(context.new_page(), server.home + path, ready)))
             context.close()
         chromium.close()
     return made

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import photos
-from benchmarks.measure import Figures, core_seconds
+from benchmarks.measure import Figures, measure_core_ms
 from benchmarks.networks import list_networks
 from photosearch.index.run import index
 from photosearch.library.database import Database
@@ -51,7 +51,7 @@ def profile_folder(folder: Path, model: Path, repeats: int = REPEATS) -> tuple[f
     decoded = [decode.decode(data, [need]) for data in files]
     views = [Image.fromarray(photo.views[0][0]) for photo in decoded]
     some = np.stack([photo.views[0] for photo in decoded[:RUN]])
-    measure = functools.partial(_measure_core_ms, n=len(found), repeats=repeats)
+    measure = functools.partial(measure_core_ms, n=len(found), repeats=repeats)
     stages = {
         "list": measure(lambda: list(walk(str(folder)))),
         "read": measure(lambda: [decode.read(photo.path) for photo in found]),
@@ -64,10 +64,10 @@ def profile_folder(folder: Path, model: Path, repeats: int = REPEATS) -> tuple[f
     stages["turn, resize, copy"] = max(
         0.0, whole - sum(stages[name] for name in ("decode", "what the file says, dates", "fingerprint"))
     )
-    start = _measure_core_ms(lambda: _open_all(found[:1], need), 1, repeats) - whole
-    opened = _measure_core_ms(lambda: _open_all(found, need), 1, repeats) - start
+    start = measure_core_ms(lambda: _open_all(found[:1], need), 1, repeats) - whole
+    opened = measure_core_ms(lambda: _open_all(found, need), 1, repeats) - start
     stages["the child's pipes"] = max(0.0, opened / len(found) - whole - stages["read"] - stages["hash"])
-    stages["the network"] = _measure_core_ms(lambda: network.predict(some), len(some), repeats)
+    stages["the network"] = measure_core_ms(lambda: network.predict(some), len(some), repeats)
     prepared = _Prepared(model, network.predict(some), found, decoded)
     rows = measure(lambda: _index(folder, prepared))
     stages["compare, threads, rows"] = max(0.0, rows - stages["list"])
@@ -127,13 +127,3 @@ def _index(folder: Path, prepared: _Prepared) -> None:
     with tempfile.TemporaryDirectory() as temporary, Database(f"{temporary}/library.db", create=True) as store:
         for _ in index(store, [str(folder)], lambda name: prepared, decoders=lambda n, options: prepared):
             pass
-
-
-def _measure_core_ms(work: Callable[[], object], n: int, repeats: int) -> float:
-    """Of one of n photos."""
-    costs = []
-    for _ in range(repeats):
-        before = core_seconds()
-        work()
-        costs.append(core_seconds() - before)
-    return 1000 * min(costs) / n

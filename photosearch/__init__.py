@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from photosearch.album import AlbumResult
     from photosearch.api.albums import AlbumChange
     from photosearch.api.library import Library, default_path, open_thumbnails
+    from photosearch.api.question import PhotoFilters, SearchOptions
     from photosearch.api.reports import ReportFigures, measure_report
     from photosearch.api.tools import (
         add_model,
@@ -97,10 +98,10 @@ __all__ = [
     "SMALL_THUMBNAIL", "TABLE_PHOTOS", "USER_MODEL", "AlbumChange", "AlbumResult", "AlbumStep", "AlbumSummary",
     "Answer", "Burst", "Card", "Chip", "Cluster", "DuplicateGroup", "Event", "ExportResult", "FacetCount",
     "FileDetails", "FolderCount", "FolderReport", "Hint", "ImageDetails", "Label", "LabelCount", "LabelDetails",
-    "LabelReport", "LearnPreview", "Library", "Listing", "MarkedImages", "Match", "MoveResult", "ReportFigures",
-    "ReviewKind", "ReviewQueue", "RunSummary", "SparePlan", "TextCard", "TextLine", "Thumbnails", "UndoResult",
-    "UndoneMark", "Unreadable", "__version__", "add_model", "check_index", "check_installation", "check_rebuild",
-    "choose_limits", "complete_directory", "count_pulled_bytes", "default_path",
+    "LabelReport", "LearnPreview", "Library", "Listing", "MarkedImages", "Match", "MoveResult", "PhotoFilters",
+    "ReportFigures", "ReviewKind", "ReviewQueue", "RunSummary", "SearchOptions", "SparePlan", "TextCard", "TextLine",
+    "Thumbnails", "UndoResult", "UndoneMark", "Unreadable", "__version__", "add_model", "check_index",
+    "check_installation", "check_rebuild", "choose_limits", "complete_directory", "count_pulled_bytes", "default_path",
     "describe_providers", "events", "find_extra", "find_model_offer", "format_csv", "list_added_models",
     "list_backups", "list_excluded_patterns", "list_included_models", "list_model_offers", "list_models",
     "measure_model_offer", "measure_report", "open_thumbnails",
@@ -123,9 +124,9 @@ _MODULES = {  # name -> module, or module:name where it has another name there; 
     "Library": "api.library",
     "MarkedImages": "judging.marking",
     "Match": "library.matching",
-    "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind", "ReviewQueue": "judging.review_queue",
-    "RunSummary": "index.summary", "TextCard": "models.card", "TextLine": "ocr.lines",
-    "Thumbnails": "photos.thumbnails",
+    "PhotoFilters": "api.question", "ReportFigures": "api.reports", "ReviewKind": "judging.review_queue:Kind",
+    "ReviewQueue": "judging.review_queue", "RunSummary": "index.summary", "SearchOptions": "api.question",
+    "TextCard": "models.card", "TextLine": "ocr.lines", "Thumbnails": "photos.thumbnails",
     "UndoneMark": "judging.marking", "Unreadable": "photos.decode", "choose_limits": "search.limits",
     "default_path": "api.library", "format_csv": "judging.csv_rows", "measure_report": "api.reports",
     "open_thumbnails": "api.library",

@@ -35,12 +35,20 @@ BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """milliseconds: for one photo, the median of several runs; None if it failed."""
+    """milliseconds: for one photo, the median of several runs; None if it failed.
+
+    installed: False for what an optional extra adds and is not there, which neither works nor fails.
+    """
 
     name: str
     works: bool
     detail: str
     milliseconds: float | None = None
+    installed: bool = True
+
+    @property
+    def fails(self) -> bool:
+        return self.installed and not self.works
 
 
 def examine(model_path: Path, providers: Sequence[str]) -> Iterator[Check]:
@@ -103,9 +111,8 @@ def _check_storing(folder: Path, model_path: Path) -> Check:
 
 
 def _check_text() -> Check:
-    """Without the extra, it is no fault."""
     if (reason := find_reader()) is not None:
-        return Check("text in pictures", True, f"not installed: {reason}")
+        return Check("text in pictures", False, reason, installed=False)
     picture = Image.new("RGB", (GATE_SIZE, GATE_SIZE // 2), "white")
     ImageDraw.Draw(picture).text((20, 60), "Gate 14", fill="black", font_size=60)
     try:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -237,6 +238,22 @@ def test_peak_memory_counts_child_processes():
         return subprocess.run([sys.executable, "-c", command], check=True).returncode + 1
 
     assert measure.measure_cost(lambda: 1).peak_bytes + 190e6 < measure.measure_cost(work).peak_bytes
+
+
+def test_measure_core_ms_is_the_least_of_the_runs_for_one_photo(monkeypatch):
+    clock = iter([0.0, 3.0, 10.0, 12.0])
+    monkeypatch.setattr(measure, "core_seconds", lambda: next(clock))
+    assert measure.measure_core_ms(lambda: None, n=4, repeats=2) == 500
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone forgets a process's largest size")
+def test_measure_growth_counts_what_is_held_meanwhile():
+    megabyte = b"x" * 1_000_000
+    assert len(200 * megabyte) == 200_000_000, "a peak from before does not count"
+    size, cost = measure.measure_growth(lambda: len(60 * megabyte))
+    assert size == 60_000_000
+    assert 50 < cost["more_mb"] < 100
+    assert cost["core_seconds"] > 0 < cost["seconds"]
 
 
 def test_median_cost_and_compare_runs():

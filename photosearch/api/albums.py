@@ -4,12 +4,16 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from photosearch.api.question import make_question
 from photosearch.api.session import Session
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from photosearch.album import AlbumResult
+    from photosearch.api.question import SearchOptions
     from photosearch.keywords import ExportResult
     from photosearch.library.albums import AlbumStep
     from photosearch.search.albums import AlbumSummary
@@ -114,20 +118,7 @@ class Albums:
         limit: int | None = None,
         max_labeled: int | None = None,
         max_similar: int | None = None,
-        query_mode: Literal["label", "text"] | None = None,
-        like: Sequence[str | Path] = (),
-        unlike: Sequence[str | Path] = (),
-        min_score: float | None = None,
-        min_similarity: float | None = None,
-        sure_only: bool = False,
-        copies: bool = False,
-        under: str | Path | None = None,
-        album: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        file_dates: bool = False,
-        sort: Literal["best", "date"] = "best",
-        model: str | None = None,
+        **options: "Unpack[SearchOptions]",
     ) -> AlbumChange:
         """Save a search as an album that fills itself: the words and options of `Library.find`, asked anew each time.
 
@@ -137,15 +128,8 @@ class Albums:
         from photosearch.library.albums import check_album_name, put_album
         from photosearch.search.albums import write_question
         from photosearch.search.find import count
-        from photosearch.search.understand import Question
 
-        question = Question(
-            words, limit if max_labeled is None else max_labeled, limit if max_similar is None else max_similar,
-            query_mode=query_mode, like=_to_texts(like), unlike=_to_texts(unlike),
-            min_score=min_score, min_similarity=min_similarity, sure_only=sure_only, copies=copies,
-            under=None if under is None else os.fspath(under), album=album, since=since, until=until,
-            file_dates=file_dates, sort=sort, model=model,
-        )  # fmt: skip
+        question = make_question(words, limit=limit, max_labeled=max_labeled, max_similar=max_similar, **options)
         name = check_album_name(name)
         count(self._session.db, question, 1, self._session.read_vector)  # refused now, if ever
         stored, _, step = put_album(self._session.db, name, write_question(question))

@@ -11,13 +11,17 @@ from photosearch.api.labels import Labels
 from photosearch.api.marks import Marks
 from photosearch.api.models import Models
 from photosearch.api.photos import Photos
+from photosearch.api.question import make_question
 from photosearch.api.samples import Samples
 from photosearch.api.session import Session
 from photosearch.api.spares import Spares
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from PIL.Image import Image
 
+    from photosearch.api.question import SearchOptions
     from photosearch.api.status import Progress, Status
     from photosearch.index.changes import Changes
     from photosearch.index.events import Event
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from photosearch.search.bursts import Burst
     from photosearch.search.duplicates import Group
     from photosearch.search.find import Answer
-    from photosearch.search.understand import Question
 
 
 def default_path() -> Path:
@@ -327,72 +330,31 @@ class Library:
         limit: int | None = None,
         max_labeled: int | None = None,
         max_similar: int | None = None,
-        query_mode: Literal["label", "text"] | None = None,
-        like: Sequence[str | Path] = (),
-        unlike: Sequence[str | Path] = (),
-        min_score: float | None = None,
-        min_similarity: float | None = None,
-        sure_only: bool = False,
-        copies: bool = False,
-        under: str | Path | None = None,
-        album: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        file_dates: bool = False,
-        sort: Literal["best", "date"] = "best",
-        model: str | None = None,
         today: str | None = None,
+        **options: "Unpack[SearchOptions]",
     ) -> "Answer":
         """Find photos, best first. Iterate over the answer. Raises QueryError, InputError, ModelError.
 
         words: labels (bird and not dog), a description that ranks (a cat asleep), or none: all photos, the newest
         first. Where labels find few, the nearest by description follow. limit: show at most N photos; None: all that
         have a label, or up to 20 of the most similar. max_labeled, max_similar: the limit where labels or dates answer,
-        or where similarity ranks, if they differ. query_mode: read the words only as labels, or as one description.
-        like, unlike: photos that the results should (not) resemble, 2:a.jpg weighs twice. min_score: instead of the
-        labels' thresholds, 0..1. min_similarity: -1..1. sure_only: leave out photos that only come near. copies: list
-        each copy of a picture. under: a folder. album: an album's name. since, until: a local date such as 2024,
-        2024-05 or 2024-05-31, inclusive. file_dates: use the file's date where a photo has none. sort: best first, or
-        newest first. model: instead of the default. today: the day that "last summer" counts from.
+        or where similarity ranks, if they differ. today: the day that "last summer" counts from. options: filters, the
+        order and more: see `SearchOptions`.
         """
         from photosearch.search.find import find
 
-        asked = _make_question(
-            words, limit if max_labeled is None else max_labeled, limit if max_similar is None else max_similar,
-            query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, album, since, until,
-            file_dates, sort, model, today,
-        )  # fmt: skip
-        return find(self._session.db, asked, self._session.read_vector)
+        question = make_question(
+            words, limit=limit, max_labeled=max_labeled, max_similar=max_similar, today=today, **options
+        )
+        return find(self._session.db, question, self._session.read_vector)
 
-    def count(
-        self,
-        words: str,
-        *,
-        up_to: int,
-        query_mode: Literal["label", "text"] | None = None,
-        like: Sequence[str | Path] = (),
-        unlike: Sequence[str | Path] = (),
-        min_score: float | None = None,
-        min_similarity: float | None = None,
-        sure_only: bool = False,
-        copies: bool = False,
-        under: str | Path | None = None,
-        album: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        file_dates: bool = False,
-        model: str | None = None,
-        today: str | None = None,
-    ) -> int:
+    def count(self, words: str, *, up_to: int, today: str | None = None, **options: "Unpack[SearchOptions]") -> int:
         """Count the photos that `find` would give without a limit, stopping at `up_to`. Raises as `find`."""
         from photosearch.search.find import count, find
 
-        asked = _make_question(
-            words, up_to, up_to, query_mode, like, unlike, min_score, min_similarity, sure_only, copies, under, album,
-            since, until, file_dates, "best", model, today,
-        )  # fmt: skip
-        counted = count(self._session.db, asked, up_to, self._session.read_vector)
-        return len(find(self._session.db, asked, self._session.read_vector)) if counted is None else counted
+        question = make_question(words, limit=up_to, today=today, **options)
+        counted = count(self._session.db, question, up_to, self._session.read_vector)
+        return len(find(self._session.db, question, self._session.read_vector)) if counted is None else counted
 
     def explain(
         self,
@@ -411,10 +373,9 @@ class Library:
         for, lens, and unwanted: the filters that must not hold.
         """
         from photosearch.search.find import explain
-        from photosearch.search.understand import Question
 
-        asked = Question(words, query_mode=query_mode, since=since, until=until, model=model, today=today)
-        return explain(self._session.db, asked)
+        question = make_question(words, query_mode=query_mode, since=since, until=until, model=model, today=today)
+        return explain(self._session.db, question)
 
     def complete(self, text: str) -> list[str]:
         """Complete the query that is being typed: whole queries whose last word is a label, likeliest first.
@@ -648,33 +609,3 @@ def _never() -> bool:
 
 def _batches(photos: "Sequence[Match | LabeledScore]", n: int) -> "Iterator[Sequence[Match | LabeledScore]]":
     return (photos[i : i + n] for i in range(0, len(photos), n))
-
-
-def _make_question(
-    words: str,
-    limit: int | None,
-    max_similar: int | None,
-    query_mode: Literal["label", "text"] | None,
-    like: Sequence[str | Path],
-    unlike: Sequence[str | Path],
-    min_score: float | None,
-    min_similarity: float | None,
-    sure_only: bool,
-    copies: bool,
-    under: str | Path | None,
-    album: str | None,
-    since: str | None,
-    until: str | None,
-    file_dates: bool,
-    sort: Literal["best", "date"],
-    model: str | None,
-    today: str | None,
-) -> "Question":
-    from photosearch.search.understand import Question
-
-    return Question(
-        words, limit, max_similar, query_mode=query_mode, like=tuple(os.fspath(photo) for photo in like),
-        unlike=tuple(os.fspath(photo) for photo in unlike), min_score=min_score, min_similarity=min_similarity,
-        sure_only=sure_only, copies=copies, under=None if under is None else os.fspath(under), album=album,
-        since=since, until=until, file_dates=file_dates, sort=sort, model=model, today=today,
-    )  # fmt: skip

@@ -1,25 +1,26 @@
 """`library.photos`: all photos in an order, what they have in common, and the pieces of a question."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from photosearch.api.question import make_question
 from photosearch.api.session import Session
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    from photosearch.api.question import PhotoFilters
     from photosearch.library.facets import Box, Cluster, Count, Facet, FolderCount
     from photosearch.library.listing import Sort
     from photosearch.library.matching import Match
     from photosearch.search.chips import Chip
     from photosearch.search.listing import Listing
-    from photosearch.search.understand import Question
 
 
 class Photos:
     """The photos of a library, in lists that may hold all of them: by ids, whose rows are read some at a time.
 
-    words, under, since, until, file_dates: as in `Library.find`; only what they filter by counts, nothing ranks.
+    words: as in `Library.find`; only what they filter by counts, nothing ranks. filters: see `PhotoFilters`.
     """
 
     def __init__(self, session: Session):
@@ -29,14 +30,11 @@ class Photos:
         self,
         words: str = "",
         *,
-        under: str | Path | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        file_dates: bool = False,
         sort: "Sort" = "newest",
         limit: int | None = None,
         copies: bool = False,
         kept: Sequence[int] = (),
+        **filters: "Unpack[PhotoFilters]",
     ) -> "Listing | None":
         """The photos that words filter, as ids in order; None where the words rank. Raises QueryError, InputError.
 
@@ -47,7 +45,7 @@ class Photos:
         from photosearch.search.listing import list_photos
 
         return list_photos(
-            self._session.db, _ask(words, under, since, until, file_dates), self._session.read_vector, sort, limit,
+            self._session.db, make_question(words, **filters), self._session.read_vector, sort, limit,
             copies=copies, kept=kept,
         )  # fmt: skip
 
@@ -68,11 +66,8 @@ class Photos:
         facet: "Facet",
         words: str = "",
         *,
-        under: str | Path | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        file_dates: bool = False,
         among: Sequence[int] | None = None,
+        **filters: "Unpack[PhotoFilters]",
     ) -> "Sequence[Count]":
         """The values that photos have, most frequent first: of place, camera, person, keyword, rating, is or label.
 
@@ -80,23 +75,20 @@ class Photos:
         """
         from photosearch.search.listing import count
 
-        question = _ask(words, under, since, until, file_dates)
+        question = make_question(words, **filters)
         return count(self._session.db, question, self._session.read_vector, facet, among)
 
     def count_folders(
         self,
         words: str = "",
         *,
-        under: str | Path | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        file_dates: bool = False,
         among: Sequence[int] | None = None,
+        **filters: "Unpack[PhotoFilters]",
     ) -> "Sequence[FolderCount]":
         """The folders that the photos are in, and those above them, with numbers of photos. Raises as `count`."""
         from photosearch.search.listing import count_folders
 
-        question = _ask(words, under, since, until, file_dates)
+        question = make_question(words, **filters)
         return count_folders(self._session.db, question, self._session.read_vector, among)
 
     def find_clusters(
@@ -104,13 +96,10 @@ class Photos:
         box: "Box",
         words: str = "",
         *,
-        under: str | Path | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        file_dates: bool = False,
         among: Sequence[int] | None = None,
         cells: int = 16,
         limit: int = 400,
+        **filters: "Unpack[PhotoFilters]",
     ) -> "Sequence[Cluster]":
         """Where photos were taken: their number in each cell of a grid over a box (west, south, east, north).
 
@@ -118,7 +107,7 @@ class Photos:
         """
         from photosearch.search.listing import find_clusters
 
-        question = _ask(words, under, since, until, file_dates)
+        question = make_question(words, **filters)
         return find_clusters(self._session.db, question, self._session.read_vector, among, box, cells, limit)
 
     def find_neighbours(self, photo_id: int, n: int = 6) -> "Sequence[Match]":
@@ -144,29 +133,16 @@ class Photos:
         """What words were understood as, piece by piece. Raises QueryError, InputError."""
         from photosearch.search.listing import read_chips
 
-        return read_chips(self._session.db, _ask(words))
+        return read_chips(self._session.db, make_question(words))
 
     def without_chip(self, words: str, chip: "Chip") -> str:
         """The words without one of these pieces, as they were where they have no such piece. Raises as `chips`."""
         from photosearch.search.listing import without_chip
 
-        return without_chip(self._session.db, _ask(words), chip)
+        return without_chip(self._session.db, make_question(words), chip)
 
     def with_chip(self, words: str, chip: "Chip") -> str:
         """The words with one more piece; dates replace those that are there. Raises as `chips`."""
         from photosearch.search.listing import with_chip
 
-        return with_chip(self._session.db, _ask(words), chip)
-
-
-def _ask(
-    words: str,
-    under: str | Path | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    file_dates: bool = False,
-) -> "Question":
-    from photosearch.search.understand import Question
-
-    folder = None if under is None else os.fspath(under)
-    return Question(words, under=folder, since=since, until=until, file_dates=file_dates)
+        return with_chip(self._session.db, make_question(words), chip)

@@ -31,7 +31,7 @@ from photosearch.cli.root import (
 from photosearch.errors import InputError, PhotosearchError
 
 if TYPE_CHECKING:
-    from photosearch import AlbumSummary, Answer, Library
+    from photosearch import AlbumSummary, Answer, Library, SearchOptions
 
 album_app = App(no_args_is_help=True, help="Show or change an album; no photo is changed.")
 app.add_typer(album_app, name="album")
@@ -99,8 +99,9 @@ def album_add(
 
     A photo is in an album by its content: its copies are in it, and it stays in it when it is moved or renamed.
     """
+    options: SearchOptions = {"like": like or (), "sure_only": sure, "under": under, "since": since, "until": until}
     with open_library(ctx, db) as library:
-        images = _choose_images(library, photos, find, like, sure, limit, under, since, until)
+        images = _choose_images(library, photos, find, limit, options)
         change = library.albums.add(name, photos or ()) if images is None else library.albums.add_images(name, images)
     note(f"Created the album {change.name}: {format_count(change.photos, 'photo')}." if change.created
          else f"{change.name}: {format_count(change.photos, 'photo')} added")  # fmt: skip
@@ -124,33 +125,32 @@ def album_remove(
 
     They stay in the library and on the disk.
     """
+    options: SearchOptions = {"like": like or (), "sure_only": sure, "under": under, "since": since, "until": until}
     with open_library(ctx, db) as library:
-        images = _choose_images(library, photos, find, like, sure, limit, under, since, until, album=name)
+        images = _choose_images(library, photos, find, limit, {**options, "album": name})
         albums = library.albums
         change = albums.remove(name, photos or ()) if images is None else albums.remove_images(name, images)
     note(f"{change.name}: {format_count(change.photos, 'photo')} removed")
 
 
 def _choose_images(
-    library: "Library", photos: Sequence[str] | None, words: str | None, like: Sequence[str] | None, sure: bool,
-    limit: int | None, under: str | None, since: str | None, until: str | None, *, album: str | None = None,
-) -> list[int] | None:  # fmt: skip
+    library: "Library", photos: Sequence[str] | None, words: str | None, limit: int | None, options: "SearchOptions"
+) -> list[int] | None:
     """The images that options find; None where photos are named. Raises InputError where it is neither, or both."""
     from photosearch import choose_limits
 
-    options = {"--find": words, "--like": like, "--under": under, "--since": since, "--until": until}
-    given = [option for option, value in options.items() if value is not None]
-    if bool(photos) == bool(given):
-        raise InputError(f"name photos, or find them with {', '.join(options)}" + "; not both" * bool(photos))
-    if photos and (sure or limit is not None):
+    given = {
+        "--find": words, "--like": options["like"] or None, "--under": options["under"], "--since": options["since"],
+        "--until": options["until"],
+    }  # fmt: skip
+    if bool(photos) == any(value is not None for value in given.values()):
+        raise InputError(f"name photos, or find them with {', '.join(given)}" + "; not both" * bool(photos))
+    if photos and (options["sure_only"] or limit is not None):
         raise InputError("--sure and --limit are for photos that are found; leave them out")
     if photos:
         return None
-    most, most_similar = choose_limits(limit, None)
-    answer = library.find(
-        words or "", max_labeled=most, max_similar=most_similar, like=like or (), sure_only=sure, under=under,
-        since=since, until=until, album=album,
-    )  # fmt: skip
+    max_labeled, max_similar = choose_limits(limit, None)
+    answer = library.find(words or "", max_labeled=max_labeled, max_similar=max_similar, **options)
     chosen = answer.choose(unsure=limit is not None)
     if not chosen:
         raise InputError("no photo is found; nothing was changed")

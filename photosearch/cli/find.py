@@ -2,9 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,26 +31,7 @@ from photosearch.cli.root import (
 from photosearch.errors import InputError
 
 if TYPE_CHECKING:
-    from photosearch import Answer, Library
-
-
-class Filters(TypedDict):
-    """What `Library.find` and `Library.count` both take."""
-
-    query_mode: Literal["label", "text"] | None
-    like: Sequence[str]
-    unlike: Sequence[str]
-    min_score: float | None
-    min_similarity: float | None
-    sure_only: bool
-    copies: bool
-    under: str | None
-    album: str | None
-    since: str | None
-    until: str | None
-    file_dates: bool
-    model: str | None
-    today: str | None
+    from photosearch import Answer, Library, SearchOptions
 
 
 @app.command("find")
@@ -143,16 +123,17 @@ def find_command(
         refuse({"--today": today}, "a saved search counts from the day on which it is shown")
     if sort not in ("best", "date"):
         raise InputError(f"--sort {sort}: give best or date")
-    filters = Filters(
-        query_mode="text" if text else "label" if label else None, like=like or (), unlike=unlike or (),
-        min_score=min_score, min_similarity=min_similarity, sure_only=sure, copies=copies,
-        under=under, album=album, since=since, until=until, file_dates=file_dates, model=model, today=today,
-    )  # fmt: skip
-    search = Search(" ".join(words or ()), filters, "date" if sort == "date" else "best", limit, output)
+    options: SearchOptions = {
+        "query_mode": "text" if text else "label" if label else None, "like": like or (), "unlike": unlike or (),
+        "min_score": min_score, "min_similarity": min_similarity, "sure_only": sure, "copies": copies,
+        "under": under, "album": album, "since": since, "until": until, "file_dates": file_dates,
+        "sort": "date" if sort == "date" else "best", "model": model,
+    }  # fmt: skip
+    search = Search(" ".join(words or ()), options, limit, today, output)
     with open_library(ctx, db) as library:
         if explain and as_json:
             reading = library.explain(
-                search.query, query_mode=filters["query_mode"], since=since, until=until, model=model, today=today
+                search.query, query_mode=options["query_mode"], since=since, until=until, model=model, today=today
             )
             typer.echo(json.dumps(reading, indent=1))
             return
@@ -164,7 +145,7 @@ def find_command(
         if output.is_table:
             search.print_table(library, answer)
         elif not answer.photos:
-            note(describe_none(answer, filters))
+            note(describe_none(answer, options))
         complete = output.write(library, answer, unsure=limit is not None or min_similarity is not None)
     if not complete:
         raise typer.Exit(1)
@@ -175,9 +156,9 @@ class Search:
     """A search as it was typed. limit: --limit, None without."""
 
     query: str
-    filters: Filters
-    order: Literal["best", "date"]
+    options: "SearchOptions"
     limit: int | None
+    today: str | None
     output: Output
 
     def run(self, library: "Library") -> "Answer":
@@ -185,22 +166,21 @@ class Search:
 
         default = TABLE_PHOTOS if self.output.is_table else PREVIEW_PHOTOS if self.output.preview else None
         limit, max_similar = choose_limits(self.limit, default)
-        return library.find(self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **self.filters)
+        return library.find(self.query, max_labeled=limit, max_similar=max_similar, today=self.today, **self.options)
 
     def store(self, library: "Library", name: str) -> None:
         from photosearch import choose_limits
 
         limit, max_similar = choose_limits(self.limit, None)
-        options = {key: value for key, value in self.filters.items() if key != "today"}
         change = library.albums.save_search(
-            name, self.query, max_labeled=limit, max_similar=max_similar, sort=self.order, **options  # type: ignore[arg-type]
-        )  # fmt: skip
+            name, self.query, max_labeled=limit, max_similar=max_similar, **self.options
+        )
         note(f"Saved as the album {change.name}: photosearch album show {shlex.quote(change.name)}")
 
     def print_table(self, library: "Library", answer: "Answer") -> None:
         print_photos(library, answer, self.output.column_names)
         if not answer.photos:
-            note(describe_none(answer, self.filters))
+            note(describe_none(answer, self.options))
         elif not answer.sure:
             return
         elif answer.ranked_by == "similarity" or any(photo.by == "similarity" for photo in answer):
@@ -211,9 +191,9 @@ class Search:
 
             total = len(answer.photos)
             if answer.more and self.limit is None:
-                total = library.count(self.query, up_to=MAX_COUNTED + 1, **self.filters)
+                total = library.count(self.query, up_to=MAX_COUNTED + 1, today=self.today, **self.options)
             models = "" if answer.ranked_by == "date" else describe_models(answer, library.models.default)
-            is_newest = "date" in (answer.ranked_by, self.order)
+            is_newest = "date" in (answer.ranked_by, self.options["sort"])
             note(describe_found(len(answer.photos), total, models, "newest" if is_newest else "best"))
 
 
@@ -237,14 +217,14 @@ def describe_models(answer: "Answer", default: str | None) -> str:
     return f" ({', '.join(names)})"
 
 
-def describe_none(answer: "Answer", filters: Filters) -> str:
+def describe_none(answer: "Answer", options: "SearchOptions") -> str:
     """What to do where filters leave nothing."""
-    if filters["query_mode"] == "label":
+    if options["query_mode"] == "label":
         return "Nothing found; without --label the nearest photos follow."
     given = [name for name, value in (
-        ("--min-score", filters["min_score"]), ("--min-similarity", filters["min_similarity"]),
-        ("--sure", filters["sure_only"] or None), ("--under", filters["under"]), ("--album", filters["album"]),
-        ("--since", filters["since"]), ("--until", filters["until"]),
+        ("--min-score", options["min_score"]), ("--min-similarity", options["min_similarity"]),
+        ("--sure", options["sure_only"] or None), ("--under", options["under"]), ("--album", options["album"]),
+        ("--since", options["since"]), ("--until", options["until"]),
     ) if value is not None]  # fmt: skip
     if given:
         return f"Nothing found; leave out {' or '.join(given)}."

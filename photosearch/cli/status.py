@@ -13,13 +13,13 @@ from photosearch.cli.root import AsJson, Db, app, library_path, model_option, op
 @app.command("status")
 def status_command(ctx: typer.Context, as_json: AsJson = False, db: Db = None) -> None:
     """Show the library, its folders and models."""
-    from photosearch import list_included_models
+    from photosearch import default_path, list_included_models
 
     path = library_path(ctx, db)
-    status: dict[str, Any] = {"database": str(path), "size_bytes": path.stat().st_size if path.exists() else None}
-    if path.exists():
+    status: dict[str, Any] = {"database": str(path), "size_bytes": None}
+    if path.exists() or path != default_path():  # to ask where one's own library will be is no error
         with open_library(ctx, db) as library:
-            status |= library.status().to_json()
+            status |= {"size_bytes": path.stat().st_size, **library.status().to_json()}
     status |= {"included_models": list_included_models()}
     if as_json:
         typer.echo(json.dumps(status, indent=1))
@@ -95,11 +95,12 @@ def doctor_command(
 
     checks = list(check_installation(model, provider or ("auto", "cpu")))
     if as_json:
-        keys = ("name", "works", "detail", "milliseconds")
+        keys = ("name", "works", "installed", "detail", "milliseconds")
         typer.echo(json.dumps([{key: getattr(check, key) for key in keys} for check in checks], indent=1))
     else:
         times = ["" if c.milliseconds is None else f"{c.milliseconds:.2f} ms per photo" for c in checks]
-        rows = [(c.name, "works" if c.works else "FAILS", t, c.detail) for c, t in zip(checks, times, strict=True)]
+        results = ["FAILS" if c.fails else "works" if c.works else "not installed" for c in checks]
+        rows = [(c.name, result, t, c.detail) for c, result, t in zip(checks, results, times, strict=True)]
         print_table(("check", "result", "time", ""), rows)
-    if not all(check.works for check in checks):
+    if any(check.fails for check in checks):
         raise typer.Exit(1)

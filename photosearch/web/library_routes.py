@@ -148,6 +148,7 @@ class OfferSize:
 class CheckRow:
     name: str
     works: bool
+    installed: bool
     detail: str
     milliseconds: float | None
 
@@ -265,6 +266,6 @@ def stop_pull(state: ServerState, request: NoRequest) -> PullState:
 def check_installation(_: ServerState, request: NoRequest) -> list[CheckRow]:
     with CHECKING:
         return [
-            CheckRow(check.name, check.works, check.detail, check.milliseconds)
+            CheckRow(check.name, check.works, check.installed, check.detail, check.milliseconds)
             for check in photosearch.check_installation()
         ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cli_env import COUNTS, CliEnv, counts, fail, names, notes
 
+from photosearch import doctor
 from photosearch.cli.output import format_time
 from photosearch.doctor import Check
 from photosearch.models.catalog import list_shipped
@@ -43,6 +44,10 @@ def test_format_time_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status_before_and_after_index(cli_env: CliEnv) -> None:
     assert "not created yet" in cli_env.run("status").stdout
     assert not cli_env.library.exists(), "status creates nothing"
+    missing = cli_env.folder / "nowhere.db"
+    for result in (cli_env.run("status", "--db", missing), cli_env.run("--db", missing, "status", "--json")):
+        assert (result.stdout, "nowhere.db: no library here yet" in fail(result)) == ("", True)
+    assert not missing.exists()
     cli_env.index("--exclude", "*.webp")
     known = json.loads(cli_env.run("status", "--json").stdout)
     assert known["folders"] == [{"path": str(cli_env.photos), "photos": 2, "present": True}]
@@ -128,8 +133,20 @@ def test_rebuild_of_sound_library_needs_force_and_keeps_marks(cli_env: CliEnv) -
 def test_doctor_json(cli_env: CliEnv) -> None:
     checks = json.loads(cli_env.run("doctor", "--model", cli_env.model, "--json").stdout)
     assert [c["name"] for c in checks] == ["decoding", "provider auto", "provider cpu", "storing", "text in pictures"]
-    assert all(c["works"] for c in checks)
-    assert all(c["milliseconds"] > 0 for c in checks[:4])
+    assert all(c["works"] for c in checks if c["installed"])
+    assert all(c["installed"] and c["milliseconds"] > 0 for c in checks[:4])
+
+
+def test_doctor_says_that_text_is_not_installed_and_exits_0(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photosearch.doctor.find_reader", lambda: "install the extra")
+    monkeypatch.setattr("photosearch.doctor.examine", lambda path, providers: [doctor._check_text()])
+    shown, told = cli_env.run("doctor"), cli_env.run("doctor", "--json")
+    assert shown.stdout.split("\t") == ["text in pictures", "not installed", "", "install the extra\n"]
+    assert json.loads(told.stdout) == [
+        {"name": "text in pictures", "works": False, "installed": False, "detail": "install the extra",
+         "milliseconds": None},
+    ]  # fmt: skip
+    assert (shown.exit_code, told.exit_code) == (0, 0)
 
 
 def test_doctor_table_names_failures(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,12 +25,13 @@ MASKS = (  # what varies, by regular expression -> its place in the text
     (r'"(seconds|size_bytes|mtime_ns|pid)": [\d.]+', r'"\1": N'),
     (r"[\d.]+ ms per photo", "MILLISECONDS"),
     (r"one of \d+ cores?", "one of N cores"),
-    (r"text in pictures\tworks\t.*", "text in pictures\tworks\tREAD, OR NOT INSTALLED"),
+    (r"text in pictures\t(works|not installed)\t.*", "text in pictures\tWORKS, OR NOT INSTALLED"),
 )
 
 SESSION = """
 # nothing is indexed yet
 find red
+status
 status --db nowhere.db
 index
 index nowhere

@@ -4,9 +4,9 @@ import random
 
 import numpy as np
 import pytest
+from documents import KINDS
 from PIL import Image
 
-from benchmarks.documents import KINDS
 from benchmarks.duplicates import CHANGES, _write
 from photosearch.photos.decode import ViewSpec, decode
 from photosearch.photos.detail import SIZE, Picture, make_picture, show_same

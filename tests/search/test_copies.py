@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from documents import KINDS
 from embedding_library import open_seen
 from PIL import Image
 from toy import toy_card
 
-from benchmarks.documents import KINDS
 from photosearch.errors import InputError
 
 

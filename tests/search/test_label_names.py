@@ -28,6 +28,14 @@ def test_match_label_finds_synonyms_of_known_labels():
     assert match_label("dogs", ["cat"]) is None
 
 
+def test_match_label_finds_activities_by_what_they_need():
+    known = ["skateboard", "surfboard", "bicycle", "mountain bike", "canoe", "horse", "ski", "sled", "dogsled"]
+    words = {"skateboarding": "skateboard", "surfing": "surfboard", "cycling": "bicycle", "biking": "bicycle",
+             "mountain biking": "mountain bike", "kayaking": "canoe", "horse riding": "horse", "skiing": "ski",
+             "sledding": "sled", "dog sledding": "dogsled", "swimming": None, "skateboardings": None}  # fmt: skip
+    assert {word: match_label(word, known) for word in words} == words
+
+
 def test_match_label_is_none_for_other_words():
     for word in ("", "a", "a ", "dog on a beach", "dogg", "zzz"):
         assert match_label(word, ["dog"]) is None

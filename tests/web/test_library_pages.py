@@ -214,7 +214,8 @@ def test_checks_are_those_of_doctor(client: HttpClient) -> None:
     checks = client.post_json("checks")
     names = ["decoding", "provider auto", "provider cpu", "storing", "text in pictures"]
     assert [check["name"] for check in checks] == names
-    assert all(check["works"] for check in checks)
+    assert [check["name"] for check in checks if check["installed"]] in (names, names[:-1])
+    assert all(check["works"] for check in checks if check["installed"])
 
 
 def test_library_that_is_deleted_is_not_begun_anew(tmp_path: Path) -> None:

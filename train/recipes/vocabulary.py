@@ -20,7 +20,10 @@ from train.data import wordnet
 
 REVIEWED = Path(__file__).parents[1] / "data" / "vocabulary"
 SAME_IN_PLURAL = frozenset(
-    "clothing footwear food furniture apparel denim skiing scenery swimwear poultry horseback".split()
+    "apparel, bicycling, biking, boating, canoeing, clothing, cycling, denim, dog sledding, dogsledding, food, "
+    "footwear, furniture, horse riding, horseback, horseback riding, kayaking, motorcycling, mountain biking, "
+    "parachuting, poultry, rowing, sailing, scenery, scuba diving, skateboarding, skiing, sledding, sledging, "
+    "snorkeling, snorkelling, snowboarding, surfing, swimwear, tobogganing, unicycling".split(", ")
 )
 LATIN = frozenset({"lar", "kisutch", "opilio", "leo", "porphyrio"})  # species whose genus WordNet does not list
 
@@ -82,8 +85,8 @@ def read_rules(file: str) -> dict[str, list[str]]:
 
 
 def read_words(file: str) -> frozenset[str]:
-    """One word per line. ambiguous.txt: words for two things that people photograph, and so for no label."""
-    return frozenset((REVIEWED / file).read_text(encoding="utf-8").split())
+    """A word or a name per line. ambiguous.txt: words for two things that people photograph, and so for no label."""
+    return frozenset((REVIEWED / file).read_text(encoding="utf-8").splitlines())
 
 
 def name_classes(classes: Classes, names: Mapping[str, str]) -> list[str]:

@@ -92,11 +92,11 @@ byId("check").addEventListener("click", async () => {
   const checks = await attempt(() => change("checks"));
   byId("check").disabled = false;
   if (!checks) { byId("check-summary").textContent = ""; return; }
-  const failed = checks.filter(({works}) => !works).length;
-  byId("check-summary").textContent = failed ? `${formatCount(failed, "check")} failed.` : "Everything works.";
-  byId("check-rows").replaceChildren(...checks.map(({name, works, detail, milliseconds}) => make("li", {}, make("div", {className: "about"},
-    make("b", {}, name), make("p", {className: works ? "works" : "fails"},
-      `${works ? "works" : "FAILS"}${milliseconds === null ? "" : `, ${milliseconds.toFixed(2)} ms per photo`}`),
+  const failed = checks.filter(({works, installed}) => installed && !works).length;
+  byId("check-summary").textContent = failed ? `${formatCount(failed, "check")} failed.` : "Everything that is installed works.";
+  byId("check-rows").replaceChildren(...checks.map(({name, works, installed, detail, milliseconds}) => make("li", {}, make("div", {className: "about"},
+    make("b", {}, name), make("p", {className: works ? "works" : installed ? "fails" : ""},
+      `${works ? "works" : installed ? "FAILS" : "not installed"}${milliseconds === null ? "" : `, ${milliseconds.toFixed(2)} ms per photo`}`),
     make("p", {className: "small"}, detail)))));
 });
 

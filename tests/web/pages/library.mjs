@@ -184,12 +184,13 @@ test("the installation is checked, failures by name", async () => {
   serve({checks: () => checks.promise});
   await click("#check");
   equal([find("#check").disabled, text("#check-summary")], [true, "Checking…"]);
-  await checks.answer([{name: "decoding", works: true, detail: "<b>ok</b>", milliseconds: 1.234}, {name: "CUDA", works: false, detail: "no device", milliseconds: null}]);
+  await checks.answer([{name: "decoding", works: true, installed: true, detail: "<b>ok</b>", milliseconds: 1.234},
+    {name: "CUDA", works: false, installed: true, detail: "no device", milliseconds: null}, {name: "text", works: false, installed: false, detail: "add ocr", milliseconds: null}]);
   equal([find("#check").disabled, text("#check-summary"), texts("#check-rows li"), [...document.querySelectorAll("#check-rows p:not(.small)")].map((each) => each.className)],
-    [false, "1 check failed.", ["decodingworks, 1.23 ms per photo<b>ok</b>", "CUDAFAILSno device"], ["works", "fails"]]);
-  serve({checks: [{name: "decoding", works: true, detail: "", milliseconds: null}]});
+    [false, "1 check failed.", ["decodingworks, 1.23 ms per photo<b>ok</b>", "CUDAFAILSno device", "textnot installedadd ocr"], ["works", "fails", ""]]);
+  serve({checks: [{name: "decoding", works: true, installed: true, detail: "", milliseconds: null}, {name: "text", works: false, installed: false, detail: "", milliseconds: null}]});
   await click("#check");
-  equal([text("#check-summary"), texts("#check-rows li")], ["Everything works.", ["decodingworks"]]);
+  equal([text("#check-summary"), texts("#check-rows li")], ["Everything that is installed works.", ["decodingworks", "textnot installed"]]);
   serve({checks: new Failure(500, "broken")});
   await click("#check");
   equal([text("#message"), text("#check-summary"), find("#check").disabled, texts("#check-rows li")], ["broken", "", false, []]);
