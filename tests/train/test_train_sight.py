@@ -236,3 +236,34 @@ def test_shares_of_a_label_follow_what_photographs_say():
     assert alone < 0.5 < 0.9 < together
     few = {name: np.where(np.cumsum(values == 1) > 10, 0, values) for name, values in truth.items()}
     assert sight.choose_shares(both, few, sight.SightSettings())[2][2] == 1
+
+
+def test_calibrate_taught_fills_new_labels_and_mixes_known_ones():
+    """wren: only its head knows it; dog: only the backbone does; beach: the backbone has no such label."""
+    rng = np.random.default_rng(0)
+    names, n = [*(row.name for row in ROWS), "beach"], 400
+    tables = ground_truth.make_tables([*ROWS, vocabulary.Label("beach", "", None, ())], {})
+    labels = [taught.Taught(name, "things", (), ()) for name in ("wren", "dog", "beach")]
+    truth = {name: (rng.random((n, 3)) < 0.4).astype(np.int8) for name in taught.PHOTOGRAPHS}
+    logits = {name: rng.normal(size=(n, 3)) + 4 * values * [1, 0, 1] - 2 for name, values in truth.items()}
+    by_backbone = {name: rng.normal(size=(n, len(ROWS))) for name in truth}
+    written = {name: np.full((n, len(tables.labels)), -1, np.int8) for name in truth}
+    for name, values in truth.items():
+        by_backbone[name][:, names.index("dog")] += 4 * values[:, 1]
+        for i in (0, 1):
+            written[name][:, tables.labels.index(labels[i].name)] = values[:, i]
+    calibration = sight.Calibration(*(np.full(len(ROWS), value) for value in (3.0, -3.0, 0.5, 7)), floor=0.01)
+    sight.extend(calibration, len(names))
+    found = sight.PeopleAndPlaces(None, None, [*range(len(ROWS)), 0], [0] * len(names), np.zeros(len(names)), {})
+    judged, settings = sight.Judged(logits, by_backbone, truth, written), sight.SightSettings(factors=(0.0, 8.0))
+    sight.calibrate_taught(labels, names, len(ROWS), tables, judged, calibration, settings, found)
+    wren, dog, beach = (names.index(label.name) for label in labels)
+    assert {name: factor for name, (_, _, factor) in found.summed.items()} == {"wren": 8.0, "dog": 0.0}
+    assert (found.order, found.second) == ([0, 1, 2, 3, 4, len(ROWS) + 2], [0, 0, len(ROWS), 0, 0, 0])
+    assert found.slope[wren] > calibration.slope[wren] > 0 == found.slope[dog] == found.slope[beach]
+    others = [i for i in range(len(ROWS)) if i != wren]
+    lines = zip(calibration.slope, calibration.shift, calibration.thresholds, calibration.rest_on, strict=True)
+    assert [line for i, line in enumerate(lines) if i in others] == [(3, -3, 0.5, 7)] * len(others)
+    for column, place in ((0, wren), (2, beach)):
+        assert calibration.rest_on[place] == sum((values[:, column] == 1).sum() for values in truth.values())
+        assert 0.2 < calibration.thresholds[place] < 0.8

@@ -148,75 +148,123 @@ class PeopleAndPlaces:
     summed: dict[str, list[float]]
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Validation pictures by set. logits [N, K]: of the taught labels; by_backbone [N, L]: of the backbone's own.
+
+    truth [N, K]. written [N, all labels]: what captions and classes say, of taught.PHOTOGRAPHS.
+    """
+
+    logits: dict[str, Scores]
+    by_backbone: dict[str, Scores]
+    truth: dict[str, Truth]
+    written: dict[str, Truth]
+
+    def count(self, column: int, logits: Mapping[str, Scores]) -> Scores:
+        """count_bins of a taught label's logits [N] of each set, all sets together."""
+        weights = {name: np.full(len(z), taught.JUDGED[name]) for name, z in logits.items()}
+        return np.sum([count_bins(z, self.truth[s][:, column], weights[s]) for s, z in logits.items()], axis=0)
+
+
 def add_taught(
     network: bytes, rows: Sequence[vocabulary.Label], tables: ground_truth.Tables, calibration: Calibration,
     own: tuple[Features, Features, Sequence[Sequence[int]]], settings: SightSettings, data: Path, cache: Path,
 ) -> PeopleAndPlaces:  # fmt: skip
     """Fit the taught heads and extend `calibration` by their labels, in place where the backbone knows them too."""
-
-    def compute(name: str, part: str) -> Features:
-        return compute_features(network, taught.list_pictures(data, name, part), settings, cache)
-
-    labels = taught.read()
+    labels, scenes = taught.read(), miniplaces.list_scenes(data)
     captioned = [row for row in labels if row.teacher == "captions"]
-    scenes = miniplaces.list_scenes(data)
-    pictures = {name: compute(name, "train") for name in ("flickr8k", "caltech-101", "coco", "miniplaces")}
-    pictures["cub"] = compute_features(network, taught.list_close_ups(data), settings, cache)
-    answers = {name: taught.look_at(data, name, "train", cache) for name in pictures if name != "cub"}
-    answers["captions"] = taught.share_captions(taught.list_pictures(data, "flickr8k", "train"), captioned)
-    kinds = np.array([scenes.index(e.class_name) for e in taught.list_pictures(data, "miniplaces", "train")])
-    flickr = pictures["flickr8k"]
-    fitted = taught.fit_heads(pictures, answers, kinds, flickr.mean(0), taught.find_spread(flickr))
+    fitted = fit_taught(network, captioned, scenes, settings, data, cache)
     sums = taught.combine(labels, scenes, captioned)
-    names, n_own = [r.name for r in rows], len(calibration.slope)
-    truth = {name: taught.judge(data, name, labels, tables, cache) for name in taught.JUDGED}
-    z, by_backbone = {}, {}
-    for name in taught.JUDGED:
-        outputs = compute(name, "validation")
-        z[name] = scipy.special.logit(np.clip(taught.compute_chances(outputs, fitted) @ sums, 1e-7, 1 - 1e-7))
+    judged = judge_taught(network, labels, tables, (fitted, sums), own, settings, data, cache)
+    n, n_own = len(rows), len(calibration.slope)
+    extend(calibration, n)
+    order = [*range(n_own), *[0] * (n - n_own)]
+    found = PeopleAndPlaces(fitted, sums, order, [0] * n, np.zeros(n), {})
+    calibrate_taught(labels, [row.name for row in rows], n_own, tables, judged, calibration, settings, found)
+    return found
+
+
+def fit_taught(
+    network: bytes, captioned: Sequence[taught.Taught], scenes: Sequence[str], settings: SightSettings, data: Path,
+    cache: Path,
+) -> TaughtHeads:  # fmt: skip
+    """Fit the heads on training pictures and what their teachers say of them. captioned: labels that captions teach."""
+    names = ("flickr8k", "caltech-101", "coco", "miniplaces")
+    examples = {name: taught.list_pictures(data, name, "train") for name in names}
+    answers = {name: taught.look_at(data, name, "train", cache) for name in names}
+    answers["captions"] = taught.share_captions(examples["flickr8k"], captioned)
+    kinds = np.array([scenes.index(e.class_name) for e in examples["miniplaces"]])
+    examples["cub"] = taught.list_close_ups(data)
+    pictures = {name: compute_features(network, some, settings, cache) for name, some in examples.items()}
+    flickr = pictures["flickr8k"]
+    return taught.fit_heads(pictures, answers, kinds, flickr.mean(0), taught.find_spread(flickr))
+
+
+def judge_taught(
+    network: bytes, labels: Sequence[taught.Taught], tables: ground_truth.Tables,
+    heads_and_sums: tuple[TaughtHeads, npt.NDArray[np.float32]],
+    own: tuple[Features, Features, Sequence[Sequence[int]]], settings: SightSettings, data: Path, cache: Path,
+) -> Judged:  # fmt: skip
+    """What the taught heads and the backbone say of validation pictures, and what is true of them."""
+    fitted, sums = heads_and_sums
+    examples = {name: taught.list_pictures(data, name, "validation") for name in taught.JUDGED}
+    logits, by_backbone = {}, {}
+    for name, some in examples.items():
+        outputs = compute_features(network, some, settings, cache)
+        logits[name] = scipy.special.logit(np.clip(taught.compute_chances(outputs, fitted) @ sums, 1e-7, 1 - 1e-7))
         by_backbone[name] = compute_logits(outputs, *own)
-    added = len(names) - n_own
-    order, second = list(range(n_own)) + [0] * added, [0] * len(names)
-    slopes, summed = np.zeros(len(names)), {}
+    truth = {name: taught.judge(data, name, labels, tables, cache) for name in taught.JUDGED}
+    written = {name: ground_truth.label_examples(examples[name], tables) for name in taught.PHOTOGRAPHS}
+    return Judged(logits, by_backbone, truth, written)
+
+
+def extend(calibration: Calibration, n: int) -> None:
+    """Zeros for further labels, up to n."""
     for name in ("slope", "shift", "thresholds", "rest_on"):
         values = getattr(calibration, name)
-        setattr(calibration, name, np.concatenate([values, np.zeros(added, values.dtype)]))
-    written = {
-        s: ground_truth.label_examples(taught.list_pictures(data, s, "validation"), tables) for s in taught.PHOTOGRAPHS
-    }
-    weights = {name: np.full(len(values), taught.JUDGED[name]) for name, values in z.items()}
-    every = [sum(count_bins(z[s][:, i], truth[s][:, i], weights[s]) for s in z) for i in range(len(labels))]
+        setattr(calibration, name, np.concatenate([values, np.zeros(n - len(values), values.dtype)]))
+
+
+def calibrate_taught(
+    labels: Sequence[taught.Taught], names: Sequence[str], n_own: int, tables: ground_truth.Tables, judged: Judged,
+    calibration: Calibration, settings: SightSettings, found: PeopleAndPlaces,
+) -> None:  # fmt: skip
+    """Choose each taught label's share of both logits, its line and its threshold; write them where its name is.
+
+    names: of all labels, of which the backbone knows the first n_own.
+    """
+    every = [judged.count(i, {s: z[:, i] for s, z in judged.logits.items()}) for i in range(len(labels))]
     pooled = np.sum([bins for bins in every if bins[0].any()], axis=0)
     shared = fit_line(pooled, np.array([1.0, 0.0]), 1e-3)
+    pooled = rebin(pooled, *shared)
     for i, row in enumerate(labels):
         place = names.index(row.name)
-        head, known = {s: z[s][:, i].astype(np.float64) for s in z}, {s: truth[s][:, i] for s in z}
-        backbone_share, head_share = 0.0, 1.0
+        logits = {s: z[:, i].astype(np.float64) for s, z in judged.logits.items()}
+        of_backbone, of_head = 0.0, 1.0
         if place < n_own:
-            both = {s: (by_backbone[s][:, place], head[s]) for s in z}
-            column = tables.labels.index(row.name)
-            said = {s: written[s][:, column] for s in written}
+            both = {s: (judged.by_backbone[s][:, place], z) for s, z in logits.items()}
+            said = {s: written[:, tables.labels.index(row.name)] for s, written in judged.written.items()}
             if row.teacher == "scenes":
-                said[miniplaces.NAME] = known[miniplaces.NAME]
-            backbone_share, head_share, summed[row.name] = choose_shares(both, said, settings)
-            head = {s: backbone_share * a + head_share * b for s, (a, b) in both.items()}
-        if not head_share:
+                said[miniplaces.NAME] = judged.truth[miniplaces.NAME][:, i]
+            of_backbone, of_head, found.summed[row.name] = choose_shares(both, said, settings)
+            logits = {s: of_backbone * a + of_head * b for s, (a, b) in both.items()}
+        if not of_head:
             continue
-        bins = np.sum([count_bins(head[s], known[s], weights[s]) for s in z], axis=0)
-        positives = sum(int((known[s] == 1).sum()) for s in z)
-        line, shift = fit_line(bins, shared, settings.prior) if positives else shared
-        rest_on = positives if positives >= settings.own else 0
+        bins, positives = judged.count(i, logits), sum(int((truth[:, i] == 1).sum()) for truth in judged.truth.values())
+        slope, shift = fit_line(bins, shared, settings.prior) if positives else shared
+        calibration.rest_on[place] = positives if positives >= settings.own else 0
         if row.name in settings.precise:
-            photographs = [count_bins(head[s], known[s], np.ones(len(head[s]))) for s in taught.PHOTOGRAPHS]
-            threshold = choose_precise_threshold(rebin(np.sum(photographs, 0), line, shift), settings.precise[row.name])
+            photographs = [count_bins(logits[s], judged.truth[s][:, i], np.ones(len(logits[s])))
+                           for s in taught.PHOTOGRAPHS]  # fmt: skip
+            threshold = choose_precise_threshold(
+                rebin(np.sum(photographs, 0), slope, shift), settings.precise[row.name]
+            )
         else:
-            threshold = choose_threshold(rebin(bins, line, shift) if rest_on else rebin(pooled, *shared))
-        order[place], second[place] = (place, n_own + i) if backbone_share else (n_own + i, 0)
-        calibration.slope[place] = line * (backbone_share or head_share)
-        slopes[place] = line * head_share if backbone_share else 0.0
-        calibration.shift[place], calibration.rest_on[place] = shift, rest_on
+            threshold = choose_threshold(rebin(bins, slope, shift) if calibration.rest_on[place] else pooled)
         calibration.thresholds[place] = max(threshold, calibration.floor)
-    return PeopleAndPlaces(fitted, sums, order, second, slopes, summed)
+        calibration.slope[place], calibration.shift[place] = slope * (of_backbone or of_head), shift
+        found.slope[place] = slope * of_head if of_backbone else 0.0
+        found.order[place], found.second[place] = (place, n_own + i) if of_backbone else (n_own + i, 0)
 
 
 def choose_shares(
