@@ -239,26 +239,35 @@ def test_shares_of_a_label_follow_what_photographs_say():
     assert sight.choose_shares(both, few, sight.SightSettings())[2][2] == 1
 
 
-def test_calibrate_taught_fills_new_labels_and_mixes_known_ones():
-    """wren: only its head knows it; dog: only the backbone does; beach: the backbone has no such label."""
-    rng = np.random.default_rng(0)
-    names, n = [*(row.name for row in ROWS), "beach"], 400
+def calibrate_made(truth, logits, by_backbone, written_of=(), **settings):
+    """Labels wren, dog, beach as taught ones; the backbone has no beach. -> names, calibration, found."""
+    names = [*(row.name for row in ROWS), "beach"]
     tables = ground_truth.make_tables([*ROWS, vocabulary.Label("beach", "", None, ())], {})
     labels = [taught.Taught(name, "things", (), ()) for name in ("wren", "dog", "beach")]
-    truth = {name: (rng.random((n, 3)) < 0.4).astype(np.int8) for name in taught.PHOTOGRAPHS}
-    logits = {name: rng.normal(size=(n, 3)) + 4 * values * [1, 0, 1] - 2 for name, values in truth.items()}
-    by_backbone = {name: rng.normal(size=(n, len(ROWS))) for name in truth}
-    written = {name: np.full((n, len(tables.labels)), -1, np.int8) for name in truth}
+    written = {name: np.full((len(values), len(tables.labels)), -1, np.int8) for name, values in truth.items()}
     for name, values in truth.items():
-        by_backbone[name][:, names.index("dog")] += 4 * values[:, 1]
-        for i in (0, 1):
+        for i in written_of:
             written[name][:, tables.labels.index(labels[i].name)] = values[:, i]
     calibration = sight.Calibration(*(np.full(len(ROWS), value) for value in (3.0, -3.0, 0.5, 7)), floor=0.01)
     sight.extend(calibration, len(names))
     found = sight.PeopleAndPlaces(None, None, [*range(len(ROWS)), 0], [0] * len(names), np.zeros(len(names)), {})
-    judged, settings = sight.Judged(logits, by_backbone, truth, written), sight.SightSettings(factors=(0.0, 8.0))
-    sight.calibrate_taught(labels, names, len(ROWS), tables, judged, calibration, settings, found)
-    wren, dog, beach = (names.index(label.name) for label in labels)
+    judged = sight.Judged(logits, by_backbone, truth, written)
+    sight.calibrate_taught(
+        labels, names, len(ROWS), tables, judged, calibration, sight.SightSettings(**settings), found
+    )
+    return names, calibration, found
+
+
+def test_calibrate_taught_fills_new_labels_and_mixes_known_ones():
+    """wren: only its head knows it; dog: only the backbone does; beach: the backbone has no such label."""
+    rng, n = np.random.default_rng(0), 400
+    truth = {name: (rng.random((n, 3)) < 0.4).astype(np.int8) for name in taught.PHOTOGRAPHS}
+    logits = {name: rng.normal(size=(n, 3)) + 4 * values * [1, 0, 1] - 2 for name, values in truth.items()}
+    by_backbone = {name: rng.normal(size=(n, len(ROWS))) for name in truth}
+    for name, values in truth.items():
+        by_backbone[name][:, [row.name for row in ROWS].index("dog")] += 4 * values[:, 1]
+    names, calibration, found = calibrate_made(truth, logits, by_backbone, (0, 1), factors=(0.0, 8.0))
+    wren, dog, beach = map(names.index, ("wren", "dog", "beach"))
     assert {name: factor for name, (_, _, factor) in found.summed.items()} == {"wren": 8.0, "dog": 0.0}
     assert (found.order, found.second) == ([0, 1, 2, 3, 4, len(ROWS) + 2], [0, 0, len(ROWS), 0, 0, 0])
     assert found.slope[wren] > calibration.slope[wren] > 0 == found.slope[dog] == found.slope[beach]
@@ -268,3 +277,14 @@ def test_calibrate_taught_fills_new_labels_and_mixes_known_ones():
     for column, place in ((0, wren), (2, beach)):
         assert calibration.rest_on[place] == sum((values[:, column] == 1).sum() for values in truth.values())
         assert 0.2 < calibration.thresholds[place] < 0.8
+
+
+def test_sums_of_both_logits_share_a_line_of_their_own():
+    """wren and dog are sums, and lie lower than the head's logits of beach; dog has few positives."""
+    rng, n = np.random.default_rng(0), 2000
+    truth = {name: (rng.random((n, 3)) < [0.3, 0.001, 0.3]).astype(np.int8) for name in taught.PHOTOGRAPHS}
+    logits = {name: rng.normal(size=(n, 3)) + 4 * values - [6, 6, 2] for name, values in truth.items()}
+    by_backbone = {name: rng.normal(size=(n, len(ROWS))) for name in truth}
+    names, calibration, _ = calibrate_made(truth, logits, by_backbone)
+    wren, dog, beach = (calibration.shift[names.index(name)] for name in ("wren", "dog", "beach"))
+    assert wren > dog > beach + 0.5 * (wren - beach)  # few pictures move it from where it started, but not far

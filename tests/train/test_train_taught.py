@@ -1,11 +1,13 @@
 """The teachers: the detector's boxes, made captions, taught heads and labels."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from train.recipes import detector, made_captions, taught, vocabulary
+from train.recipes import detector, ground_truth, made_captions, taught, vocabulary
+from train.recipes.features import Example
 from train.recipes.sight import TABLES
 
 
@@ -99,3 +101,29 @@ def test_fit_heads_learns_what_each_teacher_says():
     ]  # fmt: skip
     sums = taught.combine(rows, ["a", "b"], [rows[2]])
     assert np.argwhere(sums).tolist() == [[16, 0], [80, 3], [83, 1], [84, 1], [86, 2]]
+
+
+def test_captions_and_classes_overrule_the_detector():
+    rows, synonyms = vocabulary.read(TABLES)
+    tables = ground_truth.make_tables(rows, synonyms)
+    labels = [row for row in taught.read() if row.name in ("cat", "horse", "chair")]
+    column = {row.name: i for i, row in enumerate(labels)}
+    examples = [
+        Example(Path("a"), captions=("a dog runs", "a puppy in the grass")),
+        Example(Path("b"), captions=("a man sits", "somebody waits")),
+        Example(Path("c"), captions=("a horse jumps", "a rider on a horse")),
+        Example(Path("d"), captions=("a foal and a dog", "a dog barks at something")),
+        Example(Path("e"), class_name="dalmatian"),
+        Example(Path("f"), class_name="chair"),
+    ]
+    excluded = taught.find_excluded(examples, labels, tables)
+    assert {name: list(np.flatnonzero(excluded[:, i])) for name, i in column.items()} == {
+        "cat": [0, 2, 3, 4, 5], "horse": [0, 4, 5], "chair": []}  # fmt: skip
+    seen = np.full((len(examples), len(detector.THINGS) + len(taught.COUNTS)), 0.6, np.float32)
+    answers = taught.correct(seen, examples, labels, tables)
+    told = {name: list(answers[:, detector.THINGS.index(name)]) for name in column}
+    assert told["cat"] == pytest.approx([0, 0.6, 0, 0, 0, 0])
+    assert told["horse"] == pytest.approx([0, 0.6, 1, 0.6, 0, 0])
+    assert told["chair"] == pytest.approx([0.6, 0.6, 0.6, 0.6, 0.6, 1])
+    assert answers[:, detector.THINGS.index("bench")] == pytest.approx(0.6)
+    assert seen == pytest.approx(0.6)

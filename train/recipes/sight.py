@@ -40,7 +40,7 @@ from train.recipes.ground_truth import Truth
 from train.recipes.taught import TaughtHeads
 from train.tool import Card, decode
 
-NAME, VERSION = "sight", "4"
+NAME, VERSION = "sight", "5"
 SPACE, DIMENSIONS = "minilm-l6-v2-sight-3", 384
 TABLES = Path(__file__).parents[2] / "photosearch/search"
 TRAINED_ON = (
@@ -173,7 +173,7 @@ def add_taught(
     """Fit the taught heads and extend `calibration` by their labels, in place where the backbone knows them too."""
     labels, scenes = taught.read(), miniplaces.list_scenes(data)
     captioned = [row for row in labels if row.teacher == "captions"]
-    fitted = fit_taught(network, captioned, scenes, settings, data, cache)
+    fitted = fit_taught(network, labels, tables, settings, data, cache)
     sums = taught.combine(labels, scenes, captioned)
     judged = judge_taught(network, labels, tables, (fitted, sums), own, settings, data, cache)
     n, n_own = len(rows), len(calibration.slope)
@@ -185,13 +185,17 @@ def add_taught(
 
 
 def fit_taught(
-    network: bytes, captioned: Sequence[taught.Taught], scenes: Sequence[str], settings: SightSettings, data: Path,
+    network: bytes, labels: Sequence[taught.Taught], tables: ground_truth.Tables, settings: SightSettings, data: Path,
     cache: Path,
 ) -> TaughtHeads:  # fmt: skip
-    """Fit the heads on training pictures and what their teachers say of them. captioned: labels that captions teach."""
+    """Fit the heads on training pictures and what their teachers say of them."""
+    captioned = [row for row in labels if row.teacher == "captions"]
+    scenes = miniplaces.list_scenes(data)
     names = ("flickr8k", "caltech-101", "coco", "miniplaces")
     examples = {name: taught.list_pictures(data, name, "train") for name in names}
     answers = {name: taught.look_at(data, name, "train", cache) for name in names}
+    for name in ("flickr8k", "caltech-101"):
+        answers[name] = taught.correct(answers[name], examples[name], labels, tables)
     answers["captions"] = taught.share_captions(examples["flickr8k"], captioned)
     kinds = np.array([scenes.index(e.class_name) for e in examples["miniplaces"]])
     examples["cub"] = taught.list_close_ups(data)
@@ -231,40 +235,51 @@ def calibrate_taught(
 ) -> None:  # fmt: skip
     """Choose each taught label's share of both logits, its line and its threshold; write them where its name is.
 
-    names: of all labels, of which the backbone knows the first n_own.
+    names: of all labels, of which the backbone knows the first n_own. Sums of both logits share one line, logits of the
+    head alone another; a label's own line starts there.
     """
-    every = [judged.count(i, {s: z[:, i] for s, z in judged.logits.items()}) for i in range(len(labels))]
-    pooled = np.sum([bins for bins in every if bins[0].any()], axis=0)
-    shared = fit_line(pooled, np.array([1.0, 0.0]), 1e-3)
-    pooled = rebin(pooled, *shared)
+    shares, logits = [], []
     for i, row in enumerate(labels):
         place = names.index(row.name)
-        logits = {s: z[:, i].astype(np.float64) for s, z in judged.logits.items()}
-        of_backbone, of_head = 0.0, 1.0
-        if place < n_own:
-            both = {s: (judged.by_backbone[s][:, place], z) for s, z in logits.items()}
-            said = {s: written[:, tables.labels.index(row.name)] for s, written in judged.written.items()}
-            if row.teacher == "scenes":
-                said[miniplaces.NAME] = judged.truth[miniplaces.NAME][:, i]
-            of_backbone, of_head, found.summed[row.name] = choose_shares(both, said, settings)
-            logits = {s: of_backbone * a + of_head * b for s, (a, b) in both.items()}
+        of_head = {s: z[:, i].astype(np.float64) for s, z in judged.logits.items()}
+        if place >= n_own:
+            shares.append((0.0, 1.0))
+            logits.append(of_head)
+            continue
+        both = {s: (judged.by_backbone[s][:, place], z) for s, z in of_head.items()}
+        said = {s: written[:, tables.labels.index(row.name)] for s, written in judged.written.items()}
+        if row.teacher == "scenes":
+            said[miniplaces.NAME] = judged.truth[miniplaces.NAME][:, i]
+        *share, found.summed[row.name] = choose_shares(both, said, settings)
+        shares.append((share[0], share[1]))
+        logits.append({s: share[0] * a + share[1] * b for s, (a, b) in both.items()})
+    counts = [judged.count(i, z) for i, z in enumerate(logits)]
+    lines, pooled = {}, {}
+    for summed in (False, True):
+        known = [bins for bins, share in zip(counts, shares, strict=True) if bins[0].any() and bool(share[0]) is summed]
+        together = np.sum(known, axis=0) if known else np.zeros((2, len(BINS)))
+        lines[summed] = fit_line(together, np.array([1.0, 0.0]), 1e-3)
+        pooled[summed] = rebin(together, *lines[summed])
+    for i, (row, (of_backbone, of_head)) in enumerate(zip(labels, shares, strict=True)):
         if not of_head:
             continue
-        bins, positives = judged.count(i, logits), sum(int((truth[:, i] == 1).sum()) for truth in judged.truth.values())
-        slope, shift = fit_line(bins, shared, settings.prior) if positives else shared
+        place, summed = names.index(row.name), bool(of_backbone)
+        positives = sum(int((truth[:, i] == 1).sum()) for truth in judged.truth.values())
+        slope, shift = fit_line(counts[i], lines[summed], settings.prior) if positives else lines[summed]
         calibration.rest_on[place] = positives if positives >= settings.own else 0
         if row.name in settings.precise:
-            photographs = [count_bins(logits[s], judged.truth[s][:, i], np.ones(len(logits[s])))
+            photographs = [count_bins(logits[i][s], judged.truth[s][:, i], np.ones(len(logits[i][s])))
                            for s in taught.PHOTOGRAPHS]  # fmt: skip
             threshold = choose_precise_threshold(
                 rebin(np.sum(photographs, 0), slope, shift), settings.precise[row.name]
             )
         else:
-            threshold = choose_threshold(rebin(bins, slope, shift) if calibration.rest_on[place] else pooled)
+            bins = rebin(counts[i], slope, shift) if calibration.rest_on[place] else pooled[summed]
+            threshold = choose_threshold(bins)
         calibration.thresholds[place] = max(threshold, calibration.floor)
         calibration.slope[place], calibration.shift[place] = slope * (of_backbone or of_head), shift
-        found.slope[place] = slope * of_head if of_backbone else 0.0
-        found.order[place], found.second[place] = (place, n_own + i) if of_backbone else (n_own + i, 0)
+        found.slope[place] = slope * of_head if summed else 0.0
+        found.order[place], found.second[place] = (place, n_own + i) if summed else (n_own + i, 0)
 
 
 def choose_shares(
