@@ -62,19 +62,22 @@ PAGES = (
 
 def make_app(state: ServerState) -> Starlette:
     reads: dict[str, Read] = {
-        "find": search_routes.find, "results": search_routes.read_result, "total": search_routes.count_result,
+        "find": search_routes.find, "results": search_routes.read_result,
         "complete": search_routes.complete_words, "labels": search_routes.list_labels,
         "folders": search_routes.list_folders, "details": search_routes.read_details,
         "exposure": search_routes.read_exposure,
-        "queue": judge_routes.list_queue, "report": judge_routes.read_report,
-        "readiness": learning_routes.read_readiness, "preview": learning_routes.preview,
-        "duplicates": duplicate_routes.list_duplicates, "bursts": duplicate_routes.list_bursts,
+        "queue": judge_routes.list_queue,
+        "readiness": learning_routes.read_readiness,
         "unreadable": list_unreadable, "newest": index_routes.list_newest, "library": library_routes.read_library,
-        "forgotten": library_routes.count_forgotten, "days": listing_routes.list_days,
-        "facet": listing_routes.count_facet, "tree": listing_routes.list_tree,
-        "clusters": listing_routes.find_clusters, "neighbours": listing_routes.list_neighbours,
+        "forgotten": library_routes.count_forgotten, "neighbours": listing_routes.list_neighbours,
         "edit": listing_routes.edit_words, "similar": listing_routes.find_similar,
         "albums": selection_routes.list_albums,
+    }  # fmt: skip
+    slow_reads: dict[str, Read] = {
+        "total": search_routes.count_result, "days": listing_routes.list_days, "facet": listing_routes.count_facet,
+        "tree": listing_routes.list_tree, "clusters": listing_routes.find_clusters,
+        "report": judge_routes.read_report, "preview": learning_routes.preview,
+        "duplicates": duplicate_routes.list_duplicates, "bursts": duplicate_routes.list_bursts,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),
@@ -113,7 +116,7 @@ def make_app(state: ServerState) -> Starlette:
     }
     return Starlette(
         routes=[
-            *make_routes(state, reads, changes),
+            *make_routes(state, reads, slow_reads, changes),
             *make_plain_routes(state, plain_reads, plain_changes),
             *(Route(page.path, _make_page(state, page)) for page in PAGES),
             Route("/thumbnails/{image_id}", _make_thumbnails(state)),
