@@ -265,7 +265,7 @@ def test_post_without_json_object_is_refused(client: HttpClient, body: bytes) ->
 )
 def test_album_name_that_some_system_refuses_is_refused(cli_env: CliEnv, client: HttpClient, name: str) -> None:
     result = client.get_json("find?words=red")["result"]
-    error = client.post_error("album", result=result, indices=None, name=name, how="copy")
+    error = client.post_error("album", result=result, ranges=None, name=name, how="copy")
     assert error.startswith("choose another album name")
     assert not (cli_env.folder / "albums").exists()
 
@@ -332,7 +332,7 @@ def test_server_opens_no_connection(cli_env: CliEnv, tmp_path: Path, monkeypatch
         for target in ("find?words=black", "duplicates", "details?image_id=1"):
             client.get_json(target)
         result = client.get_json("find?words=red")["result"]
-        client.post_json("album", result=result, indices=[0], name="one", how="copy")
+        client.post_json("album", result=result, ranges=[0, 1], name="one", how="copy")
         client.post_json("undo", step=client.post_json("mark", image_id=1, label="red", present=True)["step"])
     log = (tmp_path / "log").read_text().splitlines()
     assert log.count("started") > 1, "the decoders' processes have the hook, too"
