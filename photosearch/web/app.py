@@ -6,9 +6,9 @@ changes something is a POST (auth.py). Requests run in threads with a connection
 the same time.
 """
 
+import contextlib
 import os
-from collections.abc import Callable
-from importlib.resources import files
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from starlette.applications import Starlette
@@ -31,7 +31,7 @@ from photosearch.web import (
 )
 from photosearch.web.endpoints import Change, PlainChange, PlainRead, Read, make_plain_routes, make_routes
 from photosearch.web.parameters import parse_integer
-from photosearch.web.rendering import render
+from photosearch.web.rendering import read_all_static, render, static_version, to_script_data
 from photosearch.web.responses import Json, UnreadablePhoto
 from photosearch.web.state import ServerState
 
@@ -122,7 +122,7 @@ def make_app(state: ServerState) -> Starlette:
             Route("/thumbnails/{image_id}", _make_thumbnails(state)),
             Route("/originals/{image_id}", _make_originals(state)),
             Route("/zips/{zip_id}", _make_zips(state)),
-            Route("/static/{name}", _make_static()),
+            Route("/static/{version}/{name}", _make_static()),
         ],
         exception_handlers={
             PhotosearchError: _send_error,
@@ -139,23 +139,28 @@ def _make_page(state: ServerState, page: Page) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
         if page.path == "/" and state.libraries.is_empty():
             return RedirectResponse(START_PATH, 303)
-        values = {"albums": str(state.albums), "library": str(state.path)}
+        values: dict[str, object] = {"albums": str(state.albums), "library": str(state.path)}
+        if page.path == "/" and not request.query_params:  # where it fails, the page's script asks, and says why
+            with (
+                contextlib.suppress(PhotosearchError),
+                state.libraries.lend() as library,
+            ):
+                values["first"] = to_script_data(Json(search_routes.find(state, library, request.query_params)).body)
         return HTMLResponse(render(page.template, pages=PAGES, current=page, **values))
 
     return endpoint
 
 
-def _make_static() -> Callable[[Request], Response]:
-    static = {
-        entry.name: (entry.read_bytes(), MEDIA_TYPES[os.path.splitext(entry.name)[1]])
-        for entry in files("photosearch.web").joinpath("static").iterdir()
-    }
+def _make_static() -> Callable[[Request], Awaitable[Response]]:
+    static = {(static_version(), name): data for name, data in read_all_static().items()}
+    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
 
-    def endpoint(request: Request) -> Response:
-        if request.path_params["name"] not in static:
+    async def endpoint(request: Request) -> Response:  # no thread is needed
+        name = request.path_params["name"]
+        data = static.get((request.path_params["version"], name))
+        if data is None:
             return PlainTextResponse("Not found.", 404)
-        data, media_type = static[request.path_params["name"]]
-        return Response(data, media_type=media_type, headers={"Cache-Control": "no-cache"})
+        return Response(data, media_type=MEDIA_TYPES[os.path.splitext(name)[1]], headers=headers)
 
     return endpoint
 

@@ -15,6 +15,7 @@ from toy import photo
 
 import photosearch as package
 from photosearch import Library
+from photosearch.web.rendering import static_version
 
 SOCKET_LOGGER = """
 import os, sys
@@ -31,7 +32,8 @@ FOREIGN_ORIGINS = (
 )  # fmt: skip
 FORM = {"content_type": "application/x-www-form-urlencoded"}
 TARGETS = (
-    "/", "/judge", "/duplicates", "/unreadable", "/static/search.js", "/api/find?words=red", "/thumbnails/1",
+    "/", "/judge", "/duplicates", "/unreadable", f"/static/{static_version()}/search.js", "/api/find?words=red",
+    "/thumbnails/1",
     "/library", "/start", "/api/directories?typed=/", "/api/run",
 )  # fmt: skip
 CHANGES = (
@@ -214,6 +216,7 @@ def test_other_method_is_refused(client: HttpClient, method: str) -> None:
     "target",
     [
         "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static/%2e%2e%2fauth.py",
+        *(f"/static/{static_version()}/{name}" for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "", "x.js")),
         "/../../etc/passwd", "/static//etc/passwd", "/static/a.css%00.js", "/thumbnails/../static/a.css",
         "/thumbnails/..%2f1", "/thumbnails//etc/passwd", "/templates/base.html", "/static/", "//etc/passwd",
     ],

@@ -122,10 +122,12 @@ export class Grid {
         this.tiles.delete(index);
       }
     }
+    const fills = [];
     for (let index = first; index < end; index += 1) {
       if (!this.tiles.has(index)) this.add(index);
-      this.fill(index);
+      fills.push(this.fill(index));
     }
+    this.filled = Promise.all(fills); // once these tiles have their rows, and have asked for their pictures
     this.drawHeadings(this.layout.headings(top - extra, top + innerHeight + extra));
     this.parts.drop((first + end) / 2);
     this.moved();
