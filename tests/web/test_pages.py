@@ -114,6 +114,15 @@ def test_first_photos_come_with_the_page(opening: Any) -> None:
     assert page.evaluate("harness.rest().then(() => harness.asked('find').length)") == 1, "another time it is asked for"
 
 
+def test_words_typed_before_the_script_comes_are_kept(opening: Any) -> None:
+    page, waiting = opening
+    page.keyboard.type("a dog")  # the field has the focus by itself
+    serve(waiting.pop())
+    page.wait_for_selector(".tile .line")
+    assert page.evaluate("[document.activeElement.id, document.activeElement.value]") == ["words", "a dog"]
+    assert page.evaluate("harness.last('complete')") == {"words": "a dog"}, "and are completed"
+
+
 @cache
 def make_picture() -> bytes:
     buffer = io.BytesIO()

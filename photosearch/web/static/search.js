@@ -307,9 +307,14 @@ async function showLabels() {
 }
 
 attempt(async () => {
+  const typed = words.value; // before this script has come
   fillForm();
   const searching = search();
   if (!location.search) words.focus();
+  if (typed) {
+    words.value = typed;
+    suggestions.show();
+  }
   [folders] = await Promise.all([ask("folders"), showLabels()]);
   await searching;
   chips.show(results?.chips ?? [], listOthers());
