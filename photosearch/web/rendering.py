@@ -64,9 +64,9 @@ def list_modules(script: str) -> tuple[str, ...]:
     return tuple(found[1:])
 
 
-def to_script_data(json: bytes) -> Markup:
+def to_script_data(json: bytes | memoryview) -> Markup:
     """JSON to stand in a script element, which nothing in it can end. A browser does not run it."""
-    return Markup(json.decode().replace("<", "\\u003c"))
+    return Markup(bytes(json).decode().replace("<", "\\u003c"))
 
 
 def hash_source(text: str) -> str:
