@@ -39,7 +39,7 @@ def to_bytes(text: str) -> bytes:
 
 def read_static(name: str) -> Markup:
     """A script or stylesheet, to be inserted unescaped."""
-    return Markup(files("photosearch.web").joinpath("static", name).read_text("utf-8"))
+    return Markup(files("photosearch.web").joinpath("static", name).read_bytes().decode())
 
 
 @cache
