@@ -4,7 +4,8 @@
     ├── ModelError      a .onnx file, its card or its provider
     ├── StoreError      the library's database
     │   ├── DamagedError    it is damaged: `photosearch rebuild`
-    │   └── BusyError       another program is indexing into it
+    │   ├── BusyError       another program is indexing into it
+    │   └── StoppedError    the caller did not wait for the answer (Library.stoppable)
     ├── QueryError      the words after `find`
     └── InputError      anything else that was typed or passed in
 
@@ -32,6 +33,10 @@ class DamagedError(StoreError):
 
 
 class BusyError(StoreError):
+    pass
+
+
+class StoppedError(StoreError):
     pass
 
 

@@ -354,9 +354,8 @@ READERS = {  # file -> what it calls, and what bounds it; others read pieces, or
     "photos/thumbnails.py": ("read_bytes", "the cache beside the library"),
     "search/lexicon.py": ("read_text", "comes with photosearch"),
     "search/similar.py": ("read_text", "comes with photosearch"),
-    "web/app.py": ("read_bytes", "comes with photosearch"),
     "web/model_pulls.py": ("read", "of a child of ours"),
-    "web/rendering.py": ("read_text", "comes with photosearch"),
+    "web/rendering.py": ("read_bytes", "comes with photosearch"),
 }
 
 

@@ -17,6 +17,7 @@ from photosearch.api.session import Session
 from photosearch.api.spares import Spares
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from typing import Unpack
 
     from PIL.Image import Image
@@ -107,6 +108,14 @@ class Library:
         Raises StoreError where the file was moved or deleted.
         """
         return self._session.db.identify()
+
+    def stoppable(self, should_stop: Callable[[], bool]) -> "AbstractContextManager[None]":
+        """Inside, questions call should_stop() again and again, and raise StoppedError once it is true."""
+        return self._session.db.stoppable(should_stop)
+
+    def check_stopped(self) -> None:
+        """For a caller's own waiting inside `stoppable`. Raises StoppedError."""
+        self._session.db.check_stopped()
 
     @property
     def thumbnails_folder(self) -> Path:

@@ -16,19 +16,20 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from photosearch import atomic
-from photosearch.errors import DamagedError, StoreError
+from photosearch.errors import DamagedError, StoppedError, StoreError
 from photosearch.library import schema
 from photosearch.library.location import APPLICATION_ID, is_library
 from photosearch.library.user_copy import BEFORE, UserCopy
 from photosearch.library.user_copy import TABLES as COPIED_TABLES
 
 WAIT_SECONDS = 60.0  # for another program's write lock
+STEPS = 1_000_000  # of SQLite's machine between two looks at whether to stop: some 30 ms
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # errors on a full disk
 MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
@@ -51,6 +52,7 @@ class Database:
         """
         self.path, self.read_only = Path(path), read_only
         self._no_room: sqlite3.Error | None = None  # why it could only be opened to be read
+        self._should_stop: Callable[[], bool] = _never
         if sqlite3.sqlite_version_info < MIN_SQLITE:
             raise StoreError(f"this Python has SQLite {sqlite3.sqlite_version}, which is too old; use a newer Python")
         if not self.path.exists():
@@ -97,6 +99,25 @@ class Database:
     def accept_change(self) -> None:
         """Go on with a library that this connection has emptied."""
         self._opened = self.identify()
+
+    @contextlib.contextmanager
+    def stoppable(self, should_stop: Callable[[], bool]) -> Iterator[None]:
+        """Statements inside raise StoppedError once should_stop(), which they call again and again, is true.
+
+        Not those of `read`. A transaction is rolled back then.
+        """
+        self._should_stop = should_stop
+        self._conn.set_progress_handler(should_stop, STEPS)
+        try:
+            yield
+        finally:
+            self._conn.set_progress_handler(None, 0)
+            self._should_stop = _never
+
+    def check_stopped(self) -> None:
+        """For what waits without a statement. Raises StoppedError inside `stoppable`, once it is to stop."""
+        if self._should_stop():
+            raise StoppedError(f"{self.path}: {STOPPED}")
 
     def damaged(self) -> DamagedError:
         """The error to raise where a stored value is malformed."""
@@ -312,10 +333,16 @@ class Database:
     def _translate(self, error: sqlite3.Error | UnicodeDecodeError) -> StoreError:
         if self.read_only and "readonly" in str(error):
             return StoreError(f"{self.path}: {READ_ONLY}")
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            return StoppedError(f"{self.path}: {STOPPED}")
         advice = _advise(self._no_room if self._no_room is not None and "readonly" in str(error) else error)
         if advice == DAMAGED:
             return self.damaged() if is_library(self.path) else StoreError(f"{self.path}: {NOT_OURS}")
         return StoreError(f"{self.path}: {advice}")
+
+
+def _never() -> bool:
+    return False
 
 
 _WRITES = re.compile(r"\s*(?:INSERT(?: OR \w+)? INTO|REPLACE INTO|UPDATE(?: OR \w+)?|DELETE FROM)\s+(\w+)")
@@ -397,6 +424,7 @@ def is_below(path: str, folder: str) -> bool:
 
 READ_ONLY = "this program opened the library only to read it; nothing was written"
 NOT_OURS = "another program's file, no library of photosearch; choose another --db"
+STOPPED = "stopped, since nobody waits for the answer; nothing was written"
 DAMAGED = "the library is damaged; your photos are safe; `photosearch rebuild` starts it anew"
 REPLACED = (
     "was rebuilt, emptied, moved or deleted since it was opened here; nothing was written; end this program and start "

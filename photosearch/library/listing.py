@@ -1,8 +1,9 @@
 """Photos in an order, as ids alone: a million take some megabytes, and their rows are read some at a time.
 
 By date, the first photos come from the indexes of the dates of files, of contents and of names, merged, before the
-others are read; all of them are read in the order in which they are stored, and sorted. Photos of one date may stand in
-another order then. Photos without any date come last, by the dates of their files.
+others are read; all of them are read in the order in which they are stored, and sorted here: SQLite would take four
+times as long, and write a file. Photos of one date may stand in another order then. Photos without any date come last,
+by the dates of their files.
 """
 
 import json
@@ -10,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from photosearch.library.database import Database, SqlValue
+from photosearch.library.database import Database, Row, SqlValue
 from photosearch.library.matching import FILE_DATE, LOCAL_DATE, MAX_LISTED, PhotoFilter
 
 Sort = Literal["newest", "oldest", "name", "size"]
 
+SORTED_AT_ONCE = 10_000  # photos that become Python's objects at once
+_DATE_BYTES = 19  # YYYY-MM-DDTHH:MM:SS
 _BY = {"name": "p.name COLLATE NOCASE, p.id", "size": "p.size_bytes DESC, p.id"}
 _PRESENT = ("p.absent IS NULL", "p.image_id IS NOT NULL")
 _WITH_IMAGES = "photos p CROSS JOIN images i ON i.id = p.image_id"
@@ -47,25 +50,29 @@ def iterate_photos(
     if sort not in ("newest", "oldest"):
         yield from _swap(db, _select("''", "photos p", (), only, _BY[sort]), [*only.values, left])
         return
-    order = f"1 {'DESC' if sort == 'newest' else 'ASC'}"  # equal ones as their indexes have them: no sort is needed
-    values: list[SqlValue] = list(only.values)
+    is_newest = sort == "newest"
+    order = f"1 {'DESC' if is_newest else 'ASC'}"  # equal ones as their indexes have them: no sort is needed
     if file_dates:
-        date = f"coalesce({LOCAL_DATE}, {FILE_DATE}, '')"
-        yield from _swap(db, _select(date, "photos p", (), only, f"{order}, 2"), [*values, left])
-        return
-    if limit is None or (only.photos is not None and only.photos <= MAX_LISTED):
-        date = "coalesce(p.taken, i.taken, p.name_date)"
-        dated, arms = _select(date, _WITH_IMAGES, (f"{date} IS NOT NULL",), only, f"{order}, 2"), 1
+        date, source, where = f"coalesce({LOCAL_DATE}, {FILE_DATE}, '')", "photos p", tuple[str, ...]()
+    else:
+        date, source = "coalesce(p.taken, i.taken, p.name_date)", _WITH_IMAGES
+        where = (f"{date} IS NOT NULL",)
+    if limit is None:
+        rows = db.iterate(_select(f"CAST({date} AS BLOB)", source, where, only), only.values)
+        pairs = _sort_by_date(rows, is_newest=is_newest)
+    elif file_dates or (only.photos is not None and only.photos <= MAX_LISTED):
+        pairs = _swap(db, _select(date, source, where, only, f"{order}, 2"), [*only.values, left])
     else:
         selects = [_select(date, source, (f"{date} BETWEEN ? AND ?", where), only) for date, source, where in _DATED]
-        values = [since or "", (until or "") + "~", *values]  # ~ sorts after any more exact date
-        dated, arms = f"{' UNION ALL '.join(selects)} ORDER BY {order} LIMIT ?", len(selects)
+        values = [since or "", (until or "") + "~", *only.values]  # ~ sorts after any more exact date
+        merged = f"{' UNION ALL '.join(selects)} ORDER BY {order} LIMIT ?"
+        pairs = _swap(db, merged, [*values * len(selects), left])
     n = 0
-    for pair in _swap(db, dated, [*values * arms, left]):
+    for pair in pairs:
         n += 1
         yield pair
-    if (limit is None or n < limit) and not (since or until):
-        by = f"p.mtime_ns {'DESC' if sort == 'newest' else 'ASC'}, p.id"
+    if not file_dates and (limit is None or n < limit) and not (since or until):
+        by = f"p.mtime_ns {'DESC' if is_newest else 'ASC'}, p.id"
         rest = _select("''", _WITH_IMAGES, (_UNDATED,), only, by)
         yield from _swap(db, rest, [*only.values, -1 if limit is None else limit - n])
 
@@ -79,6 +86,18 @@ def _select(date: str, source: str, where: Sequence[str], only: PhotoFilter, ord
 
 def _swap(db: Database, sql: str, values: Sequence[SqlValue]) -> Iterator[tuple[int, str]]:
     return ((photo_id, date) for date, photo_id in db.iterate(sql, values))
+
+
+def _sort_by_date(rows: Iterator[Row], *, is_newest: bool) -> Iterator[tuple[int, str]]:
+    """(date, photo id), dates as bytes -> (photo id, date), sorted by date and then by id. 27 bytes a photo."""
+    import numpy as np  # takes 80 ms to import: only where all photos are listed
+
+    found = np.fromiter(rows, np.dtype([("date", f"S{_DATE_BYTES}"), ("id", np.int64)]))
+    ids = -found["id"] if is_newest else found["id"]
+    order = np.lexsort((ids, found["date"]))[:: -1 if is_newest else 1]
+    for first in range(0, len(order), SORTED_AT_ONCE):
+        for date, photo_id in found[order[first : first + SORTED_AT_ONCE]].tolist():
+            yield photo_id, date.decode("utf-8", "replace")
 
 
 def sort_photos(db: Database, photo_ids: Sequence[int], sort: Sort) -> list[int]:

@@ -6,9 +6,9 @@ changes something is a POST (auth.py). Requests run in threads with a connection
 the same time.
 """
 
+import contextlib
 import os
-from collections.abc import Callable
-from importlib.resources import files
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from starlette.applications import Starlette
@@ -31,7 +31,7 @@ from photosearch.web import (
 )
 from photosearch.web.endpoints import Change, PlainChange, PlainRead, Read, make_plain_routes, make_routes
 from photosearch.web.parameters import parse_integer
-from photosearch.web.rendering import render
+from photosearch.web.rendering import read_all_static, render, static_version, to_script_data
 from photosearch.web.responses import Json, UnreadablePhoto
 from photosearch.web.state import ServerState
 
@@ -62,19 +62,22 @@ PAGES = (
 
 def make_app(state: ServerState) -> Starlette:
     reads: dict[str, Read] = {
-        "find": search_routes.find, "results": search_routes.read_result, "total": search_routes.count_result,
+        "find": search_routes.find, "results": search_routes.read_result,
         "complete": search_routes.complete_words, "labels": search_routes.list_labels,
         "folders": search_routes.list_folders, "details": search_routes.read_details,
         "exposure": search_routes.read_exposure,
-        "queue": judge_routes.list_queue, "report": judge_routes.read_report,
-        "readiness": learning_routes.read_readiness, "preview": learning_routes.preview,
-        "duplicates": duplicate_routes.list_duplicates, "bursts": duplicate_routes.list_bursts,
+        "queue": judge_routes.list_queue,
+        "readiness": learning_routes.read_readiness,
         "unreadable": list_unreadable, "newest": index_routes.list_newest, "library": library_routes.read_library,
-        "forgotten": library_routes.count_forgotten, "days": listing_routes.list_days,
-        "facet": listing_routes.count_facet, "tree": listing_routes.list_tree,
-        "clusters": listing_routes.find_clusters, "neighbours": listing_routes.list_neighbours,
+        "forgotten": library_routes.count_forgotten, "neighbours": listing_routes.list_neighbours,
         "edit": listing_routes.edit_words, "similar": listing_routes.find_similar,
         "albums": selection_routes.list_albums,
+    }  # fmt: skip
+    slow_reads: dict[str, Read] = {
+        "total": search_routes.count_result, "days": listing_routes.list_days, "facet": listing_routes.count_facet,
+        "tree": listing_routes.list_tree, "clusters": listing_routes.find_clusters,
+        "report": judge_routes.read_report, "preview": learning_routes.preview,
+        "duplicates": duplicate_routes.list_duplicates, "bursts": duplicate_routes.list_bursts,
     }  # fmt: skip
     changes: dict[str, tuple[type, Change]] = {
         "mark": (judge_routes.MarkRequest, judge_routes.mark),
@@ -113,13 +116,13 @@ def make_app(state: ServerState) -> Starlette:
     }
     return Starlette(
         routes=[
-            *make_routes(state, reads, changes),
+            *make_routes(state, reads, slow_reads, changes),
             *make_plain_routes(state, plain_reads, plain_changes),
             *(Route(page.path, _make_page(state, page)) for page in PAGES),
             Route("/thumbnails/{image_id}", _make_thumbnails(state)),
             Route("/originals/{image_id}", _make_originals(state)),
             Route("/zips/{zip_id}", _make_zips(state)),
-            Route("/static/{name}", _make_static()),
+            Route("/static/{version}/{name}", _make_static()),
         ],
         exception_handlers={
             PhotosearchError: _send_error,
@@ -136,23 +139,28 @@ def _make_page(state: ServerState, page: Page) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
         if page.path == "/" and state.libraries.is_empty():
             return RedirectResponse(START_PATH, 303)
-        values = {"albums": str(state.albums), "library": str(state.path)}
+        values: dict[str, object] = {"albums": str(state.albums), "library": str(state.path)}
+        if page.path == "/" and not request.query_params:  # where it fails, the page's script asks, and says why
+            with (
+                contextlib.suppress(PhotosearchError),
+                state.libraries.lend() as library,
+            ):
+                values["first"] = to_script_data(Json(search_routes.find(state, library, request.query_params)).body)
         return HTMLResponse(render(page.template, pages=PAGES, current=page, **values))
 
     return endpoint
 
 
-def _make_static() -> Callable[[Request], Response]:
-    static = {
-        entry.name: (entry.read_bytes(), MEDIA_TYPES[os.path.splitext(entry.name)[1]])
-        for entry in files("photosearch.web").joinpath("static").iterdir()
-    }
+def _make_static() -> Callable[[Request], Awaitable[Response]]:
+    static = {(static_version(), name): data for name, data in read_all_static().items()}
+    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
 
-    def endpoint(request: Request) -> Response:
-        if request.path_params["name"] not in static:
+    async def endpoint(request: Request) -> Response:  # no thread is needed
+        name = request.path_params["name"]
+        data = static.get((request.path_params["version"], name))
+        if data is None:
             return PlainTextResponse("Not found.", 404)
-        data, media_type = static[request.path_params["name"]]
-        return Response(data, media_type=media_type, headers={"Cache-Control": "no-cache"})
+        return Response(data, media_type=MEDIA_TYPES[os.path.splitext(name)[1]], headers=headers)
 
     return endpoint
 

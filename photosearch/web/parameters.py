@@ -12,7 +12,7 @@ from starlette.requests import Request
 from photosearch import outputs
 from photosearch.errors import InputError
 
-MAX_BODY_BYTES = 1 << 20  # the indices of 100,000 chosen photos
+MAX_BODY_BYTES = 1 << 20  # ranges of 60,000 chosen photos, none beside another
 MAX_SELECTED = 100_000  # photos that one request is about
 MAX_TEXT = 2000  # characters of a value in JSON
 MAX_TEXTS = 200  # in a list
@@ -107,15 +107,6 @@ def parse_integer(text: str) -> int:
     if text.isascii() and text.isdecimal() and len(text) < 19:
         return int(text)
     raise InputError(f"{_shorten(text)!r} is not a valid number")
-
-
-def check_indices(indices: Sequence[int] | None, n: int) -> Sequence[int]:
-    """Indices of n photos; None: all of them."""
-    if indices is None:
-        return range(n)
-    if not all(index < n for index in indices):
-        raise InputError("no such photo in these results")
-    return indices
 
 
 def check_ranges(ranges: Sequence[int], n: int) -> list[tuple[int, int]]:

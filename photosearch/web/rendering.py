@@ -4,6 +4,7 @@ What can't be encoded as UTF-8, such as a byte of a file name, appears as \\xff,
 as \\u202e.
 """
 
+import re
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
@@ -14,6 +15,8 @@ from markupsafe import Markup
 
 from photosearch.web.escaping import escape
 
+IMPORT = re.compile(r'from "\./([\w.]+)"')  # of a module
+
 
 @cache
 def _environment() -> Environment:
@@ -22,6 +25,7 @@ def _environment() -> Environment:
         lstrip_blocks=True, finalize=_neutralize,
     )  # fmt: skip
     environment.filters |= {"percent": _format_percent, "count": "{:,}".format}
+    environment.globals |= {"static": f"/static/{static_version()}", "list_modules": list_modules}
     return environment
 
 
@@ -35,7 +39,34 @@ def to_bytes(text: str) -> bytes:
 
 def read_static(name: str) -> Markup:
     """A script or stylesheet, to be inserted unescaped."""
-    return Markup(files("photosearch.web").joinpath("static", name).read_text("utf-8"))
+    return Markup(files("photosearch.web").joinpath("static", name).read_bytes().decode())
+
+
+@cache
+def read_all_static() -> dict[str, bytes]:
+    """Scripts, stylesheets and what they load, by their names."""
+    return {entry.name: entry.read_bytes() for entry in files("photosearch.web").joinpath("static").iterdir()}
+
+
+@cache
+def static_version() -> str:
+    """A part of their addresses that changes with them, so that a browser need not ask again for what it has."""
+    return sha256(repr(sorted(read_all_static().items())).encode()).hexdigest()[:12]
+
+
+@cache
+def list_modules(script: str) -> tuple[str, ...]:
+    """The modules that a script imports, and those that these import: a browser can ask for all of them at once."""
+    found = [script]
+    for name in found:  # which grows meanwhile
+        imported = IMPORT.findall(read_all_static()[name].decode())
+        found += dict.fromkeys(each for each in imported if each not in found)
+    return tuple(found[1:])
+
+
+def to_script_data(json: bytes | memoryview) -> Markup:
+    """JSON to stand in a script element, which nothing in it can end. A browser does not run it."""
+    return Markup(bytes(json).decode().replace("<", "\\u003c"))
 
 
 def hash_source(text: str) -> str:

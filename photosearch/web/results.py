@@ -5,11 +5,12 @@ What similarity ranks ends after some photos, until the page asks for more. Wher
 as ids, whose rows are read when they are seen.
 """
 
+import contextlib
 import secrets
 import threading
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
@@ -18,6 +19,7 @@ from photosearch import FIRST_PAGE, MAX_PAGE, MAX_PAGE_SIMILAR, Library
 if TYPE_CHECKING:
     from photosearch import Answer, Listing, Match
 
+LOOK_SECONDS = 0.05  # between two looks at whether somebody still waits for what another thread computes
 MAX_STORED = 8  # values of one kind; a tab with an older one has to ask again
 
 Value = TypeVar("Value")
@@ -87,7 +89,7 @@ class Ranked:
 
     def complete(self, library: Library) -> None:
         """Find all photos. Waits if another thread is doing so."""
-        with self.lock:
+        with _hold(self.lock, library):
             if not self.is_complete:
                 self.photos, self.is_complete = self.search.run(library, MAX_PAGE).photos, True
                 if self.search.sort in ("oldest", "name", "size"):
@@ -136,12 +138,13 @@ class Listed:
 
     def complete(self, library: Library) -> None:
         """List all photos. Waits if another thread is doing so."""
-        with self.lock:
+        with _hold(self.lock, library):
             known = self.listing
             if not known.is_complete and (whole := self.search.list(library, None, known.ids)) is not None:
                 # The first ones stay where they are: photos of one date may stand in another order now.
-                ids = dict.fromkeys((*known.ids, *whole.ids))
-                self.listing = replace(whole, ids=array("q", ids))
+                first, ids = set(known.ids), array("q", known.ids)
+                ids.extend(photo_id for photo_id in whole.ids if photo_id not in first)  # other threads run meanwhile
+                self.listing = replace(whole, ids=ids)
 
     def read(self, library: Library, first: int, n: int) -> "Sequence[Match | None]":
         """None for a photo that has left the library meanwhile."""
@@ -173,6 +176,17 @@ class Listed:
 
 
 Result = Ranked | Listed
+
+
+@contextlib.contextmanager
+def _hold(lock: threading.Lock, library: Library) -> Iterator[None]:
+    """Wait for a lock. Raises StoppedError where nobody waits for the answer any more."""
+    while not lock.acquire(timeout=LOOK_SECONDS):
+        library.check_stopped()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def start_search(library: Library, search: Search) -> Result:

@@ -11,7 +11,6 @@ from photosearch.errors import InputError
 from photosearch.web.folder_ids import hash_folder
 from photosearch.web.parameters import (
     check_album_name,
-    check_indices,
     check_ranges,
     check_words,
     parse_integer,
@@ -44,12 +43,11 @@ NOT_IN_LIBRARY = "this photo is no longer in the library"
 
 @dataclass(frozen=True, slots=True)
 class AlbumRequest:
-    """indices: of the result's photos, None for all. ranges: the same as first, end, first, end, ..."""
+    """ranges: of the result's photos: first, end, first, end, ...; None for all."""
 
     result: str
     name: str
     how: Literal["copy", "link"]
-    indices: list[int] | None = None
     ranges: list[int] | None = None
 
 
@@ -127,10 +125,7 @@ def read_exposure(state: ServerState, library: Library, query: QueryParams) -> d
 
 def make_album(state: ServerState, library: Library, request: AlbumRequest) -> Album:
     result = get_result(state, request.result)
-    if request.ranges is not None:
-        paths = [photo.path for photo in read_ranges(library, result, request.ranges)]
-    else:
-        paths = [photo.path for photo in read_selected(library, result, request.indices)]
+    paths = [photo.path for photo in read_ranges(library, result, request.ranges)]
     folder = state.albums / check_album_name(request.name)
     album = (library.albums.link if request.how == "link" else library.albums.copy)(folder, paths)
     return Album(str(folder), album.made, album.existing, len(album.missing))
@@ -164,21 +159,10 @@ def get_result(state: ServerState, result_id: str) -> Result:
     return result
 
 
-def read_selected(library: Library, result: Result, indices: Sequence[int] | None) -> "list[Match]":
-    """The photos of a result with these indices, None: all. Raises InputError."""
+def read_ranges(library: Library, result: Result, ranges: Sequence[int] | None) -> "list[Match]":
+    """The photos of a result in ranges: first, end, first, end, ...; None: all. Raises InputError."""
     result.complete(library)
-    chosen = check_indices(indices, len(result))
-    if not chosen:
-        return []
-    first = min(chosen)
-    photos = result.read(library, first, max(chosen) + 1 - first)
-    return [photo for index in chosen if (photo := photos[index - first]) is not None]
-
-
-def read_ranges(library: Library, result: Result, ranges: Sequence[int]) -> "list[Match]":
-    """The photos of a result in ranges: first, end, first, end, ... Raises InputError."""
-    result.complete(library)
-    return result.pick(library, check_ranges(ranges, len(result)))
+    return result.pick(library, [(0, len(result))] if ranges is None else check_ranges(ranges, len(result)))
 
 
 def list_images(library: Library, result: Result, ranges: Sequence[int]) -> list[int]:

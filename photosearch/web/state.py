@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
+
 from photosearch import Library
 from photosearch.errors import PhotosearchError, StoreError
 from photosearch.web.index_runs import IndexRuns
@@ -17,7 +19,8 @@ from photosearch.web.spare_moves import SpareMoves
 if TYPE_CHECKING:
     from photosearch import Burst, DuplicateGroup, SparePlan, Thumbnails
 
-MAX_CONNECTIONS = 4  # a browser sends six requests at once at most
+MAX_CONNECTIONS = 6  # as many requests as a browser sends at once at most
+MAX_SLOW = 2  # requests that may take seconds, at once: the others have connections left
 
 
 class LibraryPool:
@@ -80,13 +83,16 @@ class LibraryPool:
 
 
 class ServerState:
-    """One server's state. Close it: index run and download are stopped. The thumbnails are the caller's."""
+    """One server's state. Close it: index run and download are stopped. The thumbnails are the caller's.
+
+    slow: limits requests that may take seconds.
+    """
 
     def __init__(self, path: Path, thumbnails: "Thumbnails", albums: Path):
         """path: the library's. albums: the folder in which albums are made."""
         self.path, self.albums = path, albums
         self.libraries, self.thumbnails, self.index_runs = LibraryPool(path), thumbnails, IndexRuns(path)
-        self.watches = IndexRuns(path)
+        self.watches, self.slow = IndexRuns(path), anyio.CapacityLimiter(MAX_SLOW)
         self.model_pulls, self.spare_moves = ModelPulls(), SpareMoves(self.libraries, self.forget_lists)
         self.forget_lists()
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from toy import toy_card
 
-from photosearch.errors import StoreError
-from photosearch.library import marks, matching
+from photosearch.errors import StoppedError, StoreError
+from photosearch.library import database, marks, matching
 from photosearch.library.database import Database
 from photosearch.library.folders import Scope, add_root, find_scope, list_folders, list_roots, put_folder
 from photosearch.library.labels import read_labels, save_threshold
@@ -416,3 +416,24 @@ def test_model_of_the_later_of_two_runs_in_one_second_is_listed_first(db):
     begin_run(db, ["two"], "cpu")
     begin_run(db, ["one"], "cpu")
     assert [m.name for m in list_models(db)] == ["one", "two"]
+
+
+def test_statement_that_is_to_stop_raises_and_leaves_all_as_it_was(db, monkeypatch):
+    monkeypatch.setattr(database, "STEPS", 1)
+    counted = "SELECT count(*) FROM sqlite_schema"
+    with db.stoppable(lambda: False):
+        assert db.one(counted)[0] > 0
+        db.check_stopped()
+    begun = iter([False] * 20)
+
+    def add():
+        with db.transaction():
+            db.write("INSERT INTO roots(path) VALUES ('/a')")
+            db.rows(f"{counted}, sqlite_schema b")
+
+    with db.stoppable(lambda: next(begun, True)), pytest.raises(StoppedError, match="nobody waits for the answer"):
+        add()
+    with db.stoppable(lambda: True), pytest.raises(StoppedError):
+        db.check_stopped()
+    db.check_stopped()
+    assert list_roots(db) == [], "and other statements run again"

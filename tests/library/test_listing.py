@@ -1,5 +1,6 @@
 """Photos in an order, their neighbours, and what they have in common, on rows that a test writes."""
 
+import random
 from collections import Counter
 from contextlib import suppress
 
@@ -75,6 +76,24 @@ def test_dates_that_a_filter_leaves_are_begun_with(db, limit):
         only = PhotoFilter(f"{LOCAL_DATE} BETWEEN ? AND ?", ("2019", "2020-01~"), photos)
         found = listing.iterate_photos(db, only, "newest", limit=limit, since="2019", until="2020-01")
         assert names(db, [photo_id for photo_id, _ in found]) == ["side.jpg", "b.jpg", "A.jpg"][:limit]
+
+
+def test_all_photos_are_sorted_as_sqlite_sorts_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing, "SORTED_AT_ONCE", 7)
+    rng, sql = random.Random(1), "SELECT p.id, i.taken FROM photos p JOIN images i ON i.id = p.image_id"
+    dates = ["2020-01-01", "2020-01-01T10:00:00", *(f"20{year}-05-06T07:08:09" for year in range(10, 30))]
+    with Database(tmp_path / "library.db", create=True) as db:
+        root = add_root(db, "/photos")
+        with db.transaction():
+            folder = put_folder(db, root, "/photos")
+            for i in range(100):
+                image = put_image(db, rng.randbytes(32), 4, 3, rng.choice(dates), "DateTimeOriginal")
+                put_photo(db, folder, f"{i}.jpg", FileRecord(1, 1, 1, 1, i), image)
+        db.write("UPDATE photos SET absent = 'removed' WHERE name = '50.jpg'")
+        for sort, order in (("newest", "DESC"), ("oldest", "ASC")):
+            found = list(listing.iterate_photos(db, NO_FILTER, sort))
+            assert found == db.rows(f"{sql} WHERE absent IS NULL ORDER BY 2 {order}, 1")
+            assert len(found) == 99
 
 
 def test_other_orders(db):

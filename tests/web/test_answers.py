@@ -55,7 +55,7 @@ def test_similar_photos_end_and_go_on_when_asked(client: HttpClient) -> None:
     found = client.get_json("find?words=zebra")
     assert (found["sure"], found["more"], found["total"]) == (False, True, {"total": 10, "n_sure": 0})
     assert {(row["by"], row["sure"]) for row in found["photos"]} == {("similarity", False)}
-    album = client.post_json("album", result=found["result"], indices=None, name="zebra", how="copy")
+    album = client.post_json("album", result=found["result"], ranges=None, name="zebra", how="copy")
     assert album["created"] == 10, "an album has what is shown"
     more = client.get_json("find?words=zebra&all_similar=1")
     assert (more["more"], more["total"]) == (False, {"total": 24, "n_sure": 0})

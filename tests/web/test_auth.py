@@ -15,6 +15,7 @@ from toy import photo
 
 import photosearch as package
 from photosearch import Library
+from photosearch.web.rendering import static_version
 
 SOCKET_LOGGER = """
 import os, sys
@@ -31,7 +32,8 @@ FOREIGN_ORIGINS = (
 )  # fmt: skip
 FORM = {"content_type": "application/x-www-form-urlencoded"}
 TARGETS = (
-    "/", "/judge", "/duplicates", "/unreadable", "/static/search.js", "/api/find?words=red", "/thumbnails/1",
+    "/", "/judge", "/duplicates", "/unreadable", f"/static/{static_version()}/search.js", "/api/find?words=red",
+    "/thumbnails/1",
     "/library", "/start", "/api/directories?typed=/", "/api/run",
 )  # fmt: skip
 CHANGES = (
@@ -214,6 +216,7 @@ def test_other_method_is_refused(client: HttpClient, method: str) -> None:
     "target",
     [
         "/static/../app.py", "/static/..%2fapp.py", "/static/%2e%2e/app.py", "/static/%2e%2e%2fauth.py",
+        *(f"/static/{static_version()}/{name}" for name in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "", "x.js")),
         "/../../etc/passwd", "/static//etc/passwd", "/static/a.css%00.js", "/thumbnails/../static/a.css",
         "/thumbnails/..%2f1", "/thumbnails//etc/passwd", "/templates/base.html", "/static/", "//etc/passwd",
     ],
@@ -265,7 +268,7 @@ def test_post_without_json_object_is_refused(client: HttpClient, body: bytes) ->
 )
 def test_album_name_that_some_system_refuses_is_refused(cli_env: CliEnv, client: HttpClient, name: str) -> None:
     result = client.get_json("find?words=red")["result"]
-    error = client.post_error("album", result=result, indices=None, name=name, how="copy")
+    error = client.post_error("album", result=result, ranges=None, name=name, how="copy")
     assert error.startswith("choose another album name")
     assert not (cli_env.folder / "albums").exists()
 
@@ -332,7 +335,7 @@ def test_server_opens_no_connection(cli_env: CliEnv, tmp_path: Path, monkeypatch
         for target in ("find?words=black", "duplicates", "details?image_id=1"):
             client.get_json(target)
         result = client.get_json("find?words=red")["result"]
-        client.post_json("album", result=result, indices=[0], name="one", how="copy")
+        client.post_json("album", result=result, ranges=[0, 1], name="one", how="copy")
         client.post_json("undo", step=client.post_json("mark", image_id=1, label="red", present=True)["step"])
     log = (tmp_path / "log").read_text().splitlines()
     assert log.count("started") > 1, "the decoders' processes have the hook, too"

@@ -302,22 +302,24 @@ def test_queue_of_each_kind(client: HttpClient, clean: None) -> None:
 def test_album_has_the_chosen_photos_or_all(cli_env: CliEnv, client: HttpClient) -> None:
     found = client.get_json("find?words=blue")
     result, n = found["result"], len(found["photos"])
-    album = client.post_json("album", result=result, indices=[0], name="one & only", how="copy")
+    album = client.post_json("album", result=result, ranges=[0, 1], name="one & only", how="copy")
     folder = cli_env.folder / "albums" / "one & only"
     assert album == {"folder": str(folder), "created": 1, "existing": 0, "missing": 0}
     assert os.listdir(folder) == [found["photos"][0]["name"]]
-    linked = client.post_json("album", result=result, indices=None, name="all", how="link")
+    linked = client.post_json("album", result=result, ranges=None, name="all", how="link")
     assert linked["created"] == n
     assert all(path.is_symlink() for path in Path(linked["folder"]).iterdir())
-    again = client.post_json("album", result=result, indices=None, name="all", how="link")
+    again = client.post_json("album", result=result, ranges=None, name="all", how="link")
     assert (again["created"], again["existing"]) == (0, n)
 
 
-@pytest.mark.parametrize("indices", [[99], ["/etc/passwd"], [-1], [True], [[0]], [1e300], "0", 7, {}])
-def test_album_of_unknown_photos_is_refused(cli_env: CliEnv, client: HttpClient, indices: object) -> None:
+@pytest.mark.parametrize(
+    "ranges", [[0], [0, 99], [99, 100], [1, 1], ["/etc/passwd"], [-1, 1], [True, 1], [[0]], [0, 1e300], "0", 7, {}]
+)
+def test_album_of_unknown_photos_is_refused(cli_env: CliEnv, client: HttpClient, ranges: object) -> None:
     result = client.get_json("find?words=blue")["result"]
-    error = client.post_error("album", result=result, indices=indices, name="x", how="copy")
-    assert error in ("no such photo in these results", "indices must be a list of whole numbers or null")
+    error = client.post_error("album", result=result, ranges=ranges, name="x", how="copy")
+    assert error in ("no such photos in these results", "ranges must be a list of whole numbers or null")
     assert not (cli_env.folder / "albums" / "x").exists()
 
 
@@ -406,7 +408,7 @@ FIELDS = {
     "mark": {"image_id": 1, "label": "red", "present": True, "new": False}, "undo": {"step": 1},
     "sample": {"label": "red", "n": 10},
     "threshold": {"label": "red", "threshold": 0.5}, "learn": {"label": "red"}, "unlearn": {"label": "red"},
-    "album": {"result": "x", "name": "x", "how": "copy", "indices": None, "ranges": None},
+    "album": {"result": "x", "name": "x", "how": "copy", "ranges": None},
     "mark_selected": {"result": "x", "ranges": [0, 1], "label": "red", "present": True, "new": False},
     "paths": {"result": "x", "ranges": [0, 1]}, "zip": {"result": "x", "ranges": [0, 1]},
     "plan-spares": {"list": "x", "folder": "x"}, "move-spares": {"plan": "x"}, "undo-spares": {"log": "x"},

@@ -459,7 +459,7 @@ def test_names_with_markup_are_shown_as_text(open_tab: Any, cli_env: CliEnv) -> 
         assert page.locator("#details-name").inner_text() == "<script>.jpg"
         assert "<b>" in page.locator("#details-labels .name").all_inner_texts()
         assert page.locator("#label").input_value() == "<b>"
-        assert tab.count("main b, dialog b, body script:not([src])") == 0
+        assert tab.count("main b, dialog b, body script:not([src], [type='application/json'])") == 0
     finally:
         with Library(cli_env.library) as library:
             library.labels.remove("<b>")

@@ -8,6 +8,7 @@ from http_client import HttpClient
 
 from photosearch import Library
 from photosearch.web.parameters import MAX_SELECTED
+from photosearch.web.rendering import static_version
 
 ALL = "find?words="
 
@@ -165,7 +166,7 @@ def test_original_that_was_changed_is_not_sent(cli_env: CliEnv, client: HttpClie
 
 
 def test_outlines_of_the_map_are_small_and_served_here(client: HttpClient) -> None:
-    response = client.send("GET", "/static/world.json")
+    response = client.send("GET", f"/static/{static_version()}/world.json")
     assert response.headers["content-type"] == "application/json"
     assert len(response.body) < 200_000
     assert json.loads(response.body).keys() == {"source", "scale", "translate", "arcs", "land"}

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import Markup
 from PIL import Image
 from test_chromium import CHROMIUM, chromium
 from test_export_templates import render_found
 
 from photosearch.web.app import PAGES
 from photosearch.web.html_export import ExportedPhoto
-from photosearch.web.rendering import read_static, render
+from photosearch.web.rendering import read_static, render, to_script_data
+from photosearch.web.responses import Json
 
 __all__ = ["chromium"]  # the fixture
 pytestmark = [
@@ -67,6 +69,58 @@ def serve(route: Any) -> None:
         route.fulfill(status=404)
     else:
         route.fulfill(body=make_picture(), content_type="image/png")
+
+
+def make_first(photos: int) -> Markup:
+    """The answer that stands in the page as it opens, as /api/find gives it."""
+    rows = [
+        {
+            "image_id": i, "photo_id": i, "name": f"{i}.jpg", "path": f"/photos/{i}.jpg", "score": None,
+            "taken": "2020-05-01T10:00:00", "taken_from": "exif", "by": "date", "sure": True, "copies": 0,
+            "present": None, "why": [],
+        }
+        for i in range(photos)
+    ]  # fmt: skip
+    return to_script_data(Json({
+        "result": "r1", "question": "", "ranked_by": "date", "models": [], "is_user_label": False, "labels": [],
+        "label": None, "sure": True, "more": False, "hints": [], "since": None, "until": None, "album": None,
+        "explanation": [], "chips": [], "total": None, "photos": rows,
+    }).body)  # fmt: skip
+
+
+@pytest.fixture
+def opening(context: Any) -> Iterator[Any]:
+    """(a tab, the routes that wait): the search page as it opens, whose script comes when a test says so."""
+    page, waiting = context.new_page(), []
+    html = render("search.html", pages=PAGES, current=PAGES[0], first=make_first(100), **VALUES)
+    page.route(f"{ORIGIN}/", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.route("**/search.js", lambda route: waiting.append(route))
+    page.goto(f"{ORIGIN}/", wait_until="commit")
+    page.wait_for_selector("#first", state="attached")
+    yield page, waiting
+    page.close()
+
+
+def test_first_photos_come_with_the_page(opening: Any) -> None:
+    page, waiting = opening
+    serve(waiting.pop())
+    page.wait_for_selector(".tile .line")  # though no request is answered
+    page.wait_for_selector(".tile img")
+    asked = page.evaluate("harness.rest().then(() => harness.requests.map(({name}) => name))")
+    assert "find" not in asked
+    assert "total" in asked
+    assert "days" not in asked, "which wait for the same list"
+    page.evaluate("harness.serve({find: {}}); document.querySelector('#search').requestSubmit()")
+    assert page.evaluate("harness.rest().then(() => harness.asked('find').length)") == 1, "another time it is asked for"
+
+
+def test_words_typed_before_the_script_comes_are_kept(opening: Any) -> None:
+    page, waiting = opening
+    page.keyboard.type("a dog")  # the field has the focus by itself
+    serve(waiting.pop())
+    page.wait_for_selector(".tile .line")
+    assert page.evaluate("[document.activeElement.id, document.activeElement.value]") == ["words", "a dog"]
+    assert page.evaluate("harness.last('complete')") == {"words": "a dog"}, "and are completed"
 
 
 @cache

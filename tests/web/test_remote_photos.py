@@ -169,7 +169,7 @@ def test_browse_shows_addresses(remote: Remote) -> None:
         (file,) = client.get_json(f"details?image_id={row['image_id']}")["files"]
         assert (file["name"], file["mtime_ns"], file["unavailable"]) == ("large.png", None, None)
         assert client.send("GET", f"/thumbnails/{row['image_id']}").status == 200
-        album = client.post_json("album", result=found["result"], name="x", how="copy", indices=None)
+        album = client.post_json("album", result=found["result"], name="x", how="copy", ranges=None)
         assert (album["created"], album["missing"]) == (4, 0)
 
 

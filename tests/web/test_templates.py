@@ -1,5 +1,6 @@
 """The pages' templates: what they refer to is there, and every value is text."""
 
+import json
 import os
 import re
 from html.parser import HTMLParser
@@ -8,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from photosearch.web.app import PAGES, Page
-from photosearch.web.rendering import render
+from photosearch.web.rendering import list_modules, render, static_version, to_script_data
+from photosearch.web.responses import Json
 
 TEXTS = Path(__file__).parent / "texts"
 STATIC = Path(__file__).parents[2] / "photosearch" / "web" / "static"
+ADDRESS = f"/static/{static_version()}"
 HOSTILE = "<b id=x onload=y>'\""
 REFERENCES = ("for", "list", "aria-labelledby", "aria-describedby", "aria-controls")
 KNOWN = {
@@ -50,7 +53,8 @@ class Elements(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
 
     def handle_data(self, data: str) -> None:
-        self.texts += [" ".join(data.split())] if data.strip() else []
+        if data.strip() and self.open[-1:] != ["script"]:
+            self.texts.append(" ".join(data.split()))
 
 
 def read(page: Page) -> Elements:
@@ -59,9 +63,9 @@ def read(page: Page) -> Elements:
 
 def list_scripts(page: Page) -> set[str]:
     """The modules of a page, those that these import too."""
-    (found,) = [v["src"] for tag, v, _ in read(page).all if tag == "script"]
+    (found,) = [v["src"] for tag, v, _ in read(page).all if tag == "script" and "src" in v]
     assert found
-    waiting, names = [found.removeprefix("/static/")], set[str]()
+    waiting, names = [found.removeprefix(f"{ADDRESS}/")], set[str]()
     while waiting:
         name = waiting.pop()
         if name not in names:
@@ -77,7 +81,7 @@ def test_page_is_whole(page: Page) -> None:
     classes = {"undo", "watch"} | {  # by which a script finds its buttons
         name for file in STATIC.glob("*.css") for name in re.findall(r"\.([a-z][\w-]+)", file.read_text("utf-8"))
     }
-    known = {*(page.path for page in PAGES), *(f"/static/{file.name}" for file in STATIC.iterdir())}
+    known = {*(page.path for page in PAGES), *(f"{ADDRESS}/{file.name}" for file in STATIC.iterdir())}
     ids = [attributes["id"] for _, attributes, _ in elements.all if "id" in attributes]
     assert sorted(set(ids)) == sorted(ids)
     for tag, attributes, around in elements.all:
@@ -137,15 +141,32 @@ def test_menu_leads_to_every_listed_page_and_says_which_this_is(page: Page) -> N
     assert html.startswith('<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n')
     for line in (
         'name="viewport" content="width=device-width, initial-scale=1"', 'name="color-scheme" content="light dark"',
-        'rel="stylesheet" href="/static/browse.css"', 'rel="icon" href="/static/icon.svg"',
+        f'rel="stylesheet" href="{ADDRESS}/browse.css"', f'rel="icon" href="{ADDRESS}/icon.svg"',
         '<a class="skip" href="#main">',
     ):  # fmt: skip
         assert line in html
 
 
-def test_preloaded_modules_are_those_of_the_search_page() -> None:
-    listed = {v["href"] for tag, v, _ in read(PAGES[0]).all if tag == "link" and v.get("rel") == "modulepreload"}
-    assert listed <= {f"/static/{name}" for name in list_scripts(PAGES[0])}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.title)
+def test_all_modules_of_a_page_are_preloaded_once(page: Page) -> None:
+    """Else a browser learns of some of them only from others, one round trip after the other."""
+    links = [v["href"] for tag, v, _ in read(page).all if tag == "link" and v.get("rel") == "modulepreload"]
+    (script,) = [v["src"] for tag, v, _ in read(page).all if tag == "script" and "src" in v]
+    assert sorted([*links, script]) == sorted(f"{ADDRESS}/{name}" for name in list_scripts(page))
+    assert list_modules("confirm.js") == ("api.js", "answers.mjs", "wording.mjs", "facts.mjs")
+
+
+def test_data_in_a_page_ends_no_script_and_stays_what_it_was() -> None:
+    hostile = {"path": "</script><script>alert(1)</script><!--\\</b>&lt;\u2028"}
+    html = render(
+        "search.html", pages=[], current=None, albums="a", library="b", first=to_script_data(Json(hostile).body)
+    )
+    (data,) = re.findall(r'<script type="application/json" id="first">(.*)</script>', html)
+    assert "<" not in data
+    assert json.loads(data) == {"path": hostile["path"].replace("\u2028", "\\u2028")}
+    assert [v for tag, v, _ in Elements(html).all if tag == "script"][1:] == [
+        {"type": "application/json", "id": "first"}
+    ]
 
 
 HIDDEN = {

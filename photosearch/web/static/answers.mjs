@@ -16,13 +16,15 @@ export function readAnswer(status, text) {
   return data;
 }
 
-// Of several requests for one place on the page, only the latest may change it: begin() -> isLatest().
+// Of several requests for one place on the page, only the latest may change it: begin() -> isLatest(). isLatest.signal
+// ends the requests that were begun before.
 export class Latest {
-  #number = 0;
+  #last = new AbortController();
 
   begin() {
-    const number = ++this.#number;
-    return () => number === this.#number;
+    this.#last.abort();
+    const mine = this.#last = new AbortController();
+    return Object.assign(() => mine === this.#last, {signal: mine.signal});
   }
 }
 

@@ -7,12 +7,13 @@ export {formatCount, formatPercent} from "./wording.mjs";
 
 export const byId = (id) => document.getElementById(id);
 
-export async function ask(name, params = {}) {
+// signal: ends it; the error is named AbortError then.
+export async function ask(name, params = {}, signal = null) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(params)) {
     for (const each of [value].flat()) if (each !== undefined && each !== null && each !== "") query.append(key, each);
   }
-  return send(`/api/${name}?${query}`);
+  return send(`/api/${name}?${query}`, {signal});
 }
 
 export async function change(name, body = {}) {
@@ -25,7 +26,8 @@ async function send(url, options) {
   try {
     response = await fetch(url, options);
     text = await response.text();
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Error("Can't reach photosearch. Is `photosearch browse` still running?");
   }
   return readAnswer(response.status, text);
@@ -44,12 +46,12 @@ export function showMessage(text, isError = false, button = null) {
   hiding = setTimeout(() => { message.hidden = true; }, isError || button ? 9000 : 3500);
 }
 
-// Run an action and show its error, if any; then the result is undefined.
+// Run an action and show its error, if any; then the result is undefined. What was ended on purpose is no error.
 export async function attempt(action) {
   try {
     return await action();
   } catch (error) {
-    showMessage(error.message, true);
+    if (error.name !== "AbortError") showMessage(error.message, true);
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 // What the photos that were found have in common: years and months, folders, places, people, cameras, labels, ratings,
 // kinds. Each is counted once it is opened; a click narrows the search.
+import {Latest} from "./answers.mjs";
 import {ask, attempt, make} from "./api.js";
 import {listBars} from "./days.mjs";
 import {makeTree} from "./tree.mjs";
@@ -12,7 +13,7 @@ const KINDS = {place: "in", camera: "camera", person: "person", keyword: "keywor
 export class Facets {
   // root: holds <details data-facet=...>. add(kind, value): narrow the sentence. under(id): choose a folder, '' for all.
   constructor(root, {add, under}) {
-    Object.assign(this, {root, add, under, result: null, days: [], year: null, folder: ""});
+    Object.assign(this, {root, add, under, result: null, days: [], year: null, folder: "", latest: new Latest()});
     for (const part of this.parts) part.addEventListener("toggle", () => this.fill(part));
     root.addEventListener("toggle", () => this.update());
   }
@@ -21,7 +22,10 @@ export class Facets {
 
   // result: an id. days: of its photos, null while they are not counted. folder: the id of the chosen one.
   show(result, days, folder) {
-    if (result !== this.result) for (const part of this.parts) part.isFilled = false;
+    if (result !== this.result) {
+      for (const part of this.parts) part.isFilled = false;
+      ({signal: this.signal} = this.latest.begin());
+    }
     Object.assign(this, {result, days, folder});
     this.update();
   }
@@ -42,7 +46,7 @@ export class Facets {
     }
     part.isFilled = true;
     const {result} = this, name = facet === "folder" ? "tree" : "facet";
-    const rows = await attempt(() => ask(name, {result, facet}));
+    const rows = await attempt(() => ask(name, {result, facet}, this.signal));
     if (result !== this.result) return;
     if (!rows) { part.isFilled = false; return; }
     if (facet === "folder") this.drawTree(body, rows);

@@ -58,7 +58,8 @@ export class Grid {
 
   layOut() {
     const width = this.root.clientWidth;
-    this.columns = this.wantedColumns || Math.max(2, Math.floor(width / (width < NARROW ? 110 : 190)));
+    this.isNarrow = width < NARROW; // asked for each tile, after the one before was changed, it would be laid out as often
+    this.columns = this.wantedColumns || Math.max(2, Math.floor(width / (this.isNarrow ? 110 : 190)));
     this.size = width / this.columns;
     this.rowHeight = Math.round(this.size) + CAPTION_HEIGHT;
     this.root.classList.toggle("tiny", this.size < 110);
@@ -114,19 +115,21 @@ export class Grid {
 
   draw() {
     if (this.map.offset !== this.placedAt) this.placeAll();
-    const {top} = this.map, extra = EXTRA_ROWS * this.rowHeight;
-    const [first, end] = this.layout.range(top - extra, top + innerHeight + extra);
+    const extra = EXTRA_ROWS * this.rowHeight, top = this.map.top - extra, bottom = this.map.top + innerHeight + extra;
+    const [first, end] = this.layout.range(top, bottom);
     for (const [index, tile] of this.tiles) {
       if ((index < first || index >= end) && index !== this.current) {
         tile.remove();
         this.tiles.delete(index);
       }
     }
+    const fills = [];
     for (let index = first; index < end; index += 1) {
       if (!this.tiles.has(index)) this.add(index);
-      this.fill(index);
+      fills.push(this.fill(index));
     }
-    this.drawHeadings(this.layout.headings(top - extra, top + innerHeight + extra));
+    this.filled = Promise.all(fills); // once these tiles have their rows, and have asked for their pictures
+    this.drawHeadings(this.layout.headings(top, bottom));
     this.parts.drop((first + end) / 2);
     this.moved();
   }
@@ -166,7 +169,7 @@ export class Grid {
       if (!row || tile.row !== undefined) return;
       tile.row = row;
       const toggle = (present) => this.toggle(tile.row, present);
-      const {short, long} = describeRank(row), caption = this.root.clientWidth < NARROW ? short.slice(0, NARROW_CAPTION) : short;
+      const {short, long} = describeRank(row), caption = this.isNarrow ? short.slice(0, NARROW_CAPTION) : short;
       if (row.copies) {
         tile.append(make("button", {type: "button", className: "copies", tabIndex: -1, title: "List all copies",
           "aria-label": `List the ${formatCount(row.copies, "copy", "copies")} of ${row.name}`,

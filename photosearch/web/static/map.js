@@ -152,6 +152,6 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 new ResizeObserver(() => move(view)).observe(root);
 
 words.value = new URLSearchParams(location.search).get("words") ?? "";
-fetch("/static/world.json").then((response) => response.json()).then((outlines) => { world = decodeWorld(outlines); draw(); },
+fetch(new URL("world.json", import.meta.url)).then((response) => response.json()).then((outlines) => { world = decodeWorld(outlines); draw(); },
   () => showMessage("The outlines of the map can't be read", true));
 search();

@@ -20,6 +20,7 @@ let state = readAddress(location.search);
 let results = null; // of the last search, as /api/find gives them
 let labels = []; // as /api/labels gives them
 let folders = []; // as /api/folders gives them
+let first = JSON.parse(byId("first").textContent); // as /api/find answers on the page as it opens, null elsewhere
 let taught = ""; // the label that is to be learned, and stays the one to mark from search to search
 const latestSearch = new Latest(), suggestions = new Suggestions(words, byId("suggestions"));
 
@@ -154,17 +155,29 @@ function listOthers() {
 
 // ---- the results
 
+// What nobody has to ask for: the page came with it. Once.
+function takeFirst() {
+  const given = first;
+  first = null;
+  return given;
+}
+
 // more: parameters besides the state's. isContinued: the list goes on, so that the page stays where it is.
 async function search(more = {}, isContinued = false) {
   suggestions.close();
   const isLatest = latestSearch.begin();
   document.title = `${neutralize(state.words || "Search")} · photosearch`;
   try {
-    const response = await ask("find", {...toRequest(state), label: taught, ...more});
+    const {signal} = isLatest, response = takeFirst() ?? await ask("find", {...toRequest(state), label: taught, ...more}, signal);
     if (!isLatest()) return;
     show(response, isContinued);
-    const isPart = response.total === null;
-    const [total, days] = await Promise.all([isPart ? ask("total", {result: response.result}) : response.total, ask("days", {result: response.result})]);
+    await grid.filled; // what is seen first comes first
+    if (!isLatest()) return;
+    facets.show(response.result, null, state.under);
+    const isPart = response.total === null, {result} = response;
+    // One after the other: days are counted from the list that the total makes.
+    const total = isPart ? await ask("total", {result}, signal) : response.total;
+    const days = await ask("days", {result}, signal);
     if (!isLatest()) return;
     response.total = total;
     summarizeResults();
@@ -190,7 +203,7 @@ function show(response, isContinued = false) {
   byId("hints").replaceChildren(...hints.filter((hint) => !hint.label || hint.label !== taught).map(makeHint));
   chips.show(response?.chips ?? [], listOthers());
   view.setOrder(response?.ranked_by);
-  facets.show(response?.result ?? null, null, state.under);
+  facets.show(null, null, state.under); // counted once the photos are drawn
   if (!isContinued) scrollTo(0, 0);
   grid.show(photos, total?.total ?? photos.length, total?.n_sure ?? photos.length, isByDay() ? groupByDay(photos) : null);
   scrubber.show(total ? grid.days : null, grid.layout);
@@ -294,9 +307,14 @@ async function showLabels() {
 }
 
 attempt(async () => {
+  const typed = words.value; // before this script has come
   fillForm();
   const searching = search();
   if (!location.search) words.focus();
+  if (typed) {
+    words.value = typed;
+    suggestions.show();
+  }
   [folders] = await Promise.all([ask("folders"), showLabels()]);
   await searching;
   chips.show(results?.chips ?? [], listOthers());

@@ -35,6 +35,14 @@ test("only the latest of several requests may change the page, in whichever orde
   assert.deepEqual(shown, ["new"]);
 });
 
+test("a request ends once another one takes its place", () => {
+  const latest = new Latest(), other = new Latest(), {signal: old} = latest.begin();
+  assert.equal(old.aborted, false);
+  const {signal} = latest.begin();
+  other.begin();
+  assert.deepEqual([old.aborted, signal.aborted], [true, false]);
+});
+
 test("direction controls are shown as text, and other names are whole", () => {
   assert.equal(neutralize("gpj.\u202egnp\u2069"), "gpj.\\u202egnp\\u2069");
   for (const name of ["a\\b.jpg", "שלום.jpg", "à b.jpg"]) assert.equal(neutralize(name), name);

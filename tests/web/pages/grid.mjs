@@ -326,3 +326,13 @@ test("a photo that left the library leaves a gap, and one that can't be opened s
   await click(photo(1));
   equal(asked("details").at(-1).query.image_id === "1", true);
 });
+
+test("the window is measured once for all tiles, not once for each", async () => {
+  const grid = find("#grid"), width = grid.clientWidth;
+  let asked = 0;
+  Object.defineProperty(grid, "clientWidth", {configurable: true, get() { asked += 1; return width; }});
+  await search(makeFound(100, {result: "once"}));
+  await until(() => tile(9)?.querySelector("img"));
+  delete grid.clientWidth;
+  ok(asked > 0 && asked < 5, `${asked} times, for ${indices().length} tiles`);
+});

@@ -36,7 +36,8 @@ window.harness = (() => {
     if (!pathname.startsWith("/api/")) return fetchReal(url, options);
     const query = {};
     for (const key of new Set(searchParams.keys())) query[key] = searchParams.getAll(key).join();
-    const request = {name: pathname.slice(5), method: options.method ?? "GET", query, body: options.body ? JSON.parse(options.body) : null};
+    const request = {name: pathname.slice(5), method: options.method ?? "GET", query, body: options.body ? JSON.parse(options.body) : null,
+      signal: options.signal};
     requests.push(request);
     return new Promise((resolve, reject) => {
       const reply = async () => {

@@ -77,6 +77,7 @@ test("an error is no answer, and an older answer is none to a newer question", a
   serve({total: () => total.promise, find: ({query}) => makeFound(query.words === "part" ? 9 : 3, query.words === "part" ? {total: null} : {})});
   await submit("part");
   await submit("whole");
+  equal([asked("total").at(-1).signal.aborted, asked("find").at(-2).signal.aborted, asked("find").at(-1).signal.aborted], [true, true, false]);
   await total.answer({total: 900, n_sure: 900});
   equal([text("#summary"), tiles()], ["3 photos", 3]);
 });
@@ -324,4 +325,24 @@ test("what was learned is what is searched for", async () => {
   equal([text("#message"), asked("labels").length, last("find").label], ["bird stays as it was", labels + 1, undefined]);
   await click("#learning-undo");
   await until(() => last("find").label === "bird", "a label that is not learned any more is taught");
+});
+
+test("what is seen is asked for first, then what is counted, and one count waits for the other", async () => {
+  const total = later(), without = () => document.querySelectorAll(".tile:not(:has(img))").length, seen = [];
+  find("#filters").open = true;
+  await harness.elapse(1000); // the list has come to rest
+  serve({find: makeFound(9, {total: null, result: "r8", chips: [{kind: "in", value: "Rome", wanted: true}]}), total: () => total.promise, tree: ({query}) => { if (query.result === "r8") seen.push([tiles() > 0, without()]); return []; }});
+  await submit("many");
+  await until(() => seen.length);
+  equal([seen, last("total"), last("days").result === "r8"], [[[true, 0]], {result: "r8"}, false]);
+  await total.answer({total: 9, n_sure: 9});
+  equal(last("days"), {result: "r8"});
+});
+
+test("a request that was ended is no error", async () => {
+  serve({edit: () => { throw new DOMException("it was ended", "AbortError"); }});
+  find("#message").hidden = true;
+  await click(remove("in Rome"));
+  equal(last("edit").value, "Rome");
+  ok(find("#message").hidden, text("#message"));
 });
