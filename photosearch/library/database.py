@@ -16,10 +16,10 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 from photosearch import atomic
 from photosearch.errors import DamagedError, StoreError
@@ -34,6 +34,7 @@ MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 SqlValue = str | bytes | int | float | None
 Row = tuple[Any, ...]  # of SqlValues; each statement knows which
+T, Ts = TypeVar("T"), TypeVarTuple("Ts")
 
 
 def now() -> str:
@@ -59,6 +60,7 @@ class Database:
             create_private(self.path)
         self._copy, self._copy_due = UserCopy(self.path), False
         self._opened: str | None = None
+        self._state, self._recalled = (0, 0), dict[object, Any]()
         with self._translated():
             opened = self._identify_file()
             self._conn = self._connect()
@@ -184,6 +186,19 @@ class Database:
         """Rows of what is committed. May be called from any thread."""
         with self._translated(), self._reader_lock:
             return self._reader.execute(sql, values).fetchall()
+
+    def recall(self, read: "Callable[[Database, *Ts], T]", *args: *Ts) -> T:
+        """read(self, *args), which is kept until any program changes the library. Nobody may change what it gives."""
+        if self._conn.in_transaction:
+            return read(self, *args)
+        with self._translated():
+            (version,) = self._conn.execute("PRAGMA data_version").fetchone()  # changes with others' commits
+        if (state := (version, self._conn.total_changes)) != self._state:
+            self._state, self._recalled = state, {}
+        if (read, args) not in self._recalled:
+            self._recalled[read, args] = read(self, *args)
+        kept: T = self._recalled[read, args]
+        return kept
 
     @contextlib.contextmanager
     def unchecked(self) -> Iterator[None]:

@@ -198,12 +198,12 @@ def _resolve_albums(tree: FilterTree, resolve: Callable[[Filter], Filter]) -> Fi
 
 def _read_question(db: Database, question: Question) -> ParsedQuestion:
     model = choose_model(db, question.model)
-    has_vectors = model is not None and find_space(db, model) is not None
+    has_vectors = model is not None and db.recall(find_space, model) is not None
     labels = list_labels(db, question.model)
     hints: tuple[str, ...] = ()
     filters, today = NO_FILTERS, read_day(question.today)
     if question.query_mode is None and match_label(question.words, [label.name for label in labels]) is None:
-        filters, rest = read_filters(question.words, read_known_names(db), today)
+        filters, rest = read_filters(question.words, db.recall(read_known_names), today)
         question = replace(question, words=rest)
     if question.query_mode is None and question.words:
         checked = check_words(db, question.words, labels, model)

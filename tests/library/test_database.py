@@ -408,3 +408,30 @@ def test_list_models_counts_images(db, shelf):
     begin_run(db, ["toy"], "cpu")
     found = [(m.name, m.version, m.tiles, m.images) for m in list_models(db)]
     assert found == [("toy", "2", 0, 1), ("toy", "1", 0, 2)]
+
+
+def test_recall_reads_again_after_any_program_changed_the_library(tmp_path):
+    calls = []
+
+    def read(db, name):
+        calls.append(name)
+        return db.rows("SELECT label FROM marks WHERE label = ?", [name])
+
+    def mark(db, image):
+        db.write("INSERT INTO marks(label, image_id, present, marked_at) VALUES ('dog', ?, 1, '')", [image])
+
+    path = tmp_path / "library.db"
+    with Database(path, create=True) as db, Database(path) as other:
+        images = [put_image(db, bytes([i]) * 32, 8, 8) for i in range(4)]
+        assert [db.recall(read, "dog"), db.recall(read, "dog"), db.recall(read, "cat")] == [[], [], []]
+        assert calls == ["dog", "cat"]
+        mark(db, images[0])
+        assert len(db.recall(read, "dog")) == 1
+        mark(other, images[1])
+        assert len(db.recall(read, "dog")) == 2
+        with pytest.raises(ZeroDivisionError), db.transaction():
+            mark(db, images[2])
+            assert len(db.recall(read, "dog")) == 3
+            raise ZeroDivisionError
+        assert len(db.recall(read, "dog")) == 2, "rolled back"
+        assert len(calls) == 6
