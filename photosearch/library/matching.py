@@ -384,8 +384,8 @@ def to_matches(db: Database, scores: Sequence[tuple[int, float]], only: PhotoFil
     where = " AND ".join(["p.absent IS NULL", *filter(None, [only.where])])
     rows = db.rows(
         f"""
-        SELECT r.path, f.path, p.name, c.value ->> 1 AS score, {_DATES}, p.image_id, p.id
-        FROM json_each(?) c CROSS JOIN photos p ON p.image_id = c.value ->> 0
+        SELECT r.path, f.path, p.name, json_extract(c.value, '$[1]') AS score, {_DATES}, p.image_id, p.id
+        FROM json_each(?) c CROSS JOIN photos p ON p.image_id = json_extract(c.value, '$[0]')
         JOIN images i ON i.id = p.image_id JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
         WHERE {where} ORDER BY c.key, p.id
         """,

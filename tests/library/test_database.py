@@ -5,14 +5,15 @@ import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
 from toy import toy_card
 
 from photosearch.errors import StoreError
-from photosearch.library import marks, matching
-from photosearch.library.database import Database
+from photosearch.library import database, marks, matching
+from photosearch.library.database import MIN_SQLITE, Database
 from photosearch.library.folders import Scope, add_root, find_scope, list_folders, list_roots, put_folder
 from photosearch.library.labels import read_labels, save_threshold
 from photosearch.library.matching import Match
@@ -435,3 +436,9 @@ def test_recall_reads_again_after_any_program_changed_the_library(tmp_path):
             raise ZeroDivisionError
         assert len(db.recall(read, "dog")) == 2, "rolled back"
         assert len(calls) == 6
+
+
+def test_sql_needs_nothing_newer_than_the_oldest_sqlite():
+    assert MIN_SQLITE < (3, 38), "the first with ->>"
+    folder = Path(database.__file__).parent
+    assert [path.name for path in folder.glob("*.py") if "->>" in path.read_text("utf-8")] == []
