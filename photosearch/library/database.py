@@ -29,6 +29,8 @@ from photosearch.library.user_copy import BEFORE, UserCopy
 from photosearch.library.user_copy import TABLES as COPIED_TABLES
 
 WAIT_SECONDS = 60.0  # for another program's write lock
+MAX_RECALLED = 500  # values that are kept of what was read
+CACHE_KIB = 64 * 1024  # of pages, which SQLite fills as they are read; its own 2 MiB hold no two labels of a million
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # errors on a full disk
 MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
@@ -196,6 +198,8 @@ class Database:
         if (state := (version, self._conn.total_changes)) != self._state:
             self._state, self._recalled = state, {}
         if (read, args) not in self._recalled:
+            if len(self._recalled) >= MAX_RECALLED:
+                self._recalled.clear()
             self._recalled[read, args] = read(self, *args)
         kept: T = self._recalled[read, args]
         return kept
@@ -266,6 +270,7 @@ class Database:
             conn.execute("PRAGMA trusted_schema = OFF")
             # With WAL, a crash of the machine may lose the last transactions but never damages the database.
             conn.execute("PRAGMA synchronous = NORMAL")
+            conn.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             conn.execute("PRAGMA user_version")  # the first read, which opens the log
         except BaseException:
             conn.close()

@@ -52,7 +52,9 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
     english_only = model is None or reads_english_only(model)
     if (language := detect_language(words, read_lexicon())) is not None and _means_no_label(words, [*names, *own]):
         return CheckedWords(words, (*hints, *([_advise_on_language(language, model)] if english_only else [])))
-    correction = spelling.correct(words, read_lexicon(), db.recall(_weigh_words, tuple(label.id for label in labels), tuple(own)))
+    correction = spelling.correct(
+        words, read_lexicon(), db.recall(_weigh_words, tuple(label.id for label in labels), tuple(own))
+    )
     if not english_only:  # what is no English may be another language
         correction = spelling.Correction(words, (), correction.suggestions)
     for change in correction.changes:

@@ -125,7 +125,7 @@ def test_scores_of_images_are_looked_up_one_by_one(library):
 
 @pytest.mark.parametrize(("photos", "share", "limit", "scanned"), [
     (None, 1.0, 100, False), (12_000, 1.0, 100, True), (13_886, 0.003, 101, True), (13_886, 0.5, 101, False),
-    (13_886, 0.5, None, True), (13_886, 0.5, 10_001, True), (40_001, 0.0, None, False),
+    (13_886, 0.5, None, True), (13_886, 0.5, 10_001, True), (100_001, 0.0, None, False),
 ])  # fmt: skip
 def test_photos_of_a_filter_are_scanned_where_lists_would_be_read_for_longer(photos, share, limit, scanned):
     assert matching.PhotoFilter("", (), photos, share).is_best_scanned(limit) is scanned
