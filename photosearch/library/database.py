@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar, TypeVarTuple
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from photosearch import atomic
 from photosearch.errors import DamagedError, StoreError
@@ -36,7 +36,8 @@ MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 SqlValue = str | bytes | int | float | None
 Row = tuple[Any, ...]  # of SqlValues; each statement knows which
-T, Ts = TypeVar("T"), TypeVarTuple("Ts")
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def now() -> str:
@@ -189,19 +190,20 @@ class Database:
         with self._translated(), self._reader_lock:
             return self._reader.execute(sql, values).fetchall()
 
-    def recall(self, read: "Callable[[Database, *Ts], T]", *args: *Ts) -> T:
+    def recall(self, read: "Callable[Concatenate[Database, P], T]", *args: P.args, **kwargs: P.kwargs) -> T:
         """read(self, *args), which is kept until any program changes the library. Nobody may change what it gives."""
         if self._conn.in_transaction:
-            return read(self, *args)
+            return read(self, *args, **kwargs)
         with self._translated():
             (version,) = self._conn.execute("PRAGMA data_version").fetchone()  # changes with others' commits
         if (state := (version, self._conn.total_changes)) != self._state:
             self._state, self._recalled = state, {}
-        if (read, args) not in self._recalled:
+        key = (read, args, *kwargs.items())
+        if key not in self._recalled:
             if len(self._recalled) >= MAX_RECALLED:
                 self._recalled.clear()
-            self._recalled[read, args] = read(self, *args)
-        kept: T = self._recalled[read, args]
+            self._recalled[key] = read(self, *args, **kwargs)
+        kept: T = self._recalled[key]
         return kept
 
     @contextlib.contextmanager

@@ -194,8 +194,8 @@ def filter_by_details(db: Database, filters: Sequence[FilterTree], only: PhotoFi
     if not filters:
         return only
     sources = [_find_source(db, each) if isinstance(each, Filter) and each.wanted else None for each in filters]
-    counts = [None if source is None else db.recall(_count_source, source) for source in sources]
-    left = [n for n in counts if n is not None]
+    counts: list[int | None] = [None if source is None else db.recall(_count_source, source) for source in sources]
+    left: list[int] = [n for n in counts if n is not None]
     photos = min([*left, *([] if only.photos is None else [only.photos])], default=None)
     where, scan, values = list[str](), list[str](), list[SqlValue]()
     begins = only.photos is not None and only.photos == photos  # so that one filter alone is listed first

@@ -26,7 +26,10 @@ DEPTHS = (200, 1_000, 4_000, 20_000)  # images read from each label's list, one 
 MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
 MAX_LISTED = 40_000  # photos of a filter, up to which its condition lists them; of more, each photo is looked up
 MAX_MEASURED = 100_000  # photos of a filter, and images of a label, up to which they are counted before they are read
-READS = 2  # photos of a filter that are evaluated in the time in which one of a label's list is read and rejected
+MAX_ID = 2**63 - 1
+CHUNK = 10_000  # images whose photos are looked up at once
+READS = 4  # photos of a filter that are evaluated in the time in which one of a label's list is read and rejected
+LOOKUPS = 25  # images of a label's list that are read in the time in which a score is looked up
 MAX_UNDATED = 50_000  # images without a date, up to which their photos are looked up one by one
 MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
 
@@ -102,13 +105,13 @@ class _Top:
     """The images with the highest scores for a label, or for its negation.
 
     end: every image that scores `end` or more is in `images`, except those with an id above `cut` that score exactly
-    `end`. threshold: from this score on the label, or its negation, applies.
+    `end`. is_all: whether the label, or its negation, applies to no others.
     """
 
     images: frozenset[int]
     end: float
     cut: int | None
-    threshold: float
+    is_all: bool
 
 
 class MatchQuery:
@@ -177,7 +180,7 @@ class MatchQuery:
             cut = min((top.cut for top in tops if top.cut is not None and top.end == end), default=None)
             rows = self._read_images(frozenset().union(*(top.images for top in tops)), limit)
             sure = [r for r in rows if r[3] > end or (r[3] == end and (cut is None or r[7] <= cut))]
-            if len(sure) == limit or all(top.threshold >= top.end for top in tops):
+            if len(sure) == limit or all(top.is_all for top in tops):
                 return rows
             enough = depth * limit / (len(sure) + 1)
         return None
@@ -187,6 +190,9 @@ class MatchQuery:
         return self._read_scored(source, where, values, limit)
 
     def _read_all(self, limit: int | None) -> list[Row]:
+        cover = self._cover(self.tree, True)
+        if cover is not None and self._is_list_best_read(cover):
+            return self._read_images(self._match_lists(cover), limit)
         source, where, values = self._join_photos(*self._find_source())
         return self._read_scored(source, where, values, limit)
 
@@ -200,16 +206,81 @@ class MatchQuery:
     def count(self, limit: int) -> int:
         """The number of matching photos, counted up to `limit`, without sorting them or computing dates."""
         only = self.only
+        cover = self._cover(self.tree, True)
         if self._is_filter_best_scanned(limit):
             only = only.scanned()
+            if cover is not None and self._is_filter_best_listed():
+                sql = f"SELECT json_group_array(p.image_id) FROM photos p WHERE {' AND '.join(_exist(only))}"
+                matching = self._match_lists(cover)
+                return min(limit, sum(image in matching for image in json.loads(self.db.one(sql, only.values)[0])))
             joins, where, values = self._conditions("p.image_id", self.tree)
             source = f"photos p{joins}"
+        elif cover is not None and self._is_list_best_read(cover):
+            return self._count_lists(cover, limit)
         else:
             images, values = self._find_source()
             joins, where, more = self._conditions("c.value", self._find_rest())
             source, values = f"{images}{joins} CROSS JOIN photos p ON p.image_id = c.value", [*values, *more]
         sql = f"SELECT 1 FROM {source} WHERE {' AND '.join([*where, *_exist(only)])} LIMIT ?"
         return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *only.values, limit])[0])
+
+    def _count_lists(self, cover: Sequence[str], limit: int) -> int:
+        """The same, from the lists of labels: of some images first, those with the lowest ids, until there are enough.
+
+        Side by side in the library, their photos take a quarter of the time to look up.
+        """
+        (end,) = self.db.one("SELECT coalesce(max(id), 0) + 1 FROM images")
+        share = 2 * limit / max(1, self._count_rows(cover))
+        n, first = 0, 1
+        while first < end and n < limit:
+            last = end if share > 0.5 else min(end, first + math.ceil(end * share))
+            found = sorted(self._match_lists(cover, first, last))
+            for i in range(0, len(found), CHUNK):
+                n += self._count_photos(found[i : i + CHUNK], limit - n)
+            first, share = last, 4 * share
+        return n
+
+    def _count_photos(self, images: Sequence[int], limit: int) -> int:
+        """How many photos show these images, counted up to `limit`."""
+        where = " AND ".join(_exist(self.only))
+        sql = f"SELECT 1 FROM json_each(?) c CROSS JOIN photos p ON p.image_id = c.value WHERE {where} LIMIT ?"
+        values = [json.dumps(images), *self.only.values, limit]
+        return int(self.db.one(f"SELECT count(*) FROM ({sql})", values)[0])
+
+    def _is_list_best_read(self, cover: Sequence[str]) -> bool:
+        """Whether to read the lists of all labels, rather than that of a cover and to look up the others' scores."""
+        rest = self._find_rest()
+        names = [] if isinstance(rest, bool) else query.list_labels(rest)
+        if self._has_several_scorers() or not (names or self.only.where):
+            return False
+        return self._count_rows(names) <= LOOKUPS * self._count_rows(cover)
+
+    def _is_filter_best_listed(self) -> bool:
+        """Whether to read the lists of all labels, rather than to look up the scores of each photo of the filter."""
+        (images,) = self.db.one("SELECT n FROM counts WHERE name = 'images'")
+        rows = self._count_rows(list(self.labels))
+        return not self._has_several_scorers() and rows <= READS * images * self.only.share
+
+    def _has_several_scorers(self) -> bool:
+        """Whether an image may be scored for some of the labels only, so that its scores have to be looked up."""
+        return len(set(map(_join_ids, self.scorers.values()))) > 1
+
+    def _match_lists(self, cover: Sequence[str], first: int = 0, end: int = MAX_ID) -> set[int]:
+        """Every matching image with an id from `first` up to `end`, from the lists of labels.
+
+        Each list is read from its index in order, which takes less than a tenth of the time for an image.
+        """
+        names = dict.fromkeys([*cover, *query.list_labels(self.tree)])
+        lists = {name: self._read_list(name, first, end) for name in names if self.thresholds[name] > 0}
+        return _hold(self.tree, set[int]().union(*(lists[name] for name in cover)), lists)
+
+    def _read_list(self, name: str, first: int, end: int) -> set[int]:
+        """The images that a label applies to. As one JSON text: that takes a third of the time of rows."""
+        sql = """
+            SELECT json_group_array(image_id) FROM scores
+            WHERE label_id = ? AND score >= ? AND image_id >= ? AND image_id < ?
+        """
+        return set(json.loads(self.db.one(sql, [self.labels[name].id, self.thresholds[name], first, end])[0]))
 
     def _find_rest(self) -> query.Query | bool:
         """What has to hold of the images of `_find_source` to match."""
@@ -346,13 +417,16 @@ class MatchQuery:
 
     def _top(self, name: str, depth: int) -> _Top:
         """The images with the highest scores for a label."""
-        label = self.labels[name].id
-        last = self.db.row(
-            "SELECT score FROM scores WHERE label_id = ? ORDER BY score DESC LIMIT 1 OFFSET ?", [label, depth]
+        sql = (
+            "SELECT image_id, score FROM scores WHERE label_id = ? AND score > 0 ORDER BY score DESC, image_id LIMIT ?"
         )
-        end = max(MIN_POSITIVE if last is None else last[0], MIN_POSITIVE)
-        rows = self.db.rows("SELECT image_id FROM scores WHERE label_id = ? AND score >= ?", [label, end])
-        return _Top(frozenset(i for (i,) in rows), end, None, self.thresholds[name])
+        rows = self.db.rows(sql, [self.labels[name].id, depth + 1])
+        if len(rows) <= depth:
+            return _Top(frozenset(i for i, _ in rows), MIN_POSITIVE, None, self.thresholds[name] > 0)
+        cut, end = rows[depth - 1] if depth else (-1, rows[0][1])
+        follows = rows[depth][1]
+        images = frozenset(i for i, _ in rows[:depth])
+        return _Top(images, end, cut if follows == end else None, self.thresholds[name] > follows)
 
     def _top_without(self, name: str, depth: int) -> _Top:
         """The images with the lowest scores for a label: first those without a row."""
@@ -371,7 +445,7 @@ class MatchQuery:
                 without += [image_id for (image_id,) in rows]
         if len(without) > depth:
             nearest = sorted(without)[:depth]
-            return _Top(frozenset(nearest), 1.0, nearest[-1] if nearest else -1, threshold)
+            return _Top(frozenset(nearest), 1.0, nearest[-1] if nearest else -1, threshold >= 1.0)
         lowest = "SELECT score FROM scores WHERE label_id = ? {} ORDER BY score LIMIT 1 OFFSET ?"
         last = self.db.row(lowest.format(""), [label.id, depth])
         highest = 1.0 if last is None else last[0]
@@ -379,12 +453,27 @@ class MatchQuery:
         images = frozenset(without).union(i for (i,) in rows)
         following = self.db.row(lowest.format("AND score > ?"), [label.id, highest, 0])
         if following is None:  # the whole list was read
-            return _Top(images, MIN_POSITIVE, None, max(threshold, MIN_POSITIVE))
-        return _Top(images, 1.0 - following[0], -1, threshold)
+            return _Top(images, MIN_POSITIVE, None, True)
+        return _Top(images, 1.0 - following[0], -1, threshold >= 1.0 - following[0])
+
+
+def _hold(q: query.Query, images: set[int], lists: Mapping[str, set[int]]) -> set[int]:
+    """The images of these that a query holds for. lists: label -> images that it applies to; without one, to all."""
+    match q:
+        case query.Is(name):
+            return images & lists[name] if name in lists else images
+        case query.Not(part):
+            return images - _hold(part, images, lists)
+        case query.And(parts):
+            for part in parts:
+                images = _hold(part, images, lists)
+            return images
+        case query.Or(parts):
+            return set().union(*(_hold(part, images, lists) for part in parts))
 
 
 def _exist(only: PhotoFilter) -> list[str]:
-    """Conditions on photos `p`: on the disk, readable, and of a filter, which is tested before a photo's row is read."""
+    """Conditions on photos `p`: on the disk, readable, and of a filter, tested before a photo's row is read."""
     if not only.where:
         return ["p.absent IS NULL", "p.image_id IS NOT NULL"]
     return ["p.image_id IS NOT NULL", only.where, "(SELECT a.absent FROM photos a WHERE a.id = p.id) IS NULL"]

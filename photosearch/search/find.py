@@ -238,7 +238,7 @@ def _read_pictures(
 
     Copies of a picture are one, so that more photos may have to be read.
     """
-    fetched = None if limit is None else limit + 1
+    fetched = None if limit is None else limit + limit // 4 + 1
     while True:
         found = read(fetched)
         photos = _sort(_fold(db, question, found), question.sort)
