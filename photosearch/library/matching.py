@@ -209,10 +209,6 @@ class MatchQuery:
         cover = self._cover(self.tree, True)
         if self._is_filter_best_scanned(limit):
             only = only.scanned()
-            if cover is not None and self._is_filter_best_listed():
-                sql = f"SELECT json_group_array(p.image_id) FROM photos p WHERE {' AND '.join(_exist(only))}"
-                matching = self._match_lists(cover)
-                return min(limit, sum(image in matching for image in json.loads(self.db.one(sql, only.values)[0])))
             joins, where, values = self._conditions("p.image_id", self.tree)
             source = f"photos p{joins}"
         elif cover is not None and self._is_list_best_read(cover):
@@ -254,12 +250,6 @@ class MatchQuery:
         if self._has_several_scorers() or not (names or self.only.where):
             return False
         return self._count_rows(names) <= LOOKUPS * self._count_rows(cover)
-
-    def _is_filter_best_listed(self) -> bool:
-        """Whether to read the lists of all labels, rather than to look up the scores of each photo of the filter."""
-        (images,) = self.db.one("SELECT n FROM counts WHERE name = 'images'")
-        rows = self._count_rows(list(self.labels))
-        return not self._has_several_scorers() and rows <= READS * images * self.only.share
 
     def _has_several_scorers(self) -> bool:
         """Whether an image may be scored for some of the labels only, so that its scores have to be looked up."""

@@ -178,13 +178,12 @@ def dated(tmp_path_factory):
 @pytest.mark.parametrize("text", KINDS)
 @pytest.mark.parametrize("lists", ["read", "looked up", "as planned"])
 def test_questions_with_places_and_dates_give_what_plain_python_gives(dated, monkeypatch, text, lists):
-    """By each plan: from the labels' lists or score by score, from the filter or from the labels; order and count."""
+    """By each plan: from labels' lists or score by score, from the filter or from the labels; order and count."""
     db, rows = dated
     tree, labels = query.parse(text), {label.name: label for label in read_labels(db)}
     thresholds = {name: label.threshold for name, label in labels.items()}
     if lists != "as planned":
         monkeypatch.setattr(matching, "LOOKUPS", 1000 if lists == "read" else 0)
-        monkeypatch.setattr(matching.MatchQuery, "_is_filter_best_listed", lambda self: lists == "read")
     for measured, listed in itertools.product((0, 10_000), (-1, 10_000)):  # start at labels or filters; test or list
         monkeypatch.setattr(matching, "MAX_MEASURED", measured)
         monkeypatch.setattr(matching, "MAX_LISTED", listed)
