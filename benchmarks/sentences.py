@@ -13,9 +13,9 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from benchmarks.library import PER_FOLDER, build
+from benchmarks.library import LIMIT, PER_FOLDER, build
 from benchmarks.measure import Figures, median_ms
-from photosearch import Library
+from photosearch import MAX_COUNTED, Library
 from photosearch.library.database import Database
 from photosearch.library.details import put_details
 from photosearch.library.schema import VERSION
@@ -28,6 +28,8 @@ TOWNS = ((41.15, -8.61), (38.72, -9.14), (51.51, -0.13), (48.86, 2.35), (41.89, 
          (35.68, 139.69), (-33.92, 18.42), (59.33, 18.07))  # fmt: skip
 CAMERAS = (("Apple", "iPhone 12"), ("Canon", "Canon EOS 5D"), ("NIKON", "D90"), ("SONY", "ILCE-7M3"))
 SENTENCES = (
+    "bird", "bird and dog", "bird or dog", "bird and not dog", "not bird", "dog in portugal", "dog -bird in portugal",
+    "bird since june 2026", "dog in france since june 2026", "bird in italy in march 2026",
     "dog in portugal last summer", "in:Portugal or in:France dog", "dog taken with the iPhone", "text:word0", "",
 )  # fmt: skip
 DESCRIPTIONS = ("word3 word40 on a beach", "a red car on a beach")
@@ -40,7 +42,10 @@ def measure_sentences(work: Path, *, n: int = 1_000_000, n_vectors: int = 100_00
     rows: list[dict[str, Any]] = []
     with Library(_build_told(work, n)) as library:
         for words in SENTENCES:
-            rows.append(_measure(f'find "{words}"', n, repeats, partial(library.find, words, today=TODAY)))
+            row = _measure(f'find "{words}"', n, repeats, partial(library.find, words, limit=LIMIT, today=TODAY))
+            count = partial(library.count, words, up_to=MAX_COUNTED + 1, today=TODAY)
+            counted = _measure(words, n, repeats, lambda count=count: range(count()))  # type: ignore[misc]
+            rows.append({**row, "count": counted["found"], "count_core_ms": counted["core_ms"]})
     with Database(_build_told(work, n)) as db:
         for words in WORDS:
             rows.append(_measure(f'find_words("{words}")', n, repeats,

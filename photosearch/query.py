@@ -107,6 +107,23 @@ def list_labels(q: Query) -> list[str]:
             return list(dict.fromkeys(name for part in parts for name in list_labels(part)))
 
 
+def assume(q: Query, known: Mapping[str, bool]) -> Query | bool:
+    """What is left of a query where some labels are known to apply or not: dog and not cat, dog applies -> not cat."""
+    match q:
+        case Is(name):
+            return known.get(name, q)
+        case Not(part):
+            rest = assume(part, known)
+            return not rest if isinstance(rest, bool) else Not(rest)
+        case And(parts) | Or(parts):
+            decides = isinstance(q, Or)  # one part that is so decides
+            rests = [assume(part, known) for part in parts]
+            if any(rest is decides for rest in rests):
+                return decides
+            left = tuple(rest for rest in rests if not isinstance(rest, bool))
+            return (type(q)(left) if len(left) > 1 else left[0]) if left else not decides
+
+
 def matches(q: Query, scores: Mapping[str, float], thresholds: Mapping[str, float]) -> bool:
     """Whether the query holds for a photo with these scores. A label holds at its threshold and above."""
     match q:

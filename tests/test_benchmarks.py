@@ -311,6 +311,10 @@ def test_library_questions_and_description_have_answers(tmp_path):
 def test_sentences_find_photos_by_place_date_and_words(tmp_path):
     figures = sentences.measure_sentences(tmp_path, n=2000, n_vectors=300, repeats=1)
     assert [row["found"] > 0 for row in figures["questions"]] == [True] * len(figures["questions"])
+    assert {row["question"] for row in figures["questions"] if "count" in row} == {
+        f'find "{words}"' for words in sentences.SENTENCES
+    }
+    assert all(row["count"] >= row["found"] for row in figures["questions"] if "count" in row)
     assert '| find "dog in portugal last summer" | 2,000 | ' in render("sentences", figures)
 
 

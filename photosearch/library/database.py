@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from photosearch import atomic
 from photosearch.errors import DamagedError, StoppedError, StoreError
@@ -30,11 +30,15 @@ from photosearch.library.user_copy import TABLES as COPIED_TABLES
 
 WAIT_SECONDS = 60.0  # for another program's write lock
 STEPS = 1_000_000  # of SQLite's machine between two looks at whether to stop: some 30 ms
+MAX_RECALLED = 500  # values that are kept of what was read
+CACHE_KIB = 64 * 1024  # of pages, which SQLite fills as they are read; its own 2 MiB hold no two labels of a million
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # errors on a full disk
 MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
 
 SqlValue = str | bytes | int | float | None
 Row = tuple[Any, ...]  # of SqlValues; each statement knows which
+T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def now() -> str:
@@ -61,6 +65,7 @@ class Database:
             create_private(self.path)
         self._copy, self._copy_due = UserCopy(self.path), False
         self._opened: str | None = None
+        self._state, self._recalled = (0, 0), dict[object, Any]()
         with self._translated():
             opened = self._identify_file()
             self._conn = self._connect()
@@ -206,6 +211,22 @@ class Database:
         with self._translated(), self._reader_lock:
             return self._reader.execute(sql, values).fetchall()
 
+    def recall(self, read: "Callable[Concatenate[Database, P], T]", *args: P.args, **kwargs: P.kwargs) -> T:
+        """read(self, *args), which is kept until any program changes the library. Nobody may change what it gives."""
+        if self._conn.in_transaction:
+            return read(self, *args, **kwargs)
+        with self._translated():
+            (version,) = self._conn.execute("PRAGMA data_version").fetchone()  # changes with others' commits
+        if (state := (version, self._conn.total_changes)) != self._state:
+            self._state, self._recalled = state, {}
+        key = (read, args, *kwargs.items())
+        if key not in self._recalled:
+            if len(self._recalled) >= MAX_RECALLED:
+                self._recalled.clear()
+            self._recalled[key] = read(self, *args, **kwargs)
+        kept: T = self._recalled[key]
+        return kept
+
     @contextlib.contextmanager
     def unchecked(self) -> Iterator[None]:
         """Without foreign key checks: for each deleted image they would scan all scores and all marks."""
@@ -272,6 +293,7 @@ class Database:
             conn.execute("PRAGMA trusted_schema = OFF")
             # With WAL, a crash of the machine may lose the last transactions but never damages the database.
             conn.execute("PRAGMA synchronous = NORMAL")
+            conn.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             conn.execute("PRAGMA user_version")  # the first read, which opens the log
         except BaseException:
             conn.close()

@@ -15,7 +15,7 @@ from typing import Literal
 
 from photosearch.library.albums import list_album_names
 from photosearch.library.database import Database, Row, SqlValue, to_path
-from photosearch.library.matching import LOCAL_DATE, MAX_LISTED, PhotoFilter, measure_share
+from photosearch.library.matching import LOCAL_DATE, MAX_LISTED, MAX_MEASURED, PhotoFilter, measure_share
 from photosearch.library.words import match_words
 from photosearch.photos.walk import RAW_EXTENSIONS
 
@@ -193,21 +193,34 @@ def filter_by_details(db: Database, filters: Sequence[FilterTree], only: PhotoFi
     """The photos of `only` that meet all filters. photos: the number of those that the strictest filter leaves."""
     if not filters:
         return only
-    where, values = [only.where] if only.where else [], list(only.values)
-    left: list[int] = []
-    for each in filters:
-        made = _find_source(db, each) if isinstance(each, Filter) and each.wanted else None
-        if made is None:
-            condition, more = _join_conditions(db, each)
-        else:
-            sql = f"SELECT count(*) FROM ({made.sql} LIMIT {MAX_LISTED + 1})"
-            left.append(int(db.one(sql, made.values)[0]))
-            condition = made.contain() if left[-1] <= MAX_LISTED else made.test()
-            more = list(made.values)
-        where.append(condition)
-        values += more
+    sources = [_find_source(db, each) if isinstance(each, Filter) and each.wanted else None for each in filters]
+    counts: list[int | None] = [None if source is None else db.recall(_count_source, source) for source in sources]
+    left: list[int] = [n for n in counts if n is not None]
     photos = min([*left, *([] if only.photos is None else [only.photos])], default=None)
-    return PhotoFilter(" AND ".join(where), tuple(values), photos, only.share * measure_share(db, left))
+    where, scan, values = list[str](), list[str](), list[SqlValue]()
+    begins = only.photos is not None and only.photos == photos  # so that one filter alone is listed first
+    for each, source, n in zip(filters, sources, counts, strict=True):
+        if source is None or n is None:
+            condition, more = _join_conditions(db, each)
+            where.append(condition)
+            scan.append(condition)
+        else:
+            where.append(source.contain() if n <= MAX_LISTED else source.test())
+            scan.append(source.contain() if n == photos and not begins else source.test())
+            begins |= n == photos
+            more = list(source.values)
+        values += more
+    first = only.scanned() if only.photos == photos else only
+    return PhotoFilter(
+        " AND ".join([*filter(None, [only.where]), *where]), (*only.values, *values), photos,
+        only.share * measure_share(db, left),
+        (" AND ".join([*filter(None, [first.where]), *scan]), (*first.values, *values)),
+    )  # fmt: skip
+
+
+def _count_source(db: Database, source: _Source) -> int:
+    """Up to MAX_MEASURED + 1."""
+    return int(db.one(f"SELECT count(*) FROM ({source.sql} LIMIT {MAX_MEASURED + 1})", source.values)[0])
 
 
 def has_photos(db: Database, only: PhotoFilter) -> bool:

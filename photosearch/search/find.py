@@ -198,12 +198,12 @@ def _resolve_albums(tree: FilterTree, resolve: Callable[[Filter], Filter]) -> Fi
 
 def _read_question(db: Database, question: Question) -> ParsedQuestion:
     model = choose_model(db, question.model)
-    has_vectors = model is not None and find_space(db, model) is not None
+    has_vectors = model is not None and db.recall(find_space, model) is not None
     labels = list_labels(db, question.model)
     hints: tuple[str, ...] = ()
     filters, today = NO_FILTERS, read_day(question.today)
     if question.query_mode is None and match_label(question.words, [label.name for label in labels]) is None:
-        filters, rest = read_filters(question.words, read_known_names(db), today)
+        filters, rest = read_filters(question.words, db.recall(read_known_names), today)
         question = replace(question, words=rest)
     if question.query_mode is None and question.words:
         checked = check_words(db, question.words, labels, model)
@@ -238,7 +238,7 @@ def _read_pictures(
 
     Copies of a picture are one, so that more photos may have to be read.
     """
-    fetched = None if limit is None else limit + 1
+    fetched = None if limit is None else limit + limit // 4 + 1
     while True:
         found = read(fetched)
         photos = _sort(_fold(db, question, found), question.sort)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from photosearch import query
 from photosearch.library import marks
 from photosearch.library.database import Database
+from photosearch.library.labels import read_labels
 from photosearch.library.records import Label
 from photosearch.search import hierarchy, spelling
 from photosearch.search.label_counts import count_labels
@@ -51,7 +52,9 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
     english_only = model is None or reads_english_only(model)
     if (language := detect_language(words, read_lexicon())) is not None and _means_no_label(words, [*names, *own]):
         return CheckedWords(words, (*hints, *([_advise_on_language(language, model)] if english_only else [])))
-    correction = spelling.correct(words, read_lexicon(), _count_words(db, labels, own))
+    correction = spelling.correct(
+        words, read_lexicon(), db.recall(_weigh_words, tuple(label.id for label in labels), tuple(own))
+    )
     if not english_only:  # what is no English may be another language
         correction = spelling.Correction(words, (), correction.suggestions)
     for change in correction.changes:
@@ -82,12 +85,14 @@ def _take(correction: spelling.Correction) -> str:
     return words
 
 
-def _count_words(db: Database, labels: Sequence[Label], own: Sequence[str]) -> Mapping[str, int]:
-    """Each name or synonym of a label -> how many photos here have it."""
+def _weigh_words(db: Database, ids: Sequence[int], own: Sequence[str]) -> Mapping[str, int]:
+    """Each word in a name or synonym of a label -> what it is worth. ids: of labels. own: names without a label yet."""
+    wanted = set(ids)
+    labels = [label for label in read_labels(db) if label.id in wanted]
     counts = count_labels(db, labels, exact=False)
     photos = {label.name: counts[label.id] for label in reversed(labels)}
     others = {word: photos[name] for word, name in hierarchy.read_synonyms().items() if name in photos}
-    return {**others, **dict.fromkeys(own, 0), **photos}
+    return spelling.weigh_label_words({**others, **dict.fromkeys(own, 0), **photos})
 
 
 def _advise_on_language(language: str, model: str | None) -> str:

@@ -5,6 +5,7 @@ learning and reports.
 """
 
 import difflib
+import functools
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -19,7 +20,7 @@ ARTICLES = ("a", "an", "the", "some")
 def match_label(word: str, known: Iterable[str]) -> str | None:
     """The known label that a word means, None where it means none."""
     names = dict.fromkeys(known)
-    folded = {fold_name(name): name for name in reversed(names)}
+    folded = _fold_names(tuple(names))
     spellings = list(_list_spellings(word))
     for text in spellings:
         if text in names:
@@ -31,6 +32,12 @@ def match_label(word: str, known: Iterable[str]) -> str | None:
             return synonym
     singulars = (one for text in spellings for one in _list_singulars(fold_name(text)))
     return next((folded[one] for one in singulars if one in folded), None)
+
+
+@functools.lru_cache(maxsize=8)
+def _fold_names(names: tuple[str, ...]) -> dict[str, str]:
+    """Folded -> the name; of several, the first. All words of a question, and all questions, ask the same names."""
+    return {fold_name(name): name for name in reversed(names)}
 
 
 def fold_name(name: str) -> str:
@@ -77,6 +84,6 @@ def _list_singulars(name: str) -> Iterator[str]:
 
 def _suggest(word: str, names: list[str]) -> list[str]:
     """The names that are spelled most like a word; where none is, the first ten."""
-    folded = {fold_name(name): name for name in reversed(names)}
+    folded = _fold_names(tuple(names))
     near = difflib.get_close_matches(fold_name(word), folded, n=MAX_SUGGESTIONS, cutoff=0.5)
     return [folded[name] for name in near] or names[:10]

@@ -48,12 +48,12 @@ def list_labels(db: Database, model: str | None = None) -> list[Label]:
     model: a name, or a model's file. Raises InputError where it has not indexed any photos here.
     """
     if model is None:
-        return read_labels(db)
+        return list(db.recall(read_labels))
     name = choose_model(db, model)
     if name not in (known := sorted({m.name for m in list_models(db)})):
         available = ", ".join(known) or "none"
         raise InputError(f"{model} has not indexed any photos in this library; available models: {available}")
-    return read_labels(db, name)
+    return list(db.recall(read_labels, name))
 
 
 def find_label(db: Database, word: str, model: str | None = None) -> Label:

@@ -106,7 +106,7 @@ def open_similarity_search(db: Database, model: str | None, read_picture: ReadPi
     name = choose_model(db, model)
     if name is None:
         raise QueryError("nothing is indexed yet; run `photosearch index FOLDER`")
-    space = find_space(db, name)
+    space = db.recall(find_space, name)
     if space is None:
         raise QueryError(f"{name} gives no vectors, so it can't search by similarity; index with another model")
     return SimilaritySearch(db, name, space, read_picture)

@@ -57,15 +57,14 @@ class Correction:
     suggestions: tuple[Change, ...] = ()
 
 
-def correct(text: str, lexicon: Lexicon, labels: Mapping[str, int] | None = None) -> Correction:
+def correct(text: str, lexicon: Lexicon, weights: Mapping[str, int] | None = None) -> Correction:
     """Correct a question word by word. Quoted text, numbers, file names and other languages stay as they are.
 
-    labels: the names, and other words, of labels -> how many photos here have them; their words mean something.
+    weights: of the words of labels, as weigh_label_words gives them: they mean something.
     """
-    labels = labels or {}
+    weights = weights or {}
     if detect_language(text, lexicon) is not None:
         return Correction(text)
-    weights = _weigh_label_words(labels)
     shouted = text.isupper()
     changes, suggestions, result = [], [], text
     for token in reversed([t for t in query.tokenize(text) if t.kind == "word"][:MAX_WORDS]):
@@ -182,8 +181,11 @@ def _can_be_mistyped(word: str) -> bool:
     return usual and MIN_LETTERS <= len(word) <= MAX_LETTERS
 
 
-def _weigh_label_words(labels: Mapping[str, int]) -> dict[str, int]:
-    """Each word of the labels -> what it is worth: the more, the more photos have such a label."""
+def weigh_label_words(labels: Mapping[str, int]) -> dict[str, int]:
+    """Each word of the labels -> what it is worth: the more, the more photos have such a label.
+
+    labels: names, and other words for them -> how many photos here have them.
+    """
     weights: dict[str, int] = {}
     for name, photos in labels.items():
         for word in name.casefold().split():

@@ -1,10 +1,12 @@
 """The SQLite file: what is stored, found and refused, and in which order. Kills and locks: test_kills.py."""
 
+import contextlib
 import os
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from toy import toy_card
 
 from photosearch.errors import StoppedError, StoreError
 from photosearch.library import database, marks, matching
-from photosearch.library.database import Database
+from photosearch.library.database import MIN_SQLITE, Database
 from photosearch.library.folders import Scope, add_root, find_scope, list_folders, list_roots, put_folder
 from photosearch.library.labels import read_labels, save_threshold
 from photosearch.library.matching import Match
@@ -437,3 +439,36 @@ def test_statement_that_is_to_stop_raises_and_leaves_all_as_it_was(db, monkeypat
         db.check_stopped()
     db.check_stopped()
     assert list_roots(db) == [], "and other statements run again"
+
+
+def test_recall_reads_again_after_any_program_changed_the_library(tmp_path):
+    calls = []
+
+    def read(db, name):
+        calls.append(name)
+        return db.rows("SELECT label FROM marks WHERE label = ?", [name])
+
+    def mark(db, image):
+        db.write("INSERT INTO marks(label, image_id, present, marked_at) VALUES ('dog', ?, 1, '')", [image])
+
+    path = tmp_path / "library.db"
+    with Database(path, create=True) as db, Database(path) as other:
+        images = [put_image(db, bytes([i]) * 32, 8, 8) for i in range(4)]
+        assert [db.recall(read, "dog"), db.recall(read, "dog"), db.recall(read, "cat")] == [[], [], []]
+        assert calls == ["dog", "cat"]
+        mark(db, images[0])
+        assert len(db.recall(read, "dog")) == 1
+        mark(other, images[1])
+        assert len(db.recall(read, "dog")) == 2
+        with contextlib.suppress(ZeroDivisionError), db.transaction():
+            mark(db, images[2])
+            assert len(db.recall(read, "dog")) == 3
+            1 / 0  # noqa: B018
+        assert len(db.recall(read, "dog")) == 2, "rolled back"
+        assert len(calls) == 6
+
+
+def test_sql_needs_nothing_newer_than_the_oldest_sqlite():
+    assert MIN_SQLITE < (3, 38), "the first with ->>"
+    folder = Path(database.__file__).parent
+    assert [path.name for path in folder.glob("*.py") if "->>" in path.read_text("utf-8")] == []

@@ -1,18 +1,23 @@
 """find_matches with a limit gives what reading everything gives, and reads less."""
 
+import itertools
 import random
 from dataclasses import replace
 
 import pytest
 
 from photosearch import query
-from photosearch.library import matching
+from photosearch.library import filtering, matching
 from photosearch.library.database import Database
+from photosearch.library.details import put_dates, put_details
+from photosearch.library.filtering import Filter, filter_by_details
 from photosearch.library.folders import add_root, put_folder
 from photosearch.library.labels import read_labels
 from photosearch.library.models import put_model
 from photosearch.library.photos import FileRecord, mark_absent, put_image, put_photo
 from photosearch.library.scores import put_prediction
+from photosearch.metadata.dates import Taken
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.models.card import Card
 
 CARD = Card(name="made-up", version="1", labels=("bird", "dog", "cat"), input_size=8, thresholds={"cat": 0.3})
@@ -125,7 +130,7 @@ def test_scores_of_images_are_looked_up_one_by_one(library):
 
 @pytest.mark.parametrize(("photos", "share", "limit", "scanned"), [
     (None, 1.0, 100, False), (12_000, 1.0, 100, True), (13_886, 0.003, 101, True), (13_886, 0.5, 101, False),
-    (13_886, 0.5, None, True), (13_886, 0.5, 10_001, True), (40_001, 0.0, None, False),
+    (13_886, 0.5, None, True), (13_886, 0.5, 10_001, True), (100_001, 0.0, None, False),
 ])  # fmt: skip
 def test_photos_of_a_filter_are_scanned_where_lists_would_be_read_for_longer(photos, share, limit, scanned):
     assert matching.PhotoFilter("", (), photos, share).is_best_scanned(limit) is scanned
@@ -136,3 +141,81 @@ def test_share_of_a_filter_is_that_of_all_its_conditions(library):
     assert matching.measure_share(library, [total, total]) == 1
     assert matching.measure_share(library, [total // 2, total // 2]) == pytest.approx((total // 2 / total) ** 2)
     assert matching.measure_share(library, [0, 5 * total]) == 0
+
+
+KINDS = [*QUERIES, "bird", "bird and cat", "(bird or dog) and not cat", "dog and not dog"]
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory):
+    """300 photos of 260 images with scores, dates and places, and what each is: (name, scores, date, place)."""
+    rng, rows, absent = random.Random(7), [], []
+    with Database(tmp_path_factory.mktemp("dated") / "library.db", create=True) as made:
+        model_id, labels = put_model(made, replace(CARD, min_score=0.1), "0" * 16, 0)
+        scope = add_root(made, "/photos")
+        with made.transaction():
+            folder = put_folder(made, scope, "/photos")
+            for i in range(260):
+                taken = None if i % 9 == 0 else f"20{rng.randint(18, 24)}-05-01T12:00:00"
+                image = put_image(made, rng.randbytes(32), 8, 8, taken, "exif" if taken else None)
+                scores = {name: round(rng.random() ** 2, 1) for name in labels}
+                put_prediction(made, image, model_id, labels, {k: s for k, s in scores.items() if s >= 0.1})
+                for name in (f"{i}.jpg", f"copy {i}.jpg") if i % 6 == 0 else (f"{i}.jpg",):
+                    place = rng.choice(["Portugal", "Italy", None])
+                    photo = put_photo(made, folder, name, FileRecord(1, 1), image)
+                    put_details(made, photo, PhotoMetadata(country=place), 0)
+                    own = f"20{rng.randint(18, 24)}-07-01T12:00:00" if i % 5 == 0 else None
+                    if own:
+                        put_dates(made, photo, Taken(taken, "exif") if taken else None, Taken(own, "xmp"), None)
+                    if i % 13:
+                        rows.append((name, scores, own or taken or "", place))
+                    else:
+                        absent.append(photo)
+        mark_absent(made, absent, "removed")
+        yield made, rows
+
+
+@pytest.mark.parametrize("text", KINDS)
+@pytest.mark.parametrize("lists", ["read", "looked up", "as planned"])
+def test_questions_with_places_and_dates_give_what_plain_python_gives(dated, monkeypatch, text, lists):
+    """By each plan: from labels' lists or score by score, from the filter or from the labels; order and count."""
+    db, rows = dated
+    tree, labels = query.parse(text), {label.name: label for label in read_labels(db)}
+    thresholds = {name: label.threshold for name, label in labels.items()}
+    if lists != "as planned":
+        monkeypatch.setattr(matching, "LOOKUPS", 1000 if lists == "read" else 0)
+    for measured, listed in itertools.product((0, 10_000), (-1, 10_000)):  # start at labels or filters; test or list
+        monkeypatch.setattr(matching, "MAX_MEASURED", measured)
+        monkeypatch.setattr(matching, "MAX_LISTED", listed)
+        monkeypatch.setattr(filtering, "MAX_LISTED", listed)
+        db._recalled.clear()
+        for place, since in ((None, None), ("Portugal", None), (None, "2021"), ("Italy", "2021")):
+            only = matching.filter_photos(db, None, since, None)
+            only = filter_by_details(db, [Filter("in", place)] if place else [], only)
+            expected = sorted(
+                ((-query.score(tree, scores), name) for name, scores, taken, where in rows
+                 if query.matches(tree, scores, thresholds) and place in (None, where) and taken >= (since or "")),
+                key=lambda row: row[0],
+            )  # fmt: skip
+            for limit in (None, 3, 50):
+                found = matching.find_matches(db, tree, labels, limit=limit, only=only)
+                assert [(-f.score, f.path.removeprefix("/photos/")) for f in found] == expected[:limit]
+            for limit in (0, 5, len(expected), 1000):
+                assert matching.count_matches(db, tree, labels, limit, None, only) == min(limit, len(expected))
+
+
+def test_counts_read_as_few_images_as_they_need(library, monkeypatch):
+    """The lists of labels are read for some images first, and no photo is counted twice."""
+    tree, labels = query.parse("bird and not dog"), {label.name: label for label in read_labels(library)}
+    found, read = len(matching.find_matches(library, tree, labels)), []
+    match = matching.MatchQuery._match_lists
+    monkeypatch.setattr(
+        matching.MatchQuery, "_match_lists", lambda self, *key: read.append(key[1:]) or match(self, *key)
+    )
+    monkeypatch.setattr(matching, "CHUNK", 7)
+    assert [matching.count_matches(library, tree, labels, n, None, matching.NO_FILTER) for n in (2, found)] == [
+        2,
+        found,
+    ]
+    (first, end), *_ = read
+    assert (first, end < 100) == (1, True)

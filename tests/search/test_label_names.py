@@ -3,6 +3,7 @@
 import pytest
 
 from photosearch.errors import InputError, QueryError
+from photosearch.search import label_names
 from photosearch.search.hierarchy import read_synonyms
 from photosearch.search.label_names import MAX_NAME_LENGTH, check_label_name, match_label, resolve_label
 
@@ -85,3 +86,11 @@ def test_match_label_finds_plurals_and_other_compositions():
     assert match_label("café", ["cafe\u0301"]) == "cafe\u0301"
     assert match_label("glas", known) is None
     assert check_label_name("cafe\u0301") == "café"
+
+
+def test_label_names_are_folded_once_for_all_words(monkeypatch):
+    known, folded = [f"Thing {i}" for i in range(50)], []
+    fold = label_names.fold_name
+    monkeypatch.setattr(label_names, "fold_name", lambda name: folded.append(name) or fold(name))
+    assert [match_label(f"THING {i}", known) for i in range(50)] == known
+    assert sum(name in known for name in folded) == len(known)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from photosearch import query
 from photosearch.search.lexicon import Lexicon, read_lexicon
-from photosearch.search.spelling import Change, Correction, correct, measure_slip
+from photosearch.search.spelling import Change, Correction, correct, measure_slip, weigh_label_words
 
 WORDS = Lexicon(
     {"a": 9000, "dog": 6000, "on": 5000, "the": 9000, "running": 1500, "beach": 800, "car": 600,
@@ -49,7 +49,7 @@ def test_correct_leaves_quotes_names_and_numbers(text):
 
 def test_correct_asks_where_the_word_means_something():
     assert correct("beech", WORDS) == Correction("beech", (), (Change("beech", "beach"),))
-    assert correct("beech", WORDS, {"beech": 3}) == Correction("beech")
+    assert correct("beech", WORDS, weigh_label_words({"beech": 3})) == Correction("beech")
 
 
 def test_correct_asks_about_capitals_and_close_races():
@@ -61,8 +61,8 @@ def test_correct_asks_about_capitals_and_close_races():
 def test_correct_prefers_labels_of_this_library():
     lexicon = Lexicon({"boat": 40, "goat": 40})
     assert correct("voat", lexicon).changes == ()
-    assert correct("voat", lexicon, {"goat": 5000}).text == "goat"
-    assert correct("dowitchr", WORDS, {"dowitcher": 2}).text == "dowitcher"
+    assert correct("voat", lexicon, weigh_label_words({"goat": 5000})).text == "goat"
+    assert correct("dowitchr", WORDS, weigh_label_words({"dowitcher": 2})).text == "dowitcher"
 
 
 def test_correct_names_each_change_in_order():
@@ -82,7 +82,7 @@ def test_measure_slip_ranks_slips():
 
 @given(st.text(max_size=60))
 def test_correct_takes_any_text_and_keeps_its_quotes(text):
-    correction = correct(text, WORDS, {"dog": 3})
+    correction = correct(text, WORDS, weigh_label_words({"dog": 3}))
     quoted = [t.text for t in query.tokenize(text) if t.kind not in ("word", "keyword")]
     assert [t.text for t in query.tokenize(correction.text) if t.kind not in ("word", "keyword")] == quoted
 
