@@ -62,8 +62,8 @@ def library(tmp_path_factory, request):
 def test_find_matches_with_limit_equals_whole_result(library, monkeypatch, text, options):
     tree, labels = query.parse(text), {label.name: label for label in read_labels(library)}
     everything = matching.find_matches(library, tree, labels, **options)
-    for limit in (1, 5, 40, 300):
-        for depths in ((), (0,), (3, 20), (60,), (1000,)):
+    for limit in (1, 2, 5, 40, 300):
+        for depths in ((), (0,), (1, 20), (3, 20), (60,), (1000,)):
             monkeypatch.setattr(matching, "DEPTHS", depths)
             assert matching.find_matches(library, tree, labels, limit=limit, **options) == everything[:limit]
 
@@ -206,16 +206,18 @@ def test_questions_with_places_and_dates_give_what_plain_python_gives(dated, mon
 
 def test_counts_read_as_few_images_as_they_need(library, monkeypatch):
     """The lists of labels are read for some images first, and no photo is counted twice."""
-    tree, labels = query.parse("bird and not dog"), {label.name: label for label in read_labels(library)}
+    tree, labels = query.parse("bird and dog"), {label.name: label for label in read_labels(library)}
     found, read = len(matching.find_matches(library, tree, labels)), []
     match = matching.MatchQuery._match_lists
     monkeypatch.setattr(
         matching.MatchQuery, "_match_lists", lambda self, *key: read.append(key[1:]) or match(self, *key)
     )
     monkeypatch.setattr(matching, "CHUNK", 7)
-    assert [matching.count_matches(library, tree, labels, n, None, matching.NO_FILTER) for n in (2, found)] == [
-        2,
-        found,
-    ]
-    (first, end), *_ = read
-    assert (first, end < 100) == (1, True)
+    several = 0
+    for n in (2, 10, 15, 20, found):
+        read.clear()
+        assert matching.count_matches(library, tree, labels, n, None, matching.NO_FILTER) == n
+        assert [first for first, _ in read] == [1, *(end for _, end in read[:-1])], "no image is left out"
+        assert n > 2 or read[0][1] < 100
+        several += len(read) > 1
+    assert several
