@@ -63,7 +63,7 @@ class Cluster:
 def count_facet(db: Database, facet: Facet, only: PhotoFilter) -> list[Count]:
     """The values that photos of the filter have, those with the most photos first; ratings by stars."""
     if facet == "is":
-        return _count_kinds(db, only)
+        return db.recall(_count_kinds, only, MAX_SCANNED)
     sql, values = _FACETS[facet], list(only.values)
     for general, filtered in ((_ALL_PHOTOS, _PHOTOS), (_ALL_TERMS, _TERMS)):
         sql = sql.replace(general, filtered) if only.where else sql
@@ -100,13 +100,13 @@ _FACETS = {
 }  # fmt: skip
 
 
-def _count_kinds(db: Database, only: PhotoFilter) -> list[Count]:
-    """Each kind of photo, up to MAX_SCANNED."""
+def _count_kinds(db: Database, only: PhotoFilter, most: int) -> list[Count]:
+    """Each kind of photo, up to `most`."""
     counts = []
     for kind in IS:
         of_kind = filter_by_details(db, [Filter("is", kind)], PhotoFilter(only.where, only.values, None))
-        n = count_photos(db, MAX_SCANNED + 1, of_kind)
-        counts.append(Count(kind, "", min(n, MAX_SCANNED), n > MAX_SCANNED))
+        n = count_photos(db, most + 1, of_kind)
+        counts.append(Count(kind, "", min(n, most), n > most))
     return [count for count in counts if count.photos]
 
 

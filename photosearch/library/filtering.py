@@ -23,7 +23,7 @@ Kind = Literal["in", "near", "taken", "camera", "lens", "keyword", "person", "ra
 KM_PER_DEGREE = 111.195  # of latitude
 TEXT_COLUMNS = ("title", "caption", "keyword", "person", "name")
 _VIDEOS = ("mp4", "mov", "avi", "mkv", "m4v", "webm", "3gp")
-NAMES = {  # kind -> patterns of file names in lower case, as LIKE has them
+NAMES = {  # kind -> patterns of file names, as LIKE has them
     "raw": tuple(f"%{ending}" for ending in RAW_EXTENSIONS),
     "screenshot": ("screenshot%", "screen shot%", "screen_shot%", "bildschirmfoto%", "capture d%",
                    "captura de pantalla%"),
@@ -248,7 +248,7 @@ def _make_condition(each: Filter) -> tuple[str, list[SqlValue]]:
     if each.value in _SHAPES:
         return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[each.value]})", []
     patterns = NAMES[each.value]
-    return f"({' OR '.join(['lower(CAST(p.name AS TEXT)) LIKE ?'] * len(patterns))})", list(patterns)
+    return f"({' OR '.join(['CAST(p.name AS TEXT) LIKE ?'] * len(patterns))})", list(patterns)  # whatever its case
 
 
 def _find_source(db: Database, each: Filter) -> _Source | None:
