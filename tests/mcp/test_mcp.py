@@ -117,6 +117,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         yield Asked(seen.folder, tools, answers, changed)
 
 
+@pytest.mark.slow
 def test_client_lists_tools_that_only_read(asked: Asked) -> None:
     names = [tool.name for tool in asked.tools]
     assert names == ["find", "explain", "photo", "similar", "duplicates", "albums", "report"]

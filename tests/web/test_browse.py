@@ -329,6 +329,7 @@ def test_duplicates_are_grouped_best_first(client: HttpClient) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_duplicates_of_two_tabs_do_not_mix(cli_env: CliEnv, tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
     for side in (256, 320):
@@ -360,6 +361,7 @@ def test_status_counts_photos_and_tells_whether_an_index_runs(client: HttpClient
     assert (status["running"], status["photos"], status["unreadable"], status["scored"]) == (False, 10, 1, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.option("browse --no-open")
 def test_browse_opens_the_browser_without_no_open(cli_env: CliEnv, tmp_path: Path) -> None:
     """The address is not among the browser's arguments, which every user of the computer can read."""
@@ -467,6 +469,7 @@ def test_parameters_of_wrong_types_get_a_line(client: HttpClient, target: str) -
         assert client.send("GET", f"/thumbnails/{image_id}").status == 404
 
 
+@pytest.mark.slow
 def test_ending_with_an_open_upload_prints_no_traceback(cli_env: CliEnv) -> None:
     with run_server(cli_env.library) as client:
         uploads = []

@@ -169,6 +169,7 @@ def read_until(client: HttpClient, text: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_watched_folder_is_followed_until_it_is_stopped(photos: Path, tmp_path: Path, models: None) -> None:
     library = tmp_path / "library.db"
     with Library(library) as opened:

@@ -116,6 +116,7 @@ def test_copies_that_are_folded_stay_folded_as_the_list_goes_on(tmp_path: Path) 
         assert client.get_json(f"total?result={every}")["total"] == 800
 
 
+@pytest.mark.slow
 def test_ten_thousand_photos_are_selected_by_one_range(tmp_path: Path) -> None:
     with run_server(build(tmp_path / "many.db", 10_500)) as client:
         result = client.get_json("find?words=")["result"]
