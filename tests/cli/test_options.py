@@ -307,6 +307,7 @@ def test_report_threshold(cli_env: CliEnv) -> None:
         assert (told["threshold"], told["tp"]) == (threshold, found)
 
 
+@pytest.mark.slow
 @pytest.mark.option("report --precision-recall")
 def test_report_plot_prefers_precision_recall(cli_env: CliEnv) -> None:
     pytest.importorskip("matplotlib")

@@ -141,6 +141,7 @@ def test_a_users_words_are_never_syntax(library: Library, text: str) -> None:
     assert all('"' not in word for word in split_words(text))
 
 
+@pytest.mark.slow
 @needs_exiftool
 def test_words_stay_in_step_with_moves_removals_and_changes(library: Library) -> None:
     path = write_photo(library, "Rome/one.jpg", *PORTO, *TEXTS)

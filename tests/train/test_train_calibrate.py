@@ -24,6 +24,7 @@ def test_choose_surest_favours_the_figure_nearest_to_failing():
     assert calibrate.choose_surest(scores, validation, {"whole": 0.9, "cifar-10": 0.97}, {"cifar-10": 0.4})[0] == 0.7001
 
 
+@pytest.mark.slow
 def test_platt_finds_true_scale_and_bias():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, 20_000)

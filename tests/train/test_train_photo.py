@@ -113,6 +113,7 @@ def test_choose_threshold_weights_others_by_share_of_birds() -> None:
     assert photo.choose_threshold(scores[:8], views[:8], 0.98) == 0.9  # alone: 1 of 3 is wrong
 
 
+@pytest.mark.slow
 def test_fit_pooling_relies_on_tiles_for_small_birds() -> None:
     rng = np.random.default_rng(2)
     kinds = ["small"] * 200 + ["whole"] * 200 + ["scene"] * 400

@@ -81,6 +81,7 @@ def test_mix_captions_has_unit_length():
     assert words.mix_captions(texts[:, :1]).allclose(texts[:, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_train_space_learns_a_rotation_and_what_other_sets_say():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(500, 16)).astype(np.float32)

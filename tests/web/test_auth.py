@@ -79,6 +79,7 @@ def test_login_works_once_and_sets_strict_cookie(cli_env: CliEnv) -> None:
         assert client.send("GET", "/").status == 200
 
 
+@pytest.mark.slow
 def test_reading_the_address_spends_nothing(cli_env: CliEnv) -> None:
     """Browsers fetch what they guess will be opened, and programs that look at links fetch them all."""
     with run_server(cli_env.library, log_in=False) as client:
@@ -92,6 +93,7 @@ def test_reading_the_address_spends_nothing(cli_env: CliEnv) -> None:
         assert client.log_in().status == 303
 
 
+@pytest.mark.slow
 def test_login_form_of_another_site_is_denied(cli_env: CliEnv) -> None:
     foreign: list[dict[str, str | None]] = [
         {"origin": "http://evil.example"}, {"origin": "null"}, {"origin": None}, {"sec_fetch_site": "cross-site"},
@@ -111,6 +113,7 @@ def test_login_form_with_wrong_token_is_denied(client: HttpClient, body: bytes) 
     assert "set-cookie" not in response.headers
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_enter_in_the_terminal_prints_another_address(cli_env: CliEnv) -> None:
     import pty
@@ -380,6 +383,7 @@ def test_server_answers_while_an_index_run_writes(cli_env: CliEnv, client: HttpC
     client.post_json("mark", image_id=1, label="red", present=None)
 
 
+@pytest.mark.slow
 def test_server_reads_a_library_that_another_program_has_locked(cli_env: CliEnv, client: HttpClient) -> None:
     lock = (
         "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN IMMEDIATE'); "

@@ -119,6 +119,7 @@ def test_results_are_fetched_in_parts(client: HttpClient) -> None:
     assert client.get_error("results?result=nothing") == "these results have expired; search again"
 
 
+@pytest.mark.slow
 def test_results_beyond_the_first_search_are_complete(tmp_path: Path) -> None:
     with run_server(build(tmp_path / "many.db", 300)) as client:
         found = client.get_json("find?words=bird+or+not+bird&copies=1")
@@ -171,6 +172,7 @@ def test_thumbnails_are_jpegs_in_two_sizes_and_cached(cli_env: CliEnv, client: H
     assert {"320.jpg", "1600.jpg"} <= cached
 
 
+@pytest.mark.slow
 @pytest.mark.option("browse --cache-mb")
 def test_thumbnail_cache_stays_within_its_limit(cli_env: CliEnv) -> None:
     folder = cli_env.library.with_name("library.db.thumbnails")
@@ -220,6 +222,7 @@ def test_marks_change_the_report_and_undo_restores_them(client: HttpClient, clea
     assert client.get_json("report?label=red")["figures"] is None
 
 
+@pytest.mark.slow
 def test_each_tab_undoes_its_own_marks(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
     red, blue = find_image(client, "red.jpg"), find_image(client, "blue.webp")
     mine = client.post_json("mark", image_id=red, label="red", present=True)["step"]

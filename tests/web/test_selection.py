@@ -95,6 +95,7 @@ def test_zip_file_has_the_selected_photos_and_is_for_this_page_only(cli_env: Cli
     assert client.send("GET", "/zips/nothing").status == 404
 
 
+@pytest.mark.slow
 def test_copies_that_are_folded_stay_folded_as_the_list_goes_on(tmp_path: Path) -> None:
     """The first page is listed by itself; among photos of one date, another copy may come first in the whole list."""
     with Database(build(tmp_path / "many.db", 600)) as db, db.transaction():
