@@ -413,6 +413,8 @@ LEFT_OPEN = {  # file -> what it opens without an end of its own, and who ends i
 def list_left_open(room: Path) -> set[str]:
     """What a file opens neither in a `with` nor to be closed in a `finally`, an `except` or a method named close."""
     tree = parse(ROOMS[room])
+    if not any(isinstance(node, ast.Call) and read_name(node.func) in OPENING for node in ast.walk(tree)):
+        return set()
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     closed, found = set(), set()
     for node in ast.walk(tree):

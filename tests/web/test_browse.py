@@ -425,6 +425,7 @@ FIELDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", FIELDS)
 def test_json_of_wrong_types_gets_a_line(cli_env: CliEnv, client: HttpClient, action: str, clean: None) -> None:
     """Each field in turn is missing or of another type, or another field is given."""
