@@ -17,6 +17,7 @@ def test_average_precision_equals_count_by_hand():
     assert figures.average_precision(scores, np.zeros(5, bool)) is None
 
 
+@pytest.mark.slow
 def test_report_figures_equal_scikit_learn_and_scipy():
     from scipy.stats import binomtest
     from sklearn.metrics import average_precision_score, confusion_matrix

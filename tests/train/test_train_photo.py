@@ -130,6 +130,7 @@ def test_fit_pooling_relies_on_tiles_for_small_birds() -> None:
     assert counts["small_share"] == 0.6
 
 
+@pytest.mark.slow
 def test_fit_pooling_lowers_small_share_to_avoid_false_alarms() -> None:
     rng = np.random.default_rng(2)
     birds, small = np.arange(400) < 200, np.ones(400, bool)

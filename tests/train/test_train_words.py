@@ -38,6 +38,7 @@ def test_minilm_ignores_padding():
     np.testing.assert_allclose(np.linalg.norm(beside, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_minilm
 def test_minilm_embeds_dog_nearer_to_puppy_than_to_car():
     dog, puppy, car = minilm.embed(["a dog", "a puppy", "a car"])
