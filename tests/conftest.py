@@ -51,6 +51,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
         items.sort(key=lambda item: (-long[item.path], -many[item.path], str(item.path)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def copied_libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In this process a new library is a copy of one that was made at the start, with an id of its own.
+
+    Making its tables takes longer than most tests. Commands in processes of their own, and migrations, make them.
+    """
+    from photosearch.library import database
+
+    path = tmp_path_factory.mktemp("library") / "new.db"
+    with database.Database(path, create=True) as db:
+        (own,) = db.one("SELECT value FROM properties WHERE name = 'id'")
+    data, create_private = path.read_bytes(), database.create_private
+    assert data.count(own.encode()) == 1
+
+    def create_copy(path: Path) -> None:
+        create_private(path)
+        if path.stat().st_size == 0:
+            path.write_bytes(data.replace(own.encode(), os.urandom(8).hex().encode()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_private", create_copy)
+        yield
+
+
 def pytest_sessionfinish() -> None:
     if "library" in sys.modules:
         sys.modules["library"].close_decoders()

@@ -66,7 +66,7 @@ def open_seen(folder: Path, its: Card | None = None, *, reads: bool = True) -> I
     if reads:
         write_toy_text(folder / "toy-text.onnx")
     under = library.make(folder, its or card())
-    with under.db, photosearch.Library(under.db.path) as asks:
+    with under.db, library.kept_decoders(), photosearch.Library(under.db.path) as asks:
         yield Seen(under, asks)
 
 

@@ -4,6 +4,7 @@ Photos are opened by real decoders in real processes, which are kept from run to
 a whole test. What they do when they die is test_hostile.py's subject.
 """
 
+import functools
 import os
 import sqlite3
 from collections import defaultdict
@@ -15,9 +16,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from toy import photo, write_toy
 
 from photosearch import query
+from photosearch.index import run
 from photosearch.index.events import Event
 from photosearch.index.plan import RunOptions
 from photosearch.index.run import index
@@ -71,7 +74,8 @@ class Kept(DecoderPool):
         pass
 
 
-MOST = 4  # kinds of decoders that are kept
+MOST = 6  # kinds of decoders that are kept
+BESIDE_INDEX = ("judging.sheet", "keywords", "search.copies", "search.shots", "photos.thumbnails")
 _kept: dict[DecodeOptions, Kept] = {}  # the one that was used last comes last
 
 
@@ -91,10 +95,14 @@ def close_decoders() -> None:
 
 @contextmanager
 def kept_decoders() -> Iterator[None]:
-    """Within, decoders outlive the run they were started for, and serve all later ones with the same options."""
+    """Within, decoders outlive what they were started for, and serve all that comes later with the same options."""
     KEPT.append(keep_decoders)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(run, "index", functools.partial(run.index, decoders=keep_decoders))
+            for module in BESIDE_INDEX:
+                patch.setattr(f"photosearch.{module}.DecoderPool", keep_decoders)
+            yield
     finally:
         KEPT.pop()
 

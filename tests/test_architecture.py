@@ -383,7 +383,7 @@ def test_pictures_are_opened_only_by_the_decoders_that_are_named():
     opened = {}
     for room in ROOMS:
         for node in ast.walk(parse(ROOMS[room])):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open"):
+            if isinstance(node, ast.Call) and read_name(node.func).endswith("Image.open"):
                 opened.setdefault(str(room), []).extend(keyword.arg for keyword in node.keywords)
     assert opened == {f"photos/{name}.py": ["formats"] for name in ("decode", "formats", "repair")}
     assert set(formats.FORMATS) == {"JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF"}
@@ -412,6 +412,8 @@ LEFT_OPEN = {  # file -> what it opens without an end of its own, and who ends i
 def list_left_open(room: Path) -> set[str]:
     """What a file opens neither in a `with` nor to be closed in a `finally`, an `except` or a method named close."""
     tree = parse(ROOMS[room])
+    if not any(isinstance(node, ast.Call) and read_name(node.func) in OPENING for node in ast.walk(tree)):
+        return set()
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     closed, found = set(), set()
     for node in ast.walk(tree):
@@ -422,16 +424,16 @@ def list_left_open(room: Path) -> set[str]:
         calls = [call.func for end in ends for call in ast.walk(end) if isinstance(call, ast.Call)]
         closed |= {ast.unparse(c.value) for c in calls if isinstance(c, ast.Attribute) and c.attr in CLOSING}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in OPENING:
+        if isinstance(node, ast.Call) and read_name(node.func) in OPENING:
             up, is_ended = node, False
             while not (is_ended or isinstance(up, ast.stmt)):
                 up = parents[up]
                 is_ended = isinstance(up, ast.withitem) or (
-                    isinstance(up, ast.Call) and ast.unparse(up.func).endswith(("enter_context", "os.close", "open"))
+                    isinstance(up, ast.Call) and read_name(up.func).endswith(("enter_context", "os.close", "open"))
                 )
             targets = up.targets if isinstance(up, ast.Assign) else []
             if not is_ended and not closed & set(map(ast.unparse, targets)):
-                found.add(ast.unparse(node.func))
+                found.add(read_name(node.func))
     return found
 
 

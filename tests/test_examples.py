@@ -1,6 +1,5 @@
 """Every example of the README, the guide and docs/python.md is run, on small photos, with a model that sees colours."""
 
-import functools
 import os
 import re
 import shlex
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from library import KEPT, kept_decoders
+from library import kept_decoders
 from PIL import Image
 from toy import photo, sight_card, write_toy, write_toy_text
 from typer.testing import CliRunner
@@ -18,7 +17,6 @@ import photosearch
 from photosearch import Library
 from photosearch.cli import confirm
 from photosearch.cli.app import app
-from photosearch.index import run
 from photosearch.models import catalog
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +40,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path / "models"))
     (tmp_path / "models").mkdir()
     with kept_decoders():
-        monkeypatch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
         yield tmp_path
 
 

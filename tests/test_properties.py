@@ -131,6 +131,7 @@ def test_parse_inverts_formatting_of_queries(q):
     assert set(query.list_labels(query.parse(text(q)))) == set(query.list_labels(q))
 
 
+@pytest.mark.slow
 @looking(500)
 @given(st.text("ab()\"' \t", max_size=30) | st.lists(st.sampled_from("a and or not ( ) \" '".split())).map(" ".join))
 def test_parse_raises_query_errors_only(typed):

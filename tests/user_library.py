@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from embedding_library import card
+from library import kept_decoders
 from PIL import Image
 from toy import write_toy, write_toy_text
 
@@ -30,7 +31,8 @@ def make_photos(folder: Path) -> Path:
 
 
 def index(library: Library, *folders: Path) -> None:
-    list(library.index(*folders, models=["toy"], workers=1, provider="cpu"))
+    with kept_decoders():
+        list(library.index(*folders, models=["toy"], workers=1, provider="cpu"))
 
 
 def fill(library: Library, photos: Path) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
-from scipy.stats import beta, chi2
-from sklearn.linear_model import LogisticRegression
 
 from train.data.talk import Pictures
 from train.figures import Floats, Truth, pair
@@ -25,6 +23,8 @@ SMALL_SHARES = (0.6, 0.5, 0.4, 0.25, 0.1)  # of small birds among all birds of a
 
 def logistic(x: Floats, truth: Truth, weights: Floats | None = None) -> Floats:
     """Logistic regression on x [N, K] -> [K + 1], the intercept last."""
+    from sklearn.linear_model import LogisticRegression  # takes two seconds to import
+
     weights = np.ones(len(x)) if weights is None else weights
     model = LogisticRegression(C=1 / (2 * PENALTY), tol=1e-8, max_iter=1_000)
     model.fit(x, truth, sample_weight=weights / weights.sum())
@@ -84,6 +84,8 @@ def choose_surest(
     for birds found (C. J. Clopper, E. S. Pearson, "The use of confidence or fiducial limits", 1934). The confidence of
     all is the lowest of them.
     """
+    from scipy.stats import beta, chi2  # takes two seconds to import
+
     weights, birds = validation.weights(), validation.birds
     weight = weights[~birds].mean()  # the same for all: they are CIFAR-10's
     confidence = np.ones(len(GRID))

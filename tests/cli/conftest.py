@@ -1,14 +1,11 @@
 """A CliEnv with a library of its own for each test; decoders outlive runs, since starting them is slow."""
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_env import CliEnv, make_cli_env
 from library import KEPT, kept_decoders
-
-from photosearch.index import run
 
 
 @pytest.fixture(scope="module")
@@ -21,5 +18,4 @@ def decoders() -> Iterator[object]:
 def cli_env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoders: object) -> CliEnv:
     monkeypatch.setenv("PHOTOSEARCH_DB", str(tmp_path / "data" / "library.db"))
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path / "models"))
-    monkeypatch.setattr(run, "index", functools.partial(run.index, decoders=decoders))
     return make_cli_env(tmp_path)

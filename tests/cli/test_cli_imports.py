@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from cli_env import CliEnv
 from option_coverage import list_commands
 
@@ -26,6 +27,7 @@ def list_imported(env: CliEnv, *words: str) -> set[str]:
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
+@pytest.mark.slow
 def test_command_imports_its_own_module_and_nothing_heavy(cli_env: CliEnv) -> None:
     cli_env.index()
     modules = {f"photosearch.cli.{name}" for name, _ in COMMANDS.values()}

@@ -145,6 +145,7 @@ def test_threshold_set_and_reset(cli_env: CliEnv) -> None:
     assert names(cli_env.run("find", "red", "--json")) == ["white.png", "red.jpg"]
 
 
+@pytest.mark.slow
 @pytest.mark.option("report --plot")
 def test_report_plot_writes_png(cli_env: CliEnv) -> None:
     pytest.importorskip("matplotlib")
@@ -336,6 +337,7 @@ def test_undo_threshold_step_by_step(cli_env: CliEnv) -> None:
     assert "red" in fail(cli_env.run("undo", "threshold", "red"))
 
 
+@pytest.mark.slow
 def test_judge_several_sheets_by_number(cli_env: CliEnv) -> None:
     for i in range(40):
         photo(cli_env.photos / f"{i:02}.png", "red" if i % 4 == 0 else "blue", size=(i + 1, 60))
@@ -456,6 +458,7 @@ def test_report_without_marks_says_how_to_begin(cli_env: CliEnv) -> None:
         assert fail(cli_env.run("report", *arguments)).endswith("photosearch learn 'my rose'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["Cafe\u0301", "CAFÉ", "cafés", "the cafe\u0301s"])
 def test_every_command_takes_a_label_alike(cli_env: CliEnv, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In another composition, letter case or number; an unknown one is refused with the same words."""

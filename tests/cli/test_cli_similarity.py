@@ -265,6 +265,7 @@ def test_labels_add_then_sample_report_and_remove(own, monkeypatch):
 # ---- duplicates and retrieval
 
 
+@pytest.mark.slow
 @pytest.mark.option("duplicates --json")
 def test_duplicates_lists_groups_and_deletes_nothing(own):
     assert (run("duplicates").stdout, len(notes(run("duplicates")))) == ("", 1)

@@ -44,6 +44,7 @@ def test_plain_terminal_gets_no_escape_sequence(env: CliEnv, plain: dict[str, st
             assert "--preview needs a terminal with colours" in text
 
 
+@pytest.mark.slow
 def test_terminal_with_styles_gets_them(env: CliEnv) -> None:
     found, indexed = run_each(list_commands(env)[:2])
     assert "\x1b[1mscore" in found
@@ -69,6 +70,7 @@ def test_pipe_gets_no_escape_sequence(env: CliEnv) -> None:
         assert "\x1b" not in text, command
 
 
+@pytest.mark.slow
 def test_name_with_direction_controls_is_shown_whole_and_escaped(env: CliEnv) -> None:
     table, preview = run_each([["find", "red"], ["find", "red", "--preview"]], (300, 25))
     assert "\u202e" not in table + preview

@@ -307,6 +307,7 @@ def test_report_threshold(cli_env: CliEnv) -> None:
         assert (told["threshold"], told["tp"]) == (threshold, found)
 
 
+@pytest.mark.slow
 @pytest.mark.option("report --precision-recall")
 def test_report_plot_prefers_precision_recall(cli_env: CliEnv) -> None:
     pytest.importorskip("matplotlib")
@@ -364,6 +365,7 @@ def test_models_pull_yes_skips_confirmation(cli_env: CliEnv, monkeypatch: pytest
     assert "photosearch index --model clip-b32" in notes(cli_env.run("models", "pull", "clip-b32", "--yes"))[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.option("doctor --provider", "doctor --model", "doctor --json")
 def test_doctor_exits_1_if_provider_fails(cli_env: CliEnv) -> None:
     mine = write_toy(cli_env.folder / "mine.onnx", toy_card(name="mine"))

@@ -25,7 +25,9 @@ FOLDERS = {
     "find --link-to": ("find", "red", "--link-to"),
     "sample --to": ("sample", "red", "-n", "4", "--to"),
 }
-each_file = pytest.mark.parametrize("option", FILES)
+each_file = pytest.mark.parametrize(
+    "option", [pytest.param(name, marks=[pytest.mark.slow] * name.endswith(("svg", "pdf"))) for name in FILES]
+)
 each_folder = pytest.mark.parametrize("option", FOLDERS)
 
 

@@ -193,6 +193,7 @@ def test_help_of_every_command(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch)
     compare("help.txt", "\n".join(texts))
 
 
+@pytest.mark.slow
 def test_session(cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(prepare(cli_env))
     monkeypatch.setenv("COLUMNS", "80")

@@ -61,6 +61,7 @@ def test_merge_writes_the_rows_of_an_index(made, other):
     assert other.index(decoders=Untouched) == made.index(decoders=Untouched)
 
 
+@pytest.mark.slow
 def test_repeated_merge_changes_nothing(made, other):
     merge(other)
     before = all_rows(other)
@@ -68,6 +69,7 @@ def test_repeated_merge_changes_nothing(made, other):
     assert all_rows(other) == before
 
 
+@pytest.mark.slow
 def test_merge_keeps_albums(made, other):
     merge(other)
     with Library(other.db.path) as whole:
@@ -79,6 +81,7 @@ def test_merge_keeps_albums(made, other):
         assert {other.below(photo.path) for photo in whole.albums.photos("Rome")} == {"moved.png", "011.png"}
 
 
+@pytest.mark.slow
 def test_stopped_merge_is_completed_by_the_next(made, other):
     seen = []
     with Library(other.db.path) as whole:
@@ -231,6 +234,7 @@ def test_merge_adds_no_folder_that_was_not_named(made, other, tmp_path, monkeypa
     assert not any(other.rows().values())
 
 
+@pytest.mark.slow
 def test_merge_takes_a_known_folder_and_folders_below(made, other, tmp_path):
     made.index(decoders=Untouched)
     assert set(merge(made, roots={})) == {"Unchanged", "ReadFailed"}
@@ -242,6 +246,7 @@ def test_merge_takes_a_known_folder_and_folders_below(made, other, tmp_path):
     assert [path for (path,) in other.db.rows("SELECT path FROM roots")] == [str(made.folder)]
 
 
+@pytest.mark.slow
 def test_merge_takes_only_files_that_an_index_would_find(made, other, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()

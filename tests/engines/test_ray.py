@@ -55,6 +55,7 @@ def below(pid: int) -> dict[int, str]:
     return {one: names[one] for one in found if one in names}
 
 
+@pytest.mark.slow
 def test_plain_index_imports_no_ray(tmp_path):
     photo(tmp_path / "photos" / "red.png")
     command = f"index {tmp_path}/photos --model {write_toy(tmp_path / 'toy.onnx')} --db {tmp_path}/l.db --provider cpu"

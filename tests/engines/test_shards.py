@@ -151,6 +151,7 @@ def test_read_refuses_a_truncated_shard():
         assert refusal(data[:n]).startswith("x.parquet: damaged, cut short, or not a shard (")
 
 
+@pytest.mark.slow
 def test_read_survives_flipped_bytes():
     data = write(SHARD, RESULTS)
     messages = set()
@@ -207,6 +208,7 @@ def test_read_names_the_row_and_what_is_wrong_with_it():
     assert refusal(changed(prediction_1=bad)).startswith("x.parquet: row 1: a vector of length nan, not 1; nothing of")
 
 
+@pytest.mark.slow
 def test_read_takes_every_unit_vector_that_float16_can_hold():
     rng = np.random.default_rng(0)
     for dimensions in (1, 3, 64, 512, 8192):

@@ -141,6 +141,7 @@ def test_a_users_words_are_never_syntax(library: Library, text: str) -> None:
     assert all('"' not in word for word in split_words(text))
 
 
+@pytest.mark.slow
 @needs_exiftool
 def test_words_stay_in_step_with_moves_removals_and_changes(library: Library) -> None:
     path = write_photo(library, "Rome/one.jpg", *PORTO, *TEXTS)
@@ -179,6 +180,7 @@ def test_words_follow_a_root_that_was_moved(library: Library) -> None:
     check_words(library)
 
 
+@pytest.mark.slow
 @needs_exiftool
 def test_forget_leaves_no_trace_of_it_in_the_file(library: Library) -> None:
     write_photo(library, "one.jpg", *PORTO, *CANON, "-XMP-dc:Title=Xylophonist", "-XMP-dc:Subject=Zanzibarian",
@@ -194,6 +196,7 @@ def test_forget_leaves_no_trace_of_it_in_the_file(library: Library) -> None:
     assert b"staying" not in library.db.path.read_bytes().lower()
 
 
+@pytest.mark.slow
 @needs_exiftool
 def test_known_photos_are_read_for_their_metadata_alone(library: Library) -> None:
     write_photo(library, "one.jpg", *PORTO, *TEXTS)

@@ -232,6 +232,7 @@ def test_most_of_a_folder_is_not_removed_over_several_rounds(tmp_path: Path) -> 
     assert watched.names() == sorted([*(p.name for p in pictures[7:]), "other.png"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_library_is_free_between_runs_and_waited_for(tmp_path: Path) -> None:
     photo(tmp_path / "photos" / "a.png", "red")

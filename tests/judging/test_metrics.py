@@ -133,6 +133,7 @@ def test_threshold_at_precision_is_none_out_of_reach():
     assert metrics.threshold_at_recall(judged([(0.9, False)]), 0.0) is None
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(some_photos, st.data())
 def test_curve_weights_act_like_copies(photos, data):

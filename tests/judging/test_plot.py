@@ -42,6 +42,7 @@ def test_draw_precision_recall_puts_the_threshold_on_the_curve(tmp_path):
     assert places[0][1] > places[1][1]  # less precision: further down
 
 
+@pytest.mark.slow
 def test_draw_reliability_puts_a_line_at_the_threshold(tmp_path):
     places = []
     for threshold in (0.2, 0.8):
@@ -56,6 +57,7 @@ def test_draw_precision_recall_omits_the_point_where_nothing_is_found(tmp_path):
         assert not (np.asarray(image.convert("RGB")) == RED).all(axis=2).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["$x", "$\\frac{$", "鸟", "\\"])
 def test_draw_prints_labels_as_text(tmp_path, label):
     for drawing in (plot.draw_precision_recall, plot.draw_reliability):
@@ -63,6 +65,7 @@ def test_draw_prints_labels_as_text(tmp_path, label):
         assert (tmp_path / "p.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_draw_works_with_one_photo(tmp_path):
     for drawing in (plot.draw_precision_recall, plot.draw_reliability):
         drawing(tmp_path / "p.png", [metrics.LabeledScore("a.jpg", 1.0, True)], 0.5, "bird")
@@ -83,6 +86,7 @@ def test_draw_refuses_in_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_draw_keeps_the_old_image_on_failure(tmp_path):
     resource = pytest.importorskip("resource", reason="a disk that is full, by a limit on the length of files")
     plot.draw_precision_recall(tmp_path / "p.png", PHOTOS, 0.5, "bird")

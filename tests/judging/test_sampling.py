@@ -102,6 +102,7 @@ def test_estimate_is_exact_when_all_photos_are_judged(library):
         assert (e.present, *e.intervals["present"]) == pytest.approx((known.tp + known.fn,) * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.5, 0.35])
 def test_estimate_is_unbiased(library, threshold):
     """Drawn for 0.5; at 0.35 the parts of a stratum that is cut are estimated too."""
@@ -244,6 +245,7 @@ def test_estimate_of_samples_ignores_unjudged_samples(library):
         assert getattr(both, name) == pytest.approx(getattr(alone, name)), name
 
 
+@pytest.mark.slow
 def test_estimate_of_samples_keeps_coverage_with_narrower_intervals(library):
     known, held, narrower = truth(library, 0.5), [], []
     spread = {1: [], 2: []}

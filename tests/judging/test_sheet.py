@@ -82,6 +82,7 @@ def test_write_sheet_leaves_a_gap_for_an_unreadable_photo(tmp_path):
     assert like(cell(page, 2)[0][4:156, 4:156], RED).all()
 
 
+@pytest.mark.slow
 def test_write_sheet_fills_pages_with_thirty_photos(tmp_path):
     path = photo(tmp_path / "a.jpg", (64, 64), RED)
     one, two = (tmp_path / name for name in ("one", "two"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from library import kept_decoders
 from typer.testing import CliRunner, Result
 from user_library import make_folder, overwrite_pages, put_library
 
@@ -26,7 +27,7 @@ COMMANDS = (
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("damage")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, kept_decoders():
         patch.setenv("PHOTOSEARCH_MODELS", str(folder))
         make_folder(folder)
         yield folder

@@ -117,6 +117,19 @@ def test_rebuild_keeps_everything_the_user_made(tmp_path: Path, photos: Path) ->
         assert library.labels.undo_learning("dark") is None
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with such photos and models, and a library in which their user has made something of each kind."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        write_toy(folder / "toy.onnx", card())
+        write_toy_text(folder / "toy-text.onnx")
+        with Library(folder / "library.db") as library:
+            fill(library, make_photos(folder / "photos"))
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "lost"),
@@ -138,11 +151,12 @@ def test_rebuild_keeps_everything_the_user_made(tmp_path: Path, photos: Path) ->
 )  # fmt: skip
 @pytest.mark.parametrize("with_copy", [False, True])
 def test_rebuild_takes_malformed_rows_from_the_copy(
-    tmp_path: Path, photos: Path, change: str, lost: set[str], with_copy: bool
+    tmp_path: Path, filled: Path, monkeypatch: pytest.MonkeyPatch, change: str, lost: set[str], with_copy: bool
 ) -> None:
-    path = tmp_path / "library.db"
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(filled))
+    path = Path(shutil.copy(filled / "library.db", tmp_path))
+    shutil.copy(copy_path(filled / "library.db"), copy_path(path))
     with Library(path) as library:
-        fill(library, photos)
         names = {label.name for label in library.labels.list()}
         settings = library.folders.list()[0].settings
     with closing(sqlite3.connect(path)) as conn:
@@ -158,7 +172,7 @@ def test_rebuild_takes_malformed_rows_from_the_copy(
             assert ([row.settings for row in library.folders.list()], library.models.default) == ([settings], "toy")
     with Library(path) as library:
         assert {label.name for label in library.labels.list()} == names - lost
-        index(library, photos)
+        index(library, filled / "photos")
         assert {label.name for label in library.labels.list()} == (names - lost) | {"red", "green", "blue"}
         assert len(library.find("red", query_mode="label", copies=True).photos) == 2 * N
 

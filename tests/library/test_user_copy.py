@@ -93,6 +93,7 @@ def change_all(library: Library, photos: Path) -> Iterator[str]:
         yield name
 
 
+@pytest.mark.slow
 def test_copy_equals_the_library_after_each_change(
     library: Library, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +143,7 @@ def test_mark_is_kept_where_no_copy_can_be_written(library: Library, photos: Pat
     assert [mark.label for mark in library.marks.list()] == ["red"]
 
 
+@pytest.mark.slow
 def test_deleted_library_is_rebuilt_from_its_copy(tmp_path: Path, library: Library, photos: Path) -> None:
     for _ in change_all(library, photos):
         pass

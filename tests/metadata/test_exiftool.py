@@ -60,6 +60,7 @@ def read(path: Path) -> PhotoMetadata:
     return decode.read_metadata(str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
 def test_exif_agrees(suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
@@ -79,6 +80,7 @@ def test_exif_agrees(suffix, tmp_path):
     assert date.zone == his["EXIF:OffsetTimeOriginal"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "xmp"])
 def test_xmp_agrees(suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
@@ -127,6 +129,7 @@ def test_read_metadata_reads_raw_containers(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_xmp_in_raw_profile_of_png_agrees(tmp_path):
     """As ImageMagick writes it."""
     write_xmp = tmp_path / "a.xmp"

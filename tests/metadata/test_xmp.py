@@ -163,6 +163,7 @@ def hostile(kind: str, n: int) -> bytes:
     }[kind]()  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["keywords", "mixed", "nested", "lists", "spaces", "attribute", "text", "categories"]
 )  # fmt: skip

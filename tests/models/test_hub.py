@@ -303,6 +303,7 @@ def test_pull_rejects_unreadable_record(hub, shelf):
             pull_model(NAME, endpoint=hub.address)
 
 
+@pytest.mark.slow
 def test_pull_contacts_only_hub_of_environment(hub, tmp_path):
     program = """if True:
         import sys
@@ -347,6 +348,7 @@ def test_measure_offer_reports_unreachable_hub_in_one_line(hub):
         measure_offer(NAME, endpoint="http://127.0.0.1:1")
 
 
+@pytest.mark.slow
 def test_page_downloads_only_what_was_agreed_to(hub, shelf, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", hub.address)
     size_bytes = measure_offer(NAME, endpoint=hub.address)

@@ -38,6 +38,7 @@ def test_score_accepts_any_batch_size(toy, n):
     np.testing.assert_allclose(scores, images.mean(axis=(1, 2)).reshape(n, 3) / 255, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(list_shipped()))
 def test_predict_is_independent_of_batch(name):
     one = Model(list_shipped()[name], provider="cpu")

@@ -60,6 +60,7 @@ def test_words_have_their_places_as_they_are_read(
     assert abs(xs.max() * WIDTH - ink[:, 1].max()) < 25
 
 
+@pytest.mark.slow
 def test_gate_tells_text_from_none(reader: TextReader) -> None:
     small = np.asarray(Image.fromarray(draw(0)).resize((384, 288)))
     assert reader.may_have_text(small)

@@ -174,6 +174,7 @@ def heic(size: tuple[int, int] = (1600, 1200), thumbnail: int = 320) -> bytes:
     return encoded(Image.new("RGB", size, (220, 20, 20)), format="HEIF", quality=60, thumbnails=[thumbnail])
 
 
+@pytest.mark.slow
 def test_decode_uses_heic_thumbnail_if_large_enough(monkeypatch):
     from photosearch.photos import decode as decoding
 

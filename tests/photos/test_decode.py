@@ -181,6 +181,7 @@ def soft(size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(np.random.default_rng(3).integers(0, 256, (6, 8, 3), np.uint8)).resize(size)
 
 
+@pytest.mark.slow
 def test_fingerprint_survives_size_and_format_but_not_rotation():
     photo = soft((800, 600))
     prints = [decode(encoded(photo.resize((400, 300)), **how), [ViewSpec(16)]).fingerprint for how in WRITTEN.values()]
@@ -196,6 +197,7 @@ def test_fingerprint_survives_size_and_format_but_not_rotation():
     assert plain.fingerprint == fingerprint.PLAIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "needs", [[], [ViewSpec(32)], [ViewSpec(224)], [ViewSpec(260, "crop")], [ViewSpec(40), ViewSpec(260, tiles=9)]]
 )

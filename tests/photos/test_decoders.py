@@ -71,6 +71,7 @@ def test_pool_gives_same_result_as_decode_for_wanted_views(tmp_path, asked):
     assert (read.decoded.taken, read.decoded.taken_from) == ("2019-07-20T11:22:33", "DateTimeOriginal")
 
 
+@pytest.mark.slow
 def test_pool_passes_on_error_of_select_views_and_continues(tmp_path, decoders):
     photo(tmp_path / "a.png")
 
@@ -122,6 +123,7 @@ def test_pool_applies_max_pixels(tmp_path):
     decoders.close()
 
 
+@pytest.mark.slow
 def test_pool_decodes_large_photos_one_at_a_time_when_memory_is_short(tmp_path):
     sizes = {"small": (600, 500), "large": (1000, 900), "another": (900, 1000), "too large": (1500, 1300)}
     for name, size in sizes.items():
@@ -152,6 +154,7 @@ def test_pool_of_eight_decodes_50_megapixels_in_16_gb(tmp_path):
     assert (opened.width, opened.height) == (8192, 6144)
 
 
+@pytest.mark.slow
 def test_pool_gives_each_thread_its_own_photo(tmp_path):
     every = [noise(tmp_path / f"{i}.png", i) for i in range(40)]
     decoders = DecoderPool(3, OPTIONS)
@@ -162,6 +165,7 @@ def test_pool_gives_each_thread_its_own_photo(tmp_path):
     assert all(same(read, Path(read.photo.path).read_bytes()) for read in reads)
 
 
+@pytest.mark.slow
 def test_pool_starts_one_child_for_few_photos(tmp_path):
     one = noise(tmp_path / "a.png", 1)
     decoders, started = DecoderPool(3, OPTIONS), []

@@ -112,6 +112,7 @@ def test_repair_drops_large_or_damaged_png_metadata(what, behind):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_repair_drops_a_thousand_png_texts():
     texts = PngImagePlugin.PngInfo()
     for i in range(100):

@@ -98,6 +98,7 @@ def test_sharpness_falls_with_blur():
     assert choose_sharpest([None]) is None
 
 
+@pytest.mark.slow
 def test_find_bursts_in_library_marks_sharpest_and_leaves_copies_out(tmp_path, monkeypatch):
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
     with open_seen(tmp_path, reads=False) as seen:

@@ -92,6 +92,7 @@ def test_find_duplicates_without_vectors_uses_fingerprints(tmp_path, monkeypatch
         assert [m.cosine for m in group.members] == [None, None]
 
 
+@pytest.mark.slow
 def test_find_duplicates_opens_near_photos_to_compare_their_text(seen):
     for i in range(3):
         save(seen, f"page{i}.png", KINDS["page"](random.Random(i)))
@@ -116,6 +117,7 @@ def test_find_duplicates_ranks_originals_before_edits(seen):
     assert first == ("IMG_1.jpg", "kept")
 
 
+@pytest.mark.slow
 def test_find_duplicates_keeps_raw_and_jpeg_of_one_name(seen):
     save(seen, "a.DNG", scene(1, 512), format="PNG")  # decoders go by the bytes
     save(seen, "a.jpg", scene(1, 512), quality=90)

@@ -468,6 +468,7 @@ def hold(label: str, unit) -> bool:
     return colour[["red", "green", "blue"].index(label)] / whole >= 0.499
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     text=st.lists(st.sampled_from(sorted(WORD)), min_size=2, max_size=4).map(" ".join),
@@ -763,6 +764,7 @@ def ask_or_refuse(seen, words, **options):
     return answer
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     words=st.one_of(

@@ -25,6 +25,7 @@ def test_vectors_benchmark_ways_find_the_nearest(tmp_path):
     assert "map: int8, then float16" in page.page({"vectors": {**figures, **MEASURED}})
 
 
+@pytest.mark.slow
 def test_changes_are_found_and_strangers_are_not(tmp_path, monkeypatch):
     rng = np.random.default_rng(1)
     folders = (*duplicates.FOLDERS, duplicates.CHOSEN_ON)

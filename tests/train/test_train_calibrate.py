@@ -7,6 +7,7 @@ from train import calibrate, figures
 from train.data import cifar10, talk
 
 
+@pytest.mark.slow
 def test_choose_surest_favours_the_figure_nearest_to_failing():
     targets = np.repeat(np.array([cifar10.BIRD, 0], np.uint8), [100, 5])
     validation = talk.Pictures(np.zeros((105, 32, 32, 3), np.uint8), targets, np.zeros(105, np.uint8))
@@ -24,6 +25,7 @@ def test_choose_surest_favours_the_figure_nearest_to_failing():
     assert calibrate.choose_surest(scores, validation, {"whole": 0.9, "cifar-10": 0.97}, {"cifar-10": 0.4})[0] == 0.7001
 
 
+@pytest.mark.slow
 def test_platt_finds_true_scale_and_bias():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, 20_000)

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
-from sklearn.metrics import average_precision_score, confusion_matrix
 
 from train import figures
 from train.tool import metrics
@@ -19,7 +17,11 @@ def test_average_precision_equals_count_by_hand():
     assert figures.average_precision(scores, np.zeros(5, bool)) is None
 
 
+@pytest.mark.slow
 def test_report_figures_equal_scikit_learn_and_scipy():
+    from scipy.stats import binomtest
+    from sklearn.metrics import average_precision_score, confusion_matrix
+
     rng = np.random.default_rng(4)
     for n in (30, 500):
         truth = rng.random(n) < 0.3

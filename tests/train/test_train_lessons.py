@@ -216,6 +216,7 @@ def test_weights_reads_net_of_lesson_2(tmp_path):
     assert torch.equal(again(x), network(x))
 
 
+@pytest.mark.slow
 def test_anywhere_scores_highest_window(tmp_path, pool):
     scan = four.Scan(one.net(two.SIDE**2, two.HIDDEN, 2).eval(), three.CANVAS)
     x, _, _ = four.canvases(*pool, 3, seed=2)
@@ -298,6 +299,7 @@ def test_save_writes_canvases_and_truth(tmp_path, pool):
 # The runner
 
 
+@pytest.mark.slow
 def test_run_with_needed_runs_missing_or_outdated_lessons(tmp_path, monkeypatch):
     runs = []
 

@@ -113,6 +113,7 @@ def test_choose_threshold_weights_others_by_share_of_birds() -> None:
     assert photo.choose_threshold(scores[:8], views[:8], 0.98) == 0.9  # alone: 1 of 3 is wrong
 
 
+@pytest.mark.slow
 def test_fit_pooling_relies_on_tiles_for_small_birds() -> None:
     rng = np.random.default_rng(2)
     kinds = ["small"] * 200 + ["whole"] * 200 + ["scene"] * 400
@@ -129,6 +130,7 @@ def test_fit_pooling_relies_on_tiles_for_small_birds() -> None:
     assert counts["small_share"] == 0.6
 
 
+@pytest.mark.slow
 def test_fit_pooling_lowers_small_share_to_avoid_false_alarms() -> None:
     rng = np.random.default_rng(2)
     birds, small = np.arange(400) < 200, np.ones(400, bool)

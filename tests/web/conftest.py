@@ -1,6 +1,5 @@
 """One library of toy photos and one server for all tests of a file, since starting one takes a second."""
 
-import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +7,11 @@ from pathlib import Path
 import pytest
 from cli_env import CliEnv, make_cli_env
 from http_client import HttpClient, run_server
-from library import KEPT, kept_decoders
+from library import kept_decoders
 from PIL import Image
 from toy import photo, sight_card, write_toy, write_toy_text
 
 from photosearch import Library
-from photosearch.index import run
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +30,6 @@ def cli_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CliEnv]:
     with pytest.MonkeyPatch.context() as patch, kept_decoders():
         patch.setenv("PHOTOSEARCH_DB", str(cli_env.library))
         patch.setenv("PHOTOSEARCH_MODELS", str(folder / "models"))
-        patch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
         assert cli_env.index().exit_code == 0
         assert cli_env.run("index", cli_env.photos, "--model", cli_env.other).exit_code == 0
         with Library(cli_env.library) as library:
@@ -53,7 +50,6 @@ def leaves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copy(folder / "photos" / "leaf00.png", folder / "photos" / "leaf00 copy.png")
     with pytest.MonkeyPatch.context() as patch, kept_decoders(), Library(folder / "library.db") as library:
         patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        patch.setattr(run, "index", functools.partial(run.index, decoders=KEPT[-1]))
         list(library.index(folder / "photos", models=[str(folder / "toy.onnx")]))
         yield library.path
 

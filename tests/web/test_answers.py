@@ -140,6 +140,7 @@ def test_learning_from_few_marks_is_refused(client: HttpClient) -> None:
     assert "no label ''" in client.get_error("preview?label=")
 
 
+@pytest.mark.slow
 def test_empty_library_has_an_answer(tmp_path: Path) -> None:
     with Library(tmp_path / "empty.db"):
         pass

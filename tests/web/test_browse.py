@@ -119,6 +119,7 @@ def test_results_are_fetched_in_parts(client: HttpClient) -> None:
     assert client.get_error("results?result=nothing") == "these results have expired; search again"
 
 
+@pytest.mark.slow
 def test_results_beyond_the_first_search_are_complete(tmp_path: Path) -> None:
     with run_server(build(tmp_path / "many.db", 300)) as client:
         found = client.get_json("find?words=bird+or+not+bird&copies=1")
@@ -171,6 +172,7 @@ def test_thumbnails_are_jpegs_in_two_sizes_and_cached(cli_env: CliEnv, client: H
     assert {"320.jpg", "1600.jpg"} <= cached
 
 
+@pytest.mark.slow
 @pytest.mark.option("browse --cache-mb")
 def test_thumbnail_cache_stays_within_its_limit(cli_env: CliEnv) -> None:
     folder = cli_env.library.with_name("library.db.thumbnails")
@@ -220,6 +222,7 @@ def test_marks_change_the_report_and_undo_restores_them(client: HttpClient, clea
     assert client.get_json("report?label=red")["figures"] is None
 
 
+@pytest.mark.slow
 def test_each_tab_undoes_its_own_marks(cli_env: CliEnv, client: HttpClient, clean: None) -> None:
     red, blue = find_image(client, "red.jpg"), find_image(client, "blue.webp")
     mine = client.post_json("mark", image_id=red, label="red", present=True)["step"]
@@ -331,6 +334,7 @@ def test_duplicates_are_grouped_best_first(client: HttpClient) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_duplicates_of_two_tabs_do_not_mix(cli_env: CliEnv, tmp_path: Path) -> None:
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))
     for side in (256, 320):
@@ -362,6 +366,7 @@ def test_status_counts_photos_and_tells_whether_an_index_runs(client: HttpClient
     assert (status["running"], status["photos"], status["unreadable"], status["scored"]) == (False, 10, 1, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.option("browse --no-open")
 def test_browse_opens_the_browser_without_no_open(cli_env: CliEnv, tmp_path: Path) -> None:
     """The address is not among the browser's arguments, which every user of the computer can read."""
@@ -422,6 +427,7 @@ FIELDS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", FIELDS)
 def test_json_of_wrong_types_gets_a_line(cli_env: CliEnv, client: HttpClient, action: str, clean: None) -> None:
     """Each field in turn is missing or of another type, or another field is given."""
@@ -469,6 +475,7 @@ def test_parameters_of_wrong_types_get_a_line(client: HttpClient, target: str) -
         assert client.send("GET", f"/thumbnails/{image_id}").status == 404
 
 
+@pytest.mark.slow
 def test_ending_with_an_open_upload_prints_no_traceback(cli_env: CliEnv) -> None:
     with run_server(cli_env.library) as client:
         uploads = []

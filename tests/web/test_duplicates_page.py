@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from http_client import HttpClient, run_server
-from library import KEPT, kept_decoders
+from library import kept_decoders
 from PIL import Image
 from test_chromium import CHROMIUM, DEVICES, VARIANTS, check, chromium, expect, log_in, open_tabs
 from toy import sight_card, write_toy
 
 from photosearch import Library
-from photosearch.index import run
 
 __all__ = ["chromium"]  # the fixture
 
@@ -42,12 +41,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         shots.save(folder / "photos" / f"shot{second}.jpg", exif=exif, quality=90 - second)
     with pytest.MonkeyPatch.context() as patch, kept_decoders(), Library(folder / "library.db") as library:
         patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        patch.setattr(run, "index", lambda *a, f=run.index, **k: f(*a, **{"decoders": KEPT[-1], **k}))
         list(library.index(folder / "photos", models=[str(model)]))
         yield folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(place: Path) -> Iterator[HttpClient]:
     with run_server(place / "library.db") as client:
         yield client

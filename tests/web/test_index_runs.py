@@ -169,6 +169,7 @@ def read_until(client: HttpClient, text: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_watched_folder_is_followed_until_it_is_stopped(photos: Path, tmp_path: Path, models: None) -> None:
     library = tmp_path / "library.db"
     with Library(library) as opened:
@@ -203,6 +204,7 @@ def wait_for(client: HttpClient, done: Callable[[Any], object]) -> Any:
     return state
 
 
+@pytest.mark.slow
 def test_watch_of_unknown_folder_is_refused(tmp_path: Path, models: None) -> None:
     with run_server(tmp_path / "none.db") as client:
         assert client.post_error("watch") == "no folder is indexed yet"

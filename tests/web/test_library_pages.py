@@ -218,6 +218,7 @@ def test_checks_are_those_of_doctor(client: HttpClient) -> None:
     assert all(check["works"] for check in checks if check["installed"])
 
 
+@pytest.mark.slow
 def test_library_that_is_deleted_is_not_begun_anew(tmp_path: Path) -> None:
     """The tabs that are open name photos of the old one."""
     path = tmp_path / "library.db"

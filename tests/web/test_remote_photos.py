@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,8 @@ from toy import photo, sight_card, write_toy
 from photosearch.library.database import Database
 from photosearch.web.html_export import ExportedPhoto
 
-pytest.importorskip("fsspec", reason="addresses need fsspec")
-pytest.importorskip("aiohttp", reason="http:// needs aiohttp")
-pytest.importorskip("requests", reason="http:// needs requests")
+NEEDED = ("fsspec", "aiohttp", "requests")
+pytestmark = pytest.mark.skipif(not all(map(find_spec, NEEDED)), reason=f"http:// needs {', '.join(NEEDED)}")
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

@@ -95,6 +95,7 @@ def test_zip_file_has_the_selected_photos_and_is_for_this_page_only(cli_env: Cli
     assert client.send("GET", "/zips/nothing").status == 404
 
 
+@pytest.mark.slow
 def test_copies_that_are_folded_stay_folded_as_the_list_goes_on(tmp_path: Path) -> None:
     """The first page is listed by itself; among photos of one date, another copy may come first in the whole list."""
     with Database(build(tmp_path / "many.db", 600)) as db, db.transaction():
@@ -116,6 +117,7 @@ def test_copies_that_are_folded_stay_folded_as_the_list_goes_on(tmp_path: Path) 
         assert client.get_json(f"total?result={every}")["total"] == 800
 
 
+@pytest.mark.slow
 def test_ten_thousand_photos_are_selected_by_one_range(tmp_path: Path) -> None:
     with run_server(build(tmp_path / "many.db", 10_500)) as client:
         result = client.get_json("find?words=")["result"]
