@@ -20,6 +20,7 @@ HOLD_ALL = (  # what these hold, they hold of every file
     "tests/test_architecture.py", "tests/test_durability.py", "tests/library/test_all_or_nothing.py",
     "tests/library/test_locks.py",
 )  # fmt: skip
+SLOW = re.compile(r"^ *@pytest\.mark\.slow|^pytestmark = .*\bslow\b", re.M)
 SPEAK = 1  # the last rank of tests that speak of a change
 HOLD = 2  # the rank of those of HOLD_ALL
 NAMES_ALL = {"top": ("tests/cli/",), "api": ("tests/cli/", "tests/web/", "tests/mcp/"), "page": ("tests/web/",)}
@@ -27,7 +28,7 @@ NAMES_ALL = {"top": ("tests/cli/",), "api": ("tests/cli/", "tests/web/", "tests/
 
 @dataclass(frozen=True)
 class TestFile:
-    """tests: name -> text, in their order."""
+    """tests: name -> text, in their order, with what decorates them: their examples may speak of a change."""
 
     path: str
     text: str
@@ -36,7 +37,7 @@ class TestFile:
     def tests(self) -> dict[str, str]:
         tree, lines = ast.parse(self.text), self.text.splitlines()
         return {
-            node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            node.name: "\n".join(lines[min(n.lineno for n in (node, *node.decorator_list)) - 1 : node.end_lineno])
             for node in tree.body
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
         }
@@ -106,7 +107,12 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
                 )
             else:
                 rank = (0 if is_own else 1) if speaks.search(text) else 3 if is_own else 4 if names else 5
-                rank = 7 if "chromium" in file.path else rank  # takes longest, and seldom alone sees what Python does
+                if "chromium" in file.path:
+                    rank = 7  # takes longest, and seldom alone sees what Python does
+                elif SLOW.search(text) or SLOW.search(file.text.partition("\ndef ")[0]):
+                    if rank > 0:
+                        continue
+                    rank = HOLD  # takes seconds: after what is quicker, and only where it is likely to notice
             yield rank, file.path, f"{file.path}::{test}"
 
 

@@ -195,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--room", action="append", help="only these; 'top' is what lies above them, 'page' what a browser runs"
     )
     read.add_argument("--kind", action="append", help="only these, such as clean-up, guard, swap, SQL")
-    read.add_argument("--quick", action="store_true", help="leave the browser's tests out")
+    read.add_argument("--quick", action="store_true", help="leave slow tests out, such as the browser's")
     read.add_argument(
         "--budget", type=float, default=50, metavar="SECONDS", help="of processor time, for a change's tests"
     )

@@ -181,7 +181,7 @@ def _count_seconds() -> float:
 
 
 def _is_affordable(item: pytest.Item, quick: bool) -> bool:
-    """Not what takes minutes or needs data sets. The browser's tests are slow, and alone see what a page does."""
-    is_slow = item.get_closest_marker("slow") is not None and (quick or "chromium" not in item.nodeid)
+    """Not what takes minutes or needs data sets."""
+    is_slow = item.get_closest_marker("slow") is not None and quick
     is_long = item.get_closest_marker("hostile") is not None and item.nodeid.count("/") == 1
     return not (is_slow or is_long or item.get_closest_marker("data"))
