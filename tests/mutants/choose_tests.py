@@ -20,6 +20,11 @@ HOLD_ALL = (  # what these hold, they hold of every file
     "tests/test_architecture.py", "tests/test_durability.py", "tests/library/test_all_or_nothing.py",
     "tests/library/test_locks.py",
 )  # fmt: skip
+OF_SCRIPTS = {  # what runs the tests in Node and of each page, and what looks at each template
+    ".mjs": ("tests/web/test_javascript.py", "tests/web/test_pages.py"),
+    ".js": ("tests/web/test_pages.py",),
+    ".html": ("tests/web/test_templates.py", "tests/web/test_export_templates.py", "tests/web/test_pages.py"),
+}
 SLOW = re.compile(r"^ *@pytest\.mark\.slow|^pytestmark = .*\bslow\b", re.M)
 SPEAK = 1  # the last rank of tests that speak of a change
 HOLD = 2  # the rank of those of HOLD_ALL
@@ -96,15 +101,11 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
             continue
         for test, text in file.tests.items():
             if change.room == "page":
-                rank = (
-                    0
-                    if module in text or "script_passes" in test
-                    else 1
-                    if names
-                    else 2
-                    if "chromium" in file.path
-                    else 3
-                )
+                own = file.path in OF_SCRIPTS[path.suffix] or module in text
+                in_browser = "chromium" in file.text
+                if not (own or in_browser or path.suffix == ".html"):
+                    continue  # it runs no script
+                rank = 0 if own else 4 if in_browser and names else 5 if in_browser else 3
             else:
                 rank = (0 if is_own else 1) if speaks.search(text) else 3 if is_own else 4 if names else 5
                 if "chromium" in file.path:
