@@ -172,6 +172,25 @@ def test_choose_size_refuses_a_cluster_without_room():
         choose_size([{"CPU": 4.0}], RayOptions(gpus=1))
 
 
+def test_process_is_after_ray_as_it_was_before(monkeypatch):
+    from photosearch.engines import ray
+
+    services = SimpleNamespace(resolve_ip_for_localhost=len)  # of Ray, which is not needed for it
+    monkeypatch.setitem(sys.modules, "ray._private", SimpleNamespace(services=services))
+    monkeypatch.setenv("PHOTOSEARCH_THERE", "before")
+    monkeypatch.delenv("PHOTOSEARCH_NOT_THERE", raising=False)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with ray._set_environment(dict.fromkeys(("PHOTOSEARCH_THERE", "PHOTOSEARCH_NOT_THERE"), "ray")):
+        assert os.environ["PHOTOSEARCH_THERE"] == os.environ["PHOTOSEARCH_NOT_THERE"] == "ray"
+        with ray._keep_signal_handlers(), ray._listen_on_loopback():
+            assert services.resolve_ip_for_localhost("127.0.0.1") == "127.0.0.1"
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+    assert services.resolve_ip_for_localhost is len
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert (os.environ["PHOTOSEARCH_THERE"], "PHOTOSEARCH_NOT_THERE" in os.environ) == ("before", False)
+
+
 # ---- what a worker answers
 
 
