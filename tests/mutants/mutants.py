@@ -70,7 +70,8 @@ class Trial:
 
     def try_change(self, change: Change, tree: Path) -> Tried:
         began = time.monotonic()
-        parts = choose_tests(change, self.files, self.seconds, self.package)
+        source = (self.root / change.path).read_text()
+        parts = choose_tests(change, self.files, self.seconds, source, self.package)
         for _ in range(RED):
             verdict, by = self._judge(change, tree, [[t for t in part if t not in self.red] for part in parts])
             if verdict != "flaky":
