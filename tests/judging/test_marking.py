@@ -57,6 +57,11 @@ def test_judge_marks_named_photos_yes_and_others_no_but_unsure_ones(library: Lib
     assert judge_sample(library.db, "red", ["5"])[1].changed == ("1 no", "5 yes", "6 no")
 
 
+def test_judge_without_a_sample_says_how_to_draw_one(library: Library) -> None:
+    with pytest.raises(InputError, match=r"no sample was drawn for red yet: photosearch sample red -n 60"):
+        judge_sample(library.db, "red", ["1"])
+
+
 def test_judge_skips_missing_photos_unless_named(library: Library) -> None:
     draw_sample(library.db, "red", 6)
     for i in range(2):

@@ -28,10 +28,11 @@ OF_SCRIPTS = {  # what runs the tests in Node and of each page, and what looks a
     ".js": ("tests/web/test_pages.py",),
     ".html": ("tests/web/test_templates.py", "tests/web/test_export_templates.py", "tests/web/test_pages.py"),
 }
-SLOW = re.compile(r"^ *@pytest\.mark\.slow|^pytestmark = .*\bslow\b", re.M)
-SPEAK = 1  # the last rank of tests that speak of a change
-HOLD = 2  # the rank of those of HOLD_ALL
-OWN = 3  # ... of the module's own file; all others go by the words they share
+TAKES_SECONDS = re.compile(r"^ *@pytest\.mark\.slow|^pytestmark = .*\bslow\b", re.M)
+# Ranks: tests that speak of a change, in the module's own file and in others; of rules for every file; the others of the
+# own file; those that go by the words they share; a browser's, where Python changed; those that take seconds.
+SPEAK_THERE, SPEAK, HOLD, OWN, ALIKE, BROWSER, SLOW = range(7)
+FEW = 3  # slow ones run
 FIRST = 12  # of these come before those of HOLD_ALL
 WORD = re.compile(r"[A-Za-z]{3,}")
 AROUND = 12  # lines before and after a change that tell what it is about
@@ -78,17 +79,17 @@ def choose_tests(
     """
     lines = source.splitlines()[max(0, change.line - AROUND) : change.line + AROUND]
     alike = _compare(list_words("\n".join(lines)), files)
-    ranked = [(min(rank, OWN + 1) if "chromium" not in file else rank, file, test, alike[test])
-              for rank, file, test in _rank(change, files, package)]  # fmt: skip
+    ranked = [(rank, file, test, alike[test]) for rank, file, test in _rank(change, files, package)]
     best: dict[tuple[str, int], float] = {}
     for rank, file, _, score in ranked:
         best[file, rank] = max(best.get((file, rank), 0.0), score)
     ranked.sort(key=lambda it: (it[0], -best[it[1], it[0]], it[1], -it[3], seconds.get(it[2], 1.0)))
-    speak, hold, others = (
-        [test for rank, _, test, _ in ranked if low <= rank <= high]
-        for low, high in ((0, SPEAK), (HOLD, HOLD), (OWN, 9))
+    speak, hold, others, slow = (
+        [test for rank, _, test, _ in ranked if low <= rank < high]
+        for low, high in ((SPEAK_THERE, HOLD), (HOLD, OWN), (OWN, SLOW), (SLOW, SLOW + 1))
     )
-    parts = [[*speak, *others[:FIRST], *hold], others[FIRST:]]
+    slow.sort(key=alike.__getitem__, reverse=True)
+    parts = [[*speak, *others[:FIRST], *slow[:FEW], *hold], others[FIRST:]]
     return [part for part in parts if part]
 
 
@@ -121,7 +122,7 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
                 if own_name.search(text):
                     yield SPEAK, file.path, f"{file.path}::{test}"
                 elif is_whole and hints.search(text):
-                    yield 6, file.path, f"{file.path}::{test}"
+                    yield ALIKE, file.path, f"{file.path}::{test}"
             continue
         for test, text in file.tests.items():
             if change.room == "page":
@@ -129,15 +130,13 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
                 in_browser = "chromium" in file.text
                 if not (own or in_browser or path.suffix == ".html"):
                     continue  # it runs no script
-                rank = 0 if own else 4 if in_browser and names else 5 if in_browser else 3
+                rank = SPEAK_THERE if own else ALIKE
             else:
-                rank = (0 if is_own else 1) if speaks.search(text) else 3 if is_own else 4 if names else 5
+                rank = (SPEAK_THERE if is_own else SPEAK) if speaks.search(text) else OWN if is_own else ALIKE
                 if "chromium" in file.path:
-                    rank = 7  # takes longest, and seldom alone sees what Python does
-                elif SLOW.search(text) or SLOW.search(file.text.partition("\ndef ")[0]):
-                    if rank > 0:
-                        continue
-                    rank = HOLD  # takes seconds: after what is quicker, and only where it is likely to notice
+                    rank = BROWSER
+                elif TAKES_SECONDS.search(text) or TAKES_SECONDS.search(file.text.partition("\ndef ")[0]):
+                    rank = HOLD if rank == SPEAK_THERE else SLOW
             yield rank, file.path, f"{file.path}::{test}"
 
 
