@@ -29,8 +29,8 @@ OF_SCRIPTS = {  # what runs the tests in Node and of each page, and what looks a
     ".html": ("tests/web/test_templates.py", "tests/web/test_export_templates.py", "tests/web/test_pages.py"),
 }
 TAKES_SECONDS = re.compile(r"^ *@pytest\.mark\.slow|^pytestmark = .*\bslow\b", re.M)
-# Ranks: tests that speak of a change, in the module's own file and in others; of rules for every file; the others of the
-# own file; those that go by the words they share; a browser's, where Python changed; those that take seconds.
+# Ranks: tests that speak of a change, in its module's own file and in others; of rules for every file; other ones of
+# the own file; those that go by shared words; a browser's, where Python changed; those that take seconds.
 SPEAK_THERE, SPEAK, HOLD, OWN, ALIKE, BROWSER, SLOW = range(7)
 FEW = 3  # slow ones run
 FIRST = 12  # of these come before those of HOLD_ALL
@@ -88,8 +88,9 @@ def choose_tests(
         [test for rank, _, test, _ in ranked if low <= rank < high]
         for low, high in ((SPEAK_THERE, HOLD), (HOLD, OWN), (OWN, SLOW), (SLOW, SLOW + 1))
     )
-    slow.sort(key=alike.__getitem__, reverse=True)
-    parts = [[*speak, *others[:FIRST], *slow[:FEW], *hold], others[FIRST:]]
+    first, slow = (sorted(tests, key=alike.__getitem__, reverse=True) for tests in (others, slow))
+    first = sorted(first[:FIRST], key=others.index)
+    parts = [[*speak, *first, *slow[:FEW], *hold], [test for test in others if test not in first]]
     return [part for part in parts if part]
 
 
