@@ -200,13 +200,15 @@ class Answers:
     exceptions = SimpleNamespace(RayError=RuntimeError)
 
     def get(self, answer: object) -> object:
+        if isinstance(answer, RuntimeError):
+            raise answer
         return answer
 
 
-def take(answer: object, shard: str | None) -> list[ShardOutcome]:
-    """What the driver gets to see of an actor's answer."""
+def take(answer: object, shard: str | None, failures: int = 0) -> list[ShardOutcome]:
+    """What the driver gets to see of an actor's answer. failures: to start one, before."""
     workers = object.__new__(RayWorkers)  # without a cluster
-    workers._ray, workers._idle, workers._failures, workers._started = Answers(), [], 0, False
+    workers._ray, workers._idle, workers._failures, workers._started = Answers(), [], failures, False
     return list(workers._take(answer, _ActorState(None, "far", shard)))
 
 
@@ -217,6 +219,15 @@ def test_answer_is_one_line_for_the_shard_that_was_given():
     assert (said[:7], len(said) <= 500, said.isprintable()) == ("x  [2Jy", True, True)
     with pytest.raises(InputError, match=r"^no such model \[2J$"):
         take(("far", "no such model\x1b[2J"), None)
+
+
+def test_worker_that_dies_is_the_end_of_its_shard_or_of_a_start():
+    (died,) = take(RuntimeError("lost"), "a")
+    assert (died.name, died.error) == ("a", "died")
+    assert "the worker on far died" in died.reason
+    assert take(RuntimeError("lost"), None) == []
+    with pytest.raises(InputError, match="no worker could start on the cluster: lost"):
+        take(RuntimeError("lost"), None, failures=2)
 
 
 @pytest.mark.parametrize(
