@@ -89,6 +89,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         make_folder(folder)
         with Library(folder / "whole.db") as library:
             library.albums.add("trip", some(folder / "photos"))
+            add_root(library._session.db, str(folder / "moved" / "inner"))
             for kind, side in (("white", "positive"), ("red", "negative"), ("dark", "negative")):
                 library.marks.add(
                     [folder / "photos" / f"{kind}{i}.png" for i in range(6)], **{side: ["pale"]}, new=True
