@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -160,11 +160,12 @@ def describe(tried: Sequence[Tried], seconds: float, seed: int, judged: int) -> 
             )
 
 
-def read_survivors(path: Path, root: Path) -> list[Change]:
-    """The changes that nobody noticed, as far as their files are what they were."""
+def read_survivors(path: Path, root: Path, judged: Container[str]) -> list[Change]:
+    """The changes that nobody noticed and that were not judged since, as far as their files are what they were."""
     rows = [row for row in json.loads(path.read_text()) if row["verdict"] in ("survived", "late")]
     changes = [(Change(**{**row["change"], "names": tuple(row["change"]["names"])}), row["shown"]) for row in rows]
-    return [c for c, shown in changes if c.show((root / c.path).read_bytes()) == shown]
+    return [c for c, shown in changes
+            if c.show((root / c.path).read_bytes()) == shown and f"{c.path}: {shown}" not in judged]  # fmt: skip
 
 
 def ignore_options(workers: int) -> int:
@@ -211,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if said.options:
         return ignore_options(said.workers)
     judged = read_judged(said.root / "tests" / "mutants" / "judged.json")
-    changes = read_survivors(said.again, said.root) if said.again else choose(
+    changes = read_survivors(said.again, said.root, judged) if said.again else choose(
         list_changes(said.root, said.package), said.changes, said.seed, root=said.root, rooms=said.room,
         kinds=said.kind, judged=judged,
     )  # fmt: skip
