@@ -299,6 +299,8 @@ def test_add_model_reads_hub_cache_of_links(tmp_path):
         path.rename(blobs / str(i))
         path.symlink_to(os.path.relpath(blobs / str(i), path.parent))
     assert add_model(snapshot, name="stored").name == "stored"
+    (tmp_path / "link").symlink_to(snapshot)
+    assert add_model(tmp_path / "link", name="linked").name == "linked"
 
 
 def test_digest_covers_preprocessing(tmp_path):
