@@ -468,3 +468,43 @@ def test_long_work_holds_the_librarys_lock():
             if isinstance(node, ast.withitem) and ast.unparse(node.context_expr).startswith("lock_library("):
                 found[str(room)] = found.get(str(room), 0) + 1
     assert found == LOCKED
+
+
+LONG_WAITS = {  # a constant, or an argument -> seconds, and for what; all others are a minute at most
+    "engines/ray.py START_SECONDS": (300, "Ray, on machines that others use too"),
+    "index/watch.py WHOLE_SECONDS": (3600, "between two runs over everything"),
+    "models/two_tower.py ABANDONED_SECONDS": (86_400, "a model that nobody fills any more"),
+    "outputs.py ABANDONED_SECONDS": (86_400, "a folder that nobody fills any more"),
+    "photos/unsettled.py WRITER_PATIENCE_SECONDS": (600, "a program that holds a file open"),
+    "search/vectors.py ABANDONED_SECONDS": (600, "a map that nobody fills any more"),
+    "web/serve.py timeout_keep_alive": (75, "a browser that may ask again"),
+}
+
+
+def read_number(node: ast.expr) -> float | None:
+    """What a number, or a calculation of numbers, comes to; None of anything else."""
+    parts = [part for part in ast.walk(node) if isinstance(part, ast.expr) and not isinstance(part, ast.BinOp)]
+    if all(isinstance(part, ast.Constant) and type(part.value) in (int, float) for part in parts):
+        return float(eval(compile(ast.Expression(node), "", "eval")))
+    return None
+
+
+def list_waits(room: Path) -> dict[str, float]:
+    """The times that a file names, in seconds: constants at its top, and arguments that are numbers."""
+    tree = parse(ROOMS[room])
+    named = [(target.id, node.value) for node in tree.body if isinstance(node, ast.Assign)
+             for target in node.targets if isinstance(target, ast.Name)]  # fmt: skip
+    named += [(node.arg, node.value) for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg]
+    found = {}
+    for name, value in named:
+        if re.search(r"(timeout|seconds|_ms)\b|^timeout", name, re.I) and (number := read_number(value)) is not None:
+            found[f"{room} {name}"] = number / 1000 if name.lower().endswith("_ms") else number
+    return found
+
+
+def test_nothing_waits_for_more_than_a_minute_unless_it_says_so():
+    waits = {wait: seconds for room in ROOMS for wait, seconds in list_waits(room).items()}
+    assert waits["library/database.py WAIT_SECONDS"] == 60
+    assert {wait: seconds for wait, seconds in waits.items() if seconds > 60} == {
+        wait: seconds for wait, (seconds, _) in LONG_WAITS.items()
+    }

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,6 +193,15 @@ def test_rebuild_that_fails_leaves_the_library_and_nothing_beside_it(
     assert not [name for name in os.listdir(tmp_path) if ".part" in name or ".damaged" in name]
     assert (tmp_path / "library.db").read_bytes() == data
     assert rebuilding.rebuild(tmp_path / "library.db", force=True).folder_paths == ("/photos",)
+
+
+def test_new_folder_takes_the_place_of_what_was_killed_a_day_ago(tmp_path: Path) -> None:
+    for name, seconds in ((".sheets.0123abcd.part", 90_000), (".sheets.4567cdef.part", 60)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - seconds,) * 2)
+    with outputs.create_folder(tmp_path / "sheets", "--to"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [".sheets.4567cdef.part", "sheets"]
 
 
 def test_thumbnail_is_sent_where_it_cannot_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

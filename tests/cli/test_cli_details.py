@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from cli_env import CliEnv, fail, notes
 
-from photosearch import Library
+from photosearch import FileDetails, Library, Match
+from photosearch.cli.found import COLUMNS
 from photosearch.web.responses import make_details
 
 SIDECAR = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -20,6 +21,7 @@ SIDECAR = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.
 <dc:subject><rdf:Bag><rdf:li>cake</rdf:li><rdf:li>party</rdf:li></rdf:Bag></dc:subject>
 <Iptc4xmpExt:PersonInImage><rdf:Bag><rdf:li>Anna</rdf:li></rdf:Bag></Iptc4xmpExt:PersonInImage>
 </rdf:Description></rdf:RDF></x:xmpmeta>"""
+RED = Match("red.jpg", 0.9, "", "", 1)
 ALL = "taken,place,camera,lens,title,caption,keywords,people,rating,why"
 
 
@@ -47,6 +49,13 @@ def test_find_columns_shows_what_is_asked_for(described: CliEnv) -> None:
     assert find_red(described, "--columns", "why").splitlines()[0].split("\t")[2:] == ["label red 1.00", ""]
     assert "no such column; there are taken, place" in fail(described.run("find", "red", "--columns", "place,size"))
     assert "only for the table" in fail(described.run("find", "red", "--columns", "place", "--csv"))
+
+
+@pytest.mark.parametrize("column", ["caption", "keywords", "people", "text"])
+def test_cell_of_the_table_is_cut(column: str) -> None:
+    for text, cell in (("x" * 60, "x" * 60), ("x" * 61, "x" * 59 + "…"), ("x" * 9999, "x" * 59 + "…")):
+        details = FileDetails(caption=text, keywords=(text,), people=(text,))
+        assert COLUMNS[column](RED, details, text) == cell
 
 
 def test_find_csv_and_json_have_what_is_known(described: CliEnv) -> None:

@@ -104,6 +104,13 @@ def test_shards_are_deleted_once_committed_without_keep(library, tmp_path):
     assert os.listdir(tmp_path / "shards") == ["probe"]
 
 
+def test_folder_of_shards_goes_with_the_last_of_them(library, tmp_path, monkeypatch):
+    write_photos(library, 3)
+    monkeypatch.setattr(LocalWorkers, "close", lambda workers: workers.store.remove("probe"))  # as Ray's workers do
+    index(library, Spread(tmp_path / "shards", keep=False))
+    assert not (tmp_path / "shards").exists()
+
+
 def test_dead_worker_costs_nothing(library, plain, tmp_path):
     write_photos(library, 20)
     deaths = itertools.count()

@@ -173,6 +173,25 @@ def test_choose_size_refuses_a_cluster_without_room():
         choose_size([{"CPU": 4.0}], RayOptions(gpus=1))
 
 
+def test_process_is_after_ray_as_it_was_before(monkeypatch):
+    from photosearch.engines import ray
+
+    services = SimpleNamespace(resolve_ip_for_localhost=len)  # of Ray, which is not needed for it
+    monkeypatch.setitem(sys.modules, "ray._private", SimpleNamespace(services=services))
+    monkeypatch.setenv("PHOTOSEARCH_THERE", "before")
+    monkeypatch.delenv("PHOTOSEARCH_NOT_THERE", raising=False)
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with ray._set_environment(dict.fromkeys(("PHOTOSEARCH_THERE", "PHOTOSEARCH_NOT_THERE"), "ray")):
+        assert os.environ["PHOTOSEARCH_THERE"] == os.environ["PHOTOSEARCH_NOT_THERE"] == "ray"
+        with ray._keep_signal_handlers(), ray._listen_on_loopback():
+            assert services.resolve_ip_for_localhost("127.0.0.1") == "127.0.0.1"
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+    assert services.resolve_ip_for_localhost is len
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert (os.environ["PHOTOSEARCH_THERE"], "PHOTOSEARCH_NOT_THERE" in os.environ) == ("before", False)
+
+
 # ---- what a worker answers
 
 
@@ -182,13 +201,15 @@ class Answers:
     exceptions = SimpleNamespace(RayError=RuntimeError)
 
     def get(self, answer: object) -> object:
+        if isinstance(answer, RuntimeError):
+            raise answer
         return answer
 
 
-def take(answer: object, shard: str | None) -> list[ShardOutcome]:
-    """What the driver gets to see of an actor's answer."""
+def take(answer: object, shard: str | None, failures: int = 0) -> list[ShardOutcome]:
+    """What the driver gets to see of an actor's answer. failures: to start one, before."""
     workers = object.__new__(RayWorkers)  # without a cluster
-    workers._ray, workers._idle, workers._failures, workers._started = Answers(), [], 0, False
+    workers._ray, workers._idle, workers._failures, workers._started = Answers(), [], failures, False
     return list(workers._take(answer, _ActorState(None, "far", shard)))
 
 
@@ -199,6 +220,15 @@ def test_answer_is_one_line_for_the_shard_that_was_given():
     assert (said[:7], len(said) <= 500, said.isprintable()) == ("x  [2Jy", True, True)
     with pytest.raises(InputError, match=r"^no such model \[2J$"):
         take(("far", "no such model\x1b[2J"), None)
+
+
+def test_worker_that_dies_is_the_end_of_its_shard_or_of_a_start():
+    (died,) = take(RuntimeError("lost"), "a")
+    assert (died.name, died.error) == ("a", "died")
+    assert "the worker on far died" in died.reason
+    assert take(RuntimeError("lost"), None) == []
+    with pytest.raises(InputError, match="no worker could start on the cluster: lost"):
+        take(RuntimeError("lost"), None, failures=2)
 
 
 @pytest.mark.parametrize(

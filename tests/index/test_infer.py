@@ -1,6 +1,7 @@
 """Inference without a library: photos in, batches of results out."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from toy import photo, toy_card, write_toy
 from photosearch.errors import ModelError
 from photosearch.index.infer import LoadedScorer, PhotoResult, Scorer, infer
 from photosearch.models.session import Model
+from photosearch.photos.decoders import OpenResult, SelectViews
 from photosearch.photos.walk import Photo, find_photo
 
 
@@ -73,3 +75,22 @@ def test_scorer_refuses_tiles_that_its_model_lacks(tmp_path: Path) -> None:
     plain = Model(write_toy(tmp_path / "plain.onnx", toy_card(pooling={})), provider="cpu", threads=1)
     with pytest.raises(ModelError, match="can't use tiles"):
         LoadedScorer(plain, 4)
+
+
+def test_infer_that_is_ended_opens_no_more_photos(tmp_path: Path, model: Model) -> None:
+    photos, opened, closed = write_photos(tmp_path, 24), list[Photo](), threading.Event()
+
+    class Pool(InThisProcess):
+        def open(self, photo: Photo, wanted: SelectViews) -> OpenResult:
+            opened.append(photo)
+            if len(opened) > 4:
+                closed.wait(60)
+            return super().open(photo, wanted)
+
+        def close(self) -> None:
+            closed.set()
+
+    batches = infer(photos, [LoadedScorer(model)], workers=2, decoders=Pool, batch_size=4)
+    next(batches)
+    batches.close()
+    assert (closed.is_set(), len(opened) <= 4 + 2) == (True, True), "those that the workers had begun"

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ from toy import photo, write_toy
 from photosearch import Library, events
 from photosearch.errors import BusyError
 from photosearch.index import notices, watch
-from photosearch.index.notices import Notices
+from photosearch.index.notices import Kind, Notices
+from photosearch.library.database import Database
+from photosearch.library.folders import add_root, put_folder
 from photosearch.library.lock import lock_library
 
 DEADLINE_SECONDS = 120.0  # of a machine that is busy
@@ -154,6 +157,33 @@ def test_watched_library_equals_a_fresh_index(tmp_path: Path, poll_seconds: floa
         watched.assert_equal_to_fresh_index()
         (started,) = watched.seen(events.WatchStarted)
         assert (started.seconds, started.reason) == ((None, "") if poll_seconds is None else (0.2, "--poll"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "dirty", "trees"),
+    [
+        (Kind.ADDED, "there", [], ["there"]), (Kind.MODIFIED, "there", ["there"], []),
+        (Kind.DELETED, "gone", [], []), (Kind.DELETED, "known", [], ["known"]),
+        (Kind.DELETED, "there/a.png", ["there"], ["there/a.png"]), (Kind.MODIFIED, "there/a.txt", [], []),
+    ],
+)  # fmt: skip
+def test_notice_says_what_the_next_run_looks_at(
+    tmp_path: Path, kind: Kind, name: str, dirty: list[str], trees: list[str]
+) -> None:
+    """Of a folder that is new, or gone, all below it; of another one, what it holds itself."""
+    photos = tmp_path / "photos"
+    (photos / "there").mkdir(parents=True)
+    with Database(tmp_path / "library.db", create=True) as db:
+        put_folder(db, add_root(db, str(photos)), str(photos / "known"))
+        watcher = watch._Watcher(
+            db, [str(photos)], run=lambda *_, **__: iter(()), options=watch.WatchOptions(), stop=lambda: False,
+            notices=Notices([], None, lambda: False), lately=Counter(),
+        )  # fmt: skip
+        watcher.reaches = list(watch._find_reaches(db, [str(photos)]))
+        watcher._take(notices.Notice(kind, str(photos / name)), 1.0)
+    assert [sorted(os.path.relpath(path, photos) for path in found) for found in (watcher.dirty, watcher.trees)] == [
+        dirty, trees,
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

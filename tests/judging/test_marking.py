@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from library import InThisProcess, Library, make
 
+import photosearch
 from photosearch.errors import InputError, QueryError
 from photosearch.judging.marking import (
     JudgeResult,
@@ -55,6 +56,26 @@ def test_judge_marks_named_photos_yes_and_others_no_but_unsure_ones(library: Lib
     assert kept is not None
     assert [p.present for p in kept.photos] == [True, None, None, False, False, True]
     assert judge_sample(library.db, "red", ["5"])[1].changed == ("1 no", "5 yes", "6 no")
+
+
+def test_judge_without_a_sample_says_how_to_draw_one(library: Library) -> None:
+    with pytest.raises(InputError, match=r"no sample was drawn for red yet: photosearch sample red -n 60"):
+        judge_sample(library.db, "red", ["1"])
+
+
+def test_sample_whose_sheets_fail_leaves_no_folder_and_is_not_drawn(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, photosearch.Library(library.db.path) as opened:
+        patch.setattr("photosearch.judging.sheet.write_sheet", fail)
+        with pytest.raises(KeyboardInterrupt):
+            opened.samples.draw_to(tmp_path / "sheets", "red", 4)
+    assert not (tmp_path / "sheets").exists()
+    with pytest.raises(InputError, match="no sample was drawn for red yet"):
+        judge_sample(library.db, "red", ["1"])
 
 
 def test_judge_skips_missing_photos_unless_named(library: Library) -> None:

@@ -13,6 +13,7 @@ from user_library import make_folder
 from photosearch import Library
 from photosearch.errors import StoreError
 from photosearch.library.database import Database, find_written_table
+from photosearch.library.folders import add_root, find_scope, move_root
 from photosearch.library.user_copy import UserCopy
 
 Change = Callable[[Library, Path], object]
@@ -26,6 +27,7 @@ CHANGES: dict[str, Change] = {
     "score described labels": lambda library, photos: rescore(library, "search.user_labels", "update_described"),
     "remove a label": lambda library, photos: library.labels.remove("dusk"),
     "learn": lambda library, photos: library.labels.learn("pale"),
+    "learn again": lambda library, photos: learn_again(library, "pale"),
     "score learned labels": lambda library, photos: rescore(library, "learning.learn", "update_learned"),
     "set a threshold": lambda library, photos: library.labels.set_threshold(library.labels.get("red"), 0.4),
     "undo a threshold": lambda library, photos: library.labels.undo_threshold(library.labels.get("red")),
@@ -39,6 +41,8 @@ CHANGES: dict[str, Change] = {
     "undo an album": lambda library, photos: library.albums.undo(),
     "save a search": lambda library, photos: library.albums.save_search("reds", "red"),
     "set a folder": lambda library, photos: library.folders.set(photos, exclude=["*.gif"]),
+    "add a folder above": lambda library, photos: add_root(library._session.db, str(photos.parent)),
+    "move a folder": lambda library, photos: move(library._session.db, str(photos), str(photos.with_name("moved"))),
     "forget a photo": lambda library, photos: library.forget([photos / "red0.png"]),
     "forget all": lambda library, photos: library.forget(None),
 }  # fmt: skip
@@ -60,6 +64,22 @@ def rescore(library: Library, module: str, name: str) -> None:
     getattr(importlib.import_module(f"photosearch.{module}"), name)(library._session.db, library._session.open_search)
 
 
+def learn_again(library: Library, name: str) -> None:
+    """As where a model has a new file."""
+    from photosearch.learning.learn import _learn_again
+
+    model = library._session.default_model
+    assert model is not None
+    with library._session.open_search(model) as search:
+        _learn_again(library._session.db, search.space, search.map, model, name)
+
+
+def move(db: Database, folder: str, to: str) -> None:
+    scope = find_scope(db, folder)
+    assert scope is not None
+    move_root(db, scope, to)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("whole")
@@ -69,6 +89,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         make_folder(folder)
         with Library(folder / "whole.db") as library:
             library.albums.add("trip", some(folder / "photos"))
+            add_root(library._session.db, str(folder / "moved" / "inner"))
             for kind, side in (("white", "positive"), ("red", "negative"), ("dark", "negative")):
                 library.marks.add(
                     [folder / "photos" / f"{kind}{i}.png" for i in range(6)], **{side: ["pale"]}, new=True

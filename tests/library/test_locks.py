@@ -20,6 +20,7 @@ from photosearch import Library
 from photosearch.errors import BusyError, InputError, StoreError
 from photosearch.library import database, schema
 from photosearch.library.database import WAIT_SECONDS, Database
+from photosearch.library.lock import lock_library
 from photosearch.library.rebuild import rebuild
 from photosearch.library.user_copy import hold_writers
 from photosearch.spares.move import move_spares, undo_move
@@ -108,6 +109,18 @@ def test_closed_library_has_no_file_open(tmp_path: Path) -> None:
     library.close()
     assert list_open(tmp_path) == []
     assert library.path.exists(), "it is still held here, and was not merely forgotten"
+
+
+def test_library_is_closed_at_the_end_of_its_block(tmp_path: Path) -> None:
+    with Library(tmp_path / "library.db") as library:
+        assert list_open(tmp_path)
+    assert (list_open(tmp_path), library.path.exists()) == ([], True)
+
+
+def test_lock_file_is_its_owners_alone(tmp_path: Path, library: Library) -> None:
+    with lock_library(library.path):
+        (lock,) = tmp_path.glob("*.lock")
+        assert lock.stat().st_mode & 0o777 == 0o600
 
 
 def make_newer(path: Path) -> None:

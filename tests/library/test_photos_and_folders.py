@@ -23,6 +23,7 @@ from photosearch.library.folders import (
     move_root,
     put_folder,
     put_settings,
+    read_own_settings,
 )
 from photosearch.library.forget import IMAGE_TABLES, OTHER_TABLES, forget_all, forget_photos
 from photosearch.library.labels import read_labels
@@ -99,6 +100,16 @@ def test_forget_photos_keeps_folder_with_same_prefix(db):
     assert forget_photos(db, ["/p/a"]) == 1
     assert (roots(db), [s.path for s, _ in list_settings(db)]) == (["/p/ab"], ["/p/ab"])
     assert find_photo_paths(db, [row[0] for row in list_photo_files(db)]) == ["/p/ab/x.jpg"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"tiles": []}', "5"])
+def test_settings_that_make_no_sense_are_damage(db, text):
+    scope = add_root(db, "/p")
+    put_settings(db, scope, FolderSettings(tiles=4))
+    db.write("UPDATE folder_settings SET settings = ?", [text])
+    for read in (lambda: list_settings(db), lambda: read_own_settings(db, scope)):
+        with pytest.raises(StoreError, match="the library is damaged"):
+            read()
 
 
 def test_list_photo_files_matches_roots_below_folder(db):

@@ -124,6 +124,7 @@ def test_client_lists_tools_that_only_read(asked: Asked) -> None:
     names = [tool.name for tool in asked.tools]
     assert names == ["find", "explain", "photo", "similar", "duplicates", "albums", "report"]
     assert all(tool.annotations.read_only_hint and tool.description for tool in asked.tools)
+    assert not any(tool.annotations.destructive_hint or tool.annotations.open_world_hint for tool in asked.tools)
     assert all(tool.input_schema["additionalProperties"] is False for tool in asked.tools)
     assert asked.changed == []
 

@@ -37,6 +37,7 @@ def test_every_tool_is_looked_at():
 def test_every_argument_has_a_bound_that_is_checked(kind):
     needed = {name: "a" for name, field in kind.model_fields.items() if field.is_required()}
     parse(kind, needed)
+    assert all(field.description for field in kind.model_fields.values()), "or a program does not know what to give"
     for name, schema in list_bounds(kind):
         if schema.get("enum") or schema["type"] == "boolean":
             wrong = ["another"]

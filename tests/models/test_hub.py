@@ -195,10 +195,13 @@ def test_pull_rejects_other_revision(hub):
 def test_pull_rejects_other_file_of_same_revision(hub, tmp_path):
     pull_model(NAME, endpoint=hub.address)
     remove_model(NAME)
+    pulled = hub.files["onnx/vision_model.onnx"]
     hub.files["onnx/vision_model.onnx"] = sees(tmp_path / "other.onnx", drift=0.01).read_bytes()
     with pytest.raises(ModelError, match=r"onnx/vision_model.onnx is not the file that was pulled before"):
         pull_model(NAME, endpoint=hub.address)
     assert list_added() == {}
+    hub.files["onnx/vision_model.onnx"] = pulled
+    assert pull_model(NAME, endpoint=hub.address).name == NAME, "the refused file is in nobody's way"
 
 
 def test_pull_rejects_file_with_wrong_sha256(hub, shelf):
@@ -208,6 +211,16 @@ def test_pull_rejects_file_with_wrong_sha256(hub, shelf):
     assert "\n" not in str(refused.value)
     assert list_added() == {}
     assert not (shelf / "pulled.json").exists()
+
+
+def test_pull_fetches_a_file_again_that_came_damaged(hub):
+    whole = hub.files["onnx/text_model.onnx"]
+    hub.lies["onnx/text_model.onnx"] = hashlib.sha256(whole).hexdigest()
+    hub.files["onnx/text_model.onnx"] = whole[:-1] + b"\0"
+    with pytest.raises(ModelError, match="pull it again"):
+        pull_model(NAME, endpoint=hub.address)
+    hub.files["onnx/text_model.onnx"] = whole
+    assert pull_model(NAME, endpoint=hub.address).name == NAME
 
 
 def test_pull_resumes_interrupted_download(hub, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -298,6 +299,8 @@ def test_add_model_reads_hub_cache_of_links(tmp_path):
         path.rename(blobs / str(i))
         path.symlink_to(os.path.relpath(blobs / str(i), path.parent))
     assert add_model(snapshot, name="stored").name == "stored"
+    (tmp_path / "link").symlink_to(snapshot)
+    assert add_model(tmp_path / "link", name="linked").name == "linked"
 
 
 def test_digest_covers_preprocessing(tmp_path):
@@ -524,6 +527,14 @@ def test_add_model_leaves_nothing_when_interrupted(there, shelf, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         add_model(transformers_js(there))
     assert list(shelf.iterdir()) == []
+
+
+def test_add_model_removes_what_was_killed_a_day_ago(there, shelf):
+    for name, seconds in ((".clip.0123abcd.part", 90_000), (".clip.4567cdef.part", 60)):
+        (shelf / name).mkdir(parents=True)
+        os.utime(shelf / name, (time.time() - seconds,) * 2)
+    add_model(transformers_js(there))
+    assert sorted(os.listdir(shelf)) == [".clip.4567cdef.part", "clip"]
 
 
 def test_list_added_does_not_open_encoders(there):

@@ -79,14 +79,19 @@ def choose(
     kinds: Container[str] | None = None,
     judged: Container[str] = (),
 ) -> list[Change]:
-    """About n changes, as many from each room, which take turns; each line at most once. judged: are left out."""
-    rng = random.Random(seed)
+    """About n changes, as many from each room, which take turns; each line at most once. judged: are left out.
+
+    A room's changes depend on the seed alone: a larger n or fewer rooms draw the same ones first.
+    """
     found: defaultdict[str, defaultdict[str, list[Change]]] = defaultdict(lambda: defaultdict(list))
     for change in changes:
         if (rooms is None or change.room in rooms) and (kinds is None or change.kind in kinds):
             found[change.room][change.kind].append(change)
     each = -(-n // max(1, len(found)))
-    drawn = [list(islice(_draw(by_kind, rng, root, judged), each)) for _, by_kind in sorted(found.items())]
+    drawn = [
+        list(islice(_draw(by_kind, random.Random(f"{seed} {room}"), root, judged), each))
+        for room, by_kind in sorted(found.items())
+    ]
     return [c for row in zip_longest(*drawn) for c in row if c is not None]
 
 

@@ -192,7 +192,9 @@ class _Finder(ast.NodeVisitor):
         """A named argument, so that its default holds; a time-out is not left out but made longer."""
         before: ast.AST | None = node.args[-1] if node.args else None
         for keyword in node.keywords:
-            if keyword.arg is not None and LATE.search(keyword.arg) and _name(node) != "timedelta":
+            is_flag = isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, bool)
+            is_time = keyword.arg is not None and LATE.search(keyword.arg) is not None and not is_flag
+            if is_time and _name(node) != "timedelta":
                 self._put("time-out", keyword.value, f"({self._text(keyword.value)}) * 1000")
             elif keyword.arg is not None and keyword.arg not in UNTESTED and before is not None:
                 self._add("default", self._span(before)[1], self._span(keyword)[1], "")

@@ -7,8 +7,9 @@
 
 Each change is made in a copy of the checkout, below the folder of temporary files. The tests that may notice it run
 until one fails. That one then runs on the unbroken copy: only where it passes, the change counts as noticed. A test in
-which time runs out counts where it does so twice, and not on the unbroken copy. tests/mutants/judged.json holds what no
-test has to notice, and why: a change is known by its text, and left out of the draw.
+which time runs out counts where it does so twice, and not on the unbroken copy. Where the budget ends before the tests
+do, a change is called late: it counts as tried and not as noticed. tests/mutants/judged.json holds what no test has to
+notice, and why: a change is known by its text, and left out of the draw.
 """
 
 import argparse
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -34,8 +35,9 @@ from choose_tests import TestFile, choose_tests, read_tests
 
 SEED = 1
 RED = 4  # tests that fail unbroken may be met before a change is given up
+NEAR = 0.7  # of the budget, for the tests that are most likely to notice
 LEAVE = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".coverage*", ".hypothesis", "__pycache__", "dist")
-VERDICTS = {"survived": "Nobody noticed", "late": "Out of time, unbroken too", "flaky": "Fails unbroken too"}
+VERDICTS = {"survived": "Nobody noticed", "late": "Out of time", "flaky": "Fails unbroken too"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +63,15 @@ class Trial:
     seconds: dict[str, float] = field(default_factory=dict)
     red: set[str] = field(default_factory=set)
 
-    def run(self, tree: Path, tests: Sequence[str]) -> run_tests.Outcome:
-        outcome = run_tests.run_tests(tree, tests, self.budget, quick=self.quick)
+    def run(self, tree: Path, tests: Sequence[str], budget: float) -> run_tests.Outcome:
+        outcome = run_tests.run_tests(tree, tests, budget, quick=self.quick)
         self.seconds.update((test.partition("[")[0], took) for test, took in outcome.seconds.items())
         return outcome
 
     def try_change(self, change: Change, tree: Path) -> Tried:
         began = time.monotonic()
-        parts = choose_tests(change, self.files, self.seconds, self.package)
+        source = (self.root / change.path).read_text()
+        parts = choose_tests(change, self.files, self.seconds, source, self.package)
         for _ in range(RED):
             verdict, by = self._judge(change, tree, [[t for t in part if t not in self.red] for part in parts])
             if verdict != "flaky":
@@ -78,20 +81,22 @@ class Trial:
         return Tried(change, shown, verdict, by, time.monotonic() - began)
 
     def _judge(self, change: Change, tree: Path, parts: list[list[str]]) -> tuple[str, str]:
-        outcome = run_tests.Outcome()
+        outcome, left, is_cut = run_tests.Outcome(), self.budget, ""
         with broken(change, tree):
             for tests in filter(None, parts):
-                outcome = self.run(tree, tests)
+                outcome = self.run(tree, tests, left if tests is parts[-1] else NEAR * left)
+                left = max(left - outcome.spent, (1 - NEAR) * left)
                 if test := outcome.stuck:
-                    outcome = self.run(tree, [test])  # all tests together may take long; a loop takes long alone
-                if test or outcome.failed:
+                    outcome = self.run(tree, [test], self.budget / 2)  # all together take long; a loop takes long alone
+                if outcome.failed or outcome.stuck:
                     break
+                is_cut = is_cut or test or ("between two tests" if outcome.is_cut else "")
         test = outcome.failed or outcome.stuck
         if not test:
-            return "survived", ""
+            return ("late", is_cut) if is_cut else ("survived", "")
         if "::" not in test:  # a file that can't be read
             test = next((each for part in parts for each in part if each.startswith(test)), test)
-        unbroken = self.run(tree, [test])
+        unbroken = self.run(tree, [test], self.budget / 2)
         if unbroken.stuck:
             return "late", test
         return ("flaky" if unbroken.failed else "noticed"), test
@@ -143,9 +148,7 @@ def describe(tried: Sequence[Tried], seconds: float, seed: int, judged: int) -> 
     for title in ("room", "kind"):
         yield f"\n| {title} | noticed / tried | |\n|---|---|---|"
         for value in [*sorted({getattr(t.change, title) for t in tried}), "all"]:
-            of = [
-                t for t in tried if value in (getattr(t.change, title), "all") and t.verdict in ("noticed", "survived")
-            ]
+            of = [t for t in tried if value in (getattr(t.change, title), "all") and t.verdict != "flaky"]
             noticed = sum(t.verdict == "noticed" for t in of)
             yield f"| {value} | {noticed} / {len(of)} | {100 * noticed / max(1, len(of)):.0f} % |"
     yield f"\nSeed {seed}: {len(tried)} changes in {seconds / 60:.1f} minutes; {judged} judged ones left out."
@@ -157,11 +160,12 @@ def describe(tried: Sequence[Tried], seconds: float, seed: int, judged: int) -> 
             )
 
 
-def read_survivors(path: Path, root: Path) -> list[Change]:
-    """The changes that nobody noticed, as far as their files are what they were."""
-    rows = [row for row in json.loads(path.read_text()) if row["verdict"] == "survived"]
+def read_survivors(path: Path, root: Path, judged: Container[str]) -> list[Change]:
+    """The changes that nobody noticed and that were not judged since, as far as their files are what they were."""
+    rows = [row for row in json.loads(path.read_text()) if row["verdict"] in ("survived", "late")]
     changes = [(Change(**{**row["change"], "names": tuple(row["change"]["names"])}), row["shown"]) for row in rows]
-    return [c for c, shown in changes if c.show((root / c.path).read_bytes()) == shown]
+    return [c for c, shown in changes
+            if c.show((root / c.path).read_bytes()) == shown and f"{c.path}: {shown}" not in judged]  # fmt: skip
 
 
 def ignore_options(workers: int) -> int:
@@ -193,9 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--room", action="append", help="only these; 'top' is what lies above them, 'page' what a browser runs"
     )
     read.add_argument("--kind", action="append", help="only these, such as clean-up, guard, swap, SQL")
-    read.add_argument("--quick", action="store_true", help="leave the browser's tests out")
+    read.add_argument("--quick", action="store_true", help="leave slow tests out, such as the browser's")
     read.add_argument(
-        "--budget", type=float, default=60, metavar="SECONDS", help="of processor time, for a change's tests"
+        "--budget", type=float, default=50, metavar="SECONDS", help="of processor time, for a change's tests"
     )
     read.add_argument("--workers", type=int, default=1, metavar="N")
     read.add_argument("--list", action="store_true", help="only say what would be changed")
@@ -208,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if said.options:
         return ignore_options(said.workers)
     judged = read_judged(said.root / "tests" / "mutants" / "judged.json")
-    changes = read_survivors(said.again, said.root) if said.again else choose(
+    changes = read_survivors(said.again, said.root, judged) if said.again else choose(
         list_changes(said.root, said.package), said.changes, said.seed, root=said.root, rooms=said.room,
         kinds=said.kind, judged=judged,
     )  # fmt: skip

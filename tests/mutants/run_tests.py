@@ -23,7 +23,7 @@ import pytest
 
 LOADED = ["pytest", "hypothesis", "pytest_timeout", "numpy", "PIL.Image", "onnx", "onnxruntime",
           "typer.testing", "sqlite_utils", "rich.table", "starlette.applications", "uvicorn", "jinja2"]  # fmt: skip
-WALL = 10.0  # times the processor time that a run may take, on an idle machine: a browser's is not counted
+WALL = 5.0  # times the processor time that a run may take, on an idle machine: a browser's is not counted
 stopping = threading.Event()  # set: runs under way are ended, and raise Stopped
 
 
@@ -35,12 +35,14 @@ class Stopped(Exception):
 class Outcome:
     """failed: the first test that failed, "" where none did. stuck: the test in which time ran out, or "".
 
-    seconds: of processor time, of each test that ended.
+    seconds: of processor time, of each test that ended. is_cut: time ran out between two tests. spent: seconds, of all.
     """
 
     failed: str = ""
     stuck: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
+    is_cut: bool = False
+    spent: float = 0.0
 
 
 def prepare() -> None:
@@ -52,7 +54,7 @@ def prepare() -> None:
 def run_tests(tree: Path, tests: Sequence[str], budget: float, *, quick: bool = False) -> Outcome:
     """Run them in their order, until one fails.
 
-    tests: with or without parameters. budget: seconds of processor time.
+    tests: with or without parameters. budget: seconds of processor time, of what the tests start too.
     """
     with tempfile.TemporaryDirectory(prefix="mutants-run-", ignore_cleanup_errors=True) as folder:
         rows = Path(folder, "rows")
@@ -77,7 +79,9 @@ def run_tests(tree: Path, tests: Sequence[str], budget: float, *, quick: bool = 
 
 def _read(rows: Path, code: int | None, is_late: bool, tests: Sequence[str]) -> Outcome:
     failed, stuck, seconds = "", "", dict[str, float]()
+    is_cut, spent = False, 0.0
     for row in map(json.loads, rows.read_text().splitlines()):
+        spent = row.get("spent", spent)
         match row:
             case {"started": test}:
                 stuck = test
@@ -85,9 +89,14 @@ def _read(rows: Path, code: int | None, is_late: bool, tests: Sequence[str]) -> 
                 failed = failed or test
             case {"passed": test, "seconds": took}:
                 seconds[test], stuck = took, ""
-    if is_late and not failed:
-        return Outcome(stuck=stuck or tests[0], seconds=seconds)
-    return Outcome(failed=failed or (tests[0] if code not in (0, 5) else ""), seconds=seconds)
+            case {"cut": _}:
+                is_cut = True
+    if not (failed or is_cut):
+        if is_late:
+            stuck = stuck or tests[0]
+        elif code not in (0, 5):
+            failed = tests[0]
+    return Outcome(failed, "" if failed or not is_late else stuck, seconds, is_cut, spent)
 
 
 def _run(tree: Path, tests: list[str], quick: bool, budget: float, rows: Path, folder: str) -> None:
@@ -115,30 +124,37 @@ def _run(tree: Path, tests: list[str], quick: bool, budget: float, rows: Path, f
         "-W",
         "ignore::pytest.PytestAssertRewriteWarning",
     ]
-    os._exit(pytest.main([*options, *files], [_Plan(tests, quick, rows)]))
+    os._exit(pytest.main([*options, *files], [_Plan(tests, quick, rows, budget)]))
 
 
 class _Plan:
-    """A plugin of pytest's: only these tests, in this order; a line for each as it starts and as it ends."""
+    """A plugin of pytest's: only these tests, in this order; a line for each as it starts and as it ends.
 
-    def __init__(self, tests: list[str], quick: bool, rows: Path):
+    It stops between two tests once the budget is spent: the limit of the process does not count what a test started.
+    """
+
+    def __init__(self, tests: list[str], quick: bool, rows: Path, budget: float):
         self.place = {test: i for i, test in enumerate(tests)}
         self.quick = quick
         self.rows = rows
+        self.budget = budget
+        self.left = 0  # tests
+        self.session: pytest.Session | None = None
         self.began = 0.0
 
     def _write(self, **row: object) -> None:
         with self.rows.open("a") as rows:
-            print(json.dumps(row), file=rows)
+            print(json.dumps(row | {"spent": _count_seconds()}), file=rows)
 
     def _find(self, test: str) -> int:
         return self.place.get(test, self.place.get(test.partition("[")[0], -1))
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         keep = [item for item in items if self._find(item.nodeid) >= 0 and _is_affordable(item, self.quick)]
         keep.sort(key=lambda item: self._find(item.nodeid))
         items[:] = keep
+        self.session, self.left = session, len(keep)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.began = _count_seconds()
@@ -149,6 +165,10 @@ class _Plan:
             self._write(failed=report.nodeid)
         elif report.when == "teardown":
             self._write(passed=report.nodeid, seconds=_count_seconds() - self.began)
+            self.left -= 1
+            if self.left and _count_seconds() > self.budget and self.session is not None:
+                self._write(cut=report.nodeid)
+                self.session.shouldstop = "out of time"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -161,7 +181,7 @@ def _count_seconds() -> float:
 
 
 def _is_affordable(item: pytest.Item, quick: bool) -> bool:
-    """Not what takes minutes or needs data sets. The browser's tests are slow, and alone see what a page does."""
-    is_slow = item.get_closest_marker("slow") is not None and (quick or "chromium" not in item.nodeid)
+    """Not what takes minutes or needs data sets."""
+    is_slow = item.get_closest_marker("slow") is not None and quick
     is_long = item.get_closest_marker("hostile") is not None and item.nodeid.count("/") == 1
     return not (is_slow or is_long or item.get_closest_marker("data"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import choose_tests
 from changes import ROOT, Change, choose, is_program, list_changes, name
 from in_pages import find_in_page
 from in_python import find_in_python
@@ -131,7 +132,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "def test_f():\n    assert [steps.f(x) for x in (1, 2)] == [0, 1]\n\n\n"
         "def test_g():\n    steps.g(1)\n\n\n"
         "def test_h():\n    assert steps.h(1) == 5\n\n\n"
-        "def test_i():\n    assert steps.i(3) == 1\n",
+        "def test_i():\n    assert steps.i(3) == 1\n\n\n"
+        "def test_long():\n    import time\n    while time.process_time() < 3:\n        pass\n",
         "pyproject.toml": "[tool.pytest.ini_options]\n",
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -163,6 +165,32 @@ def test_a_change_is_noticed_where_the_test_passes_unbroken(
     assert f"Fail unbroken too:\n- {own}h" in said
     assert "Nobody noticed:\n- toy/room/steps.py:8 (bound): if x > 1:  ->  if x >= 1:" in said
     assert {path: path.read_bytes() for path in toy.rglob("*.py")} == before
+
+
+def test_a_change_is_late_where_the_budget_ends_before_its_tests(
+    toy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "tests/room/test_steps.py::test_"
+    monkeypatch.setattr("run_tests.LOADED", ["pytest"])
+    monkeypatch.setattr("mutants.choose", lambda changes, *_, **__: _choose_four(changes)[:1])
+    monkeypatch.setattr("mutants.choose_tests", lambda *_: [[f"{own}long", f"{own}f"]])
+    assert main(["--root", str(toy), "--package", "toy", "--budget", "2.5"]) == 0
+    said = capsys.readouterr().out
+    assert "| room | 0 / 1 | 0 % |" in said
+    assert "Out of time:\n- toy/room/steps.py" in said
+
+
+def test_tests_that_share_rare_words_with_a_change_come_first() -> None:
+    change = Change("photosearch/cli/output.py", 4, "exit code", 0, 1, "0", ("guard",))
+    source = "def guard():\n    # a full disk, a closed pipe\n    if disk:\n        raise Exit(1)\n"
+    tests = "".join(f"def test_{i}(run):\n    assert run('find') == {i}\n\n\n" for i in range(20))
+    tests += "@pytest.mark.slow\n@pytest.mark.parametrize('to', ['full disk'])\ndef test_end(run, to):\n    run(to)\n"
+    files = [
+        choose_tests.TestFile("tests/cli/test_faults.py", tests + "\n\ndef test_pipe(run):\n    run('closed pipe')\n")
+    ]
+    (first, *_), others = choose_tests.choose_tests(change, files, {}, source)
+    assert first.endswith("::test_pipe"), "and slow ones behind the quick"
+    assert len(others) == 21 - choose_tests.FIRST
 
 
 def _choose_four(changes: object) -> list[Change]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from photosearch.errors import ModelError
+from photosearch.errors import InputError, ModelError
 from photosearch.ocr import reader as reading
 from photosearch.ocr.lines import TextWord
 from photosearch.ocr.reader import TextReader
@@ -84,6 +84,12 @@ def test_reader_loads_nothing_that_opens_sockets() -> None:
 def test_missing_networks_are_named_and_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(reading.FILES, "Rec", "nowhere.onnx")
     with pytest.raises(reading.ModelError, match=r"lacks nowhere\.onnx"):
+        TextReader()
+
+
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    with pytest.raises(InputError, match=r"needs rapidocr: pip install 'photosearch\[ocr\]'"):
         TextReader()
 
 

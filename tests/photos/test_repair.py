@@ -11,6 +11,7 @@ from pictures import encoded, exif, reason
 from PIL import Image, PngImagePlugin
 
 from photosearch.photos.decode import Unreadable, ViewSpec, decode
+from photosearch.photos.repair import repair
 
 KINDS = {
     "baseline": {},
@@ -59,6 +60,12 @@ def test_repair_rejects_truncated_jpeg(how):
         for trailer in (b"", jpeg(noise(seed=1))):
             if not whole[cut - 1 : cut + 1].startswith(b"\xff"):
                 assert reason(whole[:cut] + trailer), (cut, end)
+
+
+def test_repair_looks_for_no_scan_behind_what_is_no_segment():
+    whole = jpeg()
+    assert repair(whole, lambda image: None) is not None
+    assert repair(whole[:2] + bytes(9) + whole[2:], lambda image: None) is None
 
 
 def test_repair_rejects_progressive_jpeg_without_all_scans():

@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from toy import toy_card
 
 from photosearch.errors import InputError
+from photosearch.search import copies
 
 
 @pytest.fixture
@@ -217,3 +219,24 @@ def test_find_duplicates_by_position_mark_and_rule(seen):
         reasons(seen, keep=["nicest"])
     with pytest.raises(InputError, match="not in an indexed folder"):
         reasons(seen, keep=["folder:/elsewhere"])
+
+
+def test_pictures_in_memory_are_no_more_than_bounded(seen, monkeypatch):
+    for i in range(4):
+        save(seen, f"a{i}.jpg", scene(i), quality=90)
+        save(seen, f"b{i}.png", scene(i, 256))
+    seen.index()
+    most = 0
+
+    class Counted(OrderedDict):
+        def move_to_end(self, key, last=True):
+            nonlocal most
+            most = max(most, len(self))
+            super().move_to_end(key, last)
+
+    expected = groups(seen)
+    assert len(expected) == 4
+    monkeypatch.setattr(copies, "MAX_PICTURES", 2)
+    monkeypatch.setattr(copies, "OrderedDict", Counted)
+    assert groups(seen) == expected
+    assert 2 <= most <= 4, "those of one step, and those that were kept"

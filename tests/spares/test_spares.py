@@ -17,7 +17,8 @@ from library import InThisProcess
 from PIL import Image
 
 from photosearch import atomic
-from photosearch.errors import InputError
+from photosearch.errors import InputError, StoreError
+from photosearch.library.photos import mark_moved_away
 from photosearch.spares import log
 from photosearch.spares.log import read_log
 
@@ -161,6 +162,31 @@ def test_raw_and_jpeg_are_moved_together_and_share_a_sidecar(seen, tmp_path):
         ("1.jpg", "has changed since it was indexed"),
         ("1.CR2", "is one thing with b/1.jpg, which stays"),
     ]
+
+
+def test_library_knows_of_all_photos_of_a_thing_or_of_none(seen, tmp_path, monkeypatch):
+    for name, seed in (("a/1.CR2", 1), ("b/1.CR2", 1), ("a/1.jpg", 2), ("b/1.jpg", 2)):
+        save(seen.folder, name, seed)
+    seen.index()
+    with monkeypatch.context() as patch:
+        patch.setattr("photosearch.spares.move.mark_moved_away", fail_at_second(mark_moved_away))
+        with pytest.raises(StoreError):
+            move(seen, tmp_path / "spare")
+    assert seen.asks.status().counts.photos == 4
+    assert seen.asks.spares.move(plan(seen, tmp_path / "spare")).photos == 2  # it finishes
+    assert (seen.asks.status().counts.photos, below(seen.folder)) == (2, ["a/1.CR2", "a/1.jpg"])
+
+
+def fail_at_second(function):
+    calls = []
+
+    def call(*values):
+        calls.append(values)
+        if len(calls) == 2:
+            raise StoreError("the disk is full")
+        return function(*values)
+
+    return call
 
 
 def test_move_checks_content_just_before(copied, tmp_path):

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import webbrowser
 from base64 import b64decode
 from pathlib import Path
 
@@ -140,6 +141,17 @@ def test_open_writes_a_page_beside_the_library_and_forget_deletes_it(cli_env: Cl
     assert cli_env.run("forget", cli_env.photos / "nothing").exit_code == 0
     assert not page.exists(), "it would still show forgotten photos"
     assert not cli_env.library.with_name("library.db.thumbnails").exists()
+
+
+def test_open_names_the_page_where_no_browser_opens(
+    cli_env: CliEnv, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webbrowser, "open", lambda address: False)
+    result = cli_env.run("find", "blue", "--open")
+    page = cli_env.library.with_name("library.db.found.html")
+    assert (result.exit_code, result.stderr.splitlines()[1:]) == (
+        1, [f"photosearch: can't open a browser here; the page is {page}"],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("other", [("--labels",), ("--retrieval", "queries.csv")])
