@@ -93,7 +93,8 @@ async def ask_all(library: Path, photos: Path) -> tuple[list[Any], dict[str, Any
 
     command, *words = list_words(("mcp", "--db", library))
     server = StdioServerParameters(command=command, args=words, env=dict(os.environ))
-    async with stdio_client(server) as (messages, questions), ClientSession(messages, questions) as session:
+    errors = sys.__stderr__  # its default is what stands in for it while the module is imported
+    async with stdio_client(server, errors) as (messages, questions), ClientSession(messages, questions) as session:
         await session.initialize()
         tools = (await session.list_tools()).tools
         answers = {}
