@@ -32,7 +32,7 @@ TAKES_SECONDS = re.compile(r"^ *@pytest\.mark\.slow|^pytestmark = .*\bslow\b", r
 # Ranks: tests that speak of a change, in its module's own file and in others; of rules for every file; other ones of
 # the own file; those that go by shared words; a browser's, where Python changed; those that take seconds.
 SPEAK_THERE, SPEAK, HOLD, OWN, ALIKE, BROWSER, SLOW = range(7)
-HELD = ("durability", "time-out")  # kinds that those of HOLD_ALL are likeliest to notice
+HELD = ("clean-up", "durability", "time-out")  # kinds that those of HOLD_ALL are likeliest to notice
 FEW = 3  # slow ones run
 FIRST = 12  # of these come before those of HOLD_ALL
 WORD = re.compile(r"[A-Za-z]{3,}")
