@@ -135,14 +135,14 @@ def test_rate_is_that_of_the_last_seconds() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_run_ends_with_its_server(photos: Path, tmp_path: Path, number: signal.Signals) -> None:
     library = tmp_path / "library.db"
-    with run_server(library) as client, hold(library):
-        start(client, photos)
-        (child,) = read_children(client.process.pid)
-        client.process.send_signal(number)
-        if number == signal.SIGKILL:
-            client.process.wait(60)
-        else:
-            assert "Finishing the current batch" in read_until(client, "Finishing")
+    with run_server(library) as client:
+        with hold(library):
+            start(client, photos)
+            (child,) = read_children(client.process.pid)
+            client.process.send_signal(number)
+            if number == signal.SIGINT:
+                assert "Finishing the current batch" in read_until(client, "Finishing")
+        client.process.wait(60)
     assert client.process.returncode == (0 if number == signal.SIGINT else -number)
     while is_alive(child):
         os.sched_yield()
