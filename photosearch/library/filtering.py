@@ -185,8 +185,11 @@ class _Source:
         return f"p.id IN ({self.sql})"
 
     def test(self) -> str:
-        """The same for a filter of many photos: each photo is looked up, and no list of all is made."""
-        return f"p.id IN ({self.sql} AND {self.key} = p.id)" if self.key else self.contain()
+        """The same for a filter of many photos: each photo is looked up, without a list of all where that is possible.
+
+        The + keeps SQLite from going through the list, once for each photo where another order is asked for.
+        """
+        return f"p.id IN ({self.sql} AND {self.key} = p.id)" if self.key else f"+{self.contain()}"
 
 
 def filter_by_details(db: Database, filters: Sequence[FilterTree], only: PhotoFilter) -> PhotoFilter:
