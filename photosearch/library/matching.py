@@ -30,6 +30,7 @@ MAX_ID = 2**63 - 1
 CHUNK = 10_000  # images whose photos are looked up at once
 READS = 4  # photos of a filter that are evaluated in the time in which one of a label's list is read and rejected
 LOOKUPS = 25  # images of a label's list that are read in the time in which a score is looked up
+AS_GOOD_AS_NONE = 2.0**-54  # the highest score s of which 1 - s is 1: those without a label are as many as have less
 MAX_UNDATED = 50_000  # images without a date, up to which their photos are looked up one by one
 MIN_POSITIVE = 5e-324  # the smallest float above 0: every image with this score or more has a row
 
@@ -438,7 +439,7 @@ class MatchQuery:
             return _Top(frozenset(nearest), 1.0, nearest[-1] if nearest else -1, threshold >= 1.0)
         lowest = "SELECT score FROM scores WHERE label_id = ? {} ORDER BY score LIMIT 1 OFFSET ?"
         last = self.db.row(lowest.format(""), [label.id, depth])
-        highest = 1.0 if last is None else last[0]
+        highest = 1.0 if last is None else max(last[0], AS_GOOD_AS_NONE)
         rows = self.db.rows("SELECT image_id FROM scores WHERE label_id = ? AND score <= ?", [label.id, highest])
         images = frozenset(without).union(i for (i,) in rows)
         following = self.db.row(lowest.format("AND score > ?"), [label.id, highest, 0])

@@ -79,6 +79,25 @@ def test_find_matches_with_limit_reads_only_tops(library, monkeypatch):
     assert "json_each" in sql
 
 
+def test_photos_without_a_label_are_read_from_its_lowest_scores(tmp_path, monkeypatch):
+    """Though so many scores are so low that 1 - score is 1 for all of them, and no depth would tell them apart."""
+    with Database(tmp_path / "library.db", create=True) as made:
+        model_id, labels = put_model(made, CARD, "0" * 16, 0)
+        folder = put_folder(made, add_root(made, "/photos"), "/photos")
+        with made.transaction():
+            for i in range(40):
+                image = put_image(made, bytes([i]) * 32, 8, 8)
+                put_photo(made, folder, f"{i}.jpg", FileRecord(1, 1), image)
+                low = 1e-20 * (40 - i) if i < 30 else 0.01 * i
+                put_prediction(made, image, model_id, labels, dict.fromkeys(labels, low))
+        tree, labels = query.parse("not bird"), {label.name: label for label in read_labels(made)}
+        everything = matching.find_matches(made, tree, labels)
+        assert [match.path for match in everything[:30]] == [f"/photos/{i}.jpg" for i in range(30)]
+        monkeypatch.setattr(matching, "DEPTHS", (5,))
+        monkeypatch.setattr(matching.MatchQuery, "_read_all", None)
+        assert matching.find_matches(made, tree, labels, limit=10) == everything[:10]
+
+
 def test_find_matches_reads_one_label_from_its_index(library):
     tree, labels = query.parse("bird"), {label.name: label for label in read_labels(library)}
     statements = []
