@@ -22,13 +22,17 @@ PICTURES = ("101_ObjectCategories/*/*.jpg", "CUB_200_2011/images/*/*.jpg")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of photo. size: width and height in pixels. noise: standard deviation of a pixel, of 255."""
+    """One kind of photo. size: width and height in pixels. noise: standard deviation of a pixel, of 255.
+
+    thumbnail: the longer side of the one that a HEIC carries; 0: none.
+    """
 
     format: str
     size: tuple[int, int]
     quality: int = 90
     scenes: int = 12
     noise: float = 6.0
+    thumbnail: int = 0
 
 
 KINDS = {
@@ -38,6 +42,7 @@ KINDS = {
     "tiny": Kind("JPEG", (320, 240), quality=75, scenes=100, noise=3.0),
     "png": Kind("PNG", (1600, 1200), scenes=4),
     "heic": Kind("HEIF", (4000, 3000), quality=60, scenes=2),
+    "heic-thumbnail": Kind("HEIF", (4000, 3000), quality=60, scenes=2, thumbnail=320),  # as phones write it
 }
 
 
@@ -106,7 +111,8 @@ def _encode(image: Image.Image, kind: Kind, i: int) -> bytes:
     exif[EXIF_DATE] = f"2026:{i % 12 + 1:02d}:15 12:00:00"
     out = io.BytesIO()
     pillow_heif.register_heif_opener(thumbnails=False)
-    image.save(out, kind.format, exif=exif, quality=kind.quality)  # PNG has no quality and ignores it
+    extra = {"thumbnails": [kind.thumbnail]} if kind.thumbnail else {}
+    image.save(out, kind.format, exif=exif, quality=kind.quality, **extra)  # PNG has no quality and ignores it
     return out.getvalue()
 
 

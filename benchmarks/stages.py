@@ -26,7 +26,7 @@ from photosearch.photos.decoders import DecodeOptions, DecoderPool, OpenResult
 from photosearch.photos.fingerprint import fingerprint
 from photosearch.photos.walk import Photo, walk
 
-KINDS = {"12mp": 16, "48mp": 4, "heic": 2, "small": 100, "png": 8}  # kind -> photos
+KINDS = {"12mp": 16, "48mp": 4, "heic": 2, "heic-thumbnail": 16, "small": 100, "png": 8}  # kind -> photos
 RUN = 16  # photos that the network scores at once
 REPEATS = 5
 
@@ -76,7 +76,7 @@ def profile_folder(folder: Path, model: Path, repeats: int = REPEATS) -> tuple[f
 
 def _load(data: bytes, need: decode.ViewSpec) -> None:
     with formats.open_image(data) as image:
-        image.draft("RGB", (need.min_side, need.min_side))
+        decode.draft(image, [need])
         image.decodermaxblock = len(data)  # type: ignore[attr-defined]
         image.load()
 

@@ -62,6 +62,7 @@ PLAIN_REASONS = (  # part of a library's message -> what it means to the photo's
 MAX_FRAMES = 100  # of an animation that are looked at
 MAX_BLANK = 4  # grey levels between the darkest and the palest of a blank frame
 OVERSAMPLE = 1  # a JPEG is decoded to at least this many times the wanted size, then resized with a proper filter
+HEIC_THUMBNAIL = 0.9  # of the wanted side that a HEIC's thumbnail must have: phones write 320x240; the whole is dear
 
 DAMAGED = "damaged: "  # begins the reason of a photo that is readable nevertheless
 
@@ -307,8 +308,7 @@ def _decode(
         if image.width * image.height > max_pixels:
             raise Unreadable(f"{image.width}x{image.height} pixels, more than the limit of {max_pixels:,}")
         width, height = image.size
-        sizes = [spec.find_min_size(width, height) for spec in view_specs] or [(SIZE, SIZE)]
-        image.draft("RGB", (max(w for w, _ in sizes), max(h for _, h in sizes)))
+        draft(image, view_specs)
         _check_memory(image, (width, height), max_bytes)
         exif = blocks.get_exif(image)  # a PNG is decoded for it
         found = blocks.read_metadata(exif, image.info)
@@ -340,6 +340,13 @@ def _decode(
         date, source = (taken.local, taken.source) if taken else (None, None)
         return DecodedPhoto(tuple(views), width, height, date, source,
                             fingerprint(upright if small is None else small), metadata=found)  # fmt: skip
+
+
+def draft(image: Image.Image, view_specs: Sequence[ViewSpec]) -> None:
+    """Let the decoder make no more pixels than views need: of a JPEG at a smaller scale, or of a HEIC's thumbnail."""
+    sizes = [spec.find_min_size(*image.size) for spec in view_specs] or [(SIZE, SIZE)]
+    share = HEIC_THUMBNAIL if image.format == "HEIF" and all(spec.fit != "pad" for spec in view_specs) else 1
+    image.draft("RGB", (math.ceil(share * max(w for w, _ in sizes)), math.ceil(share * max(h for _, h in sizes))))
 
 
 def _check_memory(image: Image.Image, size: tuple[int, int], max_bytes: int) -> None:

@@ -182,9 +182,11 @@ def test_decode_uses_heic_thumbnail_if_large_enough(monkeypatch):
     monkeypatch.setattr(decoding, "cut_parts", lambda image, *a: (sizes.append(image.size), cut_parts(image, *a))[1])
     asked = {
         ViewSpec(224): (320, 240),
-        ViewSpec(240): (320, 240),
-        ViewSpec(241): (1600, 1200),
-        ViewSpec(128, tiles=9): (1600, 1200),
+        ViewSpec(266): (320, 240),
+        ViewSpec(267): (1600, 1200),
+        ViewSpec(320, "pad"): (320, 240),
+        ViewSpec(321, "pad"): (1600, 1200),
+        ViewSpec(160, tiles=9): (1600, 1200),
         ViewSpec(224, "crop"): (320, 240),
     }
     for need in asked:
