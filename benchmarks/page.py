@@ -23,9 +23,8 @@ are wall-clock time, and vary on a busy machine: where the load is above the num
 NOT_MEASURED = "not measured on this version"
 TARGETS = {"plain ViT-B/32": 6.0, "plain": 4.0}  # how a way begins -> times as fast, at least
 CHOICE = """The map is what photosearch uses; numkong multiplies its codes. It is exact, also with filters, and needs no
-second copy of the vectors inside the database, as sqlite-vec's table would be. usearch's graph answers sooner but not
-exactly, takes far longer to build, and its Python interface takes no filter, which makes it slow or wrong where few
-photos are searched.
+second copy of the vectors inside the database, as sqlite-vec's table would be. usearch's graph is not exact, takes far
+longer to build, and its Python interface takes no filter, which makes it slow or wrong where few photos are searched.
 """
 N_EXAMPLE = 100_000  # photos of the example in the summary
 RUN_SIZES, MACHINES = (10**6, 10**7, 10**8), (1, 10, 100)
