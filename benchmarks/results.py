@@ -50,6 +50,8 @@ class Part:
         missing = set(self.packages) - {d.metadata["Name"] for d in metadata.distributions()}
         if missing:
             raise RuntimeError(f"needs `pip install {' '.join(sorted(missing))}`")
+        if "data" in self.takes and not data.is_dir():
+            raise RuntimeError(f"needs the data sets, and {data} is no folder: name theirs with --data")
         module, _, name = self.function.partition(".")
         values = {"work": work, "data": data}
         figures: Figures = getattr(importlib.import_module(f"benchmarks.{module}"), name)(

@@ -44,7 +44,7 @@ from tests.toy import write_toy
 
 INDEPENDENT = {  # of what else than today's schema or default model a part's figures are; every other part is of both
     "library": ["model"], "sentences": ["model"], "browse": ["model"], "networks": ["schema"],
-    "duplicates": ["schema"], "learn": ["schema"],
+    "duplicates": ["schema"], "learn": ["schema"], "bursts": ["schema"],
     "vectors": ["model", "schema"], "coverage": ["model", "schema"],
     "gpu-networks": ["model", "schema"],
 }  # fmt: skip
@@ -153,6 +153,11 @@ def test_part_without_its_packages_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(results.metadata, "distributions", lambda: [])
     with pytest.raises(RuntimeError, match="needs `pip install apsw sqlite-vec usearch`"):
         PARTS["vectors"].measure(tmp_path, tmp_path)
+
+
+def test_part_without_its_data_is_refused(tmp_path):
+    with pytest.raises(RuntimeError, match="nowhere is no folder: name theirs with --data"):
+        PARTS["bursts"].measure(tmp_path, tmp_path / "nowhere")
 
 
 def test_all_command_measures_other_parts_where_one_fails(tmp_path, monkeypatch):
