@@ -22,16 +22,19 @@ from PIL import Image
 
 from benchmarks.measure import Figures, measure_rate, median_ms
 from photosearch.models.catalog import DEFAULT_MODEL, list_shipped
-from photosearch.models.session import Model
+from photosearch.models.session import Model, make_options
 
 PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 PICTURES = "101_ObjectCategories/*/*.jpg"
-VARIANTS: dict[str, dict[str, Any]] = {"default": {}, "without TF32": {"use_tf32": 0}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "default": {}, "without TF32": {"use_tf32": 0}, "weights as in the file": {"float_weights": False},
+}  # fmt: skip
 OPTIONS: dict[str, dict[str, Any]] = {
     "default": {},
     "cudnn_conv_algo_search=HEURISTIC": {"cudnn_conv_algo_search": "HEURISTIC"},
     "prefer_nhwc=1": {"prefer_nhwc": 1},
     "use_tf32=0": {"use_tf32": 0},
+    "weights as in the file": {"float_weights": False},
 }
 NVIDIA_LIBRARIES = ("nvidia-cublas", "nvidia-cuda-runtime", "nvidia-cudnn", "nvidia-cufft")
 
@@ -87,9 +90,12 @@ def measure_gpu_networks(
     return {**describe_gpu(), **figures}
 
 
-def load(path: Path, provider: str, *, profile: str = "", **options: Any) -> Session:
-    """A session on this provider, beside the CPU. Raises RuntimeError where ONNX Runtime chose another."""
-    settings = onnxruntime.SessionOptions()
+def load(path: Path, provider: str, *, profile: str = "", float_weights: bool = True, **options: Any) -> Session:
+    """A session on this provider, beside the CPU. Raises RuntimeError where ONNX Runtime chose another.
+
+    float_weights: as photosearch opens it on CUDA.
+    """
+    settings = make_options(provider) if float_weights else onnxruntime.SessionOptions()
     settings.log_severity_level = 3
     if profile:
         settings.enable_profiling, settings.profile_file_prefix = True, profile

@@ -30,6 +30,10 @@ CPU_RUN_SIZE, RUN_SIZE = 4, 64
 # At each new batch size cuDNN searches for the best algorithms, for a second or more; so batches are padded.
 PADDED_PROVIDERS, PADDED_SIZES = ("cuda", "tensorrt"), (16, RUN_SIZE)
 PROVIDER_OPTIONS = {"cuda": {"cudnn_conv_algo_search": "HEURISTIC"}}  # as fast, after half the search
+# CUDA has no int8 convolution, and for each batch the CPU would turn int32 biases into floats: with this, weights and
+# biases are floats from the start. The activations' quantization stays, since its bounds are the network's ReLU6.
+FLOAT_WEIGHTS = ("session.disable_quant_qdq", "1")
+FLOAT_PROVIDERS = ("cuda",)
 MAX_MODEL_BYTES = 2**31  # protobuf's own limit
 
 Scores = npt.NDArray[np.float32]
@@ -192,18 +196,31 @@ def start_session(path: Path, data: bytes, provider: str, *, threads: int, weigh
     import onnxruntime  # 100 ms: not for `photosearch --help`
 
     onnxruntime.disable_telemetry_events()  # on Windows; on Linux, __init__.py prevents its start
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4  # errors are raised and reported once, in our words
+    options = make_options(provider, threads=threads)
     # By default ONNX Runtime looks in the current folder for external data of a model given as bytes. Below a file,
     # this one, there is nothing to find, and it refuses to go up.
     folder = str(weights_folder or __file__)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     providers = [(PROVIDERS[p], PROVIDER_OPTIONS.get(p, {})) for p in dict.fromkeys((provider, "cpu"))]
     try:
-        return onnxruntime.InferenceSession(data, options, providers=providers)
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:
         raise ModelError(f"{path}: ONNX Runtime can't load this model: {first_line(error)}") from None
+    if provider in FLOAT_PROVIDERS and session.get_providers()[0] != PROVIDERS[provider]:  # it did not start
+        return start_session(path, data, "cpu", threads=threads, weights_folder=weights_folder)
+    return session
+
+
+def make_options(provider: str, *, threads: int = 0) -> Any:
+    """ONNX Runtime's options for a session on this provider."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # errors are raised and reported once, in our words
+    if provider in FLOAT_PROVIDERS:
+        options.add_session_config_entry(*FLOAT_WEIGHTS)
+    return options
 
 
 def preprocess(images: npt.NDArray[np.uint8], encoder: ImageEncoder) -> npt.NDArray[Any]:

@@ -4,11 +4,14 @@ import math
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 from toy import COLOURS, sight_card, toy_card, toy_graph, write_toy
 
 from photosearch.errors import ModelError
+from photosearch.models import session
 from photosearch.models.card import CARD_KEY, Card, check_tiles
 from photosearch.models.catalog import list_shipped
 from photosearch.models.session import Model, logit, pool
@@ -205,8 +208,34 @@ def test_score_slightly_above_1_is_clipped(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")  # as ONNX Runtime says of what it then leaves out
-def test_model_reports_provider_that_did_not_start(tmp_path, monkeypatch):
-    monkeypatch.setattr("photosearch.models.session.choose_provider", lambda wanted: ("rocm", None))
+@pytest.mark.parametrize("name", ["rocm", "cuda"])
+def test_model_reports_provider_that_did_not_start(tmp_path, monkeypatch, name):
+    asked, make = [], session.make_options
+    monkeypatch.setattr(session, "choose_provider", lambda wanted: (name, None))
+    monkeypatch.setattr(session, "make_options", lambda name, **rest: asked.append(name) or make(name, **rest))
     model = Model(write_toy(tmp_path / "toy.onnx"))
-    assert (model.provider, model.fallback) == ("cpu", "rocm did not start")
+    assert (model.provider, model.fallback) == ("cpu", f"{name} did not start")
     assert model.score(squares("red")).tolist() == [[1, 0, 0]]
+    assert asked == (["cuda", "cpu"] if name == "cuda" else [name]), "the CPU multiplies int8 itself"
+
+
+@pytest.mark.slow
+def test_cuda_gets_float_weights_of_the_same_network(tmp_path):
+    """On the CPU with CUDA's options: no weight or bias is left in integers, and vectors are nearly the same."""
+    data, small = (
+        list_shipped()["sight"].read_bytes(),
+        np.random.default_rng(1).integers(0, 256, (4, 6, 6, 3), np.uint8),
+    )
+    images = np.stack([Image.fromarray(image).resize((260, 260), Image.Resampling.BICUBIC) for image in small])
+    vectors = {}
+    for name in ("cpu", "cuda"):
+        options = session.make_options(name, threads=1)
+        options.optimized_model_filepath = str(tmp_path / f"{name}.onnx")
+        run = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run
+        vectors[name] = run(["vectors"], {"images": images})[0].astype(float)
+    graph = onnx.load(tmp_path / "cuda.onnx").graph
+    constants = {constant.name for constant in graph.initializer}
+    assert sum(node.op_type == "Conv" for node in graph.node) == 64
+    assert not [n.name for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in constants]
+    cosines = (vectors["cpu"] * vectors["cuda"]).sum(1)
+    assert cosines.min() > 0.99 * np.prod([np.linalg.norm(v, axis=1) for v in vectors.values()], axis=0).max()
