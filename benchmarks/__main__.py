@@ -1,7 +1,8 @@
 """The benchmarks: `python -m benchmarks all --data DIR --work DIR` measures every part, `... PART` one part.
 
 Each part's figures go into docs/performance.json, with the commit, the schema, the default model, the machine and its
-load; docs/performance.md is generated from that file.
+load; docs/performance.md is generated from that file. `benchmarks/gpu.sh` measures the parts that need a card, on a
+machine that has one.
 """
 
 import time
@@ -107,6 +108,8 @@ def measure(name: str, data: Path, work: Path, file: Path, *, busy: bool, wait_s
     try:
         if not busy:
             results.wait_until_idle(wait_seconds)
+        if PARTS[name].gpu and networks.ask_gpu("name") is None:
+            raise RuntimeError("needs an NVIDIA GPU")
         stamp = results.stamp(name, busy=busy)
         figures = PARTS[name].measure(work, data)
     except (BusyMachineError, PhotosearchError, OSError, RuntimeError, SubprocessError) as error:

@@ -155,6 +155,16 @@ def test_part_without_its_packages_is_refused(tmp_path, monkeypatch):
         PARTS["vectors"].measure(tmp_path, tmp_path)
 
 
+@pytest.mark.parametrize("name", [name for name, part in PARTS.items() if part.gpu])
+def test_part_that_needs_a_card_is_refused_without_one(tmp_path, monkeypatch, name):
+    """It would run on the CPU, and its figures be taken for the card's."""
+    monkeypatch.setattr(networks, "ask_gpu", lambda *fields: None)
+    monkeypatch.setattr(results.Part, "measure", None)
+    refused = CliRunner().invoke(app, [name, "--busy", "--file", str(tmp_path / "performance.json")])
+    assert (refused.exit_code, f"{name}: needs an NVIDIA GPU" in refused.output) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_part_without_its_data_is_refused(tmp_path):
     with pytest.raises(RuntimeError, match="nowhere is no folder: name theirs with --data"):
         PARTS["bursts"].measure(tmp_path, tmp_path / "nowhere")
