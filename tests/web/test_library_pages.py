@@ -1,5 +1,6 @@
 """The API that manages the library: the first run, folders, settings, forgetting, models. And what it refuses."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def first(place: Path, tmp_path: Path) -> Iterator[HttpClient]:
 
 def wait_for_end(client: HttpClient) -> dict[str, Any]:
     while (run := client.get_json("run"))["running"]:
-        pass
+        time.sleep(0.02)
     return dict(run)
 
 
