@@ -1,6 +1,7 @@
 """What tests share: the folder of the real data sets; a user whom permissions bind. Without torch, the tool alone."""
 
 import functools
+import gc
 import importlib
 import importlib.util
 import os
@@ -37,6 +38,17 @@ settings.load_profile("whatever the machine does beside")
 
 # CliRunner builds all commands anew for each call, which takes as long as a short command: once is enough.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported here stays. To look through it for garbage, now and later, takes a second of each process."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers

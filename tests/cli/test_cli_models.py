@@ -183,7 +183,7 @@ def test_models_pull_from_loopback_hub(folder):
 
     hub = Hub(files_of(transformers_js(folder / "published")))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(hub))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         address = f"http://127.0.0.1:{server.server_address[1]}"

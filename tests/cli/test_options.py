@@ -402,7 +402,9 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.option("--db", "* --db")
-@pytest.mark.parametrize("command", WITH_DB)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=[pytest.mark.slow] if name == "mcp" else []) for name in WITH_DB]
+)
 def test_every_command_opens_library_of_db_option(cli_env: CliEnv, newer: Path, command: str) -> None:
     words = (*command.split(), *ARGUMENTS.get(command, ()))
     result = cli_env.run(*(("--db", newer, *words) if command == "" else (*words, "--db", newer)))

@@ -7,7 +7,7 @@ from library import Counting
 from toy import toy_card, write_toy
 
 from photosearch.errors import InputError, QueryError, StoreError
-from photosearch.learning import learn
+from photosearch.learning import choose, learn
 from photosearch.library import classifiers
 from photosearch.library.scores import read_scores
 
@@ -18,6 +18,7 @@ N = 14  # photos of a kind
 def seen(tmp_path, monkeypatch):
     """Dark photos, bright red ones and nearly white ones, each of another shade."""
     monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    monkeypatch.setattr(choose, "DRAWS", 100)  # of photos that are told apart easily
     with open_seen(tmp_path) as seen:
         for i in range(N):
             seen.photo(f"dark{i:02}.png", (10 + i, 20 + (5 * i) % 17, 30 - i))

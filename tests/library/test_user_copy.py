@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from embedding_library import card
+from library import kept_decoders
 from PIL import Image
 from toy import write_toy, write_toy_text
 
@@ -32,7 +33,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for kind, (r, g, b) in COLOURS.items():
         for i in range(6):
             Image.new("RGB", (16, 16), (r - i, g + (3 * i) % 7, b + i)).save(folder / "photos" / f"{kind}{i}.png")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, kept_decoders():
         patch.setenv("PHOTOSEARCH_MODELS", str(folder))
         yield folder / "photos"
 

@@ -124,7 +124,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def hub(tmp_path: Path) -> Iterator[Hub]:
     hub = Hub(files_of(transformers_js(tmp_path / "published")))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(hub))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     hub.address = f"http://127.0.0.1:{server.server_address[1]}"
     try:

@@ -141,6 +141,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_change_is_noticed_where_the_test_passes_unbroken(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_change_is_noticed_where_the_test_passes_unbroken(
     assert {path: path.read_bytes() for path in toy.rglob("*.py")} == before
 
 
+@pytest.mark.slow
 def test_a_change_is_late_where_the_budget_ends_before_its_tests(
     toy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +176,7 @@ def test_a_change_is_late_where_the_budget_ends_before_its_tests(
     monkeypatch.setattr("run_tests.LOADED", ["pytest"])
     monkeypatch.setattr("mutants.choose", lambda changes, *_, **__: _choose_four(changes)[:1])
     monkeypatch.setattr("mutants.choose_tests", lambda *_: [[f"{own}long", f"{own}f"]])
-    assert main(["--root", str(toy), "--package", "toy", "--budget", "2.5"]) == 0
+    assert main(["--root", str(toy), "--package", "toy", "--budget", "1"]) == 0
     said = capsys.readouterr().out
     assert "| room | 0 / 1 | 0 % |" in said
     assert "Out of time:\n- toy/room/steps.py" in said

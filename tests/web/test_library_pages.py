@@ -1,5 +1,6 @@
 """The API that manages the library: the first run, folders, settings, forgetting, models. And what it refuses."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def first(place: Path, tmp_path: Path) -> Iterator[HttpClient]:
 
 def wait_for_end(client: HttpClient) -> dict[str, Any]:
     while (run := client.get_json("run"))["running"]:
-        pass
+        time.sleep(0.02)
     return dict(run)
 
 
@@ -160,6 +161,7 @@ def test_directories_refuse_what_is_no_path(client: HttpClient, typed: str) -> N
     assert client.send("GET", f"/api/directories?typed={typed}").status == 400
 
 
+@pytest.mark.slow
 def test_folder_is_indexed_again_with_its_own_settings(place: Path, client: HttpClient) -> None:
     no_photo, empty = "not a photo in a known format", "the file is empty"
     for data, reasons in ((b"still no photo", [no_photo, no_photo]), (b"", [no_photo, empty])):  # as it was before
@@ -170,6 +172,7 @@ def test_folder_is_indexed_again_with_its_own_settings(place: Path, client: Http
         assert sorted(row["reason"] for row in client.get_json("unreadable")) == reasons
 
 
+@pytest.mark.slow
 def test_forget_needs_the_counts_that_were_read(place: Path, client: HttpClient) -> None:
     added = place / "added"
     photo(added / "dog.png", "black", size=(77, 40))

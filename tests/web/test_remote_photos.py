@@ -49,7 +49,7 @@ def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     photo(photos / "IMG_20200501_120000.png", "red", size=(90, 80))
     photo(photos / "large.png", "red", size=(190, 80))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(QuietHandler, directory=str(photos)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     env = make_cli_env(folder / "env")
     write_toy(env.model, sight_card())
     with pytest.MonkeyPatch.context() as patch:
