@@ -30,9 +30,9 @@ from photosearch.search.keeper import Places, Rows, rank
 # has no vector. `python -m benchmarks duplicates` chooses NEAR on other photographs than it reports on. All steps but
 # the last have at most 11 bits, so that fingerprints find their pairs. ALONE is below NEAR's first step, since no
 # vector confirms it: two drawings of the yin and yang sign differ in 5 bits.
-NEAR = ((5, 0.5), (11, 0.88), (18, 0.93))
+NEAR = ((5, 0.5), (10, 0.9), (20, 0.94))
 ALONE = 4
-# Sketches of vectors at a cosine of 0.93 hardly ever differ in more bits: 64 * acos(0.93) / pi is 7.7, and twice that
+# Sketches of vectors at a cosine of 0.94 hardly ever differ in more bits: 64 * acos(0.94) / pi is 7.1, and twice that
 # after the mean vector is subtracted, as in `_sketch`.
 SKETCH_BITS = 22
 WORDS, WORD_BITS, FLIPS = 4, 16, 2
