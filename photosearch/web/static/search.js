@@ -121,7 +121,9 @@ function teach(name) {
 function go(changes) {
   state = {...state, ...changes};
   const address = toAddress(state);
-  if (address !== location.search) history.pushState(null, "", address || location.pathname);
+  // From an open photo, which is no place to come back to, the entry is replaced.
+  const enter = history.state?.isPhoto ? "replaceState" : "pushState";
+  if (address !== location.search) history[enter](null, "", address || location.pathname);
   fillForm();
   return search();
 }
@@ -296,7 +298,12 @@ label.addEventListener("change", () => {
   if (labels.some(({name, is_new: isNew}) => isNew && name === value)) teach(value);
   else search({label: value});
 });
-addEventListener("popstate", () => { state = readAddress(location.search); fillForm(); search(); });
+addEventListener("popstate", () => {
+  if (toAddress(state) === toAddress(readAddress(location.search))) return; // a photo was closed
+  state = readAddress(location.search);
+  fillForm();
+  search();
+});
 
 async function showLabels() {
   labels = await loadLabels();

@@ -200,3 +200,24 @@ test("photos like this one, or unlike it, are searched for", async () => {
   await click(part("close"));
   equal(find("#details").open, false);
 });
+
+test("Back closes a photo, and the list stays where it is", async () => {
+  const {href} = location, list = asked("find").length, opened = async () => { await click(photo(1)); await until(() => find("#details").open); };
+  const closed = () => !find("#details").open && history.state === null;
+  await until(closed);
+  await opened();
+  history.back();
+  await until(closed, "Back closes it");
+  equal([location.href, asked("find").length], [href, list]);
+  await opened();
+  await click(part("close"));
+  await until(closed, "closed by its button, it is no step back");
+  equal([location.href, asked("find").length], [href, list]);
+  await opened();
+  await click(part("unlike"));
+  equal(last("find").unlike.split(",").includes("1"), true);
+  history.back();
+  await until(() => location.href === href);
+  await until(() => asked("find").length === list + 2, "from another search, Back leads to the list at once");
+  equal([closed(), last("find").like], [true, "1"]);
+});
