@@ -49,7 +49,12 @@ export class Picks {
   async copyPaths() {
     const found = await attempt(() => change("paths", this.selected));
     if (!found) return;
-    await attempt(() => navigator.clipboard.writeText(found.paths.join("\n")));
+    try {
+      await navigator.clipboard.writeText(found.paths.join("\n"));
+    } catch { // not allowed, or an address that is neither https nor of this computer
+      showMessage("The browser doesn't let this page copy: nothing was copied", true);
+      return;
+    }
     showMessage(`${formatCount(found.paths.length, "path")} copied`);
   }
 

@@ -260,6 +260,10 @@ test("paths of selected photos are copied, all of them are selected, or none", a
   await click("#picks-paths");
   await rest();
   equal([last("paths"), copied, text("#message")], [{result: "c1", ranges: [0, 1]}, "/a/1.jpg\n/a/2.jpg", "2 paths copied"]);
+  navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+  await click("#picks-paths");
+  await rest();
+  equal([text("#message"), find("#message").className], ["The browser doesn't let this page copy: nothing was copied", "error"]);
   serve({paths: new Failure(400, JSON.stringify({error: "too many"}))});
   await click("#picks-paths");
   equal(text("#message"), "too many");
