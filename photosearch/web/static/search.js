@@ -187,7 +187,7 @@ async function search(more = {}, isContinued = false) {
     facets.show(response.result, days, state.under);
     scrubber.show(grid.days, grid.layout);
   } catch (error) {
-    if (isLatest()) { show(null); byId("summary").textContent = error.message; }
+    if (isLatest()) { show(null); facets.clear(); byId("summary").textContent = error.message; }
   }
 }
 
