@@ -16,6 +16,7 @@ import {View} from "./view.js";
 import {describeAdvice, describeRank, groupByDay, summarize} from "./wording.mjs";
 
 const form = byId("search"), words = byId("words"), label = byId("label");
+const SLOW_MS = 500;
 let state = readAddress(location.search);
 let results = null; // of the last search, as /api/find gives them
 let labels = []; // as /api/labels gives them
@@ -170,7 +171,7 @@ async function search(more = {}, isContinued = false) {
   const isLatest = latestSearch.begin();
   document.title = `${neutralize(state.words || "Search")} · photosearch`;
   try {
-    const {signal} = isLatest, response = takeFirst() ?? await ask("find", {...toRequest(state), label: taught, ...more}, signal);
+    const {signal} = isLatest, response = takeFirst() ?? await waitFor(ask("find", {...toRequest(state), label: taught, ...more}, signal), isLatest);
     if (!isLatest()) return;
     show(response, isContinued);
     await grid.filled; // what is seen first comes first
@@ -193,6 +194,12 @@ async function search(more = {}, isContinued = false) {
 
 // Whether the photos stand by days.
 const isByDay = () => results?.ranked_by === "date" && !["name", "size"].includes(state.sort);
+
+// An answer; where it takes long, the line above the photos says so.
+async function waitFor(asked, isLatest) {
+  const timer = setTimeout(() => { if (isLatest()) byId("summary").textContent = "Searching…"; }, SLOW_MS);
+  try { return await asked; } finally { clearTimeout(timer); }
+}
 
 function show(response, isContinued = false) {
   results = response;

@@ -82,6 +82,21 @@ test("an error is no answer, and an older answer is none to a newer question", a
   equal([text("#summary"), tiles()], ["3 photos", 3]);
 });
 
+test("a slow answer is announced", async () => {
+  const slow = later(), before = text("#summary");
+  serve({find: () => slow.promise});
+  await submit("slow");
+  equal(text("#summary"), before);
+  await harness.elapse(500);
+  equal(text("#summary"), "Searching…");
+  await slow.answer(makeFound(3));
+  equal(text("#summary"), "3 photos");
+  serve({find: makeFound(4)});
+  await submit("whole");
+  await harness.elapse(500);
+  equal(text("#summary"), "4 photos", "a quick one is not");
+});
+
 test("nothing found names a way out", async () => {
   serve({find: makeFound(0)});
   await type("[name=until]", "2019-01-01", "input", "change");
