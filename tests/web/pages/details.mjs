@@ -183,6 +183,16 @@ test("a format that no browser reads is shown as its thumbnail", async () => {
   changes.disconnect();
 });
 
+test("a photo that is gone is told, until the next one", async () => {
+  equal([text("#details-photo .broken"), part("canvas").hidden], ["This photo can't be opened.", true]);
+  serve({details: ({query}) => makeDetails(Number(query.image_id))});
+  await press("ArrowLeft", part("photo"));
+  equal([text("#details-photo .broken"), part("canvas").hidden], ["(hidden)", false]);
+  serve({details: makeDetails(999)});
+  await press("ArrowRight", part("photo"));
+  await until(() => part("canvas").hidden);
+});
+
 test("photos like this one, or unlike it, are searched for", async () => {
   const find_ = later();
   serve({find: () => find_.promise});
