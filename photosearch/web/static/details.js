@@ -26,7 +26,7 @@ export class Details {
     dialog.addEventListener("keydown", (event) => this.handleKey(event));
     // Back closes the photo, and the page below stays: an open photo has an entry of its own in the history.
     dialog.addEventListener("close", () => {
-      if (dialog.open || !history.state?.isPhoto) return;
+      if (dialog.open || this.isLeaving || !history.state?.isPhoto) return;
       this.isLeaving = true;
       history.back();
     });
