@@ -50,6 +50,11 @@ const details = new Details({
   like: (imageId, sign) => searchLike(imageId, sign),
 });
 
+// The photo that was opened may be far away by then, and gone from the grid.
+byId("details").addEventListener("close", () => {
+  if (!byId("grid").contains(document.activeElement)) grid.focus(grid.current);
+});
+
 const learning = new Learning({
   label: () => label.value, isTaught: () => Boolean(taught),
   changed: async (name, exists) => {

@@ -231,3 +231,16 @@ test("Back closes a photo, and the list stays where it is", async () => {
   await until(() => asked("find").length === list + 2, "from another search, Back leads to the list at once");
   equal([closed(), last("find").like], [true, "1"]);
 });
+
+test("a closed photo leaves the focus at the last one that was seen", async () => {
+  serve({find: makeFound(300, {result: "r9"}), details: ({query}) => makeDetails(Number(query.image_id))});
+  find("#search").requestSubmit();
+  await until(() => find(".tile").ariaSetSize === "300" && photo(0)?.ariaLabel);
+  photo(0).focus();
+  await click(photo(0));
+  await until(() => find("#details").open);
+  for (let i = 0; i < 60; i += 1) await press("ArrowRight", part("photo"));
+  await until(() => !photo(0) && part("name").textContent === "60.jpg");
+  await click(part("close"));
+  await until(() => document.activeElement === photo(60));
+});
