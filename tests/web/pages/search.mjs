@@ -97,6 +97,15 @@ test("a slow answer is announced", async () => {
   equal(text("#summary"), "4 photos", "a quick one is not");
 });
 
+test("a long question takes three lines of the chips", async () => {
+  serve({find: makeFound(3, {chips: [{kind: "description", value: "a dog that runs ".repeat(125), wanted: true}, {kind: "in", value: "Rome", wanted: true}]})});
+  await submit("long");
+  const [long, short] = [...document.querySelectorAll("#chips .value")].map((each) => each.offsetHeight);
+  equal(long, 3 * short);
+  serve({find: makeFound(4)});
+  await submit("whole");
+});
+
 test("nothing found names a way out", async () => {
   serve({find: makeFound(0)});
   await type("[name=until]", "2019-01-01", "input", "change");
