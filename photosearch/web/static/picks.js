@@ -19,9 +19,12 @@ export class Picks {
     byId("picks-clear").addEventListener("click", () => { grid.select(null); grid.focus(grid.current); });
     byId("add-name").addEventListener("input", () => this.describe());
     byId("add-cancel").addEventListener("click", () => byId("add-dialog").close());
-    byId("add-form").addEventListener("submit", (event) => {
+    let isAdding = false;
+    byId("add-form").addEventListener("submit", async (event) => {
       event.preventDefault();
-      this.changeAlbum("add_to_album", byId("add-name").value);
+      if (isAdding) return; // a double click
+      isAdding = true;
+      await this.changeAlbum("add_to_album", byId("add-name").value).finally(() => { isAdding = false; });
     });
   }
 

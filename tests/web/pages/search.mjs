@@ -298,6 +298,25 @@ test("paths of selected photos are copied, all of them are selected, or none", a
   equal([find("#picks").hidden, document.activeElement.className], [true, "photo"]);
 });
 
+test("a double click adds to an album once", async () => {
+  const added = later(), send = async () => { find("#add-form").requestSubmit(); await rest(); };
+  serve({albums: [], add_to_album: () => added.promise});
+  await click(".tile .check");
+  await click("#picks-add");
+  await type("#add-name", "Rome");
+  await send();
+  await send();
+  equal([asked("add_to_album").length, last("add_to_album").name], [1, "Rome"]);
+  await added.answer({name: "Rome", photos: 1, created: true, step: 7});
+  await until(() => !find("#add-dialog").open);
+  equal(text("#message"), "“Rome” was created, with 1 photo Undo");
+  await click(".tile .check");
+  await click("#picks-add");
+  await type("#add-name", "Rome");
+  await send();
+  equal(asked("add_to_album").length, 2);
+});
+
 test("columns and crops are chosen, and kept for the next visit", async () => {
   document.body.focus();
   document.activeElement.blur();
