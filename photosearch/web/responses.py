@@ -177,7 +177,7 @@ class Photos:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """text: a whole question. photos: that have the label at its end."""
+    """text: a whole question. photos: that have the label at its end, or are in the album there."""
 
     text: str
     photos: int

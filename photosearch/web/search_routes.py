@@ -1,6 +1,7 @@
 """The API of the search page: results, folders, details of a photo, albums."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -36,6 +37,7 @@ from photosearch.web.state import ServerState
 if TYPE_CHECKING:
     from photosearch import Chip, Match
 
+_ALBUM = re.compile(r"""album:("[^"]*"|'[^']*'|[^\s"']+)$""", re.I)  # at the end of a question
 MAX_PART = 500  # photos in one response
 SORTS: dict[str, Sort] = {"date": "newest", "oldest": "oldest", "name": "name", "size": "size"}  # as addresses have it
 NOT_IN_LIBRARY = "this photo is no longer in the library"
@@ -84,12 +86,15 @@ def count_result(state: ServerState, library: Library, query: QueryParams) -> To
 
 
 def complete_words(_: ServerState, library: Library, query: QueryParams) -> list[Completion]:
-    photos = _count_photos(library)
-    # The label that completes a question is the longest one at its end.
-    return [
-        Completion(text, photos[max((name for name in photos if text.rstrip('"').endswith(name)), key=len)])
-        for text in library.complete(query.get("words", ""))
-    ]
+    texts = library.complete(query.get("words", ""))
+    is_album = bool(texts) and _ALBUM.search(texts[0])
+    photos = {album.name: album.photos or 0 for album in library.albums.list()} if is_album else _count_photos(library)
+    return [Completion(text, photos.get(_find_last(text, photos), 0)) for text in texts]
+
+
+def _find_last(text: str, names: Iterable[str]) -> str:
+    """What completes a question: the longest name at its end, maybe in quotes."""
+    return max((name for name in names if text.endswith((name, f'{name}"', f"{name}'"))), key=len, default="")
 
 
 def list_labels(_: ServerState, library: Library, query: QueryParams) -> list[LabelRow]:

@@ -50,6 +50,17 @@ def test_selected_photos_go_into_an_album_and_out_of_it_and_back(client: HttpCli
     assert "can't be undone any more" in client.post_error("undo", step=removed["step"])
 
 
+def test_albums_complete_a_question_with_their_numbers_of_photos(client: HttpClient, albums: Library) -> None:
+    albums.albums.add("One", albums.find("red")[0].path)
+    albums.albums.add("Not red", [photo.path for photo in albums.find("blue")])
+    albums.albums.save_search("Reds", "red")
+    blue = len(albums.find("blue"))
+    expected = [('album:"Not red"', blue), ("album:One", 1), ("album:Reds", 0)]
+    assert client.get_json("complete?words=album:") == [{"text": text, "photos": n} for text, n in expected]
+    assert client.get_json("complete?words=red+album:%22no") == [{"text": 'red album:"Not red"', "photos": blue}]
+    assert client.get_json("complete?words=album:nothing") == []
+
+
 def test_photos_are_not_removed_from_what_fills_itself(client: HttpClient, albums: Library) -> None:
     albums.albums.save_search("Reds", "red")
     albums.albums.add("One", albums.find("red")[0].path)

@@ -24,6 +24,13 @@ export class Details {
       this.mark(part("label").value.trim(), event.submitter.value === "yes");
     });
     dialog.addEventListener("keydown", (event) => this.handleKey(event));
+    // Back closes the photo, and the page below stays: an open photo has an entry of its own in the history.
+    dialog.addEventListener("close", () => {
+      if (dialog.open || this.isLeaving || !history.state?.isPhoto) return;
+      this.isLeaving = true;
+      history.back();
+    });
+    addEventListener("popstate", () => this.followHistory());
     onMarks((marks) => this.update(marks));
   }
 
@@ -45,11 +52,29 @@ export class Details {
     part("files").replaceChildren(...image.files.map((file) => make("li", {},
       make("bdi", {}, file.path), file.unavailable ? ` (${file.unavailable})` : "")));
     this.showFacts(row);
-    if (!dialog.open) dialog.showModal();
+    if (!dialog.open) this.open();
     const photoId = row?.photo_id ?? image.files[0].photo_id;
     ask("exposure", {image_id: imageId}).then((exposure) => { if (isLatest()) this.showFacts(row, exposure); }, () => {});
     this.showStrip("near", isLatest, photoId ? ask("neighbours", {photo_id: photoId}) : null, photoId);
     this.showStrip("similar", isLatest, this.like ? ask("similar", {image_id: imageId}) : null);
+  }
+
+  open() {
+    dialog.showModal();
+    if (!history.state?.isPhoto) this.enterHistory();
+  }
+
+  enterHistory() {
+    history.scrollRestoration = "manual"; // the page below goes along with the photos
+    history.pushState({isPhoto: true}, "");
+  }
+
+  followHistory() {
+    if (history.state?.isPhoto) return;
+    history.scrollRestoration = "auto";
+    if (this.isLeaving && dialog.open) this.enterHistory(); // the next photo was opened before the last one was left
+    else dialog.close();
+    this.isLeaving = false;
   }
 
   showFacts(row, exposure = {}) {

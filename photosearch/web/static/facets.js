@@ -30,6 +30,12 @@ export class Facets {
     this.update();
   }
 
+  // There is no answer whose photos could be counted.
+  clear() {
+    this.show(null, null, "");
+    for (const part of this.parts) part.querySelector(".values").replaceChildren();
+  }
+
   update() {
     if (this.root.open) for (const part of this.parts) this.fill(part);
   }

@@ -19,9 +19,12 @@ export class Picks {
     byId("picks-clear").addEventListener("click", () => { grid.select(null); grid.focus(grid.current); });
     byId("add-name").addEventListener("input", () => this.describe());
     byId("add-cancel").addEventListener("click", () => byId("add-dialog").close());
-    byId("add-form").addEventListener("submit", (event) => {
+    let isAdding = false;
+    byId("add-form").addEventListener("submit", async (event) => {
       event.preventDefault();
-      this.changeAlbum("add_to_album", byId("add-name").value);
+      if (isAdding) return; // a double click
+      isAdding = true;
+      await this.changeAlbum("add_to_album", byId("add-name").value).finally(() => { isAdding = false; });
     });
   }
 
@@ -49,7 +52,12 @@ export class Picks {
   async copyPaths() {
     const found = await attempt(() => change("paths", this.selected));
     if (!found) return;
-    await attempt(() => navigator.clipboard.writeText(found.paths.join("\n")));
+    try {
+      await navigator.clipboard.writeText(found.paths.join("\n"));
+    } catch { // not allowed, or an address that is neither https nor of this computer
+      showMessage("The browser doesn't let this page copy: nothing was copied", true);
+      return;
+    }
     showMessage(`${formatCount(found.paths.length, "path")} copied`);
   }
 

@@ -16,6 +16,7 @@ import {View} from "./view.js";
 import {describeAdvice, describeRank, groupByDay, summarize} from "./wording.mjs";
 
 const form = byId("search"), words = byId("words"), label = byId("label");
+const SLOW_MS = 500;
 let state = readAddress(location.search);
 let results = null; // of the last search, as /api/find gives them
 let labels = []; // as /api/labels gives them
@@ -47,6 +48,11 @@ const facets = new Facets(byId("filters"), {add: (kind, value) => chips.edit({ki
 const details = new Details({
   step: (by) => { const index = grid.current + by; if (index >= 0 && index < grid.total) { grid.focus(index); open(index); } },
   like: (imageId, sign) => searchLike(imageId, sign),
+});
+
+// The photo that was opened may be far away by then, and gone from the grid.
+byId("details").addEventListener("close", () => {
+  if (!byId("grid").contains(document.activeElement)) grid.focus(grid.current);
 });
 
 const learning = new Learning({
@@ -121,7 +127,9 @@ function teach(name) {
 function go(changes) {
   state = {...state, ...changes};
   const address = toAddress(state);
-  if (address !== location.search) history.pushState(null, "", address || location.pathname);
+  // From an open photo, which is no place to come back to, the entry is replaced.
+  const enter = history.state?.isPhoto ? "replaceState" : "pushState";
+  if (address !== location.search) history[enter](null, "", address || location.pathname);
   fillForm();
   return search();
 }
@@ -168,7 +176,7 @@ async function search(more = {}, isContinued = false) {
   const isLatest = latestSearch.begin();
   document.title = `${neutralize(state.words || "Search")} · photosearch`;
   try {
-    const {signal} = isLatest, response = takeFirst() ?? await ask("find", {...toRequest(state), label: taught, ...more}, signal);
+    const {signal} = isLatest, response = takeFirst() ?? await waitFor(ask("find", {...toRequest(state), label: taught, ...more}, signal), isLatest);
     if (!isLatest()) return;
     show(response, isContinued);
     await grid.filled; // what is seen first comes first
@@ -185,12 +193,18 @@ async function search(more = {}, isContinued = false) {
     facets.show(response.result, days, state.under);
     scrubber.show(grid.days, grid.layout);
   } catch (error) {
-    if (isLatest()) { show(null); byId("summary").textContent = error.message; }
+    if (isLatest()) { show(null); facets.clear(); byId("summary").textContent = error.message; }
   }
 }
 
 // Whether the photos stand by days.
 const isByDay = () => results?.ranked_by === "date" && !["name", "size"].includes(state.sort);
+
+// An answer; where it takes long, the line above the photos says so.
+async function waitFor(asked, isLatest) {
+  const timer = setTimeout(() => { if (isLatest()) byId("summary").textContent = "Searching…"; }, SLOW_MS);
+  try { return await asked; } finally { clearTimeout(timer); }
+}
 
 function show(response, isContinued = false) {
   results = response;
@@ -296,7 +310,12 @@ label.addEventListener("change", () => {
   if (labels.some(({name, is_new: isNew}) => isNew && name === value)) teach(value);
   else search({label: value});
 });
-addEventListener("popstate", () => { state = readAddress(location.search); fillForm(); search(); });
+addEventListener("popstate", () => {
+  if (toAddress(state) === toAddress(readAddress(location.search))) return; // a photo was closed
+  state = readAddress(location.search);
+  fillForm();
+  search();
+});
 
 async function showLabels() {
   labels = await loadLabels();

@@ -19,13 +19,22 @@ export class Zoom {
     new ResizeObserver(() => { if (this.width) { if (this.isFitted) this.fit(); else this.draw(); } }).observe(root);
     image.addEventListener("error", () => {
       if (this.image.src.includes("/originals/")) this.image.src = thumbnailUrl(this.imageId, true); // no browser reads it
+      else this.showBroken(true);
     });
+    this.broken = make("p", {className: "broken", hidden: true}, "This photo can't be opened.");
+    root.append(this.broken);
   }
 
   show(imageId, {width, height}) {
     Object.assign(this, {imageId, width, height, isOriginal: false});
+    this.showBroken(false);
     this.image.src = thumbnailUrl(imageId, true);
     this.fit();
+  }
+
+  showBroken(isBroken) {
+    this.broken.hidden = !isBroken;
+    this.canvas.hidden = isBroken;
   }
 
   // boxes: [{text, left, top, width, height}], as shares of the photo.

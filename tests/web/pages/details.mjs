@@ -183,6 +183,16 @@ test("a format that no browser reads is shown as its thumbnail", async () => {
   changes.disconnect();
 });
 
+test("a photo that is gone is told, until the next one", async () => {
+  equal([text("#details-photo .broken"), part("canvas").hidden], ["This photo can't be opened.", true]);
+  serve({details: ({query}) => makeDetails(Number(query.image_id))});
+  await press("ArrowLeft", part("photo"));
+  equal([text("#details-photo .broken"), part("canvas").hidden], ["(hidden)", false]);
+  serve({details: makeDetails(999)});
+  await press("ArrowRight", part("photo"));
+  await until(() => part("canvas").hidden);
+});
+
 test("photos like this one, or unlike it, are searched for", async () => {
   const find_ = later();
   serve({find: () => find_.promise});
@@ -199,4 +209,38 @@ test("photos like this one, or unlike it, are searched for", async () => {
   await click(photo(1));
   await click(part("close"));
   equal(find("#details").open, false);
+});
+
+test("Back closes a photo, and the list stays where it is", async () => {
+  const {href} = location, list = asked("find").length, opened = async () => { await click(photo(1)); await until(() => find("#details").open); };
+  const closed = () => !find("#details").open && history.state === null;
+  await until(closed);
+  await opened();
+  history.back();
+  await until(closed, "Back closes it");
+  equal([location.href, asked("find").length], [href, list]);
+  await opened();
+  await click(part("close"));
+  await until(closed, "closed by its button, it is no step back");
+  equal([location.href, asked("find").length], [href, list]);
+  await opened();
+  await click(part("unlike"));
+  equal(last("find").unlike.split(",").includes("1"), true);
+  history.back();
+  await until(() => location.href === href);
+  await until(() => asked("find").length === list + 2, "from another search, Back leads to the list at once");
+  equal([closed(), last("find").like], [true, "1"]);
+});
+
+test("a closed photo leaves the focus at the last one that was seen", async () => {
+  serve({find: makeFound(300, {result: "r9"}), details: ({query}) => makeDetails(Number(query.image_id))});
+  find("#search").requestSubmit();
+  await until(() => find(".tile").ariaSetSize === "300" && photo(0)?.ariaLabel);
+  photo(0).focus();
+  await click(photo(0));
+  await until(() => find("#details").open);
+  for (let i = 0; i < 60; i += 1) await press("ArrowRight", part("photo"));
+  await until(() => !photo(0) && part("name").textContent === "60.jpg");
+  await click(part("close"));
+  await until(() => document.activeElement === photo(60));
 });

@@ -148,3 +148,20 @@ test("counts of an older result never stand beside a newer one", async () => {
   find("#filters").open = true;
   await until(() => asked("facet").length === asks + 1);
 });
+
+test("where there is no answer, nothing is counted", async () => {
+  const counted = () => ["day", "folder"].map((name) => part(name).querySelector(".values").childElementCount > 0);
+  find("#filters").open = true;
+  await open("day");
+  await open("folder");
+  serve({find: findNext});
+  find("#search").requestSubmit();
+  await until(() => counted().every(Boolean));
+  serve({find: new Failure(400, JSON.stringify({error: "a bracket is opened and not closed"}))});
+  find("#search").requestSubmit();
+  await until(() => text("#summary") === "a bracket is opened and not closed");
+  equal(counted(), [false, false]);
+  serve({find: findNext});
+  find("#search").requestSubmit();
+  await until(() => counted().every(Boolean), "the next answer is counted again");
+});

@@ -82,6 +82,30 @@ test("an error is no answer, and an older answer is none to a newer question", a
   equal([text("#summary"), tiles()], ["3 photos", 3]);
 });
 
+test("a slow answer is announced", async () => {
+  const slow = later(), before = text("#summary");
+  serve({find: () => slow.promise});
+  await submit("slow");
+  equal(text("#summary"), before);
+  await harness.elapse(500);
+  equal(text("#summary"), "Searching…");
+  await slow.answer(makeFound(3));
+  equal(text("#summary"), "3 photos");
+  serve({find: makeFound(4)});
+  await submit("whole");
+  await harness.elapse(500);
+  equal(text("#summary"), "4 photos", "a quick one is not");
+});
+
+test("a long question takes three lines of the chips", async () => {
+  serve({find: makeFound(3, {chips: [{kind: "description", value: "a dog that runs ".repeat(125), wanted: true}, {kind: "in", value: "Rome", wanted: true}]})});
+  await submit("long");
+  const [long, short] = [...document.querySelectorAll("#chips .value")].map((each) => each.offsetHeight);
+  equal(long, 3 * short);
+  serve({find: makeFound(4)});
+  await submit("whole");
+});
+
 test("nothing found names a way out", async () => {
   serve({find: makeFound(0)});
   await type("[name=until]", "2019-01-01", "input", "change");
@@ -260,6 +284,10 @@ test("paths of selected photos are copied, all of them are selected, or none", a
   await click("#picks-paths");
   await rest();
   equal([last("paths"), copied, text("#message")], [{result: "c1", ranges: [0, 1]}, "/a/1.jpg\n/a/2.jpg", "2 paths copied"]);
+  navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+  await click("#picks-paths");
+  await rest();
+  equal([text("#message"), find("#message").className], ["The browser doesn't let this page copy: nothing was copied", "error"]);
   serve({paths: new Failure(400, JSON.stringify({error: "too many"}))});
   await click("#picks-paths");
   equal(text("#message"), "too many");
@@ -268,6 +296,25 @@ test("paths of selected photos are copied, all of them are selected, or none", a
   equal([text("#picks-count"), find("#picks-all").hidden], ["1,500 selected", true]);
   await click("#picks-clear");
   equal([find("#picks").hidden, document.activeElement.className], [true, "photo"]);
+});
+
+test("a double click adds to an album once", async () => {
+  const added = later(), send = async () => { find("#add-form").requestSubmit(); await rest(); };
+  serve({albums: [], add_to_album: () => added.promise});
+  await click(".tile .check");
+  await click("#picks-add");
+  await type("#add-name", "Rome");
+  await send();
+  await send();
+  equal([asked("add_to_album").length, last("add_to_album").name], [1, "Rome"]);
+  await added.answer({name: "Rome", photos: 1, created: true, step: 7});
+  await until(() => !find("#add-dialog").open);
+  equal(text("#message"), "“Rome” was created, with 1 photo Undo");
+  await click(".tile .check");
+  await click("#picks-add");
+  await type("#add-name", "Rome");
+  await send();
+  equal(asked("add_to_album").length, 2);
 });
 
 test("columns and crops are chosen, and kept for the next visit", async () => {
