@@ -104,6 +104,18 @@ def test_networks_that_cannot_be_loaded_are_said_in_one_line(monkeypatch: pytest
         reading._load()
 
 
+def test_picture_that_the_reader_fails_on_is_said_in_one_line(
+    reader: TextReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("no such shape\nand more")
+
+    picture = np.full((96, 96, 3), 200, np.uint8)
+    monkeypatch.setattr(reader._ocr, "preprocess_img", fail)
+    with pytest.raises(ValueError, match=r"^no such shape$"):
+        reader.read(picture)
+
+
 def test_stand_in_of_a_package_is_gone_after_its_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "requests", raising=False)
     with reading._offline():
