@@ -167,11 +167,12 @@ def test_choose_size_gives_a_gpu_worker_its_share_of_cores(asked, size):
     assert choose_size([{"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}], RayOptions(**asked)) == size
 
 
-def test_choose_size_refuses_a_cluster_without_room():
+@pytest.mark.parametrize("nodes", [[{"CPU": 4.0}], []], ids=["no GPU", "no machine"])
+def test_choose_size_refuses_a_cluster_without_room(nodes):
     from photosearch.engines.ray import RayOptions, choose_size
 
     with pytest.raises(InputError, match="no machine of the cluster has 1 CPU and 1 GPU for a worker"):
-        choose_size([{"CPU": 4.0}], RayOptions(gpus=1))
+        choose_size(nodes, RayOptions(gpus=1))
 
 
 def test_process_is_after_ray_as_it_was_before(monkeypatch):
