@@ -67,6 +67,14 @@ def test_gate_tells_text_from_none(reader: TextReader) -> None:
     assert not reader.may_have_text(np.full((288, 384, 3), 200, np.uint8))
 
 
+@pytest.mark.parametrize(
+    ("thickness", "length", "is_line"), [(10, 16, True), (10, 14, False), (40, 64, False), (40, 84, True)]
+)
+def test_thick_line_is_longer_than_a_thin_one(reader: TextReader, thickness: int, length: int, is_line: bool) -> None:
+    """In a picture of 200 pixels a line is thick from 30 on."""
+    assert reader._is_line(np.ones((thickness, length), bool), 200) is is_line
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1920, 3), (3, 1920), (11, 1920), (29, 29)])
 def test_strange_shapes_have_no_text(reader: TextReader, shape: tuple[int, int]) -> None:
     picture = np.full((*shape, 3), 200, np.uint8)
