@@ -110,7 +110,8 @@ def data():
 @pytest.fixture
 def as_nobody() -> Iterator[Path]:
     """A folder of one's own, and a user whom permissions bind: root, whom CI often is, passes them all."""
-    for name in ("numpy.random", "photosearch.judging.marking"):  # now: nobody may not read all that Python is made of
+    # Now: nobody may not read all that Python is made of.
+    for name in ("numpy.random", "photosearch.judging.marking", "photosearch.search.copies", "photosearch.spares.plan"):
         importlib.import_module(name)
     folder = Path(tempfile.mkdtemp())
     root = os.geteuid() == 0

@@ -161,6 +161,24 @@ def test_output_does_not_replace_its_own_of_another_form(marked: CliEnv) -> None
     assert "picture" in fail(marked.run("find", "red", "--html", "x.png", "--force"))
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_output_that_another_program_changes_meanwhile_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, force: bool
+) -> None:
+    page, data = tmp_path / "found.html", outputs.HTML.start + (outputs.HTML.marker or b"")
+    outputs.write_output(page, data, outputs.HTML)
+    write = Path.write_bytes
+
+    def write_both(part: Path, data: bytes) -> int:
+        write(page, b"theirs")
+        return write(part, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_both)
+    with pytest.raises(InputError, match=r"found\.html: another program has changed it meanwhile; try again"):
+        outputs.write_output(page, data, outputs.HTML, force=force)
+    assert snapshot(tmp_path) == {"found.html": b"theirs"}
+
+
 @each_file
 def test_output_dash_is_stdout(marked: CliEnv, option: str) -> None:
     command, suffix, start = FILES[option]

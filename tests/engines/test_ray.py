@@ -5,6 +5,7 @@ Starting Ray takes seconds: those tests are slow, and are skipped where it is no
 
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
@@ -166,11 +167,12 @@ def test_choose_size_gives_a_gpu_worker_its_share_of_cores(asked, size):
     assert choose_size([{"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}], RayOptions(**asked)) == size
 
 
-def test_choose_size_refuses_a_cluster_without_room():
+@pytest.mark.parametrize("nodes", [[{"CPU": 4.0}], []], ids=["no GPU", "no machine"])
+def test_choose_size_refuses_a_cluster_without_room(nodes):
     from photosearch.engines.ray import RayOptions, choose_size
 
     with pytest.raises(InputError, match="no machine of the cluster has 1 CPU and 1 GPU for a worker"):
-        choose_size([{"CPU": 4.0}], RayOptions(gpus=1))
+        choose_size(nodes, RayOptions(gpus=1))
 
 
 def test_process_is_after_ray_as_it_was_before(monkeypatch):
@@ -211,6 +213,20 @@ def take(answer: object, shard: str | None, failures: int = 0) -> list[ShardOutc
     workers = object.__new__(RayWorkers)  # without a cluster
     workers._ray, workers._idle, workers._failures, workers._started = Answers(), [], failures, False
     return list(workers._take(answer, _ActorState(None, "far", shard)))
+
+
+def test_wait_for_an_answer_ends_after_the_seconds_that_the_driver_gives():
+    waits = []
+
+    def wait(refs: list[object], *, num_returns: int, timeout: float) -> tuple[list[object], list[object]]:
+        waits.append((refs, num_returns, timeout))
+        return [], refs
+
+    workers = object.__new__(RayWorkers)
+    workers._ray, workers._busy, workers._idle = SimpleNamespace(wait=wait), {"a": _ActorState(None)}, []
+    workers._counted, workers._room, workers._started = math.inf, 1, True  # nothing to start
+    assert workers.wait(0.5) == []
+    assert waits == [(["a"], 1, 0.5)]
 
 
 def test_answer_is_one_line_for_the_shard_that_was_given():

@@ -179,6 +179,23 @@ def test_photo_that_is_gone_or_changed_is_tried_again(library: Library) -> None:
     assert written(library, green.name) == ["gate red"]
 
 
+def test_image_that_left_the_library_while_it_was_read_gets_no_text(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(library, "red", "green")
+    green = library.path("IMG_20010101_101010 green.png")
+    monkeypatch.setattr(texts, "BATCH_SECONDS", 60.0)
+    asked = iter(range(9))  # before all, before the green one, before the red one
+
+    def stop() -> bool:
+        if next(asked) == 2:
+            forget_photos(library.db, [str(green)])
+        return False
+
+    assert run(library, stop=stop) == [("TextRead", green.name, 1), ("TextRead", "IMG_20000101_101010 red.png", 1)]
+    assert library.db.rows("SELECT text FROM texts") == [("gate red",)]
+
+
 def test_copy_that_is_there_stands_for_one_that_is_gone(library: Library) -> None:
     first, second = library.photo("a.png"), library.path("b.png")
     second.write_bytes(first.read_bytes())

@@ -48,6 +48,7 @@ QUESTIONS = {  # name -> a tool and its arguments; PHOTOS stands for the folder
     "two lines": ("photo", {"path": "/two\nlines.png"}),
     "NUL": ("photo", {"path": "PHOTOS/red.png\0"}),
     "under outside": ("find", {"words": "red", "under": "PHOTOS/.."}),
+    "under relative": ("find", {"words": "red", "under": "."}),
     "copies outside": ("duplicates", {"under": "PHOTOS/.."}),
     "long": ("find", {"words": "x" * TEN_MEGABYTES}),
     "many": ("find", {"limit": 1_000_000}),
@@ -92,7 +93,8 @@ async def ask_all(library: Path, photos: Path) -> tuple[list[Any], dict[str, Any
     from mcp.client.stdio import StdioServerParameters, stdio_client
 
     command, *words = list_words(("mcp", "--db", library))
-    server = StdioServerParameters(command=command, args=words, env=dict(os.environ))
+    # In the folder of the photos: a relative path would lead to them.
+    server = StdioServerParameters(command=command, args=words, env=dict(os.environ), cwd=photos)
     errors = sys.__stderr__  # its default is what stands in for it while the module is imported
     async with stdio_client(server, errors) as (messages, questions), ClientSession(messages, questions) as session:
         await session.initialize()
@@ -181,6 +183,7 @@ NOT_THERE = "not a photo of the library; only those are shown"
         ("two lines", f"/two\\nlines.png: {NOT_THERE}"),
         ("NUL", f"PHOTOS/red.png\\x00: {NOT_THERE}"),
         ("under outside", "PHOTOS/..: not a folder of the library"),
+        ("under relative", ".: not a folder of the library"),
         ("copies outside", "PHOTOS/..: not a folder of the library"),
         ("long", "words: String should have at most 500 characters"),
         ("many", "limit: Input should be less than or equal to 100"),

@@ -149,6 +149,23 @@ def test_read_xmp_says_which_bound(data, why):
         read_xmp(data)
 
 
+CATEGORY, CATEGORY_END = '<Category Assigned="1">a', "</Category>"
+
+
+@pytest.mark.parametrize(
+    ("text", "n"),
+    [
+        (CATEGORY * xmp.MAX_DEPTH + CATEGORY_END * xmp.MAX_DEPTH, xmp.MAX_DEPTH),
+        (CATEGORY * (xmp.MAX_DEPTH + 1) + CATEGORY_END * (xmp.MAX_DEPTH + 1), 0),
+        (BOMB.decode() + CATEGORY + CATEGORY_END, 0),
+        ("<x>" + (CATEGORY + CATEGORY_END) * (xmp.MAX_TAGS // 2) + "</x>", 0),
+    ],
+    ids="deep deeper entities tags".split(),
+)
+def test_categories_are_bounded_like_a_document(text, n):
+    assert len(xmp.read_categories(text)) == n
+
+
 def hostile(kind: str, n: int) -> bytes:
     return {
         "keywords": lambda: describe(bag("digiKam:TagsList", *(f"a/{i}" for i in range(n)))),

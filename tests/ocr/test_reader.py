@@ -67,6 +67,14 @@ def test_gate_tells_text_from_none(reader: TextReader) -> None:
     assert not reader.may_have_text(np.full((288, 384, 3), 200, np.uint8))
 
 
+@pytest.mark.parametrize(
+    ("thickness", "length", "is_line"), [(10, 16, True), (10, 14, False), (40, 64, False), (40, 84, True)]
+)
+def test_thick_line_is_longer_than_a_thin_one(reader: TextReader, thickness: int, length: int, is_line: bool) -> None:
+    """In a picture of 200 pixels a line is thick from 30 on."""
+    assert reader._is_line(np.ones((thickness, length), bool), 200) is is_line
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1920, 3), (3, 1920), (11, 1920), (29, 29)])
 def test_strange_shapes_have_no_text(reader: TextReader, shape: tuple[int, int]) -> None:
     picture = np.full((*shape, 3), 200, np.uint8)
@@ -102,6 +110,18 @@ def test_networks_that_cannot_be_loaded_are_said_in_one_line(monkeypatch: pytest
     monkeypatch.setattr(rapidocr, "RapidOCR", fail)
     with pytest.raises(ModelError, match=r"the text reader can't start: no such provider$"):
         reading._load()
+
+
+def test_picture_that_the_reader_fails_on_is_said_in_one_line(
+    reader: TextReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("no such shape\nand more")
+
+    picture = np.full((96, 96, 3), 200, np.uint8)
+    monkeypatch.setattr(reader._ocr, "preprocess_img", fail)
+    with pytest.raises(ValueError, match=r"^no such shape$"):
+        reader.read(picture)
 
 
 def test_stand_in_of_a_package_is_gone_after_its_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from embedding_library import open_seen
-from library import InThisProcess
+from library import InThisProcess, make
 from PIL import Image
 
-from photosearch import atomic
+from photosearch import Library, atomic
 from photosearch.errors import InputError, StoreError
 from photosearch.library.photos import mark_moved_away
 from photosearch.spares import log
@@ -224,6 +224,18 @@ def test_plan_leaves_links_hard_links_and_missing_files(copied, tmp_path):
         ("b1.png", "is a symbolic link"),
         ("b2.png", "is missing"),
     ]
+
+
+def test_plan_leaves_what_is_in_a_folder_that_is_read_only(as_nobody, monkeypatch):
+    monkeypatch.setattr("library.KEPT", [InThisProcess])
+    under = make(as_nobody)
+    with under.db, Library(under.db.path) as asks:
+        for name in ("a.png", "sub/b.png"):
+            save(under.folder, name, 1)
+        under.index()
+        under.path("sub").chmod(0o500)
+        planned = asks.spares.plan(as_nobody / "spare", asks.find_duplicates(near=False))
+    assert (planned.things, reasons(planned.left)) == ((), [("b.png", "its folder is read-only")])
 
 
 def test_target_that_is_taken_is_numbered_and_never_overwritten(copied, tmp_path):

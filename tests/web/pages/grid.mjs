@@ -315,6 +315,10 @@ test("photos by date stand below their days; the months beside them lead there",
   ok(indices().includes(799), "the drag has ended");
   await search(makeFound(4, {result: "d2", ranked_by: "date", label: null, photos: makeRows(0, 4, {by: "date"})}), [["2020-05-02", 2], ["2020-04-01", 2]]);
   equal([find("#scrubber").hidden, texts("h2.day")], [true, ["1 April – 2 May 2020"]], "nothing to scrub");
+  for (const [result, days, hidden] of [["d3", [["2020-05-02", 400], ["2020-04-30", 400]], false], ["d4", [["2020-05-02", 800]], true]]) {
+    await search(makeFound(800, {result, ranked_by: "date", label: null, photos: makeRows(0, 100, {by: "date"})}), days);
+    await until(() => find("#scrubber").hidden === hidden, `${days.length} of 2 months or more`);
+  }
 });
 
 test("a photo that left the library leaves a gap, and one that can't be opened says so", async () => {
