@@ -117,6 +117,14 @@ def find_images_by_word(db: Database, forms: Sequence[str], limit: int) -> tuple
     return dict.fromkeys(image_id for (image_id,) in rows[:limit]), len(rows) <= limit
 
 
+def is_word_said(db: Database, word: str) -> bool:
+    """Whether a folder, a name, a keyword or any other text of a file has a word; what was read in pictures may be
+    misread, and does not count."""
+    texts = next(kind for kind, table in WORD_KINDS.items() if table == "texts")
+    sql = "SELECT 1 FROM words WHERE words MATCH ? AND rowid & 7 <> ? LIMIT 1"
+    return db.row(sql, [quote_word(word), texts]) is not None
+
+
 def read_texts(db: Database, photo_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
     """photo id -> what `words` holds of it, as (column, text): each folder of its path, its name, its keywords, ..."""
     texts: dict[int, list[tuple[str, str]]] = {photo_id: [] for photo_id in photo_ids}

@@ -9,9 +9,12 @@ from photosearch.library import words
 from photosearch.library.details import put_details
 from photosearch.library.photos import list_photo_ids
 from photosearch.library.schema import WORD_KINDS
+from photosearch.library.texts import put_texts
 from photosearch.metadata.record import PhotoMetadata, Position
+from photosearch.ocr.lines import TextLine, TextWord
 from photosearch.search import full_text
 from photosearch.search.full_text import fold_words, fuse, list_content_words, list_forms, look_up_words
+from photosearch.search.hints import check_words
 from photosearch.search.similar import Ranked
 from photosearch.search.similarity_cutoff import SURE
 from photosearch.search.why import MAX_CHARACTERS, MAX_REASONS
@@ -21,7 +24,7 @@ PHOTOS = {  # name -> (colour, what its file says)
     "Rome 2019/IMG_2.png": (GREEN, PhotoMetadata(people=("Anna Müller",), position=Position(41.89, 12.49))),
     "IMG_3.png": (BLUE, PhotoMetadata(title="Gate 14", make="Canon", model="EOS 5D", rating=4)),
     "IMG_4.png": (BLACK, PhotoMetadata(caption="x " * 200 + "the old harbour wall " + "y " * 200)),
-    "birthday cake.png": ((250, 250, 0), PhotoMetadata()),
+    "birthday cake.png": ((250, 250, 0), PhotoMetadata(keywords=("Oma",))),
 }  # fmt: skip
 
 
@@ -89,6 +92,19 @@ def test_a_long_text_is_cut_around_the_word(told):
     assert text.endswith("…")
     assert len(text) <= MAX_CHARACTERS + 2
     assert all(len(photo.why) <= MAX_REASONS for photo in told.ask("gate fountain rome cake muller", limit=100))
+
+
+def test_words_that_a_file_says_are_not_corrected(told):
+    def read(words):
+        return check_words(told.under.db, words, told.asks.labels.list(), "sight").words
+
+    assert (read("oma"), read("runing oma"), read("dgo")) == ("oma", "running oma", "dog")
+    db = told.under.db
+    word = TextWord("dgo", (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0))
+    with db.transaction():
+        put_texts(db, db.row("SELECT min(id) FROM images")[0], 1, [TextLine(0.5, (word,))])
+    assert read("dgo") == "dog", "a picture's text may be misread"
+    db.write("DELETE FROM texts")
 
 
 def test_a_photo_that_has_all_words_is_sure(told):
