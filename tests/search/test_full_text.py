@@ -71,6 +71,11 @@ def why(told, words: str, **options) -> tuple[str, ...]:
         ('text:"gate 14"', "IMG_3.png", ("title: Gate 14",)),
         ("folder:rome keyword:cream", "Rome 2019/IMG_1.png", ("folder: Rome 2019", "keyword: ice cream")),
         ("in:Atlantis or person:anna", "Rome 2019/IMG_2.png", ("place: Rome, Italy", "person: Anna Müller")),
+        ("text:IMG_3", "IMG_3.png", ("name: IMG_3.png",)),
+        ("text:img_3.png", "IMG_3.png", ("name: IMG_3.png",)),
+        ("IMG_4", "IMG_4.png", ("name: IMG_4.png",)),
+        ("img_2.PNG", "Rome 2019/IMG_2.png", ("name: IMG_2.png",)),
+        ("find IMG_3.png", "IMG_3.png", ("name: IMG_3.png",)),
         ("red", "Rome 2019/IMG_1.png", ("label red 1.00",)),
         ("red and not blue", "Rome 2019/IMG_1.png", ("label red 1.00",)),
         ("red -blue taken:>1990", None, None),
@@ -92,6 +97,16 @@ def test_a_long_text_is_cut_around_the_word(told):
     assert text.endswith("…")
     assert len(text) <= MAX_CHARACTERS + 2
     assert all(len(photo.why) <= MAX_REASONS for photo in told.ask("gate fountain rome cake muller", limit=100))
+
+
+def test_a_file_name_finds_its_photos_alone(told):
+    assert [told.find(said) for said in ("IMG_4", "text:IMG_4", "text:img_4.png", "text:IMG_4.jpg", "text:4")] == [
+        ["IMG_4.png"], ["IMG_4.png"], ["IMG_4.png"], [], [],
+    ]  # fmt: skip
+    assert told.find("-text:IMG_4 -text:IMG_1 -text:IMG_2") == ["IMG_3.png", "birthday cake.png"]
+    assert told.ask("IMG_4").hints == ("Read 'IMG_4' as a file's name; quotes keep words.",)
+    for said in ("IMG_9", '"IMG_4"', "IMG_4 dog", "2019", "IMG"):
+        assert not any("file's name" in hint for hint in told.ask(said).hints), said
 
 
 def test_words_that_a_file_says_are_not_corrected(told):
