@@ -152,6 +152,8 @@ class App(typer.Typer):
 
 def _expand(text: str) -> str:
     """Expand a leading ~, which a shell leaves alone in --option=~/path."""
+    if not text.strip():  # "$FOLDER" that is not set would be the folder where one is
+        raise typer.BadParameter("the path is empty; the folder where you are is `.`")
     return os.path.expanduser(text)
 
 
