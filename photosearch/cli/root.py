@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -49,6 +50,7 @@ COMMANDS = {  # name -> (module that adds it, its line in the help), in the orde
 }
 
 
+MAX_NUMBER = 2**53  # that SQLite, JSON and floats hold
 MINUS = "\u2212"  # the sign itself, which a question reads like the hyphen of an option
 
 
@@ -87,7 +89,10 @@ class _Command(TyperCommand):
         for parameter in self.params:
             if (metavar := parameter.metavar or "").startswith("["):
                 args = _complete_option(parameter.opts[0], metavar, args)
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            _check_number(ctx, parameter, ctx.params.get(parameter.name))
+        return rest
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", *(_name(p) if p.required else f"[{_name(p)}]" for p in _arguments(self))]
@@ -107,6 +112,12 @@ class _Unloaded(TyperCommand):
     """A command by its name and its line in the help, whose module was not imported yet."""
 
     name: str
+
+
+def _check_number(ctx: Any, parameter: Any, value: object) -> None:
+    """Refuse what a range lets through: nan, which is in none, and a number that SQLite can't hold."""
+    if (isinstance(value, float) and math.isnan(value)) or (type(value) is int and abs(value) > MAX_NUMBER):
+        raise typer.BadParameter(f"{value} is not a number that can be used.", ctx=ctx, param=parameter)
 
 
 def _complete_option(name: str, metavar: str, args: list[str]) -> list[str]:
@@ -141,6 +152,8 @@ class App(typer.Typer):
 
 def _expand(text: str) -> str:
     """Expand a leading ~, which a shell leaves alone in --option=~/path."""
+    if not text.strip():  # "$FOLDER" that is not set would be the folder where one is
+        raise typer.BadParameter("the path is empty; the folder where you are is `.`")
     return os.path.expanduser(text)
 
 

@@ -29,11 +29,14 @@ def forget_command(
     path = library_path(ctx, db)
     with open_library(ctx, db) as library:
         backups, which = list_backups(path), None if all_ else paths or []
+        for each in which or []:
+            if not library.count_forgotten([each]).photos:
+                raise InputError(f"{each}: the library knows no photo there; nothing was forgotten")
         what = describe_forgotten(library, which)
         if all_:
             named = "".join(f", and the backup {backup}" for backup in backups)
             confirm(f"delete everything in {path}: {what}{named}", yes)
-        elif library.count_forgotten(which).photos:
+        else:
             confirm(f"delete from {path}: {what}", yes)
         library.forget(which)
     note(f"Forgotten: {what}; the files are unchanged.")

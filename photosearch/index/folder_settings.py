@@ -53,6 +53,11 @@ def to_walk_options(settings: FolderSettings) -> WalkOptions:
     return WalkOptions(settings.exclude or (), settings.include or (), bool(settings.follow_symlinks))
 
 
+def check_patterns(settings: FolderSettings) -> None:
+    """Raises InputError for a pattern that can't match anything: stored, it would end each later run."""
+    Exclusions(to_walk_options(settings), os.sep)
+
+
 def merge_settings(own: FolderSettings, before: FolderSettings, new: FolderSettings, *, known: bool) -> FolderSettings:
     """The settings that a folder remembers after an index with new ones.
 
@@ -154,6 +159,7 @@ def set_folder(
     if scope is None or not (is_folder(path) or list_folders(db, scope)):
         known = ", ".join(root.root for root in list_roots(db)) or "none"
         raise InputError(f"{folder}: not in any indexed folder; indexed are {known}")
+    check_patterns(new)
     own = FolderSettings() if reset else read_own_settings(db, scope)
     if new.models is not None:
         new = replace(new, models=tuple(_to_canonical(db, name, card_of) for name in new.models if name is not None))

@@ -1,12 +1,13 @@
 """What the system reports of changes below folders, by `watchfiles`; where it reports none, by looking again and again.
 
 inotify and its like report only what this computer does: on a network drive, folders are polled. So they are where a
-name is not UTF-8: `watchfiles` gives up at the first report of one, and reading it is reported too.
+name is not UTF-8: `watchfiles` gives up at the first report of one, and reading it is reported too. At a folder that
+may not be listed it watches none of those behind it, and polls none: there, all is looked at again.
 """
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +24,7 @@ TICK_MS = 1000  # the longest wait of one call
 STEP_MS = 200  # between two looks at what was reported, and at Ctrl-C
 GROUP_MS = 1000  # for which a stream of reports is gathered into one answer
 NOT_UTF8 = "a name in it is not UTF-8"
+NOT_LISTED = "a folder in it can't be listed"
 
 
 class Kind(Enum):
@@ -62,12 +64,14 @@ class Notices:
         self.started: list[WatchStarted] = []
         self._stop = _Stop(stop)
         self._early: set[Notice] = set()
-        self._streams: list[_Stream] = []
+        self._streams: list[_Stream | _Looks] = []
         reported, polled = self._sort(folders, poll_seconds)
         if reported:
             try:
                 self._open(reported, None)
                 self.started += [WatchStarted(folder) for folder in reported]
+            except PermissionError:
+                polled += self._open_each(reported)
             except (OSError, RuntimeError) as error:
                 polled += [WatchStarted(folder, POLL_SECONDS, _describe(error)) for folder in reported]
         self._poll(polled)
@@ -87,6 +91,17 @@ class Notices:
             else:
                 reported.append(folder)
         return reported, polled
+
+    def _open_each(self, folders: Sequence[str]) -> list[WatchStarted]:
+        """-> those whose changes are not reported."""
+        others = []
+        for folder in folders:
+            try:
+                self._open([folder], None)
+                self.started.append(WatchStarted(folder))
+            except (OSError, RuntimeError) as error:
+                others.append(WatchStarted(folder, POLL_SECONDS, _describe(error)))
+        return others
 
     def __enter__(self) -> Self:
         return self
@@ -112,14 +127,22 @@ class Notices:
         return found
 
     def _poll(self, folders: Sequence[WatchStarted]) -> None:
-        for seconds in dict.fromkeys(one.seconds for one in folders):
-            some = [one.path for one in folders if one.seconds == seconds]
+        told = list[WatchStarted]()
+        for seconds, unlisted in dict.fromkeys((one.seconds, one.reason == NOT_LISTED) for one in folders):
+            some = [one for one in folders if (one.seconds, one.reason == NOT_LISTED) == (seconds, unlisted)]
+            paths = [one.path for one in some]
             try:
-                self._open(some, seconds)
+                if not unlisted:
+                    self._open(paths, seconds)
             except (OSError, RuntimeError) as error:
-                raise InputError(f"{some[0]}: can't be watched: {first_line(error)}") from None
+                if _describe(error) != NOT_LISTED:
+                    raise InputError(f"{paths[0]}: can't be watched: {first_line(error)}") from None
+                unlisted, some = True, [replace(one, reason=NOT_LISTED) for one in some]
+            if unlisted:
+                self._streams.append(_Looks(paths, seconds or POLL_SECONDS, self._stop))
+            told += some
         known = {(one.path, one.seconds, one.reason) for one in self.started}
-        self.started += [one for one in folders if (one.path, one.seconds, one.reason) not in known]
+        self.started += [one for one in told if (one.path, one.seconds, one.reason) not in known]
 
     def _open(self, folders: Sequence[str], seconds: float | None) -> None:
         """seconds: to poll. Raises OSError, RuntimeError."""
@@ -133,37 +156,51 @@ class _Stream:
 
     def __init__(self, folders: Sequence[str], seconds: float | None, stop: _Stop):
         self.folders, self.seconds, self._stop = tuple(folders), seconds, stop
-        self._changes = self._watch(passing=seconds is not None)
-        self._begun = False
+        self._changes = self._watch()
 
     def take(self) -> set[Notice]:
         """Raises OSError, RuntimeError, KeyboardInterrupt."""
-        try:
-            some = next(self._changes, set())
-        except PermissionError:
-            if self._begun:
-                raise
-            self._changes = self._watch(passing=True)
-            some = next(self._changes, set())
-        self._begun = True
+        some = next(self._changes, set())
         return {Notice(Kind(int(kind)), path) for kind, path in some}
 
     def close(self) -> None:
         self._changes.close()
 
-    def _watch(self, *, passing: bool) -> "Generator[set[FileChange], None, None]":
-        """passing: over folders that may not be entered. That also hides that a limit is reached."""
+    def _watch(self) -> "Generator[set[FileChange], None, None]":
         from watchfiles import watch
 
         return watch(
             *self.folders, watch_filter=None, debounce=GROUP_MS, step=STEP_MS, stop_event=self._stop,
             rust_timeout=TICK_MS, yield_on_timeout=True, force_polling=self.seconds is not None,
-            poll_delay_ms=int((self.seconds or 0) * 1000), ignore_permission_denied=passing,
+            poll_delay_ms=int((self.seconds or 0) * 1000),
         )  # fmt: skip
+
+
+class _Looks:
+    """In the place of a stream: all that folders hold is taken as changed every `seconds`."""
+
+    def __init__(self, folders: Sequence[str], seconds: float, stop: _Stop):
+        self.folders, self.seconds, self._stop = tuple(folders), seconds, stop
+        self._last = time.monotonic()
+
+    def take(self) -> set[Notice]:
+        """Raises KeyboardInterrupt."""
+        end = time.monotonic() + TICK_MS / 1000
+        while time.monotonic() < end and not self._stop.is_set():
+            time.sleep(STEP_MS / 1000)
+        if time.monotonic() - self._last < self.seconds:
+            return set()
+        self._last = time.monotonic()
+        return {Notice(Kind.ADDED, folder) for folder in self.folders}
+
+    def close(self) -> None:
+        pass
 
 
 def _describe(error: Exception) -> str:
     """Why the system reports no changes."""
+    if isinstance(error, PermissionError) or "Permission denied" in str(error):
+        return NOT_LISTED
     if "limit" in str(error) or "Too many open files" in str(error):
         return "the system's limit of watched folders is reached; see inotify(7)"
     return first_line(error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from photosearch.errors import ModelError
 from photosearch.index.changes import Changes
-from photosearch.index.folder_settings import describe_change, merge_settings, to_walk_options
+from photosearch.index.folder_settings import check_patterns, describe_change, merge_settings, to_walk_options
 from photosearch.index.infer import LoadedScorer, Scorer
 from photosearch.index.roots import Layout, RootChange, find_place, is_known, plan_root, read_layout
 from photosearch.library.database import Database, is_below
@@ -113,6 +113,7 @@ def plan_run(
     load: a model's name or file, None for the tool's default -> the model. settings: new ones for all these folders,
     which will remember them. Raises InputError, ModelError or StoreError.
     """
+    check_patterns(settings)
     places = list(dict.fromkeys(find_place(db, folder) for folder in folders))
     load_model = _cache_models(db, load)
     canonical = _to_canonical(db, settings, load_model)

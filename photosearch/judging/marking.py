@@ -208,6 +208,8 @@ def find_images(db: Database, paths: Sequence[str]) -> list[int]:
     for path in paths:
         image_id = finder.find(path)
         if image_id is None:
+            if os.path.isdir(path):
+                raise InputError(f"{path}: is a folder; name its photos, as in {os.path.join(path, '*.jpg')}")
             raise InputError(f"{path}: not in the library, or not readable; index its folder first")
         found.append(image_id)
     return found

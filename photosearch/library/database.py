@@ -63,6 +63,8 @@ class Database:
             if not create:
                 raise StoreError(f"{path}: no library here yet; make one with `photosearch index FOLDER`")
             create_private(self.path)
+        if self.path.is_dir():
+            raise StoreError(f"{path}: is a folder; a library is a file, such as {self.path / 'library.db'}")
         self._copy, self._copy_due = UserCopy(self.path), False
         self._opened: str | None = None
         self._state, self._recalled = (0, 0), dict[object, Any]()

@@ -16,7 +16,7 @@ from typing import Literal
 from photosearch.library.albums import list_album_names
 from photosearch.library.database import Database, Row, SqlValue, to_path
 from photosearch.library.matching import LOCAL_DATE, MAX_LISTED, MAX_MEASURED, PhotoFilter, measure_share
-from photosearch.library.words import match_words
+from photosearch.library.words import match_file_name, match_words
 from photosearch.photos.walk import RAW_EXTENSIONS
 
 Kind = Literal["in", "near", "taken", "camera", "lens", "keyword", "person", "rating", "folder", "text", "is", "album"]
@@ -281,7 +281,10 @@ def _find_source(db: Database, each: Filter) -> _Source | None:
             return _Source(sql, (_list(_find_folders(db, each.value)),), "f.id")
         case "text":
             sql, values = match_words(each.value, columns=TEXT_COLUMNS)
-            return _Source(f"SELECT photo_id FROM ({sql})", tuple(values))
+            if not any(c.isdigit() or c == "." for c in each.value):
+                return _Source(f"SELECT photo_id FROM ({sql})", tuple(values))
+            named, more = match_file_name(each.value)  # a name that a camera gives is in no index of words
+            return _Source(f"SELECT photo_id FROM ({sql}) UNION SELECT photo_id FROM ({named})", (*values, *more))
         case "is" if each.value == "gps":
             return _Source(f"{details} d.latitude IS NOT NULL", (), "d.photo_id")
         case "album":

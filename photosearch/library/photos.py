@@ -425,6 +425,19 @@ def list_shots(db: Database, folder: str | None = None) -> Iterator[tuple[Any, .
     )
 
 
+def read_shots(db: Database, photo_ids: Sequence[int]) -> dict[int, tuple[int | None, str]]:
+    """Photo id -> (camera id or None, when it was taken as local time), of those with a date."""
+    rows = db.rows(
+        """
+        SELECT p.id, d.camera_id, coalesce(p.taken, i.taken, p.name_date) AS shot
+        FROM json_each(?) j CROSS JOIN photos p ON p.id = j.value JOIN images i ON i.id = p.image_id
+        LEFT JOIN details d ON d.photo_id = p.id WHERE shot IS NOT NULL
+        """,
+        [json.dumps(list(photo_ids))],
+    )
+    return {photo_id: (camera_id, shot) for photo_id, camera_id, shot in rows}
+
+
 def mark_moved_away(db: Database, path: str) -> None:
     """A photo's file is no longer at this stored path: what `index` would find."""
     if (photo_id := _find_photo_id(db, path)) is not None:

@@ -5,6 +5,7 @@ described in schema.py: https://www.sqlite.org/fts5.html
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
 
@@ -87,6 +88,31 @@ def match_words(
     return sql, [where + quote_word(word, prefix=prefix) for word in words]
 
 
+def match_file_name(name: str) -> tuple[str, list[SqlValue]]:
+    """SQL, and its values, for (photo_id) of the photos whose files have this name, with its extension or without.
+
+    `words` holds no names that a camera gives. In each folder an index is looked up, in which letter case counts: by
+    the name as it is, in capitals and in small letters.
+    """
+    stem = os.path.splitext(name)[0]
+    stems = list(dict.fromkeys(form(each) for each in (stem, name) for form in (str, str.upper, str.lower)))
+    sql = """
+        SELECT p.id AS photo_id FROM json_each(?) j CROSS JOIN folders f CROSS JOIN photos p
+        ON p.folder_id = f.id AND p.name >= j.value || '.' AND p.name < j.value || '/'
+        WHERE lower(p.name) = lower(?) OR substr(lower(p.name), 1, length(?) + 1) = lower(?) || '.'
+    """
+    return sql, [json.dumps(stems), name, name, name]
+
+
+def has_file(db: Database, name: str) -> bool:
+    """Whether a photo on the disk has this name, with its extension or without."""
+    sql, values = match_file_name(name)
+    found = (
+        f"SELECT 1 FROM ({sql}) m JOIN photos p ON p.id = m.photo_id WHERE p.absent IS NULL AND p.image_id IS NOT NULL"
+    )
+    return db.row(f"{found} LIMIT 1", values) is not None
+
+
 def find_by_words(db: Database, text: str, *, prefix: bool = False, limit: int | None = None) -> list[tuple[int, int]]:
     """(photo id, number of matches) of the photos on the disk that have every word, most matches first.
 
@@ -115,6 +141,14 @@ def find_images_by_word(db: Database, forms: Sequence[str], limit: int) -> tuple
         [" OR ".join(map(quote_word, forms)), limit + 1, limit + 1],
     )
     return dict.fromkeys(image_id for (image_id,) in rows[:limit]), len(rows) <= limit
+
+
+def is_word_said(db: Database, word: str) -> bool:
+    """Whether a folder, a name, a keyword or any other text of a file has a word; what was read in pictures may be
+    misread, and does not count."""
+    texts = next(kind for kind, table in WORD_KINDS.items() if table == "texts")
+    sql = "SELECT 1 FROM words WHERE words MATCH ? AND rowid & 7 <> ? LIMIT 1"
+    return db.row(sql, [quote_word(word), texts]) is not None
 
 
 def read_texts(db: Database, photo_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:

@@ -104,6 +104,16 @@ def _join(order: Places, links: npt.NDArray[np.intp]) -> list[Places]:
     return [order[part] for part in np.split(members, starts[1:]) if len(part) > 1]
 
 
+def find_run(shots: Shots, *, seconds: float = SECONDS) -> Places:
+    """The rows that are of one burst with the first where all look alike, itself included."""
+    sides = np.sort(np.stack([shots["width"], shots["height"]]), axis=0)
+    places = np.flatnonzero((shots["camera"] == shots["camera"][0]) & (sides == sides[:, :1]).all(0))
+    order: Places = places[np.argsort(shots["shot"][places], kind="stable")]
+    run = np.concatenate([[0], np.cumsum(np.diff(shots["shot"][order]) > seconds)])
+    beside: Places = order[run == run[order == 0]]
+    return beside
+
+
 def choose_sharpest(sharpness: Sequence[float | None]) -> int | None:
     """The place of the largest; of equal ones the first."""
     known = [(-value, place) for place, value in enumerate(sharpness) if value is not None]

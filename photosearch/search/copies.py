@@ -1,6 +1,7 @@
 """The duplicate photos of a library: rows and vectors for duplicates.py, whose doubtful pairs are opened here.
 
-Only photos that are near to another are opened, at 256 pixels, to see whether they show the same text.
+Only photos that are near to another are opened, at 256 pixels, to see whether they show the same text. Shots of one
+burst are no copies of each other: bursts.py is for them.
 """
 
 import os
@@ -20,7 +21,7 @@ from photosearch.library.database import Database, to_path
 from photosearch.library.folders import list_folder_ids
 from photosearch.library.images import list_chosen_images
 from photosearch.library.models import read_default_model
-from photosearch.library.photos import find_photo_paths, list_photo_files
+from photosearch.library.photos import find_photo_paths, list_photo_files, read_shots
 from photosearch.library.vectors import find_space
 from photosearch.metadata.dates import date_in_name
 from photosearch.photos import walk
@@ -28,7 +29,8 @@ from photosearch.photos.decode import Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
 from photosearch.photos.detail import SIZE, Picture, make_picture, show_same
 from photosearch.photos.fingerprint import PLAIN
-from photosearch.photos.things import is_raw
+from photosearch.photos.things import find_original_stem, is_raw
+from photosearch.search.bursts import SHOT, find_run
 from photosearch.search.duplicates import Found, Group, Member, Photo, ReadVectors, find_groups
 from photosearch.search.keeper import ROW, Criterion, Rows, explain, make_rule, rank, split_rule
 from photosearch.search.scope import check_folder
@@ -37,6 +39,7 @@ from photosearch.search.spare import LESS, REASONS, choose_kept, find_bound, put
 
 MAX_PICTURES = 1000  # kept in memory: 66 MB
 CAMERA = "DateTimeOriginal"  # the date that a camera writes
+EDIT = 2  # in a row's `edited`, from which on its name is that of an edit or a copy
 # How programs and people name what they made of a photo: a-edited.jpg, IMG_E1234.JPG, a (1).jpg, Copy of a.jpg
 EDITED = re.compile(
     r"(^|[-_ .(])(edit|edited|bearbeitet|modifi\w*|editad\w*|effects|copy|copie|copia|kopie|retouch\w*|cropped|final)\b"
@@ -58,7 +61,15 @@ def find_duplicates_in_library(
     with ExitStack() as stack:
         read_vectors = open_vectors(db, rows["image_id"], stack) if near else None
         pictures = stack.enter_context(_Pictures(db, rows))
-        found = find_groups(rows, read_vectors, pictures.show_same, near=near, ranked=rank(rows, rule))
+        shots = _Shots(db, rows)
+
+        def are_copies(row: int, others: Sequence[int]) -> list[bool]:
+            shot = shots.list_beside(row, others)
+            rest = [other for other in others if other not in shot]
+            same = dict(zip(rest, pictures.show_same(row, rest), strict=True))
+            return [same.get(other, False) for other in others]
+
+        found = find_groups(rows, read_vectors, are_copies, near=near, ranked=rank(rows, rule))
     groups = _make_groups(db, rows, found, rule)
     return sorted(groups, key=lambda group: (-len(group.members), -group.spare_bytes, group.members[0].photo.path))
 
@@ -75,7 +86,7 @@ def _list_rows(db: Database, folder: str | None) -> Iterator[tuple[int | bool, .
     ):
         name, of_file = to_path(raw_name), mtime // 10**9
         of_name = _to_seconds(date_in_name(name))
-        edited = 2 * is_edited(name) + (taken_from != CAMERA)
+        edited = EDIT * is_edited(name) + (taken_from != CAMERA)
         yield (
             photo_id, image_id, size, width, height, PLAIN if code is None else code % 2**64, folder_id,
             of_file if of_name is None else min(of_name, of_file), edited, is_raw(name), gps, False,
@@ -101,6 +112,45 @@ def open_vectors(db: Database, image_ids: npt.NDArray[np.int64], stack: ExitStac
         return None
     vectors = stack.enter_context(open_vector_map(db, space))
     return lambda places: vectors.read_units(image_ids[places])
+
+
+class _Shots:
+    """Tells the shots of a burst from copies of one shot."""
+
+    def __init__(self, db: Database, rows: Rows):
+        self._db, self._rows = db, rows
+
+    def list_beside(self, row: int, others: Sequence[int]) -> set[int]:
+        """Which of these photos, which look like the first, its camera took within seconds of it.
+
+        Edits and copies by their names are none. Of one second, only photos of one folder with names and the camera's
+        dates of their own are, since a copy keeps its date.
+        """
+        ids = self._rows["photo_id"]
+        taken = read_shots(self._db, ids[[row, *others]].tolist())
+        places = [each for each in (row, *others) if int(ids[each]) in taken and self._rows["edited"][each] < EDIT]
+        if places[:1] != [row] or len(places) == 1:
+            return set()
+        shots = np.zeros(len(places), SHOT)
+        for side in ("width", "height"):
+            shots[side] = self._rows[side][places]
+        for shot, each in zip(shots, places, strict=True):
+            camera, local = taken[int(ids[each])]
+            shot["camera"] = -int(self._rows["folder_id"][each]) if camera is None else camera
+            shot["shot"] = int(datetime.fromisoformat(local).replace(tzinfo=UTC).timestamp())
+        paths = find_photo_paths(self._db, ids[places].tolist())
+        return {
+            places[i]
+            for i in find_run(shots).tolist()
+            if i and (shots["shot"][i] != shots["shot"][0] or self._is_apart(row, places[i], paths[0], paths[i]))
+        }
+
+    def _is_apart(self, row: int, other: int, path: str, other_path: str) -> bool:
+        (folder, name), (other_folder, other_name) = os.path.split(path), os.path.split(other_path)
+        stems = [os.path.splitext(each)[0] for each in (name, other_name)]
+        dated = not self._rows["edited"][row] and not self._rows["edited"][other]
+        apart = folder == other_folder and stems[0].casefold() != stems[1].casefold()
+        return dated and apart and not any(map(find_original_stem, stems))
 
 
 class _Pictures:

@@ -5,6 +5,7 @@ Descriptions and pictures rank, and the labels that a description names rank wit
 newest first.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, overload
@@ -18,6 +19,7 @@ from photosearch.library.matching import Match, PhotoFilter
 from photosearch.library.photos import read_fingerprints
 from photosearch.library.records import Label
 from photosearch.library.vectors import find_space
+from photosearch.library.words import has_file
 from photosearch.query import Is
 from photosearch.search.albums import resolve_album
 from photosearch.search.filters import NO_FILTERS
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     ReadPicture = Callable[[str, str], Floats]
 
 CANDIDATES = 500  # images that are ranked at least, since what is not wanted and labels change their order
+FILE_NAME = re.compile(
+    r"(?=.*[^\W\d_])(?=.*\d)[\w~+()-]{4,}(\.\w{2,5})?|[\w~+()-]+\.[^\W\d_]{3,4}"
+)  # IMG_1234, cake.png
 FETCH_FACTOR = 4  # images fetched at first for each photo wanted, since some of their photos may be gone
 
 
@@ -204,6 +209,10 @@ def _read_question(db: Database, question: Question) -> ParsedQuestion:
     filters, today = NO_FILTERS, read_day(question.today)
     if question.query_mode is None and match_label(question.words, [label.name for label in labels]) is None:
         filters, rest = read_filters(question.words, db.recall(read_known_names), today)
+        if FILE_NAME.fullmatch(rest) and has_file(db, rest):
+            hint = f"Read {rest!r} as a file's name; quotes keep words."
+            filters = replace(filters.add(Filter("text", rest)), hints=(*filters.hints, hint))
+            rest = ""
         question = replace(question, words=rest)
     if question.query_mode is None and question.words:
         checked = check_words(db, question.words, labels, model)

@@ -9,6 +9,7 @@ from photosearch.library import marks
 from photosearch.library.database import Database
 from photosearch.library.labels import read_labels
 from photosearch.library.records import Label
+from photosearch.library.words import is_word_said
 from photosearch.search import hierarchy, spelling
 from photosearch.search.label_counts import count_labels
 from photosearch.search.label_names import fold_name, match_label
@@ -53,8 +54,9 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
     if (language := detect_language(words, read_lexicon())) is not None and _means_no_label(words, [*names, *own]):
         return CheckedWords(words, (*hints, *([_advise_on_language(language, model)] if english_only else [])))
     correction = spelling.correct(
-        words, read_lexicon(), db.recall(_weigh_words, tuple(label.id for label in labels), tuple(own))
-    )
+        words, read_lexicon(), db.recall(_weigh_words, tuple(label.id for label in labels), tuple(own)),
+        lambda word: is_word_said(db, word),
+    )  # fmt: skip
     if not english_only:  # what is no English may be another language
         correction = spelling.Correction(words, (), correction.suggestions)
     for change in correction.changes:

@@ -4,7 +4,7 @@
     with the iPhone   taken with the Canon EOS 5D            its cameras
     Anna on the beach   photos of Anna Müller   without Ben  its people
     a sign saying "gate 14"   screenshot of a map   portrait of   text, and kinds of photos
-    photos of   pictures of                                  nothing, since all are
+    photos of   pictures with   find   show me   please      nothing, since all are, and that is what is asked
 
 Conservative: what may be anything else stays. Words after it must not go on with it ("in Nice clothes"), and a name
 that is an everyday word (Nice, Orange, Will) needs a capital and a preposition. Sentences with `or` or
@@ -40,9 +40,15 @@ _WORD = re.compile(r"[^\s,;]+")
 _SAID = re.compile(r'\b(?:(?:that|which)\s+)?(?:saying|says)\s*:?\s+"(?P<text>[^"]*\w[^"]*)"', re.IGNORECASE)
 _KIND = re.compile(r"^\s*(?:(?:a|an|the|my)\s+)?(?P<kind>screenshot|panorama|portrait|video[ -]still)s?\s+of\s+(?=\S)",
                    re.IGNORECASE)  # fmt: skip
+_ASKED = re.compile(
+    r"^\s*(?:(?:please|can you|could you)\s+)*(?:(?:show|find|give|get)\s+(?:me|us)|find|(?:search|look)\s+for"
+    r"|(?:i(?:'m| am)\s+)?looking\s+for|i(?:'d like| would like| want)\s+to\s+see)\s+(?=[^\s,;.])",
+    re.IGNORECASE,
+)
+_PLEASE = re.compile(r"(?<=\w),?\s+please\s*[.!?]*\s*$", re.IGNORECASE)
 _PICTURES_OF = re.compile(
-    r"^\s*(?:(?:show me|find|all|my|our|the|some|any)\s+)*(?:photo(?:graph)?|picture|image|pic|shot)s\s+"
-    r"(?:of\s+(?=\S)|(?P<rest>(?:from|in|on|at|with|by|near|taken|shot)\s))",
+    r"^\s*(?:(?:all|my|our|the|some|any)\s+)*(?:photo(?:graph)?|picture|image|pic|shot)s\s+"
+    r"(?:(?:of|with|showing)\s+(?=\S)|(?P<rest>(?:from|in|on|at|by|near|taken|shot)\s))",
     re.IGNORECASE,
 )
 
@@ -58,10 +64,15 @@ class _Phrase:
 
 def read_filters(words: str, known: KnownNames, today: date) -> tuple[Filters, str]:
     """-> (the filters of a question, typed and in plain words, the other words). Raises QueryError."""
-    typed, rest = read_typed_filters(words, today, known)
+    typed, rest = read_typed_filters(drop_request(words), today, known)
     plain, rest = read_plain_filters(rest, known)
     found = replace(typed.add(*plain.parts), hints=plain.hints)
     return found, _drop_pictures_of(rest, is_filtered=found != NO_FILTERS)
+
+
+def drop_request(words: str) -> str:
+    """show me dogs, please -> dogs."""
+    return _PLEASE.sub("", _ASKED.sub("", words))
 
 
 def _drop_pictures_of(words: str, *, is_filtered: bool) -> str:

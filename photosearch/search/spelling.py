@@ -3,14 +3,15 @@
 A noisy channel (Kernighan, Church and Gale, 1990): of the words within one or two edits, the likeliest is the one that
 is common in captions or a label that many photos here have, and that a small slip turns into what was typed. Swapped
 and doubled letters, neighbouring keys and wrong vowels are small slips. Where the second best is about as likely, or
-the typed word means something, nothing is changed. Capitals may be names, so they are only asked about.
+the typed word means something, nothing is changed. Capitals may be names, so they are only asked about, and so are
+words that a photo's file says: oma is a keyword here, and no coma.
 
 Pure: text in, text out. `python -m train spelling` measures it on captions.
 """
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from photosearch import query
@@ -57,10 +58,14 @@ class Correction:
     suggestions: tuple[Change, ...] = ()
 
 
-def correct(text: str, lexicon: Lexicon, weights: Mapping[str, int] | None = None) -> Correction:
+def correct(
+    text: str, lexicon: Lexicon, weights: Mapping[str, int] | None = None,
+    is_said: Callable[[str], bool] = lambda word: False,
+) -> Correction:  # fmt: skip
     """Correct a question word by word. Quoted text, numbers, file names and other languages stay as they are.
 
-    weights: of the words of labels, as weigh_label_words gives them: they mean something.
+    weights: of the words of labels, as weigh_label_words gives them: they mean something. is_said: whether files say a
+    word; asked only of those that would be changed or asked about.
     """
     weights = weights or {}
     if detect_language(text, lexicon) is not None:
@@ -76,15 +81,16 @@ def correct(text: str, lexicon: Lexicon, weights: Mapping[str, int] | None = Non
         change = Change(typed, "")
         if lexicon.knows(word):
             meant = None if may_be_name else _find_commoner(word, lexicon, weights)
-            suggestions += [] if meant is None else [Change(typed, meant)]
+            suggestions += [] if meant is None or is_said(word) else [Change(typed, meant)]
             continue
         ranked = rank_candidates(word, lexicon, weights)
         if not ranked:
             continue
         meant, best = ranked[0]
         change = Change(typed, meant)
-        if may_be_name or (len(ranked) > 1 and best - ranked[1][1] < MARGIN):
-            suggestions.append(change)
+        is_doubtful = may_be_name or (len(ranked) > 1 and best - ranked[1][1] < MARGIN)
+        if (said := is_said(word)) or is_doubtful:
+            suggestions += [] if said and is_doubtful else [change]
             continue
         changes.append(change)
         at = token.start + token.text.index(typed)

@@ -30,6 +30,10 @@ ONLY_PHOTOS = re.compile(
     r"\s*(?:(?:all|my|our|the|some|any)\s+)*(?:photo(?:graph)?|picture|image|pic|shot)s?(?:\s+(?:of|taken|from|with|that))*\s*",
     re.IGNORECASE,
 )  # and nothing that they show
+ALL_PHOTOS = re.compile(
+    r"\s*(?:(?:all|my|our|the)\s+)*(?:photo(?:graph)?|picture|image|pic)s\s*", re.IGNORECASE
+)  # and nothing else
+LABEL_PHOTOS = re.compile(r"\s*(.*\S)\s+(?:photo(?:graph)?|picture|image|pic)s?\s*", re.IGNORECASE)
 DATE_FORMATS = ("%Y", "%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
@@ -126,8 +130,7 @@ def understand(
     known = index_labels(labels)
     since, until = parse_date(question.since), parse_date(question.until)
     question, span, hints = _read_dates(question, known, today or date.today())
-    if (hints or filters != NO_FILTERS) and ONLY_PHOTOS.fullmatch(question.words):
-        question = replace(question, words="")  # photos of Anna: what is left says nothing
+    question = replace(question, words=_drop_photos(question, known, bool(hints) or filters != NO_FILTERS))
     first = span.since.isoformat() if span.since else None
     last = (span.until - timedelta(1)).isoformat() if span.until else None
     since = max((day for day in (since, first, filters.since) if day), default=None)
@@ -140,6 +143,17 @@ def understand(
     if question.min_similarity is not None and not (parsed.words.descriptions or parsed.has_pictures):
         raise QueryError("a minimum similarity applies to descriptions and pictures; for a label, give a minimum score")
     return parsed
+
+
+def _drop_photos(question: Question, known: Iterable[str], is_filtered: bool) -> str:
+    """bird photos -> bird; of photos of Anna, and of all my photos, nothing is left, since it says nothing."""
+    words = question.words
+    if question.query_mode is not None or match_label(" ".join(words.split()), known) is not None:
+        return words
+    if (ONLY_PHOTOS if is_filtered else ALL_PHOTOS).fullmatch(words):
+        return ""
+    found = LABEL_PHOTOS.fullmatch(words)
+    return words if found is None or match_label(" ".join(found[1].split()), known) is None else found[1]
 
 
 def parse_date(text: str | None) -> str | None:

@@ -5,6 +5,7 @@ text is cut around the first word that was asked for. Only photos that are shown
 MAX_EXPLAINED the others tell only what found them.
 """
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -44,7 +45,7 @@ def explain_photos(db: Database, parsed: ParsedQuestion, photos: Sequence[Match]
     for photo in head:
         said = texts.get(photo.photo_id, ())
         reasons = [
-            *_explain_filters(asked, details.get(photo.photo_id), said),
+            *_explain_filters(asked, details.get(photo.photo_id), said, os.path.basename(photo.path)),
             *_explain_dates(parsed, photo),
             *_explain_words(forms, said),
             *_explain_labels(parsed, photo, {label: scores[label].get(photo.image_id, 0.0) for label in labels}),
@@ -72,7 +73,7 @@ def _list_filters(parts: Sequence[FilterTree]) -> Iterator[Filter]:
                 yield from _list_filters(inner)
 
 
-def _explain_filters(asked: Sequence[Filter], details: "FileDetails | None", texts: Texts) -> Iterator[str]:
+def _explain_filters(asked: Sequence[Filter], details: "FileDetails | None", texts: Texts, name: str) -> Iterator[str]:
     values: dict[Kind, str | None] = {}
     if details is not None:
         stars = None if details.rating is None else f"{details.rating:g}"
@@ -92,6 +93,8 @@ def _explain_filters(asked: Sequence[Filter], details: "FileDetails | None", tex
             case "text":
                 forms = frozenset(word for text in split_words(each.value) for word in fold_words(text))
                 yield from _explain_words(forms, [text for text in texts if text[0] not in ("folder", "place")])
+                if each.value.casefold() in (name.casefold(), os.path.splitext(name)[0].casefold()):
+                    yield f"name: {name}"
 
 
 def _explain_dates(parsed: ParsedQuestion, photo: Match) -> Iterator[str]:

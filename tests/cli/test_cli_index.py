@@ -234,6 +234,24 @@ def test_index_exclude_then_include(cli_env: CliEnv) -> None:
 
 
 @pytest.mark.option("index --prune")
+def test_a_pattern_that_matches_nothing_is_not_stored(cli_env: CliEnv) -> None:
+    cli_env.index()
+    for command in (("index",), ("folders", "set")):
+        assert "not a gitignore pattern" in fail(cli_env.run(*command, cli_env.photos, "--exclude", "["))
+    assert cli_env.index().exit_code == 0
+    assert "excluded" not in cli_env.run("folders").stdout
+
+
+@pytest.mark.parametrize("command", ["index", "forget", "mark", "folders set", "folders remove", "find --under"])
+def test_an_empty_path_is_wrong_usage_and_not_the_folder_here(
+    cli_env: CliEnv, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    cli_env.index()
+    monkeypatch.chdir(cli_env.photos)
+    result = cli_env.run(*command.split(), "", *(["--yes"] if command in ("forget", "folders remove") else []))
+    assert (result.exit_code, "the path is empty" in result.stderr) == (2, True)
+
+
 def test_index_of_emptied_folder_removes_nothing_without_prune(cli_env: CliEnv) -> None:
     cli_env.index()
     away = cli_env.photos.rename(cli_env.folder / "away")

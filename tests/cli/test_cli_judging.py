@@ -244,6 +244,7 @@ def test_sample_explains_next_steps_and_keeps_old_folder(cli_env: CliEnv, monkey
     ("arguments", "named"),
     [
         (("mark", "nowhere.jpg", "--is", "red"), ["nowhere.jpg: "]),
+        (("mark", ".", "--is", "red"), [".: is a folder; name its photos, as in ./*.jpg"]),
         (("mark", "nowhere.jpg"), ["--is LABEL", "--not LABEL", "--forget LABEL"]),
         (("mark", "nowhere.jpg", "--is", "red", "--forget", "red"), ["--is LABEL"]),
         (("marks", "import", "nowhere.csv"), ["nowhere.csv: "]),

@@ -107,6 +107,19 @@ def test_forget_needs_paths_or_all(cli_env: CliEnv, arguments: tuple[str, ...]) 
     assert "--all" in fail(cli_env.run("forget", *arguments))
 
 
+def test_forget_names_a_path_that_it_does_not_know_and_forgets_nothing(cli_env: CliEnv) -> None:
+    cli_env.index()
+    refused = fail(cli_env.run("forget", cli_env.photos / "red.jpg", cli_env.photos / "rde.jpg", "--yes"))
+    assert refused == f"{cli_env.photos}/rde.jpg: the library knows no photo there; nothing was forgotten"
+    assert json.loads(cli_env.run("status", "--json").stdout)["photos"] == 3
+
+
+def test_a_folder_in_the_place_of_a_library_is_named(cli_env: CliEnv) -> None:
+    for command in ("status", "find"):
+        refused = fail(cli_env.run(command, "--db", cli_env.photos))
+        assert refused == f"{cli_env.photos}: is a folder; a library is a file, such as {cli_env.photos}/library.db"
+
+
 @pytest.mark.option("rebuild --force", "rebuild --yes")
 def test_rebuild_of_sound_library_needs_force_and_keeps_marks(cli_env: CliEnv) -> None:
     cli_env.index()

@@ -62,6 +62,16 @@ def test_run_that_was_stopped_ends_with_the_signals_code(number: signal.Signals,
     assert ended.value.exit_code == code
 
 
+@pytest.mark.parametrize(
+    "words", [("find", "-n", "9" * 20), ("album", "show", "x", "-n", "9" * 20), ("threshold", "set", "red", "nan"),
+              ("find", "red", "--min-score", "nan"), ("index", "--settle", "nan")]
+)  # fmt: skip
+def test_numbers_that_no_range_excludes_are_wrong_usage(indexed: CliEnv, words: tuple[str, ...]) -> None:
+    result = indexed.run(*words)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1].endswith("is not a number that can be used.")
+
+
 def test_wrong_usage_is_2_and_an_error_is_1(indexed: CliEnv) -> None:
     assert indexed.run("status", "--no-such-option").exit_code == 2
     assert indexed.run("find", "no such label", "--label").exit_code == 1

@@ -215,6 +215,18 @@ def test_narrow_encoding_escapes_names(indexed: IndexedEnv) -> None:
     assert os.fsencode(path) in start(indexed, "P find red", PYTHONIOENCODING="cp1252").stdout.split(b"\t")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there, whatever the locale")
+def test_other_locale_stores_no_folder_twice(indexed: IndexedEnv) -> None:
+    photo(indexed.photos / "Köln" / "grün.png", "green", size=(64, 51))
+    indexed.run("index", indexed.photos)
+    ran = start(indexed, f"P index {indexed.photos}", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert ran.stderr.decode().startswith("3 photos: 0 new, 3 unchanged; ")
+    assert f"folder\t{indexed.photos}: 3 photos\n" in indexed.run("status").stdout
+    with closing(sqlite3.connect(default_path())) as conn:
+        assert conn.execute("SELECT count(*) FROM folders WHERE path <> ''").fetchone() == (2,)
+
+
 PLAIN = ["Screen 10.00\u202fAM.png", "a\u3000b.png", "a\u00a0b.png", "\U0001f468\u200d\U0001f469\u200d\U0001f467.png",
          "back\\slash.png", "c\\tb.png"]  # fmt: skip
 HARM = {"a\tb.png": r"a\tb.png", "a\nb.png": r"a\nb.png", "a\rb.png": r"a\rb.png", "a\x1b[31m.png": r"a\x1b[31m.png",

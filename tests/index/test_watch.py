@@ -1,6 +1,7 @@
 """Watching folders: what the library holds in the end is what a fresh index of them would hold."""
 
 import contextlib
+import importlib
 import os
 import shutil
 import sqlite3
@@ -324,6 +325,27 @@ def test_folders_are_polled_where_limit_is_reached(tmp_path: Path, watches: str,
         pytest.skip("no user namespaces here")
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.stdout == "60.0 the system's limit of watched folders is reached; see inotify(7)\n", done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs permissions that bind")
+@pytest.mark.parametrize("poll_seconds", [None, 0.1])
+def test_all_is_looked_at_where_a_folder_can_not_be_listed(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, poll_seconds: float | None
+) -> None:
+    importlib.import_module("watchfiles")
+    folder: Path = request.getfixturevalue("as_nobody")
+    monkeypatch.setattr(notices, "POLL_SECONDS", 0.1)
+    for name in ("a", "b", "c", "locked", "d"):
+        (folder / name).mkdir()
+    (folder / "locked").chmod(0)
+    with Notices([str(folder)], poll_seconds, lambda: False) as watcher:
+        found: set[notices.Notice] = set()
+        for _ in range(60):
+            found |= watcher.wait()
+            if len(found) and watcher.started[-1].reason == notices.NOT_LISTED:
+                break
+        assert (watcher.started[-1].seconds, watcher.started[-1].reason) == (0.1, notices.NOT_LISTED)
+        assert notices.Notice(Kind.ADDED, str(folder)) in found
 
 
 def test_network_folder_is_polled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,3 +240,30 @@ def test_pictures_in_memory_are_no_more_than_bounded(seen, monkeypatch):
     monkeypatch.setattr(copies, "OrderedDict", Counted)
     assert groups(seen) == expected
     assert 2 <= most <= 4, "those of one step, and those that were kept"
+
+
+def shoot(seen, name: str, seed: int, taken: str, **options) -> None:
+    """A photo of a scene by a camera; of one seed they look alike."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif.get_ifd(0x8769)[0x9003] = "Canon", "EOS", taken
+    save(seen, name, scene(seed), exif=exif, **options)
+
+
+def test_find_duplicates_calls_no_shot_of_a_burst_spare(seen):
+    for n, second in enumerate((1, 1, 3, 5), 1):  # the last is five seconds after the first, but near to the third
+        shoot(seen, f"IMG_{n}.jpg", 1, f"2024:05:06 07:08:0{second}", quality=80 + n)
+    shutil.copy(seen.folder / "IMG_3.jpg", seen.folder / "IMG_3 (1).jpg")
+    shoot(seen, "sent/IMG_2.jpg", 1, "2024:05:06 07:08:01", quality=50)  # a copy of another quality keeps its date
+    shoot(seen, "later.jpg", 1, "2024:05:07 07:08:01", quality=40)
+    seen.index()
+    assert [len(burst.shots) for burst in seen.asks.find_bursts()] == [5], "with the copy of another quality"
+    spare = {os.path.relpath(m.photo.path, seen.folder) for g in seen.asks.find_duplicates() for m in g.spare}
+    assert spare == {"IMG_3 (1).jpg", "sent/IMG_2.jpg", "later.jpg"}
+
+
+def test_find_duplicates_takes_photos_of_one_moment_for_copies(seen):
+    for name in ("IMG_1.jpg", "sent/IMG_1.jpg", "IMG_1-edited.jpg"):
+        shoot(seen, name, 1, "2024:05:06 07:08:01", quality=50 + len(name))
+    seen.index()
+    ((_, *copies_of_it),) = groups(seen)
+    assert [how for _, how in copies_of_it] == ["near", "near"]

@@ -104,6 +104,10 @@ def kept_few(kept, monkeypatch):
         ("'dark thing' and wet", [], [("dark thing wet", True)]),
         ("  dark \n thing ", [], [("dark thing", True)]),
         ("鳥 と 犬", [], [("鳥 と 犬", True)]),
+        ("red photos", ["red"], [("red", True)]),
+        ("the red pictures", ["red"], [("the red", True)]),
+        ("dark photos", [], [("dark photos", True)]),
+        ("'red photos'", [], [("red photos", True)]),
     ],
 )
 def test_understand_reads_known_labels_and_else_descriptions(kept_few, words, labels, texts):

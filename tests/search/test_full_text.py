@@ -9,9 +9,12 @@ from photosearch.library import words
 from photosearch.library.details import put_details
 from photosearch.library.photos import list_photo_ids
 from photosearch.library.schema import WORD_KINDS
+from photosearch.library.texts import put_texts
 from photosearch.metadata.record import PhotoMetadata, Position
+from photosearch.ocr.lines import TextLine, TextWord
 from photosearch.search import full_text
 from photosearch.search.full_text import fold_words, fuse, list_content_words, list_forms, look_up_words
+from photosearch.search.hints import check_words
 from photosearch.search.similar import Ranked
 from photosearch.search.similarity_cutoff import SURE
 from photosearch.search.why import MAX_CHARACTERS, MAX_REASONS
@@ -21,7 +24,7 @@ PHOTOS = {  # name -> (colour, what its file says)
     "Rome 2019/IMG_2.png": (GREEN, PhotoMetadata(people=("Anna Müller",), position=Position(41.89, 12.49))),
     "IMG_3.png": (BLUE, PhotoMetadata(title="Gate 14", make="Canon", model="EOS 5D", rating=4)),
     "IMG_4.png": (BLACK, PhotoMetadata(caption="x " * 200 + "the old harbour wall " + "y " * 200)),
-    "birthday cake.png": ((250, 250, 0), PhotoMetadata()),
+    "birthday cake.png": ((250, 250, 0), PhotoMetadata(keywords=("Oma",))),
 }  # fmt: skip
 
 
@@ -68,6 +71,11 @@ def why(told, words: str, **options) -> tuple[str, ...]:
         ('text:"gate 14"', "IMG_3.png", ("title: Gate 14",)),
         ("folder:rome keyword:cream", "Rome 2019/IMG_1.png", ("folder: Rome 2019", "keyword: ice cream")),
         ("in:Atlantis or person:anna", "Rome 2019/IMG_2.png", ("place: Rome, Italy", "person: Anna Müller")),
+        ("text:IMG_3", "IMG_3.png", ("name: IMG_3.png",)),
+        ("text:img_3.png", "IMG_3.png", ("name: IMG_3.png",)),
+        ("IMG_4", "IMG_4.png", ("name: IMG_4.png",)),
+        ("img_2.PNG", "Rome 2019/IMG_2.png", ("name: IMG_2.png",)),
+        ("find IMG_3.png", "IMG_3.png", ("name: IMG_3.png",)),
         ("red", "Rome 2019/IMG_1.png", ("label red 1.00",)),
         ("red and not blue", "Rome 2019/IMG_1.png", ("label red 1.00",)),
         ("red -blue taken:>1990", None, None),
@@ -89,6 +97,29 @@ def test_a_long_text_is_cut_around_the_word(told):
     assert text.endswith("…")
     assert len(text) <= MAX_CHARACTERS + 2
     assert all(len(photo.why) <= MAX_REASONS for photo in told.ask("gate fountain rome cake muller", limit=100))
+
+
+def test_a_file_name_finds_its_photos_alone(told):
+    assert [told.find(said) for said in ("IMG_4", "text:IMG_4", "text:img_4.png", "text:IMG_4.jpg", "text:4")] == [
+        ["IMG_4.png"], ["IMG_4.png"], ["IMG_4.png"], [], [],
+    ]  # fmt: skip
+    assert told.find("-text:IMG_4 -text:IMG_1 -text:IMG_2") == ["IMG_3.png", "birthday cake.png"]
+    assert told.ask("IMG_4").hints == ("Read 'IMG_4' as a file's name; quotes keep words.",)
+    for said in ("IMG_9", '"IMG_4"', "IMG_4 dog", "2019", "IMG"):
+        assert not any("file's name" in hint for hint in told.ask(said).hints), said
+
+
+def test_words_that_a_file_says_are_not_corrected(told):
+    def read(words):
+        return check_words(told.under.db, words, told.asks.labels.list(), "sight").words
+
+    assert (read("oma"), read("runing oma"), read("dgo")) == ("oma", "running oma", "dog")
+    db = told.under.db
+    word = TextWord("dgo", (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0))
+    with db.transaction():
+        put_texts(db, db.row("SELECT min(id) FROM images")[0], 1, [TextLine(0.5, (word,))])
+    assert read("dgo") == "dog", "a picture's text may be misread"
+    db.write("DELETE FROM texts")
 
 
 def test_a_photo_that_has_all_words_is_sure(told):

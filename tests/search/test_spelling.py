@@ -65,6 +65,17 @@ def test_correct_prefers_labels_of_this_library():
     assert correct("dowitchr", WORDS, weigh_label_words({"dowitcher": 2})).text == "dowitcher"
 
 
+def test_correct_never_changes_what_files_say():
+    def read(text, *said):
+        found = correct(text, read_lexicon(), is_said=said.__contains__)
+        return found.text, [change.meant for change in found.suggestions]
+
+    assert read("runing oma") == ("running coma", [])
+    assert read("runing oma", "oma") == ("running oma", ["coma"]), "may be a slip all the same"
+    assert (read("Oma"), read("Oma", "oma")) == (("Oma", ["coma"]), ("Oma", []))
+    assert (read("beech"), read("beech", "beech")) == (("beech", ["beach"]), ("beech", []))
+
+
 def test_correct_names_each_change_in_order():
     assert correct("dgo snwo", WORDS).changes == (Change("dgo", "dog"), Change("snwo", "snow"))
 
