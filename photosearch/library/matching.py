@@ -25,7 +25,7 @@ from photosearch.library.id_sets import MAX_ID, is_in, list_ids, read_id_set, to
 from photosearch.library.models import find_scorers
 from photosearch.library.records import Label
 
-DEPTHS = (200, 1_000, 4_000, 20_000)  # images read from each label's list, one after the other, before all are read
+DEPTHS = (200, 1_000, 4_000, 20_000, 100_000)  # images read from each label's list in turn, before all are read
 MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
 MAX_LISTED = 40_000  # photos of a filter, up to which its condition lists them; of more, each photo is looked up
 MAX_MEASURED = 250_000  # photos of a filter, and images of a label, up to which they are counted before they are read
@@ -179,6 +179,7 @@ class MatchQuery:
         score higher than their ends, so `limit` rows from that score on are the best of all.
         """
         enough = 0.0
+        is_joint = isinstance(self.tree, query.And) or isinstance(getattr(self.tree, "part", None), query.Or)
         cover = self._cover(self.tree, True)
         rows_of_all = math.inf if cover is None else self._count_rows(cover)
         for depth in DEPTHS:
@@ -186,14 +187,15 @@ class MatchQuery:
                 break
             if depth < enough:  # by what the depth before gave, this one would give too few
                 continue
-            tops = self._tops(self.tree, depth, True)
+            tops = self._tops(self.tree, depth, limit, True)
             end = max(top.end for top in tops)
             cut = min((top.cut for top in tops if top.cut is not None and top.end == end), default=None)
             rows = self._read_images(frozenset().union(*(top.images for top in tops)), limit)
             sure = [r for r in rows if r[3] > end or (r[3] == end and (cut is None or r[7] <= cut))]
             if len(sure) == limit or all(top.is_all for top in tops):
                 return rows
-            enough = depth * limit / (len(sure) + 1)
+            more = limit / (len(sure) + 1)
+            enough = depth * (math.sqrt(more) if is_joint else more)
         return None
 
     def _read_images(self, images: Iterable[int], limit: int | None) -> list[Row]:
@@ -407,17 +409,17 @@ class MatchQuery:
 
     # ---- the tops of the labels' lists
 
-    def _tops(self, q: query.Query, depth: int, yes: bool) -> list[_Top]:
+    def _tops(self, q: query.Query, depth: int, limit: int, yes: bool) -> list[_Top]:
         """Tops that include every image with a higher score by `q` (its negation, if not `yes`) than all their ends."""
         match q:
             case query.Not(part):
-                return self._tops(part, depth, not yes)
+                return self._tops(part, depth, limit, not yes)
             case query.Is(name):
                 return [self._top(name, depth) if yes else self._top_without(name, depth)]
             case query.And(parts) | query.Or(parts):
-                each = [self._tops(part, depth, yes) for part in parts]
+                each = [self._tops(part, depth, limit, yes) for part in parts]
                 if isinstance(q, query.And) == yes:  # the score is the smallest part's, so one part's tops are enough
-                    return min(each, key=lambda tops: max(top.end for top in tops))
+                    return _choose_tops(each, limit)
                 return [top for tops in each for top in tops]
 
     def _top(self, name: str, depth: int) -> _Top:
@@ -460,6 +462,22 @@ class MatchQuery:
         if following is None:  # the whole list was read
             return _Top(images, MIN_POSITIVE, None, True)
         return _Top(images, 1.0 - following[0], -1, threshold >= 1.0 - following[0])
+
+
+def _choose_tops(each: Sequence[list[_Top]], limit: int) -> list[_Top]:
+    """Of the tops of parts that must all hold: those of one part, or what all have in common, where that is enough.
+
+    An image outside of what they have in common is outside of one of them, and so scores no more than its end.
+    """
+    lowest = min(each, key=lambda tops: max(top.end for top in tops))
+    if all(len(tops) == 1 for tops in each):
+        tops = [top for (top,) in each]
+        common = frozenset.intersection(*(top.images for top in tops))
+        if limit <= len(common) <= len(lowest[0].images) / READS:
+            end = max(top.end for top in tops)
+            cut = min((top.cut for top in tops if top.end == end and top.cut is not None), default=None)
+            return [_Top(common, end, cut, all(top.is_all for top in tops))]
+    return lowest
 
 
 def _hold(q: query.Query, images: int, lists: Mapping[str, int]) -> int:

@@ -31,6 +31,8 @@ QUERIES = (
     "bird and (dog or not cat)",
     "not (bird or not cat)",
     "cat and dog and not bird",
+    "not bird and not dog",
+    "not (bird or cat)",
 )
 
 
@@ -98,6 +100,23 @@ def test_photos_without_a_label_are_read_from_its_lowest_scores(tmp_path, monkey
         monkeypatch.setattr(matching, "DEPTHS", (5,))
         monkeypatch.setattr(matching.MatchQuery, "_read_all", None)
         assert matching.find_matches(made, tree, labels, limit=10) == everything[:10]
+
+
+@pytest.mark.parametrize(("text", "depth"), [
+    ("bird and dog", 90), ("not bird and not dog", 40), ("not (bird or dog)", 40),
+])  # fmt: skip
+def test_find_matches_of_two_labels_looks_up_what_their_tops_have_in_common(library, monkeypatch, text, depth):
+    tree, labels = query.parse(text), {label.name: label for label in read_labels(library)}
+    everything, read = matching.find_matches(library, tree, labels), []
+    read_images = matching.MatchQuery._read_images
+    monkeypatch.setattr(
+        matching.MatchQuery, "_read_images", lambda self, ids, n: read.append(len(ids)) or read_images(self, ids, n)
+    )
+    monkeypatch.setattr(matching, "DEPTHS", (depth,))
+    monkeypatch.setattr(matching, "READS", 2)
+    assert matching.find_matches(library, tree, labels, limit=2) == everything[:2]
+    assert len(read) == 1
+    assert 2 <= read[0] <= depth / 2
 
 
 def test_find_matches_reads_one_label_from_its_index(library):
