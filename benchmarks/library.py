@@ -7,6 +7,7 @@ library, whose photos have vectors of the default model's size.
 import random
 import subprocess
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ QUESTIONS: Mapping[str, Mapping[str, Any]] = {
 COMMANDS = (("--version",), ("--help",), ("find", "bird"), ("find", "bird and not dog"), ("status",))
 DESCRIPTION = ("find", "a red car on a beach")
 PER_FOLDER = 1000  # photos, and rows of a transaction
+DAYS = 84  # that photos are taken on, one a second from 8 o'clock on
 
 
 def measure_library(work: Path, *, n: int = 1_000_000, n_vectors: int = 100_000, repeats: int = 10) -> Figures:
@@ -75,8 +77,9 @@ def build(
 ) -> Path:
     """n photos in folders of a thousand, each with a score for `bird` and for `dog`; what is there already is kept.
 
-    A tenth of the scores are 0.5 or more. real: photos that exist, the first of the library. n_birds: if given, only
-    the first n_birds photos show a bird, with scores from 1 down to 0.75. with_vectors: of the default model.
+    A tenth of the scores are 0.5 or more, and no two photos look alike. real: photos that exist, the first of the
+    library. n_birds: if given, only the first n_birds photos show a bird, with scores from 1 down to 0.75.
+    with_vectors: of the default model.
     """
     if db.exists():
         return db
@@ -97,8 +100,9 @@ def build(
                 for i in range(first, min(first + PER_FOLDER, n)):
                     path = real[i] if i < len(real) else Path(f"/photos/{i // PER_FOLDER:04d}/IMG_{i:07d}.jpg")
                     hashed = content_hash(path.read_bytes()) if i < len(real) else rng.randbytes(32)
-                    taken = f"2026-{i % 12 + 1:02d}-{i % 28 + 1:02d}T12:00:00"
-                    image = put_image(store, hashed, 4000, 3000, taken, "DateTimeOriginal", i)
+                    second, fingerprint = timedelta(seconds=i // DAYS), int.from_bytes(hashed[:8])
+                    taken = (datetime(2026, i % 12 + 1, i % 28 + 1, 8) + second).isoformat()
+                    image = put_image(store, hashed, 4000, 3000, taken, "DateTimeOriginal", fingerprint)
                     root = existing if i < len(real) else made_up
                     folder = put_folder(store, root, str(path.parent))
                     put_photo(store, folder, path.name, FileRecord(2_600_000, i, i, 1, i), image)

@@ -15,6 +15,7 @@ import functools
 import os
 import re
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from photosearch.library.user_copy import TABLES as COPIED_TABLES
 WAIT_SECONDS = 60.0  # for another program's write lock
 STEPS = 1_000_000  # of SQLite's machine between two looks at whether to stop: some 30 ms
 MAX_RECALLED = 500  # values that are kept of what was read
+MAX_RECALLED_BYTES = 64 * 1024 * 1024  # of those, without what they refer to
 CACHE_KIB = 64 * 1024  # of pages, which SQLite fills as they are read; its own 2 MiB hold no two labels of a million
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_SHM", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN")  # errors on a full disk
 MIN_SQLITE = (3, 37, 0)  # the first with STRICT tables
@@ -67,7 +69,7 @@ class Database:
             raise StoreError(f"{path}: is a folder; a library is a file, such as {self.path / 'library.db'}")
         self._copy, self._copy_due = UserCopy(self.path), False
         self._opened: str | None = None
-        self._state, self._recalled = (0, 0), dict[object, Any]()
+        self._state, self._recalled, self._recalled_bytes = (0, 0), dict[object, Any](), 0
         with self._translated():
             opened = self._identify_file()
             self._conn = self._connect()
@@ -220,12 +222,14 @@ class Database:
         with self._translated():
             (version,) = self._conn.execute("PRAGMA data_version").fetchone()  # changes with others' commits
         if (state := (version, self._conn.total_changes)) != self._state:
-            self._state, self._recalled = state, {}
+            self._state, self._recalled, self._recalled_bytes = state, {}, 0
         key = (read, args, *kwargs.items())
         if key not in self._recalled:
-            if len(self._recalled) >= MAX_RECALLED:
-                self._recalled.clear()
-            self._recalled[key] = read(self, *args, **kwargs)
+            value = read(self, *args, **kwargs)
+            if len(self._recalled) >= MAX_RECALLED or self._recalled_bytes >= MAX_RECALLED_BYTES:
+                self._recalled, self._recalled_bytes = {}, 0
+            self._recalled[key] = value
+            self._recalled_bytes += sys.getsizeof(value)
         kept: T = self._recalled[key]
         return kept
 

@@ -7,6 +7,7 @@ or a folder's name, whole words of a keyword or a name of a person, the whole na
 import functools
 import json
 import math
+import operator
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,14 @@ from typing import Literal
 
 from photosearch.library.albums import list_album_names
 from photosearch.library.database import Database, Row, SqlValue, to_path
-from photosearch.library.matching import LOCAL_DATE, MAX_LISTED, MAX_MEASURED, PhotoFilter, measure_share
+from photosearch.library.id_sets import is_in, read_id_set, to_digits
+from photosearch.library.matching import (
+    LOCAL_DATE,
+    MAX_MEASURED,
+    PhotoFilter,
+    match_id_set,
+    measure_share,
+)  # fmt: skip
 from photosearch.library.words import match_file_name, match_words
 from photosearch.photos.walk import RAW_EXTENSIONS
 
@@ -173,57 +181,50 @@ def fold_text(text: str) -> str:
 class _Source:
     """The photos that a filter holds for: SQL that selects their ids, and its values.
 
-    key: the column that is selected, where a condition on it can be added; empty: none.
+    key: the column that is selected, where a condition on it can be added; empty: none, since all are found at once.
     """
 
     sql: str
     values: tuple[SqlValue, ...]
     key: str = ""
 
-    def contain(self) -> str:
-        """A condition on photos `p`, for a filter of few photos: SQLite begins with those."""
-        return f"p.id IN ({self.sql})"
-
     def test(self) -> str:
-        """The same for a filter of many photos: each photo is looked up, without a list of all where that is possible.
-
-        The + keeps SQLite from going through the list, once for each photo where another order is asked for.
-        """
-        return f"p.id IN ({self.sql} AND {self.key} = p.id)" if self.key else f"+{self.contain()}"
+        """A condition on photos `p`, by which each is looked up, without a list of all."""
+        return f"p.id IN ({self.sql} AND {self.key} = p.id)"
 
 
 def filter_by_details(db: Database, filters: Sequence[FilterTree], only: PhotoFilter) -> PhotoFilter:
-    """The photos of `only` that meet all filters. photos: the number of those that the strictest filter leaves."""
+    """The photos of `only` that meet all filters. photos: the number of those that the strictest filter leaves.
+
+    The photos of filters of few are read, and those that they have in common are one list; so are the photos of words,
+    which no photo can be looked up in. A filter of many is a test of each photo.
+    """
     if not filters:
         return only
-    sources = [_find_source(db, each) if isinstance(each, Filter) and each.wanted else None for each in filters]
-    counts: list[int | None] = [None if source is None else db.recall(_count_source, source) for source in sources]
-    left: list[int] = [n for n in counts if n is not None]
-    photos = min([*left, *([] if only.photos is None else [only.photos])], default=None)
-    where, scan, values = list[str](), list[str](), list[SqlValue]()
-    begins = only.photos is not None and only.photos == photos  # so that one filter alone is listed first
-    for each, source, n in zip(filters, sources, counts, strict=True):
-        if source is None or n is None:
-            condition, more = _join_conditions(db, each)
-            where.append(condition)
-            scan.append(condition)
+    lists, tested, counts = list[int](), list[FilterTree](), list[int]()
+    for each in filters:
+        source = db.recall(_find_source, each) if isinstance(each, Filter) and each.wanted else None
+        n = None if source is None or not source.key else db.recall(_count_source, source)
+        if source is not None and (n is None or n <= MAX_MEASURED):
+            lists.append(_read_ids(db, source))
         else:
-            where.append(source.contain() if n <= MAX_LISTED else source.test())
-            scan.append(source.contain() if n == photos and not begins else source.test())
-            begins |= n == photos
-            more = list(source.values)
-        values += more
-    first = only.scanned() if only.photos == photos else only
-    return PhotoFilter(
-        " AND ".join([*filter(None, [only.where]), *where]), (*only.values, *values), photos,
-        only.share * measure_share(db, left),
-        (" AND ".join([*filter(None, [first.where]), *scan]), (*first.values, *values)),
-    )  # fmt: skip
+            tested.append(each)
+            counts += [] if n is None else [n]
+    if lists:
+        only = match_id_set(db, functools.reduce(operator.and_, lists)).join(only)
+    for each in tested:
+        only = only.join(PhotoFilter(*_join_conditions(db, each), None))
+    photos = min([*counts, *([] if only.photos is None else [only.photos])], default=None)
+    return replace(only, photos=photos, share=only.share * measure_share(db, counts))
 
 
 def _count_source(db: Database, source: _Source) -> int:
     """Up to MAX_MEASURED + 1."""
     return int(db.one(f"SELECT count(*) FROM ({source.sql} LIMIT {MAX_MEASURED + 1})", source.values)[0])
+
+
+def _read_ids(db: Database, source: _Source) -> int:
+    return db.recall(read_id_set, source.sql, source.values)
 
 
 def has_photos(db: Database, only: PhotoFilter) -> bool:
@@ -232,26 +233,31 @@ def has_photos(db: Database, only: PhotoFilter) -> bool:
     return db.row(f"SELECT 1 FROM photos p WHERE {where} LIMIT 1", only.values) is not None
 
 
-def _join_conditions(db: Database, tree: FilterTree) -> tuple[str, list[SqlValue]]:
+def _join_conditions(db: Database, tree: FilterTree) -> tuple[str, tuple[SqlValue, ...]]:
     """-> (a condition on photos `p`, its values)."""
     if isinstance(tree, Filter):
-        source = _find_source(db, tree)
-        condition, values = (source.test(), list(source.values)) if source else _make_condition(tree)
+        source = db.recall(_find_source, tree)
+        if source is None:
+            condition, values = _make_condition(tree)
+        elif source.key:
+            condition, values = source.test(), source.values
+        else:
+            condition, values = is_in("p.id"), (to_digits(_read_ids(db, source)),)
         return (condition if tree.wanted else f"NOT ({condition})"), values
     each = [_join_conditions(db, part) for part in tree.parts]
     joint = " AND " if isinstance(tree, AllOf) else " OR "
-    return f"({joint.join(condition for condition, _ in each)})", [value for _, more in each for value in more]
+    return f"({joint.join(condition for condition, _ in each)})", tuple(value for _, more in each for value in more)
 
 
-def _make_condition(each: Filter) -> tuple[str, list[SqlValue]]:
+def _make_condition(each: Filter) -> tuple[str, tuple[SqlValue, ...]]:
     """-> (a condition on photos `p` of what is known without details, its values)."""
     if each.kind == "taken":
         since, until = each.days
-        return f"coalesce({LOCAL_DATE} BETWEEN ? AND ?, 0)", [since or "", (until or "") + "~"]
+        return f"coalesce({LOCAL_DATE} BETWEEN ? AND ?, 0)", (since or "", (until or "") + "~")
     if each.value in _SHAPES:
-        return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[each.value]})", []
+        return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[each.value]})", ()
     patterns = NAMES[each.value]
-    return f"({' OR '.join(['CAST(p.name AS TEXT) LIKE ?'] * len(patterns))})", list(patterns)  # whatever its case
+    return f"({' OR '.join(['CAST(p.name AS TEXT) LIKE ?'] * len(patterns))})", patterns  # whatever its case
 
 
 def _find_source(db: Database, each: Filter) -> _Source | None:

@@ -10,25 +10,28 @@ All plans give the same rows, which a property test checks:
 - `_read_all`: evaluated on every image that can match.
 """
 
+import functools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from photosearch import query
 from photosearch.library.database import Database, Row, SqlValue, join
 from photosearch.library.folders import match_folder
+from photosearch.library.id_sets import MAX_ID, is_in, list_ids, read_id_set, to_digits
 from photosearch.library.models import find_scorers
 from photosearch.library.records import Label
 
-DEPTHS = (200, 1_000, 4_000, 20_000)  # images read from each label's list, one after the other, before all are read
+DEPTHS = (200, 1_000, 4_000, 20_000, 100_000)  # images read from each label's list in turn, before all are read
 MAX_SCANNED = 12_000  # photos left by a filter, up to which the query is evaluated on each of them
 MAX_LISTED = 40_000  # photos of a filter, up to which its condition lists them; of more, each photo is looked up
-MAX_MEASURED = 100_000  # photos of a filter, and images of a label, up to which they are counted before they are read
-MAX_ID = 2**63 - 1
+MAX_MEASURED = 250_000  # photos of a filter, and images of a label, up to which they are counted before they are read
 CHUNK = 10_000  # images whose photos are looked up at once
 READS = 4  # photos of a filter that are evaluated in the time in which one of a label's list is read and rejected
+READS_OF_LISTS = 2  # the same, of lists that are only counted, in the order of the images
 LOOKUPS = 25  # images of a label's list that are read in the time in which a score is looked up
 AS_GOOD_AS_NONE = 2.0**-54  # the highest score s of which 1 - s is 1: those without a label are as many as have less
 MAX_UNDATED = 50_000  # images without a date, up to which their photos are looked up one by one
@@ -73,14 +76,14 @@ class PhotoFilter:
     """Which photos may match: an SQL condition on photos `p`, its values, and about how many the strictest part leaves.
 
     photos: None where it is unknown. share: of all photos, those that meet all conditions, if these are independent.
-    scan: the same condition and its values as SQLite best begins with, where `where` tests photo by photo.
+    scan: makes the same filter with a condition that SQLite best begins with, where `where` tests photo by photo.
     """
 
     where: str
     values: tuple[SqlValue, ...]
     photos: int | None
     share: float = 1.0
-    scan: tuple[str, tuple[SqlValue, ...]] | None = None
+    scan: "Callable[[], PhotoFilter] | None" = field(default=None, compare=False)
 
     def is_best_scanned(self, limit: int | None, rows: int | None = None) -> bool:
         """Whether to evaluate a query on each photo of the filter, rather than to read labels' lists up to `limit`.
@@ -95,7 +98,14 @@ class PhotoFilter:
 
     def scanned(self) -> "PhotoFilter":
         """The same photos, for a query that is evaluated on each of them."""
-        return self if self.scan is None else replace(self, where=self.scan[0], values=self.scan[1])
+        return self if self.scan is None else self.scan()
+
+    def join(self, other: "PhotoFilter") -> "PhotoFilter":
+        """The photos of both: first those of this filter."""
+        where = " AND ".join(filter(None, [self.where, other.where]))
+        photos = min((n for n in (self.photos, other.photos) if n is not None), default=None)
+        scan = None if self.scan is None else lambda: self.scanned().join(other)
+        return PhotoFilter(where, (*self.values, *other.values), photos, self.share * other.share, scan)
 
 
 NO_FILTER = PhotoFilter("", (), None)
@@ -169,6 +179,7 @@ class MatchQuery:
         score higher than their ends, so `limit` rows from that score on are the best of all.
         """
         enough = 0.0
+        is_joint = isinstance(self.tree, query.And) or isinstance(getattr(self.tree, "part", None), query.Or)
         cover = self._cover(self.tree, True)
         rows_of_all = math.inf if cover is None else self._count_rows(cover)
         for depth in DEPTHS:
@@ -176,14 +187,15 @@ class MatchQuery:
                 break
             if depth < enough:  # by what the depth before gave, this one would give too few
                 continue
-            tops = self._tops(self.tree, depth, True)
+            tops = self._tops(self.tree, depth, limit, True)
             end = max(top.end for top in tops)
             cut = min((top.cut for top in tops if top.cut is not None and top.end == end), default=None)
             rows = self._read_images(frozenset().union(*(top.images for top in tops)), limit)
             sure = [r for r in rows if r[3] > end or (r[3] == end and (cut is None or r[7] <= cut))]
             if len(sure) == limit or all(top.is_all for top in tops):
                 return rows
-            enough = depth * limit / (len(sure) + 1)
+            more = limit / (len(sure) + 1)
+            enough = depth * (math.sqrt(more) if is_joint else more)
         return None
 
     def _read_images(self, images: Iterable[int], limit: int | None) -> list[Row]:
@@ -193,7 +205,7 @@ class MatchQuery:
     def _read_all(self, limit: int | None) -> list[Row]:
         cover = self._cover(self.tree, True)
         if cover is not None and self._is_list_best_read(cover):
-            return self._read_images(self._match_lists(cover), limit)
+            return self._read_images(list_ids(self._match_lists(cover)), limit)
         source, where, values = self._join_photos(*self._find_source())
         return self._read_scored(source, where, values, limit)
 
@@ -208,12 +220,13 @@ class MatchQuery:
         """The number of matching photos, counted up to `limit`, without sorting them or computing dates."""
         only = self.only
         cover = self._cover(self.tree, True)
-        if self._is_filter_best_scanned(limit):
+        has_lists = cover is not None and self._is_list_best_read(cover)
+        if cover is not None and has_lists and not self._is_filter_shorter(cover):
+            return self._count_lists(cover, limit)
+        if has_lists or self._is_filter_best_scanned(limit):
             only = only.scanned()
             joins, where, values = self._conditions("p.image_id", self.tree)
             source = f"photos p{joins}"
-        elif cover is not None and self._is_list_best_read(cover):
-            return self._count_lists(cover, limit)
         else:
             images, values = self._find_source()
             joins, where, more = self._conditions("c.value", self._find_rest())
@@ -221,17 +234,23 @@ class MatchQuery:
         sql = f"SELECT 1 FROM {source} WHERE {' AND '.join([*where, *_exist(only)])} LIMIT ?"
         return int(self.db.one(f"SELECT count(*) FROM ({sql})", [*values, *only.values, limit])[0])
 
+    def _is_filter_shorter(self, cover: Sequence[str]) -> bool:
+        """Whether a query is sooner evaluated on each photo of the filter than counted by the lists of labels."""
+        if self.only.photos is None or self.only.photos > MAX_MEASURED:
+            return False
+        return READS_OF_LISTS * self.only.photos <= self._count_rows(cover)
+
     def _count_lists(self, cover: Sequence[str], limit: int) -> int:
         """The same, from the lists of labels: of some images first, those with the lowest ids, until there are enough.
 
         Side by side in the library, their photos take a quarter of the time to look up.
         """
         (end,) = self.db.one("SELECT coalesce(max(id), 0) + 1 FROM images")
-        share = 2 * limit / max(1, self._count_rows(cover))
+        share = 2 * limit / max(1, self._count_rows(cover) * self.only.share)
         n, first = 0, 1
         while first < end and n < limit:
             last = end if share > 0.5 else min(end, first + math.ceil(end * share))
-            found = sorted(self._match_lists(cover, first, last))
+            found = list_ids(self._match_lists(cover, first, last))
             for i in range(0, len(found), CHUNK):
                 n += self._count_photos(found[i : i + CHUNK], limit - n)
             first, share = last, 4 * share
@@ -256,22 +275,19 @@ class MatchQuery:
         """Whether an image may be scored for some of the labels only, so that its scores have to be looked up."""
         return len(set(map(_join_ids, self.scorers.values()))) > 1
 
-    def _match_lists(self, cover: Sequence[str], first: int = 0, end: int = MAX_ID) -> set[int]:
-        """Every matching image with an id from `first` up to `end`, from the lists of labels.
+    def _match_lists(self, cover: Sequence[str], first: int = 0, end: int = MAX_ID) -> int:
+        """The set of all matching images with an id from `first` up to `end`, from the lists of labels.
 
         Each list is read from its index in order, which takes less than a tenth of the time for an image.
         """
         names = dict.fromkeys([*cover, *query.list_labels(self.tree)])
         lists = {name: self._read_list(name, first, end) for name in names if self.thresholds[name] > 0}
-        return _hold(self.tree, set[int]().union(*(lists[name] for name in cover)), lists)
+        return _hold(self.tree, functools.reduce(operator.or_, (lists[name] for name in cover)), lists)
 
-    def _read_list(self, name: str, first: int, end: int) -> set[int]:
-        """The images that a label applies to. As one JSON text: that takes a third of the time of rows."""
-        sql = """
-            SELECT json_group_array(image_id) FROM scores
-            WHERE label_id = ? AND score >= ? AND image_id >= ? AND image_id < ?
-        """
-        return set(json.loads(self.db.one(sql, [self.labels[name].id, self.thresholds[name], first, end])[0]))
+    def _read_list(self, name: str, first: int, end: int) -> int:
+        """The set of images that a label applies to."""
+        sql = "SELECT image_id FROM scores WHERE label_id = ? AND score >= ? AND image_id >= ? AND image_id < ?"
+        return self.db.recall(read_id_set, sql, (self.labels[name].id, self.thresholds[name], first, end))
 
     def _find_rest(self) -> query.Query | bool:
         """What has to hold of the images of `_find_source` to match."""
@@ -393,17 +409,17 @@ class MatchQuery:
 
     # ---- the tops of the labels' lists
 
-    def _tops(self, q: query.Query, depth: int, yes: bool) -> list[_Top]:
+    def _tops(self, q: query.Query, depth: int, limit: int, yes: bool) -> list[_Top]:
         """Tops that include every image with a higher score by `q` (its negation, if not `yes`) than all their ends."""
         match q:
             case query.Not(part):
-                return self._tops(part, depth, not yes)
+                return self._tops(part, depth, limit, not yes)
             case query.Is(name):
                 return [self._top(name, depth) if yes else self._top_without(name, depth)]
             case query.And(parts) | query.Or(parts):
-                each = [self._tops(part, depth, yes) for part in parts]
+                each = [self._tops(part, depth, limit, yes) for part in parts]
                 if isinstance(q, query.And) == yes:  # the score is the smallest part's, so one part's tops are enough
-                    return min(each, key=lambda tops: max(top.end for top in tops))
+                    return _choose_tops(each, limit)
                 return [top for tops in each for top in tops]
 
     def _top(self, name: str, depth: int) -> _Top:
@@ -448,19 +464,33 @@ class MatchQuery:
         return _Top(images, 1.0 - following[0], -1, threshold >= 1.0 - following[0])
 
 
-def _hold(q: query.Query, images: set[int], lists: Mapping[str, set[int]]) -> set[int]:
-    """The images of these that a query holds for. lists: label -> images that it applies to; without one, to all."""
+def _choose_tops(each: Sequence[list[_Top]], limit: int) -> list[_Top]:
+    """Of the tops of parts that must all hold: those of one part, or what all have in common, where that is enough.
+
+    An image outside of what they have in common is outside of one of them, and so scores no more than its end.
+    """
+    lowest = min(each, key=lambda tops: max(top.end for top in tops))
+    if all(len(tops) == 1 for tops in each):
+        tops = [top for (top,) in each]
+        common = frozenset.intersection(*(top.images for top in tops))
+        if limit <= len(common) <= len(lowest[0].images) / READS:
+            end = max(top.end for top in tops)
+            cut = min((top.cut for top in tops if top.end == end and top.cut is not None), default=None)
+            return [_Top(common, end, cut, all(top.is_all for top in tops))]
+    return lowest
+
+
+def _hold(q: query.Query, images: int, lists: Mapping[str, int]) -> int:
+    """The images of a set that a query holds for. lists: label -> images that it applies to; without one, to all."""
     match q:
         case query.Is(name):
             return images & lists[name] if name in lists else images
         case query.Not(part):
-            return images - _hold(part, images, lists)
+            return images & ~_hold(part, images, lists)
         case query.And(parts):
-            for part in parts:
-                images = _hold(part, images, lists)
-            return images
+            return functools.reduce(operator.and_, (_hold(part, images, lists) for part in parts))
         case query.Or(parts):
-            return set().union(*(_hold(part, images, lists) for part in parts))
+            return functools.reduce(operator.or_, (_hold(part, images, lists) for part in parts))
 
 
 def _exist(only: PhotoFilter) -> list[str]:
@@ -665,8 +695,20 @@ def filter_photos(
             share = measure_share(db, photos)
             if photos[-1] <= MAX_LISTED:
                 return PhotoFilter(*listed, min(photos), share)
-            return PhotoFilter(*tested, min(photos), share, listed if photos[-1] == min(photos) else None)
+            scan = (lambda: PhotoFilter(*listed, min(photos), share)) if photos[-1] == min(photos) else None
+            return PhotoFilter(*tested, min(photos), share, scan)
     return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None), measure_share(db, photos))
+
+
+def match_id_set(db: Database, ids: int) -> PhotoFilter:
+    """The photos of a set of ids."""
+    n = ids.bit_count()
+
+    def list_photos() -> PhotoFilter:
+        return PhotoFilter("p.id IN (SELECT value FROM json_each(?))", (json.dumps(list_ids(ids)),), n, share)
+
+    share = measure_share(db, [n])
+    return list_photos() if n <= MAX_LISTED else PhotoFilter(is_in("p.id"), (to_digits(ids),), n, share, list_photos)
 
 
 def _count_dated(db: Database, since: str, until: str) -> int:

@@ -441,6 +441,19 @@ def test_statement_that_is_to_stop_raises_and_leaves_all_as_it_was(db, monkeypat
     assert list_roots(db) == [], "and other statements run again"
 
 
+def test_recall_keeps_so_many_bytes(db, monkeypatch):
+    monkeypatch.setattr(database, "MAX_RECALLED_BYTES", 3000)
+    calls = []
+
+    def read(db, n):
+        calls.append(n)
+        return bytes(1000)
+
+    for n in (1, 2, 3, 3, 1, 4, 4, 1):
+        assert len(db.recall(read, n)) == 1000
+    assert calls == [1, 2, 3, 4, 1], "of four, the first three were dropped"
+
+
 def test_recall_reads_again_after_any_program_changed_the_library(tmp_path):
     calls = []
 

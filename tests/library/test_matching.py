@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from photosearch import query
+from photosearch.errors import DamagedError
 from photosearch.library import filtering, matching
 from photosearch.library.database import Database
 from photosearch.library.details import put_dates, put_details
-from photosearch.library.filtering import Filter, filter_by_details
+from photosearch.library.filtering import AnyOf, Filter, filter_by_details, negate
 from photosearch.library.folders import add_root, put_folder
+from photosearch.library.id_sets import MAX_ID, is_in, list_ids, read_id_set, to_digits
 from photosearch.library.labels import read_labels
 from photosearch.library.models import put_model
 from photosearch.library.photos import FileRecord, mark_absent, put_image, put_photo
@@ -29,6 +31,8 @@ QUERIES = (
     "bird and (dog or not cat)",
     "not (bird or not cat)",
     "cat and dog and not bird",
+    "not bird and not dog",
+    "not (bird or cat)",
 )
 
 
@@ -98,6 +102,23 @@ def test_photos_without_a_label_are_read_from_its_lowest_scores(tmp_path, monkey
         assert matching.find_matches(made, tree, labels, limit=10) == everything[:10]
 
 
+@pytest.mark.parametrize(("text", "depth"), [
+    ("bird and dog", 90), ("not bird and not dog", 40), ("not (bird or dog)", 40),
+])  # fmt: skip
+def test_find_matches_of_two_labels_looks_up_what_their_tops_have_in_common(library, monkeypatch, text, depth):
+    tree, labels = query.parse(text), {label.name: label for label in read_labels(library)}
+    everything, read = matching.find_matches(library, tree, labels), []
+    read_images = matching.MatchQuery._read_images
+    monkeypatch.setattr(
+        matching.MatchQuery, "_read_images", lambda self, ids, n: read.append(len(ids)) or read_images(self, ids, n)
+    )
+    monkeypatch.setattr(matching, "DEPTHS", (depth,))
+    monkeypatch.setattr(matching, "READS", 2)
+    assert matching.find_matches(library, tree, labels, limit=2) == everything[:2]
+    assert len(read) == 1
+    assert 2 <= read[0] <= depth / 2
+
+
 def test_find_matches_reads_one_label_from_its_index(library):
     tree, labels = query.parse("bird"), {label.name: label for label in read_labels(library)}
     statements = []
@@ -149,7 +170,7 @@ def test_scores_of_images_are_looked_up_one_by_one(library):
 
 @pytest.mark.parametrize(("photos", "share", "limit", "scanned"), [
     (None, 1.0, 100, False), (12_000, 1.0, 100, True), (13_886, 0.003, 101, True), (13_886, 0.5, 101, False),
-    (13_886, 0.5, None, True), (13_886, 0.5, 10_001, True), (100_001, 0.0, None, False),
+    (13_886, 0.5, None, True), (13_886, 0.5, 10_001, True), (250_001, 0.0, None, False),
 ])  # fmt: skip
 def test_photos_of_a_filter_are_scanned_where_lists_would_be_read_for_longer(photos, share, limit, scanned):
     assert matching.PhotoFilter("", (), photos, share).is_best_scanned(limit) is scanned
@@ -167,7 +188,7 @@ KINDS = [*QUERIES, "bird", "bird and cat", "(bird or dog) and not cat", "dog and
 
 @pytest.fixture(scope="module")
 def dated(tmp_path_factory):
-    """300 photos of 260 images with scores, dates and places, and what each is: (name, scores, date, place)."""
+    """300 photos of 260 images, and what each is: (name, scores, date, words); a place is one of these."""
     rng, rows, absent = random.Random(7), [], []
     with Database(tmp_path_factory.mktemp("dated") / "library.db", create=True) as made:
         model_id, labels = put_model(made, replace(CARD, min_score=0.1), "0" * 16, 0)
@@ -182,16 +203,31 @@ def dated(tmp_path_factory):
                 for name in (f"{i}.jpg", f"copy {i}.jpg") if i % 6 == 0 else (f"{i}.jpg",):
                     place = rng.choice(["Portugal", "Italy", None])
                     photo = put_photo(made, folder, name, FileRecord(1, 1), image)
-                    put_details(made, photo, PhotoMetadata(country=place), 0)
+                    words = rng.choice([(), ("sea",), ("sea", "sand")])
+                    said = PhotoMetadata(country=place, caption=" ".join(words) or None, keywords=words[1:])
+                    put_details(made, photo, said, 0)
                     own = f"20{rng.randint(18, 24)}-07-01T12:00:00" if i % 5 == 0 else None
                     if own:
                         put_dates(made, photo, Taken(taken, "exif") if taken else None, Taken(own, "xmp"), None)
                     if i % 13:
-                        rows.append((name, scores, own or taken or "", place))
+                        rows.append((name, scores, own or taken or "", {*words, place}))
                     else:
                         absent.append(photo)
         mark_absent(made, absent, "removed")
         yield made, rows
+
+
+SEA, SAND, PORTUGAL = Filter("text", "sea"), Filter("keyword", "sand"), Filter("in", "Portugal")
+FILTERS = (  # filters, whether they hold for what is said of a photo, since when
+    ([], lambda said: True, None),
+    ([PORTUGAL], lambda said: "Portugal" in said, None),
+    ([], lambda said: True, "2021"),
+    ([Filter("in", "Italy")], lambda said: "Italy" in said, "2021"),
+    ([SEA], lambda said: "sea" in said, None),
+    ([SEA, SAND, PORTUGAL], lambda said: {"sea", "sand", "Portugal"} <= said, "2020"),
+    ([AnyOf((SAND, SEA)), negate(PORTUGAL)], lambda said: "sea" in said and "Portugal" not in said, None),
+    ([negate(SEA)], lambda said: "sea" not in said, "2020"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("text", KINDS)
@@ -203,17 +239,18 @@ def test_questions_with_places_and_dates_give_what_plain_python_gives(dated, mon
     thresholds = {name: label.threshold for name, label in labels.items()}
     if lists != "as planned":
         monkeypatch.setattr(matching, "LOOKUPS", 1000 if lists == "read" else 0)
-    for measured, listed in itertools.product((0, 10_000), (-1, 10_000)):  # start at labels or filters; test or list
+        monkeypatch.setattr(matching, "READS_OF_LISTS", 1000 if lists == "read" else 0)
+    plans = (0, 10_000), (-1, 10_000), (-1, 10_000)  # start at labels or filters; test or list; look up or read
+    for measured, listed, read in itertools.product(*plans):
         monkeypatch.setattr(matching, "MAX_MEASURED", measured)
         monkeypatch.setattr(matching, "MAX_LISTED", listed)
-        monkeypatch.setattr(filtering, "MAX_LISTED", listed)
+        monkeypatch.setattr(filtering, "MAX_MEASURED", read)
         db._recalled.clear()
-        for place, since in ((None, None), ("Portugal", None), (None, "2021"), ("Italy", "2021")):
-            only = matching.filter_photos(db, None, since, None)
-            only = filter_by_details(db, [Filter("in", place)] if place else [], only)
+        for filters, holds, since in FILTERS:
+            only = filter_by_details(db, filters, matching.filter_photos(db, None, since, None))
             expected = sorted(
-                ((-query.score(tree, scores), name) for name, scores, taken, where in rows
-                 if query.matches(tree, scores, thresholds) and place in (None, where) and taken >= (since or "")),
+                ((-query.score(tree, scores), name) for name, scores, taken, said in rows
+                 if query.matches(tree, scores, thresholds) and holds(said) and taken >= (since or "")),
                 key=lambda row: row[0],
             )  # fmt: skip
             for limit in (None, 3, 50):
@@ -221,6 +258,21 @@ def test_questions_with_places_and_dates_give_what_plain_python_gives(dated, mon
                 assert [(-f.score, f.path.removeprefix("/photos/")) for f in found] == expected[:limit]
             for limit in (0, 5, len(expected), 1000):
                 assert matching.count_matches(db, tree, labels, limit, None, only) == min(limit, len(expected))
+
+
+def test_set_of_ids_is_those_that_a_statement_selects(library):
+    ids = read_id_set(library, "SELECT value FROM json_each(?)", ("[7, 0, 3, 7]",))
+    assert list_ids(ids) == [0, 3, 7]
+    sql = f"SELECT p.id FROM photos p WHERE p.id < 400 AND {is_in('p.id')}"
+    assert library.rows(sql, [to_digits(ids)]) == [(3,), (7,)]
+    assert list_ids(read_id_set(library, "SELECT id FROM photos WHERE 0", ())) == []
+
+
+@pytest.mark.parametrize("photo_id", [-1, MAX_ID + 1])
+def test_ids_that_no_photo_can_have_are_damage(library, photo_id):
+    """A set of them would fill the memory."""
+    with pytest.raises(DamagedError):
+        read_id_set(library, "SELECT ?", (photo_id,))
 
 
 def test_counts_read_as_few_images_as_they_need(library, monkeypatch):

@@ -154,17 +154,19 @@ def test_typed_filter_leaves_the_photos_that_it_holds_for(travels, words, found)
     assert find(travels, words) == found
 
 
-def test_filters_of_many_photos_leave_the_same(travels, monkeypatch):
-    """Where a filter leaves many, each photo is looked up, and dates are read in order."""
-    for module in ("filtering", "matching"):
-        monkeypatch.setattr(f"photosearch.library.{module}.MAX_LISTED", -1)
+@pytest.mark.parametrize("read", [-1, 100])
+def test_filters_of_many_photos_leave_the_same(travels, monkeypatch, read):
+    """Where a filter leaves many, each photo is looked up, there or among what was read, and dates come in order."""
+    monkeypatch.setattr("photosearch.library.filtering.MAX_MEASURED", read)
+    monkeypatch.setattr("photosearch.library.matching.MAX_LISTED", -1)
     assert [(words, find(travels, words)) for words, _ in FOUND] == FOUND
 
 
-def test_newest_photos_of_a_filter_of_many_are_read_in_the_order_of_their_dates(travels, monkeypatch):
+@pytest.mark.parametrize("read", [-1, 100])
+def test_newest_photos_of_a_filter_of_many_are_read_in_the_order_of_their_dates(travels, monkeypatch, read):
     """SQLite would else go through the whole list that a filter leaves once for each photo: minutes at a million."""
-    for module in ("filtering", "matching"):
-        monkeypatch.setattr(f"photosearch.library.{module}.MAX_LISTED", -1)
+    monkeypatch.setattr("photosearch.library.filtering.MAX_MEASURED", read)
+    monkeypatch.setattr("photosearch.library.matching.MAX_LISTED", -1)
     plans, read = {}, Database.rows
 
     def explain(db: Database, sql: str, values: Sequence[Any] = ()) -> list[Any]:
