@@ -138,9 +138,10 @@ def test_open_writes_a_page_beside_the_library_and_forget_deletes_it(cli_env: Cl
     page = cli_env.library.with_name("library.db.found.html")
     assert (here / "opened").read_text() == page.as_uri() + "\n"
     assert "blue" in page.read_text()
-    assert cli_env.run("forget", cli_env.photos / "nothing").exit_code == 0
+    assert cli_env.run("forget", cli_env.photos, "--yes").exit_code == 0
     assert not page.exists(), "it would still show forgotten photos"
     assert not cli_env.library.with_name("library.db.thumbnails").exists()
+    assert cli_env.run("index", cli_env.photos).exit_code == 0  # for the tests that follow
 
 
 def test_open_names_the_page_where_no_browser_opens(

@@ -154,9 +154,14 @@ def test_duplicates_show_addresses(remote: Remote) -> None:
     assert sorted(member["path"] for member in json.loads(out)[0]) == find_paths(remote)[::3]
 
 
-@pytest.mark.parametrize("arguments", [["errors"], ["status"], ["folders"], ["labels"], ["forget", "http://h/a"]])
-def test_other_commands_end_well(remote: Remote, arguments: list[str]) -> None:
-    assert remote.run(*arguments)[0] == 0
+@pytest.mark.parametrize("command", ["errors", "status", "folders", "labels"])
+def test_other_commands_end_well(remote: Remote, command: str) -> None:
+    assert remote.run(command)[0] == 0
+
+
+def test_forget_names_an_address_without_photos(remote: Remote) -> None:
+    code, _, err = remote.run("forget", "http://h/a", "--yes")
+    assert (code, "http://h/a: the library knows no photo there; nothing was forgotten" in err) == (1, True)
 
 
 @pytest.mark.slow
