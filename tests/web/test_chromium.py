@@ -87,10 +87,15 @@ class Tab:
         self.page, self.origin = context.new_page(), origin
         self.errors: list[str] = []
         self.requested: set[str] = set()
+        self.page.on("response", self._note)  # the console says only that one failed
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("dialog", lambda dialog: self.errors.append(f"a dialog: {dialog.message}"))
         self.page.on("request", lambda request: self.requested.add(request.url.split("/api")[0][: len(origin)]))
+
+    def _note(self, response: Any) -> None:
+        if response.status >= 400:
+            self.errors.append(f"{response.status}: {response.request.method} {response.url}")
 
     def open(self, path: str, ready: str) -> Any:
         """ready: a selector to wait for."""
