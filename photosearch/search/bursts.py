@@ -53,24 +53,34 @@ def find_burst_rows(shots: Shots, read_vectors: ReadVectors | None = None, *, se
 
     shots: [n] of SHOT, each image once. read_vectors: of rows. seconds: at most, between neighbours of a burst.
     """
+    order, run = _find_runs(shots, seconds)
+    return _join(order, _find_links(shots, order, run, read_vectors, seconds))
+
+
+def find_run(shots: Shots, *, seconds: float = SECONDS) -> Places:
+    """The rows that are of one burst with the first where all look alike, itself included."""
+    order, run = _find_runs(shots, seconds)
+    beside: Places = order[run == run[order == 0]]
+    return beside
+
+
+def _find_runs(shots: Shots, seconds: float) -> tuple[Places, npt.NDArray[np.intp]]:
+    """-> (the rows by camera, size and time; for each of these the number of its run, which is of one burst where all
+    look alike)."""
     sides = np.sort(np.stack([shots["width"], shots["height"]]), axis=0)
     order: Places = np.lexsort((shots["photo_id"], shots["shot"], sides[0], sides[1], shots["camera"]))
     same = np.ones(max(len(shots) - 1, 0), np.bool_)
     for key in (shots["camera"], *sides):
         same &= key[order][1:] == key[order][:-1]
     same &= np.diff(shots["shot"][order]) <= seconds
-    return _join(order, _find_links(shots, order, same, read_vectors, seconds))
+    return order, np.cumsum(np.concatenate([[False], ~same]))[: len(order)]
 
 
 def _find_links(
-    shots: Shots, order: Places, same: npt.NDArray[np.bool_], read_vectors: ReadVectors | None, seconds: float
+    shots: Shots, order: Places, run: npt.NDArray[np.intp], read_vectors: ReadVectors | None, seconds: float
 ) -> npt.NDArray[np.intp]:
-    """For each of `order` the place there of the nearest one before it that looks alike; -1 without one.
-
-    same: whether each may be of one burst with the one before it.
-    """
+    """For each of `order` the place there of the nearest one before it in its run that looks alike; -1 without one."""
     links = np.full(len(order), -1, np.intp)
-    run = np.concatenate([[0], np.cumsum(~same)])
     shot = shots["shot"][order]
     for back in range(1, min(LOOK_BACK, len(order) - 1) + 1):
         near = (run[back:] == run[:-back]) & (shot[back:] - shot[:-back] <= seconds)
@@ -102,16 +112,6 @@ def _join(order: Places, links: npt.NDArray[np.intp]) -> list[Places]:
     members = np.argsort(head, kind="stable")
     starts = np.flatnonzero(np.diff(head[members], prepend=-1))
     return [order[part] for part in np.split(members, starts[1:]) if len(part) > 1]
-
-
-def find_run(shots: Shots, *, seconds: float = SECONDS) -> Places:
-    """The rows that are of one burst with the first where all look alike, itself included."""
-    sides = np.sort(np.stack([shots["width"], shots["height"]]), axis=0)
-    places = np.flatnonzero((shots["camera"] == shots["camera"][0]) & (sides == sides[:, :1]).all(0))
-    order: Places = places[np.argsort(shots["shot"][places], kind="stable")]
-    run = np.concatenate([[0], np.cumsum(np.diff(shots["shot"][order]) > seconds)])
-    beside: Places = order[run == run[order == 0]]
-    return beside
 
 
 def choose_sharpest(sharpness: Sequence[float | None]) -> int | None:
