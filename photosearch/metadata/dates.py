@@ -9,7 +9,7 @@ import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 # Of equal rank in this order. What says when the picture was made comes before what says when the file was.
 SOURCES = ("sidecar", "DateTimeOriginal", "xmp", "iptc", "takeout", "DateTimeDigitized", "DateTime", "gps")
@@ -115,6 +115,11 @@ def date_in_name(name: str) -> str | None:
             if date is not None:
                 return date
     return None
+
+
+def to_seconds(local: str) -> int:
+    """Since 1970, as if a local date were in UTC: to be compared with one another, and roughly with a file's."""
+    return int(datetime.fromisoformat(local).replace(tzinfo=UTC).timestamp())
 
 
 def _is_near(one: str, other: str) -> bool:

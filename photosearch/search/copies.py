@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Self
 
 import numpy as np
@@ -23,7 +22,7 @@ from photosearch.library.images import list_chosen_images
 from photosearch.library.models import read_default_model
 from photosearch.library.photos import find_photo_paths, list_photo_files, read_shots
 from photosearch.library.vectors import find_space
-from photosearch.metadata.dates import date_in_name
+from photosearch.metadata.dates import date_in_name, to_seconds
 from photosearch.photos import walk
 from photosearch.photos.decode import Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
@@ -85,7 +84,8 @@ def _list_rows(db: Database, folder: str | None) -> Iterator[tuple[int | bool, .
         db, folder
     ):
         name, of_file = to_path(raw_name), mtime // 10**9
-        of_name = _to_seconds(date_in_name(name))
+        named = date_in_name(name)
+        of_name = None if named is None else to_seconds(named)
         edited = EDIT * is_edited(name) + (taken_from != CAMERA)
         yield (
             photo_id, image_id, size, width, height, PLAIN if code is None else code % 2**64, folder_id,
@@ -97,11 +97,6 @@ def _list_rows(db: Database, folder: str | None) -> Iterator[tuple[int | bool, .
 def is_edited(name: str) -> bool:
     """Whether a file's name tells of an edit or a copy."""
     return EDITED.search(os.path.splitext(name)[0]) is not None
-
-
-def _to_seconds(local: str | None) -> int | None:
-    """Since 1970, as if a local date were in UTC: to be compared with one another, and roughly with a file's."""
-    return None if local is None else int(datetime.fromisoformat(local).replace(tzinfo=UTC).timestamp())
 
 
 def open_vectors(db: Database, image_ids: npt.NDArray[np.int64], stack: ExitStack) -> ReadVectors | None:
@@ -137,7 +132,7 @@ class _Shots:
         for shot, each in zip(shots, places, strict=True):
             camera, local = taken[int(ids[each])]
             shot["camera"] = -int(self._rows["folder_id"][each]) if camera is None else camera
-            shot["shot"] = int(datetime.fromisoformat(local).replace(tzinfo=UTC).timestamp())
+            shot["shot"] = to_seconds(local)
         paths = find_photo_paths(self._db, ids[places].tolist())
         return {
             places[i]

@@ -14,6 +14,7 @@ import numpy as np
 
 from photosearch.library.database import Database, to_path
 from photosearch.library.photos import find_photo_paths, list_shots
+from photosearch.metadata.dates import to_seconds
 from photosearch.photos import walk
 from photosearch.photos.decode import Unreadable, ViewSpec
 from photosearch.photos.decoders import DecodeOptions, DecoderPool
@@ -54,10 +55,9 @@ def _list_rows(db: Database, folder: str | None) -> Iterator[tuple[int, ...]]:
     for photo_id, image_id, size, width, height, code, folder_id, camera_id, shot, raw_name in list_shots(db, folder):
         name = to_path(raw_name)
         if not (is_edited(name) or find_original_stem(os.path.splitext(name)[0])):
-            taken = int(datetime.fromisoformat(shot).replace(tzinfo=UTC).timestamp())
             camera = -folder_id if camera_id is None else camera_id
             code = PLAIN if code is None else code % 2**64
-            yield photo_id, image_id, size, width, height, code, camera, taken
+            yield photo_id, image_id, size, width, height, code, camera, to_seconds(shot)
 
 
 def _drop_twins(burst: Places, paths: dict[int, str]) -> list[int]:
