@@ -85,16 +85,19 @@ class PhotoFilter:
     share: float = 1.0
     scan: "Callable[[], PhotoFilter] | None" = field(default=None, compare=False)
 
+    @property
+    def few_photos(self) -> int | None:
+        """The number of photos, where each of so few may be looked at; else None."""
+        return None if self.photos is None or self.photos > MAX_MEASURED else self.photos
+
     def is_best_scanned(self, limit: int | None, rows: int | None = None) -> bool:
         """Whether to evaluate a query on each photo of the filter, rather than to read labels' lists up to `limit`.
 
         rows: of the labels' lists, None: as many as there are images.
         """
-        if self.photos is None or self.photos > MAX_MEASURED:
+        if (photos := self.few_photos) is None or (rows is not None and photos >= READS * rows):
             return False
-        if rows is not None and self.photos >= READS * rows:
-            return False
-        return self.photos <= MAX_SCANNED or limit is None or self.photos * self.share < READS * limit
+        return photos <= MAX_SCANNED or limit is None or photos * self.share < READS * limit
 
     def scanned(self) -> "PhotoFilter":
         """The same photos, for a query that is evaluated on each of them."""
@@ -147,7 +150,7 @@ class MatchQuery:
         return self._read_all(limit)
 
     def _is_filter_best_scanned(self, limit: int | None) -> bool:
-        if self.only.photos is None or self.only.photos > MAX_MEASURED:
+        if self.only.few_photos is None:  # and no list of a label has to be counted
             return False
         cover = self._cover(self.tree, True)
         return self.only.is_best_scanned(limit, None if cover is None else self._count_rows(cover))
@@ -236,9 +239,8 @@ class MatchQuery:
 
     def _is_filter_shorter(self, cover: Sequence[str]) -> bool:
         """Whether a query is sooner evaluated on each photo of the filter than counted by the lists of labels."""
-        if self.only.photos is None or self.only.photos > MAX_MEASURED:
-            return False
-        return READS_OF_LISTS * self.only.photos <= self._count_rows(cover)
+        photos = self.only.few_photos
+        return photos is not None and READS_OF_LISTS * photos <= self._count_rows(cover)
 
     def _count_lists(self, cover: Sequence[str], limit: int) -> int:
         """The same, from the lists of labels: of some images first, those with the lowest ids, until there are enough.
