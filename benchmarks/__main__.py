@@ -17,6 +17,7 @@ from benchmarks import networks, page, results
 from benchmarks.results import PARTS, RESULTS, BusyMachineError, explain_stale, read_parts
 from photosearch.errors import PhotosearchError
 
+NEEDS_GPU = "needs an NVIDIA GPU"
 WAIT_SECONDS = 300  # for the load of the part before to fade
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -37,8 +38,8 @@ def measure_all(
     """Measure every part that there is time for, the most important first; a part that fails leaves the others."""
     failed, end = [], time.monotonic() + 60 * minutes
     for name, part in PARTS.items():
-        if part.gpu and networks.ask_gpu("name") is None:
-            typer.echo(f"{name}: skipped, needs an NVIDIA GPU", err=True)
+        if _lacks_gpu(name):
+            typer.echo(f"{name}: skipped, {NEEDS_GPU}", err=True)
             continue
         left = end - time.monotonic() - 60 * part.minutes
         if left < 0:
@@ -108,8 +109,8 @@ def measure(name: str, data: Path, work: Path, file: Path, *, busy: bool, wait_s
     try:
         if not busy:
             results.wait_until_idle(wait_seconds)
-        if PARTS[name].gpu and networks.ask_gpu("name") is None:
-            raise RuntimeError("needs an NVIDIA GPU")
+        if _lacks_gpu(name):
+            raise RuntimeError(NEEDS_GPU)
         stamp = results.stamp(name, busy=busy)
         figures = PARTS[name].measure(work, data)
     except (BusyMachineError, PhotosearchError, OSError, RuntimeError, SubprocessError) as error:
@@ -117,6 +118,10 @@ def measure(name: str, data: Path, work: Path, file: Path, *, busy: bool, wait_s
         raise typer.Exit(1) from None
     results.save_part(name, {**figures, **stamp}, file)
     print(f"{name}: {page.write(file)}", flush=True)
+
+
+def _lacks_gpu(name: str) -> bool:
+    return PARTS[name].gpu and networks.ask_gpu("name") is None
 
 
 def _make_command(name: str) -> Callable[..., None]:
