@@ -96,6 +96,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notices, "TICK_MS", 100)
     monkeypatch.setattr(notices, "STEP_MS", 50)
     monkeypatch.setattr(notices, "GROUP_MS", 100)
+    monkeypatch.setattr(watch, "MAX_DELAY_SECONDS", 3.0)
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(watch, "RETRY_SECONDS", 0.2)
 
