@@ -596,6 +596,9 @@ def test_selected_photos_go_into_an_album_and_a_zip_file(open_tab: Any, cli_env:
         page.get_by_role("button", name="Download zip").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         assert archive.namelist() == ["IMG_20200504_120000.png", "IMG_20200503_120000.png"]
+    expect(page.locator("#message")).to_contain_text("the browser saves photos.zip")
+    message, bar = (page.locator(name).bounding_box() for name in ("#message", "#picks"))
+    assert message["y"] + message["height"] <= bar["y"], "the message covers buttons"
     page.get_by_role("button", name="Add to an album").click()
     expect(page.locator("#add-target")).to_have_text("This will be your first album.")
     page.keyboard.type("Two of May")

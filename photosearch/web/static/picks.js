@@ -8,6 +8,8 @@ export class Picks {
   // folder(): copy or link the selected photos. changed(): the list may hold other photos now.
   constructor(grid, {label, result, album, folder, changed}) {
     Object.assign(this, {grid, label, result, album, changed, albums: []});
+    new ResizeObserver(([{target}]) => document.documentElement.style.setProperty("--picks", `${target.offsetHeight}px`))
+      .observe(byId("picks"));
     byId("picks-yes").addEventListener("click", () => this.mark(true));
     byId("picks-no").addEventListener("click", () => this.mark(false));
     byId("picks-paths").addEventListener("click", () => this.copyPaths());
