@@ -119,7 +119,8 @@ class _Editor:
     def _choose_entries(self, one: KeywordList) -> list[str]:
         """What a list lacks."""
         entries = list_entries(self._document.properties, one)
-        known = {last_part(entry.replace(one.separator or "|", "|")).casefold() for entry in entries}
+        names = (last_part(e.replace(one.separator, "|")) for e in entries) if one.separator else entries
+        known = set(map(str.casefold, names))
         lacking = [name for name in self._wanted if name.casefold() not in known]
         if one is HIERARCHY and not entries:
             # No list of paths is made for a keyword that somebody typed elsewhere: it could never be taken back.
