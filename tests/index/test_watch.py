@@ -308,9 +308,10 @@ import os, sys
 for name, value in (("max_inotify_watches", sys.argv[2]), ("max_inotify_instances", sys.argv[3])):
     with open(f"/proc/sys/user/{name}", "w") as file:
         file.write(value)
-from photosearch.index.notices import Notices
-with Notices([sys.argv[1]], None, lambda: False) as notices:
-    (started,) = notices.started
+from photosearch.index import notices
+notices.TICK_MS = 50
+with notices.Notices([sys.argv[1]], None, lambda: False) as watcher:
+    (started,) = watcher.started
     print(started.seconds, started.reason)
 """
 
@@ -329,6 +330,7 @@ def test_folders_are_polled_where_limit_is_reached(tmp_path: Path, watches: str,
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs permissions that bind")
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("poll_seconds", [None, 0.1])
 def test_all_is_looked_at_where_a_folder_can_not_be_listed(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, poll_seconds: float | None
