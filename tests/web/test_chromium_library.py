@@ -1,5 +1,6 @@
 """The first run and the page "Library" in Debian's Chromium, by mouse and by keys. See test_chromium.py."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,6 +11,8 @@ import pytest
 from http_client import run_server
 from test_chromium import CHROMIUM, DEVICES, VARIANTS, Tab, check, chromium, expect, open_tabs
 from toy import photo, sight_card, write_toy, write_toy_text
+
+from photosearch import Library
 
 __all__ = ["chromium"]  # the fixture
 pytestmark = [
@@ -54,6 +57,12 @@ def open_tab(chromium: Any, logged_in: tuple[str, Any]) -> Iterator[Callable[...
         yield open_one
 
 
+def index_photos(place: Path) -> None:
+    """Where no test before this one has done so."""
+    with Library(place / "library.db", create=True) as library:
+        list(library.index(place / "photos"))
+
+
 def test_first_run_from_an_empty_library_to_results(open_tab: Any, place: Path, tmp_path: Path) -> None:
     page = open_tab(**DEVICES["desktop"]).open("/", "#add-folders li")
     assert page.url.endswith("/start")
@@ -82,14 +91,36 @@ def test_first_run_from_an_empty_library_to_results(open_tab: Any, place: Path, 
     page.wait_for_selector(".tile img")
 
 
+def test_chosen_folder_stays_chosen_when_a_late_answer_comes(open_tab: Any, place: Path) -> None:
+    index_photos(place)
+    page = open_tab(**DEVICES["desktop"]).open("/library", "#folder-rows li")
+    held: list[Any] = []
+    # a lambda: Playwright gives it attributes
+    page.route(re.compile(r"/api/directories\?.*mo$"), lambda route: held.append(route))
+    page.focus("#add-path")
+    page.keyboard.type(f"{place}/")
+    expect(page.get_by_role("option", name=f"{place}/photos")).to_be_visible()
+    more = page.get_by_role("option", name=f"{place}/more")
+    page.keyboard.type("mo")
+    for _ in range(int(more.get_attribute("id").rpartition("-")[2]) + 1):
+        page.keyboard.press("ArrowDown")
+    expect(more).to_have_attribute("aria-selected", "true")
+    held[0].continue_()
+    expect(page.get_by_role("option", name=f"{place}/photos")).to_have_count(0)
+    expect(more).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page.locator("#add-path")).to_have_value(f"{place}/more/")
+
+
 def test_library_is_managed_by_keys(open_tab: Any, place: Path) -> None:
+    index_photos(place)
     page = open_tab(**DEVICES["desktop"]).open("/library", "#folder-rows li")
     page.focus("#add-path")
     page.keyboard.type(f"{place}/mo")
-    expect(page.get_by_role("option", name=f"{place}/more")).to_be_visible()
+    expect(page.locator("#add-folders li")).to_have_text([f"{place}/models", f"{place}/more"])
     page.keyboard.press("ArrowDown")
     expect(page.locator("#add-path")).to_have_attribute("aria-activedescendant", "suggestion-0")
-    page.keyboard.press("ArrowDown")  # `models` and `more`
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("#add-path")).to_have_value(f"{place}/more/")
     with closing(sqlite3.connect(place / "library.db", isolation_level=None)) as conn:

@@ -19,15 +19,9 @@ export class FolderInput extends Suggestions {
       found.reason = error.message;
     }
     if (!isLatest() || document.activeElement !== this.input) return;
-    this.close();
     this.hint.textContent = found.reason ?? (found.more ? "More folders begin like this: type on." : "");
-    this.completions = found.paths.filter((path) => path !== text).map((path) => ({text: path}));
-    this.list.replaceChildren(...this.completions.map(({text: path}, i) => make("li", {
-      id: `suggestion-${i}`, role: "option", "aria-selected": false,
-      onmousedown: (event) => { event.preventDefault(); this.accept(i); },
-    }, make("bdi", {}, path))));
-    this.list.hidden = !this.completions.length;
-    this.input.setAttribute("aria-expanded", String(!this.list.hidden));
+    const completions = found.paths.filter((path) => path !== text).map((path) => ({text: path}));
+    this.offer(completions, (each) => [make("bdi", {}, each.text)]);
   }
 
   // The folders in a chosen one are offered next.

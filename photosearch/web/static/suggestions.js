@@ -5,8 +5,8 @@ import {Latest} from "./answers.mjs";
 export class Suggestions {
   // input: the field that is typed in. list: shows the suggestions.
   constructor(input, list) {
-    Object.assign(this, {input, list, selected: -1, submitted: null, latest: new Latest()});
-    input.addEventListener("input", () => this.show());
+    Object.assign(this, {input, list, selected: -1, completions: [], submitted: null, latest: new Latest()});
+    input.addEventListener("input", () => { this.select(-1); this.show(); });
     input.addEventListener("keydown", (event) => this.handleKey(event));
     input.addEventListener("blur", () => this.close());
   }
@@ -29,14 +29,23 @@ export class Suggestions {
     const text = this.input.value, isLatest = this.latest.begin();
     const completions = text.trim() ? await ask("complete", {words: text}).catch(() => []) : [];
     if (!isLatest() || document.activeElement !== this.input || this.submitted === text) return;
+    this.offer(completions.filter((each) => each.text !== text), (each) => [
+      make("span", {}, each.text), make("span", {className: "count"}, each.photos ? formatCount(each.photos, "photo") : ""),
+    ]);
+  }
+
+  // Replace what is offered; what was selected since the last key stays selected. describe(completion) -> elements.
+  offer(completions, describe) {
+    const chosen = this.completions[this.selected]?.text;
     this.close();
-    this.completions = completions.filter((each) => each.text !== text);
-    this.list.replaceChildren(...this.completions.map((each, i) => make("li", {
+    this.completions = completions;
+    this.list.replaceChildren(...completions.map((each, i) => make("li", {
       id: `suggestion-${i}`, role: "option", "aria-selected": false,
       onmousedown: (event) => { event.preventDefault(); this.accept(i); },
-    }, make("span", {}, each.text), make("span", {className: "count"}, each.photos ? formatCount(each.photos, "photo") : ""))));
-    this.list.hidden = !this.completions.length;
+    }, ...describe(each))));
+    this.list.hidden = !completions.length;
     this.input.setAttribute("aria-expanded", String(!this.list.hidden));
+    this.select(completions.findIndex((each) => each.text === chosen));
   }
 
   select(index) {
