@@ -62,6 +62,9 @@ def guard_stdout() -> Iterator[None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         note(f"photosearch: can't print: {error.strerror}")
         raise typer.Exit(1) from None
+    finally:
+        if closed:
+            sys.stdout = None
     if closed and printed.getvalue():
         note("photosearch: can't print: stdout is closed")
         raise typer.Exit(1)

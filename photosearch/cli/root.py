@@ -68,6 +68,10 @@ class _Group(TyperGroup):
             command = self.commands[command.name] = build_command().commands[command.name]
         return name, command, rest
 
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        with guard_stdout():  # --help and --version print here
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             with guard_stdout():

@@ -182,7 +182,7 @@ def test_tilde_is_expanded_in_every_path(indexed: IndexedEnv, monkeypatch: pytes
 
 def start(indexed: IndexedEnv, command: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """Run a line of sh; P stands for the program."""
-    program = f"{sys.executable} -c 'from photosearch.cli.app import main; main()'"
+    program = f"{sys.executable} -m photosearch"
     environment = {**os.environ, "PYTHONUNBUFFERED": "", **environment}
     return subprocess.run(["sh", "-c", command.replace("P ", program + " ")], env=environment, capture_output=True)
 
@@ -197,6 +197,13 @@ def test_unwritable_stdout_is_error_in_one_line(indexed: IndexedEnv, command: st
     assert (ran.returncode, ran.stderr.decode().splitlines()[-1]) == (1, f"photosearch: can't print: {why}")
     assert b"Traceback" not in ran.stderr
     assert b"Exception" not in ran.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_option_that_prints_tells_of_a_full_disk(indexed: IndexedEnv, option: str) -> None:
+    ran = start(indexed, f"P {option} > /dev/full")
+    assert (ran.returncode, ran.stderr) == (1, b"photosearch: can't print: No space left on device\n")
 
 
 def test_command_without_result_needs_no_stdout(indexed: IndexedEnv) -> None:
