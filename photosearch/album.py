@@ -12,13 +12,14 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from photosearch import outputs
 from photosearch.errors import InputError
-from photosearch.index.folder_settings import follows_links
+from photosearch.index.folder_settings import follows_links, is_excluded
 from photosearch.library.database import Database
+from photosearch.library.folders import find_scope
 from photosearch.library.photos import IndexedFile, find_file
 from photosearch.photos.decode import Unreadable, content_hash, read
 from photosearch.photos.remote import is_address
@@ -26,11 +27,15 @@ from photosearch.photos.remote import is_address
 
 @dataclass(frozen=True, slots=True)
 class AlbumResult:
-    """made: new copies or links. existing: photos already in the folder. missing: (photo, why it was left out)."""
+    """made: new copies or links. existing: photos already in the folder. missing: (photo, why it was left out).
+
+    indexed: the indexed folder in which copies lie, so that the next index finds them as photos of their own.
+    """
 
     made: int
     existing: int
     missing: tuple[tuple[str, str], ...] = ()
+    indexed: str | None = None
 
 
 class _LeftOut(Exception):
@@ -39,7 +44,7 @@ class _LeftOut(Exception):
 
 def copy_to(db: Database, folder: str | Path, paths: Iterable[str]) -> AlbumResult:
     """Copy photos, with their dates. Raises InputError if the folder can't be written; earlier copies stay."""
-    return _fill(db, folder, paths, _copy)
+    return replace(_fill(db, folder, paths, _copy), indexed=_find_root(db, folder))
 
 
 def link_to(db: Database, folder: str | Path, paths: Iterable[str]) -> AlbumResult:
@@ -65,6 +70,12 @@ def _fill(
             made += new
             existing += not new
     return AlbumResult(made, existing, tuple(missing))
+
+
+def _find_root(db: Database, folder: str | Path) -> str | None:
+    place = os.path.realpath(folder)
+    scope = find_scope(db, place)
+    return None if scope is None or is_excluded(db, place) else scope.root
 
 
 def _copy(db: Database, photo: str, folder: str | Path) -> bool:

@@ -52,6 +52,17 @@ def test_copy_to_twice_changes_nothing(library: Library, tmp_path: Path) -> None
     assert len(listed(tmp_path / "album")) == 2
 
 
+def test_copies_in_an_indexed_folder_are_told(library: Library, tmp_path: Path) -> None:
+    (path,) = index(library, "a.jpg", exclude=("out",))
+    root = os.path.dirname(path)
+    assert album.copy_to(library.db, f"{root}/albums", [path]).indexed == root
+    (tmp_path / "link").symlink_to(root)
+    assert album.copy_to(library.db, tmp_path / "link" / "albums", [path]).indexed == root
+    assert album.copy_to(library.db, f"{root}/out", [path]).indexed is None
+    assert album.copy_to(library.db, tmp_path / "album", [path]).indexed is None
+    assert album.link_to(library.db, f"{root}/links", [path]).indexed is None
+
+
 def test_copy_to_keeps_date_and_permissions(library: Library, tmp_path: Path) -> None:
     library.photo("a.jpg")
     os.utime(library.path("a.jpg"), ns=(10**18, 10**18))

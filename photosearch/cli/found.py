@@ -192,6 +192,8 @@ def _print_folder(folder: str, done: str, filled: "AlbumResult") -> bool:
     counts = [f"{filled.made:,} {done}"] + [f"{filled.existing:,} already there"] * bool(filled.existing)
     counts += [f"{len(filled.missing):,} left out"] * bool(filled.missing)
     note(f"{folder}: {', '.join(counts)}")
+    if filled.indexed is not None:
+        note(f"photosearch: {folder} is in {filled.indexed}, which is indexed: the next index lists these copies too")
     return not filled.missing
 
 

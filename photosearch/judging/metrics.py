@@ -16,7 +16,7 @@ Sources:
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -39,7 +39,7 @@ class LabeledScore:
     path: str
     score: float
     present: bool
-    image_id: int = field(default=0, compare=False)
+    image_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

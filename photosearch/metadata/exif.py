@@ -75,7 +75,7 @@ def _read_dates(first: Tags, own: Tags, gps: Tags) -> list[Taken]:
     ):
         zone = read_zone(own.get(offset) or first.get(offset))
         for tags in (first, own) if tag == DATE_TIME else (own, first):
-            if (date := read_date(tags.get(tag), source, made=made)) is not None:
+            if (date := read_date(tags.get(tag), source)) is not None:
                 found.append(Taken(date.local, source, date.zone or zone, date.known, made))
                 break
     found += filter(None, [_read_gps_date(gps)])
@@ -88,7 +88,7 @@ def _read_gps_date(gps: Tags) -> Taken | None:
     if day is None:
         return None
     clock = "" if time is None else " {:02d}:{:02d}:{:02d}".format(*(int(part) for part in time))
-    date = read_date(f"{_fix(day)}"[:10] + clock, "gps", made=False)
+    date = read_date(f"{_fix(day)}"[:10] + clock, "gps")
     return date and Taken(date.local, "gps", "+00:00", date.known, False)
 
 

@@ -254,12 +254,16 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """created: copies or links. existing: photos that the folder had already. missing: photos that were left out."""
+    """created: copies or links. existing: photos that the folder had already. missing: photos that were left out.
+
+    indexed: the indexed folder in which copies lie.
+    """
 
     folder: str
     created: int
     existing: int
     missing: int
+    indexed: str | None
 
 
 @dataclass(frozen=True, slots=True)

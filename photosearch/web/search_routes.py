@@ -133,7 +133,7 @@ def make_album(state: ServerState, library: Library, request: AlbumRequest) -> A
     paths = [photo.path for photo in read_ranges(library, result, request.ranges)]
     folder = state.albums / check_album_name(request.name)
     album = (library.albums.link if request.how == "link" else library.albums.copy)(folder, paths)
-    return Album(str(folder), album.made, album.existing, len(album.missing))
+    return Album(str(folder), album.made, album.existing, len(album.missing), album.indexed)
 
 
 def _parse_search(library: Library, query: QueryParams) -> Search:

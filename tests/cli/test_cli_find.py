@@ -174,6 +174,11 @@ def test_find_makes_albums_and_prints_only_counts(cli_env: CliEnv) -> None:
     result = cli_env.run("find", "red", "--copy-to", album)
     assert (result.stdout, notes(result)) == ("", [f"{album}: 2 copied"])
     assert notes(cli_env.run("find", "red", "--copy-to", album)) == [f"{album}: 0 copied, 2 already there"]
+    inside = cli_env.photos / "2019" / "album"
+    assert notes(cli_env.run("find", "red", "--copy-to", inside)) == [
+        f"{inside}: 2 copied",
+        f"photosearch: {inside} is in {cli_env.photos}, which is indexed: the next index lists these copies too",
+    ]
     links = cli_env.folder / "links"
     assert notes(cli_env.run("find", "red", "--link-to", links)) == [f"{links}: 2 linked"]
     assert (links / "red.jpg").is_symlink()

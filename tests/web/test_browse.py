@@ -307,7 +307,7 @@ def test_album_has_the_chosen_photos_or_all(cli_env: CliEnv, client: HttpClient)
     result, n = found["result"], len(found["photos"])
     album = client.post_json("album", result=result, ranges=[0, 1], name="one & only", how="copy")
     folder = cli_env.folder / "albums" / "one & only"
-    assert album == {"folder": str(folder), "created": 1, "existing": 0, "missing": 0}
+    assert album == {"folder": str(folder), "created": 1, "existing": 0, "missing": 0, "indexed": None}
     assert os.listdir(folder) == [found["photos"][0]["name"]]
     linked = client.post_json("album", result=result, ranges=None, name="all", how="link")
     assert linked["created"] == n

@@ -266,7 +266,8 @@ byId("album-form").addEventListener("submit", async (event) => {
   byId("album-dialog").close();
   const created = how === "link" ? formatCount(album.created, "link") : formatCount(album.created, "copy", "copies");
   const others = `${album.existing ? `, ${album.existing} already there` : ""}${album.missing ? `, ${album.missing} left out` : ""}`;
-  showMessage(`${album.folder}: ${created}${others}`);
+  const found = !album.indexed ? "" : `. It is in ${album.indexed}, which is indexed: the next index lists these copies too`;
+  showMessage(`${album.folder}: ${created}${others}${found}`);
 });
 
 // ---- keys, and the start
