@@ -109,9 +109,9 @@ class _Reader:
         if found is None:
             return None
         if preposition in ("", "of") and found.needs_preposition:
-            # A lone year at either end is a date: "dog 2019". Within a text it may be a number.
+            # A year alone or at either end is a date: "dog 2019". Within a text it may be a number.
             is_year = found.end == i + 1 and _parse_year(self.words[i]) and i == start
-            return found if is_year and (found.end == len(self.words) or i == 0) and len(self.words) > 1 else None
+            return found if is_year and (found.end == len(self.words) or i == 0) else None
         return found
 
     def _read_bounded(self, i: int) -> _Found | None:

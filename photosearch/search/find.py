@@ -44,6 +44,7 @@ CANDIDATES = 500  # images that are ranked at least, since what is not wanted an
 FILE_NAME = re.compile(
     r"(?=.*[^\W\d_])(?=.*\d)[\w~+()-]{4,}(\.\w{2,5})?|[\w~+()-]+\.[^\W\d_]{3,4}"
 )  # IMG_1234, cake.png
+YEAR = re.compile(r"[0-9]{4}")
 FETCH_FACTOR = 4  # images fetched at first for each photo wanted, since some of their photos may be gone
 
 
@@ -207,6 +208,8 @@ def _read_question(db: Database, question: Question) -> ParsedQuestion:
     labels = list_labels(db, question.model)
     hints: tuple[str, ...] = ()
     filters, today = NO_FILTERS, read_day(question.today)
+    if question.query_mode is None and has_vectors and _is_year_without_photos(db, question):
+        question = replace(question, words=f'"{question.words.strip()}"')  # a folder or a text may have it
     if question.query_mode is None and match_label(question.words, [label.name for label in labels]) is None:
         filters, rest = read_filters(question.words, db.recall(read_known_names), today)
         if FILE_NAME.fullmatch(rest) and has_file(db, rest):
@@ -221,6 +224,11 @@ def _read_question(db: Database, question: Question) -> ParsedQuestion:
         filters = filters.add(Filter("album", question.album))
     parsed = understand(question, labels, model=model, has_vectors=has_vectors, today=today, filters=filters)
     return replace(parsed, words=replace(parsed.words, hints=hints + parsed.words.hints))
+
+
+def _is_year_without_photos(db: Database, question: Question) -> bool:
+    year = question.words.strip()
+    return bool(YEAR.fullmatch(year)) and matching.filter_photos(db, None, year, year, question.file_dates).photos == 0
 
 
 def _find_labeled(db: Database, parsed: ParsedQuestion, only: PhotoFilter) -> tuple[list[Match], bool]:
