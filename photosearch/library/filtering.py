@@ -40,6 +40,7 @@ NAMES = {  # kind -> patterns of file names, as LIKE has them
                     "videostill%", "%-exported-%", "%_exported_%",
                     *(f"%.{name}{end}%" for name in _VIDEOS for end in "_.-")),
 }  # fmt: skip
+MIN_FOLDER_PLACE = 3  # letters; two may be a country's code or any word
 PANORAMA = 2  # times as wide as high
 _SHAPES = {
     "portrait": "i.height > i.width", "landscape": "i.width > i.height", "square": "i.width = i.height",
@@ -316,11 +317,11 @@ def has_words(name: str, text: str) -> bool:
 
 
 def _split(text: str) -> str:
-    return re.sub(r"[^\w']+", " ", fold_text(text)).strip()
+    return re.sub(r"(?:[^\w']|_)+", " ", fold_text(text)).strip()
 
 
 def _be_in(db: Database, value: str) -> _Source:
-    """At a place of this name, by position or as the file says."""
+    """At a place of this name, by position or as the file says; where neither says any, as the folder is called."""
     folded = fold_text(value)
     rows = db.rows("SELECT id, name, wider, division, country, country_code FROM places")
     ids = [i for i, *names in rows if folded in map(fold_text, names)]
@@ -329,14 +330,22 @@ def _be_in(db: Database, value: str) -> _Source:
     said = [text for (text,) in db.rows(locations, values) if folded in map(fold_text, (text or "").split(","))]
     if not ids and not said:
         ids = _find_by_other_name(value, rows)
-    sql = "SELECT d.photo_id FROM details d WHERE d.place_id IN (SELECT value FROM json_each(?))"
-    if not said:
-        return _Source(sql, (_list(ids),), "d.photo_id")
-    inside = f"""
-        SELECT photo_id FROM details WHERE photo_id IN (SELECT photo_id FROM ({hits}))
-        AND location IN (SELECT value FROM json_each(?))
-    """
-    return _Source(f"{sql} UNION {inside}", (_list(ids), *values, json.dumps(said)))
+    parts = [("SELECT d.photo_id FROM details d WHERE d.place_id IN (SELECT value FROM json_each(?))", (_list(ids),))]
+    if said:
+        inside = f"""
+            SELECT photo_id FROM details WHERE photo_id IN (SELECT photo_id FROM ({hits}))
+            AND location IN (SELECT value FROM json_each(?))
+        """
+        parts.append((inside, (*values, json.dumps(said))))
+    if len(folded) >= MIN_FOLDER_PLACE and (folders := _find_folders(db, value, whole_words=True)):
+        unplaced = """
+            SELECT f.id FROM photos f WHERE f.folder_id IN (SELECT value FROM json_each(?)) AND NOT EXISTS (
+                SELECT 1 FROM details d WHERE d.photo_id = f.id AND (d.place_id IS NOT NULL OR d.location IS NOT NULL)
+            )
+        """
+        parts.append((unplaced, (_list(folders),)))
+    sql, together = " UNION ".join(part for part, _ in parts), tuple(value for _, some in parts for value in some)
+    return _Source(sql, together, "" if len(parts) > 1 else "d.photo_id")
 
 
 def _find_by_other_name(value: str, rows: Sequence[Row]) -> list[int]:
@@ -374,11 +383,16 @@ def _be_near(circle: Circle) -> _Source:
     return _Source(sql, values, "d.photo_id")
 
 
-def _find_folders(db: Database, value: str) -> list[int]:
-    """Folders with such a name, and those below them. Of a root's path the last name counts."""
+def _find_folders(db: Database, value: str, *, whole_words: bool = False) -> list[int]:
+    """Folders with such a name, or these words in it, and those below them. Of a root's path the last name counts."""
     folded = fold_text(value)
+
+    @functools.cache
+    def is_meant(name: str) -> bool:
+        return has_words(name, value) if whole_words else folded in fold_text(name)
+
     rows = db.rows("SELECT f.id, r.path, f.path FROM folders f JOIN roots r ON r.id = f.root_id")
     names = (
         (i, [re.split(r"[/\\]", to_path(root).rstrip("/\\"))[-1], *to_path(path).split("/")]) for i, root, path in rows
     )
-    return [i for i, path in names if any(folded in fold_text(name) for name in path)]
+    return [i for i, path in names if any(map(is_meant, path))]

@@ -36,9 +36,10 @@ def explain_photos(db: Database, parsed: ParsedQuestion, photos: Sequence[Match]
     ids, asked = [photo.photo_id for photo in head], list(_list_filters(parsed.filters.parts))
     words = [word for d in parsed.words.descriptions if d.wanted for word in list_content_words(d.text)]
     forms = frozenset(form for word in words for form in list_forms(word))
-    reads_words = bool(forms) or any(each.kind in ("folder", "text") for each in asked)
-    texts = read_texts(db, ids) if reads_words and head else {}
     details = _read_details(db, ids) if asked and head else {}
+    of_folder = any(each.kind == "in" for each in asked) and not all(i in details and details[i].where for i in ids)
+    reads_words = bool(forms) or of_folder or any(each.kind in ("folder", "text") for each in asked)
+    texts = read_texts(db, ids) if reads_words and head else {}
     labels = _list_labels(parsed)
     scores = {label: read_label_scores(db, label, [photo.image_id for photo in head]) for label in labels}
     explained = []
@@ -84,6 +85,10 @@ def _explain_filters(asked: Sequence[Filter], details: "FileDetails | None", tex
             case "in" | "near" | "camera" | "lens" | "rating":
                 if values.get(each.kind) is not None:
                     yield f"{'place' if each.kind in ('in', 'near') else each.kind}: {values[each.kind]}"
+                elif each.kind == "in":
+                    yield from (
+                        f"folder: {text}" for kind, text in texts if kind == "folder" and has_words(text, each.value)
+                    )
             case "keyword" | "person":
                 names = () if details is None else details.people if each.kind == "person" else details.keywords
                 yield from (f"{each.kind}: {name}" for name in names if has_words(name, each.value))

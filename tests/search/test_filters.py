@@ -493,3 +493,49 @@ def test_or_is_told_as_one_sentence(travels):
     )  # fmt: skip
     assert "filters" not in travels.asks.explain("in:Portugal and in:Italy")
     assert travels.ask("in:Atlantis or in:Utopia").hints[-1] == "No photo here is (in:Atlantis or in:Utopia)."
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("in:Rome", "camera phone scan"), ("in:rome", "camera phone scan"), ("in Rome", "camera phone scan"),
+        ("-in:Rome", "fort other"), ("in:Italy", "phone scan"), ("in:Porto", "other"), ("in:Jero", ""),
+        ("in:PT", "other"),
+        ("folder:rome", "camera fort other phone scan"),
+    ],
+)  # fmt: skip
+def test_folder_says_where_a_photo_without_a_place_was_taken(rome, words, found):
+    assert find(rome, words) == found
+
+
+def test_folder_is_the_reason_where_it_says_the_place(rome):
+    why = {photo.path.rpartition("/")[2]: photo.why for photo in rome.ask("in:Rome", limit=100)}
+    assert (why["scan.png"], why["camera.png"]) == (("folder: Italy_Rome_1987",), ("folder: Rome 2019",))
+    assert why["phone.png"] == ("place: Rome, Italy",)
+
+
+@pytest.fixture(scope="module")
+def rome(tmp_path_factory):
+    """A phone's photo with a position, others of the same folders without one, and one that was taken elsewhere."""
+    folder = tmp_path_factory.mktemp("rome")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
+        with open_seen(folder) as seen:
+            said = {
+                "Rome 2019/phone.png": PhotoMetadata(position=Position(41.8902, 12.4922)),
+                "Rome 2019/PT/camera.png": PhotoMetadata(),
+                "Rome 2019/other.png": PhotoMetadata(position=Position(41.1496, -8.611)),
+                "Italy_Rome_1987/scan.png": PhotoMetadata(),
+                "Fort Jerome/fort.png": PhotoMetadata(),
+            }
+            for colour, name in zip((RED, GREEN, BLUE, WINE, WHITE), said, strict=True):
+                seen.photo(name, colour)
+            seen.index()
+            with seen.under.db.transaction():
+                for name, metadata in said.items():
+                    path = str(seen.folder / name)
+                    (photo_id,) = seen.under.db.one(
+                        "SELECT id FROM photos WHERE image_id = ?", [find_image_at(seen.under.db, path)]
+                    )
+                    put_details(seen.under.db, photo_id, metadata, 0)
+            yield seen
