@@ -631,6 +631,23 @@ def test_selected_photos_go_into_an_album_and_a_zip_file(open_tab: Any, cli_env:
         assert library.albums.list() == []
 
 
+def test_list_is_seen_from_where_it_was_after_back_and_reload(open_tab: Any) -> None:
+    page = open_tab(viewport={"width": 500, "height": 300}).open("/?copies=1", ".tile img")
+    expect(page.locator("#summary")).to_have_text("9 photos, newest first")
+    last = page.locator(".tile[aria-posinset='9']")
+    page.focus(".tile .photo")
+    page.keyboard.press("End")
+    expect(last).to_be_in_viewport()
+    page.keyboard.press("l")  # more like this
+    expect(page.locator("#summary")).not_to_contain_text("newest first")
+    expect(page.locator(".tile[aria-posinset='1']").first).to_be_in_viewport()
+    page.go_back()
+    expect(page.locator("#summary")).to_have_text("9 photos, newest first")
+    expect(last).to_be_in_viewport()
+    page.reload()
+    expect(last).to_be_in_viewport()
+
+
 def test_photo_is_zoomed_to_its_own_pixels_and_keys_are_listed(open_tab: Any) -> None:
     page = open_tab(viewport={"width": 700, "height": 500}).open("/?words=blue&copies=1", ".tile img")
     page.locator(".tile .photo").first.click()

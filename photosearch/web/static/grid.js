@@ -50,7 +50,7 @@ export class Grid {
 
   // 0: as many as there is room for.
   setColumns(columns) {
-    const index = this.layout?.indexAt(this.map.top) ?? 0;
+    const index = this.topIndex;
     this.wantedColumns = columns;
     this.layOut();
     if (this.map.top > 0) this.jump(index);
@@ -105,6 +105,9 @@ export class Grid {
     const before = this.pageTop, at = this.map.settle();
     if (at !== null) scrollBy(0, at - before);
   }
+
+  // The photo that `jump` brings back to where the list is now.
+  get topIndex() { return this.map.top > 0 ? this.layout.indexAt(this.map.top + HEADING_HEIGHT) : 0; }
 
   // Bring a photo to the top of the window.
   jump(index) {

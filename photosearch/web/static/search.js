@@ -16,12 +16,13 @@ import {View} from "./view.js";
 import {describeAdvice, describeRank, groupByDay, summarize} from "./wording.mjs";
 
 const form = byId("search"), words = byId("words"), label = byId("label");
-const SLOW_MS = 500;
+const SLOW_MS = 500, REST_MS = 300;
 let state = readAddress(location.search);
 let results = null; // of the last search, as /api/find gives them
 let labels = []; // as /api/labels gives them
 let folders = []; // as /api/folders gives them
 let first = JSON.parse(byId("first").textContent); // as /api/find answers on the page as it opens, null elsewhere
+let placeTimer; // until the place in the list is kept
 let taught = ""; // the label that is to be learned, and stays the one to mark from search to search
 const latestSearch = new Latest(), suggestions = new Suggestions(words, byId("suggestions"));
 
@@ -38,7 +39,7 @@ const grid = new Grid(byId("grid"), {
   open: (index) => open(index),
   toggle: (row, present) => { if (hasLabel()) toggle(row.image_id, label.value, row.present, present); },
   like: (imageId) => searchLike(imageId, 1), listCopies: (row) => listCopies(row), label: () => label.value,
-  selected: () => picks.update(), moved: () => scrubber.update(grid.map.top),
+  selected: () => picks.update(), moved: () => { scrubber.update(grid.map.top); schedulePlace(); },
 });
 const scrubber = new Scrubber(byId("scrubber"), (index) => grid.jump(index));
 const view = new View(grid, () => scrubber.show(grid.days, grid.layout));
@@ -123,10 +124,27 @@ function teach(name) {
 
 // ---- the search, in the address and in the form
 
+// Where the list is seen from, for who comes back to it. An open photo has an entry of its own.
+function schedulePlace() {
+  clearTimeout(placeTimer);
+  placeTimer = setTimeout(keepPlace, REST_MS);
+}
+
+function keepPlace() {
+  clearTimeout(placeTimer);
+  if (!history.state?.isPhoto) history.replaceState({top: grid.topIndex}, "");
+}
+
+function takePlace() {
+  clearTimeout(placeTimer);
+  return history.state?.top ?? 0;
+}
+
 // Change the state, and with it the address.
 function go(changes) {
   state = {...state, ...changes};
   const address = toAddress(state);
+  keepPlace();
   // From an open photo, which is no place to come back to, the entry is replaced.
   const enter = history.state?.isPhoto ? "replaceState" : "pushState";
   if (address !== location.search) history[enter](null, "", address || location.pathname);
@@ -170,8 +188,9 @@ function takeFirst() {
   return given;
 }
 
-// more: parameters besides the state's. isContinued: the list goes on, so that the page stays where it is.
-async function search(more = {}, isContinued = false) {
+// more: parameters besides the state's. isContinued: the list goes on, so that the page stays where it is. top: the
+// photo that it was seen from before.
+async function search(more = {}, isContinued = false, top = 0) {
   suggestions.close();
   const isLatest = latestSearch.begin();
   document.title = `${neutralize(state.words || "Search")} · photosearch`;
@@ -192,6 +211,7 @@ async function search(more = {}, isContinued = false) {
     if (isPart || isByDay()) grid.grow(total.total, total.n_sure, isByDay() ? days : null);
     facets.show(response.result, days, state.under);
     scrubber.show(grid.days, grid.layout);
+    if (top && grid.map.top <= 0) grid.jump(top);
   } catch (error) {
     if (isLatest()) { show(null); facets.clear(); byId("summary").textContent = error.message; }
   }
@@ -315,7 +335,7 @@ addEventListener("popstate", () => {
   if (toAddress(state) === toAddress(readAddress(location.search))) return; // a photo was closed
   state = readAddress(location.search);
   fillForm();
-  search();
+  search({}, false, takePlace());
 });
 
 async function showLabels() {
@@ -329,7 +349,7 @@ async function showLabels() {
 attempt(async () => {
   const typed = words.value; // before this script has come
   fillForm();
-  const searching = search();
+  const searching = search({}, false, takePlace());
   if (!location.search) words.focus();
   if (typed) {
     words.value = typed;
