@@ -72,6 +72,7 @@ def test_first_run_from_an_empty_library_to_results(open_tab: Any, place: Path, 
     page.get_by_role("option", name=f"{place}/photos").click()
     expect(page.get_by_role("option", name=f"{place}/photos/2020")).to_be_visible()
     page.keyboard.press("Escape")
+    page.reload()
     expect(page.locator("#add-path")).to_have_value(f"{place}/photos/")
     page.click("#add summary")
     page.get_by_label("sight (1").uncheck()

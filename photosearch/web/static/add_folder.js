@@ -24,7 +24,9 @@ export class AddFolder {
       models: isDefault ? [] : models, follow_symlinks: this.form.elements.links.checked || null,
       metadata: this.form.elements.metadata.checked ? null : false,
     });
-    if (begun) this.form.reset();
+    if (!begun) return;
+    this.form.reset();
+    this.input.keep();
   }
 }
 

@@ -7,11 +7,13 @@ export class FolderInput extends Suggestions {
   constructor(input, list, hint) {
     super(input, list);
     this.hint = hint;
+    input.value ||= history.state?.typed ?? ""; // before the page was loaded again
     input.addEventListener("focus", () => { if (!input.value) this.show(); });
   }
 
   async show() {
     const text = this.input.value, isLatest = this.latest.begin();
+    this.keep();
     let found = {paths: [], more: false, reason: null};
     try {
       found = await ask("directories", {typed: text});
@@ -23,6 +25,8 @@ export class FolderInput extends Suggestions {
     const completions = found.paths.filter((path) => path !== text).map((path) => ({text: path}));
     this.offer(completions, (each) => [make("bdi", {}, each.text)]);
   }
+
+  keep() { history.replaceState({...history.state, typed: this.input.value}, ""); }
 
   // The folders in a chosen one are offered next.
   accept(index) {
