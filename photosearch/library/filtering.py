@@ -330,7 +330,9 @@ def _be_in(db: Database, value: str) -> _Source:
     said = [text for (text,) in db.rows(locations, values) if folded in map(fold_text, (text or "").split(","))]
     if not ids and not said:
         ids = _find_by_other_name(value, rows)
-    parts = [("SELECT d.photo_id FROM details d WHERE d.place_id IN (SELECT value FROM json_each(?))", (_list(ids),))]
+    parts: list[tuple[str, tuple[SqlValue, ...]]] = [
+        ("SELECT d.photo_id FROM details d WHERE d.place_id IN (SELECT value FROM json_each(?))", (_list(ids),))
+    ]
     if said:
         inside = f"""
             SELECT photo_id FROM details WHERE photo_id IN (SELECT photo_id FROM ({hits}))

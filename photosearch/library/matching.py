@@ -77,6 +77,7 @@ class PhotoFilter:
 
     photos: None where it is unknown. share: of all photos, those that meet all conditions, if these are independent.
     scan: makes the same filter with a condition that SQLite best begins with, where `where` tests photo by photo.
+    dates: of all its photos, the first and the last LOCAL_DATE that the condition lets through; None: any, or none.
     """
 
     where: str
@@ -84,6 +85,7 @@ class PhotoFilter:
     photos: int | None
     share: float = 1.0
     scan: "Callable[[], PhotoFilter] | None" = field(default=None, compare=False)
+    dates: tuple[str, str] | None = None
 
     @property
     def few_photos(self) -> int | None:
@@ -108,7 +110,9 @@ class PhotoFilter:
         where = " AND ".join(filter(None, [self.where, other.where]))
         photos = min((n for n in (self.photos, other.photos) if n is not None), default=None)
         scan = None if self.scan is None else lambda: self.scanned().join(other)
-        return PhotoFilter(where, (*self.values, *other.values), photos, self.share * other.share, scan)
+        spans = [span for span in (self.dates, other.dates) if span is not None]
+        dates = (max(first for first, _ in spans), min(last for _, last in spans)) if spans else None
+        return PhotoFilter(where, (*self.values, *other.values), photos, self.share * other.share, scan, dates)
 
 
 NO_FILTER = PhotoFilter("", (), None)
@@ -606,14 +610,15 @@ def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Matc
     The files' dates have no index: where few images are undated, only those are compared.
     """
     photos = "photos p JOIN images i ON i.id = p.image_id"
-    sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {FILE_DATE})")]
-    if limit is not None and (only.photos is None or only.photos > MAX_LISTED):
+    if limit is None or (only.photos is not None and only.photos <= MAX_LISTED):
+        sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {FILE_DATE})")]
+    else:
         sources = [
             (photos, "p.taken IS NOT NULL", "p.taken"),
             ("images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL AND p.taken IS NULL", "i.taken"),
             (photos, "p.name_date IS NOT NULL AND i.taken IS NULL AND p.taken IS NULL", "p.name_date"),
         ]
-        if n_undated := _count_undated_images(db):
+        if only.dates is None and (n_undated := _count_undated_images(db)):
             undated = "p.taken IS NULL AND p.name_date IS NULL AND i.taken IS NULL"
             few = " AND p.image_id IN (SELECT id FROM images WHERE taken IS NULL)" if n_undated <= MAX_UNDATED else ""
             sources.append((photos, undated + few, "p.mtime_ns"))
@@ -632,13 +637,15 @@ def _count_undated_images(db: Database) -> int:
 def _read_newest(
     db: Database, source: str, dated: str, order: str, limit: int | None, only: PhotoFilter
 ) -> list[Match]:
-    where = [dated, "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])]
+    span = () if only.dates is None else only.dates  # the index is read from the last of these dates on
+    between = f"{order} BETWEEN ? AND ?" if span else ""
+    where = [*filter(None, [dated, between]), "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])]
     sql = f"""
         SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id, p.id
         FROM {source} JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
         WHERE {" AND ".join(where)} ORDER BY {order} DESC, p.id LIMIT ?
     """
-    rows = db.rows(sql, [*only.values, -1 if limit is None else limit])
+    rows = db.rows(sql, [*span, *only.values, -1 if limit is None else limit])
     return [replace(match, by="date") for match in _make_matches(rows)]
 
 
@@ -698,7 +705,7 @@ def filter_photos(
             if photos[-1] <= MAX_LISTED:
                 return PhotoFilter(*listed, min(photos), share)
             scan = (lambda: PhotoFilter(*listed, min(photos), share)) if photos[-1] == min(photos) else None
-            return PhotoFilter(*tested, min(photos), share, scan)
+            return PhotoFilter(*tested, min(photos), share, scan, (bounds[0], bounds[1]))
     return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None), measure_share(db, photos))
 
 

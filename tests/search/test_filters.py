@@ -178,6 +178,9 @@ def test_newest_photos_of_a_filter_of_many_are_read_in_the_order_of_their_dates(
     for words, _ in FOUND:
         find(travels, words)
     assert len(plans) > 10
+    assert any("(taken>? AND taken<?)" in plan[0] for plan in plans.values()), (
+        "not from the last date that is asked for"
+    )
     for sql, plan in plans.items():
         assert plan[0].startswith("SEARCH i USING INDEX images_taken"), sql
         assert plan[1] == "SEARCH p USING INDEX photos_image (image_id=?)", sql  # not also rowid=?, of the list
