@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from cli_env import CliEnv
 from http_client import run_server
-from toy import photo
+from toy import photo, write_toy
 
 from benchmarks.library import build
 from photosearch import Library
@@ -646,6 +646,27 @@ def test_list_is_seen_from_where_it_was_after_back_and_reload(open_tab: Any) -> 
     expect(last).to_be_in_viewport()
     page.reload()
     expect(last).to_be_in_viewport()
+
+
+GPS = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="{}" exif:GPSLongitude="{}"/>
+</rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("device", ["desktop", "phone"])
+def test_map_opens_with_all_photos(chromium: Any, tmp_path: Path, device: str) -> None:
+    for name, latitude, longitude in (("tokyo", "35,41.4N", "139,41.5E"), ("sydney", "33,52.1S", "151,12.6E")):
+        picture = photo(tmp_path / "photos" / f"{name}.png", "red", size=(40 + len(name), 40))
+        picture.with_name(f"{name}.png.xmp").write_text(GPS.format(latitude, longitude))
+    with Library(tmp_path / "library.db", create=True) as library:
+        list(library.index(tmp_path / "photos", models=[str(write_toy(tmp_path / "toy.onnx"))]))
+    with log_in(chromium, tmp_path / "library.db") as (origin, state):
+        context = chromium.new_context(storage_state=state, **DEVICES[device])
+        page = Tab(context, origin).open("/map", ".cluster")
+        expect(page.locator(".cluster")).to_have_count(2)
+        for cluster in page.locator(".cluster").all():
+            expect(cluster).to_be_in_viewport(ratio=1)
+        context.close()
 
 
 def test_photo_is_zoomed_to_its_own_pixels_and_keys_are_listed(open_tab: Any) -> None:

@@ -2,12 +2,14 @@
 // a network.
 import {ask, attempt, byId, formatCount, make, makeThumbnail, showMessage} from "./api.js";
 import {Latest} from "./answers.mjs";
-import {clampView, decodeWorld, findBox, fitBox, measureReach, mergeClusters, nearBox, readView, toScale, writeView} from "./mercator.mjs";
+import {clampView, decodeWorld, findBox, fitAll, fitBox, measureReach, mergeClusters, nearBox, readView, toScale, writeView} from "./mercator.mjs";
 
-const REST_MS = 180, APART = 52, WHEEL = 1.0018, STEP = 1.6, SMALL_KM = 0.15, PAN = 90;
+const REST_MS = 180, APART = 52, WHEEL = 1.0018, STEP = 1.6, SMALL_KM = 0.15, PAN = 90,
+  WORLD = {west: -180, south: -90, east: 180, north: 90};
 const root = byId("map"), canvas = byId("outlines"), overlay = byId("clusters"), words = byId("words");
 const latest = new Latest(), pointers = new Map();
-let view = readView(new URLSearchParams(location.search).get("at")) ?? {x: 0.5, y: 0.42, scale: toScale(2)};
+const given = readView(new URLSearchParams(location.search).get("at"));
+let view = given ?? {x: 0.5, y: 0.42, scale: toScale(2)}, isPlaced = Boolean(given);
 let world = null, result = null, timer, isMoved = false;
 
 const size = () => ({width: root.clientWidth, height: root.clientHeight});
@@ -109,7 +111,10 @@ async function search() {
   const found = await attempt(() => ask("find", {words: words.value}));
   if (!found) return;
   result = found.result;
-  rest();
+  const all = isPlaced ? [] : await attempt(() => ask("clusters", {result, ...WORLD}));
+  if (all?.length) move(fitAll(all, size()));
+  else rest();
+  isPlaced = true;
 }
 
 // ---- pointer and keys

@@ -1,7 +1,7 @@
 // The geometry of the map: Mercator's projection, the window on it, outlines. The world is a square with sides of 1, x to
 // the east and y to the south; a view is its middle {x, y} and `scale`, the pixels of that side.
 
-export const MIN_ZOOM = 0, MAX_ZOOM = 17, TILE = 256, MAX_LATITUDE = 85.05;
+export const MIN_ZOOM = 0, MAX_ZOOM = 17, TILE = 256, MAX_LATITUDE = 85.05, REGION_ZOOM = 9;
 const KM_AROUND = 40_075;
 
 export function project(latitude, longitude) {
@@ -33,6 +33,18 @@ export function fitBox({west, south, east, north}, window) {
   const [left, top] = project(north, west), [right, bottom] = project(south, east);
   const scale = 0.7 * Math.min(window.width / Math.max(right - left, 1e-9), window.height / Math.max(bottom - top, 1e-9));
   return clampView({x: (left + right) / 2, y: (top + bottom) / 2, scale}, window);
+}
+
+// {west, south, east, north} around boxes.
+const joinBoxes = (boxes) => ({
+  west: Math.min(...boxes.map(({west}) => west)), south: Math.min(...boxes.map(({south}) => south)),
+  east: Math.max(...boxes.map(({east}) => east)), north: Math.max(...boxes.map(({north}) => north)),
+});
+
+// The view that a map opens with: all boxes with some space around them, no nearer than a region.
+export function fitAll(boxes, window) {
+  const view = fitBox(joinBoxes(boxes), window);
+  return clampView({...view, scale: Math.min(view.scale, toScale(REGION_ZOOM))}, window);
 }
 
 // How far a box reaches from its middle, in km.

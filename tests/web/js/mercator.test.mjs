@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import {readFileSync} from "node:fs";
 import test from "node:test";
-import {clampView, decodeWorld, findBox, fitBox, measureReach, mergeClusters, nearBox, project, readView, toScale, unproject, writeView} from "../../../photosearch/web/static/mercator.mjs";
+import {clampView, decodeWorld, findBox, fitAll, fitBox, measureReach, mergeClusters, nearBox, project, readView, toScale, unproject, writeView} from "../../../photosearch/web/static/mercator.mjs";
 
 const WINDOW = {width: 800, height: 600};
 
@@ -51,4 +51,15 @@ test("clusters that would cover each other are one", () => {
   const merged = mergeClusters([make(7, 38.7, -9.1), make(8, 38.71, -9.12), make(13, 41.1, -8.6)], toScale(8), 52);
   assert.deepEqual(merged.map(({photos, south, north}) => [photos, south, north]), [[13, 41.1, 41.1], [15, 38.7, 38.71]]);
   assert.equal(mergeClusters(merged, toScale(17), 52).length, 2);
+});
+
+test("a map opens with all photos, and with no less than a region", () => {
+  const box = (latitude, longitude) => ({south: latitude, north: latitude, west: longitude, east: longitude}), window = {width: 390, height: 700};
+  const isIn = (view, {south, west}) => { const {west: w, south: s, east: e, north: n} = findBox(view, window); return w < west && west < e && s < south && south < n; };
+  for (const boxes of [[box(41.15, -8.61), box(-33.92, 18.42)], [box(41.15, -8.61)], [box(41.15, -8.61), box(41.16, -8.62)]]) {
+    const view = fitAll(boxes, window);
+    assert.ok(boxes.every((each) => isIn(view, each)), JSON.stringify(boxes));
+    assert.ok(view.scale <= toScale(9));
+  }
+  assert.equal(fitAll([box(41.15, -8.61)], window).scale, toScale(9));
 });
