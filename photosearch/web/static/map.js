@@ -25,13 +25,18 @@ function move(next) {
 
 // scale: times. at: a point of the window that stays where it is.
 function zoom(times, at = {x: size().width / 2, y: size().height / 2}) {
+  isPlaced = true;
   const {width, height} = size(), before = view;
   const {scale} = clampView({...view, scale: view.scale * times}, size());
   const shift = (middle, point, side) => middle + (point - side / 2) * (1 / before.scale - 1 / scale);
   move({x: shift(view.x, at.x, width), y: shift(view.y, at.y, height), scale});
 }
 
-const pan = (dx, dy) => move({...view, x: view.x + dx / view.scale, y: view.y + dy / view.scale});
+function pan(dx, dy) {
+  isPlaced = true;
+  move({...view, x: view.x + dx / view.scale, y: view.y + dy / view.scale});
+}
+
 const toWindow = ([x, y]) => [(x - view.x) * view.scale + size().width / 2, (y - view.y) * view.scale + size().height / 2];
 
 function draw() {
@@ -112,7 +117,7 @@ async function search() {
   if (!found) return;
   result = found.result;
   const all = isPlaced ? [] : await attempt(() => ask("clusters", {result, ...WORLD}));
-  if (all?.length) move(fitAll(all, size()));
+  if (all?.length && !isPlaced) move(fitAll(all, size()));
   else rest();
   isPlaced = true;
 }
