@@ -29,7 +29,9 @@ def test_draw_writes_the_image_and_no_other_file(tmp_path, drawing):
         assert image.format == "PNG"
         assert min(image.size) > 800
     drawing(tmp_path / "p.SVG", PHOTOS, 0.5, "bird")
-    assert (tmp_path / "p.SVG").read_text().startswith("<?xml")
+    svg = (tmp_path / "p.SVG").read_text()
+    assert svg.startswith("<?xml")
+    assert "<!-- bird" in svg, "its title"
     assert sorted(x.name for x in tmp_path.iterdir()) == ["p.SVG", "p.png"]
 
 
