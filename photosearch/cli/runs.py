@@ -107,7 +107,7 @@ def print_summary(run: "RunSummary", seconds: float, source: str, total: int | N
     photos = format_count(run.present, "photo")
     if total is not None:
         photos = f"{run.present:,} of {format_count(total, 'photo')}"
-    note(f"{photos}: {', '.join(counts)}; {seconds:.1f} s{_describe_speed(run.scored, seconds, source)}")
+    note(f"{photos}: {', '.join(counts)}; {seconds:.1f} s{describe_speed(run.scored, seconds, source)}")
     if run.metadata_read:
         speed = run.metadata_read / max(seconds, 1e-9)
         note(f"Metadata read of {format_count(run.metadata_read, 'unchanged photo')}, {speed:,.0f} a second")
@@ -122,7 +122,7 @@ def print_summary(run: "RunSummary", seconds: float, source: str, total: int | N
         note(describe_skipped(run.skipped_files))
 
 
-def _describe_speed(scored: int, seconds: float, source: str) -> str:
+def describe_speed(scored: int, seconds: float, source: str) -> str:
     speed = scored / max(seconds, 1e-9)
     return f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {source}" if scored else ""
 

@@ -15,7 +15,7 @@ import pytest
 from cli_env import COUNTS, CliEnv, counts, fail, names, notes, photosearch
 from toy import photo
 
-from photosearch.cli.runs import describe_skipped, stop_on_signal
+from photosearch.cli.runs import describe_skipped, describe_speed, stop_on_signal
 
 
 @pytest.mark.option("index --json")
@@ -430,3 +430,9 @@ def test_index_shows_linked_photos_in_their_own_places(cli_env: CliEnv) -> None:
     found = cli_env.run("find", "red or green or blue", "--paths").stdout.splitlines()
     own = ("red.jpg", "2019/white.png", "2019/blue.webp")
     assert sorted(found) == sorted([*(str(cli_env.photos / name) for name in own), str(other / "green.png")])
+
+
+def test_run_that_took_no_time_has_a_speed() -> None:
+    """Where a clock is coarse."""
+    assert describe_speed(3, 0.0, "sight").startswith(", 3,000,000,000 photos/s")
+    assert describe_speed(3, 2.0, "sight") == ", 1.5 photos/s, sight"

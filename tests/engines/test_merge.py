@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
 pytest.importorskip("pyarrow", reason="shards need pyarrow")
 
 from collections import defaultdict
+from contextlib import contextmanager
 
 import pyarrow as pa
 from library import InThisProcess, Untouched, make
@@ -20,6 +22,7 @@ from typer.testing import CliRunner
 
 from photosearch import Library
 from photosearch.cli.app import app
+from photosearch.cli.runs import stop_on_signal
 from photosearch.errors import InputError, StoreError
 from photosearch.library.lock import lock_library
 
@@ -280,6 +283,19 @@ def test_merge_command_counts_rows(made, other, tmp_path):
     assert (summary["new"], summary["unreadable"], summary["skipped_rows"]) == (25, 1, 1)
     assert f"{made.path('001.png')}: skipped: " in result.stderr
     assert "1 row skipped" in result.stderr
+
+
+def test_stopped_merge_command_exits_as_a_shell_expects(made, other, tmp_path, monkeypatch):
+    @contextmanager
+    def press_ctrl_c():
+        with stop_on_signal() as stop:
+            signal.raise_signal(signal.SIGINT)
+            yield stop
+
+    monkeypatch.setattr("photosearch.cli.merge.stop_on_signal", press_ctrl_c)
+    command = ("merge", tmp_path / "shards", "--model", other.model.path, "--db", other.db.path, "--root", made.folder)
+    result = run(*command)
+    assert (result.exit_code, "run the same command to continue" in result.stderr) == (130, True), result.output
 
 
 @pytest.mark.option("merge --root")

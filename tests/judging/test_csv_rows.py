@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,3 +23,10 @@ def test_limit_of_the_process_is_what_it_was(tmp_path: Path, rows: str) -> None:
     finally:
         csv.field_size_limit(before)
     assert after == MAX_FIELD + 1
+
+
+def test_stdin_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.BytesIO(b"a,b\n1,2\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
+    assert len(list(read_csv("-", ("a", "b")))) == 1
+    assert not stdin.closed

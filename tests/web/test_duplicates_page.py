@@ -16,6 +16,8 @@ from test_chromium import CHROMIUM, DEVICES, VARIANTS, check, chromium, expect, 
 from toy import sight_card, write_toy
 
 from photosearch import Library
+from photosearch.errors import InputError
+from photosearch.web.spare_moves import SpareMoves
 
 __all__ = ["chromium"]  # the fixture
 
@@ -134,6 +136,14 @@ def test_plan_that_the_disk_has_overtaken_moves_nothing(place: Path, client: Htt
 )
 def test_unknown_plan_or_log_is_refused(client: HttpClient, action: str, body: dict[str, str], error: str) -> None:
     assert client.post_error(action, **body) == error
+
+
+def test_no_move_begins_once_the_server_ends() -> None:
+    moves = SpareMoves(None, lambda: None)  # type: ignore[arg-type]  # no library is asked for
+    moves.close()
+    with pytest.raises(InputError, match="moved already"):
+        moves.undo("moves.jsonl")
+    assert not moves.read().running
 
 
 def test_folder_that_can_not_be_used_is_refused(place: Path, client: HttpClient) -> None:

@@ -23,6 +23,13 @@ test("a long step goes in proportion, a small one pixel by pixel", () => {
   assert.equal(map.settle(), null, "it is there");
 });
 
+test("the page's end is the list's end, however it is come to", () => {
+  const map = make(10_000_000);
+  for (const at of [94_000, 95_500, 97_000, 98_500]) map.scroll(at);
+  assert.ok(map.top < 10_000_000 - 2 * VIEW, "small steps, and no rest");
+  assert.equal(map.scroll(99_000), 10_000_000 - VIEW);
+});
+
 test("both ends are reached by small steps from anywhere", () => {
   for (const [start, step] of [[20_000, -90], [80_000, 90]]) {
     const map = make(3_000_000);
