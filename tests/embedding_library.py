@@ -17,6 +17,9 @@ from PIL import Image
 from toy import sight_card, write_toy_text
 
 import photosearch
+from photosearch.library.details import put_details
+from photosearch.library.photos import find_image_at
+from photosearch.metadata.record import PhotoMetadata
 from photosearch.models.card import Card
 from photosearch.search.find import Answer
 
@@ -44,6 +47,13 @@ class Seen:
 
     def index(self, **options: Any) -> None:
         self.under.index(decoders=InThisProcess, **options)
+
+    def put_details(self, name: str, said: PhotoMetadata) -> int:
+        """Store what an indexed photo's file says -> the photo's id."""
+        image_id = find_image_at(self.under.db, str(self.folder / name))
+        (photo_id,) = self.under.db.one("SELECT id FROM photos WHERE image_id = ?", [image_id])
+        put_details(self.under.db, photo_id, said, 0)
+        return int(photo_id)
 
     def ask(self, words: str = "", **options: Any) -> Answer:
         return self.asks.find(words, **options)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from photosearch.errors import QueryError
 from photosearch.library.database import Database
-from photosearch.library.details import DEGREE, put_dates, put_details
+from photosearch.library.details import DEGREE, put_dates
 from photosearch.library.filtering import (
     AllOf,
     AnyOf,
@@ -23,7 +23,6 @@ from photosearch.library.filtering import (
     negate,
 )
 from photosearch.library.matching import NO_FILTER
-from photosearch.library.photos import find_image_at
 from photosearch.metadata.dates import Taken
 from photosearch.metadata.places import measure_km
 from photosearch.metadata.record import PhotoMetadata, Position
@@ -61,11 +60,7 @@ def travels(tmp_path_factory):
             seen.index()
             with seen.under.db.transaction():
                 for name, (_, _, said, taken) in PHOTOS.items():
-                    path = str(seen.folder / name)
-                    (photo_id,) = seen.under.db.one(
-                        "SELECT id FROM photos WHERE image_id = ?", [find_image_at(seen.under.db, path)]
-                    )
-                    put_details(seen.under.db, photo_id, said, 0)
+                    photo_id = seen.put_details(name, said)
                     if taken:
                         put_dates(seen.under.db, photo_id, Taken(taken, "exif"), None, None)
             yield seen
@@ -536,9 +531,5 @@ def rome(tmp_path_factory):
             seen.index()
             with seen.under.db.transaction():
                 for name, metadata in said.items():
-                    path = str(seen.folder / name)
-                    (photo_id,) = seen.under.db.one(
-                        "SELECT id FROM photos WHERE image_id = ?", [find_image_at(seen.under.db, path)]
-                    )
-                    put_details(seen.under.db, photo_id, metadata, 0)
+                    seen.put_details(name, metadata)
             yield seen

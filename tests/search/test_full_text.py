@@ -6,7 +6,6 @@ from embedding_library import BLACK, BLUE, GREEN, RED, open_seen
 from PIL import Image
 
 from photosearch.library import words
-from photosearch.library.details import put_details
 from photosearch.library.photos import list_photo_ids
 from photosearch.library.schema import WORD_KINDS
 from photosearch.library.texts import put_texts
@@ -38,11 +37,9 @@ def told(tmp_path_factory):
             for name, (colour, _) in PHOTOS.items():
                 Image.new("RGB", (16, 16), colour).save(seen.photo(name, colour))
             seen.index()
-            db = seen.under.db
-            with db.transaction():
-                for photo_id, name in db.rows("SELECT id, name FROM photos"):
-                    said = next(said for path, (_, said) in PHOTOS.items() if path.endswith(name))
-                    put_details(db, photo_id, said, 0)
+            with seen.under.db.transaction():
+                for name, (_, said) in PHOTOS.items():
+                    seen.put_details(name, said)
             yield seen
 
 
