@@ -8,7 +8,7 @@ const LABEL_DISTANCE = 22; // pixels between years, at least
 export class Scrubber {
   // root: a slider. jump(index): show that photo.
   constructor(root, jump) {
-    Object.assign(this, {root, jump, months: [], current: 0});
+    Object.assign(this, {root, jump, months: [], current: 0, top: 0});
     this.hint = make("span", {className: "hint-month", hidden: true});
     root.addEventListener("pointerdown", (event) => {
       root.setPointerCapture(event.pointerId);
@@ -44,10 +44,12 @@ export class Scrubber {
     this.handle = make("span", {className: "handle"});
     this.root.replaceChildren(...marks, this.handle, this.hint);
     this.root.setAttribute("aria-valuemax", this.months.length - 1);
+    this.update(this.top);
   }
 
   // The grid is seen from this height on.
   update(top) {
+    this.top = top;
     if (this.root.hidden || !this.handle) return;
     const share = Math.min(1, Math.max(0, top / Math.max(1, this.layout.height - innerHeight)));
     this.handle.style.top = `${100 * share}%`;

@@ -270,11 +270,15 @@ test("a mark stays on a photo whose tile comes and goes", async () => {
 
 test("photos by date stand below their days; the months beside them lead there", async () => {
   const days = [["2020-05-02", 300], ["2020-04-30", 250], ["2019-12-24", 200], ["", 50]];
+  const slider = find("#scrubber"), values = [];
+  const watch = new MutationObserver(() => { if (!slider.hidden) values.push(slider.getAttribute("aria-valuetext")); }); // before the next frame
+  watch.observe(slider, {attributeFilter: ["hidden"]});
   await search(makeFound(800, {result: "d1", ranked_by: "date", label: null, question: "", photos: makeRows(0, 100, {by: "date"})}), days);
   await until(() => !find("#scrubber").hidden);
   equal([texts("h2.day"), find("#unsure").hidden, text(tile(0).querySelector(".line span"))], [["Saturday, 2 May 2020"], true, "2020-05-01"]);
   equal(texts("#scrubber .year").map((each) => each || "-"), ["2020", "2019", "–"]);
-  const slider = find("#scrubber");
+  watch.disconnect();
+  equal(values, ["May 2020, 300 photos"], "what appears says where it is");
   equal([slider.ariaValueMax, slider.ariaValueNow, slider.getAttribute("aria-valuetext")], ["3", "0", "May 2020, 300 photos"]);
   const go = async (key, value, first) => {
     const before = scrollY;
@@ -308,6 +312,8 @@ test("photos by date stand below their days; the months beside them lead there",
   ok(indices().includes(799), "a drag goes on");
   const handle = find("#scrubber .handle").style.top;
   ok(Number.parseFloat(handle) > 95, `the handle follows: ${handle}`);
+  await type("#columns", `${find("#columns").value - 1}`);
+  ok(Number.parseFloat(find("#scrubber .handle").style.top) > 50, "and stays below after another layout");
   await point("pointerup", slider, rect.left + 5, rect.bottom - 1);
   equal(hint.hidden, true);
   await point("pointermove", slider, rect.left + 5, rect.top + 1);
