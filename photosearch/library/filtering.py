@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from photosearch.library.albums import list_album_names
-from photosearch.library.database import Database, Row, SqlValue, to_path
+from photosearch.library.database import Database, Row, SqlValue
+from photosearch.library.folder_dates import match_folders
+from photosearch.library.folders import list_folder_names
 from photosearch.library.id_sets import is_in, read_id_set, to_digits
 from photosearch.library.matching import (
-    LOCAL_DATE,
+    BETWEEN,
     MAX_MEASURED,
     PhotoFilter,
     match_id_set,
@@ -239,7 +241,7 @@ def _join_conditions(db: Database, tree: FilterTree) -> tuple[str, tuple[SqlValu
     if isinstance(tree, Filter):
         source = db.recall(_find_source, tree)
         if source is None:
-            condition, values = _make_condition(tree)
+            condition, values = _make_condition(db, tree)
         elif source.key:
             condition, values = source.test(), source.values
         else:
@@ -250,11 +252,11 @@ def _join_conditions(db: Database, tree: FilterTree) -> tuple[str, tuple[SqlValu
     return f"({joint.join(condition for condition, _ in each)})", tuple(value for _, more in each for value in more)
 
 
-def _make_condition(each: Filter) -> tuple[str, tuple[SqlValue, ...]]:
+def _make_condition(db: Database, each: Filter) -> tuple[str, tuple[SqlValue, ...]]:
     """-> (a condition on photos `p` of what is known without details, its values)."""
     if each.kind == "taken":
-        since, until = each.days
-        return f"coalesce({LOCAL_DATE} BETWEEN ? AND ?, 0)", (since or "", (until or "") + "~")
+        since, until = each.days[0] or "", (each.days[1] or "") + "~"
+        return BETWEEN, (since, until, db.recall(match_folders, since, until, 1)[0])
     if each.value in _SHAPES:
         return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[each.value]})", ()
     patterns = NAMES[each.value]
@@ -386,15 +388,11 @@ def _be_near(circle: Circle) -> _Source:
 
 
 def _find_folders(db: Database, value: str, *, whole_words: bool = False) -> list[int]:
-    """Folders with such a name, or these words in it, and those below them. Of a root's path the last name counts."""
+    """Folders with such a name, or these words in it, and those below them."""
     folded = fold_text(value)
 
     @functools.cache
     def is_meant(name: str) -> bool:
         return has_words(name, value) if whole_words else folded in fold_text(name)
 
-    rows = db.rows("SELECT f.id, r.path, f.path FROM folders f JOIN roots r ON r.id = f.root_id")
-    names = (
-        (i, [re.split(r"[/\\]", to_path(root).rstrip("/\\"))[-1], *to_path(path).split("/")]) for i, root, path in rows
-    )
-    return [i for i, path in names if any(map(is_meant, path))]
+    return [i for i, names in list_folder_names(db) if any(map(is_meant, names))]

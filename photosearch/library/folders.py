@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import unicodedata
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -166,6 +167,15 @@ def list_folder_ids(db: Database, folder: str) -> list[int]:
     """The ids of an absolute folder, which may be above roots, and of those below it."""
     where, values = match_folder(db, folder)
     return [folder_id for (folder_id,) in db.rows(f"SELECT f.id FROM folders f WHERE {where}", values)]
+
+
+def list_folder_names(db: Database) -> list[tuple[int, list[str]]]:
+    """(folder id, its name after those of the folders above it). Of a root's path the last name counts."""
+    rows = db.rows("SELECT f.id, r.path, f.path FROM folders f JOIN roots r ON r.id = f.root_id")
+    return [
+        (i, [re.split(r"[/\\]", to_path(root).rstrip("/\\"))[-1], *filter(None, to_path(path).split("/"))])
+        for i, root, path in rows
+    ]
 
 
 def list_folder_paths(db: Database, limit: int) -> list[str]:

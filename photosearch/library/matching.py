@@ -20,6 +20,7 @@ from typing import Literal
 
 from photosearch import query
 from photosearch.library.database import Database, Row, SqlValue, join
+from photosearch.library.folder_dates import match_folders
 from photosearch.library.folders import match_folder
 from photosearch.library.id_sets import MAX_ID, is_in, list_ids, read_id_set, to_digits
 from photosearch.library.models import find_scorers
@@ -42,6 +43,7 @@ FILE_DATE = (
     "iif(p.mtime_ns > 0, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), NULL)"
 )
 LOCAL_DATE = "coalesce(p.taken, (SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date)"  # of photos `p`
+BETWEEN = f"coalesce({LOCAL_DATE} BETWEEN ? AND ?, p.folder_id IN (SELECT value FROM json_each(?)))"  # of folders' too
 _DATES = f"""
     coalesce(p.taken, i.taken, p.name_date),
     coalesce(p.taken_from, iif(i.taken IS NOT NULL, i.taken_from, iif(p.name_date IS NOT NULL, 'name', NULL))),
@@ -78,6 +80,7 @@ class PhotoFilter:
     photos: None where it is unknown. share: of all photos, those that meet all conditions, if these are independent.
     scan: makes the same filter with a condition that SQLite best begins with, where `where` tests photo by photo.
     dates: of all its photos, the first and the last LOCAL_DATE that the condition lets through; None: any, or none.
+    folders: with `dates`, the ids of the folders of which undated photos are let through, too, as a JSON list.
     """
 
     where: str
@@ -86,6 +89,7 @@ class PhotoFilter:
     share: float = 1.0
     scan: "Callable[[], PhotoFilter] | None" = field(default=None, compare=False)
     dates: tuple[str, str] | None = None
+    folders: str = "[]"
 
     @property
     def few_photos(self) -> int | None:
@@ -112,7 +116,8 @@ class PhotoFilter:
         scan = None if self.scan is None else lambda: self.scanned().join(other)
         spans = [span for span in (self.dates, other.dates) if span is not None]
         dates = (max(first for first, _ in spans), min(last for _, last in spans)) if spans else None
-        return PhotoFilter(where, (*self.values, *other.values), photos, self.share * other.share, scan, dates)
+        folders = other.folders if self.dates is None else self.folders
+        return PhotoFilter(where, (*self.values, *other.values), photos, self.share * other.share, scan, dates, folders)
 
 
 NO_FILTER = PhotoFilter("", (), None)
@@ -610,18 +615,23 @@ def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Matc
     The files' dates have no index: where few images are undated, only those are compared.
     """
     photos = "photos p JOIN images i ON i.id = p.image_id"
+    sources: list[tuple[str, str, str, tuple[str, str] | None]]
     if limit is None or (only.photos is not None and only.photos <= MAX_LISTED):
-        sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {FILE_DATE})")]
+        sources = [(photos, "1", f"coalesce({LOCAL_DATE}, {FILE_DATE})", None)]
     else:
+        images = "images i CROSS JOIN photos p ON p.image_id = i.id"
         sources = [
-            (photos, "p.taken IS NOT NULL", "p.taken"),
-            ("images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL AND p.taken IS NULL", "i.taken"),
-            (photos, "p.name_date IS NOT NULL AND i.taken IS NULL AND p.taken IS NULL", "p.name_date"),
+            (photos, "p.taken IS NOT NULL", "p.taken", only.dates),
+            (images, "i.taken IS NOT NULL AND p.taken IS NULL", "i.taken", only.dates),
+            (photos, "p.name_date IS NOT NULL AND i.taken IS NULL AND p.taken IS NULL", "p.name_date", only.dates),
         ]
-        if only.dates is None and (n_undated := _count_undated_images(db)):
-            undated = "p.taken IS NULL AND p.name_date IS NULL AND i.taken IS NULL"
+        undated = "p.taken IS NULL AND p.name_date IS NULL AND i.taken IS NULL"
+        if only.dates is not None:
+            ids = ", ".join(map(str, json.loads(only.folders)))
+            sources += [(photos, f"{undated} AND p.folder_id IN ({ids})", "p.mtime_ns", None)] if ids else []
+        elif n_undated := _count_undated_images(db):
             few = " AND p.image_id IN (SELECT id FROM images WHERE taken IS NULL)" if n_undated <= MAX_UNDATED else ""
-            sources.append((photos, undated + few, "p.mtime_ns"))
+            sources.append((photos, undated + few, "p.mtime_ns", None))
     found = [match for source in sources for match in _read_newest(db, *source, limit, only)]
     return sorted(found, key=lambda match: match.taken, reverse=True)[:limit]
 
@@ -635,17 +645,18 @@ def _count_undated_images(db: Database) -> int:
 
 
 def _read_newest(
-    db: Database, source: str, dated: str, order: str, limit: int | None, only: PhotoFilter
-) -> list[Match]:
-    span = () if only.dates is None else only.dates  # the index is read from the last of these dates on
-    between = f"{order} BETWEEN ? AND ?" if span else ""
+    db: Database, source: str, dated: str, order: str, dates: tuple[str, str] | None, limit: int | None,
+    only: PhotoFilter,
+) -> list[Match]:  # fmt: skip
+    """dates: the first and the last to read, of an order that has an index; None: all."""
+    between = f"{order} BETWEEN ? AND ?" if dates else ""
     where = [*filter(None, [dated, between]), "p.absent IS NULL", "p.image_id IS NOT NULL", *filter(None, [only.where])]
     sql = f"""
         SELECT r.path, f.path, p.name, NULL, {_DATES}, p.image_id, p.id
         FROM {source} JOIN folders f ON f.id = p.folder_id JOIN roots r ON r.id = f.root_id
         WHERE {" AND ".join(where)} ORDER BY {order} DESC, p.id LIMIT ?
     """
-    rows = db.rows(sql, [*span, *only.values, -1 if limit is None else limit])
+    rows = db.rows(sql, [*(dates or ()), *only.values, -1 if limit is None else limit])
     return [replace(match, by="date") for match in _make_matches(rows)]
 
 
@@ -675,7 +686,8 @@ def filter_photos(
 ) -> PhotoFilter:
     """The photos below a folder that were taken between two dates.
 
-    since, until: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time; both periods are included whole.
+    since, until: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, local time; both periods are included whole. A
+    photo without a date is of the time that its folder's name says, as in "Rome 2019": if all of it lies in between.
     file_dates: use the file's mtime for a photo without any other date.
     """
     where: list[str] = []
@@ -694,18 +706,28 @@ def filter_photos(
             WHERE i.taken BETWEEN ? AND ? AND d.taken IS NULL
             UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ? AND d.taken IS NULL
         """
+        folders, n_undated = db.recall(match_folders, bounds[0], bounds[1], MAX_MEASURED)
+        test, tested_values = f"{LOCAL_DATE} BETWEEN ? AND ?", bounds
+        if n_undated:
+            test, tested_values = BETWEEN, [*bounds, folders]
+            between += """
+                UNION ALL SELECT d.id FROM photos d JOIN images i ON i.id = d.image_id
+                WHERE d.folder_id IN (SELECT value FROM json_each(?))
+                AND d.taken IS NULL AND i.taken IS NULL AND d.name_date IS NULL
+            """
         if file_dates:
-            where.append(f"coalesce({LOCAL_DATE}, {FILE_DATE}) BETWEEN ? AND ?")
-            values += bounds
+            where.append(f"({test} OR coalesce({LOCAL_DATE}, {FILE_DATE}) BETWEEN ? AND ?)")
+            values += [*tested_values, *bounds]
         else:
-            photos.append(db.recall(_count_dated, *bounds))
-            listed = " AND ".join([*where, f"p.id IN ({between})"]), (*values, *bounds * 3)
-            tested = " AND ".join([*where, f"{LOCAL_DATE} BETWEEN ? AND ?"]), (*values, *bounds)
+            photos.append(db.recall(_count_dated, *bounds) + n_undated)
+            listed = " AND ".join([*where, f"p.id IN ({between})"]), (*values, *bounds * 2, *tested_values)
+            tested = " AND ".join([*where, test]), (*values, *tested_values)
             share = measure_share(db, photos)
             if photos[-1] <= MAX_LISTED:
                 return PhotoFilter(*listed, min(photos), share)
             scan = (lambda: PhotoFilter(*listed, min(photos), share)) if photos[-1] == min(photos) else None
-            return PhotoFilter(*tested, min(photos), share, scan, (bounds[0], bounds[1]))
+            dated_in = folders if n_undated else "[]"
+            return PhotoFilter(*tested, min(photos), share, scan, (bounds[0], bounds[1]), dated_in)
     return PhotoFilter(" AND ".join(where), tuple(values), min(photos, default=None), measure_share(db, photos))
 
 

@@ -5,6 +5,7 @@ midnight where only the day is known; the zone is kept apart. The file's own mod
 sets it.
 """
 
+import calendar
 import contextlib
 import re
 from collections.abc import Iterable
@@ -17,6 +18,8 @@ SIDECAR_SOURCES = ("sidecar", "takeout")  # of files beside the photo
 UTC_SOURCES = ("takeout", "gps")  # they hold no local time
 MAX_OFFSET = timedelta(hours=15)  # of a local time from UTC, with a clock that is an hour wrong
 MIN_YEAR = 1826  # of the first photograph
+MONTHS = {name.casefold(): i for i, name in enumerate(calendar.month_name) if name}
+MONTHS |= {name.casefold(): i for i, name in enumerate(calendar.month_abbr) if name} | {"sept": 9}
 YEAR, MONTH, DAY, SECOND = 4, 7, 10, 19  # characters of a date that are known
 
 _DATE = re.compile(

@@ -19,7 +19,8 @@ from datetime import date
 
 from photosearch import query
 from photosearch.library.filtering import Filter, Kind, KnownNames, fold_text
-from photosearch.search.date_phrases import DECADES, MONTHS, NUMBERS, PREPOSITIONS, SEASONS, WEEKDAYS
+from photosearch.metadata.dates import MONTHS
+from photosearch.search.date_phrases import DECADES, NUMBERS, PREPOSITIONS, SEASONS, WEEKDAYS
 from photosearch.search.filter_grammar import read_typed_filters
 from photosearch.search.filters import NO_FILTERS, Filters, find_town, join_pieces
 from photosearch.search.lexicon import read_lexicon

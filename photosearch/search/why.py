@@ -38,6 +38,7 @@ def explain_photos(db: Database, parsed: ParsedQuestion, photos: Sequence[Match]
     forms = frozenset(form for word in words for form in list_forms(word))
     details = _read_details(db, ids) if asked and head else {}
     of_folder = any(each.kind == "in" for each in asked) and not all(i in details and details[i].where for i in ids)
+    of_folder = of_folder or any(_is_dated_by_folder(parsed, photo) for photo in head)
     reads_words = bool(forms) or of_folder or any(each.kind in ("folder", "text") for each in asked)
     texts = read_texts(db, ids) if reads_words and head else {}
     labels = _list_labels(parsed)
@@ -47,7 +48,7 @@ def explain_photos(db: Database, parsed: ParsedQuestion, photos: Sequence[Match]
         said = texts.get(photo.photo_id, ())
         reasons = [
             *_explain_filters(asked, details.get(photo.photo_id), said, os.path.basename(photo.path)),
-            *_explain_dates(parsed, photo),
+            *_explain_dates(parsed, photo, said),
             *_explain_words(forms, said),
             *_explain_labels(parsed, photo, {label: scores[label].get(photo.image_id, 0.0) for label in labels}),
             *_explain_match(photo),
@@ -102,8 +103,20 @@ def _explain_filters(asked: Sequence[Filter], details: "FileDetails | None", tex
                     yield f"name: {name}"
 
 
-def _explain_dates(parsed: ParsedQuestion, photo: Match) -> Iterator[str]:
-    if (parsed.since or parsed.until) and photo.taken:
+def _is_dated_by_folder(parsed: ParsedQuestion, photo: Match) -> bool:
+    """Whether only the folder's name can say that a photo was taken when it was asked for."""
+    return bool(parsed.since or parsed.until) and not parsed.question.file_dates and photo.taken_from in ("file", "")
+
+
+def _explain_dates(parsed: ParsedQuestion, photo: Match, texts: Texts) -> Iterator[str]:
+    if _is_dated_by_folder(parsed, photo):
+        from photosearch.metadata.folder_dates import read_folder_dates  # its patterns
+
+        for kind, text in texts:
+            dates = read_folder_dates([text]) if kind == "folder" else None
+            if dates and dates[0] <= (parsed.until or "") + "~" and (parsed.since or "") <= dates[1]:
+                yield f"folder: {text}"
+    elif (parsed.since or parsed.until) and photo.taken:
         yield f"taken: {photo.taken[:10]}"
 
 

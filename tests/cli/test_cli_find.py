@@ -107,7 +107,8 @@ def test_find_filters_by_date_folder_score_and_limit(cli_env: CliEnv) -> None:
         return names(cli_env.run("find", "red or blue", "--json", *more))
 
     assert found() == ["blue.webp", "white.png", "red.jpg"]
-    assert found("--since", "2019") == [], "only their files date them"
+    assert found("--since", "2020") == [], "only their files date them"
+    assert found("--since", "2019") == ["blue.webp", "white.png"], "as their folder's name does"
     assert found("--since", "2019", "--file-dates") == ["blue.webp", "white.png"]
     assert found("--until", "2019-06-15", "--file-dates") == ["white.png", "red.jpg"]
     assert found("--since", "2019-06", "--until", "2019-06", "--file-dates") == ["white.png"]

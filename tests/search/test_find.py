@@ -534,17 +534,17 @@ def test_find_without_words_lists_the_newest_first(seen):
 
 def test_year_without_photos_is_a_word(seen):
     seen.photo("20200101_000000.png", RED)
-    seen.photo("trip 1987/a.png", GREEN)
-    os.utime(seen.folder / "trip 1987/a.png", (1, 1))
+    seen.photo("trip/room 1987.png", GREEN)
+    os.utime(seen.folder / "trip/room 1987.png", (1, 1))
     seen.index()
     assert seen.find("2020") == ["20200101_000000.png"]
     answer = seen.ask("1987")
     assert (seen.names(answer)[0], answer.since, answer.photos[0].why[0]) == (
-        "trip 1987/a.png",
+        "trip/room 1987.png",
         None,
-        "folder: trip 1987",
+        "name: room 1987",
     )
-    assert seen.ask("1970", file_dates=True).photos[0].path.endswith("a.png")
+    assert seen.ask("1970", file_dates=True).photos[0].path.endswith("1987.png")
     assert seen.ask("dog in 1987").photos == ()
 
 

@@ -75,7 +75,7 @@ def why(told, words: str, **options) -> tuple[str, ...]:
         ("find IMG_3.png", "IMG_3.png", ("name: IMG_3.png",)),
         ("red", "Rome 2019/IMG_1.png", ("label red 1.00",)),
         ("red and not blue", "Rome 2019/IMG_1.png", ("label red 1.00",)),
-        ("red -blue taken:>1990", None, None),
+        ("red -blue taken:>2019", None, None),
     ],
 )
 def test_words_raise_a_photo_and_say_why(told, words, best, reasons):
