@@ -21,14 +21,19 @@ OWN_WORDS = ("my", "our")  # before what only a label of one's own can mean
 
 
 class Hint(str):
-    """A line for the user. words: the question that it suggests. label: one of the user's own, still to be learned."""
+    """A line for the user. words: the question that it suggests. label: one of the user's own, still to be learned.
+
+    model: one to download; `about` is then the line without the command that does it.
+    """
 
     words: str
     label: str
+    model: str
+    about: str
 
-    def __new__(cls, line: str, *, words: str = "", label: str = "") -> "Hint":
+    def __new__(cls, line: str, *, words: str = "", label: str = "", model: str = "", about: str = "") -> "Hint":
         hint = super().__new__(cls, line)
-        hint.words, hint.label = words, label
+        hint.words, hint.label, hint.model, hint.about = words, label, model, about
         return hint
 
 
@@ -67,7 +72,7 @@ def check_words(db: Database, words: str, labels: Sequence[Label], model: str | 
     return CheckedWords(correction.text, tuple(hints))
 
 
-def advise_on_larger_model(model: str) -> str | None:
+def advise_on_larger_model(model: str) -> Hint | None:
     """What to do where the included model finds nothing that surely shows a description; None with another model."""
     from photosearch.models.catalog import DEFAULT_MODEL, LARGER_MODEL
 
@@ -75,8 +80,9 @@ def advise_on_larger_model(model: str) -> str | None:
         return None
     from photosearch.models.hub import OFFERS  # with all that a download needs
 
-    return (f"{model} is a small model; a larger one understands more: photosearch models pull {LARGER_MODEL} "
-            f"({OFFERS[LARGER_MODEL].gigabytes:.1f} GB at most)")  # fmt: skip
+    about = f"{model} is a small model; a larger one understands more"
+    size = f"{OFFERS[LARGER_MODEL].gigabytes:.1f} GB at most"
+    return Hint(f"{about}: photosearch models pull {LARGER_MODEL} ({size})", model=LARGER_MODEL, about=about)
 
 
 def _take(correction: spelling.Correction) -> str:
@@ -97,11 +103,13 @@ def _weigh_words(db: Database, ids: Sequence[int], own: Sequence[str]) -> Mappin
     return spelling.weigh_label_words({**others, **dict.fromkeys(own, 0), **photos})
 
 
-def _advise_on_language(language: str, model: str | None) -> str:
+def _advise_on_language(language: str, model: str | None) -> Hint:
     from photosearch.models.catalog import MULTILINGUAL_MODEL
 
     reads = "Descriptions are read as English" + (f" by {model}" if model is not None else "")
-    return f"{reads}, and this looks like {language}; for other languages: photosearch models pull {MULTILINGUAL_MODEL}"
+    about = f"{reads}, and this looks like {language}; for other languages"
+    line = f"{about}: photosearch models pull {MULTILINGUAL_MODEL}"
+    return Hint(line, model=MULTILINGUAL_MODEL, about=f"{about} there is another model")
 
 
 def _advise_on_own_labels(

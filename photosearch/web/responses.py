@@ -74,11 +74,15 @@ class PhotoRow:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A line for the user. words: the question that it suggests, if any. label: one that is to be learned first."""
+    """A line for the user. words: the question that it suggests, if any. label: one that is to be learned first.
+
+    model: one to download.
+    """
 
     text: str
     words: str
     label: str
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,7 +531,9 @@ def make_found(
 
 
 def _make_advice(hint: str) -> Advice:
-    return Advice(hint, hint.words, hint.label) if isinstance(hint, Hint) else Advice(hint, "", "")
+    if not isinstance(hint, Hint):
+        return Advice(hint, "", "", "")
+    return Advice(hint.about or hint, hint.words, hint.label, hint.model)
 
 
 def make_photo_row(match: "Match", present: bool | None) -> PhotoRow:

@@ -20,6 +20,7 @@ import photosearch
 from photosearch.errors import InputError, ModelError, PhotosearchError, QueryError
 from photosearch.models import catalog
 from photosearch.search import similar
+from photosearch.search.hints import Hint
 from photosearch.search.labels import list_labels
 from photosearch.search.similar import read_weight
 from photosearch.search.understand import Question, measure_named, understand
@@ -403,6 +404,9 @@ def test_included_model_that_finds_nothing_sure_names_a_larger_one(kept_few, mon
     assert unsure.hints[-1] == (
         "toy is a small model; a larger one understands more: photosearch models pull openclip-b32-256 (0.6 GB at most)"
     )
+    (hint,) = unsure.hints[-1:]
+    assert isinstance(hint, Hint)
+    assert (hint.model, hint.about) == (catalog.LARGER_MODEL, "toy is a small model; a larger one understands more")
     monkeypatch.setattr(catalog, "DEFAULT_MODEL", "sight")
     assert not [hint for hint in kept_few.ask("an odd thing").hints if "larger" in hint]
 

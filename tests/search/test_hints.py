@@ -38,6 +38,7 @@ def test_check_words_asks(seen):
 def test_check_words_names_the_model_for_other_languages(seen):
     (hint,) = check(seen, "ein hund am strand").hints
     assert [part for part in ("English", "German", f"models pull {MULTILINGUAL_MODEL}") if part not in hint] == []
+    assert (hint.model, "photosearch" in hint.about) == (MULTILINGUAL_MODEL, False)
     assert check(seen, "ein hund am strand", MULTILINGUAL_MODEL).hints == ()
     assert check(seen, "dgo", MULTILINGUAL_MODEL).words == "dgo"
 

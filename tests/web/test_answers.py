@@ -75,7 +75,7 @@ def test_label_goes_on_with_the_nearest(client: HttpClient) -> None:
     assert found["ranked_by"] == "label"
     assert {row["by"] for row in found["photos"]} == {"similarity"}
     assert found["hints"] == [
-        {"text": "No photo reaches the threshold of red; these come nearest.", "words": "", "label": ""}
+        {"text": "No photo reaches the threshold of red; these come nearest.", "words": "", "label": "", "model": ""}
     ]
 
 

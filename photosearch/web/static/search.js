@@ -246,9 +246,10 @@ function show(response, isContinued = false) {
 }
 
 function makeHint(hint) {
-  const {text, button} = describeAdvice(hint);
+  const {text, button, link} = describeAdvice(hint);
   const act = () => (hint.label ? teach(hint.label) : go({words: hint.words}));
-  return make("li", {}, text, ...(button ? [make("button", {type: "button", onclick: act}, button)] : []));
+  return make("li", {}, text, ...(button ? [make("button", {type: "button", onclick: act}, button)] : []),
+    ...(link ? [" ", make("a", {href: "/library#models"}, link)] : []));
 }
 
 function summarizeResults() {

@@ -39,7 +39,7 @@ function summarizeFound({ranked_by: rankedBy, is_user_label: isUserLabel, photos
   if (total === null) return `More than ${formatCount(photos.length, "photo")}${days}`;
   const {total: n, n_sure: nSure} = total, user = `${isUserLabel ? " (your label)" : ""}${days}`;
   if (!n && days && !isFiltered) return "Nothing found at that time; ask without it.";
-  if (!n) return isFiltered ? "Nothing found with these filters." : isAsked ? "Nothing found." : "No photos yet: photosearch index FOLDER";
+  if (!n) return isFiltered ? "Nothing found with these filters." : isAsked ? "Nothing found." : "No photos yet. Add a folder on the Library page.";
   if (!nSure) return `No sure match; the nearest ${formatCount(n, "photo")}${days}`;
   const sure = rankedBy === "similarity" ? formatCount(nSure, "closest match", "closest matches") : formatCount(nSure, "photo");
   if (nSure < n) return `${sure}${user}, and ${(n - nSure).toLocaleString("en")} not sure`;
@@ -78,7 +78,8 @@ export function groupPlaces(rows) {
 }
 
 // A line of advice, and what its button does: ask another question, or mark photos for a label.
-export function describeAdvice({text, words, label}) {
+export function describeAdvice({text, words, label, model}) {
+  if (model) return {text: `${text}.`, button: "", link: `Download ${model}…`};
   if (words) return {text, button: `Search for “${words}”`};
   if (!label) return {text, button: ""};
   return {text: `“${label}” has to be learned first: mark photos that show it, and photos that do not.`, button: `Mark photos for “${label}”`};

@@ -33,7 +33,7 @@ test("the summary says which days were asked for", () => {
 
 test("nothing found names the next step", () => {
   assert.equal(summarize(found("label", 0, 0), {isFiltered: true, isAsked: true}), "Nothing found with these filters.");
-  assert.match(summarize(found("date", 0, 0), {isFiltered: false, isAsked: false}), /photosearch index FOLDER/);
+  assert.match(summarize(found("date", 0, 0), {isFiltered: false, isAsked: false}), /Library page/);
 });
 
 test("advice has a button where there is something to ask or to mark", () => {
@@ -42,6 +42,7 @@ test("advice has a button where there is something to ask or to mark", () => {
   const taught = describeAdvice({text: "photosearch mark PHOTO... --is 'my dog'", words: "", label: "my dog"});
   assert.equal(taught.button, "Mark photos for “my dog”");
   assert.doesNotMatch(taught.text, /photosearch/, "no command on the page");
+  assert.deepEqual(describeAdvice({text: "sight is small", words: "", label: "", model: "big"}), {text: "sight is small.", button: "", link: "Download big…"});
 });
 
 const readiness = (values) => ({label: "my dog", yes: 0, no: 0, missing_yes: 5, missing_no: 5, has_vectors: true,

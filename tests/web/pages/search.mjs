@@ -10,7 +10,8 @@ const highlighted = () => texts("#suggestions [aria-selected=true]");
 
 test("the address is the question, the form and the chips", async () => {
   const answers = makeSearch(makeFound(200, {total: null, chips: [{kind: "in", value: "<b>Rome</b>", wanted: true}, {kind: "label", value: "cat", wanted: false}],
-    hints: [{text: "Read 'brid' as bird", words: "", label: ""}, {text: "Did you mean bat?", words: "a bat", label: ""}], explanation: ["<b>a line</b>"]}));
+    hints: [{text: "Read 'brid' as bird", words: "", label: ""}, {text: "Did you mean bat?", words: "a bat", label: ""},
+      {text: "sight is small", words: "", label: "", model: "big"}], explanation: ["<b>a line</b>"]}));
   const total = later(), labels = later();
   serve({...answers, total: () => total.promise, labels: () => labels.promise});
   await until(() => tiles() > 0);
@@ -25,7 +26,8 @@ test("the address is the question, the form and the chips", async () => {
   equal(texts("#chips button"), ["in<b>Rome</b>×", "notcat×", "takenfrom 2020-01-01×", "folder/photos×", "read asa description×", "score from0.2×", "only sure photos×", "more like this×", "less like this×"]);
   equal([...document.querySelectorAll("#chips button")].map((each) => each.classList.contains("unwanted")), [false, true, false, false, false, false, false, false, true]);
   equal([document.querySelectorAll("#chips img").length, find("#chips").hidden], [2, false]);
-  equal([find("#explanation").hidden, texts("#explanation li"), texts("#hints li")], [false, ["<b>a line</b>"], ["Read 'brid' as bird", "Did you mean bat?Search for “a bat”"]]);
+  equal([find("#explanation").hidden, texts("#explanation li"), texts("#hints li")], [false, ["<b>a line</b>"], ["Read 'brid' as bird", "Did you mean bat?Search for “a bat”", "sight is small. Download big…"]]);
+  equal(find("#hints a").getAttribute("href"), "/library#models");
   equal(document.querySelectorAll("main b").length, 0, "names make no elements");
   equal([last("total"), last("days")], [{result: "r1"}, {result: "r1"}]);
   equal(find(".tile").ariaSetSize, "150");
