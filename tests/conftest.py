@@ -55,7 +55,8 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
     """Who asks for the data sets is marked so. Of several processes none shall be left with a long file at the end."""
     for item in items:
-        if "data" in item.fixturenames:
+        parameters = getattr(getattr(item, "callspec", None), "params", ())
+        if "data" in item.fixturenames and "data" not in parameters:
             item.add_marker(pytest.mark.data)
     if hasattr(config, "workerinput"):
         long = Counter(item.path for item in items if any(map(item.get_closest_marker, ("slow", "hostile"))))
