@@ -57,9 +57,9 @@ MINUS = "\u2212"  # the sign itself, which a question reads like the hyphen of a
 class _Group(TyperGroup):
     """Imports a command's module when it is chosen. Turns our errors into one line; a bug stays a traceback."""
 
-    def __init__(self, *, commands: Any = None, **options: Any):
+    def __init__(self, *, commands: dict[str, Any], **options: Any):
         named = {name: _Unloaded(name=name, help=help) for name, (_, help) in COMMANDS.items()}
-        super().__init__(commands=named | (commands or {}), **options)
+        super().__init__(commands=named | commands, **options)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)

@@ -72,6 +72,11 @@ def test_move_spares_shows_plan_and_moves_only_with_yes(copies: CliEnv) -> None:
     assert notes(copies.run(*words))[-1] == "Nothing to move."
     assert notes(copies.run("duplicates", "--undo", log)) == ["Moved back 1 photo and 0 files beside them."]
     assert spare.read_bytes() == before
+    copies.run(*words, "--yes")
+    spare.write_bytes(b"another file")
+    undone = copies.run("duplicates", "--undo", f"{folder}/photosearch-moved-2.jsonl")
+    assert (undone.exit_code, spare.read_bytes()) == (1, b"another file")
+    assert undone.stderr.splitlines()[-1] == "Moved back 0 photos and 0 files beside them."
 
 
 def test_move_spares_asks_on_a_terminal(copies: CliEnv, monkeypatch: pytest.MonkeyPatch) -> None:

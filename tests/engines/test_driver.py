@@ -104,6 +104,17 @@ def test_shards_are_deleted_once_committed_without_keep(library, tmp_path):
     assert os.listdir(tmp_path / "shards") == ["probe"]
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_shard_of_a_dead_driver_is_deleted_once_it_is_committed(library, plain, tmp_path, keep):
+    write_photos(library, 12)
+    index(library, Spread(tmp_path / "shards"))
+    left = set(os.listdir(tmp_path / "shards"))
+    again = Spread(tmp_path / "shards", keep=keep)
+    index(plain, again)
+    assert again.workers.submitted == []
+    assert set(os.listdir(tmp_path / "shards")) == (left if keep else {"probe"})
+
+
 def test_folder_of_shards_goes_with_the_last_of_them(library, tmp_path, monkeypatch):
     write_photos(library, 3)
     monkeypatch.setattr(LocalWorkers, "close", lambda workers: workers.store.remove("probe"))  # as Ray's workers do

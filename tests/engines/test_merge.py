@@ -166,6 +166,13 @@ def test_merge_skips_excluded_photos(made, other):
     ]
 
 
+def test_merge_refuses_rows_with_other_tiles_than_a_folder_below_uses(made, other):
+    other.index(decoders=InThisProcess)
+    other.index("sub", decoders=InThisProcess, tiles=4)
+    with pytest.raises(InputError, match=rf"scored by toy 1 \(\w{{8}}\), which {made.folder}/sub doesn't use"):
+        merge(other, models=())
+
+
 # ---- hostile shards
 
 

@@ -251,6 +251,8 @@ def test_read_refuses_impossible_metadata(head):
 def test_read_refuses_too_many_rows_before_reading_them(monkeypatch):
     monkeypatch.setattr(shards, "MAX_ROWS", 2)
     assert "more than 2 rows" in refusal(write(SHARD, RESULTS))
+    monkeypatch.setattr(shards, "MAX_ROWS", len(RESULTS))
+    assert read(io.BytesIO(write(SHARD, RESULTS)), "x.parquet").results == RESULTS
 
 
 def test_store_keeps_whole_files_only(tmp_path):

@@ -35,6 +35,13 @@ def test_draw_writes_the_image_and_no_other_file(tmp_path, drawing):
     assert sorted(x.name for x in tmp_path.iterdir()) == ["p.SVG", "p.png"]
 
 
+def test_file_of_another_program_is_refused_before_anything_is_drawn(tmp_path):
+    (tmp_path / "notes.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match=r"notes\.png"), plot._figure(tmp_path / "notes.png", (1, 1), force=False):
+        raise AssertionError("it is drawn")
+    assert (tmp_path / "notes.png").read_bytes() == b"mine"
+
+
 def test_draw_precision_recall_puts_the_threshold_on_the_curve(tmp_path):
     places = []
     for threshold in (0.2, 0.8):

@@ -9,6 +9,7 @@ from PIL import Image
 from photosearch.errors import InputError
 from photosearch.judging import sheet
 from photosearch.judging.sheet import COLUMNS, GAP, PER_PAGE, SIDE, STRIP
+from photosearch.photos.decoders import DecoderPool
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 
@@ -127,3 +128,17 @@ def test_write_sheet_keeps_the_old_page_on_failure(tmp_path):
         signal.signal(signal.SIGXFSZ, before)
     assert (tmp_path / "sheet-1.jpg").read_bytes() == old
     assert sorted(p.name for p in tmp_path.iterdir()) == ["red.png", "sheet-1.jpg"]
+
+
+def test_sheet_takes_a_bounded_number_of_decoders(tmp_path, monkeypatch):
+    """Each takes the memory of a large photo."""
+    asked = []
+
+    def open_pool(n, options):
+        asked.append(n)
+        return DecoderPool(n, options)
+
+    monkeypatch.setattr(sheet, "DecoderPool", open_pool)
+    monkeypatch.setattr(sheet.os, "cpu_count", lambda: 200)
+    sheet.write_sheet(tmp_path, [(1, photo(tmp_path / "a.jpg", (8, 8), RED))])
+    assert asked == [sheet.MAX_WORKERS]

@@ -103,11 +103,9 @@ def read_all(path: Path) -> dict[str, list[tuple[object, ...]]]:
         return {name: conn.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables.fetchall()}
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_change_that_fails_at_any_statement_leaves_all_as_it_was(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
-    shutil.copy(folder / "whole.db", tmp_path)
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of the statement to fail, of those that write in a transaction, counted down to 0."""
     left = [0]
 
     def fail_at_last(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,10 +120,18 @@ def test_change_that_fails_at_any_statement_leaves_all_as_it_was(
 
     for name in ("rows", "write_many"):
         monkeypatch.setattr(Database, name, fail_at_last(getattr(Database, name)))
+    return left
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_that_fails_at_any_statement_leaves_all_as_it_was(
+    tmp_path: Path, folder: Path, fails: list[int], change: str
+) -> None:
+    shutil.copy(folder / "whole.db", tmp_path)
     with Library(tmp_path / "whole.db") as library:
         before = read_all(library.path)
         for statement in range(1, 100):
-            left[0] = statement
+            fails[0] = statement
             try:
                 CHANGES[change](library, folder / "photos")
             except StoreError:
@@ -134,3 +140,41 @@ def test_change_that_fails_at_any_statement_leaves_all_as_it_was(
                 break
         assert statement > 1, "it writes nothing"
         assert read_all(library.path) != before or change.startswith("score")
+
+
+@pytest.mark.parametrize("label", ["dark", "dusk"])
+def test_learning_that_is_undone_is_undone_whole_or_by_the_next_index(
+    tmp_path: Path, folder: Path, fails: list[int], label: str
+) -> None:
+    """Its scores follow in a second transaction, and each index computes them anew."""
+
+    shutil.copy(folder / "whole.db", tmp_path)
+    if label == "dusk":  # a description, and again one afterwards
+        with Library(tmp_path / "whole.db") as library:
+            for kind, side in (("white", "positive"), ("red", "negative")):
+                library.marks.add([folder / "photos" / f"{kind}{i}.png" for i in range(6)], **{side: [label]})
+            assert library.labels.learn(label).kept == "learned"
+
+    def open_copy() -> Library:
+        shutil.copy(tmp_path / "whole.db", tmp_path / "copy.db")
+        return Library(tmp_path / "copy.db")
+
+    with open_copy() as library:
+        library.labels.undo_learning(label)
+        undone = read_all(library.path)
+    for statement in range(1, 100):
+        with open_copy() as library:
+            before = read_all(library.path)
+            fails[0] = statement
+            try:
+                library.labels.undo_learning(label)
+            except StoreError:
+                pass
+            else:
+                break
+            if read_all(library.path) != before:
+                fails[0] = 0
+                rescore(library, "search.user_labels", "update_described")
+                rescore(library, "learning.learn", "update_learned")
+                assert read_all(library.path) == undone, f"after statement {statement} failed"
+    assert statement > 3

@@ -160,6 +160,9 @@ def test_kinds_are_counted_up_to_a_bound(db, monkeypatch):
         3,
         True,
     )
+    monkeypatch.setattr(facets, "MAX_SCANNED", 4)
+    (landscape,) = (each for each in facets.count_facet(db, "is", NO_FILTER) if each.value == "landscape")
+    assert (landscape.photos, landscape.is_least) == (4, False), "as many as the bound are counted"
 
 
 def test_folders_have_the_photos_below_them(db, monkeypatch):

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +31,8 @@ TEN_MEGABYTES = 10_000_000
 QUESTIONS = {  # name -> a tool and its arguments; PHOTOS stands for the folder
     "find": ("find", {"words": "red", "images": 1}),
     "find none": ("find", {}),
+    "two colours": ("find", {"words": "red or blue"}),
+    "two colours, newest first": ("find", {"words": "red or blue", "sort": "date"}),
     "explain": ("explain", {"words": "red and not blue"}),
     "photo": ("photo", {"path": "PHOTOS/red.png", "image": "large"}),
     "photo without picture": ("photo", {"path": "PHOTOS/red.png"}),
@@ -63,6 +66,7 @@ class Asked:
     """What one client was told: the tools, and an answer to each question."""
 
     photos: Path
+    library: Path
     tools: list[Any]
     answers: dict[str, Any]
     changed: list[str]
@@ -110,6 +114,9 @@ async def ask_all(library: Path, photos: Path) -> tuple[list[Any], dict[str, Any
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
     folder = tmp_path_factory.mktemp("mcp")
     with open_filled(folder, {"red": RED, "wine": WINE, "green": GREEN, "blue": BLUE}) as seen:
+        for second, name in enumerate(("green", "wine", "blue", "red")):
+            os.utime(seen.folder / f"{name}.png", (second + 1, second + 1))
+        seen.index()
         seen.asks.marks.add(seen.folder / "red.png", positive=["red"])
         seen.asks.albums.add("Warm", [seen.folder / "red.png", seen.folder / "wine.png"])
         seen.asks.albums.save_search("Reds", "red", query_mode="label")
@@ -120,7 +127,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
         tools, answers = asyncio.run(ask_all(library, seen.folder))
         after = hashlib.sha256(library.read_bytes()).hexdigest(), snapshot(seen.folder)
         changed = [name for name, a, b in zip(("library", "photos"), before, after, strict=True) if a != b]
-        yield Asked(seen.folder, tools, answers, changed)
+        yield Asked(seen.folder, library, tools, answers, changed)
 
 
 def test_client_lists_tools_that_only_read(asked: Asked) -> None:
@@ -140,6 +147,8 @@ def test_find_answers_with_photos_and_a_picture_where_asked(asked: Asked) -> Non
     assert picture.getpixel((5, 5))[0] > 240
     assert sorted(asked.names("find none")) == ["blue.png", "green.png", "red.png", "wine.png"]
     assert asked.pictures("find none") == []
+    assert asked.names("two colours")[:2] == ["blue.png", "red.png"]
+    assert asked.names("two colours, newest first")[:2] == ["red.png", "blue.png"]
 
 
 def test_photo_is_described_and_shown_only_where_asked(asked: Asked) -> None:
@@ -197,6 +206,36 @@ NOT_THERE = "not a photo of the library; only those are shown"
 )  # fmt: skip
 def test_refusal_is_one_line(asked: Asked, question: str, line: str) -> None:
     assert asked.error(question) == line
+
+
+@pytest.mark.slow
+def test_library_that_was_rebuilt_is_not_answered_from(asked: Asked, tmp_path: Path) -> None:
+    """Its ids are others now."""
+    from mcp import ClientSession
+    from mcp.client.stdio import StdioServerParameters, stdio_client
+
+    library = tmp_path / "library.db"
+    shutil.copy(asked.library, library)
+
+    async def ask_before_and_after() -> list[Any]:
+        command, *words = list_words(("mcp", "--db", library))
+        server = StdioServerParameters(command=command, args=words, env=dict(os.environ))
+        async with stdio_client(server, sys.__stderr__) as pipes, ClientSession(*pipes) as session:
+            await session.initialize()
+            before = await session.call_tool("find", {})
+            shutil.copy(asked.library, tmp_path / "new.db")
+            (tmp_path / "new.db").replace(library)
+            return [before, await session.call_tool("find", {})]
+
+    before, after = asyncio.run(ask_before_and_after())
+    assert (before.is_error, after.is_error) == (False, True)
+    assert after.content[0].text == f"{library}: was rebuilt, emptied or moved; start photosearch mcp again"
+
+
+def test_path_that_is_not_utf_8_is_escaped() -> None:
+    from photosearch.mcp.server import _to_content
+
+    assert _to_content(os.fsdecode(b'{"path": "/r\xff.png"}')).text == '{"path": "/r\\udcff.png"}'
 
 
 @pytest.mark.slow

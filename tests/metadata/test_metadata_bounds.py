@@ -38,6 +38,10 @@ def test_packet_of_too_many_tags_says_nothing(monkeypatch, bound):
 def test_iptc_is_read_up_to_its_bound(monkeypatch):
     block = iptc((2, 25, b"one"), (2, 25, b"two"), (2, 25, b"three"))
     assert iptcs.read_iptc(block).keywords == ("one", "two", "three")
+    long = [(2, 25, b"x" * 30_000)] * (iptcs.MAX_BYTES // 30_000 + 1)
+    assert "last" in iptcs.read_iptc(iptc((2, 25, b"last"), *long)).keywords
+    assert "last" not in iptcs.read_iptc(iptc(*long, (2, 25, b"last"))).keywords
+    assert iptcs.MAX_BYTES <= 4_000_000
     monkeypatch.setattr(iptcs, "MAX_BYTES", 16)
     assert iptcs.read_iptc(block).keywords == ("one", "two")
 

@@ -104,7 +104,8 @@ def test_read_exif_reads_texts_windows_and_positions():
     ("comment", "caption"),
     [
         (b"ASCII\0\0\0plain", "plain"), (b"UNICODE\0" + "wide".encode("utf-16-le"), "wide"),
-        (b"UNICODE\0" + "wide".encode("utf-16-be"), "wide"), (b"JIS\0\0\0\0\0\x1b$B$\"\x1b(B", "あ"),
+        (b"UNICODE\0" + "wide".encode("utf-16-be"), "wide"),
+        (b"UNICODE\0" + "鳥".encode("utf-16-le"), "鳥"), (b"JIS\0\0\0\0\0\x1b$B$\"\x1b(B", "あ"),
         (b"\0" * 8 + b"plain", "plain"), (b"ASCII\0\0\0" + b" " * 50, None), (b"unknown!", None), (b"", None),
         ("text", None),
     ],

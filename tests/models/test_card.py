@@ -55,6 +55,13 @@ def test_threshold_is_never_below_min_score():
         Card.from_json(toy_card(min_score=0.7, thresholds={"red": 0.6}).to_json())
 
 
+@pytest.mark.parametrize("name", ["trained_on", "licence", "tokenizer_sha256"])
+def test_texts_of_a_text_card_are_texts(name):
+    card = {**json.loads(toy_text_card().to_json()), name: 7}
+    with pytest.raises(ValueError, match=f"{name} must be text"):
+        TextCard.from_json(json.dumps(card))
+
+
 def test_text_card_parsed_equals_card_written():
     card = toy_text_card(pad_id=1, pad_to=8, text_normalization="canonical", licence="MIT", details={"seed": 1})
     assert json.loads(card.to_json())["kind"] == "text"

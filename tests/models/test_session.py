@@ -71,6 +71,18 @@ def test_score_rejects_scores_outside_0_to_1(tmp_path):
         loud.score(squares("red"))
 
 
+def test_failure_of_the_runtime_is_one_line_that_names_the_model(tmp_path, monkeypatch):
+    class Failing:
+        def run(self, outputs, inputs):
+            raise RuntimeError("Non-zero status code\nwhile running Relu")
+
+    model = Model(write_toy(tmp_path / "toy.onnx"), provider="cpu")
+    monkeypatch.setattr(model, "_session", Failing())
+    with pytest.raises(ModelError) as told:
+        model.score(squares("red"))
+    assert str(told.value) == f"{tmp_path}/toy.onnx: the model failed: Non-zero status code"
+
+
 # ---- scores, vectors, or both
 
 

@@ -15,7 +15,7 @@ from toy import COLOURS, toy_tokenizer, write_toy
 from two_towers import HALF, ROWS, SIZE, WORDS, immich, put, rclip, reads, sees, transformers_js
 
 from photosearch.errors import ModelError
-from photosearch.models import catalog, two_tower
+from photosearch.models import catalog, layouts, two_tower
 from photosearch.models.catalog import list_added, read_card, resolve, text_model_for
 from photosearch.models.layouts import CLIP_MEAN, CLIP_STD, CLIP_VOCABULARY
 from photosearch.models.session import Model
@@ -236,6 +236,14 @@ def test_add_model_reads_context_from_settings(there):
     assert add_model(there).text_card.context == 9
 
 
+@pytest.mark.parametrize(("most", "context"), [(9, 9), (8, layouts.CLIP_CONTEXT)])
+def test_longer_context_than_any_model_has_is_not_believed(there, monkeypatch, most, context):
+    monkeypatch.setattr(layouts, "MAX_CONTEXT", most)
+    transformers_js(there)
+    put(there / "config.json", {"model_type": "clip", "text_config": {"max_position_embeddings": 9}})
+    assert layouts.read_context(layouts.find_layout(there), siglip=False) == context
+
+
 FORMS = {
     "CLIP": ({}, {}, "spaces"),
     "open_clip's canonicalize": ({"tokenizer_kwargs": {"clean": "canonicalize"}}, {}, "canonical"),
@@ -420,6 +428,19 @@ REFUSED = {
         "can't use its image settings",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("layout", "image", "text"),
+    [(transformers_js, "onnx/vision_model.onnx", "onnx/text_model.onnx"),
+     (immich, "visual/model.onnx", "textual/model.onnx"), (rclip, "visual.onnx", "textual.onnx")],
+)  # fmt: skip
+def test_add_model_names_the_half_that_is_missing(there, layout, image, text):
+    for lost, kept in ((image, text), (text, image)):
+        layout(there)
+        (there / lost).unlink()
+        with pytest.raises(ModelError, match=f": has {kept}, but lacks {lost}$"):
+            add_model(there)
 
 
 @pytest.mark.parametrize("what", REFUSED)

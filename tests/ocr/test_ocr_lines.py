@@ -1,9 +1,13 @@
 """What is stored of the text in a picture, and how much of it. The reader itself: test_reader.py."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from photosearch.ocr import lines
 from photosearch.ocr.lines import TextLine, TextWord, pack_lines, unpack_lines
+from photosearch.ocr.reader import _place_words
 
 BOX = (0.0, 0.0, 1.0, 0.0, 1.0, 0.5, 0.0, 0.5)
 
@@ -25,6 +29,25 @@ def test_first_lines_are_stored_up_to_the_bound(monkeypatch):
     text, boxes = pack_lines([line("12345"), line("67890"), line("a")])
     assert (text, len(unpack_lines(text, boxes))) == ("12345\n67890", 2)
     assert pack_lines([line("x" * 12)]) == (None, None)
+
+
+SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # a line as wide as the picture
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "length", "parts"),
+    [
+        ("AB C", ([2, 4], [9]), 12, [("AB", 0.08, 0.5), ("C", 0.67, 0.92)]),
+        ("AB C", ([2, 4], [5]), 10, [("AB", 0.1, 0.5), ("C", 0.5, 0.7)]),  # they meet in the middle
+        ("AB\u200b", ([2, 4, 6],), 10, [("AB", 0.1, 0.8)]), ("\u200b C", ([2], [9]), 10, [("C", 0.8, 1.0)]),
+        ("A B", ([2],), 0, [("A", 1.0, 1.0), ("B", 1.0, 1.0)]),  # it said no length, nor where the second is
+    ],
+)  # fmt: skip
+def test_each_word_of_a_line_has_its_part_of_the_box(text, columns, length, parts):
+    info = SimpleNamespace(word_cols=columns, line_txt_len=length)
+    words = list(_place_words(text, info, SQUARE))
+    assert [(word.text, round(word.box[0], 2), round(word.box[2], 2)) for word in words] == parts
+    assert {word.box[1::2] for word in words} == {(0.0, 0.0, 1.0, 1.0)}
 
 
 @pytest.mark.parametrize(

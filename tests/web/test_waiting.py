@@ -30,6 +30,16 @@ def state(leaves: Path) -> Iterator[ServerState]:
         state.close()
 
 
+def test_end_of_the_server_closes_all_that_it_holds(state: ServerState, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = []
+    held = {name: value for name, value in vars(state).items() if callable(getattr(value, "close", None))}
+    del held["thumbnails"]  # whoever opened them closes them
+    for name, value in held.items():
+        monkeypatch.setattr(value, "close", lambda name=name, close=value.close: (closed.append(name), close()))
+    state.close()
+    assert sorted(closed) == sorted(held) == ["index_runs", "libraries", "model_pulls", "spare_moves", "watches"]
+
+
 async def ask(app: Starlette, target: str, gone: asyncio.Event | None = None) -> int:
     """The status of the response. gone: once it is set, the browser has closed the connection."""
     path, _, query = target.partition("?")
