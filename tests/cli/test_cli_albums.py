@@ -7,11 +7,10 @@ import os
 
 import pytest
 from cli_env import CliEnv, fail, names, notes
-from typer.main import get_command
 
 from photosearch import Library
 from photosearch.cli import confirm
-from photosearch.cli.app import app
+from photosearch.cli.root import load_commands
 
 
 @pytest.fixture
@@ -218,7 +217,7 @@ def test_export_keywords(indexed: CliEnv) -> None:
 def test_names_of_albums_are_completed_by_the_shell(indexed: CliEnv) -> None:
     indexed.run("album", "add", "Rome 2019", indexed.photos / "red.jpg")
     indexed.run("album", "add", "Paris", indexed.photos / "red.jpg")
-    command = get_command(app)
+    command = load_commands()
     for words, parameter in ((("album", "show"), "name"), (("find",), "album")):
         found, parent = command, None
         for word in words:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from embedding_library import card, open_seen
 from library import Counting
+from PIL import Image
 from toy import toy_card, write_toy
 
 from photosearch.errors import InputError, QueryError, StoreError
@@ -249,6 +250,17 @@ def test_learn_refuses_too_few_marks_and_says_how_to_add_some(seen, yes, no, sai
     with pytest.raises(InputError, match=rf"{said}.*at least 5 each are needed.*--is 'my night'"):
         seen.asks.labels.learn("my night")
     assert seen.under.rows() == before
+
+
+def test_nothing_is_learned_from_pictures_that_look_alike(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    with open_seen(tmp_path) as seen:
+        for i in range(2 * N):
+            Image.new("RGB", (16 + i, 16), "red").save(seen.photo(f"{'ab'[i % 2]}{i // 2:02}.png", (255, 0, 0)))
+        seen.index()
+        mark(seen, "mine", "a", "b")
+        with pytest.raises(InputError, match="all pictures here have the same vector, so nothing can be learned"):
+            seen.asks.labels.learn("mine")
 
 
 def test_learn_refuses_an_unmarked_label(seen):

@@ -69,6 +69,17 @@ def test_rebuild_moves_the_log_with_the_damaged_file(tmp_path: Path) -> None:
     assert roots(aside) == ["/only in the log"]
 
 
+def test_rebuild_removes_logs_that_hold_nothing(tmp_path: Path) -> None:
+    path = with_root(tmp_path / "library.db", "/photos")
+    Path(f"{path}-wal").touch()
+    Path(f"{path}-shm").write_bytes(bytes(32_768))
+    aside = rebuild(path, force=True).aside
+    assert aside.exists()
+    assert not [
+        p.name for p in tmp_path.iterdir() if p.name.startswith(aside.name) and p.name.endswith(("-wal", "-shm"))
+    ]
+
+
 # ---- what only its user knows
 
 QUERIES = ("red", "night", "dusk", "dark or night", "not red", '"black"')

@@ -9,7 +9,6 @@ from embedding_library import BLACK, BLUE, GREEN, RED, WINE, fill, open_seen
 from library import InThisProcess, Untouched
 from typer.testing import CliRunner
 
-from photosearch import Library
 from photosearch.cli.app import app
 from photosearch.library import vectors
 from photosearch.library.vectors import find_unusable, measure_lengths
@@ -111,13 +110,14 @@ def test_index_reads_each_vector_once(sound, monkeypatch):
     assert read == []
 
 
-def test_learning_passes_over_unusable_vectors(sound):
-    with Library(sound.under.db.path) as library:
+def test_learning_passes_over_unusable_vectors(tmp_path, monkeypatch):
+    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
+    with open_seen(tmp_path) as seen:
         for i in range(12):
-            sound.photo(f"more{i}.png", (200 + i, i, i) if i % 2 else (i, i, 200 + i))
-        sound.index()
-        put_bad(sound, "more0", BAD["NaN"])
-        names = [str(sound.folder / f"more{i}.png") for i in range(12)]
-        library.marks.add(names[1::2], positive=["warm"], negative=[], new=True)
-        library.marks.add(names[0::2], negative=["warm"], new=True)
-        assert library.labels.learn("warm").report.marked_no == 5
+            seen.photo(f"more{i}.png", (200 + i, i, i) if i % 2 else (i, i, 200 + i))
+        fill(seen, COLOURS)
+        put_bad(seen, "more0", BAD["NaN"])
+        names = [str(seen.folder / f"more{i}.png") for i in range(12)]
+        seen.asks.marks.add(names[1::2], positive=["warm"], negative=[], new=True)
+        seen.asks.marks.add(names[0::2], negative=["warm"], new=True)
+        assert seen.asks.labels.learn("warm").report.marked_no == 5

@@ -10,7 +10,7 @@ from photosearch.metadata.dates import Taken
 from photosearch.metadata.exif import read_exif
 from photosearch.metadata.iptc import read_iptc
 from photosearch.metadata.picasa import read_picasa
-from photosearch.metadata.record import PhotoMetadata, Position, merge
+from photosearch.metadata.record import MAX_DATES, PhotoMetadata, Position, merge
 from photosearch.metadata.sidecars import match_sidecars, read_sidecars
 from photosearch.metadata.takeout import MAX_BYTES, NotTakeout, read_takeout
 
@@ -143,6 +143,10 @@ def test_merge_joins_lists_and_takes_first_values():
         keywords=("Robin", "Me"), title="A", rating=3.0, dates=one.dates + other.dates
     )
     assert merge([]) == PhotoMetadata()
+    many = PhotoMetadata(dates=one.dates * (MAX_DATES - 1))
+    assert merge([many, one, other]) == PhotoMetadata(
+        keywords=("Robin", "Me"), title="A", rating=3.0, dates=one.dates * MAX_DATES
+    ), "no more dates than are stored"
     assert PhotoMetadata.from_json(json.loads(json.dumps(merge([one, other]).to_json()))) == merge([one, other])
 
 

@@ -61,6 +61,15 @@ def test_words_have_their_places_as_they_are_read(
 
 
 @pytest.mark.slow
+def test_line_is_kept_from_its_least_confidence_on(reader: TextReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = reader.read(draw(0))
+    monkeypatch.setattr(reading, "MIN_CONFIDENCE", line.confidence)
+    assert reader.read(draw(0)) == [line]
+    monkeypatch.setattr(reading, "MIN_CONFIDENCE", np.nextafter(line.confidence, 1))
+    assert reader.read(draw(0)) == []
+
+
+@pytest.mark.slow
 def test_gate_tells_text_from_none(reader: TextReader) -> None:
     small = np.asarray(Image.fromarray(draw(0)).resize((384, 288)))
     assert reader.may_have_text(small)

@@ -108,7 +108,7 @@ def test_find_refuses_invalid_score(client: HttpClient, score: str, error: str) 
     assert client.get_error(f"find?words=red&min_score={score}") == error
 
 
-def test_results_are_fetched_in_parts(client: HttpClient) -> None:
+def test_results_are_fetched_in_parts(client: HttpClient, clean: None) -> None:
     found = client.get_json(ALL)
     result, photos = found["result"], found["photos"]
     assert client.get_json(f"results?result={result}&first=0&n=500") == {"first": 0, "photos": photos}
@@ -515,3 +515,4 @@ def test_names_with_direction_controls_are_sent_as_text(cli_env: CliEnv, client:
     finally:
         path.unlink()
         cli_env.index()
+        cli_env.run("forget", path, "--yes")
