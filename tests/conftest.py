@@ -51,6 +51,10 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--reversed", action="store_true", help="in the opposite order, since no test may need another")
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the markers
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
     """Who asks for the data sets is marked so. Of several processes none shall be left with a long file at the end."""
@@ -58,6 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Func
         parameters = getattr(getattr(item, "callspec", None), "params", ())
         if "data" in item.fixturenames and "data" not in parameters:
             item.add_marker(pytest.mark.data)
+    if config.getoption("reversed"):
+        items.reverse()
     if hasattr(config, "workerinput"):
         long = Counter(item.path for item in items if any(map(item.get_closest_marker, ("slow", "hostile"))))
         many = Counter(item.path for item in items)

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Two folders of photos, and no library."""
-    folder = tmp_path_factory.mktemp("place")
+@contextmanager
+def make_place(folder: Path) -> Iterator[Path]:
+    """A home with two folders of photos, and no library."""
     (folder / "models").mkdir()
     write_toy(folder / "models" / "toy.onnx", sight_card())
     write_toy_text(folder / "models" / "toy-text.onnx")
@@ -39,16 +38,31 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def logged_in(chromium: Any, place: Path) -> Iterator[tuple[str, Any]]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same with a library."""
+    with make_place(tmp_path_factory.mktemp("place")) as folder:
+        index_photos(folder)
+        yield folder
+
+
+@contextmanager
+def log_in(chromium: Any, place: Path, path: str) -> Iterator[tuple[str, Any]]:
+    """path: of the page that is shown then."""
     with run_server(place / "library.db", log_in=False) as client:
         context = chromium.new_context()
         page = context.new_page()
         page.goto(client.address)
         page.click("button[type=submit]")
-        page.wait_for_url(f"http://127.0.0.1:{client.port}/start")
+        page.wait_for_url(f"http://127.0.0.1:{client.port}{path}")
         state = context.storage_state()
         context.close()
         yield f"http://127.0.0.1:{client.port}", state
+
+
+@pytest.fixture(scope="module")
+def logged_in(chromium: Any, place: Path) -> Iterator[tuple[str, Any]]:
+    with log_in(chromium, place, "/") as state:
+        yield state
 
 
 @pytest.fixture
@@ -58,13 +72,19 @@ def open_tab(chromium: Any, logged_in: tuple[str, Any]) -> Iterator[Callable[...
 
 
 def index_photos(place: Path) -> None:
-    """Where no test before this one has done so."""
+    """A test before this one may have forgotten them."""
     with Library(place / "library.db", create=True) as library:
-        list(library.index(place / "photos"))
+        list(library.index(place / "photos", models=["toy"]))
 
 
-def test_first_run_from_an_empty_library_to_results(open_tab: Any, place: Path, tmp_path: Path) -> None:
-    page = open_tab(**DEVICES["desktop"]).open("/", "#add-folders li")
+def test_first_run_from_an_empty_library_to_results(chromium: Any, tmp_path: Path) -> None:
+    (home := tmp_path / "home").mkdir()
+    with make_place(home) as place, log_in(chromium, place, "/start") as state, open_tabs(chromium, state) as open_tab:
+        index_by_mouse_and_keys(open_tab(**DEVICES["desktop"]), place, tmp_path)
+
+
+def index_by_mouse_and_keys(tab: Tab, place: Path, tmp_path: Path) -> None:
+    page = tab.open("/", "#add-folders li")
     assert page.url.endswith("/start")
     assert page.locator("#add-folders li").all_inner_texts() == [str(place)]
     check(page, "start", "desktop", "light", tmp_path)
@@ -155,7 +175,10 @@ def test_library_is_managed_by_keys(open_tab: Any, place: Path) -> None:
 
 
 @pytest.mark.parametrize(("device", "scheme"), VARIANTS)
-def test_pages_of_the_library_are_accessible(open_tab: Any, tmp_path: Path, device: str, scheme: str) -> None:
+def test_pages_of_the_library_are_accessible(
+    open_tab: Any, place: Path, tmp_path: Path, device: str, scheme: str
+) -> None:
+    index_photos(place)
     tab = open_tab(color_scheme=scheme, **DEVICES[device])
     page = tab.open("/library", "#model-rows li")
     check(page, "library", device, scheme, tmp_path)
