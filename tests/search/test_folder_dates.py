@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from photosearch.library import matching
 from photosearch.library.details import put_dates
-from photosearch.library.photos import find_image_at
 from photosearch.metadata.dates import Taken
 from photosearch.metadata.folder_dates import read_folder_dates
+from photosearch.metadata.record import PhotoMetadata
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,7 @@ def years(tmp_path_factory):
             seen.index()
             db = seen.under.db
             with db.transaction():
-                image_id = find_image_at(db, str(seen.folder / "Rome 2019/own.png"))
-                (photo_id,) = db.one("SELECT id FROM photos WHERE image_id = ?", [image_id])
+                photo_id = seen.put_details("Rome 2019/own.png", PhotoMetadata())
                 put_dates(db, photo_id, Taken("2021-02-03T10:00:00", "DateTimeOriginal"), None, None)
             yield seen
 
