@@ -46,8 +46,9 @@ class Question:
     like, unlike: files of pictures, with a weight where one is given: 2:a.jpg. min_score: replaces the labels'
     thresholds, 0..1. min_similarity: -1..1. sure_only: no photos that only come near. copies: list each copy of a
     picture. under: a folder. album: the name of an album. since, until: local dates such as 2024, 2024-05, 2024-05-31,
-    inclusive. file_dates: undated photos take their files' dates. sort: 'best' first, or by 'date', the newest first.
-    model: a name or file; None: the default. today: the day that "last summer" counts from, None: today.
+    inclusive; an undated photo is of the time that its folder's name says. file_dates: it takes its file's date, too.
+    sort: 'best' first, or by 'date', the newest first. model: a name or file; None: the default. today: the day that
+    "last summer" counts from, None: today.
     """
 
     words: str = ""
