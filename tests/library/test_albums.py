@@ -164,6 +164,12 @@ def test_forget_takes_photos_out_of_albums_and_all_takes_the_albums(seen: Seen) 
     assert not [path for path in library.path.parent.glob("library.db*") if b"Rome" in path.read_bytes()]
 
 
+def test_photos_of_a_saved_search_are_counted_up_to_a_bound(seen: Seen) -> None:
+    seen.asks.albums.save_search("All", "red or not red", limit=3)
+    counts = [seen.asks.albums.count("All", up_to=most) for most in (1, 2, 3, 100)]
+    assert counts == [1, 2, 3, 3]
+
+
 @pytest.mark.parametrize("source", ["library", "copy", "copy, and a photo was moved"])
 def test_rebuild_keeps_albums_by_content(seen: Seen, source: str) -> None:
     path, photos = seen.asks.path, [seen.folder / f"{name}.png" for name in ("red", "blue", "white")]

@@ -69,6 +69,12 @@ def test_line_is_kept_from_its_least_confidence_on(reader: TextReader, monkeypat
     assert reader.read(draw(0)) == []
 
 
+def test_reader_starts_no_threads_of_its_own(reader: TextReader) -> None:
+    import cv2
+
+    assert cv2.getNumThreads() == 1
+
+
 @pytest.mark.slow
 def test_gate_tells_text_from_none(reader: TextReader) -> None:
     small = np.asarray(Image.fromarray(draw(0)).resize((384, 288)))

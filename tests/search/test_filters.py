@@ -19,6 +19,7 @@ from photosearch.library.filtering import (
     Filter,
     FilterTree,
     KnownNames,
+    _find_by_other_name,
     filter_by_details,
     negate,
 )
@@ -75,6 +76,7 @@ def find(travels, words: str) -> str:
 FOUND = [  # words -> the photos that they leave
     ("in:Portugal", "green wine"),
     ("in:porto", "green wine"),
+    ("in:Oporto", "green wine"),
     ("in:PT", "green wine"),
     ('in:"cape town"', "blue"),
     ("in:'Cape Town'", "blue"),
@@ -142,6 +144,13 @@ FOUND = [  # words -> the photos that they leave
     ("in:Italy, taken:2019", "red"),
     ("red (in:Italy or in:Portugal) -(is:panorama or rating:5)", "wine"),
 ]
+
+
+def test_other_name_of_a_city_means_its_parts_too():
+    rows = [(1, "Cedofeita", "Porto", "Porto", "Portugal", "PT"), (2, "Pôrto", "", "Porto", "Portugal", "PT"),
+            (3, "Porto", "", "", "Brazil", "BR"), (4, "Camden", "London", "", "United Kingdom", "GB")]  # fmt: skip
+    assert _find_by_other_name("Oporto", rows) == [1, 2]
+    assert _find_by_other_name("UK", rows) == [4]
 
 
 @pytest.mark.parametrize(("words", "found"), FOUND)

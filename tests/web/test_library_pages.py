@@ -142,6 +142,7 @@ def test_settings_refuse(client: HttpClient, given: dict[str, object], reason: s
         ({"path": "photos"}, "'photos': type the whole path, from / or ~"),
         ({"path": "s3://bucket/photos"}, "'s3://bucket/photos': an address is indexed by the command line"),
         ({"path": "file:///etc"}, "'file:///etc': an address is indexed by the command line"),
+        ({"path": "/no/such"}, "/no/such: no such folder"),
         ({"path": ""}, "'': type the whole path"),
         ({"path": "/tmp", "folder": "x"}, "give a path or a folder, not both"),
         ({"folder": "x"}, "this folder is no longer in the library"),
