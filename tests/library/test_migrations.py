@@ -35,6 +35,7 @@ from photosearch.library.rebuild import rebuild
 from photosearch.library.records import USER_MODEL, Counts
 from photosearch.library.runs import read_last_run
 from photosearch.library.scores import activate
+from photosearch.library.words import find_by_words
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 KILLS = int(os.environ.get("PHOTOSEARCH_KILLS", "5"))
@@ -109,6 +110,14 @@ def test_database_opens_every_schema_version(version: int, tmp_path: Path) -> No
         assert last is not None
         assert (last.models, last.started_at, last.host) == (("old",), "2026-11-23T12:00:00Z", "host")
     assert path.with_name(f"library.db.schema{version}").exists() == (version < schema.VERSION)
+
+
+@pytest.mark.parametrize("version", range(1, schema.VERSION + 1))
+def test_words_of_folders_are_found_in_every_schema_version(version: int, tmp_path: Path) -> None:
+    with Database(keep(version, tmp_path)) as db:
+        below = [photo_id for (photo_id,) in db.rows("SELECT id FROM photos WHERE folder_id = 2 AND absent IS NULL")]
+        assert [photo_id for photo_id, _ in find_by_words(db, "utf8")] == below != []
+        assert set(below) < {photo_id for photo_id, _ in find_by_words(db, "photos")}
 
 
 @pytest.mark.parametrize("version", range(2, schema.VERSION + 1))
