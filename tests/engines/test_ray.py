@@ -139,6 +139,16 @@ def test_engine_says_how_to_install_ray(tmp_path, monkeypatch):
         ray.open_engine(None, tmp_path / "l.db", ray.RayOptions())
 
 
+def test_only_shards_that_the_user_placed_are_kept(tmp_path, monkeypatch):
+    from photosearch.engines import ray
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # it imports nothing yet
+    kept = {
+        shards: ray.open_engine(shards, tmp_path / "l.db", ray.RayOptions()).keep for shards in (None, f"{tmp_path}/s")
+    }
+    assert kept == {None: False, f"{tmp_path}/s": True}
+
+
 @pytest.mark.parametrize(
     ("node", "cpus", "gpus", "n"),
     [

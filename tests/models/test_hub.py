@@ -7,6 +7,7 @@ What a hub answers, as its client asks it: /api/models/REPOSITORY/revision/REVIS
 import gzip
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -386,3 +387,17 @@ def test_count_pulled_bytes_of_a_broken_download(hub, shelf):
     with pytest.raises(ModelError, match="doesn't match"):
         pull_model(NAME, endpoint=hub.address)
     assert 0 < count_pulled_bytes(NAME) < measure_offer(NAME, endpoint=hub.address)
+
+
+@pytest.mark.slow
+def test_download_sends_no_telemetry():
+    """Read at import, so that a process of its own tells."""
+    code = """
+from photosearch.models.hub import _import_hub
+_import_hub()
+from huggingface_hub import constants
+print(constants.HF_HUB_DISABLE_TELEMETRY, constants.HF_HUB_DISABLE_XET)
+"""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout == "True True\n"

@@ -110,6 +110,24 @@ def test_spares_are_planned_moved_and_moved_back(place: Path, client: HttpClient
     assert client.get_json("duplicates?near=no")["total"] == 1
 
 
+def test_photo_whose_place_is_taken_is_not_moved_back(place: Path, client: HttpClient) -> None:
+    old, before = place / "photos" / "old" / "one (1).png", list_files(place)
+    found = client.get_json("duplicates?near=no")
+    plan = client.post_json("plan-spares", list=found["list"], folder=str(place / "spare3"))
+    client.post_json("move-spares", plan=plan["id"])
+    log = wait(client)["log"]
+    old.write_bytes(b"another")
+    client.post_json("undo-spares", log=log)
+    state = wait(client)
+    assert (state["back"], state["photos"], state["n_left"], state["log"]) == (True, 0, 1, log)
+    assert state["left"] == [[str(place / "spare3" / "old" / "one (1).png"), f"another file is at {old}"]]
+    assert old.read_bytes() == b"another"
+    old.unlink()
+    client.post_json("undo-spares", log=log)
+    assert wait(client)["log"] is None
+    assert list_files(place) == before
+
+
 def test_plan_that_the_disk_has_overtaken_moves_nothing(place: Path, client: HttpClient) -> None:
     kept = place / "photos" / "one.png"
     data, found = kept.read_bytes(), client.get_json("duplicates?near=no")
