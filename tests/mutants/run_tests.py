@@ -57,6 +57,7 @@ def run_tests(tree: Path, tests: Sequence[str], budget: float, *, quick: bool = 
     tests: with or without parameters. budget: seconds of processor time, of what the tests start too.
     """
     with tempfile.TemporaryDirectory(prefix="mutants-run-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # for the tests of a user whom permissions bind
         rows = Path(folder, "rows")
         rows.touch()
         run = multiprocessing.get_context("forkserver").Process(
