@@ -114,7 +114,7 @@ def _rank(change: Change, files: list[TestFile], package: str) -> Iterator[tuple
             yield from ((HOLD, file.path, f"{file.path}::{test}") for test in file.tests if "import" not in test)
             continue
         is_near = file.path.startswith(room_folders) or (change.room == "top" and file.path.count("/") == 1)
-        is_own = file.path.endswith(f"_{path.stem}.py") and is_near
+        is_own = file.path.endswith(f"_{path.stem}.py") and (is_near or change.room == "api")
         names = (
             is_own
             or imports.search(file.text) is not None

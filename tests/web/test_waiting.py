@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 import photosearch
 from photosearch import Library
 from photosearch.errors import StoppedError
-from photosearch.web import search_routes
+from photosearch.web import results, search_routes
 from photosearch.web.app import make_app
 from photosearch.web.results import start_search
 from photosearch.web.state import MAX_CONNECTIONS, MAX_SLOW, ServerState
@@ -38,6 +38,23 @@ def test_end_of_the_server_closes_all_that_it_holds(state: ServerState, monkeypa
         monkeypatch.setattr(value, "close", lambda name=name, close=value.close: (closed.append(name), close()))
     state.close()
     assert sorted(closed) == sorted(held) == ["index_runs", "libraries", "model_pulls", "spare_moves", "watches"]
+
+
+def test_wait_for_a_list_that_nobody_waits_for_any_more_ends() -> None:
+    class Stopped:
+        def check_stopped(self) -> None:
+            raise StoppedError
+
+    def wait() -> None:
+        with pytest.raises(StoppedError), results._hold(lock, cast(Library, Stopped())):
+            pass
+
+    lock = threading.Lock()
+    with lock:
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        thread.join(GUARD / 2)
+        assert not thread.is_alive()
 
 
 async def ask(app: Starlette, target: str, gone: asyncio.Event | None = None) -> int:
