@@ -144,3 +144,9 @@ def test_no_flipped_bit_of_footer_ends_the_process():
         changed[at] ^= 1 << at % 8
         with contextlib.suppress(ValueError):
             check(bytes(changed))
+
+
+@pytest.mark.parametrize("kind", [0, 7, 11, 13, 15])
+def test_part_of_a_type_that_photosearch_does_not_write_is_refused(kind):
+    with pytest.raises(ValueError, match="of an unknown type"):
+        parquet_pages._read_value(bytes([16, 0, 0, 0]), 0, kind, 0)

@@ -20,7 +20,7 @@ from spread import all_rows, write_photos
 from toy import photo, write_toy
 
 from photosearch.engines.driver import ShardOutcome
-from photosearch.engines.ray import RayWorkers, _ActorState
+from photosearch.engines.ray import RayWorkers, _Actor, _ActorState
 from photosearch.errors import InputError
 
 MAIN = "from photosearch.cli.app import main; main()"
@@ -137,6 +137,14 @@ def test_engine_says_how_to_install_ray(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"--engine ray needs Ray: pip install 'photosearch\[ray\]'"):
         ray.open_engine(None, tmp_path / "l.db", ray.RayOptions())
+
+
+def test_actor_has_the_home_that_it_is_given(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of the node")
+    _Actor(None, None)
+    assert os.environ["HOME"] == "/home/of the node"
+    _Actor(None, "/home/of the driver")
+    assert os.environ["HOME"] == "/home/of the driver"
 
 
 def test_only_shards_that_the_user_placed_are_kept(tmp_path, monkeypatch):

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy import toy_card
 from user_library import make_folder
 
 from photosearch import Library
 from photosearch.errors import StoreError
 from photosearch.library.database import Database, find_written_table
 from photosearch.library.folders import add_root, find_scope, move_root
+from photosearch.library.models import put_model
 from photosearch.library.user_copy import UserCopy
 
 Change = Callable[[Library, Path], object]
@@ -40,6 +42,7 @@ CHANGES: dict[str, Change] = {
     "delete an album": lambda library, photos: library.albums.delete("trip"),
     "undo an album": lambda library, photos: library.albums.undo(),
     "save a search": lambda library, photos: library.albums.save_search("reds", "red"),
+    "store a model": lambda library, photos: put_model(library._session.db, toy_card(name="another"), "d" * 16, 0),
     "set a folder": lambda library, photos: library.folders.set(photos, exclude=["*.gif"]),
     "add a folder above": lambda library, photos: add_root(library._session.db, str(photos.parent)),
     "move a folder": lambda library, photos: move(library._session.db, str(photos), str(photos.with_name("moved"))),

@@ -136,6 +136,14 @@ def test_read_picasa_reads_keywords_captions_and_faces():
     assert read_picasa(b"\xff\xfe[a\n]]=\n=[x]\n") == {}
 
 
+@pytest.mark.parametrize("amount", [-1, 0, 1e9, float("nan"), float("inf"), "fast", [1]])
+def test_exposure_that_no_camera_has_is_none(amount):
+    """As a shard of another machine may have it."""
+    values = {**PhotoMetadata(iso=100.0).to_json(), "aperture": amount}
+    read = PhotoMetadata.from_json(values)
+    assert (read.iso, read.aperture) == (100.0, None)
+
+
 def test_merge_joins_lists_and_takes_first_values():
     one = PhotoMetadata(keywords=("Robin",), title="A", dates=(Taken("2003-07-04T10:11:12", "sidecar"),))
     other = PhotoMetadata(keywords=("robin", "Me"), title="B", rating=3.0, dates=(Taken("2004-07-04T10:11:12", "xmp"),))

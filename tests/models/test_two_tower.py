@@ -362,6 +362,7 @@ REFUSED = {
     "it lacks the preparation of photos": (unlink("preprocessor_config.json"), "lacks preprocessor_config.json"),
     "it lacks its config": (unlink("config.json"), "lacks config.json"),
     "its config is no JSON": (lambda f: (f / "config.json").write_text("{"), "is not a JSON object"),
+    "its config is endless": (lambda f: os.truncate(f / "config.json", 2**24 + 1), "is too long for settings"),
     "its config is a list": (lambda f: (f / "config.json").write_text("[]"), "is not a JSON object"),
     "its config nests too deep": (lambda f: (f / "config.json").write_text("[" * 99_999), "is not a JSON object"),
     "its tokenizer is no tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), "can't read the text model's"),

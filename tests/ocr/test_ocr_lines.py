@@ -7,7 +7,7 @@ import pytest
 
 from photosearch.ocr import lines
 from photosearch.ocr.lines import TextLine, TextWord, pack_lines, unpack_lines
-from photosearch.ocr.reader import _place_words
+from photosearch.ocr.reader import _order_corners, _place_words
 
 BOX = (0.0, 0.0, 1.0, 0.0, 1.0, 0.5, 0.0, 0.5)
 
@@ -32,6 +32,18 @@ def test_first_lines_are_stored_up_to_the_bound(monkeypatch):
 
 
 SQUARE = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])  # a line as wide as the picture
+
+
+@pytest.mark.parametrize(
+    ("sides", "upside_down", "first"),  # of a line that is so wide at its head, high, and wide at its foot
+    [((4, 1, 4), False, 0), ((4, 1, 4), True, 2), ((1, 4, 1), False, 1), ((1, 4, 1), True, 3), ((1, 2, 3), False, 0),
+     ((2, 3, 2), False, 1), ((2.1, 3, 2.1), False, 0)],
+)  # fmt: skip
+def test_line_that_is_higher_than_wide_is_read_downwards(sides, upside_down, first):
+    head, height, foot = sides
+    corners = np.array([(0, 0), (head, 0), (foot, height), (0, height)], float)
+    ordered = _order_corners(corners, upside_down=upside_down)
+    assert ordered[0].tolist() == corners[first].tolist()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Index runs that a page starts: a child process that indexes, tells how far it is, and ends when it is told to."""
 
+import io
 import os
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from toy import photo, sight_card, write_toy, write_toy_text
 from photosearch import Library
 from photosearch.errors import InputError
 from photosearch.library.lock import lock_library
+from photosearch.web import index_runs
 from photosearch.web.index_process import Rate
 from photosearch.web.index_runs import ENDED_BADLY, MAX_NOTES, IndexRuns
 
@@ -30,6 +34,33 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHOTOSEARCH_MODELS", str(folder))
         yield
+
+
+def test_two_requests_at_once_start_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on, refused = [], threading.Event(), list[str]()
+
+    def open_process(*_: Any, **__: Any) -> Any:
+        begun.append(1)
+        go_on.wait(60)
+        return SimpleNamespace(stdin=io.BytesIO())
+
+    def start() -> None:
+        try:
+            runs.start([], {})
+        except InputError as error:
+            refused.append(str(error))
+
+    monkeypatch.setattr(index_runs.subprocess, "Popen", open_process)
+    monkeypatch.setattr(IndexRuns, "_follow", lambda runs, process: None)
+    runs = IndexRuns(tmp_path / "library.db")
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    threads[0].join(0.2)  # so that both come as far as they can
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert (len(begun), len(refused)) == (1, 1)
 
 
 @pytest.fixture
