@@ -15,12 +15,13 @@ from pyarrow import parquet
 from spread import LocalWorkers, Spread, all_rows, write_photos
 from toy import write_toy
 
-from photosearch.engines import driver
+from photosearch.engines import driver, worker
 from photosearch.engines.driver import Driver, ShardOutcome
 from photosearch.engines.store import FolderStore
 from photosearch.engines.worker import Worker
 from photosearch.errors import InputError, ModelError
 from photosearch.index.events import NotScored, WorkerDied
+from photosearch.models.session import Model
 
 
 @pytest.fixture
@@ -256,6 +257,17 @@ def test_worker_names_its_difference_from_the_driver(library, tmp_path, wrong):
     }[wrong]
     with pytest.raises(InputError, match=said):
         Worker(make_config(spread.workers.work, spread.store, **changes), InThisProcess)
+
+
+def test_worker_loads_its_models_as_the_driver_says(library, tmp_path, monkeypatch):
+    from spread import make_config
+
+    write_photos(library, 1)
+    spread, asked = Spread(tmp_path / "shards"), []
+    index(library, spread)
+    monkeypatch.setattr(worker, "Model", lambda path, **options: asked.append(options) or Model(path, **options))
+    Worker(make_config(spread.workers.work, spread.store, threads=3), InThisProcess)
+    assert asked == [{"provider": "cpu", "threads": 3}]
 
 
 # ---- workers that lie

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from spread import all_rows, write_photos
 from toy import photo, write_toy
 
 from photosearch.engines.driver import ShardOutcome
-from photosearch.engines.ray import RayWorkers, _Actor, _ActorState
+from photosearch.engines.ray import RayWorkers, _Actor, _ActorState, _check_listening
 from photosearch.errors import InputError
 
 MAIN = "from photosearch.cli.app import main; main()"
@@ -137,6 +138,21 @@ def test_engine_says_how_to_install_ray(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"--engine ray needs Ray: pip install 'photosearch\[ray\]'"):
         ray.open_engine(None, tmp_path / "l.db", ray.RayOptions())
+
+
+def test_cluster_that_does_not_answer_is_waited_for_some_seconds(monkeypatch):
+    asked = []
+
+    def connect(address, timeout):
+        asked.append((address, timeout))
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(InputError, match=r"^\[::1\]:6379: no Ray cluster answers there \(timed out\)"):
+        _check_listening("[::1]:6379")
+    ((address, seconds),) = asked
+    assert address == ("::1", 6379)
+    assert 1 <= seconds <= 60
 
 
 def test_actor_has_the_home_that_it_is_given(monkeypatch):

@@ -292,3 +292,4 @@ def test_counts_read_as_few_images_as_they_need(library, monkeypatch):
         assert n > 2 or read[0][1] < 100
         several += len(read) > 1
     assert several
+    assert matching.count_matches(library, tree, labels, found + 100, None, matching.NO_FILTER) == found

@@ -364,6 +364,7 @@ def test_change_through_a_library_opened_before_is_refused_or_kept(tmp_path: Pat
             lambda: library.forget([photo]),
             lambda: library.forget(None),
             lambda: index(library, photos),
+            lambda: library._session.db.vacuum(),
         ]
         for change in changes:
             with pytest.raises(StoreError, match=re.escape(database.REPLACED)):
