@@ -259,7 +259,7 @@ def test_quote_and_escape_only_harmful_characters() -> None:
     for name in PLAIN:
         assert quote(name, HARMFUL) == escape(name) == name
     assert quote("a\u202eb\udcff", HARMFUL) == r"$'a\u202eb\xff'"
-    assert escape("a\u202eb\udcff\x1b\n") == "a\\u202eb\\xff\\x1b\n"
+    assert escape("a\u202eb\udcff\x1b\x7f\x80\n") == "a\\u202eb\\xff\\x1b\\x7f\\u0080\n"
 
 
 def test_to_csv_quotes_carriage_return() -> None:
