@@ -234,7 +234,7 @@ def test_driver_rescores_everything_with_force(library, tmp_path):
     assert len(events["Rescored"]) == 10
 
 
-@pytest.mark.parametrize("wrong", ["version", "root", "store", "model"])
+@pytest.mark.parametrize("wrong", ["version", "root", "store", "no store", "model"])
 def test_worker_names_its_difference_from_the_driver(library, tmp_path, wrong):
     from spread import make_config
 
@@ -245,6 +245,7 @@ def test_worker_names_its_difference_from_the_driver(library, tmp_path, wrong):
         "version": {"version": ("9.9", 1, 2)},
         "root": {"roots": ("/not here",)},
         "store": {"probe": "another"},
+        "no store": {"store": str(tmp_path / "nothing here")},
         "model": {"paths": (str(write_toy(tmp_path / "another.onnx", scale=1 / 300)),)},
     }[wrong]
     if wrong == "model":
@@ -253,10 +254,12 @@ def test_worker_names_its_difference_from_the_driver(library, tmp_path, wrong):
         "version": "and the driver has 9.9, 1, 2; install the same",
         "root": "/not here is not there; mount the photos under the same path on all machines",
         "store": "is not the driver's; choose --shards in a place that all machines see",
+        "no store": "nothing here: no such folder of shards",
         "model": "install the same model on all machines",
     }[wrong]
     with pytest.raises(InputError, match=said):
-        Worker(make_config(spread.workers.work, spread.store, **changes), InThisProcess)
+        Worker(replace(make_config(spread.workers.work, spread.store), **changes), InThisProcess)
+    assert not (tmp_path / "nothing here").exists(), "it makes none"
 
 
 def test_worker_loads_its_models_as_the_driver_says(library, tmp_path, monkeypatch):

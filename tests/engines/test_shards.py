@@ -248,6 +248,14 @@ def test_read_refuses_impossible_metadata(head):
     assert refusal(change_metadata(**head)).startswith("x.parquet: damaged, cut short, or not a shard (")
 
 
+def test_what_a_file_says_is_written_up_to_a_bound(monkeypatch):
+    found = PhotoMetadata(caption="Lübeck")
+    text = shards._write_metadata(found)
+    for most, written in ((len(text.encode()), text), (len(text.encode()) - 1, None)):
+        monkeypatch.setattr(shards, "METADATA_BYTES", most)
+        assert shards._write_metadata(found) == written
+
+
 def test_read_refuses_too_many_rows_before_reading_them(monkeypatch):
     monkeypatch.setattr(shards, "MAX_ROWS", 2)
     assert "more than 2 rows" in refusal(write(SHARD, RESULTS))
