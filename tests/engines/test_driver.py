@@ -270,7 +270,7 @@ def test_worker_loads_its_models_as_the_driver_says(library, tmp_path, monkeypat
     index(library, spread)
     monkeypatch.setattr(worker, "Model", lambda path, **options: asked.append(options) or Model(path, **options))
     Worker(make_config(spread.workers.work, spread.store, threads=3), InThisProcess)
-    assert asked == [{"provider": "cpu", "threads": 3}]
+    assert {tuple(options.items()) for options in asked} == {(("provider", "cpu"), ("threads", 3))}
 
 
 # ---- workers that lie
