@@ -256,7 +256,7 @@ def _make_condition(db: Database, each: Filter) -> tuple[str, tuple[SqlValue, ..
     """-> (a condition on photos `p` of what is known without details, its values)."""
     if each.kind == "taken":
         since, until = each.days[0] or "", (each.days[1] or "") + "~"
-        return BETWEEN, (since, until, db.recall(match_folders, since, until, 1)[0])
+        return BETWEEN, (since, until, db.recall(match_folders, since, until))
     if each.value in _SHAPES:
         return f"p.image_id IN (SELECT i.id FROM images i WHERE i.id = p.image_id AND {_SHAPES[each.value]})", ()
     patterns = NAMES[each.value]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from photosearch.library.database import Database, Row, SqlValue
-from photosearch.library.matching import FILE_DATE, LOCAL_DATE, MAX_LISTED, PhotoFilter
+from photosearch.library.matching import FILE_DATE, LOCAL_DATE, MAX_LISTED, UNDATED, PhotoFilter
 
 Sort = Literal["newest", "oldest", "name", "size"]
 
@@ -27,7 +27,6 @@ _DATED = (
     ("i.taken", "images i CROSS JOIN photos p ON p.image_id = i.id", "i.taken IS NOT NULL AND p.taken IS NULL"),
     ("p.name_date", _WITH_IMAGES, "p.name_date IS NOT NULL AND p.taken IS NULL AND i.taken IS NULL"),
 )
-_UNDATED = "p.taken IS NULL AND i.taken IS NULL AND p.name_date IS NULL"
 
 
 def iterate_photos(
@@ -73,7 +72,7 @@ def iterate_photos(
         yield pair
     if not file_dates and (limit is None or n < limit) and not (since or until):
         by = f"p.mtime_ns {'DESC' if is_newest else 'ASC'}, p.id"
-        rest = _select("''", _WITH_IMAGES, (_UNDATED,), only, by)
+        rest = _select("''", _WITH_IMAGES, (UNDATED,), only, by)
         yield from _swap(db, rest, [*only.values, -1 if limit is None else limit - n])
 
 

@@ -20,7 +20,7 @@ from typing import Literal
 
 from photosearch import query
 from photosearch.library.database import Database, Row, SqlValue, join
-from photosearch.library.folder_dates import match_folders
+from photosearch.library.folder_dates import UNDATED_IN, count_undated, match_folders
 from photosearch.library.folders import match_folder
 from photosearch.library.id_sets import MAX_ID, is_in, list_ids, read_id_set, to_digits
 from photosearch.library.models import find_scorers
@@ -43,6 +43,7 @@ FILE_DATE = (
     "iif(p.mtime_ns > 0, strftime('%Y-%m-%dT%H:%M:%S', p.mtime_ns / 1000000000, 'unixepoch', 'localtime'), NULL)"
 )
 LOCAL_DATE = "coalesce(p.taken, (SELECT i.taken FROM images i WHERE i.id = p.image_id), p.name_date)"  # of photos `p`
+UNDATED = "p.taken IS NULL AND i.taken IS NULL AND p.name_date IS NULL"  # of photos `p` with images `i`
 BETWEEN = f"coalesce({LOCAL_DATE} BETWEEN ? AND ?, p.folder_id IN (SELECT value FROM json_each(?)))"  # of folders' too
 _DATES = f"""
     coalesce(p.taken, i.taken, p.name_date),
@@ -625,13 +626,12 @@ def find_newest(db: Database, limit: int | None, only: PhotoFilter) -> list[Matc
             (images, "i.taken IS NOT NULL AND p.taken IS NULL", "i.taken", only.dates),
             (photos, "p.name_date IS NOT NULL AND i.taken IS NULL AND p.taken IS NULL", "p.name_date", only.dates),
         ]
-        undated = "p.taken IS NULL AND p.name_date IS NULL AND i.taken IS NULL"
         if only.dates is not None:
             ids = ", ".join(map(str, json.loads(only.folders)))
-            sources += [(photos, f"{undated} AND p.folder_id IN ({ids})", "p.mtime_ns", None)] if ids else []
+            sources += [(photos, f"{UNDATED} AND p.folder_id IN ({ids})", "p.mtime_ns", None)] if ids else []
         elif n_undated := _count_undated_images(db):
             few = " AND p.image_id IN (SELECT id FROM images WHERE taken IS NULL)" if n_undated <= MAX_UNDATED else ""
-            sources.append((photos, undated + few, "p.mtime_ns", None))
+            sources.append((photos, UNDATED + few, "p.mtime_ns", None))
     found = [match for source in sources for match in _read_newest(db, *source, limit, only)]
     return sorted(found, key=lambda match: match.taken, reverse=True)[:limit]
 
@@ -706,15 +706,12 @@ def filter_photos(
             WHERE i.taken BETWEEN ? AND ? AND d.taken IS NULL
             UNION ALL SELECT d.id FROM photos d WHERE d.name_date BETWEEN ? AND ? AND d.taken IS NULL
         """
-        folders, n_undated = db.recall(match_folders, bounds[0], bounds[1], MAX_MEASURED)
+        folders = db.recall(match_folders, *bounds)
+        n_undated = db.recall(count_undated, folders, MAX_MEASURED)
         test, tested_values = f"{LOCAL_DATE} BETWEEN ? AND ?", bounds
         if n_undated:
             test, tested_values = BETWEEN, [*bounds, folders]
-            between += """
-                UNION ALL SELECT d.id FROM photos d JOIN images i ON i.id = d.image_id
-                WHERE d.folder_id IN (SELECT value FROM json_each(?))
-                AND d.taken IS NULL AND i.taken IS NULL AND d.name_date IS NULL
-            """
+            between += f"UNION ALL SELECT d.id {UNDATED_IN}"
         if file_dates:
             where.append(f"({test} OR coalesce({LOCAL_DATE}, {FILE_DATE}) BETWEEN ? AND ?)")
             values += [*tested_values, *bounds]
