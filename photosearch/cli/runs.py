@@ -109,7 +109,7 @@ def print_summary(run: "RunSummary", seconds: float, source: str, total: int | N
         photos = f"{run.present:,} of {format_count(total, 'photo')}"
     note(f"{photos}: {', '.join(counts)}; {seconds:.1f} s{describe_speed(run.scored, seconds, source)}")
     if run.metadata_read:
-        speed = run.metadata_read / max(seconds, 1e-9)
+        speed = _per_second(run.metadata_read, seconds)
         note(f"Metadata read of {format_count(run.metadata_read, 'unchanged photo')}, {speed:,.0f} a second")
     if run.texts_read or run.texts_failed:
         failed = f", {run.texts_failed:,} could not be read" if run.texts_failed else ""
@@ -122,8 +122,12 @@ def print_summary(run: "RunSummary", seconds: float, source: str, total: int | N
         note(describe_skipped(run.skipped_files))
 
 
+def _per_second(n: int, seconds: float) -> float:
+    return n / max(seconds, 1e-9)  # a coarse clock may say none
+
+
 def describe_speed(scored: int, seconds: float, source: str) -> str:
-    speed = scored / max(seconds, 1e-9)
+    speed = _per_second(scored, seconds)
     return f", {speed:,.{0 if speed >= 10 else 1}f} photos/s, {source}" if scored else ""
 
 
