@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from embedding_library import BLACK, BLUE, GREEN, RED, WINE, fill, open_seen
+from embedding_library import BLACK, BLUE, GREEN, RED, WINE, open_filled
 from library import InThisProcess, Untouched
 from typer.testing import CliRunner
 
@@ -28,14 +28,10 @@ BAD = {
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     """A folder with a library of five photos, one of them twice."""
-    folder = tmp_path_factory.mktemp("sound")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        with open_seen(folder) as seen:
-            fill(seen, COLOURS)
-            shutil.copy(seen.folder / "wine.png", seen.folder / "copy.png")
-            seen.index()
-            yield seen
+    with open_filled(tmp_path_factory.mktemp("sound"), COLOURS) as seen:
+        shutil.copy(seen.folder / "wine.png", seen.folder / "copy.png")
+        seen.index()
+        yield seen
 
 
 @pytest.fixture(params=BAD)
@@ -110,12 +106,9 @@ def test_index_reads_each_vector_once(sound, monkeypatch):
     assert read == []
 
 
-def test_learning_passes_over_unusable_vectors(tmp_path, monkeypatch):
-    monkeypatch.setenv("PHOTOSEARCH_MODELS", str(tmp_path))
-    with open_seen(tmp_path) as seen:
-        for i in range(12):
-            seen.photo(f"more{i}.png", (200 + i, i, i) if i % 2 else (i, i, 200 + i))
-        fill(seen, COLOURS)
+def test_learning_passes_over_unusable_vectors(tmp_path):
+    more = {f"more{i}": (200 + i, i, i) if i % 2 else (i, i, 200 + i) for i in range(12)}
+    with open_filled(tmp_path, {**COLOURS, **more}) as seen:
         put_bad(seen, "more0", BAD["NaN"])
         names = [str(seen.folder / f"more{i}.png") for i in range(12)]
         seen.asks.marks.add(names[1::2], positive=["warm"], negative=[], new=True)

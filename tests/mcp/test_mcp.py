@@ -10,8 +10,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -92,16 +92,22 @@ class Asked:
         return [Image.open(io.BytesIO(picture)) for picture in data]
 
 
-async def ask_all(library: Path, photos: Path) -> tuple[list[Any], dict[str, Any]]:
+@asynccontextmanager
+async def open_session(library: Path, folder: Path) -> AsyncIterator[Any]:
+    """A client of a server that runs in a folder."""
     from mcp import ClientSession
     from mcp.client.stdio import StdioServerParameters, stdio_client
 
     command, *words = list_words(("mcp", "--db", library))
-    # In the folder of the photos: a relative path would lead to them.
-    server = StdioServerParameters(command=command, args=words, env=dict(os.environ), cwd=photos)
+    server = StdioServerParameters(command=command, args=words, env=dict(os.environ), cwd=folder)
     errors = sys.__stderr__  # its default is what stands in for it while the module is imported
     async with stdio_client(server, errors) as (messages, questions), ClientSession(messages, questions) as session:
         await session.initialize()
+        yield session
+
+
+async def ask_all(library: Path, photos: Path) -> tuple[list[Any], dict[str, Any]]:
+    async with open_session(library, photos) as session:  # in their folder: a relative path would lead to them
         tools = (await session.list_tools()).tools
         answers = {}
         for name, (tool, given) in QUESTIONS.items():
@@ -211,17 +217,11 @@ def test_refusal_is_one_line(asked: Asked, question: str, line: str) -> None:
 @pytest.mark.slow
 def test_library_that_was_rebuilt_is_not_answered_from(asked: Asked, tmp_path: Path) -> None:
     """Its ids are others now."""
-    from mcp import ClientSession
-    from mcp.client.stdio import StdioServerParameters, stdio_client
-
     library = tmp_path / "library.db"
     shutil.copy(asked.library, library)
 
     async def ask_before_and_after() -> list[Any]:
-        command, *words = list_words(("mcp", "--db", library))
-        server = StdioServerParameters(command=command, args=words, env=dict(os.environ))
-        async with stdio_client(server, sys.__stderr__) as pipes, ClientSession(*pipes) as session:
-            await session.initialize()
+        async with open_session(library, tmp_path) as session:
             before = await session.call_tool("find", {})
             shutil.copy(asked.library, tmp_path / "new.db")
             (tmp_path / "new.db").replace(library)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from embedding_library import BLUE, GREEN, RED, WHITE, WINE, open_seen
+from embedding_library import BLUE, GREEN, RED, WHITE, WINE, open_filled, open_seen
 from PIL import Image
 
 from photosearch.errors import QueryError
@@ -524,21 +524,14 @@ def test_folder_is_the_reason_where_it_says_the_place(rome):
 @pytest.fixture(scope="module")
 def rome(tmp_path_factory):
     """A phone's photo with a position, others of the same folders without one, and one that was taken elsewhere."""
-    folder = tmp_path_factory.mktemp("rome")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        with open_seen(folder) as seen:
-            said = {
-                "Rome 2019/phone.png": PhotoMetadata(position=Position(41.8902, 12.4922)),
-                "Rome 2019/PT/camera.png": PhotoMetadata(),
-                "Rome 2019/other.png": PhotoMetadata(position=Position(41.1496, -8.611)),
-                "Italy_Rome_1987/scan.png": PhotoMetadata(),
-                "Fort Jerome/fort.png": PhotoMetadata(),
-            }
-            for colour, name in zip((RED, GREEN, BLUE, WINE, WHITE), said, strict=True):
-                seen.photo(name, colour)
-            seen.index()
-            with seen.under.db.transaction():
-                for name, metadata in said.items():
-                    seen.put_details(name, metadata)
-            yield seen
+    said = {
+        "Rome 2019/phone": PhotoMetadata(position=Position(41.8902, 12.4922)), "Rome 2019/PT/camera": PhotoMetadata(),
+        "Rome 2019/other": PhotoMetadata(position=Position(41.1496, -8.611)), "Italy_Rome_1987/scan": PhotoMetadata(),
+        "Fort Jerome/fort": PhotoMetadata(),
+    }  # fmt: skip
+    colours = dict(zip(said, (RED, GREEN, BLUE, WINE, WHITE), strict=True))
+    with open_filled(tmp_path_factory.mktemp("rome"), colours) as seen:
+        with seen.under.db.transaction():
+            for name, metadata in said.items():
+                seen.put_details(f"{name}.png", metadata)
+        yield seen

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 import pytest
-from embedding_library import BLUE, GREEN, RED, WHITE, WINE, open_seen
+from embedding_library import BLUE, GREEN, RED, WHITE, WINE, open_filled
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -54,22 +54,16 @@ def test_any_name_says_whole_days_or_none(names):
 @pytest.fixture(scope="module")
 def years(tmp_path_factory):
     """Photos without a date in folders that say one; of `own` its file does, of `IMG_20200503` its name."""
-    folder = tmp_path_factory.mktemp("years")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PHOTOSEARCH_MODELS", str(folder))
-        with open_seen(folder) as seen:
-            colours = {
-                "Rome 2019/red": RED, "Rome 2019/own": WINE, "2018/07/green": GREEN, "plain/white": WHITE,
-                "2018/IMG_20200503": BLUE,
-            }  # fmt: skip
-            for name, colour in colours.items():
-                seen.photo(f"{name}.png", colour)
-            seen.index()
-            db = seen.under.db
-            with db.transaction():
-                photo_id = seen.put_details("Rome 2019/own.png", PhotoMetadata())
-                put_dates(db, photo_id, Taken("2021-02-03T10:00:00", "DateTimeOriginal"), None, None)
-            yield seen
+    colours = {
+        "Rome 2019/red": RED, "Rome 2019/own": WINE, "2018/07/green": GREEN, "plain/white": WHITE,
+        "2018/IMG_20200503": BLUE,
+    }  # fmt: skip
+    with open_filled(tmp_path_factory.mktemp("years"), colours) as seen:
+        db = seen.under.db
+        with db.transaction():
+            photo_id = seen.put_details("Rome 2019/own.png", PhotoMetadata())
+            put_dates(db, photo_id, Taken("2021-02-03T10:00:00", "DateTimeOriginal"), None, None)
+        yield seen
 
 
 ASKED = [
